@@ -1,0 +1,141 @@
+package dovecot
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf16"
+)
+
+// Options of one delivery.
+type Options struct {
+	Flags []string  // system flags such as \Seen; none puts the message into new/, where it is \Recent
+	Date  time.Time // INTERNALDATE; zero means now
+}
+
+// epoch starts the file names of deliveries: Dovecot gives UIDs in the order of the names, which must not depend on
+// the clock.
+const epoch = 1_700_000_000
+
+// Deliver writes one message into a mailbox of a user, creating the mailbox where needed, as a delivery agent beside
+// the server would. A failure is fatal.
+func (s *Server) Deliver(t testing.TB, user, mailbox string, raw []byte, options Options) {
+	t.Helper()
+	if err := s.Put(user, mailbox, raw, options); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Put is Deliver for callers outside tests. Safe for concurrent use.
+func (s *Server) Put(user, mailbox string, raw []byte, options Options) error {
+	letters, err := infoLetters(options.Flags)
+	if err != nil {
+		return fmt.Errorf("dovecot: deliver to %s: %w", mailbox, err)
+	}
+	dir, err := s.mailboxDir(user, mailbox)
+	if err != nil {
+		return fmt.Errorf("dovecot: deliver to %s: %w", mailbox, err)
+	}
+	n := s.delivered.Add(1)
+	name := fmt.Sprintf("%d.M%06dP1.test,S=%d", epoch+n/1_000_000, n%1_000_000, len(raw))
+	tmp := filepath.Join(dir, "tmp", name)
+	if err := os.WriteFile(tmp, raw, 0o600); err != nil {
+		return fmt.Errorf("dovecot: deliver to %s: %w", mailbox, err)
+	}
+	if err := s.give(tmp); err != nil {
+		return fmt.Errorf("dovecot: deliver to %s: %w", mailbox, err)
+	}
+	if !options.Date.IsZero() {
+		if err := os.Chtimes(tmp, options.Date, options.Date); err != nil {
+			return fmt.Errorf("dovecot: deliver to %s: %w", mailbox, err)
+		}
+	}
+	final := filepath.Join(dir, "new", name)
+	if letters != "" {
+		final = filepath.Join(dir, "cur", name+":2,"+letters)
+	}
+	// The server must never see a file that is half written.
+	if err := os.Rename(tmp, final); err != nil {
+		return fmt.Errorf("dovecot: deliver to %s: %w", mailbox, err)
+	}
+	return nil
+}
+
+// mailboxDir gives the Maildir++ directory of a mailbox and makes it where it is missing.
+func (s *Server) mailboxDir(user, mailbox string) (string, error) {
+	if strings.ContainsRune(mailbox, '.') {
+		return "", fmt.Errorf("a Maildir++ name cannot hold a dot")
+	}
+	root := filepath.Join(s.dir, "home", user, "Maildir")
+	dir := root
+	if !strings.EqualFold(mailbox, "INBOX") {
+		dir = filepath.Join(root, "."+strings.ReplaceAll(encodeUTF7(mailbox), "/", "."))
+	}
+	if _, err := os.Stat(filepath.Join(dir, "new")); err == nil {
+		return dir, nil
+	}
+	made := []string{filepath.Dir(root), root, dir}
+	for _, sub := range []string{"tmp", "cur", "new"} {
+		made = append(made, filepath.Join(dir, sub))
+	}
+	for _, path := range made {
+		if err := os.MkdirAll(path, 0o700); err != nil {
+			return "", err
+		}
+		if err := s.give(path); err != nil {
+			return "", err
+		}
+	}
+	return dir, nil
+}
+
+// infoLetters turns system flags into the letters of a Maildir file name, in the order of the alphabet.
+func infoLetters(flags []string) (string, error) {
+	known := map[string]string{`\draft`: "D", `\flagged`: "F", `\answered`: "R", `\seen`: "S", `\deleted`: "T"}
+	letters := make([]string, 0, len(flags))
+	for _, flag := range flags {
+		letter := known[strings.ToLower(flag)]
+		if letter == "" {
+			return "", fmt.Errorf("flag %s cannot be delivered; store it with truth.Client", flag)
+		}
+		letters = append(letters, letter)
+	}
+	sort.Strings(letters)
+	return strings.Join(letters, ""), nil
+}
+
+// encodeUTF7 gives modified UTF-7 (RFC 3501 §5.1.3). "/" stays: it only ever separates levels here.
+func encodeUTF7(name string) string {
+	var b strings.Builder
+	var run []rune
+	flush := func() {
+		if len(run) == 0 {
+			return
+		}
+		var wide []byte
+		for _, unit := range utf16.Encode(run) {
+			wide = binary.BigEndian.AppendUint16(wide, unit)
+		}
+		b.WriteString("&" + strings.ReplaceAll(base64.RawStdEncoding.EncodeToString(wide), "/", ",") + "-")
+		run = nil
+	}
+	for _, r := range name {
+		if r < 0x20 || r > 0x7e {
+			run = append(run, r)
+			continue
+		}
+		flush()
+		b.WriteRune(r)
+		if r == '&' {
+			b.WriteByte('-')
+		}
+	}
+	flush()
+	return b.String()
+}
