@@ -1,8 +1,6 @@
 package dovecot
 
 import (
-	"encoding/base64"
-	"encoding/binary"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,7 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
-	"unicode/utf16"
+
+	"mailcote/testkit/truth"
 )
 
 // Options of one delivery.
@@ -75,7 +74,7 @@ func (s *Server) mailboxDir(user, mailbox string) (string, error) {
 	root := filepath.Join(s.dir, "home", user, "Maildir")
 	dir := root
 	if !strings.EqualFold(mailbox, "INBOX") {
-		dir = filepath.Join(root, "."+strings.ReplaceAll(encodeUTF7(mailbox), "/", "."))
+		dir = filepath.Join(root, "."+strings.ReplaceAll(truth.EncodeName(mailbox), "/", "."))
 	}
 	if _, err := os.Stat(filepath.Join(dir, "new")); err == nil {
 		return dir, nil
@@ -108,34 +107,4 @@ func infoLetters(flags []string) (string, error) {
 	}
 	sort.Strings(letters)
 	return strings.Join(letters, ""), nil
-}
-
-// encodeUTF7 gives modified UTF-7 (RFC 3501 §5.1.3). "/" stays: it only ever separates levels here.
-func encodeUTF7(name string) string {
-	var b strings.Builder
-	var run []rune
-	flush := func() {
-		if len(run) == 0 {
-			return
-		}
-		var wide []byte
-		for _, unit := range utf16.Encode(run) {
-			wide = binary.BigEndian.AppendUint16(wide, unit)
-		}
-		b.WriteString("&" + strings.ReplaceAll(base64.RawStdEncoding.EncodeToString(wide), "/", ",") + "-")
-		run = nil
-	}
-	for _, r := range name {
-		if r < 0x20 || r > 0x7e {
-			run = append(run, r)
-			continue
-		}
-		flush()
-		b.WriteRune(r)
-		if r == '&' {
-			b.WriteByte('-')
-		}
-	}
-	flush()
-	return b.String()
 }
