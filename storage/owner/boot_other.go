@@ -1,0 +1,5 @@
+//go:build !linux
+
+package owner
+
+func bootID() string { return "" }
