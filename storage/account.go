@@ -1,0 +1,97 @@
+package storage
+
+import (
+	"database/sql"
+	"fmt"
+	"time"
+)
+
+const accountColumns = `id, name, user, host, port, security, insecure, secret_ref, state = 'paused', pause_class, pause_reason,
+	server_id, capabilities, created_at, last_success_at`
+
+func scanAccount(row interface{ Scan(...any) error }) (Account, error) {
+	var a Account
+	var created, success *int64
+	err := row.Scan(&a.ID, &a.Name, &a.User, &a.Host, &a.Port, &a.Security, &a.Insecure, &a.SecretRef, &a.Paused,
+		&a.PauseClass, &a.PauseReason, &a.ServerID, &a.Capabilities, &created, &success)
+	a.CreatedAt, a.LastSuccess = fromMillis(created), fromMillis(success)
+	return a, err
+}
+
+// Accounts lists every account by name.
+func (r *Reader) Accounts() ([]Account, error) {
+	var all []Account
+	rows, err := r.Query(`SELECT ` + accountColumns + ` FROM account ORDER BY name`)
+	return all, Each(rows, err, func(rows *sql.Rows) error {
+		a, err := scanAccount(rows)
+		all = append(all, a)
+		return err
+	})
+}
+
+// Account finds an account by row key. Errors: ErrNotFound.
+func (r *Reader) Account(id AccountID) (Account, error) {
+	a, err := scanAccount(r.QueryRow(`SELECT `+accountColumns+` FROM account WHERE id = ?`, id))
+	return a, missing("account", err)
+}
+
+// AccountByName finds an account by its name. Errors: ErrNotFound.
+func (r *Reader) AccountByName(name string) (Account, error) {
+	a, err := scanAccount(r.QueryRow(`SELECT `+accountColumns+` FROM account WHERE name = ?`, name))
+	return a, missing("account "+name, err)
+}
+
+// AccountByIdentity finds an account by what identifies it. Errors: ErrNotFound.
+func (r *Reader) AccountByIdentity(user, host string) (Account, error) {
+	a, err := scanAccount(r.QueryRow(`SELECT `+accountColumns+` FROM account WHERE user = ? AND host = ?`, user, host))
+	return a, missing("account "+user+" at "+host, err)
+}
+
+// AddAccount inserts an account and gives its key. Name, (user, host) must be new.
+func (w *Writer) AddAccount(a Account) (AccountID, error) {
+	id, err := w.insert(`INSERT INTO account (name, user, host, port, security, insecure, secret_ref, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		a.Name, a.User, a.Host, a.Port, a.Security, a.Insecure, a.SecretRef, millis(now()))
+	if err != nil {
+		return 0, fmt.Errorf("add account %s: %w", a.Name, err)
+	}
+	return AccountID(id), nil
+}
+
+// SetAccountEndpoint notes where and how the account is reached now; identity stays.
+func (w *Writer) SetAccountEndpoint(id AccountID, port int, security string, insecure bool) error {
+	_, err := w.Exec(`UPDATE account SET port = ?, security = ?, insecure = ? WHERE id = ? AND (port <> ? OR security <> ? OR insecure <> ?)`,
+		port, security, insecure, id, port, security, insecure)
+	return explain("set account endpoint", err)
+}
+
+// SetSecretRef notes where the password comes from.
+func (w *Writer) SetSecretRef(id AccountID, ref string) error {
+	_, err := w.Exec(`UPDATE account SET secret_ref = ? WHERE id = ?`, ref, id)
+	return explain("set secret reference", err)
+}
+
+// SetServer notes what the server calls itself and can do.
+func (w *Writer) SetServer(id AccountID, serverID, capabilities string) error {
+	_, err := w.Exec(`UPDATE account SET server_id = ?, capabilities = ? WHERE id = ? AND (server_id <> ? OR capabilities <> ?)`,
+		serverID, capabilities, id, serverID, capabilities)
+	return explain("set server", err)
+}
+
+// PauseAccount stops an account until a person acts.
+func (w *Writer) PauseAccount(id AccountID, class, reason string) error {
+	_, err := w.Exec(`UPDATE account SET state = 'paused', pause_class = ?, pause_reason = ?, paused_at = ? WHERE id = ?`,
+		class, reason, millis(now()), id)
+	return explain("pause account", err)
+}
+
+// ResumeAccount takes a pause back.
+func (w *Writer) ResumeAccount(id AccountID) error {
+	_, err := w.Exec(`UPDATE account SET state = 'active', pause_class = '', pause_reason = '', paused_at = NULL WHERE id = ?`, id)
+	return explain("resume account", err)
+}
+
+// MarkSuccess notes that a pass over the account ended.
+func (w *Writer) MarkSuccess(id AccountID, at time.Time) error {
+	_, err := w.Exec(`UPDATE account SET last_success_at = ? WHERE id = ?`, millis(at), id)
+	return explain("mark success", err)
+}

@@ -1,0 +1,185 @@
+package storage
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Header is what a message says of itself, parsed by package message: views of the raw bytes that can be rebuilt.
+type Header struct {
+	MessageID     string
+	ThreadKeys    []string // Message-IDs that join a conversation: its own, In-Reply-To, References
+	Subject       string
+	BaseSubject   string // RFC 5256 §2.1
+	Sender        string // for people: Name <address>
+	Recipients    string // To and Cc for people
+	SentAt        time.Time
+	Preview       string
+	HasAttachment bool
+	Partial       bool // part of it could not be read
+}
+
+// Arrival is one message with its body as the server delivered it.
+type Arrival struct {
+	UID          UID
+	Flags        Flags
+	ModSeq       ModSeq
+	InternalDate time.Time
+	Body         Body
+	Header       Header
+}
+
+// Batch is what one savepoint commits: messages of one generation of a mailbox and the coverage they earn.
+type Batch struct {
+	Mailbox  MailboxID
+	Validity UIDValidity
+	Arrivals []Arrival
+	Cover    []Range
+}
+
+// Size is roughly how many bytes the batch writes.
+func (b Batch) Size() int {
+	n := 0
+	for _, a := range b.Arrivals {
+		n += a.Body.Stored() + 1024
+	}
+	return n
+}
+
+// Stored says what a batch did.
+type Stored struct {
+	New       int   // entries that were not there before
+	Bytes     int64 // raw bytes of those
+	Conflicts []UID // UIDs the store held with other bytes; the server's bytes won
+}
+
+// StoreBatch writes a batch: blobs, entries, emails, threads, coverage and changes. It may be replayed: what is there
+// already stays as it is.
+func (w *Writer) StoreBatch(b Batch) (Stored, error) {
+	var done Stored
+	m, err := w.Mailbox(b.Mailbox)
+	if err != nil {
+		return done, err
+	}
+	if b.Validity != m.UIDValidity && (m.Building == nil || *m.Building != b.Validity) {
+		return done, fmt.Errorf("store batch in %s: UIDVALIDITY %d is neither shown nor being built: %w", m.Path, b.Validity, ErrNotFound)
+	}
+	for _, a := range b.Arrivals {
+		if err := w.arrive(m, b.Validity, a, &done); err != nil {
+			return done, fmt.Errorf("store %s, UID %d: %w", m.Path, a.UID, err)
+		}
+	}
+	if err := w.cover(m.ID, b.Validity, LevelBody, b.Cover); err != nil {
+		return done, err
+	}
+	if len(b.Arrivals) > 0 {
+		w.touchMailbox(m.Account, m.ID)
+	}
+	return done, nil
+}
+
+func (w *Writer) arrive(m Mailbox, validity UIDValidity, a Arrival, done *Stored) error {
+	blob, err := w.putBlob(a.Body)
+	if err != nil {
+		return err
+	}
+	var (
+		have     EntryID
+		haveBlob *BlobID
+		expunged bool
+	)
+	err = w.QueryRow(`SELECT id, blob_id, expunged_at IS NOT NULL FROM entry WHERE mailbox_id = ? AND uidvalidity = ? AND uid = ?`,
+		m.ID, validity, a.UID).Scan(&have, &haveBlob, &expunged)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return fmt.Errorf("find entry: %w", err)
+	}
+	if err == nil && haveBlob != nil && *haveBlob == blob {
+		return w.replay(m, have, expunged, a, done)
+	}
+	if err == nil { // the server gives other bytes under a known UID: what it gives now is the truth
+		if haveBlob != nil {
+			done.Conflicts = append(done.Conflicts, a.UID)
+		}
+		return w.rebind(m, validity, have, blob, a, done)
+	}
+	email, err := w.bindEmail(m, validity, a)
+	if err != nil {
+		return err
+	}
+	if _, err := w.Exec(`INSERT INTO entry (mailbox_id, uidvalidity, uid, email_id, blob_id, flags, modseq, internal_date, size) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		m.ID, validity, a.UID, email, blob, a.Flags, a.ModSeq, millis(a.InternalDate), a.Body.Size); err != nil {
+		return fmt.Errorf("add entry: %w", err)
+	}
+	done.New++
+	done.Bytes += a.Body.Size
+	return w.release(m.ID, validity, a.UID)
+}
+
+// replay meets an entry that is stored already: its flags are news, and it lives again if it was expunged.
+func (w *Writer) replay(m Mailbox, id EntryID, expunged bool, a Arrival, done *Stored) error {
+	if expunged {
+		if _, err := w.Exec(`UPDATE entry SET expunged_at = NULL WHERE id = ?`, id); err != nil {
+			return fmt.Errorf("revive entry: %w", err)
+		}
+		done.New++
+		done.Bytes += a.Body.Size
+	}
+	if _, err := w.Exec(`UPDATE entry SET flags = ?, modseq = max(modseq, ?) WHERE id = ?`, a.Flags, a.ModSeq, id); err != nil {
+		return fmt.Errorf("update entry: %w", err)
+	}
+	return w.touchEntry(m.Account, id)
+}
+
+// rebind gives an entry other bytes. The email it leaves keeps its row and blob for the retention time.
+func (w *Writer) rebind(m Mailbox, validity UIDValidity, id EntryID, blob BlobID, a Arrival, done *Stored) error {
+	if _, err := w.Exec(`UPDATE entry SET expunged_at = coalesce(expunged_at, ?) WHERE id = ?`, millis(now()), id); err != nil {
+		return fmt.Errorf("rebind entry: %w", err)
+	}
+	if err := w.touchEntry(m.Account, id); err != nil {
+		return err
+	}
+	email, err := w.bindEmail(m, validity, a)
+	if err != nil {
+		return err
+	}
+	if _, err := w.Exec(`UPDATE entry SET email_id = ?, blob_id = ?, flags = ?, modseq = ?, internal_date = ?, size = ? WHERE id = ?`,
+		email, blob, a.Flags, a.ModSeq, millis(a.InternalDate), a.Body.Size, id); err != nil {
+		return fmt.Errorf("rebind entry: %w", err)
+	}
+	if _, err := w.Exec(`UPDATE entry SET expunged_at = NULL WHERE id = ?`, id); err != nil {
+		return fmt.Errorf("rebind entry: %w", err)
+	}
+	done.New++
+	done.Bytes += a.Body.Size
+	return w.release(m.ID, validity, a.UID)
+}
+
+// bindEmail finds the email of an arriving body (DESIGN §4, Email identity) or makes one: an email with the same digest
+// and no live entry of this mailbox and generation, those without any live entry first, then the lowest row key.
+func (w *Writer) bindEmail(m Mailbox, validity UIDValidity, a Arrival) (EmailRow, error) {
+	var row EmailRow
+	err := w.QueryRow(`SELECT e.id FROM email e WHERE e.account_id = ? AND e.digest = ?
+		AND NOT EXISTS (SELECT 1 FROM entry n WHERE n.email_id = e.id AND n.mailbox_id = ? AND n.uidvalidity = ? AND n.expunged_at IS NULL)
+		ORDER BY e.live > 0, e.id LIMIT 1`, m.Account, a.Body.SHA256[:], m.ID, validity).Scan(&row)
+	if err == nil {
+		return row, w.touchEmail(row)
+	}
+	if !errors.Is(err, sql.ErrNoRows) {
+		return 0, fmt.Errorf("find email: %w", err)
+	}
+	thread, err := w.threadOf(m.Account, a.Header)
+	if err != nil {
+		return 0, err
+	}
+	h, id := a.Header, newObjectID("e")
+	key, err := w.insert(`INSERT INTO email (account_id, jmap_id, thread_id, digest, message_id, subject, sender, recipients, sent_at, received_at,
+		size, preview, has_attachment, partial) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		m.Account, id, thread, a.Body.SHA256[:], h.MessageID, h.Subject, h.Sender, h.Recipients, nullMillis(h.SentAt), millis(a.InternalDate),
+		a.Body.Size, h.Preview, h.HasAttachment, h.Partial)
+	if err != nil {
+		return 0, fmt.Errorf("add email: %w", err)
+	}
+	return EmailRow(key), w.touch(m.Account, typeEmail, id)
+}

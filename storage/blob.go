@@ -1,0 +1,137 @@
+package storage
+
+import (
+	"crypto/sha256"
+	"database/sql"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+// putBlob gives the blob of a body, writing, sealing or dropping what is needed so that the same bytes are one blob.
+func (w *Writer) putBlob(b Body) (BlobID, error) {
+	var have BlobID
+	err := w.QueryRow(`SELECT id FROM blob WHERE sha256 = ?`, b.SHA256[:]).Scan(&have)
+	switch {
+	case err == nil && b.staged != 0 && b.staged != have:
+		return have, w.dropBlob(b.staged)
+	case err == nil:
+		return have, nil
+	case !errors.Is(err, sql.ErrNoRows):
+		return 0, fmt.Errorf("find blob: %w", err)
+	case b.staged != 0:
+		return b.staged, w.sealBlob(b)
+	}
+	id, err := w.insert(`INSERT INTO blob (sha256, size, stored, state, created_at) VALUES (?, ?, ?, 'sealed', ?)`,
+		b.SHA256[:], b.Size, b.Stored(), millis(now()))
+	if err != nil {
+		return 0, fmt.Errorf("add blob: %w", err)
+	}
+	return BlobID(id), w.addPieces(BlobID(id), 0, b.frames)
+}
+
+func (w *Writer) addStaged() (BlobID, error) {
+	id, err := w.insert(`INSERT INTO blob (size, stored, state, created_at) VALUES (0, 0, 'staged', ?)`, millis(now()))
+	return BlobID(id), explain("stage blob", err)
+}
+
+func (w *Writer) addPieces(id BlobID, first int, frames [][]byte) error {
+	for i, frame := range frames {
+		if _, err := w.Exec(`INSERT INTO blob_piece (blob_id, n, frame) VALUES (?, ?, ?)`, id, first+i, frame); err != nil {
+			return fmt.Errorf("add piece %d of blob: %w", first+i, err)
+		}
+	}
+	return nil
+}
+
+func (w *Writer) sealBlob(b Body) error {
+	result, err := w.Exec(`UPDATE blob SET sha256 = ?, size = ?, state = 'sealed',
+		stored = (SELECT coalesce(sum(length(frame)), 0) FROM blob_piece WHERE blob_id = blob.id) WHERE id = ? AND state = 'staged'`,
+		b.SHA256[:], b.Size, b.staged)
+	if err != nil {
+		return fmt.Errorf("seal blob: %w", err)
+	}
+	if n, err := result.RowsAffected(); err != nil || n != 1 {
+		return errors.Join(fmt.Errorf("seal blob %d: it is not staged", b.staged), err)
+	}
+	return nil
+}
+
+func (w *Writer) dropBlob(id BlobID) error {
+	_, err := w.Exec(`DELETE FROM blob WHERE id = ? AND NOT EXISTS (SELECT 1 FROM entry WHERE blob_id = blob.id)`, id)
+	return explain("drop blob", err)
+}
+
+// dropStaged removes what a dead process was receiving.
+func (w *Writer) dropStaged() error {
+	_, err := w.Exec(`DELETE FROM blob WHERE state = 'staged'`)
+	return explain("drop staged blobs", err)
+}
+
+// OpenBlob gives the raw bytes of a blob, verified: the last Read fails if the digest differs. The reader is valid
+// inside the Read closure. Errors: ErrNotFound.
+func (r *Reader) OpenBlob(id BlobID) (io.ReadCloser, int64, error) {
+	var size int64
+	var want []byte
+	if err := r.QueryRow(`SELECT size, sha256 FROM blob WHERE id = ? AND state = 'sealed'`, id).Scan(&size, &want); err != nil {
+		return nil, 0, missing("blob", err)
+	}
+	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(64<<20), zstd.WithDecoderLowmem(true))
+	if err != nil {
+		return nil, 0, fmt.Errorf("open blob: %w", err)
+	}
+	return &blobReader{r: r, id: id, want: want, left: size, dec: dec, sum: sha256.New()}, size, nil
+}
+
+// EmailBlob finds the blob of an email: that of its first live entry, else of any. Errors: ErrNotFound.
+func (r *Reader) EmailBlob(id EmailRow) (BlobID, error) {
+	var blob BlobID
+	err := r.QueryRow(`SELECT blob_id FROM entry WHERE email_id = ? AND blob_id IS NOT NULL ORDER BY expunged_at IS NOT NULL, id LIMIT 1`, id).Scan(&blob)
+	return blob, missing("message body", err)
+}
+
+type blobReader struct {
+	r     *Reader
+	id    BlobID
+	n     int
+	left  int64
+	want  []byte
+	dec   *zstd.Decoder
+	sum   hash.Hash
+	piece []byte
+}
+
+func (b *blobReader) Read(p []byte) (int, error) {
+	for len(b.piece) == 0 {
+		if b.left == 0 {
+			if err := sameDigest(b.sum, b.want); err != nil {
+				return 0, fmt.Errorf("blob %d: %w", b.id, err)
+			}
+			return 0, io.EOF
+		}
+		var frame []byte
+		if err := b.r.QueryRow(`SELECT frame FROM blob_piece WHERE blob_id = ? AND n = ?`, b.id, b.n).Scan(&frame); err != nil {
+			return 0, missing(fmt.Sprintf("piece %d of blob %d", b.n, b.id), err)
+		}
+		piece, err := unpack(b.dec, frame)
+		if err != nil {
+			return 0, fmt.Errorf("blob %d, piece %d: %w", b.id, b.n, err)
+		}
+		if len(piece) == 0 || int64(len(piece)) > b.left {
+			return 0, fmt.Errorf("blob %d, piece %d: %w", b.id, b.n, errDigest)
+		}
+		b.sum.Write(piece) //nolint:errcheck // a hash never fails
+		b.piece, b.left, b.n = piece, b.left-int64(len(piece)), b.n+1
+	}
+	n := copy(p, b.piece)
+	b.piece = b.piece[n:]
+	return n, nil
+}
+
+func (b *blobReader) Close() error {
+	b.dec.Close()
+	return nil
+}

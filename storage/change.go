@@ -1,0 +1,90 @@
+package storage
+
+import (
+	"crypto/rand"
+	"encoding/base32"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// The object types of the change feed (RFC 8621's names).
+const (
+	typeEmail   = "Email"
+	typeMailbox = "Mailbox"
+	typeThread  = "Thread"
+)
+
+// number draws the next change number. Numbers are unique per store and published by the commit.
+func (w *Writer) number() (int64, error) {
+	if w.change == 0 {
+		if err := w.QueryRow(`SELECT value FROM meta WHERE key = 'change_no'`).Scan(&w.change); err != nil {
+			return 0, fmt.Errorf("read change number: %w", err)
+		}
+	}
+	w.change++
+	return w.change, nil
+}
+
+// touch records that an object was created, updated or came back.
+func (w *Writer) touch(account AccountID, kind, id string) error {
+	n, err := w.number()
+	if err != nil {
+		return err
+	}
+	_, err = w.Exec(`INSERT INTO change (account_id, type, object_id, created_no, changed_no, destroyed, changed_at)
+		VALUES (?, ?, ?, ?, ?, 0, ?)
+		ON CONFLICT DO UPDATE SET created_no = CASE WHEN destroyed = 1 THEN excluded.created_no ELSE created_no END,
+		  changed_no = excluded.changed_no, destroyed = 0, changed_at = excluded.changed_at`,
+		account, kind, id, n, n, millis(now()))
+	if err != nil {
+		return fmt.Errorf("record change of %s %s: %w", kind, id, err)
+	}
+	return nil
+}
+
+// bury records that an object is gone.
+func (w *Writer) bury(account AccountID, kind, id string) error {
+	n, err := w.number()
+	if err != nil {
+		return err
+	}
+	if _, err := w.Exec(`UPDATE change SET destroyed = 1, changed_no = ?, changed_at = ? WHERE account_id = ? AND type = ? AND object_id = ?`,
+		n, millis(now()), account, kind, id); err != nil {
+		return fmt.Errorf("record end of %s %s: %w", kind, id, err)
+	}
+	return nil
+}
+
+// touchMailbox notes that a mailbox's row or counts moved; finish records it once.
+func (w *Writer) touchMailbox(account AccountID, id MailboxID) {
+	if w.touched == nil {
+		w.touched = map[MailboxID]AccountID{}
+	}
+	w.touched[id] = account
+}
+
+// finish writes what a closure gathered. The writer calls it after the closure, inside its savepoint.
+func (w *Writer) finish() error {
+	for id, account := range w.touched {
+		if err := w.touch(account, typeMailbox, mailboxObject(id)); err != nil {
+			return err
+		}
+	}
+	if w.change == 0 {
+		return nil
+	}
+	if _, err := w.Exec(`UPDATE meta SET value = ? WHERE key = 'change_no'`, w.change); err != nil {
+		return fmt.Errorf("publish change number: %w", err)
+	}
+	return nil
+}
+
+func mailboxObject(id MailboxID) string { return "M" + strconv.FormatInt(int64(id), 10) }
+
+// newObjectID draws a random JMAP id: a letter, then 24 characters that carry 120 bits (RFC 8620 §1.2).
+func newObjectID(letter string) string {
+	var raw [15]byte
+	rand.Read(raw[:]) //nolint:errcheck // it never fails (crypto/rand)
+	return letter + strings.ToLower(base32.HexEncoding.EncodeToString(raw[:]))
+}

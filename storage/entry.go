@@ -1,0 +1,214 @@
+package storage
+
+import (
+	"database/sql"
+	"fmt"
+	"time"
+)
+
+// Listed is an entry as the engine compares it with the server's listing.
+type Listed struct {
+	ID      EntryID
+	UID     UID
+	Flags   Flags
+	ModSeq  ModSeq
+	HasBody bool
+}
+
+// Entries lists the live entries of one generation of a mailbox by ascending UID.
+func (r *Reader) Entries(mailbox MailboxID, validity UIDValidity) ([]Listed, error) {
+	var all []Listed
+	rows, err := r.Query(`SELECT id, uid, flags, modseq, blob_id IS NOT NULL FROM entry
+		WHERE mailbox_id = ? AND uidvalidity = ? AND uid IS NOT NULL AND expunged_at IS NULL ORDER BY uid`, mailbox, validity)
+	return all, Each(rows, err, func(rows *sql.Rows) error {
+		var e Listed
+		err := rows.Scan(&e.ID, &e.UID, &e.Flags, &e.ModSeq, &e.HasBody)
+		all = append(all, e)
+		return err
+	})
+}
+
+// FlagChange is the server's news about one message.
+type FlagChange struct {
+	UID    UID
+	Flags  Flags
+	ModSeq ModSeq
+}
+
+// ApplyFlags sets the server's flags of live entries; UIDs the store does not hold are passed over. It says how many moved.
+func (w *Writer) ApplyFlags(mailbox MailboxID, validity UIDValidity, changes []FlagChange) (int, error) {
+	m, err := w.Mailbox(mailbox)
+	if err != nil {
+		return 0, err
+	}
+	moved := 0
+	for _, c := range changes {
+		var id EntryID
+		err := w.QueryRow(`UPDATE entry SET flags = ?, modseq = max(modseq, ?)
+			WHERE mailbox_id = ? AND uidvalidity = ? AND uid = ? AND expunged_at IS NULL AND flags <> ? RETURNING id`,
+			c.Flags, c.ModSeq, mailbox, validity, c.UID, c.Flags).Scan(&id)
+		if err == sql.ErrNoRows { //nolint:errorlint // Scan returns it bare
+			continue
+		}
+		if err != nil {
+			return moved, fmt.Errorf("apply flags in %s, UID %d: %w", m.Path, c.UID, err)
+		}
+		moved++
+		if err := w.touchEntry(m.Account, id); err != nil {
+			return moved, err
+		}
+	}
+	if moved > 0 {
+		w.touchMailbox(m.Account, m.ID)
+	}
+	return moved, nil
+}
+
+// Expunge takes messages the server no longer has out of the views. Rows and blobs stay for their retention, and an email
+// that lost its last entry stays until SettleOrphans: it may be on its way to another mailbox.
+func (w *Writer) Expunge(mailbox MailboxID, validity UIDValidity, uids []UID) error {
+	m, err := w.Mailbox(mailbox)
+	if err != nil {
+		return err
+	}
+	for _, uid := range uids {
+		if err := w.expungeWhere(m, `mailbox_id = ? AND uidvalidity = ? AND uid = ?`, mailbox, validity, uid); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// expungeWhere expunges the live entries of m that match one of this package's own conditions.
+func (w *Writer) expungeWhere(m Mailbox, condition string, args ...any) error {
+	var gone []EmailRow
+	rows, err := w.Query(`UPDATE entry SET expunged_at = `+nowMillis+` WHERE `+condition+` AND expunged_at IS NULL RETURNING email_id`, args...)
+	if err := Each(rows, err, func(rows *sql.Rows) error {
+		var email EmailRow
+		err := rows.Scan(&email)
+		gone = append(gone, email)
+		return err
+	}); err != nil {
+		return fmt.Errorf("expunge in %s: %w", m.Path, err)
+	}
+	for _, email := range gone {
+		if err := w.touchEmail(email); err != nil {
+			return err
+		}
+	}
+	if len(gone) > 0 {
+		w.touchMailbox(m.Account, m.ID)
+	}
+	return nil
+}
+
+// nowMillis is now in SQL: Unix milliseconds.
+const nowMillis = `CAST(unixepoch('subsec') * 1000 AS INTEGER)`
+
+// touchEntry records that the email of an entry changed.
+func (w *Writer) touchEntry(account AccountID, id EntryID) error {
+	var object string
+	if err := w.QueryRow(`SELECT e.jmap_id FROM email e JOIN entry n ON n.email_id = e.id WHERE n.id = ?`, id).Scan(&object); err != nil {
+		return fmt.Errorf("find email of entry: %w", err)
+	}
+	return w.touch(account, typeEmail, object)
+}
+
+func (w *Writer) touchEmail(row EmailRow) error {
+	var object string
+	var account AccountID
+	if err := w.QueryRow(`SELECT jmap_id, account_id FROM email WHERE id = ?`, row).Scan(&object, &account); err != nil {
+		return fmt.Errorf("find email: %w", err)
+	}
+	return w.touch(account, typeEmail, object)
+}
+
+// SettleOrphans destroys, for the doors, the emails of an account that no mailbox holds any more. Call it when a pass has
+// listed every mailbox. It says how many went.
+func (w *Writer) SettleOrphans(account AccountID) (int, error) {
+	type orphan struct {
+		row           EmailRow
+		email, thread string
+		threadID      int64
+	}
+	var all []orphan
+	rows, err := w.Query(`SELECT e.id, e.jmap_id, t.jmap_id, t.id FROM email e JOIN thread t ON t.id = e.thread_id
+		WHERE e.account_id = ? AND e.live = 0 AND e.destroyed_at IS NULL`, account)
+	if err := Each(rows, err, func(rows *sql.Rows) error {
+		var o orphan
+		err := rows.Scan(&o.row, &o.email, &o.thread, &o.threadID)
+		all = append(all, o)
+		return err
+	}); err != nil {
+		return 0, fmt.Errorf("find orphans: %w", err)
+	}
+	for _, o := range all {
+		if _, err := w.Exec(`UPDATE email SET destroyed_at = ? WHERE id = ?`, millis(now()), o.row); err != nil {
+			return 0, fmt.Errorf("destroy email: %w", err)
+		}
+		if err := w.bury(account, typeEmail, o.email); err != nil {
+			return 0, err
+		}
+		var left int
+		if err := w.QueryRow(`SELECT count(*) FROM email WHERE thread_id = ? AND destroyed_at IS NULL`, o.threadID).Scan(&left); err != nil {
+			return 0, fmt.Errorf("count thread: %w", err)
+		}
+		end := w.touch
+		if left == 0 {
+			end = w.bury
+		}
+		if err := end(account, typeThread, o.thread); err != nil {
+			return 0, err
+		}
+	}
+	return len(all), nil
+}
+
+// Quarantine notes a message the server lists but does not deliver. It stays outside coverage.
+func (w *Writer) Quarantine(mailbox MailboxID, validity UIDValidity, uid UID, reason string) error {
+	_, err := w.Exec(`INSERT INTO quarantine (mailbox_id, uidvalidity, uid, reason, first_at, last_at) VALUES (?, ?, ?, ?, ?, ?)
+		ON CONFLICT DO UPDATE SET attempts = attempts + 1, last_at = excluded.last_at, reason = excluded.reason`,
+		mailbox, validity, uid, reason, millis(now()), millis(now()))
+	return explain("quarantine", err)
+}
+
+// release takes a message out of quarantine: it arrived or left.
+func (w *Writer) release(mailbox MailboxID, validity UIDValidity, uid UID) error {
+	_, err := w.Exec(`DELETE FROM quarantine WHERE mailbox_id = ? AND uidvalidity = ? AND uid = ?`, mailbox, validity, uid)
+	return explain("release from quarantine", err)
+}
+
+// Quarantined is one message in quarantine.
+type Quarantined struct {
+	Mailbox  MailboxID
+	Path     string
+	UID      UID
+	Reason   string
+	Attempts int
+	LastAt   time.Time
+}
+
+// QuarantineOf lists what is quarantined in the shown or building generation of an account's mailboxes.
+func (r *Reader) QuarantineOf(account AccountID) ([]Quarantined, error) {
+	var all []Quarantined
+	rows, err := r.Query(`SELECT q.mailbox_id, m.path, q.uid, q.reason, q.attempts, q.last_at FROM quarantine q JOIN mailbox m ON m.id = q.mailbox_id
+		WHERE m.account_id = ? AND q.uidvalidity IN (m.uidvalidity, m.building) ORDER BY m.path, q.uid`, account)
+	return all, Each(rows, err, func(rows *sql.Rows) error {
+		var q Quarantined
+		var last int64
+		err := rows.Scan(&q.Mailbox, &q.Path, &q.UID, &q.Reason, &q.Attempts, &last)
+		q.LastAt = time.UnixMilli(last).UTC()
+		all = append(all, q)
+		return err
+	})
+}
+
+// ReleaseGone empties the quarantine of messages that the server no longer lists.
+func (w *Writer) ReleaseGone(mailbox MailboxID, validity UIDValidity, uids []UID) error {
+	for _, uid := range uids {
+		if err := w.release(mailbox, validity, uid); err != nil {
+			return err
+		}
+	}
+	return nil
+}

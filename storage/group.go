@@ -1,0 +1,107 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"mailcote/testkit/failpoint"
+)
+
+// group runs requests in one transaction, each in a savepoint, until 20 ms or 4 MB are full or nobody waits; then one
+// COMMIT, then the answers.
+//
+// Only the writer's own context reaches the database: a statement cancelled by a caller would make SQLite roll back the
+// whole transaction, neighbours included.
+func (w *writer) group(first *request) {
+	ctx := context.Background()
+	tx, err := w.stmts.conn.BeginTx(ctx, nil)
+	if err != nil {
+		w.refuse([]*request{first}, err)
+		return
+	}
+	var (
+		members []*request // took their savepoint
+		size    int
+		closes  = time.Now().Add(groupTime)
+	)
+	for r := first; r != nil; r = w.next() {
+		if r.alone {
+			w.push(r)
+			break
+		}
+		if err := r.ctx.Err(); err != nil {
+			r.done <- err
+			continue
+		}
+		own, trouble := w.member(ctx, newWriter(tx, w.stmts), r)
+		if trouble != nil {
+			_ = tx.Rollback() //nolint:errcheck // the transaction is given up; trouble says why
+			w.settle(append(members, r), trouble)
+			return
+		}
+		if own != nil {
+			r.done <- own
+		} else {
+			members = append(members, r)
+		}
+		if size += r.size; size >= groupSize || time.Now().After(closes) {
+			break
+		}
+	}
+	failpoint.Hit("storage.beforeGroupCommit")
+	if err := tx.Commit(); err != nil {
+		_ = tx.Rollback() //nolint:errcheck // as above
+		w.settle(members, err)
+		return
+	}
+	failpoint.Hit("storage.afterGroupCommit")
+	for _, r := range members {
+		r.done <- nil
+	}
+}
+
+// member runs one closure in a savepoint. own is its own failure, undone; trouble is the whole transaction's.
+func (w *writer) member(ctx context.Context, view *Writer, r *request) (own, trouble error) {
+	if _, err := view.tx.ExecContext(ctx, "SAVEPOINT member"); err != nil {
+		return nil, err
+	}
+	if own = run(view, r.fn); own != nil {
+		if severityOf(own) != harmless {
+			return nil, own
+		}
+		if _, err := view.tx.ExecContext(ctx, "ROLLBACK TO member"); err != nil {
+			return nil, errors.Join(err, own)
+		}
+	}
+	if _, err := view.tx.ExecContext(ctx, "RELEASE member"); err != nil {
+		return nil, err
+	}
+	return own, nil
+}
+
+// settle ends a group whose transaction was given up: after a void one each closure runs again alone, so that one batch
+// costs no neighbour its page; after an unknown one nothing is replayed.
+func (w *writer) settle(members []*request, trouble error) {
+	if severityOf(trouble) == unknown {
+		w.refuse(members, trouble)
+		return
+	}
+	for i, r := range members {
+		if w.broken != nil {
+			w.refuse(members[i:], w.broken)
+			return
+		}
+		w.alone(r)
+	}
+}
+
+// refuse answers requests whose transaction could not be begun or whose outcome is not known.
+func (w *writer) refuse(members []*request, trouble error) {
+	if severityOf(trouble) == unknown {
+		trouble = w.recover(trouble)
+	}
+	for _, r := range members {
+		r.done <- explain("write", trouble)
+	}
+}

@@ -1,0 +1,199 @@
+package storage
+
+import (
+	"database/sql"
+	"fmt"
+	"strings"
+)
+
+const mailboxColumns = `id, account_id, raw, path, delimiter, role, attributes, selectable, priority, uidvalidity, building, modseq,
+	remote_total, pass_uidnext, pass_total, pass_modseq, pass_at, total, unread, gone_at IS NOT NULL`
+
+func scanMailbox(row interface{ Scan(...any) error }) (Mailbox, error) {
+	var m Mailbox
+	var raw []byte
+	var building *int64
+	var pass *int64
+	err := row.Scan(&m.ID, &m.Account, &raw, &m.Path, &m.Delimiter, &m.Role, &m.Attributes, &m.Selectable, &m.Priority,
+		&m.UIDValidity, &building, &m.ModSeq, &m.RemoteTotal, &m.Pass.UIDNext, &m.Pass.Total, &m.Pass.ModSeq, &pass,
+		&m.Total, &m.Unread, &m.Gone)
+	m.Raw, m.Pass.At = string(raw), fromMillis(pass)
+	if building != nil {
+		v := UIDValidity(*building)
+		m.Building = &v
+	}
+	return m, err
+}
+
+// Mailboxes lists an account's mailboxes that are not gone, the most important first.
+func (r *Reader) Mailboxes(account AccountID) ([]Mailbox, error) {
+	var all []Mailbox
+	rows, err := r.Query(`SELECT `+mailboxColumns+` FROM mailbox WHERE account_id = ? AND gone_at IS NULL ORDER BY priority DESC, path`, account)
+	return all, Each(rows, err, func(rows *sql.Rows) error {
+		m, err := scanMailbox(rows)
+		all = append(all, m)
+		return err
+	})
+}
+
+// Mailbox finds a mailbox by row key. Errors: ErrNotFound.
+func (r *Reader) Mailbox(id MailboxID) (Mailbox, error) {
+	m, err := scanMailbox(r.QueryRow(`SELECT `+mailboxColumns+` FROM mailbox WHERE id = ?`, id))
+	return m, missing("mailbox", err)
+}
+
+// MailboxByRaw finds a mailbox by its name on the server. Errors: ErrNotFound.
+func (r *Reader) MailboxByRaw(account AccountID, raw string) (Mailbox, error) {
+	m, err := scanMailbox(r.QueryRow(`SELECT `+mailboxColumns+` FROM mailbox WHERE account_id = ? AND raw = ?`, account, []byte(raw)))
+	return m, missing("mailbox", err)
+}
+
+// PutMailbox inserts a mailbox or updates what LIST says of it, reviving one that was gone. Only the fields LIST decides are read.
+func (w *Writer) PutMailbox(m Mailbox) (MailboxID, error) {
+	have, err := w.MailboxByRaw(m.Account, m.Raw)
+	path := strings.ToValidUTF8(m.Path, "\ufffd")
+	if err != nil {
+		id, err := w.insert(`INSERT INTO mailbox (account_id, raw, path, delimiter, role, attributes, selectable, priority) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+			m.Account, []byte(m.Raw), path, m.Delimiter, m.Role, m.Attributes, m.Selectable, m.Priority)
+		if err != nil {
+			return 0, fmt.Errorf("add mailbox %s: %w", path, err)
+		}
+		w.touchMailbox(m.Account, MailboxID(id))
+		return MailboxID(id), nil
+	}
+	if !have.Gone && have.Path == path && have.Delimiter == m.Delimiter && have.Role == m.Role && have.Attributes == m.Attributes &&
+		have.Selectable == m.Selectable && have.Priority == m.Priority {
+		return have.ID, nil
+	}
+	if _, err := w.Exec(`UPDATE mailbox SET path = ?, delimiter = ?, role = ?, attributes = ?, selectable = ?, priority = ?, gone_at = NULL WHERE id = ?`,
+		path, m.Delimiter, m.Role, m.Attributes, m.Selectable, m.Priority, have.ID); err != nil {
+		return 0, fmt.Errorf("update mailbox %s: %w", path, err)
+	}
+	if have.Gone {
+		if err := w.reviveMailbox(have); err != nil {
+			return 0, err
+		}
+	}
+	w.touchMailbox(m.Account, have.ID)
+	return have.ID, nil
+}
+
+// reviveMailbox starts the next pass from nothing: what the mailbox held was expunged when it went.
+func (w *Writer) reviveMailbox(m Mailbox) error {
+	_, err := w.Exec(`UPDATE mailbox SET pass_at = NULL, building = NULL, modseq = 0 WHERE id = ?`, m.ID)
+	if err != nil {
+		return fmt.Errorf("revive mailbox %s: %w", m.Path, err)
+	}
+	_, err = w.Exec(`DELETE FROM coverage WHERE mailbox_id = ?`, m.ID)
+	return explain("revive mailbox "+m.Path, err)
+}
+
+// LoseMailbox takes a mailbox out of the views. Its entries are expunged; rows and blobs stay for their retention.
+func (w *Writer) LoseMailbox(id MailboxID) error {
+	m, err := w.Mailbox(id)
+	if err != nil {
+		return err
+	}
+	if err := w.expungeWhere(m, `mailbox_id = ?`, id); err != nil {
+		return err
+	}
+	if _, err := w.Exec(`UPDATE mailbox SET gone_at = ?, pass_at = NULL WHERE id = ?`, millis(now()), id); err != nil {
+		return fmt.Errorf("lose mailbox %s: %w", m.Path, err)
+	}
+	return w.bury(m.Account, typeMailbox, mailboxObject(id))
+}
+
+// OpenGeneration notes the UIDVALIDITY a SELECT gave and how many messages it announced. The first one is shown at once;
+// another is built beside the shown one until SwitchGeneration, and abandons an unfinished one before it. modseq starts
+// the flag watermark of a generation that holds nothing yet. It says which generation batches go to.
+func (w *Writer) OpenGeneration(id MailboxID, validity UIDValidity, modseq ModSeq, exists int64) error {
+	m, err := w.Mailbox(id)
+	if err != nil {
+		return err
+	}
+	switch {
+	case m.UIDValidity == validity:
+		if m.Building != nil { // the server went back
+			if err := w.abandon(m); err != nil {
+				return err
+			}
+		}
+		_, err = w.Exec(`UPDATE mailbox SET remote_total = ? WHERE id = ?`, exists, id)
+	case m.UIDValidity == 0 && m.Total == 0:
+		_, err = w.Exec(`UPDATE mailbox SET uidvalidity = ?, building = NULL, modseq = ?, remote_total = ?, pass_at = NULL WHERE id = ?`, validity, modseq, exists, id)
+	case m.Building != nil && *m.Building == validity:
+		_, err = w.Exec(`UPDATE mailbox SET remote_total = ? WHERE id = ?`, exists, id)
+	default:
+		if m.Building != nil {
+			if err := w.abandon(m); err != nil {
+				return err
+			}
+		}
+		_, err = w.Exec(`UPDATE mailbox SET building = ?, remote_total = ?, pass_at = NULL WHERE id = ?`, validity, exists, id)
+	}
+	return explain("open generation of "+m.Path, err)
+}
+
+// abandon gives up a generation that was being built.
+func (w *Writer) abandon(m Mailbox) error {
+	if err := w.expungeWhere(m, `mailbox_id = ? AND uidvalidity = ?`, m.ID, *m.Building); err != nil {
+		return err
+	}
+	if err := w.forget(m.ID, *m.Building); err != nil {
+		return err
+	}
+	_, err := w.Exec(`UPDATE mailbox SET building = NULL WHERE id = ?`, m.ID)
+	return explain("abandon generation of "+m.Path, err)
+}
+
+// forget drops what was vouched for a generation.
+func (w *Writer) forget(id MailboxID, validity UIDValidity) error {
+	if _, err := w.Exec(`DELETE FROM coverage WHERE mailbox_id = ? AND uidvalidity = ?`, id, validity); err != nil {
+		return explain("forget coverage", err)
+	}
+	_, err := w.Exec(`DELETE FROM quarantine WHERE mailbox_id = ? AND uidvalidity = ?`, id, validity)
+	return explain("forget quarantine", err)
+}
+
+// SwitchGeneration shows the generation that was built and retires the one before it, in one transaction.
+func (w *Writer) SwitchGeneration(id MailboxID, modseq ModSeq) error {
+	m, err := w.Mailbox(id)
+	if err != nil {
+		return err
+	}
+	if m.Building == nil {
+		return fmt.Errorf("switch generation of %s: none is being built", m.Path)
+	}
+	if err := w.expungeWhere(m, `mailbox_id = ? AND uidvalidity = ?`, id, m.UIDValidity); err != nil {
+		return err
+	}
+	if err := w.forget(id, m.UIDValidity); err != nil {
+		return err
+	}
+	w.touchMailbox(m.Account, id)
+	_, err = w.Exec(`UPDATE mailbox SET uidvalidity = building, building = NULL, modseq = ?,
+		total = (SELECT count(*) FROM entry WHERE mailbox_id = mailbox.id AND uidvalidity = mailbox.building AND expunged_at IS NULL),
+		unread = (SELECT count(*) FROM entry WHERE mailbox_id = mailbox.id AND uidvalidity = mailbox.building AND expunged_at IS NULL
+		          AND instr(' ' || flags || ' ', ' \Seen ') = 0)
+		WHERE id = ?`, modseq, id)
+	return explain("switch generation of "+m.Path, err)
+}
+
+// SetModSeq notes that every entry's flags are current up to modseq.
+func (w *Writer) SetModSeq(id MailboxID, modseq ModSeq) error {
+	_, err := w.Exec(`UPDATE mailbox SET modseq = ? WHERE id = ?`, modseq, id)
+	return explain("set modseq", err)
+}
+
+// EndPass notes what the server said when the mailbox was complete; the next pass opens it only if that moved.
+func (w *Writer) EndPass(id MailboxID, p Pass) error {
+	_, err := w.Exec(`UPDATE mailbox SET pass_uidnext = ?, pass_total = ?, pass_modseq = ?, pass_at = ?, remote_total = ? WHERE id = ?`,
+		p.UIDNext, p.Total, p.ModSeq, nullMillis(p.At), p.Total, id)
+	return explain("end pass", err)
+}
+
+// BreakPass notes that the mailbox is not complete.
+func (w *Writer) BreakPass(id MailboxID) error {
+	_, err := w.Exec(`UPDATE mailbox SET pass_at = NULL WHERE id = ?`, id)
+	return explain("break pass", err)
+}

@@ -1,0 +1,197 @@
+package storage
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"embed"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+
+	"modernc.org/sqlite"
+	lib "modernc.org/sqlite/lib"
+)
+
+//go:embed schema/*.sql
+var schemaFiles embed.FS
+
+const (
+	applicationID = 0x6d636f74 // "mcot"
+	pageSize      = 8192       // measured, see docs/decisions/0001-store.md
+)
+
+// migrations are the numbered files of schema/, in order; number n brings user_version n-1 to n.
+func migrations() ([]string, error) {
+	names, err := schemaFiles.ReadDir("schema")
+	if err != nil {
+		return nil, fmt.Errorf("read migrations: %w", err)
+	}
+	var texts []string
+	for _, name := range names { // ReadDir sorts
+		text, err := schemaFiles.ReadFile("schema/" + name.Name())
+		if err != nil {
+			return nil, fmt.Errorf("read migration %s: %w", name.Name(), err)
+		}
+		texts = append(texts, string(text))
+	}
+	return texts, nil
+}
+
+// SchemaVersion is the newest schema this program knows.
+func SchemaVersion() int {
+	texts, err := migrations()
+	if err != nil {
+		panic(err) // embedded at build time
+	}
+	return len(texts)
+}
+
+// create gives an empty file its lasting settings. They only take in this order, on the first connection, before any table.
+func create(ctx context.Context, dsn, path string) error {
+	db, err := sql.Open("sqlite", dsn)
+	if err != nil {
+		return fmt.Errorf("open store: %w", err)
+	}
+	defer db.Close() //nolint:errcheck // nothing was written through it when an error is on its way
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("open store: %w", err)
+	}
+	defer conn.Close() //nolint:errcheck // as above
+	var pages int
+	if err := conn.QueryRowContext(ctx, "PRAGMA page_count").Scan(&pages); err != nil {
+		return notStore(path, err)
+	}
+	if pages > 0 {
+		return nil
+	}
+	for _, statement := range []string{
+		"PRAGMA busy_timeout = 5000",
+		fmt.Sprintf("PRAGMA page_size = %d", pageSize),
+		"PRAGMA auto_vacuum = INCREMENTAL",
+		"PRAGMA journal_mode = WAL",
+		"PRAGMA synchronous = FULL",
+	} {
+		if _, err := conn.ExecContext(ctx, statement); err != nil {
+			return explain("create store", err)
+		}
+	}
+	var size, vacuum int
+	var mode string
+	if err := errors.Join(
+		conn.QueryRowContext(ctx, "PRAGMA page_size").Scan(&size),
+		conn.QueryRowContext(ctx, "PRAGMA auto_vacuum").Scan(&vacuum),
+		conn.QueryRowContext(ctx, "PRAGMA journal_mode").Scan(&mode),
+	); err != nil {
+		return explain("create store", err)
+	}
+	if size != pageSize || vacuum != 2 || mode != "wal" {
+		return fmt.Errorf("create store: the file took page_size %d, auto_vacuum %d, journal_mode %s instead of %d, 2, wal: is it on a local disk?", size, vacuum, mode, pageSize)
+	}
+	return nil
+}
+
+// migrate brings the store to the newest schema, each step in a transaction, after a copy of an older store.
+func migrate(ctx context.Context, db *sql.DB, path string) error {
+	if err := checkVersion(ctx, db, path); err != nil && !errors.Is(err, errEmpty) {
+		return err
+	}
+	var have int
+	if err := db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&have); err != nil {
+		return fmt.Errorf("read schema version: %w", err)
+	}
+	texts, err := migrations()
+	if err != nil {
+		return err
+	}
+	if have == len(texts) {
+		return nil
+	}
+	if have > 0 {
+		backup := fmt.Sprintf("%s.v%d.bak", path, have)
+		if _, err := os.Lstat(backup); err == nil {
+			return fmt.Errorf("migrate: %s is in the way: an earlier migration did not end well; move it aside and try again", backup)
+		}
+		if _, err := db.ExecContext(ctx, "VACUUM INTO ?", backup); err != nil {
+			return explain("copy the store before migrating it", err)
+		}
+		if err := os.Chmod(backup, 0o600); err != nil {
+			return fmt.Errorf("copy the store before migrating it: %w", err)
+		}
+	}
+	for n := have; n < len(texts); n++ {
+		if err := step(ctx, db, n+1, texts[n]); err != nil {
+			return explain(fmt.Sprintf("migrate to schema %d", n+1), err)
+		}
+	}
+	return nil
+}
+
+func step(ctx context.Context, db *sql.DB, version int, text string) error {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback() //nolint:errcheck // after Commit it has nothing to do
+	if _, err := tx.ExecContext(ctx, text); err != nil {
+		return err
+	}
+	if version == 1 {
+		var id [16]byte
+		rand.Read(id[:]) //nolint:errcheck // it never fails (crypto/rand)
+		if _, err := tx.ExecContext(ctx, `INSERT INTO meta (key, value) VALUES ('store_id', ?), ('epoch', 1), ('change_no', 0), ('indexed_email', 0), ('created_at', ?)`,
+			hex.EncodeToString(id[:]), millis(now())); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA application_id = %d", applicationID)); err != nil {
+			return err
+		}
+	}
+	if _, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", version)); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// errEmpty says that the file holds nothing yet.
+var errEmpty = errors.New("the store is empty")
+
+// checkVersion refuses files that are no store and stores that are newer than this program.
+func checkVersion(ctx context.Context, db *sql.DB, path string) error {
+	var engine string
+	if err := db.QueryRowContext(ctx, "SELECT sqlite_version()").Scan(&engine); err != nil {
+		return notStore(path, err)
+	}
+	var major, minor int
+	if _, err := fmt.Sscanf(engine, "%d.%d", &major, &minor); err != nil || major != 3 || minor < 53 {
+		return fmt.Errorf("SQLite %s has the WAL-reset defect; 3.53 or newer is needed", engine)
+	}
+	var app, version, pages int
+	if err := errors.Join(
+		db.QueryRowContext(ctx, "PRAGMA application_id").Scan(&app),
+		db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version),
+		db.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&pages),
+	); err != nil {
+		return notStore(path, err)
+	}
+	if pages == 0 && app == 0 && version == 0 {
+		return fmt.Errorf("%w: %s: %w", ErrNotStore, path, errEmpty)
+	}
+	if app != applicationID {
+		return fmt.Errorf("%w: %s belongs to another program: name another file with --store", ErrNotStore, path)
+	}
+	if newest := SchemaVersion(); version > newest {
+		return fmt.Errorf("%w: %s has schema %d, this program knows %d: update mailcote", ErrNewer, path, version, newest)
+	}
+	return nil
+}
+
+func notStore(path string, err error) error {
+	var se *sqlite.Error
+	if errors.As(err, &se) && se.Code()&0xff == lib.SQLITE_NOTADB {
+		return fmt.Errorf("%w: %s is not an SQLite file: name another file with --store", ErrNotStore, path)
+	}
+	return fmt.Errorf("open store %s: %w", path, err)
+}

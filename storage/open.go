@@ -1,0 +1,211 @@
+package storage
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"time"
+
+	"modernc.org/sqlite"
+
+	"mailcote/storage/owner"
+)
+
+// Store is one open store. Its methods may be called from any goroutine.
+type Store struct {
+	path     string
+	vfs      string
+	readOnly bool
+	lock     *owner.Lock
+	warnings []string
+
+	handles sync.RWMutex // held for reading while a handle is in use, for writing while they are exchanged
+	readers *sql.DB
+	writer  *writer
+}
+
+// Options say how a store is opened.
+type Options struct {
+	Default  bool   // the path is the default one: its directory is made (0700) if missing
+	ReadOnly bool   // open beside an owner; the store must exist
+	Holder   string // what other processes are told about this owner, for example "mailcote run"
+	vfs      string // SQLite VFS by name; tests inject faults with it
+}
+
+// Open opens a store, making it if it is missing (unless ReadOnly), and migrates it. An owner holds the lock until Close.
+//
+// Errors: *owner.HeldError, ErrNewer, ErrNotStore, ErrMissing, or what package owner refuses about the file.
+func Open(ctx context.Context, path string, o Options) (*Store, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("store path: %w", err)
+	}
+	useOFDLocks()
+	s := &Store{path: path, readOnly: o.ReadOnly, vfs: o.vfs}
+	if o.ReadOnly {
+		if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("%w at %s: add an account or name another file with --store", ErrMissing, path)
+		}
+		if s.readers, err = s.openReaders(ctx); err != nil {
+			return nil, err
+		}
+		return s, nil
+	}
+	if s.warnings, err = owner.Prepare(path, o.Default); err != nil {
+		return nil, err
+	}
+	if s.lock, err = owner.Acquire(path, o.Holder); err != nil {
+		return nil, err
+	}
+	if err := s.openOwner(ctx); err != nil {
+		return nil, errors.Join(err, s.lock.Release())
+	}
+	return s, nil
+}
+
+// openOwner opens the writing handle, migrates, clears what a dead process staged, and opens the readers.
+func (s *Store) openOwner(ctx context.Context) error {
+	db, err := s.openWriting(ctx)
+	if err != nil {
+		return err
+	}
+	if s.readers, err = s.openReaders(ctx); err != nil {
+		return errors.Join(err, db.Close())
+	}
+	if s.writer, err = startWriter(ctx, s, db); err != nil {
+		return errors.Join(err, s.readers.Close(), db.Close())
+	}
+	if err := s.Write(ctx, Interactive, 0, func(w *Writer) error { return w.dropStaged() }); err != nil {
+		s.writer.stop()
+		return errors.Join(fmt.Errorf("clear staged blobs: %w", err), s.readers.Close(), s.writer.close())
+	}
+	return nil
+}
+
+func (s *Store) openWriting(ctx context.Context) (*sql.DB, error) {
+	if err := create(ctx, s.dsn(nil), s.path); err != nil {
+		return nil, err
+	}
+	pragmas := []string{
+		"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "wal_autocheckpoint(0)",
+		"cache_size(-32768)", "temp_store(MEMORY)", "cell_size_check(1)", "journal_size_limit(67108864)",
+	}
+	if runtime.GOOS == "darwin" {
+		pragmas = append(pragmas, "fullfsync(1)", "checkpoint_fullfsync(1)")
+	}
+	db, err := sql.Open("sqlite", s.dsn(url.Values{"_pragma": pragmas, "_txlock": {"immediate"}}))
+	if err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	db.SetMaxOpenConns(1)
+	if err := migrate(ctx, db, s.path); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
+
+func (s *Store) openReaders(ctx context.Context) (*sql.DB, error) {
+	db, err := sql.Open("sqlite", s.dsn(url.Values{
+		"mode":    {"ro"},
+		"_pragma": {"busy_timeout(5000)", "query_only(1)", "trusted_schema(0)", "cell_size_check(1)", "cache_size(-8192)", "temp_store(MEMORY)"},
+	}))
+	if err != nil {
+		return nil, fmt.Errorf("open store for reading: %w", err)
+	}
+	db.SetMaxOpenConns(4)
+	db.SetMaxIdleConns(4)
+	if err := checkVersion(ctx, db, s.path); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
+
+// dsn makes a file: URI; on a bare path the driver would ignore mode=ro.
+func (s *Store) dsn(params url.Values) string {
+	if params == nil {
+		params = url.Values{}
+	}
+	if s.vfs != "" {
+		params.Set("vfs", s.vfs)
+	}
+	path := filepath.ToSlash(s.path)
+	if path[0] != '/' {
+		path = "/" + path // file:///C:/…
+	}
+	u := url.URL{Scheme: "file", Path: path, RawQuery: params.Encode()}
+	return u.String()
+}
+
+// Path is the store's absolute path.
+func (s *Store) Path() string { return s.path }
+
+// ReadOnly says whether the store was opened beside an owner.
+func (s *Store) ReadOnly() bool { return s.readOnly }
+
+// Warnings are what the person should know about the file's surroundings, a sentence each.
+func (s *Store) Warnings() []string { return s.warnings }
+
+// Close ends the writer after the group it is in, closes every handle and frees the lock.
+func (s *Store) Close() error {
+	var errs []error
+	if s.writer != nil {
+		s.writer.stop()
+	}
+	s.handles.Lock()
+	defer s.handles.Unlock()
+	if s.readers != nil {
+		errs = append(errs, s.readers.Close())
+		s.readers = nil
+	}
+	if s.writer != nil {
+		errs = append(errs, s.writer.close())
+	}
+	if s.lock != nil {
+		errs = append(errs, s.lock.Release())
+		s.lock = nil
+	}
+	return errors.Join(errs...)
+}
+
+// reopen exchanges every handle after an unknown outcome: the page cache of the old ones may hold what is not on disk.
+func (s *Store) reopen(ctx context.Context) error {
+	s.handles.Lock()
+	defer s.handles.Unlock()
+	s.writer.stmts.close()
+	errs := []error{s.writer.db.Close()}
+	if s.readers != nil {
+		errs = append(errs, s.readers.Close())
+	}
+	db, err := s.openWriting(ctx)
+	if err != nil {
+		return errors.Join(append(errs, err)...)
+	}
+	var verdict string
+	if err := db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&verdict); err != nil || verdict != "ok" {
+		return errors.Join(fmt.Errorf("check after reopening: %q: %w", verdict, err), db.Close())
+	}
+	readers, err := s.openReaders(ctx)
+	if err != nil {
+		return errors.Join(err, db.Close())
+	}
+	s.readers = readers
+	return s.writer.use(ctx, db)
+}
+
+// useOFDLocks makes SQLite's locks survive the closing of another descriptor of the file in this process. Where the system
+// has none, or another store of this process took locks already, what is there stays: nothing here opens the file twice.
+func useOFDLocks() {
+	if !sqlite.OFDLockingEnabled() {
+		_, _ = sqlite.OFDLocking(true) //nolint:errcheck // ErrOFDLockingUnavailable is a platform's fact, not a failure
+	}
+}
+
+// now is the store's clock for created_at and the like.
+func now() time.Time { return time.Now().UTC() }

@@ -1,0 +1,129 @@
+package storage
+
+import (
+	"database/sql"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Fault is one thing that went wrong, as it is kept: class and scope, the server's own words, what comes next.
+type Fault struct {
+	ID          int64
+	At          time.Time
+	Account     AccountID // 0: none
+	AccountName string
+	Mailbox     MailboxID // 0: none
+	MailboxPath string
+	UID         UID // 0: none
+	Task        TaskID
+	Class       string
+	Scope       string
+	Phase       string
+	Command     string // without arguments
+	ServerText  string
+	Detail      string
+	NextStep    string
+	Attempt     int
+	Stack       string
+	Fingerprint string // equal for faults that are one problem
+}
+
+// maxFaults bounds the error log; the oldest go first.
+const maxFaults = 20_000
+
+// RecordFault keeps a fault.
+func (w *Writer) RecordFault(f Fault) error {
+	null := func(id int64) any {
+		if id == 0 {
+			return nil
+		}
+		return id
+	}
+	id, err := w.insert(`INSERT INTO sync_error (at, account_id, mailbox_id, uid, task_id, class, scope, phase, command, server_text, detail, next_step,
+		attempt, stack, fingerprint) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		millis(f.At), null(int64(f.Account)), null(int64(f.Mailbox)), null(int64(f.UID)), null(int64(f.Task)), f.Class, f.Scope, f.Phase, f.Command,
+		clip(f.ServerText), clip(f.Detail), f.NextStep, max(f.Attempt, 1), f.Stack, f.Fingerprint)
+	if err != nil {
+		return fmt.Errorf("record fault: %w", err)
+	}
+	_, err = w.Exec(`DELETE FROM sync_error WHERE id <= ?`, id-maxFaults)
+	return explain("trim faults", err)
+}
+
+// clip bounds text that comes from a server.
+func clip(s string) string {
+	if len(s) > 1024 {
+		s = s[:1024]
+	}
+	return strings.ToValidUTF8(s, "\ufffd")
+}
+
+// Faults lists the faults at or after since, newest first, at most limit.
+func (r *Reader) Faults(since time.Time, limit int) ([]Fault, error) {
+	var all []Fault
+	rows, err := r.Query(`SELECT x.id, x.at, coalesce(x.account_id, 0), coalesce(a.name, ''), coalesce(x.mailbox_id, 0), coalesce(m.path, ''), coalesce(x.uid, 0),
+		coalesce(x.task_id, 0), x.class, x.scope, x.phase, x.command, x.server_text, x.detail, x.next_step, x.attempt, x.stack, x.fingerprint
+		FROM sync_error x LEFT JOIN account a ON a.id = x.account_id LEFT JOIN mailbox m ON m.id = x.mailbox_id
+		WHERE x.at >= ? ORDER BY x.at DESC, x.id DESC LIMIT ?`, max(millis(since), 0), limit)
+	return all, Each(rows, err, func(rows *sql.Rows) error {
+		var f Fault
+		var at int64
+		err := rows.Scan(&f.ID, &at, &f.Account, &f.AccountName, &f.Mailbox, &f.MailboxPath, &f.UID, &f.Task, &f.Class, &f.Scope, &f.Phase,
+			&f.Command, &f.ServerText, &f.Detail, &f.NextStep, &f.Attempt, &f.Stack, &f.Fingerprint)
+		f.At = time.UnixMilli(at).UTC()
+		all = append(all, f)
+		return err
+	})
+}
+
+// Run is one pass over one account.
+type Run struct {
+	ID          RunID
+	Account     AccountID
+	StartedAt   time.Time
+	EndedAt     time.Time // zero: under way
+	Result      string    // complete, partial, failed or interrupted
+	Mailboxes   int
+	Fetched     int64
+	Bytes       int64
+	Quarantined int
+	Detail      string
+}
+
+// StartRun opens a run. One that a dead process left open is closed as interrupted.
+func (w *Writer) StartRun(account AccountID) (RunID, error) {
+	at := millis(now())
+	if _, err := w.Exec(`UPDATE sync_run SET ended_at = ?, result = 'interrupted' WHERE account_id = ? AND ended_at IS NULL`, at, account); err != nil {
+		return 0, fmt.Errorf("close the run before: %w", err)
+	}
+	id, err := w.insert(`INSERT INTO sync_run (account_id, started_at) VALUES (?, ?)`, account, at)
+	if err != nil {
+		return 0, fmt.Errorf("start run: %w", err)
+	}
+	return RunID(id), nil
+}
+
+// CountRun adds what a batch brought to its run, in the batch's own transaction.
+func (w *Writer) CountRun(id RunID, fetched int, bytes int64) error {
+	_, err := w.Exec(`UPDATE sync_run SET fetched = fetched + ?, bytes = bytes + ? WHERE id = ?`, fetched, bytes, id)
+	return explain("count run", err)
+}
+
+// EndRun closes a run with its result.
+func (w *Writer) EndRun(id RunID, result, detail string, mailboxes, quarantined int) error {
+	_, err := w.Exec(`UPDATE sync_run SET ended_at = ?, result = ?, detail = ?, mailboxes = ?, quarantined = ? WHERE id = ? AND ended_at IS NULL`,
+		millis(now()), result, clip(detail), mailboxes, quarantined, id)
+	return explain("end run", err)
+}
+
+// Run finds a run. Errors: ErrNotFound.
+func (r *Reader) Run(id RunID) (Run, error) {
+	var run Run
+	var started int64
+	var ended *int64
+	err := r.QueryRow(`SELECT id, account_id, started_at, ended_at, coalesce(result, ''), mailboxes, fetched, bytes, quarantined, detail FROM sync_run WHERE id = ?`, id).
+		Scan(&run.ID, &run.Account, &started, &ended, &run.Result, &run.Mailboxes, &run.Fetched, &run.Bytes, &run.Quarantined, &run.Detail)
+	run.StartedAt, run.EndedAt = time.UnixMilli(started).UTC(), fromMillis(ended)
+	return run, missing("run", err)
+}

@@ -1,0 +1,129 @@
+package storage
+
+import (
+	"strings"
+	"time"
+)
+
+// Row keys are distinct types so that one cannot be passed where another is meant. They never leave the store as JMAP ids.
+type (
+	// AccountID is the row key of an account.
+	AccountID int64
+	// MailboxID is the row key of a mailbox.
+	MailboxID int64
+	// EntryID is the row key of an entry.
+	EntryID int64
+	// EmailRow is the row key of an email; its JMAP id is EmailID.
+	EmailRow int64
+	// BlobID is the row key of a blob.
+	BlobID int64
+	// TaskID is the row key of a sync task.
+	TaskID int64
+	// RunID is the row key of a sync run.
+	RunID int64
+)
+
+// EmailID is an email's JMAP id (RFC 8620 §1.2): random, given once, never computed.
+type EmailID string
+
+// UID is a message's unique identifier in one mailbox under one UIDVALIDITY (RFC 9051 §2.3.1.1).
+type UID uint32
+
+// UIDValidity names one generation of a mailbox's UIDs; 0 means none is known.
+type UIDValidity uint32
+
+// ModSeq is a modification sequence (RFC 7162), below 2^63; 0 means none is known.
+type ModSeq uint64
+
+// Level is what coverage vouches for.
+type Level string
+
+// The levels of coverage.
+const (
+	LevelHeader Level = "header"
+	LevelBody   Level = "body"
+)
+
+// Range is a closed range of UIDs, Lo ≤ Hi.
+type Range struct{ Lo, Hi UID }
+
+// Account is one IMAP login.
+type Account struct {
+	ID           AccountID
+	Name         string // what a person calls it, unique
+	User, Host   string // identity
+	Port         int
+	Security     string // tls, starttls or plain
+	Insecure     bool   // plain to a host that is not loopback was asked for
+	SecretRef    string // where the password comes from; never the password
+	Paused       bool
+	PauseClass   string
+	PauseReason  string
+	ServerID     string
+	Capabilities string
+	CreatedAt    time.Time
+	LastSuccess  time.Time // zero: never
+}
+
+// Mailbox is one mailbox of an account.
+type Mailbox struct {
+	ID          MailboxID
+	Account     AccountID
+	Raw         string // the name's bytes as the server writes them
+	Path        string // decoded, valid UTF-8
+	Delimiter   string // "" when the server has none
+	Role        string // RFC 8621 role, "" when none
+	Attributes  string // LIST attributes, space-separated
+	Selectable  bool
+	Priority    int // 1–10, higher first
+	UIDValidity UIDValidity
+	Building    *UIDValidity // generation being fetched beside the shown one
+	ModSeq      ModSeq       // flags of shown entries are current up to it
+	RemoteTotal int64        // messages the server listed last
+	Pass        Pass
+	Total       int64
+	Unread      int64
+	Gone        bool
+}
+
+// Pass is what the server said of a mailbox when its last pass ended complete. At is zero when the last pass did not.
+type Pass struct {
+	UIDNext UID
+	Total   int64
+	ModSeq  ModSeq
+	At      time.Time
+}
+
+// Flags is a set of IMAP flags as the store keeps it: sorted, space-separated, system flags in RFC case, no \Recent.
+type Flags string
+
+// NewFlags makes the canonical form of a set of flags; duplicates and \Recent are dropped.
+func NewFlags(flags []string) Flags {
+	return canonicalFlags(flags)
+}
+
+// Has says whether the set holds flag, compared as IMAP does, without case.
+func (f Flags) Has(flag string) bool {
+	for one := range strings.FieldsSeq(string(f)) {
+		if strings.EqualFold(one, flag) {
+			return true
+		}
+	}
+	return false
+}
+
+func millis(t time.Time) int64 { return t.UnixMilli() }
+
+func fromMillis(ms *int64) time.Time {
+	if ms == nil {
+		return time.Time{}
+	}
+	return time.UnixMilli(*ms).UTC()
+}
+
+func nullMillis(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t.UnixMilli()
+}
