@@ -1,0 +1,3 @@
+// Package message turns the raw bytes of a mail into what mailcote shows,
+// threads and indexes.
+package message

@@ -1,0 +1,202 @@
+package message
+
+import (
+	"bytes"
+	"strings"
+
+	"golang.org/x/net/html"
+	"golang.org/x/net/html/atom"
+)
+
+// maxHTMLText bounds the result of HTMLText, in bytes.
+const maxHTMLText = 1 << 20
+
+// maxQuote bounds the marks before a quoted line.
+const maxQuote = 5
+
+// HTMLText reduces HTML to the text a reader sees: scripts, styles and comments
+// go, blocks become lines, blockquotes get "> ", links keep their text. It reads
+// tokens and builds no tree, so no nesting costs anything.
+func HTMLText(s string) string { return htmlText(s, maxHTMLText) }
+
+func htmlText(s string, limit int) string {
+	z := html.NewTokenizer(strings.NewReader(s))
+	w := textWriter{limit: limit}
+	w.out.Grow(min(len(s)/3, limit))
+	var skip atom.Atom // the element whose content is not text
+	for w.out.Len() < limit {
+		switch z.Next() {
+		case html.ErrorToken:
+			return w.String()
+		case html.TextToken:
+			if skip == 0 {
+				w.text(unentity(z.Raw()))
+			}
+		case html.StartTagToken, html.SelfClosingTagToken:
+			name, _ := z.TagName()
+			tag := atom.Lookup(name)
+			if skip == 0 && hidden(tag) {
+				skip = tag
+			}
+			w.open(tag)
+		case html.EndTagToken:
+			name, _ := z.TagName()
+			tag := atom.Lookup(name)
+			if tag == skip || tag == atom.Head || tag == atom.Body {
+				skip = 0
+			}
+			w.close(tag)
+		}
+	}
+	return w.String()
+}
+
+// unentity undoes character references; the usual text has none.
+func unentity(raw []byte) string {
+	if bytes.IndexByte(raw, '&') < 0 {
+		return string(raw)
+	}
+	return html.UnescapeString(string(raw))
+}
+
+// hidden names elements whose content is code or comes from elsewhere. The
+// tokenizer hands it over as one text token.
+func hidden(tag atom.Atom) bool {
+	switch tag {
+	case atom.Script, atom.Style, atom.Title, atom.Iframe, atom.Noembed, atom.Noframes, atom.Template:
+		return true
+	}
+	return false
+}
+
+// textWriter folds white space as a browser does.
+type textWriter struct {
+	out   strings.Builder
+	limit int
+	lines int  // line ends owed before the next text
+	space bool // a space is owed before the next text
+	begun bool
+	pre   int
+	quote int
+	mark  string
+}
+
+func (w *textWriter) open(tag atom.Atom) {
+	switch tag {
+	case atom.Br:
+		w.lines = min(w.lines+1, 2)
+	case atom.Pre:
+		w.pre++
+		w.line(2)
+	case atom.Blockquote:
+		w.quote++
+		w.line(2)
+	case atom.P, atom.H1, atom.H2, atom.H3, atom.H4, atom.H5, atom.H6, atom.Hr, atom.Table, atom.Ul, atom.Ol, atom.Dl:
+		w.line(2)
+	case atom.Li:
+		w.line(1)
+		w.mark = "- "
+	case atom.Td, atom.Th:
+		w.space = true
+	default:
+		if block(tag) {
+			w.line(1)
+		}
+	}
+}
+
+func (w *textWriter) close(tag atom.Atom) {
+	switch tag {
+	case atom.Pre:
+		w.pre = max(w.pre-1, 0)
+		w.line(2)
+	case atom.Blockquote:
+		w.quote = max(w.quote-1, 0)
+		w.line(2)
+	case atom.P, atom.H1, atom.H2, atom.H3, atom.H4, atom.H5, atom.H6, atom.Table, atom.Ul, atom.Ol, atom.Dl:
+		w.line(2)
+	case atom.Td, atom.Th:
+		w.space = true
+	default:
+		if block(tag) {
+			w.line(1)
+		}
+	}
+}
+
+func block(tag atom.Atom) bool {
+	switch tag {
+	case atom.Div, atom.Tr, atom.Li, atom.Dt, atom.Dd, atom.Section, atom.Article, atom.Header, atom.Footer, atom.Center,
+		atom.Form, atom.Fieldset, atom.Address, atom.Figure, atom.Body, atom.Thead, atom.Tbody, atom.Caption, atom.Aside, atom.Nav, atom.Main:
+		return true
+	}
+	return false
+}
+
+// line asks for at least n line ends before the next text.
+func (w *textWriter) line(n int) { w.lines, w.space = max(w.lines, n), false }
+
+func (w *textWriter) text(s string) {
+	if w.pre > 0 {
+		for i, l := range strings.Split(strings.ReplaceAll(s, "\r\n", "\n"), "\n") {
+			if i > 0 {
+				w.lines = min(w.lines+1, 2)
+			}
+			if l != "" {
+				w.word(l)
+			}
+		}
+		return
+	}
+	for len(s) > 0 {
+		i := 0
+		for i < len(s) && blank(s, i) > 0 {
+			i += blank(s, i)
+		}
+		w.space = w.space || i > 0
+		s = s[i:]
+		for i = 0; i < len(s) && blank(s, i) == 0; {
+			i++
+		}
+		if i > 0 {
+			w.word(s[:i])
+		}
+		s = s[i:]
+	}
+}
+
+// blank returns the length of the white space at s[i]: ASCII or a no-break space.
+func blank(s string, i int) int {
+	switch c := s[i]; {
+	case c == ' ' || ('\t' <= c && c <= '\r'):
+		return 1
+	case c == 0xc2 && i+1 < len(s) && s[i+1] == 0xa0:
+		return 2
+	}
+	return 0
+}
+
+func (w *textWriter) word(s string) {
+	if room := w.limit - w.out.Len(); len(s) > room {
+		s = strings.ToValidUTF8(s[:max(room, 0)], "")
+	}
+	switch {
+	case !w.begun || w.lines > 0:
+		for ; w.begun && w.lines > 0; w.lines-- {
+			w.out.WriteByte('\n')
+		}
+		for range min(w.quote, maxQuote) {
+			w.out.WriteString("> ")
+		}
+		w.out.WriteString(w.mark)
+		w.begun, w.lines, w.mark = true, 0, ""
+	case w.space:
+		w.out.WriteByte(' ')
+	}
+	w.space = false
+	w.out.WriteString(s)
+}
+
+func (w *textWriter) String() string {
+	return cleanText(w.out.String())
+}
