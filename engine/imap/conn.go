@@ -1,0 +1,133 @@
+package imap
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// progressConn is the TCP level of a session, below TLS, because a 16 KiB TLS
+// record on a slow link is many seconds without a byte above it. It sets the
+// deadline of every single read and write, and keeps the first cause of death.
+// Reads and writes come from the session's goroutine; abort from anywhere.
+type progressConn struct {
+	net.Conn
+	progress time.Duration // longest silence of a read
+	write    time.Duration // longest write
+	wait     time.Duration // longest waiting for minRate octets
+	minRate  int64
+	until    time.Time // end of the present phase; zero: none
+
+	inResponse   bool          // a byte of the awaited response has come
+	slow, waited time.Duration // blocked inside a response, blocked at all
+	moved        int64         // octets since slow and waited were last zero
+
+	read, written atomic.Int64
+
+	mu    sync.Mutex
+	cause error
+}
+
+func newProgressConn(c net.Conn, l *Limits) *progressConn {
+	return &progressConn{Conn: c, progress: l.Progress, write: l.Progress, wait: l.Wait, minRate: l.MinRate}
+}
+
+// await says that the next byte begins a response.
+func (p *progressConn) await() { p.inResponse = false }
+
+// restart begins a command: earlier slowness is forgotten.
+func (p *progressConn) restart() { p.slow, p.waited, p.moved = 0, 0, 0 }
+
+// deadline is when the next read has to return, and why.
+func (p *progressConn) deadline(now time.Time) (time.Time, string) {
+	end, why := now.Add(p.progress), "no byte in "+p.progress.String()
+	sooner := func(t time.Time, reason string) {
+		if t.Before(end) {
+			end, why = t, reason
+		}
+	}
+	if p.inResponse {
+		sooner(now.Add(rateWindow-p.slow), "slower than the least rate")
+	}
+	sooner(now.Add(p.wait-p.waited), "waited too long for too little")
+	if !p.until.IsZero() {
+		sooner(p.until, "time for this step is over")
+	}
+	return end, why
+}
+
+func (p *progressConn) Read(b []byte) (int, error) {
+	start := time.Now()
+	end, why := p.deadline(start)
+	if err := p.Conn.SetReadDeadline(end); err != nil {
+		return 0, p.fail(err)
+	}
+	n, err := p.Conn.Read(b)
+	p.read.Add(int64(n))
+	p.account(time.Since(start), n)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = fmt.Errorf("%w: %s", ErrStalled, why)
+	}
+	if err != nil {
+		return n, p.fail(err)
+	}
+	return n, nil
+}
+
+// account books time blocked in a read, and what it brought.
+func (p *progressConn) account(blocked time.Duration, n int) {
+	p.waited += blocked
+	if p.inResponse {
+		p.slow += blocked
+	}
+	p.moved += int64(n)
+	if p.moved >= p.minRate {
+		p.restart()
+	}
+	if n > 0 {
+		p.inResponse = true
+	}
+}
+
+func (p *progressConn) Write(b []byte) (int, error) {
+	// Renewed before every write: a deadline left from an earlier one kills.
+	if err := p.Conn.SetWriteDeadline(time.Now().Add(p.write)); err != nil {
+		return 0, p.fail(err)
+	}
+	n, err := p.Conn.Write(b)
+	p.written.Add(int64(n))
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = fmt.Errorf("%w: write took over %v", ErrStalled, p.write)
+	}
+	if err != nil {
+		return n, p.fail(err)
+	}
+	return n, nil
+}
+
+// fail keeps the first cause and returns it. What follows a cause (such as
+// "use of closed connection" after an ended context) is only its echo.
+func (p *progressConn) fail(err error) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cause == nil {
+		p.cause = err
+	}
+	return p.cause
+}
+
+func (p *progressConn) failed() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.cause
+}
+
+// abort ends the connection for the given reason, from any goroutine.
+func (p *progressConn) abort(cause error) {
+	_ = p.fail(cause)
+	_ = p.Conn.Close()
+}

@@ -1,0 +1,347 @@
+package imap
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"strings"
+	"time"
+
+	goimap "github.com/emersion/go-imap/v2"
+)
+
+// Message is one FETCH response: what the server chose to say of one message.
+type Message struct {
+	Seq          uint32
+	UID          goimap.UID // 0: absent
+	Flags        []goimap.Flag
+	HasFlags     bool
+	ModSeq       uint64            // 0: absent
+	InternalDate time.Time         // UTC; zero: absent or unreadable
+	Size         int64             // RFC822.SIZE as claimed; -1: absent
+	HasBody      bool              // a BODY[] came whole; handed to Handler.Body if there is one
+	Extra        map[string]string // other items, by upper-case name, as they stood; nil: none
+}
+
+// maxExtra is the most other items kept of one message.
+const maxExtra = 64
+
+// fetchWindow is how many parts of one UIDFetch are in flight; CommandLine the
+// most octets of a UID FETCH line. Yahoo and UW take 1000, Outlook 4096.
+const (
+	fetchWindow = 4
+	CommandLine = 1000
+)
+
+// UIDFetch asks for items of the messages in set; the answers go to Handler.
+// changedSince is a CHANGEDSINCE modifier, 0 for none. A set too long for one
+// line of CommandLine octets goes in several commands, a few in flight. All of
+// them are awaited; the error is that of the first that failed, and what came
+// before or after it has been handed over.
+func (s *Session) UIDFetch(ctx context.Context, set goimap.UIDSet, items []string, changedSince uint64) error {
+	const name = "UID FETCH"
+	stop, err := s.begin(ctx, name)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	tail := " (" + strings.Join(items, " ") + ")"
+	if changedSince > 0 {
+		tail += fmt.Sprintf(" (CHANGEDSINCE %d)", changedSince)
+	}
+	var open []string
+	var first error
+	settle := func(most int) error {
+		for len(open) > most {
+			st, err := s.wait(open[0])
+			if err != nil {
+				return err
+			}
+			open = open[1:]
+			if err := st.Err(name); err != nil && first == nil {
+				first = err
+			}
+		}
+		return nil
+	}
+	for len(set) > 0 {
+		c := s.command(name)
+		var part []byte
+		part, set = cutSet(set, CommandLine-len(c.buf)-len(tail)-3)
+		c.raw(" " + string(part) + tail)
+		if err := settle(fetchWindow - 1); err != nil {
+			return err
+		}
+		if first != nil {
+			break // no more of what the server refuses
+		}
+		if err := s.send(c); err != nil {
+			if s.err == nil {
+				_ = settle(0)
+			}
+			return err
+		}
+		open = append(open, c.tag)
+	}
+	if err := settle(0); err != nil {
+		return err
+	}
+	return first
+}
+
+// cutSet writes as many ranges as fit into most octets, at least one.
+func cutSet(set goimap.UIDSet, most int) (part []byte, rest goimap.UIDSet) {
+	for i, r := range set {
+		before := len(part)
+		if i > 0 {
+			part = append(part, ',')
+		}
+		part = append(part, goimap.UIDSet{r}.String()...)
+		if i > 0 && len(part) > most {
+			return part[:before], set[i:]
+		}
+	}
+	return part, nil
+}
+
+// fetch reads the list of a FETCH response. Nothing is assumed of its order.
+func (s *Session) fetch(seq uint32) error {
+	sc, m := s.sc, &s.msg
+	*m = Message{Seq: seq, Size: -1}
+	if _, err := sc.spaces(); err != nil {
+		return err
+	}
+	if err := sc.take('('); err != nil {
+		return err
+	}
+	for {
+		c, err := sc.spaces()
+		if err != nil {
+			return err
+		}
+		if c == ')' {
+			sc.pos++
+			break
+		}
+		if err := s.item(m); err != nil {
+			return err
+		}
+		// Behind a literal whose size was wrong, this is where it shows.
+		if c, err = sc.peek(); err != nil {
+			return err
+		}
+		if c != ' ' && c != ')' {
+			return fmt.Errorf("%w: %q behind a FETCH item", ErrSyntax, c)
+		}
+	}
+	if _, err := sc.line(); err != nil {
+		return err
+	}
+	if s.h.Fetch != nil {
+		if err := s.h.Fetch(m); err != nil {
+			return handlerError{err}
+		}
+	}
+	return nil
+}
+
+// item reads one FETCH item: its name and value.
+func (s *Session) item(m *Message) error {
+	sc := s.sc
+	name, err := sc.itemName()
+	if err != nil {
+		return err
+	}
+	switch {
+	case len(name) == 0:
+		return fmt.Errorf("%w: FETCH item without a name", ErrSyntax)
+	case is(name, "UID"):
+		t, err := sc.plain()
+		m.UID = goimap.UID(number32(t))
+		return err
+	case is(name, "FLAGS"):
+		m.HasFlags = true
+		m.Flags, err = s.flags()
+		return err
+	case is(name, "MODSEQ"):
+		m.ModSeq, err = s.modSeqItem()
+		return err
+	case is(name, "RFC822.SIZE"):
+		t, err := sc.plain()
+		if n, ok := digits(t); ok {
+			m.Size = n
+		}
+		return err
+	case is(name, "INTERNALDATE"):
+		t, _, err := sc.str()
+		m.InternalDate = internalDate(t)
+		return err
+	}
+	if section, ok := bodySection(name); ok {
+		return s.body(m, section)
+	}
+	return s.extra(m, strings.ToUpper(string(name)))
+}
+
+// plain skips spaces and reads a word.
+func (s *scanner) plain() ([]byte, error) {
+	if _, err := s.spaces(); err != nil {
+		return nil, err
+	}
+	return s.token(endsFlag)
+}
+
+// itemName reads a FETCH item's name: a word, a section in brackets (which may
+// hold spaces, lists and quoted strings), an origin.
+func (s *scanner) itemName() ([]byte, error) {
+	word, err := s.token(endsWord)
+	if err != nil {
+		return nil, err
+	}
+	if c, err := s.peek(); err != nil || c != '[' {
+		return word, err
+	}
+	s.tok = append(s.tok[:0], word...)
+	for quoted := false; ; {
+		c, err := s.peek()
+		if err != nil {
+			return nil, err
+		}
+		if c == '\r' || c == '\n' {
+			return nil, fmt.Errorf("%w: section without an end", ErrSyntax)
+		}
+		s.tok = append(s.tok, c)
+		s.pos++
+		if c == '"' {
+			quoted = !quoted
+		}
+		if c == ']' && !quoted {
+			break
+		}
+	}
+	for {
+		c, err := s.peek()
+		if err != nil || endsFlag(c) || c == '"' || c == '{' || c == '~' {
+			return s.tok, err
+		}
+		s.tok = append(s.tok, c)
+		s.pos++
+	}
+}
+
+// bodySection names the section for items that are a message's octets.
+func bodySection(name []byte) (string, bool) {
+	switch {
+	case is(name, "BODY[]"), is(name, "RFC822"):
+		return "", true
+	case is(name, "BODY[HEADER]"), is(name, "RFC822.HEADER"):
+		return "HEADER", true
+	case is(name, "BODY[TEXT]"), is(name, "RFC822.TEXT"):
+		return "TEXT", true
+	case len(name) > 5 && is(name[:5], "BODY["):
+		end := bytes.LastIndexByte(name, ']')
+		return string(name[5:end]) + string(name[end+1:]), true
+	case len(name) > 7 && is(name[:7], "BINARY["):
+		return strings.ToUpper(string(name)), true
+	}
+	return "", false
+}
+
+// body streams one section.
+func (s *Session) body(m *Message, section string) error {
+	sc := s.sc
+	c, err := sc.spaces()
+	if err != nil {
+		return err
+	}
+	size, null, r := int64(0), false, io.Reader(nil)
+	lit := c == '{'
+	if c == '~' {
+		if lit, err = sc.atLiteral(c); err != nil {
+			return err
+		}
+	}
+	if lit {
+		if size, err = sc.literalSize(); err != nil {
+			return err
+		}
+		sc.lit.open(size)
+		r = &sc.lit
+	} else {
+		var t []byte
+		if t, null, err = sc.str(); err != nil {
+			return err
+		}
+		if null {
+			t = nil
+		} else if c != '"' {
+			return fmt.Errorf("%w: a word where a body was due", ErrSyntax)
+		}
+		size, r = int64(len(t)), bytes.NewReader(t)
+	}
+	if s.h.Body != nil {
+		if err := s.h.Body(m, section, size, r); err != nil {
+			return handlerError{err}
+		}
+	}
+	left := sc.lit.left
+	if err := sc.discard(left); err != nil {
+		return err
+	}
+	sc.lit.left = 0
+	m.HasBody = m.HasBody || section == "" && !null
+	return nil
+}
+
+// extra keeps an item we know nothing of, or passes over it.
+func (s *Session) extra(m *Message, name string) error {
+	keep := &capture{s: s.sc}
+	if len(m.Extra) >= maxExtra || len(name) > 256 {
+		keep = nil
+	}
+	if err := s.sc.value(keep); err != nil || keep == nil || keep.partial {
+		return err
+	}
+	if m.Extra == nil {
+		m.Extra = map[string]string{}
+	}
+	m.Extra[name] = string(keep.out)
+	return nil
+}
+
+// vanished reads "* VANISHED (EARLIER) set".
+func (s *Session) vanished() error {
+	sc := s.sc
+	sc.lineLimit = s.lim.Listing
+	c, err := sc.spaces()
+	if err != nil {
+		return err
+	}
+	earlier := c == '('
+	if earlier {
+		if err := sc.value(nil); err != nil {
+			return err
+		}
+		if _, err := sc.spaces(); err != nil {
+			return err
+		}
+	}
+	b := setBuilder{most: s.lim.Ranges}
+	if err := b.read(sc); err != nil {
+		return err
+	}
+	set := b.set()
+	if !earlier {
+		gone := uint64(0)
+		for _, r := range set {
+			gone += uint64(r.Stop) - uint64(r.Start) + 1
+		}
+		s.exists -= uint32(min(gone, uint64(s.exists), math.MaxUint32))
+	}
+	if s.h.Vanished != nil {
+		s.h.Vanished(earlier, set)
+	}
+	return sc.skipLine()
+}

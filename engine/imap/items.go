@@ -1,0 +1,152 @@
+package imap
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	goimap "github.com/emersion/go-imap/v2"
+)
+
+// systemFlags in the case of the RFCs.
+var systemFlags = [...]goimap.Flag{
+	goimap.FlagSeen, goimap.FlagAnswered, goimap.FlagFlagged, goimap.FlagDeleted,
+	goimap.FlagDraft, `\Recent`, goimap.FlagWildcard,
+}
+
+// maxFlags is the most flags of one message.
+const maxFlags = 4096
+
+// flags reads a flag list; NIL is an empty one. The slice is new, its strings
+// are shared.
+func (s *Session) flags() ([]goimap.Flag, error) {
+	sc := s.sc
+	c, err := sc.spaces()
+	if err != nil {
+		return nil, err
+	}
+	if c != '(' {
+		_, _, err := sc.str()
+		return nil, err
+	}
+	sc.pos++
+	s.flagBuf = s.flagBuf[:0]
+	for {
+		if c, err = sc.spaces(); err != nil {
+			return nil, err
+		}
+		if c == ')' {
+			sc.pos++
+			return slices.Clone(s.flagBuf), nil
+		}
+		if c == '\r' || c == '\n' || c == '(' {
+			return nil, fmt.Errorf("%w: %q in a flag list", ErrSyntax, c)
+		}
+		t, null, err := sc.str()
+		if err != nil {
+			return nil, err
+		}
+		if f := s.flag(t); f != "" && !null {
+			if len(s.flagBuf) >= maxFlags {
+				return nil, fmt.Errorf("%w: over %d flags", ErrLimit, maxFlags)
+			}
+			s.flagBuf = append(s.flagBuf, f)
+		}
+	}
+}
+
+// splitFlags reads the list of PERMANENTFLAGS.
+func (s *Session) splitFlags(t []byte) []goimap.Flag {
+	var out []goimap.Flag
+	for _, w := range bytes.Fields(bytes.Trim(t, "() ")) {
+		if f := s.flag(w); f != "" && len(out) < maxFlags {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// flag gives each flag one string, system flags in their RFC case. A lone
+// backslash is none, nor is what holds a space or a control character.
+func (s *Session) flag(t []byte) goimap.Flag {
+	if f, ok := s.keywords[string(t)]; ok {
+		return f
+	}
+	if len(t) == 0 || len(t) == 1 && t[0] == '\\' || bytes.ContainsFunc(t, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
+		return ""
+	}
+	f := goimap.Flag(t)
+	for _, sys := range systemFlags {
+		if strings.EqualFold(string(f), string(sys)) {
+			f = sys
+		}
+	}
+	if len(s.keywords) < 1024 && len(f) <= 256 {
+		s.keywords[string(t)] = f
+	}
+	return f
+}
+
+// modSeqItem reads "(n)" or "n".
+func (s *Session) modSeqItem() (uint64, error) {
+	c, err := s.sc.spaces()
+	if err != nil {
+		return 0, err
+	}
+	list := c == '('
+	if list {
+		s.sc.pos++
+	}
+	t, err := s.sc.plain()
+	n := modSeq(t)
+	if err != nil || !list {
+		return n, err
+	}
+	if _, err := s.sc.spaces(); err != nil {
+		return 0, err
+	}
+	return n, s.sc.take(')')
+}
+
+var months = [...]string{"JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"}
+
+// internalDate reads "17-Jul-1996 02:44:25 -0700", the day also with one digit.
+// Garbage such as 00-Jan-0000 gives the zero time.
+func internalDate(t []byte) time.Time {
+	t = bytes.TrimSpace(t)
+	if len(t) > 1 && t[1] == '-' {
+		t = append([]byte{'0'}, t...)
+	}
+	if len(t) != 26 || t[2] != '-' || t[6] != '-' || t[11] != ' ' || t[14] != ':' || t[17] != ':' || t[20] != ' ' {
+		return time.Time{}
+	}
+	month := 0
+	for i, name := range months {
+		if is(t[3:6], name) {
+			month = i + 1
+		}
+	}
+	ok := month > 0
+	num := func(from, to, most int) int {
+		n, good := digits(t[from:to])
+		ok = ok && good && int(n) <= most
+		return int(n)
+	}
+	day, year := num(0, 2, 31), num(7, 11, 9999)
+	hour, minute, second := num(12, 14, 23), num(15, 17, 59), num(18, 20, 60)
+	zone := num(22, 24, 23)*3600 + num(24, 26, 59)*60
+	switch t[21] {
+	case '-':
+		zone = -zone
+	case '+':
+	default:
+		ok = false
+	}
+	when := time.Date(year, time.Month(month), day, hour, minute, second, 0, time.UTC)
+	if !ok || when.Day() != day && second != 60 || year == 0 || day == 0 {
+		return time.Time{}
+	}
+	return when.Add(-time.Duration(zone) * time.Second)
+}

@@ -1,0 +1,274 @@
+package imap
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	goimap "github.com/emersion/go-imap/v2"
+)
+
+// ListEntry is one mailbox of LIST.
+type ListEntry struct {
+	Raw    string // the name's octets as on the wire, modified UTF-7 undecoded
+	Name   string // decoded for display: valid UTF-8, not unique, not escaped
+	Delim  rune   // 0: none
+	Attrs  []goimap.MailboxAttr
+	Status *StatusData // nil: LIST-STATUS said nothing of it
+}
+
+// StatusData is what STATUS said. 0 in UIDNext, UIDValidity and HighestModSeq
+// means not said (or, for HighestModSeq, none kept).
+type StatusData struct {
+	Messages      uint32
+	HasMessages   bool
+	Unseen        uint32
+	HasUnseen     bool
+	UIDNext       uint32
+	UIDValidity   uint32
+	HighestModSeq uint64
+}
+
+// listing collects the answers to LIST and STATUS, at most Mailboxes of them.
+type listing struct {
+	lim      *Limits
+	entries  []ListEntry
+	statuses map[string]StatusData
+	names    int64
+	over     bool
+}
+
+// List lists all mailboxes, with special uses and with the status items where
+// the server can do that in the same command (LIST-STATUS); where it refuses or
+// says nothing, a plain LIST follows. If there are more mailboxes than the
+// limit allows, those within it come with an error that wraps ErrLimit.
+func (s *Session) List(ctx context.Context, statusItems []string) ([]ListEntry, error) {
+	var options []string
+	if s.Has("SPECIAL-USE") && s.Has("LIST-EXTENDED") {
+		options = append(options, "SPECIAL-USE")
+	}
+	if s.Has("LIST-STATUS") && len(statusItems) > 0 {
+		options = append(options, "STATUS ("+strings.Join(statusItems, " ")+")")
+	}
+	if len(options) > 0 {
+		got, err := s.listWith(ctx, " RETURN ("+strings.Join(options, " ")+")")
+		st := (*StatusError)(nil)
+		refused := errors.As(err, &st) && s.err == nil
+		if !refused && (err != nil || len(got) > 0) {
+			return got, err
+		}
+	}
+	return s.listWith(ctx, "")
+}
+
+func (s *Session) listWith(ctx context.Context, options string) ([]ListEntry, error) {
+	l := &listing{lim: &s.lim, statuses: map[string]StatusData{}}
+	s.list = l
+	defer func() { s.list = nil }()
+	if _, err := s.run(ctx, s.command("LIST").raw(` "" "*"`+options)); err != nil {
+		return nil, err
+	}
+	for i := range l.entries {
+		e := &l.entries[i]
+		if st, ok := l.statuses[inbox(e.Raw)]; ok {
+			e.Status = &st
+		}
+	}
+	if l.over {
+		return l.entries, fmt.Errorf("imap: LIST: %w: more than %d mailboxes or %d octets of names", ErrLimit, s.lim.Mailboxes, s.lim.Names)
+	}
+	return l.entries, nil
+}
+
+// Status asks for items of a mailbox that is not selected. What the server
+// says of another one is not ours; it may say nothing at all.
+func (s *Session) Status(ctx context.Context, raw string, items []string) (StatusData, error) {
+	l := &listing{lim: &s.lim, statuses: map[string]StatusData{}}
+	s.list = l
+	defer func() { s.list = nil }()
+	_, err := s.run(ctx, s.command("STATUS").text(raw).raw(" ("+strings.Join(items, " ")+")"))
+	return l.statuses[inbox(raw)], err
+}
+
+// inbox is the one name without case.
+func inbox(raw string) string {
+	if strings.EqualFold(raw, "INBOX") {
+		return "INBOX"
+	}
+	return raw
+}
+
+// room books a name; false: no more are kept.
+func (l *listing) room(have, name int) bool {
+	l.names += int64(name) + 64 // and what stands around it
+	l.over = l.over || have >= l.lim.Mailboxes || l.names > l.lim.Names
+	return !l.over
+}
+
+// entry reads `* LIST (\HasNoChildren) "/" name`.
+func (l *listing) entry(sc *scanner) error {
+	c, err := sc.spaces()
+	if err != nil {
+		return err
+	}
+	var e ListEntry
+	if c == '(' {
+		if e.Attrs, err = sc.attrs(); err != nil {
+			return err
+		}
+	}
+	t, null, err := sc.str()
+	if err != nil {
+		return err
+	}
+	if !null {
+		if e.Delim, _ = utf8.DecodeRune(t); e.Delim == utf8.RuneError {
+			e.Delim = 0
+		}
+	}
+	if e.Raw, err = sc.mailboxName(); err != nil {
+		return err
+	}
+	if l.room(len(l.entries), len(e.Raw)) {
+		e.Name = DecodeMailbox(e.Raw)
+		l.entries = append(l.entries, e)
+	}
+	return sc.skipLine()
+}
+
+// mailboxName reads a name. One without quotes ends at the line's end or before
+// a list: Exchange leaves out quotes where they are due.
+func (s *scanner) mailboxName() (string, error) {
+	c, err := s.spaces()
+	if err != nil {
+		return "", err
+	}
+	if c == '"' || c == '{' {
+		t, _, err := s.str()
+		return string(t), err
+	}
+	name := []byte(nil)
+	for {
+		t, err := s.token(func(c byte) bool { return c == ' ' || c == '\r' || c == '\n' })
+		if err != nil {
+			return "", err
+		}
+		name = append(name, t...)
+		before := s.pos
+		c, err := s.spaces()
+		if err != nil {
+			return "", err
+		}
+		if c == '(' || c == '\r' || c == '\n' {
+			return string(name), nil
+		}
+		for range max(1, s.pos-before) {
+			name = append(name, ' ')
+		}
+	}
+}
+
+var knownAttrs = [...]goimap.MailboxAttr{
+	goimap.MailboxAttrNonExistent, goimap.MailboxAttrNoInferiors, goimap.MailboxAttrNoSelect,
+	goimap.MailboxAttrHasChildren, goimap.MailboxAttrHasNoChildren, goimap.MailboxAttrMarked,
+	goimap.MailboxAttrUnmarked, goimap.MailboxAttrSubscribed, goimap.MailboxAttrRemote,
+	goimap.MailboxAttrAll, goimap.MailboxAttrArchive, goimap.MailboxAttrDrafts, goimap.MailboxAttrFlagged,
+	goimap.MailboxAttrJunk, goimap.MailboxAttrSent, goimap.MailboxAttrTrash, goimap.MailboxAttrImportant,
+}
+
+// maxAttrs is the most attributes kept of a mailbox.
+const maxAttrs = 64
+
+// attrs reads an attribute list; known ones get the case of go-imap's constants.
+func (s *scanner) attrs() ([]goimap.MailboxAttr, error) {
+	s.pos++
+	var out []goimap.MailboxAttr
+	for {
+		c, err := s.spaces()
+		if err != nil {
+			return nil, err
+		}
+		if c == ')' {
+			s.pos++
+			return out, nil
+		}
+		if c == '\r' || c == '\n' || c == '(' {
+			return nil, fmt.Errorf("%w: %q in an attribute list", ErrSyntax, c)
+		}
+		t, _, err := s.str()
+		if err != nil {
+			return nil, err
+		}
+		if len(out) < maxAttrs && len(t) > 1 && len(t) <= 256 {
+			out = append(out, attr(t))
+		}
+	}
+}
+
+func attr(t []byte) goimap.MailboxAttr {
+	for _, a := range knownAttrs {
+		if strings.EqualFold(string(t), string(a)) {
+			return a
+		}
+	}
+	return goimap.MailboxAttr(t)
+}
+
+// status reads `* STATUS name (MESSAGES 3 UIDNEXT 4)`; the list may be empty.
+func (l *listing) status(sc *scanner) error {
+	raw, err := sc.mailboxName()
+	if err != nil {
+		return err
+	}
+	c, err := sc.spaces()
+	if err != nil || c != '(' {
+		return errors.Join(err, sc.skipLine())
+	}
+	sc.pos++
+	var st StatusData
+	for {
+		if c, err = sc.spaces(); err != nil {
+			return err
+		}
+		if c == ')' {
+			break
+		}
+		word, err := sc.token(endsWord)
+		if err != nil {
+			return err
+		}
+		if len(word) == 0 {
+			return fmt.Errorf("%w: %q in a STATUS", ErrSyntax, c)
+		}
+		if err := st.item(sc, strings.ToUpper(string(word))); err != nil {
+			return err
+		}
+	}
+	if l.room(len(l.statuses), len(raw)) {
+		l.statuses[inbox(raw)] = st
+	}
+	return sc.skipLine()
+}
+
+func (st *StatusData) item(sc *scanner, name string) error {
+	keep := &capture{s: sc}
+	if err := sc.value(keep); err != nil {
+		return err
+	}
+	_, ok := digits(keep.out)
+	switch name {
+	case "MESSAGES":
+		st.Messages, st.HasMessages = number32(keep.out), ok
+	case "UNSEEN":
+		st.Unseen, st.HasUnseen = number32(keep.out), ok
+	case "UIDNEXT":
+		st.UIDNext = number32(keep.out)
+	case "UIDVALIDITY":
+		st.UIDValidity = number32(keep.out)
+	case "HIGHESTMODSEQ":
+		st.HighestModSeq = modSeq(keep.out)
+	}
+	return nil
+}

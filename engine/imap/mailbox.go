@@ -1,0 +1,67 @@
+package imap
+
+import (
+	"context"
+	"fmt"
+
+	goimap "github.com/emersion/go-imap/v2"
+)
+
+// SelectData is what EXAMINE or SELECT said of a mailbox.
+type SelectData struct {
+	Exists            uint32
+	UIDNext           uint32 // 0: not said
+	UIDValidity       uint32 // 0: not said
+	HighestModSeq     uint64 // 0: not said, or over 2^63-1
+	NoModSeq          bool   // the mailbox keeps no MODSEQ
+	PermanentFlags    []goimap.Flag
+	HasPermanentFlags bool
+	ReadOnly          bool
+
+	hasExists bool
+}
+
+// Examine opens a mailbox read-only. raw is its name as on the wire. condstore
+// asks for MODSEQ where the server offers it. A NO leaves no mailbox selected.
+func (s *Session) Examine(ctx context.Context, raw string, condstore bool) (SelectData, error) {
+	return s.open1(ctx, "EXAMINE", raw, condstore)
+}
+
+// Select is Examine for writing. Reading never needs it.
+func (s *Session) Select(ctx context.Context, raw string, condstore bool) (SelectData, error) {
+	return s.open1(ctx, "SELECT", raw, condstore)
+}
+
+func (s *Session) open1(ctx context.Context, verb, raw string, condstore bool) (SelectData, error) {
+	c := s.command(verb).text(raw)
+	if condstore && s.Has("CONDSTORE") {
+		c.raw(" (CONDSTORE)")
+	}
+	stop, err := s.begin(ctx, verb)
+	if err != nil {
+		return SelectData{}, err
+	}
+	defer stop()
+	if c.err != nil {
+		return SelectData{}, c.err // before the open mailbox is given up
+	}
+	s.sel, s.exists = &SelectData{ReadOnly: verb == "EXAMINE"}, 0
+	defer func() { s.sel = nil }()
+	s.state = Authenticated
+	if _, err := s.runNow(c); err != nil {
+		return SelectData{}, err
+	}
+	if !s.sel.hasExists {
+		// Without it an empty listing would look like an empty mailbox.
+		return SelectData{}, s.fail(verb, "response", fmt.Errorf("%w: OK without EXISTS", ErrSyntax))
+	}
+	s.state = Selected
+	s.sel.Exists = s.exists
+	return *s.sel, nil
+}
+
+// Noop asks for news, and whether the server is there.
+func (s *Session) Noop(ctx context.Context) error {
+	_, err := s.run(ctx, s.command("NOOP"))
+	return err
+}

@@ -1,0 +1,83 @@
+package imap
+
+import (
+	"encoding/base64"
+	"strings"
+	"unicode/utf16"
+)
+
+// mailbox names use base64 with "," for "/" and no padding (RFC 3501 §5.1.3).
+var mutf7 = base64.NewEncoding("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+,").WithPadding(base64.NoPadding)
+
+// DecodeMailbox turns a mailbox name as it is on the wire into text to show. It
+// is total and always gives valid UTF-8: what is no modified UTF-7 stays as it
+// is, stray octets become U+FFFD. Two raw names may decode to the same text.
+func DecodeMailbox(raw string) string {
+	if !strings.Contains(raw, "&") {
+		return strings.ToValidUTF8(raw, "\uFFFD")
+	}
+	var out strings.Builder
+	for {
+		before, rest, found := strings.Cut(raw, "&")
+		out.WriteString(before)
+		if !found {
+			break
+		}
+		code, after, closed := strings.Cut(rest, "-")
+		text, ok := decodeShift(code)
+		if !closed || !ok {
+			out.WriteByte('&')
+			raw = rest
+			continue
+		}
+		out.WriteString(text)
+		raw = after
+	}
+	return strings.ToValidUTF8(out.String(), "\uFFFD")
+}
+
+// decodeShift reads what stands between "&" and "-".
+func decodeShift(code string) (string, bool) {
+	if code == "" {
+		return "&", true
+	}
+	b, err := mutf7.DecodeString(code)
+	if err != nil || len(b)%2 != 0 {
+		return "", false
+	}
+	units := make([]uint16, len(b)/2)
+	for i := range units {
+		units[i] = uint16(b[2*i])<<8 | uint16(b[2*i+1])
+	}
+	return string(utf16.Decode(units)), true // lone surrogates become U+FFFD
+}
+
+// EncodeMailbox turns a name into modified UTF-7 for the wire.
+func EncodeMailbox(name string) string {
+	var out strings.Builder
+	var shifted []uint16
+	flush := func() {
+		if len(shifted) == 0 {
+			return
+		}
+		b := make([]byte, 0, 2*len(shifted))
+		for _, u := range shifted {
+			b = append(b, byte(u>>8), byte(u))
+		}
+		out.WriteString("&" + mutf7.EncodeToString(b) + "-")
+		shifted = shifted[:0]
+	}
+	for _, r := range name { // invalid UTF-8 ranges as U+FFFD
+		if r < ' ' || r > '~' {
+			shifted = utf16.AppendRune(shifted, r)
+			continue
+		}
+		flush()
+		out.WriteByte(byte(r))
+		if r == '&' {
+			out.WriteByte('-')
+		}
+	}
+	flush()
+	return out.String()
+}

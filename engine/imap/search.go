@@ -1,0 +1,232 @@
+package imap
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	goimap "github.com/emersion/go-imap/v2"
+)
+
+// setBuilder collects UIDs as ranges, however many and in whatever order.
+type setBuilder struct {
+	ranges   []goimap.UIDRange
+	most     int
+	unsorted bool
+}
+
+// add adds a closed range; ends may be swapped. 0 is no UID and is left out.
+func (b *setBuilder) add(from, to uint32) error {
+	if from > to {
+		from, to = to, from
+	}
+	from = max(from, 1)
+	if to == 0 {
+		return nil
+	}
+	r := goimap.UIDRange{Start: goimap.UID(from), Stop: goimap.UID(to)}
+	if n := len(b.ranges); n > 0 {
+		last := &b.ranges[n-1]
+		if r.Start >= last.Start && (r.Start <= last.Stop || r.Start-last.Stop == 1) {
+			last.Stop = max(last.Stop, r.Stop)
+			return nil
+		}
+		b.unsorted = b.unsorted || r.Start < last.Start
+	}
+	if len(b.ranges) >= b.most {
+		return fmt.Errorf("%w: over %d UID ranges", ErrLimit, b.most)
+	}
+	b.ranges = append(b.ranges, r)
+	return nil
+}
+
+// set returns the ranges sorted and merged.
+func (b *setBuilder) set() goimap.UIDSet {
+	if !b.unsorted {
+		return b.ranges
+	}
+	slices.SortFunc(b.ranges, func(x, y goimap.UIDRange) int { return cmp.Compare(x.Start, y.Start) })
+	sorted := setBuilder{ranges: b.ranges[:0], most: math.MaxInt}
+	for _, r := range b.ranges {
+		_ = sorted.add(uint32(r.Start), uint32(r.Stop)) // cannot fail: no limit
+	}
+	return sorted.ranges
+}
+
+// read reads "1:5,9,12:*", "*" being the highest UID there can be.
+func (b *setBuilder) read(sc *scanner) error {
+	for {
+		from, err := sc.setNumber()
+		if err != nil {
+			return err
+		}
+		to := from
+		c, err := sc.peek()
+		if err != nil {
+			return err
+		}
+		if c == ':' {
+			sc.pos++
+			if to, err = sc.setNumber(); err != nil {
+				return err
+			}
+		}
+		if err := b.add(from, to); err != nil {
+			return err
+		}
+		if c, err = sc.peek(); err != nil || c != ',' {
+			return err
+		}
+		sc.pos++
+	}
+}
+
+func (s *scanner) setNumber() (uint32, error) {
+	if c, err := s.peek(); err != nil || c == '*' {
+		s.pos++
+		return math.MaxUint32, err
+	}
+	t, err := s.token(func(c byte) bool { return c < '0' || c > '9' })
+	if err != nil {
+		return 0, err
+	}
+	n, ok := digits(t)
+	if !ok || n > math.MaxUint32 {
+		return 0, fmt.Errorf("%w: UID %.20q", ErrSyntax, t)
+	}
+	return uint32(n), nil
+}
+
+// search collects the answer to one search.
+type search struct {
+	tag      string
+	found    setBuilder
+	answered bool
+}
+
+// plain reads "* SEARCH 1 2 3 (MODSEQ 9)"; there may be several.
+func (q *search) plain(sc *scanner) error {
+	q.answered = true
+	sc.lineLimit = sc.lim.Listing
+	for {
+		c, err := sc.spaces()
+		switch {
+		case err != nil:
+			return err
+		case c == '\r' || c == '\n':
+			return sc.skipLine()
+		case c == '(':
+			if err := sc.value(nil); err != nil {
+				return err
+			}
+			continue
+		}
+		n, err := sc.setNumber()
+		if err == nil {
+			err = q.found.add(n, n)
+		}
+		if err != nil {
+			return err
+		}
+		if c, err = sc.peek(); err != nil {
+			return err
+		}
+		if !endsFlag(c) {
+			return fmt.Errorf("%w: %q in a SEARCH", ErrSyntax, c)
+		}
+	}
+}
+
+// extended reads `* ESEARCH (TAG "a") UID ALL 1:5,9 COUNT 6`. An answer to
+// another tag, or in sequence numbers, is not ours.
+func (q *search) extended(sc *scanner) error {
+	sc.lineLimit = sc.lim.Listing
+	ours, uid := true, false
+	for first := true; ; first = false {
+		c, err := sc.spaces()
+		switch {
+		case err != nil:
+			return err
+		case c == '(' && first:
+			sc.pos++
+			if ours, err = q.correlated(sc); err != nil {
+				return err
+			}
+			continue
+		case c == '\r' || c == '\n' || !ours:
+			q.answered = q.answered || ours && uid
+			return sc.skipLine()
+		}
+		word, err := sc.token(endsWord)
+		switch {
+		case err != nil:
+			return err
+		case len(word) == 0:
+			return fmt.Errorf("%w: %q in an ESEARCH", ErrSyntax, c)
+		case is(word, "UID"):
+			uid = true
+			continue
+		case is(word, "ALL") && uid:
+			if _, err = sc.spaces(); err == nil {
+				err = q.found.read(sc)
+			}
+		default:
+			err = sc.value(nil)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// correlated reads `TAG "a")`.
+func (q *search) correlated(sc *scanner) (bool, error) {
+	if _, err := sc.plain(); err != nil {
+		return false, err
+	}
+	t, _, err := sc.str()
+	ours := string(t) == q.tag
+	if err != nil {
+		return false, err
+	}
+	if _, err := sc.spaces(); err != nil {
+		return false, err
+	}
+	return ours, sc.take(')')
+}
+
+// UIDSearchAll lists the UIDs of the selected mailbox, as ranges. An empty set
+// is what the server said, never the lack of an answer: that is an error which
+// wraps ErrSyntax, unless the mailbox is known to be empty.
+func (s *Session) UIDSearchAll(ctx context.Context) (goimap.UIDSet, error) {
+	const name = "UID SEARCH"
+	if s.Has("ESEARCH") {
+		set, err := s.searchAll(ctx, name, " RETURN (ALL) UID 1:*")
+		st := (*StatusError)(nil)
+		if s.err != nil || !errors.As(err, &st) && !errors.Is(err, ErrSyntax) {
+			return set, err
+		}
+	}
+	return s.searchAll(ctx, name, " UID 1:*") // not ALL: iCloud lists ghosts then
+}
+
+func (s *Session) searchAll(ctx context.Context, name, args string) (goimap.UIDSet, error) {
+	c := s.command(name).raw(args)
+	q := &search{tag: c.tag, found: setBuilder{most: s.lim.Ranges}}
+	s.search = q
+	defer func() { s.search = nil }()
+	if _, err := s.run(ctx, c); err != nil {
+		return nil, err
+	}
+	if !q.answered && s.exists > 0 {
+		return nil, fmt.Errorf("imap: %s: %w: OK without a result, and %d messages", name, ErrSyntax, s.exists)
+	}
+	set := q.found.set()
+	if set == nil {
+		set = goimap.UIDSet{}
+	}
+	return set, nil
+}
