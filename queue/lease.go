@@ -1,0 +1,175 @@
+package queue
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"maragu.dev/goqite"
+
+	"mailcote/storage"
+)
+
+// Claim takes the account's next visible task, or none. The lease is in the row before any work starts.
+func (q *Queue) Claim(ctx context.Context, account storage.AccountID) (t Task, ok bool, err error) {
+	err = q.store.Write(ctx, storage.Interactive, 0, func(w *storage.Writer) error {
+		ok = false
+		for !ok {
+			m, err := q.of(account).ReceiveTx(context.Background(), w.Tx())
+			if err != nil || m == nil {
+				return wrap("receive task", err)
+			}
+			id, err := strconv.ParseInt(string(m.Body), 10, 64)
+			if err != nil {
+				return fmt.Errorf("receive task: body %q: %w", m.Body, err)
+			}
+			t, err = scanTask(w.QueryRow(`UPDATE sync_task SET state = 'processing', started_at = ?, generation = generation + 1, next_retry_at = NULL
+				WHERE id = ? AND message_id = ? AND state IN ('pending', 'waiting') RETURNING `+taskColumns,
+				time.Now().UnixMilli(), id, string(m.ID)))
+			switch {
+			case errors.Is(err, sql.ErrNoRows): // a message whose task ended: sweep it
+				if err := q.of(account).DeleteTx(context.Background(), w.Tx(), m.ID); err != nil {
+					return fmt.Errorf("sweep message: %w", err)
+				}
+			case err != nil:
+				return fmt.Errorf("claim task: %w", err)
+			default:
+				ok = true
+			}
+		}
+		return nil
+	})
+	return t, ok, err
+}
+
+// leased runs a statement that names id and generation, and answers ErrLeaseLost when they no longer fit.
+func leased(w *storage.Writer, t Task, statement string, args ...any) error {
+	result, err := w.Exec(statement+` WHERE id = ? AND generation = ? AND state = 'processing'`, append(args, t.ID, t.generation)...)
+	if err != nil {
+		return fmt.Errorf("task %d: %w", t.ID, err)
+	}
+	if n, err := result.RowsAffected(); err != nil || n != 1 {
+		return errors.Join(fmt.Errorf("task %d: %w", t.ID, ErrLeaseLost), err)
+	}
+	return nil
+}
+
+// ProgressTx writes the checkpoint beside the batch that earned it and zeroes the retries.
+func (q *Queue) ProgressTx(w *storage.Writer, t Task, c Checkpoint) error {
+	text, err := json.Marshal(c)
+	if err != nil {
+		return fmt.Errorf("encode checkpoint: %w", err)
+	}
+	return leased(w, t, `UPDATE sync_task SET checkpoint = ?, retry_count = 0`, string(text))
+}
+
+// CompleteTx ends a task, or puts it back when it was asked for again while it ran.
+func (q *Queue) CompleteTx(w *storage.Writer, t Task) (again bool, err error) {
+	if err := leased(w, t, `UPDATE sync_task SET retry_count = 0`); err != nil {
+		return false, err
+	}
+	if err := w.QueryRow(`SELECT again FROM sync_task WHERE id = ?`, t.ID).Scan(&again); err != nil {
+		return false, fmt.Errorf("complete task: %w", err)
+	}
+	if again {
+		return true, q.visibleTx(w, t)
+	}
+	return false, q.endTx(w, t, Completed)
+}
+
+// endTx finishes a task and drops its message.
+func (q *Queue) endTx(w *storage.Writer, t Task, end State) error {
+	if err := leased(w, t, `UPDATE sync_task SET state = ?, completed_at = ?, message_id = NULL, next_retry_at = NULL`,
+		string(end), time.Now().UnixMilli()); err != nil {
+		return err
+	}
+	return wrap("drop message", q.of(t.Account).DeleteTx(context.Background(), w.Tx(), goqite.ID(t.messageID)))
+}
+
+// RetryTx puts a task back to wait until at and notes why. The attempt counts as one without progress.
+func (q *Queue) RetryTx(w *storage.Writer, t Task, at time.Time, why Failure) error {
+	if err := q.noteTx(w, t, why); err != nil {
+		return err
+	}
+	if err := leased(w, t, `UPDATE sync_task SET retry_count = retry_count + 1, state = 'waiting', next_retry_at = ?, generation = generation + 1, again = 0`,
+		at.UnixMilli()); err != nil {
+		return err
+	}
+	wait := min(max(time.Until(at), 0), maxDelay)
+	return wrap("delay task", q.of(t.Account).ExtendTx(context.Background(), w.Tx(), goqite.ID(t.messageID), wait))
+}
+
+// ReturnTx gives a task back at a clean stop: pending, the attempt not counted.
+func (q *Queue) ReturnTx(w *storage.Writer, t Task) error {
+	if err := leased(w, t, `UPDATE sync_task SET again = 0`); err != nil {
+		return err
+	}
+	return q.visibleTx(w, t)
+}
+
+// FailTx ends a task as failed and notes why. It can be retried by hand.
+func (q *Queue) FailTx(w *storage.Writer, t Task, why Failure) error {
+	if err := q.noteTx(w, t, why); err != nil {
+		return err
+	}
+	return q.endTx(w, t, Failed)
+}
+
+// noteTx adds a line to the error log and drops the oldest beyond its bound.
+func (q *Queue) noteTx(w *storage.Writer, t Task, why Failure) error {
+	why.Attempt = t.RetryCount + 1
+	log := append(t.ErrorLog[:len(t.ErrorLog):len(t.ErrorLog)], why)
+	if len(log) > keptErrors {
+		log = log[len(log)-keptErrors:]
+	}
+	text, err := json.Marshal(log)
+	if err != nil {
+		return fmt.Errorf("encode error log: %w", err)
+	}
+	return leased(w, t, `UPDATE sync_task SET error_log = ?`, string(text))
+}
+
+// Due says when the account's next task is visible: now or earlier if one is, later if all wait, false if there is none.
+func Due(r *storage.Reader, account storage.AccountID) (at time.Time, any bool, err error) {
+	var next *int64
+	err = r.QueryRow(`SELECT min(CASE state WHEN 'pending' THEN 0 ELSE next_retry_at END) FROM sync_task
+		WHERE account_id = ? AND state IN ('pending', 'waiting')`, account).Scan(&next)
+	if err != nil || next == nil {
+		return time.Time{}, false, wrap("find due task", err)
+	}
+	return time.UnixMilli(*next), true, nil
+}
+
+// Unfinished counts the account's tasks that are not finished.
+func Unfinished(r *storage.Reader, account storage.AccountID) (n int, err error) {
+	err = r.QueryRow(`SELECT count(*) FROM sync_task WHERE account_id = ? AND state IN ('pending', 'waiting', 'paused', 'processing')`, account).Scan(&n)
+	return n, wrap("count tasks", err)
+}
+
+// List gives an account's tasks (0: every account's), unfinished ones first, then the newest, at most limit.
+func List(r *storage.Reader, account storage.AccountID, limit int) ([]Task, error) {
+	return list(r.Query(`SELECT `+taskColumns+` FROM sync_task WHERE ? IN (0, account_id)
+		ORDER BY completed_at IS NOT NULL, CASE WHEN completed_at IS NULL THEN -priority ELSE -completed_at END, id LIMIT ?`, account, limit))
+}
+
+// Find gives one task. Errors: storage.ErrNotFound.
+func Find(r *storage.Reader, id storage.TaskID) (Task, error) {
+	t, err := scanTask(r.QueryRow(`SELECT `+taskColumns+` FROM sync_task WHERE id = ?`, id))
+	if errors.Is(err, sql.ErrNoRows) {
+		return t, fmt.Errorf("task %d: %w", id, storage.ErrNotFound)
+	}
+	return t, err
+}
+
+func list(rows *sql.Rows, err error) ([]Task, error) {
+	var all []Task
+	return all, storage.Each(rows, err, func(rows *sql.Rows) error {
+		t, err := scanTask(rows)
+		all = append(all, t)
+		return err
+	})
+}

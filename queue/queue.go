@@ -1,0 +1,211 @@
+package queue
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"sync"
+	"time"
+
+	"maragu.dev/goqite"
+
+	"mailcote/storage"
+)
+
+const (
+	leaseTime  = 100 * 365 * 24 * time.Hour // a lease ends by a verb, never by the clock
+	maxDelay   = 12 * time.Hour             // the longest wait any fault asks for
+	keptErrors = 20                         // lines of a task's error log
+)
+
+// Queue is the tasks of one store. Its methods may be called from any goroutine; …Tx verbs inside a storage.Write closure.
+type Queue struct {
+	store *storage.Store
+	dead  *sql.DB // goqite wants a handle; only its …Tx verbs are used, so this one always fails
+
+	mu     sync.Mutex
+	byName map[storage.AccountID]*goqite.Queue
+	wakes  map[storage.AccountID]chan struct{}
+}
+
+// New makes the queue of a store.
+func New(store *storage.Store) *Queue {
+	return &Queue{store: store, dead: sql.OpenDB(noConnector{}), byName: map[storage.AccountID]*goqite.Queue{}, wakes: map[storage.AccountID]chan struct{}{}}
+}
+
+type noConnector struct{}
+
+func (noConnector) Connect(context.Context) (driver.Conn, error) {
+	return nil, errors.New("the queue has no connection of its own")
+}
+func (noConnector) Driver() driver.Driver { return nil }
+
+// of gives the account's goqite queue: one per account, so that no account waits behind another's tasks.
+func (q *Queue) of(account storage.AccountID) *goqite.Queue {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if have := q.byName[account]; have != nil {
+		return have
+	}
+	made := goqite.New(goqite.NewOpts{DB: q.dead, Name: "account-" + strconv.FormatInt(int64(account), 10), MaxReceive: math.MaxInt32, Timeout: leaseTime})
+	q.byName[account] = made
+	return made
+}
+
+// Wake gives the channel that receives after Notify; capacity 1, one waiter per account.
+func (q *Queue) Wake(account storage.AccountID) <-chan struct{} { return q.wake(account) }
+
+func (q *Queue) wake(account storage.AccountID) chan struct{} {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.wakes[account] == nil {
+		q.wakes[account] = make(chan struct{}, 1)
+	}
+	return q.wakes[account]
+}
+
+// Notify wakes the account's worker. Call it after the transaction that enqueued.
+func (q *Queue) Notify(account storage.AccountID) {
+	select {
+	case q.wake(account) <- struct{}{}:
+	default:
+	}
+}
+
+// New describes a task to enqueue.
+type NewTask struct {
+	Account  storage.AccountID
+	Type     Type
+	Priority int // 0: DefaultPriority
+	Payload  Payload
+	Hurry    bool // a person asks: do not wait for the retry time of an unfinished one
+}
+
+// EnqueueTx adds a task, or finds the unfinished one that does the same and raises its priority.
+func (q *Queue) EnqueueTx(w *storage.Writer, n NewTask) (id storage.TaskID, created bool, err error) {
+	if n.Priority == 0 {
+		n.Priority = DefaultPriority
+	}
+	folder, span := "", ""
+	if n.Payload.Mailbox != 0 {
+		folder = strconv.FormatInt(int64(n.Payload.Mailbox), 10)
+	}
+	if n.Payload.StartDate != "" || n.Payload.EndDate != "" {
+		span = n.Payload.StartDate + ".." + n.Payload.EndDate
+	}
+	have, err := scanTask(w.QueryRow(`SELECT `+taskColumns+` FROM sync_task
+		WHERE account_id = ? AND task_type = ? AND folder = ? AND range = ? AND state IN ('pending', 'waiting', 'paused', 'processing')`,
+		n.Account, n.Type, folder, span))
+	if err == nil {
+		return have.ID, false, q.joinTx(w, have, n)
+	}
+	if !errors.Is(err, sql.ErrNoRows) {
+		return 0, false, fmt.Errorf("find task: %w", err)
+	}
+	payload, err := json.Marshal(n.Payload)
+	if err != nil {
+		return 0, false, fmt.Errorf("encode payload: %w", err)
+	}
+	if err := w.QueryRow(`INSERT INTO sync_task (account_id, task_type, folder, range, state, priority, payload, message_id, created_at)
+		VALUES (?, ?, ?, ?, 'pending', ?, ?, '', ?) RETURNING id`,
+		n.Account, n.Type, folder, span, n.Priority, string(payload), time.Now().UnixMilli()).Scan(&id); err != nil {
+		return 0, false, fmt.Errorf("add task: %w", err)
+	}
+	message, err := q.of(n.Account).SendAndGetIDTx(context.Background(), w.Tx(),
+		goqite.Message{Body: []byte(strconv.FormatInt(int64(id), 10)), Priority: n.Priority})
+	if err != nil {
+		return 0, false, fmt.Errorf("send task: %w", err)
+	}
+	if _, err := w.Exec(`UPDATE sync_task SET message_id = ? WHERE id = ?`, string(message), id); err != nil {
+		return 0, false, fmt.Errorf("add task: %w", err)
+	}
+	return id, true, nil
+}
+
+// joinTx folds a new request into the unfinished task that does the same.
+func (q *Queue) joinTx(w *storage.Writer, have Task, n NewTask) error {
+	if n.Priority > have.Priority {
+		if _, err := w.Exec(`UPDATE sync_task SET priority = ? WHERE id = ?`, n.Priority, have.ID); err != nil {
+			return fmt.Errorf("raise task: %w", err)
+		}
+		if _, err := w.Exec(`UPDATE goqite SET priority = ? WHERE id = ?`, n.Priority, have.messageID); err != nil {
+			return fmt.Errorf("raise task: %w", err)
+		}
+	}
+	switch {
+	case have.State == Processing:
+		_, err := w.Exec(`UPDATE sync_task SET again = 1 WHERE id = ?`, have.ID)
+		return wrap("run task again", err)
+	case have.State == Waiting && n.Hurry:
+		return q.hurryTx(w, have)
+	}
+	return nil
+}
+
+// hurryTx makes a waiting task visible now.
+func (q *Queue) hurryTx(w *storage.Writer, t Task) error {
+	if _, err := w.Exec(`UPDATE sync_task SET state = 'pending', next_retry_at = NULL WHERE id = ? AND state = 'waiting'`, t.ID); err != nil {
+		return fmt.Errorf("hurry task: %w", err)
+	}
+	return wrap("hurry task", q.of(t.Account).ExtendTx(context.Background(), w.Tx(), goqite.ID(t.messageID), 0))
+}
+
+// HurryTx makes every waiting task of an account visible now: a person asked for it. Quota deadlines are kept.
+func (q *Queue) HurryTx(w *storage.Writer, account storage.AccountID) error {
+	tasks, err := list(w.Query(`SELECT `+taskColumns+` FROM sync_task WHERE account_id = ? AND state = 'waiting'`, account))
+	if err != nil {
+		return fmt.Errorf("hurry tasks: %w", err)
+	}
+	for _, t := range tasks {
+		if n := len(t.ErrorLog); n > 0 && t.ErrorLog[n-1].Class == "quota" {
+			continue
+		}
+		if err := q.hurryTx(w, t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// StartTx is the first thing an owner does: what a dead process was working on is pending again, without using up a
+// retry, and the waits of others are rewritten from next_retry_at, never longer than any fault asks for.
+func (q *Queue) StartTx(w *storage.Writer) (released int, err error) {
+	tasks, err := list(w.Query(`SELECT ` + taskColumns + ` FROM sync_task WHERE state IN ('processing', 'waiting')`))
+	if err != nil {
+		return 0, fmt.Errorf("release tasks: %w", err)
+	}
+	for _, t := range tasks {
+		if t.State == Processing {
+			if err := q.visibleTx(w, t); err != nil {
+				return 0, err
+			}
+			released++
+			continue
+		}
+		wait := min(max(time.Until(t.NextRetryAt), 0), maxDelay)
+		if err := q.of(t.Account).ExtendTx(context.Background(), w.Tx(), goqite.ID(t.messageID), wait); err != nil {
+			return 0, fmt.Errorf("release tasks: %w", err)
+		}
+	}
+	return released, nil
+}
+
+// visibleTx gives a task back as pending and takes its lease from whoever has it.
+func (q *Queue) visibleTx(w *storage.Writer, t Task) error {
+	if _, err := w.Exec(`UPDATE sync_task SET state = 'pending', again = 0, generation = generation + 1, next_retry_at = NULL WHERE id = ?`, t.ID); err != nil {
+		return fmt.Errorf("give task back: %w", err)
+	}
+	return wrap("give task back", q.of(t.Account).ExtendTx(context.Background(), w.Tx(), goqite.ID(t.messageID), 0))
+}
+
+func wrap(op string, err error) error {
+	if err != nil {
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	return nil
+}
