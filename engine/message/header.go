@@ -86,6 +86,7 @@ func knownField(name []byte) fieldName {
 // empty line, a boundary (then s.hit is set) or the end of the message.
 func (s *scanner) readHeader(limit int64) {
 	s.head, s.hit = s.head[:0], false
+	last := ""              // line end before this line
 	leading := s.parts == 1 // servers put empty lines and NULs before a message
 	for {
 		text, end, start, ok := s.line()
@@ -93,9 +94,10 @@ func (s *scanner) readHeader(limit int64) {
 			return
 		}
 		if start && s.boundary(text) {
-			s.hit = true
+			s.hit, s.endAt, s.delimiterEnd = true, s.lineAt-int64(len(last)), end
 			return
 		}
+		last = end
 		if start && leading {
 			text = bytes.TrimLeft(text, "\x00\ufeff")
 			if len(text) == 0 && end != "" {

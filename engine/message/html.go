@@ -30,7 +30,7 @@ func htmlText(s string, limit int) string {
 			return w.String()
 		case html.TextToken:
 			if skip == 0 {
-				w.text(unentity(z.Raw()))
+				w.text(z.Text())
 			}
 		case html.StartTagToken, html.SelfClosingTagToken:
 			name, _ := z.TagName()
@@ -42,7 +42,7 @@ func htmlText(s string, limit int) string {
 		case html.EndTagToken:
 			name, _ := z.TagName()
 			tag := atom.Lookup(name)
-			if tag == skip || tag == atom.Head || tag == atom.Body {
+			if tag == skip {
 				skip = 0
 			}
 			w.close(tag)
@@ -51,19 +51,11 @@ func htmlText(s string, limit int) string {
 	return w.String()
 }
 
-// unentity undoes character references; the usual text has none.
-func unentity(raw []byte) string {
-	if bytes.IndexByte(raw, '&') < 0 {
-		return string(raw)
-	}
-	return html.UnescapeString(string(raw))
-}
-
 // hidden names elements whose content is code or comes from elsewhere. The
 // tokenizer hands it over as one text token.
 func hidden(tag atom.Atom) bool {
 	switch tag {
-	case atom.Script, atom.Style, atom.Title, atom.Iframe, atom.Noembed, atom.Noframes, atom.Template:
+	case atom.Script, atom.Style, atom.Title, atom.Iframe, atom.Noembed, atom.Noframes:
 		return true
 	}
 	return false
@@ -136,13 +128,14 @@ func block(tag atom.Atom) bool {
 // line asks for at least n line ends before the next text.
 func (w *textWriter) line(n int) { w.lines, w.space = max(w.lines, n), false }
 
-func (w *textWriter) text(s string) {
+func (w *textWriter) text(s []byte) {
 	if w.pre > 0 {
-		for i, l := range strings.Split(strings.ReplaceAll(s, "\r\n", "\n"), "\n") {
+		for i := 0; len(s) > 0; i++ { // the tokenizer made all line ends \n
 			if i > 0 {
 				w.lines = min(w.lines+1, 2)
 			}
-			if l != "" {
+			var l []byte
+			if l, s, _ = bytes.Cut(s, []byte("\n")); len(l) > 0 {
 				w.word(l)
 			}
 		}
@@ -150,8 +143,12 @@ func (w *textWriter) text(s string) {
 	}
 	for len(s) > 0 {
 		i := 0
-		for i < len(s) && blank(s, i) > 0 {
-			i += blank(s, i)
+		for i < len(s) {
+			n := blank(s, i)
+			if n == 0 {
+				break
+			}
+			i += n
 		}
 		w.space = w.space || i > 0
 		s = s[i:]
@@ -166,7 +163,7 @@ func (w *textWriter) text(s string) {
 }
 
 // blank returns the length of the white space at s[i]: ASCII or a no-break space.
-func blank(s string, i int) int {
+func blank(s []byte, i int) int {
 	switch c := s[i]; {
 	case c == ' ' || ('\t' <= c && c <= '\r'):
 		return 1
@@ -176,9 +173,9 @@ func blank(s string, i int) int {
 	return 0
 }
 
-func (w *textWriter) word(s string) {
+func (w *textWriter) word(s []byte) {
 	if room := w.limit - w.out.Len(); len(s) > room {
-		s = strings.ToValidUTF8(s[:max(room, 0)], "")
+		s = bytes.ToValidUTF8(s[:max(room, 0)], nil)
 	}
 	switch {
 	case !w.begun || w.lines > 0:
@@ -194,7 +191,7 @@ func (w *textWriter) word(s string) {
 		w.out.WriteByte(' ')
 	}
 	w.space = false
-	w.out.WriteString(s)
+	w.out.Write(s)
 }
 
 func (w *textWriter) String() string {

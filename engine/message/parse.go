@@ -61,7 +61,8 @@ type group struct {
 	plain       int    // alternative: bytes of plain text inside
 	html        []byte // alternative: HTML that waits to be needed
 	preamble    []byte
-	attachment  int // message: its index in Attachments, -1 when not listed
+	attachment  int   // message: its index in Attachments, -1 when not listed
+	at          int64 // message: where its bytes begin
 }
 
 // enoughPlain is the length from which a plain alternative is believed; below
@@ -75,14 +76,13 @@ type builder struct {
 	begun  bool
 	groups []group
 
-	sink     sink
-	leaf     part
-	codec    transfer
-	buf      []byte // decoded bytes of the leaf
-	size     int64
-	text     []byte
-	html     int64 // bytes of HTML kept so far
-	unlisted int
+	sink  sink
+	leaf  part
+	codec transfer
+	buf   []byte // decoded bytes of the leaf
+	size  int64
+	text  []byte
+	html  int64 // bytes of HTML kept so far
 }
 
 // problem notes what went wrong, each kind once.
@@ -105,7 +105,7 @@ func (b *builder) event(s *scanner, ev event) {
 		b.header(s)
 		b.open(s)
 	case evClose:
-		b.close()
+		b.close(s.endAt)
 	case evLeaf:
 		b.header(s)
 		b.child()
@@ -163,7 +163,7 @@ func (b *builder) open(s *scanner) {
 	g := group{start: len(b.text), attachment: -1}
 	if s.part.message() {
 		g.message = true
-		g.attachment = b.attach(s.part)
+		g.attachment, g.at = b.attach(s.part), s.offset
 	} else {
 		g.alternative = s.part.mediaType == "multipart/alternative"
 		g.related = s.part.mediaType == "multipart/related"
@@ -327,10 +327,13 @@ func (b *builder) write(text string) {
 	b.text = append(b.text, text...)
 }
 
-// close ends a container.
-func (b *builder) close() {
+// close ends a container whose bytes end at an offset.
+func (b *builder) close(end int64) {
 	g := b.groups[len(b.groups)-1]
 	b.groups = b.groups[:len(b.groups)-1]
+	if g.attachment >= 0 {
+		b.v.Attachments[g.attachment].Size = max(end-g.at, 0)
+	}
 	if g.children == 0 && !g.message {
 		b.problem("multipart without parts")
 		b.plain(cleanText(toUTF8(g.preamble, "")))

@@ -53,20 +53,26 @@ type scanner struct {
 	stack []frame
 	parts int
 
-	part       part
-	fields     []field // of the header read last
-	head       []byte  // that header's bytes
-	eol        string  // to be added before chunk
-	chunk      []byte
-	owed       string // the last line end, held back: before a boundary it is the boundary's
-	pushback   []byte // a header that was none: the first bytes of the leaf
-	midLine    bool   // the next fragment continues a line
-	hit        bool   // a boundary was found while reading a header
-	keep       int
-	then       state
-	problem    func(string)
-	readFailed bool
-	failure    error
+	part     part
+	fields   []field // of the header read last
+	head     []byte  // that header's bytes
+	eol      string  // to be added before chunk
+	chunk    []byte
+	owed     string // the last line end, held back: before a boundary it is the boundary's
+	pushback []byte // a header that was none: the first bytes of the leaf
+	midLine  bool   // the next fragment continues a line
+	offset   int64  // bytes read
+	lineAt   int64  // offset of the line or fragment read last
+	endAt    int64  // where the body that just ended ends
+	// delimiterEnd is the line end of the boundary line read last: nothing if
+	// another boundary follows at once.
+	delimiterEnd string
+	hit          bool // a boundary was found while reading a header
+	keep         int
+	then         state
+	problem      func(string)
+	readFailed   bool
+	failure      error
 }
 
 func newScanner(r io.Reader, lim Limits, problem func(string)) *scanner {
@@ -82,6 +88,8 @@ func newScanner(r io.Reader, lim Limits, problem func(string)) *scanner {
 // whether text begins a line; end is the line end, "" when there is none.
 func (s *scanner) line() (text []byte, end string, start, ok bool) {
 	text, err := s.br.ReadSlice(s.delim)
+	s.lineAt = s.offset
+	s.offset += int64(len(text))
 	start = !s.midLine
 	s.midLine = err == bufio.ErrBufferFull
 	if err != nil && err != bufio.ErrBufferFull {
@@ -138,9 +146,10 @@ func (s *scanner) next() event {
 		case atHeader:
 			if s.parts++; s.parts > s.lim.Parts {
 				s.problem("more than " + strconv.Itoa(s.lim.Parts) + " parts")
-				_, err := io.Copy(io.Discard, s.br)
+				n, err := io.Copy(io.Discard, s.br)
 				s.readFailed, s.failure = err != nil, err
-				s.keep, s.then, s.state = 0, atEnd, closing
+				s.offset += n
+				s.keep, s.then, s.state, s.endAt = 0, atEnd, closing, s.offset
 				continue
 			}
 			return s.begin()
@@ -150,6 +159,9 @@ func (s *scanner) next() event {
 				return evClose
 			}
 			s.state, s.owed = s.then, ""
+			if s.then == inEpilogue {
+				s.owed = s.delimiterEnd
+			}
 		case atEnd:
 			return evDone
 		default:
@@ -177,9 +189,11 @@ func (s *scanner) lines() (event, bool) {
 	}
 	text, end, start, ok := s.line()
 	if ok && start && s.boundary(text) {
+		s.endAt, s.delimiterEnd = s.lineAt-int64(len(s.owed)), end
 		return s.leave()
 	}
 	if s.state == inEpilogue && ok {
+		s.owed = end
 		return 0, false
 	}
 	s.eol, s.chunk, s.owed = s.owed, text, end
@@ -187,7 +201,7 @@ func (s *scanner) lines() (event, bool) {
 		return ev, true // at the end of all, the last line end is the body's own
 	}
 	s.unterminated(0)
-	s.keep, s.then = 0, atEnd
+	s.keep, s.then, s.endAt = 0, atEnd, s.offset
 	return s.leave()
 }
 

@@ -15,8 +15,8 @@ type Limits struct {
 	Attachments int   // attachments listed
 }
 
-// DefaultLimits are the bounds the engine uses: a parse under them holds less
-// than 10 MiB whatever the message does.
+// DefaultLimits are the bounds the engine uses. A parse under them allocates at
+// most about 26 MiB in all whatever the message does (TestMemory).
 func DefaultLimits() Limits {
 	return Limits{
 		Depth:       100,
