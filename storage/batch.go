@@ -74,9 +74,6 @@ func (w *Writer) StoreBatch(b Batch) (Stored, error) {
 	if err := w.cover(m.ID, b.Validity, LevelBody, b.Cover); err != nil {
 		return done, err
 	}
-	if len(b.Arrivals) > 0 {
-		w.touchMailbox(m.Account, m.ID)
-	}
 	return done, nil
 }
 
@@ -85,21 +82,18 @@ func (w *Writer) arrive(m Mailbox, validity UIDValidity, a Arrival, done *Stored
 	if err != nil {
 		return err
 	}
-	var (
-		have     EntryID
-		haveBlob *BlobID
-		expunged bool
-	)
-	err = w.QueryRow(`SELECT id, blob_id, expunged_at IS NOT NULL FROM entry WHERE mailbox_id = ? AND uidvalidity = ? AND uid = ?`,
-		m.ID, validity, a.UID).Scan(&have, &haveBlob, &expunged)
+	var have known
+	err = w.QueryRow(`SELECT id, email_id, blob_id, flags, expunged_at IS NOT NULL FROM entry WHERE mailbox_id = ? AND uidvalidity = ? AND uid = ?`,
+		m.ID, validity, a.UID).Scan(&have.id, &have.email, &have.blob, &have.flags, &have.expunged)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return fmt.Errorf("find entry: %w", err)
 	}
-	if err == nil && haveBlob != nil && *haveBlob == blob {
-		return w.replay(m, have, expunged, a, done)
+	if err == nil && have.blob != nil && *have.blob == blob {
+		return w.replay(m, have, a, done)
 	}
+	w.touchMailbox(m.Account, m.ID)
 	if err == nil { // the server gives other bytes under a known UID: what it gives now is the truth
-		if haveBlob != nil {
+		if have.blob != nil {
 			done.Conflicts = append(done.Conflicts, a.UID)
 		}
 		return w.rebind(m, validity, have, blob, a, done)
@@ -117,38 +111,55 @@ func (w *Writer) arrive(m Mailbox, validity UIDValidity, a Arrival, done *Stored
 	return w.release(m.ID, validity, a.UID)
 }
 
+// known is what the store holds under a UID that arrives.
+type known struct {
+	id       EntryID
+	email    EmailRow
+	blob     *BlobID
+	flags    Flags
+	expunged bool
+}
+
 // replay meets an entry that is stored already: its flags are news, and it lives again if it was expunged.
-func (w *Writer) replay(m Mailbox, id EntryID, expunged bool, a Arrival, done *Stored) error {
-	if expunged {
-		if _, err := w.Exec(`UPDATE entry SET expunged_at = NULL WHERE id = ?`, id); err != nil {
-			return fmt.Errorf("revive entry: %w", err)
-		}
-		done.New++
-		done.Bytes += a.Body.Size
+func (w *Writer) replay(m Mailbox, have known, a Arrival, done *Stored) error {
+	if !have.expunged && have.flags == a.Flags {
+		return nil
 	}
-	if _, err := w.Exec(`UPDATE entry SET flags = ?, modseq = max(modseq, ?) WHERE id = ?`, a.Flags, a.ModSeq, id); err != nil {
+	w.touchMailbox(m.Account, m.ID)
+	if err := w.touchEmail(have.email); err != nil {
+		return err
+	}
+	if _, err := w.Exec(`UPDATE entry SET flags = ?, modseq = max(modseq, ?) WHERE id = ?`, a.Flags, a.ModSeq, have.id); err != nil {
 		return fmt.Errorf("update entry: %w", err)
 	}
-	return w.touchEntry(m.Account, id)
+	if !have.expunged {
+		return nil
+	}
+	done.New++
+	done.Bytes += a.Body.Size
+	_, err := w.Exec(`UPDATE entry SET expunged_at = NULL WHERE id = ?`, have.id)
+	return explain("revive entry", err)
 }
 
 // rebind gives an entry other bytes. The email it leaves keeps its row and blob for the retention time.
-func (w *Writer) rebind(m Mailbox, validity UIDValidity, id EntryID, blob BlobID, a Arrival, done *Stored) error {
-	if _, err := w.Exec(`UPDATE entry SET expunged_at = coalesce(expunged_at, ?) WHERE id = ?`, millis(now()), id); err != nil {
-		return fmt.Errorf("rebind entry: %w", err)
-	}
-	if err := w.touchEntry(m.Account, id); err != nil {
-		return err
+func (w *Writer) rebind(m Mailbox, validity UIDValidity, have known, blob BlobID, a Arrival, done *Stored) error {
+	if !have.expunged {
+		if err := w.touchEmail(have.email); err != nil {
+			return err
+		}
+		if _, err := w.Exec(`UPDATE entry SET expunged_at = ? WHERE id = ?`, millis(now()), have.id); err != nil {
+			return fmt.Errorf("rebind entry: %w", err)
+		}
 	}
 	email, err := w.bindEmail(m, validity, a)
 	if err != nil {
 		return err
 	}
 	if _, err := w.Exec(`UPDATE entry SET email_id = ?, blob_id = ?, flags = ?, modseq = ?, internal_date = ?, size = ? WHERE id = ?`,
-		email, blob, a.Flags, a.ModSeq, millis(a.InternalDate), a.Body.Size, id); err != nil {
+		email, blob, a.Flags, a.ModSeq, millis(a.InternalDate), a.Body.Size, have.id); err != nil {
 		return fmt.Errorf("rebind entry: %w", err)
 	}
-	if _, err := w.Exec(`UPDATE entry SET expunged_at = NULL WHERE id = ?`, id); err != nil {
+	if _, err := w.Exec(`UPDATE entry SET expunged_at = NULL WHERE id = ?`, have.id); err != nil {
 		return fmt.Errorf("rebind entry: %w", err)
 	}
 	done.New++
@@ -157,11 +168,12 @@ func (w *Writer) rebind(m Mailbox, validity UIDValidity, id EntryID, blob BlobID
 }
 
 // bindEmail finds the email of an arriving body (DESIGN §4, Email identity) or makes one: an email with the same digest
-// and no live entry of this mailbox and generation, those without any live entry first, then the lowest row key.
+// and no live entry of this mailbox and generation, those without any live entry first, then the lowest row key. Only the
+// first 100 of one digest are looked at, so that a mailbox of equal copies stays linear.
 func (w *Writer) bindEmail(m Mailbox, validity UIDValidity, a Arrival) (EmailRow, error) {
 	var row EmailRow
-	err := w.QueryRow(`SELECT e.id FROM email e WHERE e.account_id = ? AND e.digest = ?
-		AND NOT EXISTS (SELECT 1 FROM entry n WHERE n.email_id = e.id AND n.mailbox_id = ? AND n.uidvalidity = ? AND n.expunged_at IS NULL)
+	err := w.QueryRow(`SELECT e.id FROM (SELECT id, live FROM email WHERE account_id = ? AND digest = ? ORDER BY id LIMIT 100) e
+		WHERE NOT EXISTS (SELECT 1 FROM entry n WHERE n.email_id = e.id AND n.mailbox_id = ? AND n.uidvalidity = ? AND n.expunged_at IS NULL)
 		ORDER BY e.live > 0, e.id LIMIT 1`, m.Account, a.Body.SHA256[:], m.ID, validity).Scan(&row)
 	if err == nil {
 		return row, w.touchEmail(row)

@@ -43,6 +43,27 @@ func (w *Writer) touch(account AccountID, kind, id string) error {
 	return nil
 }
 
+// touchGeneration records that every email of a generation changed: it is shown now.
+func (w *Writer) touchGeneration(m Mailbox, validity UIDValidity) error {
+	n, err := w.number()
+	if err != nil {
+		return err
+	}
+	result, err := w.Exec(`INSERT INTO change (account_id, type, object_id, created_no, changed_no, destroyed, changed_at)
+		SELECT ?1, 'Email', jmap_id, ?2 + row_number() OVER (), ?2 + row_number() OVER (), 0, ?3 FROM
+		  (SELECT DISTINCT e.jmap_id FROM entry n JOIN email e ON e.id = n.email_id WHERE n.mailbox_id = ?4 AND n.uidvalidity = ?5 AND n.expunged_at IS NULL)
+		WHERE true
+		ON CONFLICT DO UPDATE SET created_no = CASE WHEN destroyed = 1 THEN excluded.created_no ELSE created_no END,
+		  changed_no = excluded.changed_no, destroyed = 0, changed_at = excluded.changed_at`,
+		m.Account, n, millis(now()), m.ID, validity)
+	if err != nil {
+		return fmt.Errorf("record changes of %s: %w", m.Path, err)
+	}
+	touched, err := result.RowsAffected()
+	w.change += touched
+	return err
+}
+
 // bury records that an object is gone.
 func (w *Writer) bury(account AccountID, kind, id string) error {
 	n, err := w.number()

@@ -26,8 +26,9 @@ func (w *Writer) cover(mailbox MailboxID, validity UIDValidity, level Level, add
 		}
 		lo, hi := one.Lo, one.Hi
 		var touching []UID
-		rows, err := w.Query(`SELECT lo, hi FROM coverage WHERE mailbox_id = ? AND uidvalidity = ? AND level = ? AND lo <= ? AND hi >= ?`,
-			mailbox, validity, level, int64(hi)+1, int64(lo)-1)
+		rows, err := w.Query(`SELECT lo, hi FROM coverage WHERE mailbox_id = ?1 AND uidvalidity = ?2 AND level = ?3
+			AND lo >= coalesce((SELECT max(lo) FROM coverage WHERE mailbox_id = ?1 AND uidvalidity = ?2 AND level = ?3 AND lo < ?4), 0)
+			AND lo <= ?5 AND hi >= ?4 - 1`, mailbox, validity, level, lo, int64(hi)+1)
 		if err := Each(rows, err, func(rows *sql.Rows) error {
 			var have Range
 			if err := rows.Scan(&have.Lo, &have.Hi); err != nil {

@@ -114,13 +114,22 @@ func (w *Writer) touchEntry(account AccountID, id EntryID) error {
 	return w.touch(account, typeEmail, object)
 }
 
+// touchEmail records that an email changed, and that its thread is back if the doors were told that the email had gone: call
+// it before the entry that revives it is written.
 func (w *Writer) touchEmail(row EmailRow) error {
-	var object string
+	var email, thread string
 	var account AccountID
-	if err := w.QueryRow(`SELECT jmap_id, account_id FROM email WHERE id = ?`, row).Scan(&object, &account); err != nil {
+	var destroyed bool
+	if err := w.QueryRow(`SELECT e.jmap_id, t.jmap_id, e.account_id, e.destroyed_at IS NOT NULL FROM email e JOIN thread t ON t.id = e.thread_id WHERE e.id = ?`,
+		row).Scan(&email, &thread, &account, &destroyed); err != nil {
 		return fmt.Errorf("find email: %w", err)
 	}
-	return w.touch(account, typeEmail, object)
+	if destroyed {
+		if err := w.touch(account, typeThread, thread); err != nil {
+			return err
+		}
+	}
+	return w.touch(account, typeEmail, email)
 }
 
 // SettleOrphans destroys, for the doors, the emails of an account that no mailbox holds any more. Call it when a pass has
@@ -142,6 +151,7 @@ func (w *Writer) SettleOrphans(account AccountID) (int, error) {
 	}); err != nil {
 		return 0, fmt.Errorf("find orphans: %w", err)
 	}
+	threads := map[int64]string{}
 	for _, o := range all {
 		if _, err := w.Exec(`UPDATE email SET destroyed_at = ? WHERE id = ?`, millis(now()), o.row); err != nil {
 			return 0, fmt.Errorf("destroy email: %w", err)
@@ -149,15 +159,18 @@ func (w *Writer) SettleOrphans(account AccountID) (int, error) {
 		if err := w.bury(account, typeEmail, o.email); err != nil {
 			return 0, err
 		}
-		var left int
-		if err := w.QueryRow(`SELECT count(*) FROM email WHERE thread_id = ? AND destroyed_at IS NULL`, o.threadID).Scan(&left); err != nil {
-			return 0, fmt.Errorf("count thread: %w", err)
+		threads[o.threadID] = o.thread
+	}
+	for id, object := range threads {
+		var left bool
+		if err := w.QueryRow(`SELECT EXISTS (SELECT 1 FROM email WHERE thread_id = ? AND destroyed_at IS NULL)`, id).Scan(&left); err != nil {
+			return 0, fmt.Errorf("look into thread: %w", err)
 		}
-		end := w.touch
-		if left == 0 {
-			end = w.bury
+		end := w.bury
+		if left {
+			end = w.touch
 		}
-		if err := end(account, typeThread, o.thread); err != nil {
+		if err := end(account, typeThread, object); err != nil {
 			return 0, err
 		}
 	}

@@ -101,7 +101,8 @@ type Counts struct {
 // Count sums the store up.
 func (r *Reader) Count() (Counts, error) {
 	var c Counts
-	err := r.QueryRow(`SELECT (SELECT count(*) FROM email WHERE live > 0), (SELECT coalesce(sum(total), 0) FROM mailbox WHERE gone_at IS NULL),
+	err := r.QueryRow(`SELECT (SELECT count(*) FROM email) - (SELECT count(*) FROM email WHERE live = 0 AND destroyed_at IS NULL) -
+		(SELECT count(*) FROM email WHERE destroyed_at IS NOT NULL), (SELECT coalesce(sum(total), 0) FROM mailbox WHERE gone_at IS NULL),
 		(SELECT count(*) FROM blob), (SELECT coalesce(sum(size), 0) FROM blob), (SELECT coalesce(sum(stored), 0) FROM blob),
 		(SELECT count(*) FROM email WHERE id <= (SELECT value FROM meta WHERE key = 'indexed_email')),
 		(SELECT count(*) FROM email WHERE id > (SELECT value FROM meta WHERE key = 'indexed_email'))`).

@@ -100,6 +100,7 @@ func (w *Writer) LoseMailbox(id MailboxID) error {
 	if _, err := w.Exec(`UPDATE mailbox SET gone_at = ?, pass_at = NULL WHERE id = ?`, millis(now()), id); err != nil {
 		return fmt.Errorf("lose mailbox %s: %w", m.Path, err)
 	}
+	delete(w.touched, id) // its end is the news
 	return w.bury(m.Account, typeMailbox, mailboxObject(id))
 }
 
@@ -168,6 +169,9 @@ func (w *Writer) SwitchGeneration(id MailboxID, modseq ModSeq) error {
 		return err
 	}
 	if err := w.forget(id, m.UIDValidity); err != nil {
+		return err
+	}
+	if err := w.touchGeneration(m, *m.Building); err != nil {
 		return err
 	}
 	w.touchMailbox(m.Account, id)

@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 
 	"modernc.org/sqlite"
@@ -111,20 +112,32 @@ func migrate(ctx context.Context, db *sql.DB, path string) error {
 	}
 	if have > 0 {
 		backup := fmt.Sprintf("%s.v%d.bak", path, have)
-		if _, err := os.Lstat(backup); err == nil {
-			return fmt.Errorf("migrate: %s is in the way: an earlier migration did not end well; move it aside and try again", backup)
-		}
-		if _, err := db.ExecContext(ctx, "VACUUM INTO ?", backup); err != nil {
-			return explain("copy the store before migrating it", err)
-		}
-		if err := os.Chmod(backup, 0o600); err != nil {
-			return fmt.Errorf("copy the store before migrating it: %w", err)
+		if err := copyBefore(ctx, db, backup); err != nil {
+			return err
 		}
 	}
 	for n := have; n < len(texts); n++ {
 		if err := step(ctx, db, n+1, texts[n]); err != nil {
 			return explain(fmt.Sprintf("migrate to schema %d", n+1), err)
 		}
+	}
+	return nil
+}
+
+// copyBefore copies the store into a file that only its owner can read.
+func copyBefore(ctx context.Context, db *sql.DB, path string) error {
+	empty, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("migrate: %s is in the way: an earlier migration did not end well; move it aside and try again", path)
+	}
+	if err != nil {
+		return fmt.Errorf("copy the store before migrating it: %w", err)
+	}
+	if err := empty.Close(); err != nil {
+		return fmt.Errorf("copy the store before migrating it: %w", err)
+	}
+	if _, err := db.ExecContext(ctx, "VACUUM INTO ?", path); err != nil {
+		return errors.Join(explain("copy the store before migrating it", err), os.Remove(path))
 	}
 	return nil
 }

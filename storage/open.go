@@ -29,6 +29,7 @@ type Store struct {
 	handles sync.RWMutex // held for reading while a handle is in use, for writing while they are exchanged
 	readers *sql.DB
 	writer  *writer
+	closed  sync.Once
 }
 
 // Options say how a store is opened.
@@ -152,8 +153,13 @@ func (s *Store) ReadOnly() bool { return s.readOnly }
 // Warnings are what the person should know about the file's surroundings, a sentence each.
 func (s *Store) Warnings() []string { return s.warnings }
 
-// Close ends the writer after the group it is in, closes every handle and frees the lock.
-func (s *Store) Close() error {
+// Close lets the writes that were asked for finish, closes every handle and frees the lock. Only the first call does it.
+func (s *Store) Close() (err error) {
+	s.closed.Do(func() { err = s.close() })
+	return err
+}
+
+func (s *Store) close() error {
 	var errs []error
 	if s.writer != nil {
 		s.writer.stop()
@@ -169,7 +175,6 @@ func (s *Store) Close() error {
 	}
 	if s.lock != nil {
 		errs = append(errs, s.lock.Release())
-		s.lock = nil
 	}
 	return errors.Join(errs...)
 }

@@ -163,13 +163,16 @@ func (w *writer) run() {
 			<-w.wake
 			continue
 		}
-		if w.broken != nil {
+		switch {
+		case w.broken != nil:
 			r.done <- w.broken
 			continue
-		}
-		if r.alone {
+		case r.ctx.Err() != nil: // it was cancelled while it waited
+			r.done <- r.ctx.Err()
+			continue
+		case r.alone:
 			w.alone(r)
-		} else {
+		default:
 			w.group(r)
 		}
 		w.checkpoint()

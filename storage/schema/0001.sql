@@ -67,6 +67,8 @@ CREATE TABLE blob (
   CHECK ((state = 'sealed') = (sha256 IS NOT NULL))
 ) STRICT;
 
+CREATE INDEX blob_staged ON blob (id) WHERE state = 'staged';
+
 -- A row is one zstd frame of at most 1 MiB of a blob; frames in order of n give the whole.
 CREATE TABLE blob_piece (
   blob_id INTEGER NOT NULL REFERENCES blob (id) ON DELETE CASCADE,
