@@ -1,0 +1,29 @@
+# Reads "importer imported" lines (import paths) and prints every arrow that points the wrong way; status 1 if any.
+# The order is ui → engine → queue → storage (DESIGN §3); a package may import its own layer and those below.
+
+function layer(p) {
+	if (p == "mailcote") return 5
+	if (p ~ /^mailcote\/ui(\/|$)/) return 4
+	if (p ~ /^mailcote\/engine(\/|$)/) return 3
+	if (p ~ /^mailcote\/queue(\/|$)/) return 2
+	if (p ~ /^mailcote\/storage(\/|$)/) return 1
+	return 0
+}
+
+# Pure packages know nothing of ours: not the layers below either.
+function pure(p) {
+	return match(p, /^mailcote\/engine\/(imap|message)/) ? substr(p, 1, RLENGTH) : ""
+}
+
+function wrong(why) {
+	printf "%s imports %s: %s\n", $1, $2, why
+	bad = 1
+}
+
+$2 !~ /^mailcote(\/|$)/ || $2 == "mailcote/testkit/failpoint" { next }
+$2 ~ /^mailcote\/(testkit|bench)(\/|$)/ && layer($1) > 0 { wrong("product code must not import the test kit"); next }
+layer($1) == 0 && layer($2) > 0 { wrong("the test kit and the benchmark see mailcote from outside"); next }
+pure($1) != "" && index($2, pure($1)) != 1 { wrong("a pure package imports nothing of ours"); next }
+layer($2) > layer($1) { wrong("a lower layer must not know a higher one") }
+
+END { exit bad }
