@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -258,7 +259,7 @@ func (s *Session) Logout(ctx context.Context) error {
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		err = nil
 	}
-	s.state = Closed
+	s.err = &WireError{Op: "LOGOUT", Phase: "closed", Cause: net.ErrClosed}
 	_ = s.Close()
 	return err
 }

@@ -105,6 +105,25 @@ func looksLikeLiteral(line []byte) bool {
 // send writes a command. Where a literal needs the server's go-ahead it reads
 // until that comes, or the command's refusal, which Wait then returns.
 func (s *Session) send(c *command) error {
+	if err := s.enter(c); err != nil {
+		return err
+	}
+	from := 0
+	for _, cut := range c.cuts {
+		if err := s.write(c.name, c.buf[from:cut]); err != nil {
+			return err
+		}
+		from = cut
+		going, err := s.goAhead(c.tag)
+		if err != nil || !going {
+			return err
+		}
+	}
+	return s.write(c.name, c.buf[from:])
+}
+
+// enter checks a finished command and books it as open.
+func (s *Session) enter(c *command) error {
 	if c.err == nil && looksLikeLiteral(c.buf[c.literal:]) {
 		c.refuse("it ends like a literal")
 	}
@@ -122,18 +141,7 @@ func (s *Session) send(c *command) error {
 	s.pending = append(s.pending, sentCommand{c.tag, c.name})
 	s.trace.client(c)
 	c.buf = append(c.buf, '\r', '\n')
-	from := 0
-	for _, cut := range c.cuts {
-		if err := s.write(c.name, c.buf[from:cut]); err != nil {
-			return err
-		}
-		from = cut
-		going, err := s.goAhead(c.tag)
-		if err != nil || !going {
-			return err
-		}
-	}
-	return s.write(c.name, c.buf[from:])
+	return nil
 }
 
 func (s *Session) write(op string, b []byte) error {

@@ -3,6 +3,7 @@ package imap
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"sync"
@@ -63,13 +64,17 @@ func (p *progressConn) deadline(now time.Time) (time.Time, string) {
 func (p *progressConn) Read(b []byte) (int, error) {
 	start := time.Now()
 	end, why := p.deadline(start)
-	if err := p.Conn.SetReadDeadline(end); err != nil {
+	// net.Pipe refuses a deadline once its other end is closed; Read then ends at once.
+	if err := p.Conn.SetReadDeadline(end); err != nil && !errors.Is(err, io.ErrClosedPipe) {
 		return 0, p.fail(err)
 	}
 	n, err := p.Conn.Read(b)
 	p.read.Add(int64(n))
 	p.account(time.Since(start), n)
-	if errors.Is(err, os.ErrDeadlineExceeded) {
+	switch {
+	case err == io.EOF: // nobody reads here unless something is due
+		err = io.ErrUnexpectedEOF
+	case errors.Is(err, os.ErrDeadlineExceeded):
 		err = fmt.Errorf("%w: %s", ErrStalled, why)
 	}
 	if err != nil {

@@ -37,9 +37,9 @@ const (
 
 // UIDFetch asks for items of the messages in set; the answers go to Handler.
 // changedSince is a CHANGEDSINCE modifier, 0 for none. A set too long for one
-// line of CommandLine octets goes in several commands, a few in flight. All of
-// them are awaited; the error is that of the first that failed, and what came
-// before or after it has been handed over.
+// line of CommandLine octets goes in several commands, a few in flight at once;
+// after a refusal those in flight are awaited and no more are sent. What came
+// before, or in spite of, a refusal has been handed over (RFC 2180 allows it).
 func (s *Session) UIDFetch(ctx context.Context, set goimap.UIDSet, items []string, changedSince uint64) error {
 	const name = "UID FETCH"
 	stop, err := s.begin(ctx, name)
@@ -51,44 +51,38 @@ func (s *Session) UIDFetch(ctx context.Context, set goimap.UIDSet, items []strin
 	if changedSince > 0 {
 		tail += fmt.Sprintf(" (CHANGEDSINCE %d)", changedSince)
 	}
-	var open []string
-	var first error
-	settle := func(most int) error {
-		for len(open) > most {
-			st, err := s.wait(open[0])
+	for len(set) > 0 {
+		// One write for all of them: a server that answers the first before it
+		// reads the second must not meet us writing.
+		var lines []byte
+		var tags []string
+		for len(set) > 0 && len(tags) < fetchWindow {
+			c := s.command(name)
+			var part []byte
+			part, set = cutSet(set, CommandLine-len(c.buf)-len(tail)-3)
+			if err := s.enter(c.raw(" " + string(part) + tail)); err != nil {
+				return err
+			}
+			lines, tags = append(lines, c.buf...), append(tags, c.tag)
+		}
+		if err := s.write(name, lines); err != nil {
+			return err
+		}
+		var first error
+		for _, tag := range tags {
+			st, err := s.wait(tag)
 			if err != nil {
 				return err
 			}
-			open = open[1:]
-			if err := st.Err(name); err != nil && first == nil {
-				first = err
+			if first == nil {
+				first = st.Err(name)
 			}
-		}
-		return nil
-	}
-	for len(set) > 0 {
-		c := s.command(name)
-		var part []byte
-		part, set = cutSet(set, CommandLine-len(c.buf)-len(tail)-3)
-		c.raw(" " + string(part) + tail)
-		if err := settle(fetchWindow - 1); err != nil {
-			return err
 		}
 		if first != nil {
-			break // no more of what the server refuses
+			return first
 		}
-		if err := s.send(c); err != nil {
-			if s.err == nil {
-				_ = settle(0)
-			}
-			return err
-		}
-		open = append(open, c.tag)
 	}
-	if err := settle(0); err != nil {
-		return err
-	}
-	return first
+	return nil
 }
 
 // cutSet writes as many ranges as fit into most octets, at least one.
