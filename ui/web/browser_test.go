@@ -1,0 +1,80 @@
+package web
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestScreenshots draws every page in a real browser into the directory that
+// MAILCOTE_SCREENSHOTS names, for people to look at. It signs in as a person
+// would: by opening a link. The landing page is chosen by the harness.
+func TestScreenshots(t *testing.T) {
+	dir := os.Getenv("MAILCOTE_SCREENSHOTS")
+	if dir == "" {
+		t.Skip("set MAILCOTE_SCREENSHOTS to a directory to draw the pages")
+	}
+	s := open(t, Config{Now: func() time.Time { return testNow }}, standardLimits())
+	for _, page := range []struct{ name, path string }{
+		{"overview", "/"}, {"mail", "/mail"}, {"mailbox", "/mailbox/1"}, {"message", "/message/m1"},
+		{"search", "/search?q=subject:keeper"}, {"problem", "/mailbox/99"}, {"signin", "refused"},
+	} {
+		for _, shape := range []struct{ name, size string }{{"360", "360,900"}, {"1400", "1400,900"}} {
+			for _, scheme := range []string{"light", "dark"} {
+				link := s.LoginURL()
+				if page.path == "refused" {
+					link = s.URL() + "/login?once=used"
+				}
+				shoot(t, s, link, page.path, shape.size, scheme, filepath.Join(dir, page.name+"-"+shape.name+"-"+scheme+".png"))
+			}
+		}
+	}
+}
+
+// shoot opens link and draws the page at path. The server's redirect after
+// the sign-in is bent to path, which it never does for anybody else.
+func shoot(t *testing.T, s *Server, link, path, size, scheme, file string) {
+	t.Helper()
+	next := s.http.Handler
+	s.http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(bent{w, path}, r)
+	})
+	defer func() { s.http.Handler = next }()
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	defer cancel()
+	args := []string{
+		"--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+		"--disable-component-update", "--disable-sync", "--hide-scrollbars", "--user-data-dir=" + t.TempDir(),
+		"--window-size=" + size, "--screenshot=" + file,
+	}
+	if scheme == "dark" {
+		args = append(args, "--blink-settings=preferredColorScheme=0")
+	} else {
+		args = append(args, "--blink-settings=preferredColorScheme=1")
+	}
+	out, err := exec.CommandContext(ctx, "chromium", append(args, link)...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("chromium: %v\n%s", err, out)
+	}
+	if _, err := os.Stat(file); err != nil {
+		t.Fatalf("no picture: %v\n%s", err, out)
+	}
+}
+
+type bent struct {
+	http.ResponseWriter
+	path string
+}
+
+func (b bent) WriteHeader(status int) {
+	if u, err := url.Parse(b.path); err == nil && strings.HasPrefix(b.path, "/") && status == http.StatusSeeOther {
+		b.Header().Set("Location", u.String())
+	}
+	b.ResponseWriter.WriteHeader(status)
+}

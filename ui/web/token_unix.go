@@ -1,0 +1,23 @@
+//go:build unix
+
+package web
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"syscall"
+)
+
+// checkPrivate refuses a file that anybody else owns or can open.
+func checkPrivate(info fs.FileInfo) error {
+	if mode := info.Mode().Perm(); mode&0o077 != 0 {
+		return fmt.Errorf("has mode %04o and can be used by others", mode)
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || int(stat.Uid) != os.Geteuid() {
+		return errors.New("belongs to another user")
+	}
+	return nil
+}

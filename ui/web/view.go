@@ -1,0 +1,148 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// ErrNotFound says that the mailbox or message does not exist (any more).
+var ErrNotFound = errors.New("not found")
+
+// QueryError says that a search cannot be understood; its text is shown to
+// the person as it is.
+type QueryError struct{ Reason string }
+
+// Error is the reason.
+func (e *QueryError) Error() string { return e.Reason }
+
+// Source is what the page reads. It must be safe for concurrent use, and
+// must answer beside a running sync without waiting for it.
+type Source interface {
+	// Overview returns every account with its mailboxes.
+	Overview(ctx context.Context) (Overview, error)
+	// Messages returns one page of a list, newest first. An unknown mailbox
+	// is ErrNotFound, an unreadable search a *QueryError.
+	Messages(ctx context.Context, q ListQuery) (MessageList, error)
+	// Message returns one message by its email id, or ErrNotFound.
+	Message(ctx context.Context, id string) (MessageView, error)
+}
+
+// Overview is the state of the whole store.
+type Overview struct {
+	Accounts []Account
+	Messages int64 // live messages in the store
+}
+
+// Account is one IMAP login.
+type Account struct {
+	ID          int64
+	Name        string // user@host, from the person or the URL
+	State       State
+	Detail      string    // what to do about it, or until when; may be empty
+	LastSuccess time.Time // end of the last complete run; zero if never
+	Errors      int       // faults that still stand
+	Mailboxes   []Mailbox
+}
+
+// State is what an account is doing, in one word.
+type State string
+
+// The states an account can be in.
+const (
+	StateIdle    State = "idle"
+	StateSyncing State = "syncing"
+	StateWaiting State = "waiting" // for a retry or a limit
+	StatePaused  State = "paused"
+	StateFailed  State = "failed"
+)
+
+// Mailbox is one folder with its counts.
+type Mailbox struct {
+	ID     int64
+	Path   string // decoded, "/" between levels
+	Role   string // inbox, sent, …; empty for the rest
+	Stored int64  // messages whose body is here
+	Total  int64  // messages the server listed last; 0 before the first listing
+	Unread int64
+}
+
+// ListQuery selects one page of messages.
+type ListQuery struct {
+	Mailbox int64  // 0 means every mailbox
+	Search  string // the search language of the CLI; empty means all
+	Before  string // MessageList.Next of the page before; empty starts
+	Limit   int
+}
+
+// MessageList is one page, newest first.
+type MessageList struct {
+	Title   string // the mailbox's path when the query named one
+	Account string
+	Items   []MessageItem
+	Next    string // cursor of the next page; empty at the end
+}
+
+// MessageItem is one line of a list.
+type MessageItem struct {
+	ID         string
+	From       string // display name, or the address
+	Subject    string
+	Preview    string
+	Date       time.Time
+	Mailbox    string
+	Unread     bool
+	Flagged    bool
+	Attachment bool
+}
+
+// MessageView is one message as text.
+type MessageView struct {
+	ID           string
+	Subject      string
+	From, To, Cc []Address
+	ReplyTo      []Address
+	Date         time.Time // of the Date header; zero if unreadable
+	Received     time.Time // INTERNALDATE
+	MessageID    string
+	Size         int64 // octets of the raw message
+	Mailboxes    []string
+	Flags        []string
+	Text         string // decoded body, UTF-8
+	FromHTML     bool   // Text was reduced from HTML
+	Note         string // why Text is missing or partial; may be empty
+	Attachments  []Attachment
+}
+
+// Address is one correspondent.
+type Address struct{ Name, Addr string }
+
+// Attachment is a file of a message, by description only.
+type Attachment struct {
+	Name string
+	Type string
+	Size int64
+}
+
+// Progress is what changes while a sync runs.
+type Progress struct {
+	Accounts []AccountProgress `json:"accounts"`
+}
+
+// AccountProgress is one account's part.
+type AccountProgress struct {
+	ID          int64             `json:"id"`
+	State       State             `json:"state"`
+	Detail      string            `json:"detail"`
+	LastSuccess time.Time         `json:"lastSuccess,omitzero"`
+	Errors      int               `json:"errors"`
+	Mailboxes   []MailboxProgress `json:"mailboxes"`
+}
+
+// MailboxProgress is one mailbox's part.
+type MailboxProgress struct {
+	ID     int64 `json:"id"`
+	Stored int64 `json:"stored"`
+	Total  int64 `json:"total"`
+	Unread int64 `json:"unread"`
+}
