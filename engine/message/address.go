@@ -211,7 +211,7 @@ func (r *addressReader) take() (Address, bool) {
 	if a.Name == "" {
 		a.Name = r.comment
 	}
-	a.Name = strings.Trim(DecodeHeader(a.Name), " \t'\"")
+	a.Name = unquote(DecodeHeader(a.Name))
 	if strings.EqualFold(a.Name, a.Email) {
 		a.Name = ""
 	}
@@ -243,8 +243,19 @@ func looseAddress(bare, name string) Address {
 	return Address{Name: rest, Email: compact(local[start:] + "@" + domain[:end])}
 }
 
-// compact takes white space and control characters out of an address.
+// unquote takes off quotes around a whole name, which some programs add again
+// and again.
+func unquote(s string) string {
+	for n := len(s); n >= 2 && s[0] == s[n-1] && (s[0] == '\'' || s[0] == '"'); n = len(s) {
+		s = strings.TrimSpace(s[1 : n-1])
+	}
+	return s
+}
+
+// compact takes white space and control characters out of an address; a quoted
+// local part keeps its spaces.
 func compact(s string) string {
+	quoted := strings.IndexByte(s, '"') >= 0
 	clean := true
 	for i := 0; i < len(s) && clean; i++ {
 		clean = s[i] > ' ' && s[i] != 0x7f
@@ -253,11 +264,11 @@ func compact(s string) string {
 		return s
 	}
 	return strings.Map(func(r rune) rune {
-		if r <= ' ' || r == 0x7f {
+		if r < ' ' || r == 0x7f || (r == ' ' && !quoted) {
 			return -1
 		}
 		return r
-	}, s)
+	}, strings.TrimSpace(s))
 }
 
 // unescape undoes the backslashes of a quoted string or comment.
