@@ -23,7 +23,7 @@ func (w *writer) group(first *request) {
 	var (
 		members []*request // took their savepoint
 		size    int
-		closes  = time.Now().Add(groupTime)
+		closes  = time.Now().Add(w.groupTime)
 	)
 	for r := first; r != nil; r = w.next() {
 		if r.alone {

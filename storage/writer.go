@@ -25,8 +25,10 @@ const (
 const (
 	groupTime = 20 * time.Millisecond
 	groupSize = 4 << 20
-	// A WAL of more pages than this is copied into the file between two groups, and cut when it is four times as long.
+	// Between two groups a WAL with more uncopied pages than checkpointPages is copied into the file. It starts again from
+	// its head when no reader needs it; when it has grown past restartPages, readers are waited for, 200 ms at most.
 	checkpointPages = 2000
+	restartPages    = 4 * checkpointPages
 )
 
 // request is one closure waiting for its turn.
@@ -50,10 +52,13 @@ type writer struct {
 	stopping bool
 	finished chan struct{}
 	broken   error // set when reopening failed: every later write fails with it
+
+	groupTime time.Duration
+	patience  int // pages of WAL at which a restart of the WAL is tried
 }
 
 func startWriter(ctx context.Context, s *Store, db *sql.DB) (*writer, error) {
-	w := &writer{store: s, wake: make(chan struct{}, 1), finished: make(chan struct{})}
+	w := &writer{store: s, wake: make(chan struct{}, 1), finished: make(chan struct{}), groupTime: groupTime, patience: restartPages}
 	if err := w.use(ctx, db); err != nil {
 		return nil, err
 	}
@@ -244,15 +249,24 @@ func (w *writer) checkpoint() {
 	if w.broken != nil {
 		return
 	}
+	ctx, conn := context.Background(), w.stmts.conn
 	var busy, pages, copied int
-	if err := w.stmts.conn.QueryRowContext(context.Background(), "PRAGMA wal_checkpoint(NOOP)").Scan(&busy, &pages, &copied); err != nil || pages-copied < checkpointPages {
+	if err := conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint(NOOP)").Scan(&busy, &pages, &copied); err != nil || pages-copied < checkpointPages {
 		return
 	}
-	mode := "PRAGMA wal_checkpoint(PASSIVE)"
-	if pages > 4*checkpointPages {
-		mode = "PRAGMA wal_checkpoint(RESTART)"
+	var err error
+	if pages <= w.patience {
+		err = conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint(PASSIVE)").Scan(&busy, &pages, &copied)
+	} else {
+		_, impatient := conn.ExecContext(ctx, "PRAGMA busy_timeout = 200")
+		err = conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint(RESTART)").Scan(&busy, &pages, &copied)
+		_, patient := conn.ExecContext(ctx, "PRAGMA busy_timeout = 5000")
+		err = errors.Join(err, impatient, patient)
+		if w.patience = restartPages; busy != 0 { // a reader stays: not every group shall wait for it
+			w.patience = pages + checkpointPages
+		}
 	}
-	if err := w.stmts.conn.QueryRowContext(context.Background(), mode).Scan(&busy, &pages, &copied); severityOf(err) == unknown {
+	if severityOf(err) == unknown {
 		_ = w.recover(err) //nolint:errcheck // nobody waits for a checkpoint; a store that cannot be reopened fails the next write
 	}
 }

@@ -1,0 +1,153 @@
+package storage
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// openTest opens a store of its own and closes it with the test.
+func openTest(t testing.TB) *Store {
+	t.Helper()
+	return openAt(t, filepath.Join(t.TempDir(), "mail.db"), Options{Holder: "test"})
+}
+
+func openAt(t testing.TB, path string, o Options) *Store {
+	t.Helper()
+	s, err := Open(t.Context(), path, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func write(t testing.TB, s *Store, fn func(w *Writer) error) {
+	t.Helper()
+	if err := s.Write(context.Background(), Interactive, 0, fn); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func read(t testing.TB, s *Store, fn func(r *Reader) error) {
+	t.Helper()
+	if err := s.Read(context.Background(), fn); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// number asks for one number.
+func number(t testing.TB, s *Store, query string, args ...any) int64 {
+	t.Helper()
+	var n int64
+	read(t, s, func(r *Reader) error { return r.QueryRow(query, args...).Scan(&n) })
+	return n
+}
+
+// text asks for one text.
+func text(t testing.TB, s *Store, query string, args ...any) string {
+	t.Helper()
+	var v string
+	read(t, s, func(r *Reader) error { return r.QueryRow(query, args...).Scan(&v) })
+	return v
+}
+
+// bed is a store with one account and what tests need to fill it.
+type bed struct {
+	*Store
+	t       testing.TB
+	packer  *Packer
+	account AccountID
+}
+
+func newBed(t testing.TB) *bed { return bedOn(t, openTest(t)) }
+
+func bedOn(t testing.TB, s *Store) *bed {
+	t.Helper()
+	p, err := NewPacker()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.Close() })
+	b := &bed{Store: s, t: t, packer: p}
+	write(t, s, func(w *Writer) (err error) {
+		b.account, err = w.AddAccount(Account{Name: "ada", User: "ada", Host: "localhost", Port: 143, Security: "plain"})
+		return err
+	})
+	return b
+}
+
+// mailbox makes a mailbox whose generation validity is shown.
+func (b *bed) mailbox(path string, validity UIDValidity) MailboxID {
+	b.t.Helper()
+	var id MailboxID
+	write(b.t, b.Store, func(w *Writer) (err error) {
+		if id, err = w.PutMailbox(Mailbox{Account: b.account, Raw: path, Path: path, Delimiter: "/", Selectable: true, Priority: 5}); err != nil {
+			return err
+		}
+		return w.OpenGeneration(id, validity, 1, 0)
+	})
+	return id
+}
+
+// raw is a small message; n makes it unlike others.
+func raw(n int) []byte {
+	return fmt.Appendf(nil, "Message-ID: <%d@example.org>\r\nSubject: message %d\r\nFrom: Ada <ada@example.org>\r\n\r\nThis is the text of number %d.\r\n", n, n, n)
+}
+
+// arrival is a message as the engine would hand it over.
+func (b *bed) arrival(uid UID, n int, flags ...string) Arrival {
+	return b.arrivalOf(uid, raw(n), n, flags...)
+}
+
+func (b *bed) arrivalOf(uid UID, body []byte, n int, flags ...string) Arrival {
+	id := fmt.Sprintf("<%d@example.org>", n)
+	return Arrival{
+		UID: uid, Flags: NewFlags(flags), ModSeq: 1, InternalDate: time.Unix(1_700_000_000+int64(uid), 0), Body: b.packer.Pack(body),
+		Header: Header{MessageID: id, ThreadKeys: []string{id}, Subject: fmt.Sprintf("message %d", n), BaseSubject: fmt.Sprintf("message %d", n), Sender: "Ada <ada@example.org>",
+			SentAt: time.Unix(1_600_000_000, 0), Preview: "This is the text"},
+	}
+}
+
+// store commits one batch that covers exactly what it holds.
+func (b *bed) store(box MailboxID, validity UIDValidity, arrivals ...Arrival) Stored {
+	b.t.Helper()
+	batch := Batch{Mailbox: box, Validity: validity, Arrivals: arrivals}
+	for _, a := range arrivals {
+		batch.Cover = append(batch.Cover, Range{a.UID, a.UID})
+	}
+	var done Stored
+	write(b.t, b.Store, func(w *Writer) (err error) {
+		done, err = w.StoreBatch(batch)
+		return err
+	})
+	return done
+}
+
+// body reads a blob whole.
+func (b *bed) body(id BlobID) ([]byte, error) {
+	var out []byte
+	err := b.Read(context.Background(), func(r *Reader) error {
+		rd, size, err := r.OpenBlob(id)
+		if err != nil {
+			return err
+		}
+		defer rd.Close() //nolint:errcheck // it frees memory only
+		if out, err = io.ReadAll(rd); err == nil && int64(len(out)) != size {
+			return fmt.Errorf("%d bytes, %d announced", len(out), size)
+		}
+		return err
+	})
+	return out, err
+}

@@ -1,0 +1,201 @@
+package storage
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"mailcote/storage/owner"
+)
+
+func TestCreateSettings(t *testing.T) {
+	s := openTest(t)
+	want := map[string]string{
+		"page_size": fmt.Sprint(pageSize), "auto_vacuum": "2", "journal_mode": "wal", "synchronous": "2", "wal_autocheckpoint": "0",
+		"foreign_keys": "1", "user_version": fmt.Sprint(SchemaVersion()), "application_id": fmt.Sprint(applicationID), "busy_timeout": "5000",
+	}
+	write(t, s, func(w *Writer) error {
+		for name, value := range want {
+			var got string
+			if err := w.tx.QueryRow("PRAGMA " + name).Scan(&got); err != nil {
+				return err
+			}
+			if got != value {
+				t.Errorf("PRAGMA %s = %s, want %s", name, got, value)
+			}
+		}
+		return nil
+	})
+	for name, value := range map[string]string{"query_only": "1", "trusted_schema": "0"} {
+		if got := text(t, s, "PRAGMA "+name); got != value {
+			t.Errorf("a reader has %s = %s, want %s", name, got, value)
+		}
+	}
+	if info, err := os.Stat(s.Path()); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+	err := s.Read(t.Context(), func(r *Reader) error { _, err := r.tx.Exec("DELETE FROM meta"); return err })
+	if err == nil {
+		t.Error("a reader wrote")
+	}
+}
+
+func TestReopenKeeps(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "mail.db")
+	s := openAt(t, path, Options{})
+	b := bedOn(t, s)
+	box := b.mailbox("INBOX", 7)
+	b.store(box, 7, b.arrival(1, 1))
+	id := text(t, s, "SELECT value FROM meta WHERE key = 'store_id'")
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Errorf("second Close: %v", err)
+	}
+	if err := s.Write(t.Context(), Bulk, 0, func(*Writer) error { return nil }); !errors.Is(err, ErrClosed) {
+		t.Errorf("write after Close: %v", err)
+	}
+	if err := s.Read(t.Context(), func(*Reader) error { return nil }); !errors.Is(err, ErrClosed) {
+		t.Errorf("read after Close: %v", err)
+	}
+	if info, err := os.Stat(path + "-wal"); err == nil && info.Size() > 0 {
+		t.Errorf("%d bytes of WAL after Close", info.Size())
+	}
+	s = openAt(t, path, Options{})
+	if got := text(t, s, "SELECT value FROM meta WHERE key = 'store_id'"); got != id || len(id) != 32 {
+		t.Errorf("store id %q became %q", id, got)
+	}
+	if n := number(t, s, "SELECT count(*) FROM mail"); n != 1 {
+		t.Errorf("%d mails after reopening", n)
+	}
+}
+
+func TestOpenRefuses(t *testing.T) {
+	plant := func(t *testing.T, statements ...string) string {
+		path := filepath.Join(t.TempDir(), "mail.db")
+		s := openAt(t, path, Options{})
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		db, err := sql.Open("sqlite", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close() //nolint:errcheck // a test's
+		for _, one := range statements {
+			if _, err := db.Exec(one); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return path
+	}
+	for name, c := range map[string]struct {
+		path func(t *testing.T) string
+		o    Options
+		is   error
+		says []string
+	}{
+		"newer": {
+			path: func(t *testing.T) string { return plant(t, fmt.Sprintf("PRAGMA user_version = %d", SchemaVersion()+3)) },
+			is:   ErrNewer, says: []string{fmt.Sprintf("schema %d", SchemaVersion()+3), fmt.Sprintf("knows %d", SchemaVersion()), "update mailcote"},
+		},
+		"newer, read-only": {
+			path: func(t *testing.T) string { return plant(t, "PRAGMA user_version = 99") }, o: Options{ReadOnly: true}, is: ErrNewer, says: []string{"99"},
+		},
+		"another program's database": {
+			path: func(t *testing.T) string { return plant(t, "PRAGMA application_id = 7") }, is: ErrNotStore, says: []string{"another program"},
+		},
+		"no database": {
+			path: func(t *testing.T) string {
+				path := filepath.Join(t.TempDir(), "mail.db")
+				if err := os.WriteFile(path, []byte(strings.Repeat("not a database ", 900)), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				return path
+			},
+			is: ErrNotStore, says: []string{"not an SQLite file"},
+		},
+		"missing, read-only": {
+			path: func(t *testing.T) string { return filepath.Join(t.TempDir(), "mail.db") }, o: Options{ReadOnly: true}, is: ErrMissing, says: []string{"--store"},
+		},
+		"empty, read-only": {
+			path: func(t *testing.T) string {
+				path := filepath.Join(t.TempDir(), "mail.db")
+				if err := os.WriteFile(path, nil, 0o600); err != nil {
+					t.Fatal(err)
+				}
+				return path
+			},
+			o: Options{ReadOnly: true}, is: ErrNotStore,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := c.path(t)
+			s, err := Open(t.Context(), path, c.o)
+			if err == nil {
+				t.Fatal(errors.Join(errors.New("it opened"), s.Close()))
+			}
+			if !errors.Is(err, c.is) {
+				t.Errorf("error %v, want %v", err, c.is)
+			}
+			for _, word := range c.says {
+				if !strings.Contains(err.Error(), word) {
+					t.Errorf("error %q does not say %q", err, word)
+				}
+			}
+			if _, held := owner.Holder(path); held {
+				t.Error("the refused store stays locked")
+			}
+		})
+	}
+}
+
+func TestHeldAndBeside(t *testing.T) {
+	s := openTest(t)
+	b := bedOn(t, s)
+	_, err := Open(t.Context(), s.Path(), Options{Holder: "second"})
+	var held *owner.HeldError
+	if !errors.As(err, &held) {
+		t.Fatalf("a second owner: %v", err)
+	}
+	beside := openAt(t, s.Path(), Options{ReadOnly: true})
+	box := b.mailbox("INBOX", 7)
+	b.store(box, 7, b.arrival(1, 1))
+	if n := number(t, beside, "SELECT count(*) FROM mail"); n != 1 {
+		t.Errorf("a reader beside the owner sees %d mails", n)
+	}
+	if err := beside.Write(context.Background(), Bulk, 0, func(*Writer) error { return nil }); !errors.Is(err, ErrReadOnly) {
+		t.Errorf("write on a read-only store: %v", err)
+	}
+}
+
+// A copy of an older store stays beside it; here the schema has one version, so the frame is tried with a planted step.
+func TestStepsAreAtomic(t *testing.T) {
+	s := openTest(t)
+	err := step(t.Context(), mustOpen(t, s), 2, `CREATE TABLE half (a); CREATE TABLE half (a);`)
+	if err == nil {
+		t.Fatal("a broken step passed")
+	}
+	if n := number(t, s, "SELECT count(*) FROM sqlite_schema WHERE name = 'half'"); n != 0 {
+		t.Error("half a step stayed")
+	}
+	if n := number(t, s, "PRAGMA user_version"); n != int64(SchemaVersion()) {
+		t.Errorf("user_version %d", n)
+	}
+}
+
+func mustOpen(t *testing.T, s *Store) *sql.DB {
+	t.Helper()
+	db, err := sql.Open("sqlite", s.dsn(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
