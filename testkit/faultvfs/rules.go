@@ -1,0 +1,111 @@
+package faultvfs
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// The operations that can fail and are counted.
+const (
+	Open     = "open"
+	Read     = "read"
+	Write    = "write"
+	Truncate = "truncate"
+	Sync     = "sync"
+)
+
+// SQLite's result codes that tests inject most; any other nonzero code may be given.
+const (
+	Full          = 13        // SQLITE_FULL: no space left
+	CantOpen      = 14        // SQLITE_CANTOPEN
+	IOErrRead     = 10 | 1<<8 // SQLITE_IOERR_READ
+	IOErrWrite    = 10 | 3<<8 // SQLITE_IOERR_WRITE
+	IOErrSync     = 10 | 4<<8 // SQLITE_IOERR_FSYNC
+	IOErrTruncate = 10 | 6<<8 // SQLITE_IOERR_TRUNCATE
+)
+
+const always = math.MaxInt
+
+type rule struct {
+	op, suffix string
+	nth, times int
+	code       int32
+	seen       int
+}
+
+// faults is the state behind the callbacks.
+type faults struct {
+	mu    sync.Mutex
+	rules []*rule
+	calls map[call]int
+	fired int
+}
+
+type call struct{ op, name string }
+
+// Fail makes the nth call (from 1, counted from now) of op on files whose name ends in suffix ("" is every file) return
+// code, once. The first fault that applies decides. Panics on an operation that does not exist.
+func Fail(op, suffix string, nth, code int) { state.add(op, suffix, nth, 1, code) }
+
+// FailFrom is Fail for the nth call and every one after it, until Reset: a disk that stays full.
+func FailFrom(op, suffix string, nth, code int) { state.add(op, suffix, nth, always, code) }
+
+// Calls says how often op was called on files whose name ends in suffix since the last Reset, failed calls included.
+func Calls(op, suffix string) int {
+	state.mu.Lock()
+	defer state.mu.Unlock()
+	sum := 0
+	for c, n := range state.calls {
+		if c.op == op && strings.HasSuffix(c.name, suffix) {
+			sum += n
+		}
+	}
+	return sum
+}
+
+// Fired says how many calls were made to fail since the last Reset. A test checks it: a fault that never happened proves
+// nothing.
+func Fired() int {
+	state.mu.Lock()
+	defer state.mu.Unlock()
+	return state.fired
+}
+
+// Reset ends all faults and sets every count to zero. Files stay open.
+func Reset() {
+	state.mu.Lock()
+	defer state.mu.Unlock()
+	state.rules, state.calls, state.fired = nil, make(map[call]int), 0
+}
+
+func (f *faults) add(op, suffix string, nth, times, code int) {
+	known := slices.Contains([]string{Open, Read, Write, Truncate, Sync}, op)
+	if !known || nth < 1 || code == 0 {
+		panic(fmt.Sprintf("faultvfs: cannot fail call %d of %q with code %d", nth, op, code))
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.rules = append(f.rules, &rule{op: op, suffix: suffix, nth: nth, times: times, code: int32(code)})
+}
+
+// judge counts a call and gives the code it fails with, 0 to go on.
+func (f *faults) judge(op, name string) int32 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.calls[call{op, name}]++
+	var code int32
+	for _, r := range f.rules {
+		if r.op != op || !strings.HasSuffix(name, r.suffix) {
+			continue
+		}
+		r.seen++
+		if code == 0 && r.seen >= r.nth && r.seen-r.nth < r.times {
+			code = r.code
+			f.fired++
+		}
+	}
+	return code
+}
