@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"mailcote/testkit/corpus"
+	"mailcote/testkit/dovecot"
+)
+
+type options struct {
+	messages, bytes, mailboxes, rounds int
+	attachments                        float64
+	rtt                                time.Duration
+	seed                               uint64
+	mailcote                           string
+}
+
+func main() {
+	var o options
+	flag.IntVar(&o.messages, "messages", 2000, "messages on the server")
+	flag.IntVar(&o.bytes, "bytes", 20000, "average size of a message")
+	flag.Float64Var(&o.attachments, "attachments", 0.2, "share of messages with attachments; negative for none")
+	flag.IntVar(&o.mailboxes, "mailboxes", 8, "mailboxes they lie in")
+	flag.DurationVar(&o.rtt, "rtt", 0, "round trip added to the connection")
+	flag.IntVar(&o.rounds, "rounds", 3, "rounds; the figures are medians")
+	flag.Uint64Var(&o.seed, "seed", 1, "seed of the messages")
+	flag.StringVar(&o.mailcote, "mailcote", "", "program to measure; built from this source when empty, left out when \"none\"")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Stdout, o)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, out io.Writer, o options) error {
+	if o.messages < 1 || o.mailboxes < 1 || o.rounds < 1 || o.bytes < 1 {
+		return errors.New("messages, bytes, mailboxes and rounds start at 1")
+	}
+	dir, err := os.MkdirTemp("", "bench")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	b, err := newBench(dir, o)
+	if err != nil {
+		return err
+	}
+	defer b.server.Close()
+	tools, err := b.tools(ctx, o.mailcote)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "%d messages, %s in %d mailboxes, %v round trip, %d rounds\n", o.messages, size(float64(b.raw)), o.mailboxes, o.rtt, o.rounds)
+	if _, err := b.drain(ctx); err != nil { // warms the server
+		return fmt.Errorf("drain: %w", err)
+	}
+	columns := make([]column, len(tools)+1)
+	for round := range o.rounds {
+		for i, t := range tools {
+			r, err := b.measure(ctx, t)
+			if err != nil {
+				return fmt.Errorf("%s, round %d: %w", t.name, round+1, err)
+			}
+			columns[i].name = t.name
+			columns[i].results = append(columns[i].results, r)
+		}
+		floor, err := b.drain(ctx)
+		if err != nil {
+			return fmt.Errorf("drain: %w", err)
+		}
+		last := &columns[len(tools)]
+		last.name, last.results = "drain", append(last.results, floor)
+	}
+	return report(out, columns, b.raw, o.messages)
+}
+
+// bench is the server with its mail.
+type bench struct {
+	options options
+	dir     string
+	server  *dovecot.Server
+	raw     int64 // bytes of all messages
+}
+
+func newBench(dir string, o options) (*bench, error) {
+	// Mail and sockets below belong to other users when we are root.
+	if err := os.Chmod(dir, 0o755); err != nil {
+		return nil, err
+	}
+	home := filepath.Join(dir, "s")
+	if err := os.Mkdir(home, 0o755); err != nil {
+		return nil, err
+	}
+	server, err := dovecot.New(home, dovecot.Config{})
+	if err != nil {
+		return nil, err
+	}
+	b := &bench{options: o, dir: dir, server: server}
+	shape := corpus.Options{AvgSize: o.bytes, AttachmentShare: o.attachments}
+	b.raw, err = corpus.Fill(o.seed, o.messages, o.mailboxes, shape, func(mailbox string, m corpus.Message) error {
+		return server.Put(dovecot.User, mailbox, m.Raw, dovecot.Options{Flags: m.Flags, Date: m.Date})
+	})
+	if err != nil {
+		server.Close()
+		return nil, err
+	}
+	return b, nil
+}
