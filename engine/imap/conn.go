@@ -100,13 +100,17 @@ func (p *progressConn) account(blocked time.Duration, n int) {
 
 func (p *progressConn) Write(b []byte) (int, error) {
 	// Renewed before every write: a deadline left from an earlier one kills.
-	if err := p.Conn.SetWriteDeadline(time.Now().Add(p.write)); err != nil {
+	end := time.Now().Add(p.write)
+	if !p.until.IsZero() && p.until.Before(end) {
+		end = p.until
+	}
+	if err := p.Conn.SetWriteDeadline(end); err != nil {
 		return 0, p.fail(err)
 	}
 	n, err := p.Conn.Write(b)
 	p.written.Add(int64(n))
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		err = fmt.Errorf("%w: write took over %v", ErrStalled, p.write)
+		err = fmt.Errorf("%w: write took too long", ErrStalled)
 	}
 	if err != nil {
 		return n, p.fail(err)

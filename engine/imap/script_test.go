@@ -73,6 +73,30 @@ func (p *peer) untilGone() { _, _ = io.Copy(io.Discard, p.br) }
 func pipe(t *testing.T, script func(p *peer)) (func(context.Context, string, string) (net.Conn, error), *peer) {
 	t.Helper()
 	client, server := net.Pipe()
+	return serve(t, client, server, script)
+}
+
+// tcp is pipe over loopback, where both sides may write at once.
+func tcp(t *testing.T, script func(p *peer)) (func(context.Context, string, string) (net.Conn, error), *peer) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	client, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return serve(t, client, server, script)
+}
+
+func serve(t *testing.T, client, server net.Conn, script func(p *peer)) (func(context.Context, string, string) (net.Conn, error), *peer) {
+	t.Helper()
 	p := &peer{t: t, c: server, br: bufio.NewReader(server)}
 	done := make(chan struct{})
 	go func() {

@@ -209,17 +209,20 @@ func contextError(ctx context.Context) error {
 }
 
 // fail ends the session. The connection's own first cause explains more than
-// what a layer above made of it, except where a handler failed.
+// what a layer above made of it, except where a handler failed, and where a bad
+// certificate was followed by an alert that could not be sent.
 func (s *Session) fail(op, phase string, err error) error {
 	if s.err != nil {
 		return s.err
 	}
-	if cause := s.conn.failed(); cause != nil && phase != "handler" {
-		err = cause
-	}
-	ended := errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
-	if s.bye != nil && phase != "handler" && !ended {
-		err = s.bye // it says why what came after it failed
+	if phase != "handler" && phase != "tls" {
+		if cause := s.conn.failed(); cause != nil {
+			err = cause
+		}
+		ended := errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+		if s.bye != nil && !ended {
+			err = s.bye // it says why what came after it failed
+		}
 	}
 	s.err = &WireError{Op: op, Phase: phase, Cause: err}
 	s.conn.abort(s.err)
