@@ -19,7 +19,7 @@ import (
 type options struct {
 	messages, bytes, mailboxes, rounds int
 	attachments                        float64
-	rtt                                time.Duration
+	rtt, settle                        time.Duration
 	seed                               uint64
 	mailcote                           string
 }
@@ -31,6 +31,7 @@ func main() {
 	flag.Float64Var(&o.attachments, "attachments", 0.2, "share of messages with attachments; negative for none")
 	flag.IntVar(&o.mailboxes, "mailboxes", 8, "mailboxes they lie in")
 	flag.DurationVar(&o.rtt, "rtt", 0, "round trip added to the connection")
+	flag.DurationVar(&o.settle, "settle", 2500*time.Millisecond, "wait between the first and the second sync")
 	flag.IntVar(&o.rounds, "rounds", 3, "rounds; the figures are medians")
 	flag.Uint64Var(&o.seed, "seed", 1, "seed of the messages")
 	flag.StringVar(&o.mailcote, "mailcote", "", "program to measure; built from this source when empty, left out when \"none\"")
