@@ -237,8 +237,12 @@ func (s *Session) idResponse() error {
 			return err
 		}
 		key := strings.ToLower(escape(t))
-		if t, _, err = sc.str(); err != nil {
+		t, null, err := sc.str()
+		if err != nil {
 			return err
+		}
+		if null {
+			t = nil
 		}
 		if len(s.id) < maxID {
 			s.id[key] = escape(t)
