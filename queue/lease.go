@@ -58,13 +58,10 @@ func leased(w *storage.Writer, t Task, statement string, args ...any) error {
 	return nil
 }
 
-// ProgressTx writes the checkpoint beside the batch that earned it and zeroes the retries.
-func (q *Queue) ProgressTx(w *storage.Writer, t Task, c Checkpoint) error {
-	text, err := json.Marshal(c)
-	if err != nil {
-		return fmt.Errorf("encode checkpoint: %w", err)
-	}
-	return leased(w, t, `UPDATE sync_task SET checkpoint = ?, retry_count = 0`, string(text))
+// ProgressTx writes the checkpoint beside the batch that earned it and zeroes the retries. fetched is added up in the row.
+func (q *Queue) ProgressTx(w *storage.Writer, t Task, folder string, last storage.UID, fetched int) error {
+	return leased(w, t, `UPDATE sync_task SET retry_count = 0, checkpoint = json_set(checkpoint, '$.lastUid', ?, '$.currentFolder', ?,
+		'$.totalFetched', coalesce(json_extract(checkpoint, '$.totalFetched'), 0) + ?)`, last, folder, fetched)
 }
 
 // CompleteTx ends a task, or puts it back when it was asked for again while it ran.

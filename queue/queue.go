@@ -38,6 +38,9 @@ func New(store *storage.Store) *Queue {
 	return &Queue{store: store, dead: sql.OpenDB(noConnector{}), byName: map[storage.AccountID]*goqite.Queue{}, wakes: map[storage.AccountID]chan struct{}{}}
 }
 
+// Close frees what New made.
+func (q *Queue) Close() error { return q.dead.Close() }
+
 type noConnector struct{}
 
 func (noConnector) Connect(context.Context) (driver.Conn, error) {

@@ -211,3 +211,18 @@ func fromISO2022KR(b []byte) []byte {
 	}
 	return out
 }
+
+// metaCharset finds a charset that an HTML page declares of itself.
+func metaCharset(page []byte) string {
+	head := strings.ToLower(string(page[:min(len(page), 2048)]))
+	_, after, ok := strings.Cut(head, "charset=")
+	if !ok {
+		return ""
+	}
+	after = strings.TrimLeft(after, "\"' ")
+	end := strings.IndexAny(after, "\"' ;/>\t\r\n")
+	if end < 0 || end > 40 {
+		return ""
+	}
+	return after[:end]
+}

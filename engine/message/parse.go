@@ -4,7 +4,6 @@ import (
 	"io"
 	"runtime/debug"
 	"strings"
-	"time"
 )
 
 // Parse reads a whole message and returns its view. It is total: every input
@@ -356,87 +355,6 @@ func (b *builder) close(end int64) {
 	}
 }
 
-// fields fills the view from the message's header. Of repeated fields the first
-// usable one counts; lists add up.
-func (b *builder) fields(fields []field) {
-	v := &b.v
-	for _, f := range fields {
-		switch f.name {
-		case fieldMessageID:
-			if v.MessageID == "" {
-				if ids := messageIDs(string(f.body), 1); len(ids) > 0 {
-					v.MessageID = ids[0]
-				}
-			}
-		case fieldInReplyTo:
-			v.InReplyTo = b.ids(v.InReplyTo, f.body)
-		case fieldReferences:
-			v.References = b.ids(v.References, f.body)
-		case fieldSubject:
-			if v.Subject == "" {
-				body := f.body
-				if len(body) > maxSubject {
-					b.problem("subject cut")
-					body = body[:maxSubject]
-				}
-				v.Subject = strings.Clone(DecodeHeader(string(body)))
-			}
-		case fieldFrom:
-			v.From = b.addresses(v.From, f.body)
-		case fieldSender:
-			v.Sender = b.addresses(v.Sender, f.body)
-		case fieldReplyTo:
-			v.ReplyTo = b.addresses(v.ReplyTo, f.body)
-		case fieldTo:
-			v.To = b.addresses(v.To, f.body)
-		case fieldCc:
-			v.Cc = b.addresses(v.Cc, f.body)
-		case fieldBcc:
-			v.Bcc = b.addresses(v.Bcc, f.body)
-		case fieldDate:
-			b.date(&v.SentDate, f.body, "unreadable date")
-		case fieldReceived:
-			if v.ReceivedDate.IsZero() {
-				body := string(f.body)
-				b.date(&v.ReceivedDate, []byte(body[strings.LastIndexByte(body, ';')+1:]), "")
-			}
-		}
-	}
-	v.BaseSubject = baseSubject(v.Subject)
-}
-
-// maxSubject bounds a subject, in bytes before decoding.
-const maxSubject = 16 << 10
-
-func (b *builder) date(to *time.Time, body []byte, problem string) {
-	if !to.IsZero() {
-		return
-	}
-	if t, ok := ParseDate(string(body[:min(len(body), 256)])); ok {
-		*to = t
-	} else if problem != "" {
-		b.problem(problem)
-	}
-}
-
-func (b *builder) ids(have []string, body []byte) []string {
-	if len(have) > 0 {
-		return have
-	}
-	return messageIDs(string(body), b.lim.References)
-}
-
-func (b *builder) addresses(have []Address, body []byte) []Address {
-	list, dropped := parseAddresses(string(body), max(b.lim.Addresses-len(have), 0))
-	if dropped > 0 {
-		b.problem("more addresses than are kept")
-	}
-	if have == nil {
-		return list
-	}
-	return append(have, list...)
-}
-
 // finish completes the view.
 func (b *builder) finish() View {
 	v := b.v
@@ -468,19 +386,4 @@ func cleanText(s string) string {
 		}
 	}
 	return string(out)
-}
-
-// metaCharset finds a charset that an HTML page declares of itself.
-func metaCharset(page []byte) string {
-	head := strings.ToLower(string(page[:min(len(page), 2048)]))
-	_, after, ok := strings.Cut(head, "charset=")
-	if !ok {
-		return ""
-	}
-	after = strings.TrimLeft(after, "\"' ")
-	end := strings.IndexAny(after, "\"' ;/>\t\r\n")
-	if end < 0 || end > 40 {
-		return ""
-	}
-	return after[:end]
 }

@@ -1,0 +1,29 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"mailcote/engine/message"
+	"mailcote/storage"
+)
+
+// Check verifies a store, also beside its owner; see storage.Store.Check.
+func Check(ctx context.Context, s *storage.Store, progress func(done, total int64)) ([]storage.Finding, error) {
+	return s.Check(ctx, storage.CheckOptions{
+		Parse:    func(r io.Reader) storage.Header { return headerOf(message.Parse(r, message.Limits{})) },
+		Progress: progress,
+	})
+}
+
+// missingText names what a partial sync lacks.
+func missingText(mailboxes, messages int) string {
+	switch {
+	case messages == 0:
+		return fmt.Sprintf("%d mailboxes are not complete", mailboxes)
+	case mailboxes == 0:
+		return fmt.Sprintf("%d messages are quarantined", messages)
+	}
+	return fmt.Sprintf("%d mailboxes are not complete, %d messages are quarantined", mailboxes, messages)
+}

@@ -1,0 +1,178 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/emersion/go-sasl"
+
+	"mailcote/engine/imap"
+	"mailcote/engine/secret"
+	"mailcote/storage"
+)
+
+// The phases a fault names.
+const (
+	phaseConnect  = "connect"
+	phaseSignIn   = "sign-in"
+	phaseDiscover = "discover"
+	phaseOpen     = "open"
+	phaseList     = "list"
+	phaseFlags    = "flags"
+	phaseFetch    = "fetch"
+	phaseStore    = "store"
+)
+
+const (
+	resendSignIn = 60 * time.Second // an unanswered sign-in is not sent again before
+	slowSignIn   = 5 * time.Second  // the person is told
+	logoutTime   = 2 * time.Second
+)
+
+// unanswered remembers a sign-in that a server took and never answered.
+type unanswered struct {
+	at    time.Time
+	times int
+}
+
+var (
+	errSecret   = errors.New("the password could not be read")
+	errSilentIn = errors.New("the server did not answer two sign-ins")
+	// errDisagrees says that a server's answers contradict each other.
+	errDisagrees = errors.New("the server's listing and its message count disagree")
+)
+
+// connect gives the worker's session, dialling and signing in when there is none.
+func (w *worker) connect(ctx context.Context) (*imap.Session, error) {
+	if w.session != nil && w.session.Err() == nil {
+		return w.session, nil
+	}
+	w.drop()
+	password, err := w.e.password(ctx, w.account)
+	if err != nil {
+		return nil, in(phaseSignIn, fmt.Errorf("%w: %w", errSecret, err))
+	}
+	w.e.progress.state(w.account.Name, "connecting", "")
+	s, err := w.e.dial(ctx, loginOf(w.account), w.account.Insecure)
+	if err != nil {
+		return nil, in(phaseConnect, err)
+	}
+	if err := w.signIn(ctx, s, password); err != nil {
+		return nil, errors.Join(in(phaseSignIn, err), ignoreClosed(s.Close()))
+	}
+	w.session = s
+	w.e.progress.state(w.account.Name, "syncing", "")
+	return s, nil
+}
+
+func loginOf(a storage.Account) Login {
+	return Login{User: a.User, Host: a.Host, Port: a.Port, Security: imap.Security(a.Security)}
+}
+
+func (e *Engine) dial(ctx context.Context, l Login, insecure bool) (*imap.Session, error) {
+	return imap.Dial(ctx, l.Endpoint(), imap.Options{Limits: e.o.Limits, TLSConfig: e.o.TLSConfig, Insecure: insecure, Trace: e.o.Trace})
+}
+
+// signIn sends the credentials once. A server that took them and stays silent gets them once more, a minute later, and then
+// the account waits for a person: guesses are punished by delay.
+func (w *worker) signIn(ctx context.Context, s *imap.Session, password secret.Secret) error {
+	w.e.mu.Lock()
+	before := w.e.auth[w.account.ID]
+	w.e.mu.Unlock()
+	if wait := time.Until(before.at.Add(resendSignIn)); before.times > 0 && wait > 0 {
+		w.e.progress.state(w.account.Name, "waiting", "the server did not answer the sign-in; it is sent again in a minute")
+		if err := sleep(ctx, wait); err != nil {
+			return err
+		}
+	}
+	w.e.progress.state(w.account.Name, "signing in", "")
+	told := time.AfterFunc(slowSignIn, func() {
+		w.e.progress.state(w.account.Name, "signing in", "the server takes its time to answer the sign-in")
+	})
+	err := authenticate(ctx, s, w.account.User, password)
+	told.Stop()
+	w.e.mu.Lock()
+	defer w.e.mu.Unlock()
+	if errors.Is(err, imap.ErrStalled) {
+		before.times++
+		before.at = time.Now()
+		w.e.auth[w.account.ID] = before
+		if before.times > 1 {
+			return fmt.Errorf("%w: %w", errSilentIn, err)
+		}
+		return err
+	}
+	delete(w.e.auth, w.account.ID)
+	if err != nil {
+		return err
+	}
+	return w.greet(ctx, s)
+}
+
+// authenticate prefers AUTHENTICATE PLAIN, which carries every character; one attempt is one command.
+func authenticate(ctx context.Context, s *imap.Session, user string, password secret.Secret) error {
+	if s.Has("AUTH=PLAIN") {
+		return s.Authenticate(ctx, sasl.NewPlainClient("", user, password.Reveal()))
+	}
+	return s.Login(ctx, user, password.Reveal())
+}
+
+// greet tells the server who we are (some want it before SELECT) and notes who it is.
+func (w *worker) greet(ctx context.Context, s *imap.Session) error {
+	server := ""
+	if s.Has("ID") {
+		fields, err := s.ID(ctx, map[string]string{"name": "mailcote", "vendor": "mailcote"})
+		var refused *imap.StatusError
+		if err != nil && !errors.As(err, &refused) {
+			return err
+		}
+		server = strings.TrimSpace(fields["name"] + " " + fields["version"])
+	}
+	capabilities := strings.Join(s.Capabilities(), " ")
+	return w.e.store.Write(ctx, storage.Interactive, 0, func(tx *storage.Writer) error {
+		return tx.SetServer(w.account.ID, server, capabilities)
+	})
+}
+
+// drop closes the session at once.
+func (w *worker) drop() {
+	if w.session != nil {
+		w.wire += w.session.BytesRead()
+		_ = w.session.Close() //nolint:errcheck // it is given up; why was said where it broke
+		w.session = nil
+	}
+}
+
+// leave ends the session in order, whatever has happened to the worker's context.
+func (w *worker) leave(ctx context.Context) {
+	if w.session == nil || w.session.Err() != nil {
+		w.drop()
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), logoutTime)
+	defer cancel()
+	_ = w.session.Logout(ctx) //nolint:errcheck // everything that counts is committed
+	w.drop()
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

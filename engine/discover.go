@@ -1,0 +1,203 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"mailcote/engine/imap"
+	"mailcote/engine/plan"
+	"mailcote/queue"
+	"mailcote/storage"
+)
+
+// statusItems are what a pass needs to know of a mailbox it does not open.
+func statusItems(s *imap.Session) []string {
+	items := []string{"MESSAGES", "UIDNEXT", "UIDVALIDITY"}
+	if s.Has("CONDSTORE") {
+		items = append(items, "HIGHESTMODSEQ")
+	}
+	return items
+}
+
+// discover lists the account's mailboxes, notes what came and went, and enqueues a folder_sync for each that moved.
+func (w *worker) discover(ctx context.Context, t queue.Task) error {
+	s, err := w.connect(ctx)
+	if err != nil {
+		return err
+	}
+	entries, err := s.List(ctx, statusItems(s))
+	if err != nil {
+		return in(phaseDiscover, err)
+	}
+	if len(entries) == 0 {
+		return in(phaseDiscover, fmt.Errorf("the server lists no mailbox at all, not even INBOX: %w", errDisagrees))
+	}
+	known, due, err := w.known(ctx)
+	if err != nil {
+		return err
+	}
+	if mass(known, entries) { // so much mail gone at once is believed only when a new connection says the same
+		w.leave(ctx)
+		if s, err = w.connect(ctx); err != nil {
+			return err
+		}
+		if entries, err = s.List(ctx, statusItems(s)); err != nil {
+			return in(phaseDiscover, err)
+		}
+	}
+	found := make([]found, 0, len(entries))
+	for _, entry := range entries {
+		one := w.describe(entry)
+		if one.status, err = w.status(ctx, s, entry, one.mailbox.Selectable && w.wants(one.mailbox.Path), t.Type); err != nil {
+			return in(phaseDiscover, err)
+		}
+		found = append(found, one)
+	}
+	err = w.e.store.Write(ctx, storage.Interactive, 0, func(tx *storage.Writer) error { return w.enqueue(tx, t, found, due) })
+	if err != nil {
+		return in(phaseStore, err)
+	}
+	for _, one := range found {
+		if one.status.Said && w.wants(one.mailbox.Path) {
+			w.e.progress.mailbox(w.account.Name, one.mailbox.Path, min(totalOf(known, one.mailbox.Raw), one.status.Messages), one.status.Messages)
+		}
+	}
+	return nil
+}
+
+// found is a mailbox as LIST and STATUS describe it.
+type found struct {
+	mailbox storage.Mailbox
+	status  plan.Status
+}
+
+func (w *worker) describe(entry imap.ListEntry) found {
+	var names []string
+	selectable := true
+	for _, attribute := range entry.Attrs {
+		names = append(names, string(attribute))
+		switch strings.ToLower(string(attribute)) {
+		case `\noselect`, `\nonexistent`:
+			selectable = false
+		}
+	}
+	m := storage.Mailbox{Account: w.account.ID, Raw: entry.Raw, Path: entry.Name, Attributes: strings.Join(names, " "), Selectable: selectable}
+	if entry.Delim != 0 {
+		m.Delimiter = string(entry.Delim)
+	}
+	m.Role = plan.Role(names, m.Path, m.Delimiter)
+	m.Priority = plan.Priority(m.Role)
+	return found{mailbox: m}
+}
+
+// status gives what LIST-STATUS said of a mailbox, else asks; a NO to STATUS leaves it unsaid, and the mailbox is opened.
+func (w *worker) status(ctx context.Context, s *imap.Session, entry imap.ListEntry, wanted bool, kind queue.Type) (plan.Status, error) {
+	data := entry.Status
+	if data == nil && wanted && kind == queue.IncrementalSync {
+		asked, err := s.Status(ctx, entry.Raw, statusItems(s))
+		var refused *imap.StatusError
+		if errors.As(err, &refused) && s.Err() == nil {
+			return plan.Status{}, nil
+		}
+		if err != nil {
+			return plan.Status{}, err
+		}
+		data = &asked
+	}
+	if data == nil || !data.HasMessages {
+		return plan.Status{}, nil
+	}
+	return plan.Status{Said: true, Messages: int64(data.Messages), UIDNext: storage.UID(data.UIDNext),
+		UIDValidity: storage.UIDValidity(data.UIDValidity), ModSeq: storage.ModSeq(data.HighestModSeq)}, nil
+}
+
+// known gives the mailboxes the store shows and those with quarantined messages to try again.
+func (w *worker) known(ctx context.Context) (all []storage.Mailbox, due map[storage.MailboxID]bool, err error) {
+	due = map[storage.MailboxID]bool{}
+	err = w.e.store.Read(ctx, func(r *storage.Reader) error {
+		if all, err = r.Mailboxes(w.account.ID); err != nil {
+			return err
+		}
+		held, err := r.QuarantineOf(w.account.ID)
+		for _, q := range held {
+			if w.retries(q) {
+				due[q.Mailbox] = true
+			}
+		}
+		return err
+	})
+	return all, due, err
+}
+
+// retries says whether a quarantined message is tried again: at once when a person asks, else with growing delay.
+func (w *worker) retries(q storage.Quarantined) bool {
+	wait := min(time.Minute<<min(q.Attempts-1, 12), 24*time.Hour)
+	return w.once || time.Since(q.LastAt) >= wait
+}
+
+func totalOf(known []storage.Mailbox, raw string) int64 {
+	for _, m := range known {
+		if m.Raw == raw {
+			return m.Total
+		}
+	}
+	return 0
+}
+
+// mass says whether the mailboxes that a listing lacks hold most of the account's mail.
+func mass(known []storage.Mailbox, entries []imap.ListEntry) bool {
+	listed := make(map[string]bool, len(entries))
+	for _, entry := range entries {
+		listed[entry.Raw] = true
+	}
+	var gone, all int64
+	for _, m := range known {
+		all += m.Total
+		if !listed[m.Raw] {
+			gone += m.Total
+		}
+	}
+	return plan.Mass(int(gone), int(all))
+}
+
+// wants says whether this worker syncs a mailbox.
+func (w *worker) wants(path string) bool { return w.only == nil || w.only[path] }
+
+// enqueue notes the mailboxes and what is to be done with them, and completes the task, in one transaction.
+func (w *worker) enqueue(tx *storage.Writer, t queue.Task, all []found, due map[storage.MailboxID]bool) error {
+	listed := map[storage.MailboxID]bool{}
+	for _, one := range all {
+		id, err := tx.PutMailbox(one.mailbox)
+		if err != nil {
+			return err
+		}
+		listed[id] = true
+		m, err := tx.Mailbox(id)
+		if err != nil {
+			return err
+		}
+		if !m.Selectable || !w.wants(m.Path) || !plan.Moved(m, one.status) && !due[id] {
+			continue
+		}
+		if _, _, err := w.e.queue.EnqueueTx(tx, queue.NewTask{Account: w.account.ID, Type: queue.FolderSync, Priority: m.Priority,
+			Payload: queue.Payload{Folder: m.Path, Mailbox: id, PageSize: pageMost}}); err != nil {
+			return err
+		}
+	}
+	before, err := tx.Mailboxes(w.account.ID)
+	if err != nil {
+		return err
+	}
+	for _, m := range before {
+		if !listed[m.ID] {
+			if err := tx.LoseMailbox(m.ID); err != nil {
+				return err
+			}
+		}
+	}
+	_, err = w.e.queue.CompleteTx(tx, t)
+	return err
+}

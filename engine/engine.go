@@ -1,0 +1,170 @@
+package engine
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"mailcote/engine/imap"
+	"mailcote/engine/secret"
+	"mailcote/queue"
+	"mailcote/storage"
+)
+
+const (
+	// budgetBytes bounds the raw messages in memory, process-wide.
+	budgetBytes = 24 << 20
+	// keepDeleted is how long expunged mail can be brought back.
+	keepDeleted = 30 * 24 * time.Hour
+)
+
+// Options are what an engine needs.
+type Options struct {
+	Store     *storage.Store // owned, not read-only
+	TLSConfig *tls.Config    // nil: system roots
+	Limits    imap.Limits    // zero fields: DESIGN §6
+	Trace     io.Writer      // wire log, secrets masked; nil: none
+	Keep      time.Duration  // retention of expunged mail; 0: 30 days, < 0: forever
+}
+
+// Engine runs the accounts of one store. Its methods may be called from any goroutine.
+type Engine struct {
+	o        Options
+	store    *storage.Store
+	queue    *queue.Queue
+	packer   *storage.Packer
+	box      secret.Box
+	budget   *semaphore.Weighted
+	progress *progress
+	indexer  *indexer
+
+	mu    sync.Mutex
+	given map[storage.AccountID]secret.Secret // passwords given for this process only
+	auth  map[storage.AccountID]unanswered    // sign-ins a server never answered
+}
+
+// New takes over a store: what a dead process was working on is pending again.
+func New(ctx context.Context, o Options) (*Engine, error) {
+	if o.Store.ReadOnly() {
+		return nil, storage.ErrReadOnly
+	}
+	if o.Keep == 0 {
+		o.Keep = keepDeleted
+	}
+	packer, err := storage.NewPacker()
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{
+		o: o, store: o.Store, queue: queue.New(o.Store), packer: packer, box: secret.BoxOf(o.Store.Path()),
+		budget: semaphore.NewWeighted(budgetBytes), progress: newProgress(),
+		given: map[storage.AccountID]secret.Secret{}, auth: map[storage.AccountID]unanswered{},
+	}
+	if err := e.takeOver(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("take over the store: %w", err), e.queue.Close(), packer.Close())
+	}
+	e.indexer = startIndexer(o.Store, e.progress)
+	return e, nil
+}
+
+func (e *Engine) takeOver(ctx context.Context) error {
+	return e.store.Write(ctx, storage.Interactive, 0, func(w *storage.Writer) error {
+		if _, err := e.queue.StartTx(w); err != nil {
+			return err
+		}
+		accounts, err := w.Accounts()
+		if err != nil {
+			return err
+		}
+		for _, a := range accounts {
+			if _, err := w.SettleOrphans(a.ID); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Close ends the indexer and frees what New made. Sync and Run must have returned. The store stays open.
+func (e *Engine) Close() error {
+	return errors.Join(e.indexer.stop(), e.queue.Close(), e.packer.Close())
+}
+
+// NewAccount is an account to add.
+type NewAccount struct {
+	Login    Login
+	Name     string     // "": Login.Name
+	Ref      secret.Ref // where the password comes from later
+	Insecure bool       // plain to another host was asked for
+}
+
+// AddAccount adds an account together with its first task, or finds the one with the same user and host and notes where
+// it is reached now.
+func (e *Engine) AddAccount(ctx context.Context, n NewAccount) (id storage.AccountID, created bool, err error) {
+	if n.Name == "" {
+		n.Name = n.Login.Name()
+	}
+	l := n.Login
+	err = e.store.Write(ctx, storage.Interactive, 0, func(w *storage.Writer) error {
+		created = false
+		have, err := w.AccountByIdentity(l.User, l.Host)
+		if err == nil {
+			id = have.ID
+			if n.Ref.Kind != secret.None {
+				if err := w.SetSecretRef(id, n.Ref.String()); err != nil {
+					return err
+				}
+			}
+			return w.SetAccountEndpoint(id, l.Port, string(l.Security), n.Insecure)
+		}
+		if !errors.Is(err, storage.ErrNotFound) {
+			return err
+		}
+		if id, err = w.AddAccount(storage.Account{Name: n.Name, User: l.User, Host: l.Host, Port: l.Port, Security: string(l.Security),
+			Insecure: n.Insecure, SecretRef: n.Ref.String()}); err != nil {
+			return err
+		}
+		created = true
+		_, _, err = e.queue.EnqueueTx(w, queue.NewTask{Account: id, Type: queue.InitialSync, Priority: 8})
+		return err
+	})
+	if err != nil {
+		return 0, false, err
+	}
+	if !l.Password.Empty() {
+		e.UsePassword(id, l.Password)
+	}
+	e.queue.Notify(id)
+	return id, created, nil
+}
+
+// UsePassword gives an account's password to this process, and to nothing that outlives it.
+func (e *Engine) UsePassword(id storage.AccountID, s secret.Secret) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.given[id] = s
+}
+
+// password finds an account's password: given to this process, else by its reference.
+func (e *Engine) password(ctx context.Context, a storage.Account) (secret.Secret, error) {
+	e.mu.Lock()
+	given, ok := e.given[a.ID]
+	e.mu.Unlock()
+	if ok {
+		return given, nil
+	}
+	ref, err := secret.ParseRef(a.SecretRef)
+	if err != nil {
+		return secret.Secret{}, err
+	}
+	return ref.Resolve(ctx, e.box, a.User+"@"+a.Host)
+}
+
+// Progress is where every account stands now. It is a copy; doors ask as often as they draw.
+func (e *Engine) Progress() []AccountProgress { return e.progress.snapshot() }

@@ -1,0 +1,216 @@
+package engine
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"mailcote/engine/imap"
+	"mailcote/engine/secret"
+	"mailcote/storage"
+)
+
+// Class is what kind of fault something is; it decides what is done about it (DESIGN §6).
+type Class string
+
+// The classes.
+const (
+	Network  Class = "network"
+	Timeout  Class = "timeout"
+	Auth     Class = "auth"
+	Quota    Class = "quota"
+	Parsing  Class = "parsing"
+	TLS      Class = "tls"
+	Protocol Class = "protocol"
+	Mailbox  Class = "mailbox"
+	Conflict Class = "conflict"
+	Storage  Class = "storage"
+	Bug      Class = "bug"
+)
+
+// Fault is an error with what follows from it.
+type Fault struct {
+	Class      Class
+	Scope      string // connection, account, mailbox, message, store or task
+	Phase      string // sign-in, discover, open, list, flags, fetch, store …
+	Command    string // without arguments
+	ServerText string
+	Detail     string
+	Wait       time.Duration // the least wait the server or the contract asks for
+	Stack      string
+	Err        error
+}
+
+func (f Fault) Error() string { return fmt.Sprintf("%s: %s", f.Class, f.Detail) }
+
+// Unwrap gives the cause.
+func (f Fault) Unwrap() error { return f.Err }
+
+// phased marks where an error happened.
+type phased struct {
+	phase string
+	err   error
+}
+
+func (p *phased) Error() string { return p.phase + ": " + p.err.Error() }
+func (p *phased) Unwrap() error { return p.err }
+
+func in(phase string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &phased{phase, err}
+}
+
+// Classify says what kind of fault an error is. It is the only function that does.
+func Classify(err error) Fault {
+	f := Fault{Class: Bug, Scope: "task", Detail: err.Error(), Err: err}
+	var p *phased
+	if errors.As(err, &p) {
+		f.Phase = p.phase
+	}
+	var panicked *storage.PanicError
+	var recovered *panicError
+	var status *imap.StatusError
+	var wire *imap.WireError
+	if errors.As(err, &wire) {
+		f.Command = wire.Op
+	}
+	switch {
+	case errors.As(err, &panicked):
+		f.Stack = string(panicked.Stack)
+	case errors.As(err, &recovered):
+		f.Stack = string(recovered.stack)
+	case errors.Is(err, storage.ErrFull), errors.Is(err, storage.ErrOutcomeUnknown), errors.Is(err, storage.ErrClosed):
+		f.Class, f.Scope = Storage, "store"
+	case errors.Is(err, secret.ErrNoPassword), errors.Is(err, errSecret):
+		f.Class, f.Scope = Auth, "account"
+	case isTLS(err):
+		f.Class, f.Scope = TLS, "account"
+	case errors.As(err, &status):
+		f.Command, f.ServerText = status.Command, serverText(status)
+		f.Class, f.Scope = ofStatus(status, f.Phase)
+	case errors.Is(err, imap.ErrStalled), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
+		f.Class, f.Scope = Timeout, "connection"
+		if f.Phase == phaseSignIn {
+			f.Wait = resendSignIn
+		}
+	case errors.Is(err, imap.ErrLimit), errors.Is(err, imap.ErrSyntax), errors.Is(err, errDisagrees):
+		f.Class, f.Scope = Protocol, "connection"
+	case isNetwork(err):
+		f.Class, f.Scope = Network, "connection"
+	}
+	return f
+}
+
+func serverText(s *imap.StatusError) string {
+	text := s.Type
+	if s.Code != "" {
+		text += " [" + strings.TrimSpace(s.Code+" "+s.CodeArgs) + "]"
+	}
+	return strings.TrimSpace(text + " " + s.Text)
+}
+
+// ofStatus classifies NO, BAD and BYE by code, then by where they came.
+func ofStatus(s *imap.StatusError, phase string) (Class, string) {
+	switch s.Code {
+	case "UNAVAILABLE", "INUSE":
+		return Network, "account"
+	case "LIMIT", "OVERQUOTA", "THROTTLED":
+		return Quota, "account"
+	case "AUTHENTICATIONFAILED", "AUTHORIZATIONFAILED", "EXPIRED", "WEBALERT":
+		return Auth, "account"
+	case "PRIVACYREQUIRED":
+		return TLS, "account"
+	case "NONEXISTENT", "NOPERM", "TRYCREATE":
+		return Mailbox, "mailbox"
+	}
+	switch {
+	case s.Type == "BYE":
+		return Network, "connection"
+	case phase == phaseSignIn && s.Code != "SERVERBUG":
+		return Auth, "account"
+	case phase == phaseSignIn:
+		return Network, "account"
+	case phase == phaseFetch:
+		return Parsing, "message"
+	case phase == phaseOpen && s.Type == "NO":
+		return Mailbox, "mailbox"
+	}
+	return Protocol, "connection"
+}
+
+func isTLS(err error) bool {
+	var (
+		verify  *tls.CertificateVerificationError
+		record  tls.RecordHeaderError
+		alert   tls.AlertError
+		unknown x509.UnknownAuthorityError
+		host    x509.HostnameError
+		invalid x509.CertificateInvalidError
+	)
+	return errors.As(err, &verify) || errors.As(err, &record) || errors.As(err, &alert) || errors.As(err, &unknown) ||
+		errors.As(err, &host) || errors.As(err, &invalid) || errors.Is(err, imap.ErrPlainRefused) || errors.Is(err, imap.ErrPreauth) ||
+		errors.Is(err, imap.ErrNoStartTLS) || errors.Is(err, imap.ErrLoginDisabled)
+}
+
+func isNetwork(err error) bool {
+	var network net.Error
+	var wire *imap.WireError
+	return errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
+		errors.As(err, &wire) && wire.Phase != "handler"
+}
+
+// NextStep says what a person can do, or what happens by itself.
+func (f Fault) NextStep(account string) string {
+	switch f.Class {
+	case Network:
+		return "the server could not be reached: it is tried again; check the network if it lasts"
+	case Timeout:
+		return "the server did not answer in time: it is tried again"
+	case Auth:
+		if errors.Is(f.Err, secret.ErrNoPassword) {
+			return "give the password: mailcote account add imaps://" + account + " --password-file FILE, or sync with a URL that holds it"
+		}
+		return "sign-in was refused and is not tried again: check the password (some providers want an app password), then mailcote sync " + account
+	case Quota:
+		return "the provider's limit was reached: it resumes by itself"
+	case Parsing:
+		return "the message is set aside and tried again later; everything else arrives"
+	case TLS:
+		return "nothing was sent: check the host name and its certificate, then mailcote sync " + account
+	case Mailbox:
+		return "the mailbox is looked for again in the next pass"
+	case Storage:
+		if errors.Is(f.Err, storage.ErrFull) {
+			return "free disk space, then mailcote sync " + account
+		}
+		return "the store was reopened and work goes on from what it holds; check the disk if it lasts"
+	case Bug:
+		return "this is a defect in mailcote: mailcote errors shows the stack, please report it"
+	}
+	return "it is tried again on a new connection"
+}
+
+// fingerprint is equal for faults that are one problem.
+func (f Fault) fingerprint(account storage.AccountID, mailbox storage.MailboxID) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d %d %s %s %s %s", account, mailbox, f.Class, f.Phase, f.Command, f.ServerText))
+	return hex.EncodeToString(sum[:8])
+}
+
+// panicError is a panic in a task.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }

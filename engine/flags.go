@@ -1,0 +1,90 @@
+package engine
+
+import (
+	"context"
+
+	goimap "github.com/emersion/go-imap/v2"
+
+	"mailcote/engine/imap"
+	"mailcote/storage"
+)
+
+// flags brings the flags of what is stored up to date: by CHANGEDSINCE where the server keeps MODSEQ and never promised
+// less than it did, else by comparing all of them.
+func (p *pass) flags(ctx context.Context, stored []storage.Listed) error {
+	if len(stored) == 0 {
+		return nil
+	}
+	since, now := p.mailbox.ModSeq, storage.ModSeq(p.selected.HighestModSeq)
+	condstore := p.s.Has("CONDSTORE") && !p.selected.NoModSeq && now > 0
+	if p.mailbox.Building != nil {
+		since = 0 // the watermark is the shown generation's
+	}
+	if !condstore || now < since {
+		since = 0
+	}
+	if since > 0 && since == now {
+		return nil
+	}
+	have := make(map[storage.UID]storage.Flags, len(stored))
+	for _, entry := range stored {
+		have[entry.UID] = entry.Flags
+	}
+	var changes []storage.FlagChange
+	p.s.SetHandler(imap.Handler{Exists: p.exists, Expunge: p.expunged, Fetch: func(m *imap.Message) error {
+		flags, known := have[storage.UID(m.UID)]
+		if now := flagsOf(m.Flags); known && m.HasFlags && now != flags {
+			changes = append(changes, storage.FlagChange{UID: storage.UID(m.UID), Flags: now, ModSeq: storage.ModSeq(m.ModSeq)})
+		}
+		return nil
+	}})
+	defer p.watch()
+	var set goimap.UIDSet
+	set.AddRange(goimap.UID(stored[0].UID), goimap.UID(stored[len(stored)-1].UID))
+	if err := p.s.UIDFetch(ctx, set, []string{"UID", "FLAGS"}, uint64(since)); err != nil {
+		return in(phaseFlags, err)
+	}
+	return p.applyFlags(ctx, changes, condstore && p.mailbox.Building == nil, now)
+}
+
+// applyFlags commits changed flags in slices; the watermark moves with the last one.
+func (p *pass) applyFlags(ctx context.Context, changes []storage.FlagChange, mark bool, now storage.ModSeq) error {
+	for first := true; first || len(changes) > 0; first = false {
+		n := min(len(changes), 1000)
+		some := changes[:n]
+		changes = changes[n:]
+		last := len(changes) == 0
+		if err := p.w.e.store.Write(ctx, storage.Bulk, 0, func(tx *storage.Writer) error {
+			if _, err := tx.ApplyFlags(p.mailbox.ID, p.validity, some); err != nil {
+				return err
+			}
+			if last && mark {
+				return tx.SetModSeq(p.mailbox.ID, now)
+			}
+			return nil
+		}); err != nil {
+			return in(phaseStore, err)
+		}
+	}
+	if mark {
+		p.mailbox.ModSeq = now
+	}
+	return nil
+}
+
+func flagsOf(flags []goimap.Flag) storage.Flags {
+	words := make([]string, len(flags))
+	for i, flag := range flags {
+		words[i] = string(flag)
+	}
+	return storage.NewFlags(words)
+}
+
+// uidSet makes the set of some UIDs for the wire.
+func uidSet(uids []storage.UID) goimap.UIDSet {
+	var set goimap.UIDSet
+	for _, uid := range uids {
+		set.AddNum(goimap.UID(uid))
+	}
+	return set
+}

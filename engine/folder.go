@@ -1,0 +1,262 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	goimap "github.com/emersion/go-imap/v2"
+
+	"mailcote/engine/imap"
+	"mailcote/engine/plan"
+	"mailcote/queue"
+	"mailcote/storage"
+)
+
+// maxRounds bounds how often one pass lists a mailbox that keeps moving; what is left is the next pass's.
+const maxRounds = 5
+
+// pass is one folder_sync: it brings one mailbox to what the server lists.
+type pass struct {
+	w        *worker
+	s        *imap.Session
+	t        queue.Task
+	mailbox  storage.Mailbox
+	selected imap.SelectData
+	validity storage.UIDValidity
+	barred   []storage.UID        // quarantined, of this generation
+	held     map[storage.UID]bool // those of them that are not tried in this pass
+	listing  []storage.UID
+	refusal  error // the NO that ended the last FETCH early
+	stirred  bool  // the server told of a message that came or went since the listing
+}
+
+// folder runs one folder_sync.
+func (w *worker) folder(ctx context.Context, t queue.Task) error {
+	s, err := w.connect(ctx)
+	if err != nil {
+		return err
+	}
+	p := &pass{w: w, s: s, t: t}
+	p.watch()
+	if err := p.open(ctx); err != nil {
+		return err
+	}
+	for round := 1; ; round++ {
+		moved, err := p.round(ctx)
+		if err != nil {
+			return err
+		}
+		if !moved || round == maxRounds {
+			return p.end(ctx, moved)
+		}
+	}
+}
+
+// open examines the mailbox and fixes the generation that batches go to.
+func (p *pass) open(ctx context.Context) (err error) {
+	if err := p.load(ctx); err != nil {
+		return err
+	}
+	if p.selected, err = p.s.Examine(ctx, p.mailbox.Raw, p.s.Has("CONDSTORE")); err != nil {
+		return in(phaseOpen, err)
+	}
+	p.validity = storage.UIDValidity(p.selected.UIDValidity)
+	if p.validity == 0 {
+		return in(phaseOpen, fmt.Errorf("no UIDVALIDITY in the answer to EXAMINE: %w", imap.ErrSyntax))
+	}
+	if err := p.w.e.store.Write(ctx, storage.Interactive, 0, func(tx *storage.Writer) error {
+		return tx.OpenGeneration(p.mailbox.ID, p.validity, storage.ModSeq(p.selected.HighestModSeq), int64(p.selected.Exists))
+	}); err != nil {
+		return in(phaseStore, err)
+	}
+	return p.load(ctx)
+}
+
+// load reads the mailbox and its quarantine.
+func (p *pass) load(ctx context.Context) error {
+	return in(phaseStore, p.w.e.store.Read(ctx, func(r *storage.Reader) (err error) {
+		if p.mailbox, err = r.Mailbox(p.t.Payload.Mailbox); err != nil {
+			return err
+		}
+		held, err := r.QuarantineOf(p.w.account.ID)
+		p.barred, p.held = nil, map[storage.UID]bool{}
+		for _, q := range held {
+			if q.Mailbox != p.mailbox.ID {
+				continue
+			}
+			p.barred = append(p.barred, q.UID)
+			if !p.w.retries(q) {
+				p.held[q.UID] = true
+			}
+		}
+		return err
+	}))
+}
+
+func (p *pass) entries(ctx context.Context) (all []storage.Listed, err error) {
+	err = p.w.e.store.Read(ctx, func(r *storage.Reader) (err error) {
+		all, err = r.Entries(p.mailbox.ID, p.validity)
+		return err
+	})
+	return all, in(phaseStore, err)
+}
+
+// round lists the mailbox once and settles every difference. moved: it changed meanwhile.
+func (p *pass) round(ctx context.Context) (moved bool, err error) {
+	stored, err := p.entries(ctx)
+	if err != nil {
+		return false, err
+	}
+	if err := p.flags(ctx, stored); err != nil {
+		return false, err
+	}
+	if p.listing, err = p.list(ctx); err != nil {
+		return false, err
+	}
+	have := make([]storage.UID, len(stored))
+	for i, entry := range stored {
+		have[i] = entry.UID
+	}
+	d := plan.Compare(p.listing, have)
+	if plan.Mass(len(d.Gone), len(have)) {
+		if d, err = p.confirm(ctx, d, have); err != nil {
+			return false, err
+		}
+	}
+	if err := p.expunge(ctx, d.Gone); err != nil {
+		return false, err
+	}
+	d.New = slices.DeleteFunc(d.New, func(uid storage.UID) bool { return p.held[uid] })
+	p.w.e.progress.mailbox(p.w.account.Name, p.mailbox.Path, int64(len(p.listing)-len(d.New)), int64(len(p.listing)))
+	if err := p.fetchAll(ctx, d.New); err != nil {
+		return false, err
+	}
+	if err := p.s.Noop(ctx); err != nil {
+		return false, in(phaseList, err)
+	}
+	return p.stirred || int(p.s.Exists()) != len(p.listing), nil
+}
+
+// list gives the mailbox's UIDs, ascending, and believes them only when their number is what EXISTS says.
+func (p *pass) list(ctx context.Context) ([]storage.UID, error) {
+	for try := 1; ; try++ {
+		p.stirred = false
+		set, err := p.s.UIDSearchAll(ctx)
+		if err != nil {
+			return nil, in(phaseList, err)
+		}
+		if uids, ok := expand(set, p.s.Exists()); ok {
+			return uids, nil
+		}
+		if try == 3 {
+			return nil, in(phaseList, fmt.Errorf("%s: %w", p.mailbox.Path, errDisagrees))
+		}
+		if err := p.s.Noop(ctx); err != nil {
+			return nil, in(phaseList, err)
+		}
+	}
+}
+
+// expand turns a set into ascending UIDs when it holds exactly want of them; ranges are never expanded beyond that.
+func expand(set goimap.UIDSet, want uint32) ([]storage.UID, bool) {
+	var n uint64
+	for _, r := range set {
+		if r.Start == 0 || r.Stop < r.Start {
+			return nil, false
+		}
+		n += uint64(r.Stop) - uint64(r.Start) + 1
+	}
+	if n != uint64(want) {
+		return nil, false
+	}
+	uids := make([]storage.UID, 0, n)
+	for _, r := range set {
+		for uid := uint64(r.Start); uid <= uint64(r.Stop); uid++ {
+			uids = append(uids, storage.UID(uid))
+		}
+	}
+	slices.Sort(uids)
+	return uids, len(slices.Compact(slices.Clone(uids))) == len(uids)
+}
+
+// confirm lists again on a new connection before a mass of messages goes; only what both listings lack is gone.
+func (p *pass) confirm(ctx context.Context, first plan.Difference, have []storage.UID) (plan.Difference, error) {
+	p.w.leave(ctx)
+	s, err := p.w.connect(ctx)
+	if err != nil {
+		return first, err
+	}
+	p.s = s
+	p.watch()
+	if p.selected, err = s.Examine(ctx, p.mailbox.Raw, s.Has("CONDSTORE")); err != nil {
+		return first, in(phaseOpen, err)
+	}
+	if storage.UIDValidity(p.selected.UIDValidity) != p.validity {
+		return first, in(phaseOpen, fmt.Errorf("UIDVALIDITY moved during the pass: %w", errDisagrees))
+	}
+	if p.listing, err = p.list(ctx); err != nil {
+		return first, err
+	}
+	second := plan.Compare(p.listing, have)
+	second.Gone = slices.DeleteFunc(second.Gone, func(uid storage.UID) bool {
+		_, missed := slices.BinarySearch(first.Gone, uid)
+		return !missed
+	})
+	return second, nil
+}
+
+// watch notes messages that come and go while the pass works.
+func (p *pass) watch() {
+	p.s.SetHandler(imap.Handler{Exists: p.exists, Expunge: p.expunged})
+}
+
+func (p *pass) exists(uint32)   { p.stirred = true }
+func (p *pass) expunged(uint32) { p.stirred = true }
+
+// expunge takes out what the listing lacks.
+func (p *pass) expunge(ctx context.Context, gone []storage.UID) error {
+	for len(gone) > 0 {
+		some, rest := plan.Page(gone, 1000)
+		if err := p.w.e.store.Write(ctx, storage.Bulk, 0, func(tx *storage.Writer) error {
+			return tx.Expunge(p.mailbox.ID, p.validity, some)
+		}); err != nil {
+			return in(phaseStore, err)
+		}
+		gone = rest
+	}
+	return nil
+}
+
+// end closes the pass: the generation is shown, the gate for the next pass set and the task completed, in one transaction.
+func (p *pass) end(ctx context.Context, moved bool) error {
+	modseq := storage.ModSeq(p.selected.HighestModSeq)
+	done := storage.Pass{UIDNext: storage.UID(p.selected.UIDNext), Total: int64(len(p.listing)), ModSeq: modseq, At: time.Now().UTC()}
+	if n := len(p.listing); n > 0 {
+		done.UIDNext = max(done.UIDNext, p.listing[n-1]+1)
+	}
+	return in(phaseStore, p.w.e.store.Write(ctx, storage.Interactive, 0, func(tx *storage.Writer) error {
+		m, err := tx.Mailbox(p.mailbox.ID)
+		if err != nil {
+			return err
+		}
+		if m.Building != nil && *m.Building == p.validity {
+			if err := tx.SwitchGeneration(m.ID, modseq); err != nil {
+				return err
+			}
+		}
+		if err := tx.ReleaseGone(m.ID, p.validity, plan.Compare(p.listing, p.barred).Gone); err != nil {
+			return err
+		}
+		if moved { // it never held still: the next pass goes on
+			if err := tx.BreakPass(m.ID); err != nil {
+				return err
+			}
+		} else if err := tx.EndPass(m.ID, done); err != nil {
+			return err
+		}
+		_, err = p.w.e.queue.CompleteTx(tx, p.t)
+		return err
+	}))
+}

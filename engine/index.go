@@ -1,0 +1,174 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"mailcote/engine/message"
+	"mailcote/storage"
+)
+
+// indexBatch is how many emails one transaction of the index takes.
+const indexBatch = 200
+
+// indexer makes mail searchable after it is readable: a goroutine of its own, started by New and ended by Close. It works
+// from the store's watermark, so nothing that was committed is ever missed.
+type indexer struct {
+	store    *storage.Store
+	progress *progress
+	ctx      context.Context
+	cancel   context.CancelFunc
+	finished chan struct{}
+	poke     chan struct{}
+
+	mu   sync.Mutex
+	idle *sync.Cond
+	gen  int // how often it was woken
+	seen int // the last gen it caught up with
+	err  error
+}
+
+func startIndexer(store *storage.Store, p *progress) *indexer {
+	x := &indexer{store: store, progress: p, finished: make(chan struct{}), poke: make(chan struct{}, 1)}
+	x.idle = sync.NewCond(&x.mu)
+	x.ctx, x.cancel = context.WithCancel(context.Background())
+	go x.loop()
+	x.wake()
+	return x
+}
+
+// wake tells it that there is mail to index.
+func (x *indexer) wake() {
+	x.mu.Lock()
+	x.gen++
+	x.mu.Unlock()
+	select {
+	case x.poke <- struct{}{}:
+	default:
+	}
+}
+
+// drain waits until everything committed before the call is indexed.
+func (x *indexer) drain(ctx context.Context) error {
+	x.wake()
+	stop := context.AfterFunc(ctx, func() { x.mu.Lock(); defer x.mu.Unlock(); x.idle.Broadcast() })
+	defer stop()
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	want := x.gen
+	for x.seen < want && x.err == nil && ctx.Err() == nil {
+		x.idle.Wait()
+	}
+	return errors.Join(x.err, ctx.Err())
+}
+
+func (x *indexer) stop() error {
+	x.cancel()
+	<-x.finished
+	return nil
+}
+
+func (x *indexer) loop() {
+	defer close(x.finished)
+	for {
+		select {
+		case <-x.ctx.Done():
+			return
+		case <-x.poke:
+		}
+		x.mu.Lock()
+		gen := x.gen
+		x.mu.Unlock()
+		err := x.catchUp()
+		x.mu.Lock()
+		x.seen, x.err = gen, err
+		x.idle.Broadcast()
+		x.mu.Unlock()
+	}
+}
+
+// catchUp indexes until the watermark is at the newest email. The last, partly filled batch waits for nobody.
+func (x *indexer) catchUp() error {
+	for x.ctx.Err() == nil {
+		var rows []storage.EmailRow
+		if err := x.store.Read(x.ctx, func(r *storage.Reader) (err error) {
+			rows, err = r.Unindexed(indexBatch)
+			return err
+		}); err != nil {
+			return x.unless(fmt.Errorf("read what is to be indexed: %w", err))
+		}
+		if len(rows) == 0 {
+			x.progress.setUnindexed(0)
+			return nil
+		}
+		x.progress.setUnindexed(int64(len(rows)))
+		docs, err := x.documents(rows)
+		if err != nil {
+			return x.unless(err)
+		}
+		upTo := rows[len(rows)-1]
+		if err := x.store.WriteAlone(x.ctx, func(tx *storage.Writer) error { return tx.IndexDocs(docs, upTo) }); err != nil {
+			return x.unless(fmt.Errorf("index: %w", err))
+		}
+	}
+	return nil
+}
+
+// unless drops an error that only says that the indexer is being stopped.
+func (x *indexer) unless(err error) error {
+	if x.ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// documents makes the index rows of some emails from their blobs.
+func (x *indexer) documents(rows []storage.EmailRow) ([]storage.IndexDoc, error) {
+	docs := make([]storage.IndexDoc, len(rows))
+	var group errgroup.Group
+	group.SetLimit(max(runtime.GOMAXPROCS(0)/2, 1))
+	for i, row := range rows {
+		group.Go(func() (err error) {
+			docs[i], err = x.document(row)
+			return err
+		})
+	}
+	return docs, group.Wait()
+}
+
+// document reads one email. One whose blob is damaged is indexed by what could be read; check finds it.
+func (x *indexer) document(row storage.EmailRow) (doc storage.IndexDoc, err error) {
+	doc.Email = row
+	err = x.store.Read(x.ctx, func(r *storage.Reader) error {
+		blob, err := r.EmailBlob(row)
+		if errors.Is(err, storage.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		body, _, err := r.OpenBlob(blob)
+		if err != nil {
+			return err
+		}
+		defer body.Close() //nolint:errcheck // it only frees memory
+		v := message.Parse(body, message.Limits{})
+		names := make([]string, len(v.Attachments))
+		for i, a := range v.Attachments {
+			names[i] = a.Name
+		}
+		doc.Subject, doc.Text, doc.Attachments = v.Subject, v.Text, strings.Join(names, "\n")
+		doc.People = strings.Join([]string{people(v.From), people(v.To), people(v.Cc), people(v.Bcc)}, "\n")
+		return nil
+	})
+	if err != nil {
+		return doc, fmt.Errorf("read email %d for the index: %w", row, err)
+	}
+	return doc, nil
+}

@@ -1,0 +1,241 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"mailcote/engine/imap"
+	"mailcote/engine/message"
+	"mailcote/engine/plan"
+	"mailcote/storage"
+)
+
+const (
+	batchMessages = 100
+	batchBytes    = 4 << 20
+	batchesAhead  = 2 // batches being packed and written while the next one arrives
+	parsers       = 2
+)
+
+// arrival is one message on its way from the wire to a batch.
+type arrival struct {
+	uid    storage.UID
+	flags  storage.Flags
+	modseq storage.ModSeq
+	date   time.Time
+	raw    []byte        // nil when the body was staged
+	staged *storage.Body // large ones
+	view   *message.View // parsed while it was staged
+}
+
+// intake takes one page from the wire, gathers batches and commits them. body and fetched run in the session's goroutine;
+// each full batch gets a goroutine of its own that close waits for.
+type intake struct {
+	p       *pass
+	ctx     context.Context // of the commits: a stop lets them finish
+	budget  context.Context // of waiting for memory: a stop ends it
+	wanted  map[storage.UID]bool
+	current *arrival // its body came, its closing paren did not
+	batch   []arrival
+	bytes   int64
+
+	slots chan struct{}
+	done  sync.WaitGroup
+	mu    sync.Mutex
+	err   error
+	came  map[storage.UID]bool
+}
+
+func (p *pass) newIntake(ctx context.Context, page []storage.UID) *intake {
+	take := &intake{p: p, ctx: context.WithoutCancel(ctx), budget: ctx, wanted: make(map[storage.UID]bool, len(page)),
+		slots: make(chan struct{}, batchesAhead), came: make(map[storage.UID]bool, len(page))}
+	for _, uid := range page {
+		take.wanted[uid] = true
+	}
+	return take
+}
+
+// body reads a message's literal: into memory against the budget, or, when it is large, straight into the store.
+func (t *intake) body(m *imap.Message, section string, size int64, r io.Reader) error {
+	if section != "" || t.current != nil || m.UID != 0 && !t.wanted[storage.UID(m.UID)] {
+		return nil // not what was asked for; the session discards it
+	}
+	if err := t.failure(); err != nil {
+		return err
+	}
+	if size > storage.MaxInline {
+		t.flush()
+		body, view, err := t.stage(r)
+		if err != nil {
+			return err
+		}
+		t.current = &arrival{staged: &body, view: &view}
+		return nil
+	}
+	if !t.p.w.e.budget.TryAcquire(size) {
+		t.flush() // what this intake holds must not be what it waits for
+		if err := t.p.w.e.budget.Acquire(t.budget, size); err != nil {
+			return err
+		}
+	}
+	raw := make([]byte, size)
+	if _, err := io.ReadFull(r, raw); err != nil {
+		t.p.w.e.budget.Release(size)
+		return fmt.Errorf("read message: %w", err)
+	}
+	t.current = &arrival{raw: raw}
+	return nil
+}
+
+// stage writes a large message to the store while it arrives, and parses it on the way.
+func (t *intake) stage(r io.Reader) (storage.Body, message.View, error) {
+	pr, pw := io.Pipe()
+	views := make(chan message.View, 1)
+	go func() { views <- message.Parse(pr, message.Limits{}) }() // it reads to the end, whatever it finds
+	body, err := t.p.w.e.store.Stage(t.ctx, t.p.w.e.packer, io.TeeReader(r, pw))
+	pw.CloseWithError(err) //nolint:errcheck // it always returns nil
+	return body, <-views, err
+}
+
+// fetched takes a message whose items are all known.
+func (t *intake) fetched(m *imap.Message) error {
+	a := t.current
+	t.current = nil
+	if a == nil {
+		return nil // flags or the like, unasked
+	}
+	a.uid = storage.UID(m.UID)
+	if !m.HasBody || !t.wanted[a.uid] {
+		return t.discard(a)
+	}
+	delete(t.wanted, a.uid)
+	a.flags, a.modseq, a.date = flagsOf(m.Flags), storage.ModSeq(m.ModSeq), m.InternalDate
+	t.batch = append(t.batch, *a)
+	t.bytes += int64(len(a.raw))
+	if len(t.batch) >= batchMessages || t.bytes >= batchBytes {
+		t.flush()
+	}
+	return nil
+}
+
+// discard lets go of a body that nobody asked for.
+func (t *intake) discard(a *arrival) error {
+	t.p.w.e.budget.Release(int64(len(a.raw)))
+	if a.staged != nil {
+		return t.p.w.e.store.Unstage(t.ctx, *a.staged)
+	}
+	return nil
+}
+
+// flush hands the gathered batch over; it waits while too many are on their way.
+func (t *intake) flush() {
+	if len(t.batch) == 0 {
+		return
+	}
+	batch, size := t.batch, t.bytes
+	t.batch, t.bytes = nil, 0
+	t.slots <- struct{}{}
+	t.done.Add(1)
+	go func() {
+		defer t.done.Done()
+		defer func() { <-t.slots }()
+		defer t.p.w.e.budget.Release(size)
+		if err := t.commit(batch); err != nil {
+			t.mu.Lock()
+			defer t.mu.Unlock()
+			if t.err == nil {
+				t.err = err
+			}
+		}
+	}()
+}
+
+// commit parses and packs a batch and writes it in one transaction with its coverage, checkpoint and counters.
+func (t *intake) commit(batch []arrival) error {
+	out := storage.Batch{Mailbox: t.p.mailbox.ID, Validity: t.p.validity, Arrivals: make([]storage.Arrival, len(batch))}
+	var group errgroup.Group
+	group.SetLimit(parsers)
+	for i := range batch {
+		group.Go(func() error {
+			out.Arrivals[i] = t.pack(&batch[i])
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	uids := make([]storage.UID, len(batch))
+	for i, a := range batch {
+		uids[i] = a.uid
+	}
+	out.Cover = plan.Cover(t.p.listing, sorted(uids))
+	var stored storage.Stored
+	w := t.p.w
+	err := w.e.store.Write(t.ctx, storage.Bulk, out.Size(), func(tx *storage.Writer) (err error) {
+		if stored, err = tx.StoreBatch(out); err != nil {
+			return err
+		}
+		if err := w.e.queue.ProgressTx(tx, t.p.t, t.p.mailbox.Path, uids[len(uids)-1], stored.New); err != nil {
+			return err
+		}
+		return tx.CountRun(w.run, stored.New, stored.Bytes)
+	})
+	if err != nil {
+		return err
+	}
+	w.e.progress.fetched(w.account.Name, t.p.mailbox.Path, len(batch), stored.Bytes)
+	w.e.indexer.wake()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, uid := range uids {
+		t.came[uid] = true
+	}
+	return nil
+}
+
+// pack makes a stored arrival of a message: parsed, hashed, compressed.
+func (t *intake) pack(a *arrival) storage.Arrival {
+	out := storage.Arrival{UID: a.uid, Flags: a.flags, ModSeq: a.modseq}
+	var view message.View
+	if a.staged != nil {
+		out.Body, view = *a.staged, *a.view
+	} else {
+		out.Body, view = t.p.w.e.packer.Pack(a.raw), message.Parse(bytes.NewReader(a.raw), message.Limits{})
+	}
+	out.Header = headerOf(view)
+	out.InternalDate = receivedAt(a.date, view, time.Now())
+	return out
+}
+
+// close commits what came whole, waits for every batch and says what failed.
+func (t *intake) close() error {
+	if t.current != nil {
+		if err := t.discard(t.current); err != nil && t.failure() == nil {
+			t.err = err
+		}
+	}
+	t.flush()
+	t.done.Wait()
+	return t.failure()
+}
+
+func (t *intake) failure() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.err
+}
+
+// missing gives the UIDs of the page that are not committed. Call it after close.
+func (t *intake) missing() []storage.UID {
+	var uids []storage.UID
+	for uid := range t.wanted {
+		uids = append(uids, uid)
+	}
+	return sorted(uids)
+}

@@ -1,0 +1,142 @@
+package plan
+
+import (
+	"slices"
+	"strings"
+
+	"mailcote/storage"
+)
+
+// Difference is what a mailbox's listing and the store disagree about.
+type Difference struct {
+	New  []storage.UID // listed, not stored: newest first
+	Gone []storage.UID // stored, not listed
+}
+
+// Compare sets a listing against the stored UIDs; both ascending without duplicates.
+func Compare(listing, stored []storage.UID) Difference {
+	var d Difference
+	i, j := 0, 0
+	for i < len(listing) || j < len(stored) {
+		switch {
+		case j == len(stored) || i < len(listing) && listing[i] < stored[j]:
+			d.New = append(d.New, listing[i])
+			i++
+		case i == len(listing) || stored[j] < listing[i]:
+			d.Gone = append(d.Gone, stored[j])
+			j++
+		default:
+			i, j = i+1, j+1
+		}
+	}
+	slices.Reverse(d.New)
+	return d
+}
+
+// Mass says whether so many would go at once that a second listing must say the same (DESIGN §2, invariant 3).
+func Mass(gone, stored int) bool { return gone > 100 && gone*2 > stored }
+
+// Cover gives what may be vouched for once the messages in done are committed: each UID together with the gap down to its
+// neighbour in the listing, where no message is. Both ascending; UIDs of done that are not listed earn nothing.
+func Cover(listing, done []storage.UID) []storage.Range {
+	var ranges []storage.Range
+	for _, uid := range done {
+		i, listed := slices.BinarySearch(listing, uid)
+		if !listed {
+			continue
+		}
+		lo := storage.UID(1)
+		if i > 0 {
+			lo = listing[i-1] + 1
+		}
+		if n := len(ranges); n > 0 && ranges[n-1].Hi+1 == lo {
+			ranges[n-1].Hi = uid
+		} else {
+			ranges = append(ranges, storage.Range{Lo: lo, Hi: uid})
+		}
+	}
+	return ranges
+}
+
+// Page takes the next page of at most size UIDs from the head of a plan's New.
+func Page(todo []storage.UID, size int) (page, rest []storage.UID) {
+	n := min(max(size, 1), len(todo))
+	return todo[:n], todo[n:]
+}
+
+// Status is what the server says of a mailbox that is not open. Zero fields were not said.
+type Status struct {
+	Said        bool
+	Messages    int64
+	UIDNext     storage.UID
+	UIDValidity storage.UIDValidity
+	ModSeq      storage.ModSeq
+}
+
+// Moved says whether a mailbox must be opened: it was never complete, something moved since, or nothing tells whether
+// flags moved.
+func Moved(m storage.Mailbox, s Status) bool {
+	return m.Pass.At.IsZero() || !s.Said || s.UIDValidity != m.UIDValidity || s.UIDNext != m.Pass.UIDNext ||
+		s.Messages != m.Pass.Total || s.ModSeq == 0 || s.ModSeq != m.Pass.ModSeq
+}
+
+// Role finds a mailbox's role (RFC 8621 §2) from its special-use attributes, INBOX by name, else from what people call it.
+func Role(attributes []string, path, delimiter string) string {
+	for _, attribute := range attributes {
+		switch strings.ToLower(attribute) {
+		case `\all`:
+			return "all"
+		case `\archive`:
+			return "archive"
+		case `\drafts`:
+			return "drafts"
+		case `\flagged`:
+			return "flagged"
+		case `\important`:
+			return "important"
+		case `\junk`:
+			return "junk"
+		case `\sent`:
+			return "sent"
+		case `\trash`:
+			return "trash"
+		}
+	}
+	if strings.EqualFold(path, "INBOX") {
+		return "inbox"
+	}
+	name := strings.ToLower(path)
+	if delimiter != "" && strings.HasPrefix(name, "inbox"+delimiter) {
+		name = name[len("inbox"+delimiter):]
+	}
+	switch name {
+	case "sent", "sent items", "sent messages", "sent mail":
+		return "sent"
+	case "drafts", "draft":
+		return "drafts"
+	case "trash", "deleted items", "deleted messages":
+		return "trash"
+	case "junk", "spam", "junk e-mail", "bulk mail":
+		return "junk"
+	case "archive", "archives":
+		return "archive"
+	}
+	return ""
+}
+
+// Priority orders mailboxes: the inbox first, spam and trash last (DESIGN §7).
+func Priority(role string) int {
+	switch role {
+	case "inbox":
+		return 9
+	case "flagged", "important":
+		return 8
+	case "sent":
+		return 7
+	case "drafts":
+		return 6
+	case "junk", "trash":
+		return 2
+	}
+	return 5
+}

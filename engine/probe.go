@@ -1,0 +1,74 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"mailcote/engine/imap"
+)
+
+// Step is one line of an account test.
+type Step struct {
+	Name   string `json:"name"`
+	OK     bool   `json:"ok"`
+	Detail string `json:"detail,omitempty"`
+	Hint   string `json:"hint,omitempty"` // what to do when it failed
+	Class  string `json:"class,omitempty"`
+}
+
+// Probe tries a login step by step and stops at the first that fails: connect, sign in, list. Nothing is stored and the
+// credentials are sent once.
+func (e *Engine) Probe(ctx context.Context, l Login, insecure bool) []Step {
+	return Probe(ctx, l, imap.Options{Limits: e.o.Limits, TLSConfig: e.o.TLSConfig, Insecure: insecure, Trace: e.o.Trace})
+}
+
+// Probe is Engine.Probe without a store.
+func Probe(ctx context.Context, l Login, o imap.Options) []Step {
+	var steps []Step
+	failed := func(name, phase string, err error) []Step {
+		f := Classify(in(phase, err))
+		return append(steps, Step{Name: name, Detail: f.Detail, Hint: f.NextStep(l.Name()), Class: string(f.Class)})
+	}
+	s, err := imap.Dial(ctx, l.Endpoint(), o)
+	if err != nil {
+		return failed("connect", phaseConnect, err)
+	}
+	defer s.Close() //nolint:errcheck // LOGOUT has closed it, or a step has failed and says why
+	detail := l.Endpoint().Addr()
+	if state, ok := s.TLS(); ok {
+		detail += fmt.Sprintf(", TLS, certificate of %s", state.PeerCertificates[0].Subject.CommonName)
+	} else {
+		detail += ", not encrypted"
+	}
+	steps = append(steps, Step{Name: "connect", OK: true, Detail: detail})
+	if err := authenticate(ctx, s, l.User, l.Password); err != nil {
+		return failed("sign in", phaseSignIn, err)
+	}
+	steps = append(steps, Step{Name: "sign in", OK: true, Detail: l.User})
+	if s.Has("ID") {
+		var refused *imap.StatusError
+		if _, err := s.ID(ctx, map[string]string{"name": "mailcote", "vendor": "mailcote"}); err != nil && !errors.As(err, &refused) {
+			return failed("sign in", phaseSignIn, err)
+		}
+	}
+	entries, err := s.List(ctx, statusItems(s))
+	if err != nil {
+		return failed("list mailboxes", phaseDiscover, err)
+	}
+	var messages uint64
+	for _, entry := range entries {
+		if entry.Status != nil {
+			messages += uint64(entry.Status.Messages)
+		}
+	}
+	found := fmt.Sprintf("%d mailboxes", len(entries))
+	if messages > 0 {
+		found += fmt.Sprintf(", %d messages", messages)
+	}
+	steps = append(steps, Step{Name: "list mailboxes", OK: true, Detail: found})
+	if err := s.Logout(ctx); err != nil {
+		return failed("sign out", phaseDiscover, err)
+	}
+	return steps
+}

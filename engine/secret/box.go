@@ -1,0 +1,99 @@
+package secret
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+)
+
+// Box is the 0600 file of remembered passwords beside a store.
+type Box struct{ Path string }
+
+// BoxOf names the box of a store.
+func BoxOf(store string) Box { return Box{Path: store + ".secrets"} }
+
+// Get gives a remembered password. Errors: ErrNoPassword.
+func (b Box) Get(key string) (Secret, error) {
+	all, err := b.read()
+	if err != nil {
+		return Secret{}, err
+	}
+	value, ok := all[key]
+	if !ok {
+		return Secret{}, fmt.Errorf("%s holds none for %s: %w", b.Path, key, ErrNoPassword)
+	}
+	return New(value), nil
+}
+
+// Put remembers a password.
+func (b Box) Put(key string, s Secret) error {
+	all, err := b.read()
+	if err != nil {
+		return err
+	}
+	all[key] = s.Reveal()
+	return b.write(all)
+}
+
+// Drop forgets a password.
+func (b Box) Drop(key string) error {
+	all, err := b.read()
+	if err != nil {
+		return err
+	}
+	if _, ok := all[key]; !ok {
+		return nil
+	}
+	delete(all, key)
+	return b.write(all)
+}
+
+func (b Box) read() (map[string]string, error) {
+	info, err := os.Lstat(b.Path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return map[string]string{}, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("secrets file: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("secrets file %s is not a regular file: remove it and give the password again", b.Path)
+	}
+	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
+		return nil, fmt.Errorf("secrets file %s can be read by others: chmod 600 %s", b.Path, b.Path)
+	}
+	text, err := os.ReadFile(b.Path)
+	if err != nil {
+		return nil, fmt.Errorf("secrets file: %w", err)
+	}
+	all := map[string]string{}
+	if err := json.Unmarshal(text, &all); err != nil {
+		return nil, fmt.Errorf("secrets file %s is damaged: remove it and give the passwords again", b.Path)
+	}
+	return all, nil
+}
+
+// write replaces the file in one rename, so that a crash leaves the old or the new one.
+func (b Box) write(all map[string]string) error {
+	text, err := json.Marshal(all)
+	if err != nil {
+		return fmt.Errorf("secrets file: %w", err)
+	}
+	f, err := os.CreateTemp(filepath.Dir(b.Path), filepath.Base(b.Path)+".*") // 0600
+	if err != nil {
+		return fmt.Errorf("secrets file: %w", err)
+	}
+	_, err = f.Write(text)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), b.Path)
+	}
+	if err != nil {
+		return fmt.Errorf("secrets file: %w", errors.Join(err, os.Remove(f.Name())))
+	}
+	return nil
+}

@@ -1,0 +1,123 @@
+package secret
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// Kind says where a password comes from.
+type Kind string
+
+// The kinds of reference.
+const (
+	None    Kind = ""        // nowhere: it is given each time
+	File    Kind = "file"    // the first line of a file
+	Command Kind = "command" // the first line a command prints
+	Saved   Kind = "saved"   // the secrets file beside the store
+)
+
+// Ref says where a password comes from. It is not secret itself.
+type Ref struct {
+	Kind  Kind
+	Value string // path or command line
+}
+
+// ErrNoPassword says that nothing gives a password.
+var ErrNoPassword = errors.New("no password is known")
+
+const (
+	commandTime = 30 * time.Second
+	maxSecret   = 64 << 10 // bytes read from a file or a command
+)
+
+// ParseRef reads what String wrote.
+func ParseRef(s string) (Ref, error) {
+	kind, value, _ := strings.Cut(s, ":")
+	switch Kind(kind) {
+	case None, Saved, File, Command:
+		return Ref{Kind(kind), value}, nil
+	}
+	return Ref{}, fmt.Errorf("secret reference %q: unknown kind", kind)
+}
+
+// String gives the form the store keeps.
+func (r Ref) String() string {
+	if r.Value == "" {
+		return string(r.Kind)
+	}
+	return string(r.Kind) + ":" + r.Value
+}
+
+// Resolve gets the password. box is where saved ones are, key the account's name in it.
+func (r Ref) Resolve(ctx context.Context, box Box, key string) (Secret, error) {
+	switch r.Kind {
+	case File:
+		return fromFile(r.Value)
+	case Command:
+		return fromCommand(ctx, r.Value)
+	case Saved:
+		return box.Get(key)
+	}
+	return Secret{}, ErrNoPassword
+}
+
+func fromFile(path string) (Secret, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return Secret{}, fmt.Errorf("password file: %w", err)
+	}
+	defer f.Close() //nolint:errcheck // it was only read
+	text, err := io.ReadAll(io.LimitReader(f, maxSecret))
+	if err != nil {
+		return Secret{}, fmt.Errorf("password file: %w", err)
+	}
+	return firstLine(text, "password file "+path)
+}
+
+func fromCommand(ctx context.Context, line string) (Secret, error) {
+	ctx, cancel := context.WithTimeout(ctx, commandTime)
+	defer cancel()
+	shell, flag := "/bin/sh", "-c"
+	if runtime.GOOS == "windows" {
+		shell, flag = "cmd", "/c"
+	}
+	command := exec.CommandContext(ctx, shell, flag, line)
+	command.WaitDelay = time.Second
+	var out bytes.Buffer
+	command.Stdout = &limited{&out, maxSecret}
+	command.Stderr = nil // what a password helper says may hold the password
+	if err := command.Run(); err != nil {
+		return Secret{}, fmt.Errorf("password command: %w", err)
+	}
+	return firstLine(out.Bytes(), "password command")
+}
+
+func firstLine(text []byte, what string) (Secret, error) {
+	line, _, _ := strings.Cut(string(text), "\n")
+	line = strings.TrimSuffix(line, "\r")
+	if line == "" {
+		return Secret{}, fmt.Errorf("%s: its first line is empty: %w", what, ErrNoPassword)
+	}
+	return New(line), nil
+}
+
+// limited keeps the first left bytes and swallows the rest.
+type limited struct {
+	w    *bytes.Buffer
+	left int
+}
+
+func (l *limited) Write(p []byte) (int, error) {
+	n := min(len(p), l.left)
+	l.w.Write(p[:n])
+	l.left -= n
+	return len(p), nil
+}

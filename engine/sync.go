@@ -1,0 +1,242 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"mailcote/queue"
+	"mailcote/storage"
+)
+
+// The results of a run.
+const (
+	Complete = "complete"
+	Partial  = "partial"
+	Failed   = "failed"
+)
+
+// SyncOptions narrow a sync.
+type SyncOptions struct {
+	Mailboxes []string // decoded names; empty: all
+}
+
+// Summary is how one account's sync ended.
+type Summary struct {
+	Type        string  `json:"type"` // summary
+	Account     string  `json:"account"`
+	Mailboxes   int     `json:"mailboxes"`
+	Fetched     int64   `json:"fetched"`
+	Bytes       int64   `json:"bytes"`
+	Quarantined int     `json:"quarantined"`
+	Seconds     float64 `json:"seconds"`
+	Result      string  `json:"result"`
+	Class       string  `json:"class,omitempty"` // of the fault that ended it early
+	Detail      string  `json:"detail,omitempty"`
+	NextStep    string  `json:"next_step,omitempty"`
+	Readable    float64 `json:"readable_seconds"` // when all mail was readable; Seconds includes the index
+	Wire        int64   `json:"wire_bytes"`       // taken from the server, below TLS
+
+	Interrupted bool `json:"-"`
+}
+
+// Sync brings accounts to the server's state, side by side, and returns when their tasks are done and the index caught up.
+// A person asked: a pause ends, and waits after network faults are cut short.
+func (e *Engine) Sync(ctx context.Context, ids []storage.AccountID, o SyncOptions) []Summary {
+	all := make([]Summary, len(ids))
+	var done sync.WaitGroup
+	for i, id := range ids {
+		done.Go(func() { all[i] = e.syncOne(ctx, id, o) })
+	}
+	done.Wait()
+	return all
+}
+
+func (e *Engine) syncOne(ctx context.Context, id storage.AccountID, o SyncOptions) Summary {
+	start := time.Now()
+	var a storage.Account
+	var run storage.RunID
+	err := e.store.Write(ctx, storage.Interactive, 0, func(tx *storage.Writer) (err error) {
+		if a, err = tx.Account(id); err != nil {
+			return err
+		}
+		if a.Paused {
+			if err := tx.ResumeAccount(id); err != nil {
+				return err
+			}
+		}
+		if err := e.queue.HurryTx(tx, id); err != nil {
+			return err
+		}
+		run, err = e.begin(tx, a, 8)
+		return err
+	})
+	if err != nil {
+		f := Classify(in(phaseStore, err))
+		return Summary{Type: "summary", Account: a.Name, Result: Failed, Class: string(f.Class), Detail: f.Detail, NextStep: f.NextStep(a.Name), Interrupted: ctx.Err() != nil}
+	}
+	w := e.newWorker(a, true)
+	w.run = run
+	if len(o.Mailboxes) > 0 {
+		w.only = map[string]bool{}
+		for _, name := range o.Mailboxes {
+			w.only[name] = true
+		}
+	}
+	w.work(ctx)
+	s := w.conclude(ctx)
+	s.Readable = time.Since(start).Seconds()
+	if err := e.indexer.drain(ctx); err != nil && s.Result == Complete && ctx.Err() == nil {
+		s.Result, s.Class, s.Detail = Partial, string(Storage), err.Error()
+	}
+	s.Seconds = time.Since(start).Seconds()
+	s.Interrupted = ctx.Err() != nil
+	return s
+}
+
+// begin opens a run and its discovery. An account whose first one is still to come keeps that one.
+func (e *Engine) begin(tx *storage.Writer, a storage.Account, priority int) (storage.RunID, error) {
+	kind := queue.IncrementalSync
+	if a.LastSuccess.IsZero() {
+		kind = queue.InitialSync
+	}
+	if _, _, err := e.queue.EnqueueTx(tx, queue.NewTask{Account: a.ID, Type: kind, Priority: priority, Hurry: priority > queue.DefaultPriority}); err != nil {
+		return 0, err
+	}
+	return tx.StartRun(a.ID)
+}
+
+// conclude closes the run: emails that no mailbox holds any more are destroyed for the doors, and the result says what is
+// missing.
+func (w *worker) conclude(ctx context.Context) Summary {
+	s := Summary{Type: "summary", Account: w.account.Name, Result: Complete, Wire: w.wire}
+	err := w.e.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0, func(tx *storage.Writer) error {
+		return w.concludeTx(tx, &s, ctx.Err() != nil)
+	})
+	if err != nil {
+		f := Classify(in(phaseStore, err))
+		s.Result, s.Class, s.Detail, s.NextStep = Failed, string(f.Class), f.Detail, f.NextStep(w.account.Name)
+	}
+	state := map[string]string{Complete: "done", Partial: "partial", Failed: "failed"}[s.Result]
+	w.e.progress.state(w.account.Name, state, s.Detail)
+	return s
+}
+
+func (w *worker) concludeTx(tx *storage.Writer, s *Summary, interrupted bool) error {
+	*s = Summary{Type: "summary", Account: w.account.Name, Result: Complete, Wire: w.wire}
+	mailboxes, err := tx.Mailboxes(w.account.ID)
+	if err != nil {
+		return err
+	}
+	incomplete := 0
+	for _, m := range mailboxes {
+		if !m.Selectable || !w.wants(m.Path) {
+			continue
+		}
+		s.Mailboxes++
+		if m.Pass.At.IsZero() {
+			incomplete++
+		}
+	}
+	held, err := tx.QuarantineOf(w.account.ID)
+	if err != nil {
+		return err
+	}
+	s.Quarantined = len(held)
+	run, err := tx.Run(w.run)
+	if err != nil {
+		return err
+	}
+	s.Fetched, s.Bytes = run.Fetched, run.Bytes
+	switch {
+	case w.failed != nil:
+		s.Result, s.Class, s.Detail, s.NextStep = Failed, string(w.failed.Class), w.failed.Detail, w.failed.NextStep(w.account.Name)
+		if s.Fetched > 0 {
+			s.Result = Partial
+		}
+	case interrupted:
+		s.Result, s.Detail = Partial, "interrupted"
+	case incomplete > 0 || s.Quarantined > 0:
+		s.Result = Partial
+		s.Detail, s.NextStep = missingText(incomplete, s.Quarantined), "mailcote errors says why"
+	}
+	result := s.Result
+	if interrupted && w.failed == nil {
+		result = "interrupted"
+	}
+	if w.failed == nil && !interrupted && w.only == nil {
+		if _, err := tx.SettleOrphans(w.account.ID); err != nil {
+			return err
+		}
+		if err := tx.MarkSuccess(w.account.ID, time.Now()); err != nil {
+			return err
+		}
+	}
+	return tx.EndRun(w.run, result, s.Detail, s.Mailboxes, s.Quarantined)
+}
+
+// Run keeps every account current until ctx ends: a pass each, then another every so often.
+func (e *Engine) Run(ctx context.Context, every time.Duration) error {
+	var accounts []storage.Account
+	if err := e.store.Read(ctx, func(r *storage.Reader) (err error) {
+		accounts, err = r.Accounts()
+		return err
+	}); err != nil {
+		return err
+	}
+	var done sync.WaitGroup
+	for _, a := range accounts {
+		done.Go(func() { e.keep(ctx, a.ID, every) })
+	}
+	done.Go(func() { e.sweep(ctx) })
+	done.Wait()
+	if err := ctx.Err(); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// keep runs one account's passes. A pause is respected until a person acts.
+func (e *Engine) keep(ctx context.Context, id storage.AccountID, every time.Duration) {
+	for ctx.Err() == nil {
+		var a storage.Account
+		var run storage.RunID
+		err := e.store.Write(ctx, storage.Interactive, 0, func(tx *storage.Writer) (err error) {
+			if a, err = tx.Account(id); err != nil || a.Paused {
+				return err
+			}
+			run, err = e.begin(tx, a, queue.DefaultPriority)
+			return err
+		})
+		switch {
+		case err != nil:
+			e.progress.state(a.Name, "failed", err.Error())
+		case a.Paused:
+			e.progress.state(a.Name, "paused", a.PauseReason)
+		default:
+			w := e.newWorker(a, false)
+			w.run = run
+			w.work(ctx)
+			w.conclude(ctx)
+		}
+		if sleep(ctx, every) != nil {
+			return
+		}
+	}
+}
+
+// sweep ends what its retention kept, at the start and every few hours.
+func (e *Engine) sweep(ctx context.Context) {
+	for {
+		if _, err := e.store.Sweep(ctx, time.Now(), e.o.Keep); err != nil && ctx.Err() == nil {
+			f := Classify(in(phaseStore, err))
+			_ = e.store.Write(ctx, storage.Bulk, 0, func(tx *storage.Writer) error { //nolint:errcheck // a store that cannot be written says so everywhere
+				return tx.RecordFault(storage.Fault{At: time.Now().UTC(), Class: string(f.Class), Scope: f.Scope, Phase: f.Phase, Detail: f.Detail})
+			})
+		}
+		if sleep(ctx, 6*time.Hour) != nil {
+			return
+		}
+	}
+}

@@ -1,0 +1,109 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"mailcote/engine/imap"
+	"mailcote/engine/secret"
+)
+
+// Login is who signs in where.
+type Login struct {
+	User     string
+	Host     string // lower case
+	Port     int
+	Security imap.Security
+	Password secret.Secret // empty: not given
+}
+
+// ErrURL says that an account URL cannot be read; the message says what is wrong with it.
+var ErrURL = errors.New("account URL")
+
+// ParseURL reads imap://user:password@host[:port] (plain, port 143), imaps:// (TLS, port 993) or imap+starttls://
+// (port 143). User and password are percent-decoded. An error never holds the password.
+func ParseURL(s string) (Login, error) {
+	var l Login
+	scheme, rest, ok := strings.Cut(s, "://")
+	if !ok {
+		return l, fmt.Errorf("%w: there is no scheme: write imaps://user@host", ErrURL)
+	}
+	switch strings.ToLower(scheme) {
+	case "imap":
+		l.Security, l.Port = imap.Plain, 143
+	case "imaps":
+		l.Security, l.Port = imap.TLS, 993
+	case "imap+starttls":
+		l.Security, l.Port = imap.StartTLS, 143
+	default:
+		return l, fmt.Errorf("%w: scheme %.20q is not known: use imaps, imap+starttls or, for this machine only, imap", ErrURL, scheme)
+	}
+	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
+		if strings.Trim(rest[i:], "/") != "" {
+			return l, fmt.Errorf("%w: it ends after host and port; percent-encode / ? # in user and password", ErrURL)
+		}
+		rest = rest[:i]
+	}
+	at := strings.LastIndexByte(rest, '@')
+	if at < 0 {
+		return l, fmt.Errorf("%w: there is no user: write %s://user@host", ErrURL, scheme)
+	}
+	user, password, _ := strings.Cut(rest[:at], ":")
+	name, err := url.PathUnescape(user)
+	if err != nil {
+		return l, fmt.Errorf("%w: the user has a %% that is not followed by two hex digits: write %%25 for a percent sign", ErrURL)
+	}
+	value, err := url.PathUnescape(password)
+	if err != nil {
+		return l, fmt.Errorf("%w: the password has a %% that is not followed by two hex digits: write %%25 for a percent sign", ErrURL)
+	}
+	l.User, l.Password = name, secret.New(value)
+	if err := l.setHost(rest[at+1:]); err != nil {
+		return l, err
+	}
+	if l.User == "" || strings.ContainsAny(l.User, "\x00\r\n") || strings.ContainsAny(value, "\x00\r\n") {
+		return l, fmt.Errorf("%w: the user is empty, or user or password hold a line break", ErrURL)
+	}
+	return l, nil
+}
+
+func (l *Login) setHost(hostport string) error {
+	host := hostport
+	if h, port, err := net.SplitHostPort(hostport); err == nil {
+		n, err := strconv.Atoi(port)
+		if err != nil || n < 1 || n > 65535 {
+			return fmt.Errorf("%w: the port must be a number from 1 to 65535", ErrURL)
+		}
+		host, l.Port = h, n
+	} else if strings.HasPrefix(hostport, "[") && strings.HasSuffix(hostport, "]") {
+		host = hostport[1 : len(hostport)-1]
+	} else if strings.Count(hostport, ":") > 0 {
+		return fmt.Errorf("%w: host and port cannot be told apart: write [::1]:143 for an IPv6 address", ErrURL)
+	}
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	if host == "" || strings.ContainsFunc(host, func(r rune) bool { return r <= ' ' || r == 0x7f || strings.ContainsRune(`/\@%"<>`, r) }) {
+		return fmt.Errorf("%w: %.60q is no host name", ErrURL, host)
+	}
+	l.Host = host
+	return nil
+}
+
+// Name is what the account is called unless the person says otherwise.
+func (l Login) Name() string {
+	if strings.Contains(l.User, "@") {
+		return l.User
+	}
+	return l.User + "@" + l.Host
+}
+
+// Key names the login in the secrets file.
+func (l Login) Key() string { return l.User + "@" + l.Host }
+
+// Endpoint is where the server listens.
+func (l Login) Endpoint() imap.Endpoint {
+	return imap.Endpoint{Host: l.Host, Port: l.Port, Security: l.Security}
+}
