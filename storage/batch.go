@@ -169,10 +169,10 @@ func (w *Writer) rebind(m Mailbox, validity UIDValidity, have known, blob BlobID
 
 // bindEmail finds the email of an arriving body (DESIGN §4, Email identity) or makes one: an email with the same digest
 // and no live entry of this mailbox and generation, those without any live entry first, then the lowest row key. Only the
-// first 100 of one digest are looked at, so that a mailbox of equal copies stays linear.
+// first 32 of one digest are looked at, so that a mailbox of equal copies stays linear.
 func (w *Writer) bindEmail(m Mailbox, validity UIDValidity, a Arrival) (EmailRow, error) {
 	var row EmailRow
-	err := w.QueryRow(`SELECT e.id FROM (SELECT id, live FROM email WHERE account_id = ? AND digest = ? ORDER BY id LIMIT 100) e
+	err := w.QueryRow(`SELECT e.id FROM (SELECT id, live FROM email WHERE account_id = ? AND digest = ? ORDER BY id LIMIT 32) e
 		WHERE NOT EXISTS (SELECT 1 FROM entry n WHERE n.email_id = e.id AND n.mailbox_id = ? AND n.uidvalidity = ? AND n.expunged_at IS NULL)
 		ORDER BY e.live > 0, e.id LIMIT 1`, m.Account, a.Body.SHA256[:], m.ID, validity).Scan(&row)
 	if err == nil {

@@ -108,7 +108,7 @@ func TestOneOfEach(t *testing.T) {
 func TestEqualCopiesAreLinear(t *testing.T) {
 	b := newBed(t)
 	box := b.mailbox("INBOX", 7)
-	const copies = 3000
+	const copies = 1200
 	var all []Arrival
 	for i := range copies {
 		all = append(all, b.arrival(UID(i+1), 1))

@@ -355,7 +355,7 @@ func TestCheckpointsBoundTheWAL(t *testing.T) {
 	junk := make([]byte, 4<<20)
 	rand.Read(junk)
 	var longest int64
-	for range 50 {
+	for range 50 { // 200 MB
 		if err := s.Write(t.Context(), Bulk, len(junk), func(w *Writer) error { _, err := w.Exec("INSERT INTO sink (what) VALUES (?)", junk); return err }); err != nil {
 			t.Fatal(err)
 		}

@@ -242,6 +242,7 @@ CREATE TABLE sync_task (
 CREATE UNIQUE INDEX sync_task_unfinished ON sync_task (account_id, task_type, folder, range)
   WHERE state IN ('pending', 'waiting', 'paused', 'processing');
 CREATE INDEX sync_task_pick ON sync_task (account_id, state, priority);
+CREATE INDEX sync_task_kept ON sync_task (account_id, id) WHERE completed_at IS NOT NULL;
 CREATE INDEX sync_task_message ON sync_task (message_id) WHERE message_id IS NOT NULL;
 CREATE INDEX sync_task_finished ON sync_task (completed_at) WHERE completed_at IS NOT NULL;
 

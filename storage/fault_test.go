@@ -1,0 +1,163 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"mailcote/testkit/faultvfs"
+)
+
+// faulty opens a store whose file operations can be made to fail.
+func faulty(t *testing.T) *Store {
+	t.Helper()
+	if err := faultvfs.Register(); err != nil {
+		t.Fatal(err)
+	}
+	faultvfs.Reset()
+	s := openAt(t, filepath.Join(t.TempDir(), "mail.db"), Options{vfs: "fault"})
+	t.Cleanup(faultvfs.Reset) // before Close
+	sink(t, s)
+	return s
+}
+
+// usable says that the store works again and holds nothing in part.
+func usable(t *testing.T, s *Store) {
+	t.Helper()
+	faultvfs.Reset()
+	write(t, s, put("later", nil))
+	if m := marks(t, s); !strings.HasSuffix(m, "later") {
+		t.Errorf("after the fault the store holds %q", m)
+	}
+	if got := text(t, s, "PRAGMA integrity_check"); got != "ok" {
+		t.Errorf("integrity: %s", got)
+	}
+}
+
+// A COMMIT whose fsync failed may have happened: nothing is replayed, all are told, every handle is new.
+func TestFailedSyncIsUnknownToAll(t *testing.T) {
+	s := faulty(t)
+	before, readers := s.writer.db, s.readers
+	var runs int
+	faultvfs.Fail(faultvfs.Sync, "-wal", 1, faultvfs.IOErrSync)
+	for i, err := range together(t, s, &request{fn: put("a", &runs)}, &request{fn: put("b", &runs)}, &request{fn: put("c", &runs)}) {
+		if !errors.Is(err, ErrOutcomeUnknown) {
+			t.Errorf("member %d was told %v", i, err)
+		}
+	}
+	if faultvfs.Fired() != 1 || runs != 3 {
+		t.Errorf("%d faults, %d runs; want 1 and 3", faultvfs.Fired(), runs)
+	}
+	if m := marks(t, s); m != "" && m != "a b c" {
+		t.Errorf("half a group: %q", m)
+	}
+	if s.writer.db == before || s.readers == readers {
+		t.Error("a handle outlived the unknown outcome")
+	}
+	usable(t, s)
+}
+
+func TestFailedSyncAlone(t *testing.T) {
+	s := faulty(t)
+	faultvfs.Fail(faultvfs.Sync, "-wal", 1, faultvfs.IOErrSync)
+	if err := s.WriteAlone(t.Context(), put("a", nil)); !errors.Is(err, ErrOutcomeUnknown) {
+		t.Errorf("told %v", err)
+	}
+	usable(t, s)
+}
+
+// The disk is full at COMMIT: each is tried alone, each is told, and all goes on when there is room.
+func TestFullDiskAtCommit(t *testing.T) {
+	s := faulty(t)
+	faultvfs.FailFrom(faultvfs.Write, "-wal", 1, faultvfs.Full)
+	for i, err := range together(t, s, &request{fn: put("a", nil)}, &request{fn: put("b", nil)}) {
+		if !errors.Is(err, ErrFull) {
+			t.Errorf("member %d was told %v", i, err)
+		}
+	}
+	if m := marks(t, s); m != "" { // reads go on
+		t.Errorf("kept %q", m)
+	}
+	usable(t, s)
+}
+
+// Room for one of two: the first void group costs the neighbour nothing.
+func TestFullDiskOnce(t *testing.T) {
+	s := faulty(t)
+	faultvfs.Fail(faultvfs.Write, "-wal", 1, faultvfs.Full)
+	for i, err := range together(t, s, &request{fn: put("a", nil)}, &request{fn: put("b", nil)}) {
+		if err != nil {
+			t.Errorf("member %d was told %v", i, err)
+		}
+	}
+	if m := marks(t, s); m != "a b" {
+		t.Errorf("kept %q", m)
+	}
+	usable(t, s)
+}
+
+// A checkpoint that fails is nobody's write; what was committed stays.
+func TestFailedCheckpoint(t *testing.T) {
+	s := faulty(t)
+	faultvfs.Fail(faultvfs.Sync, ".db", 1, faultvfs.IOErrSync)
+	err := s.Write(t.Context(), Bulk, 0, func(w *Writer) error {
+		if err := put("kept", nil)(w); err != nil {
+			return err
+		}
+		_, err := w.Exec("INSERT INTO sink (who, what) VALUES ('big', zeroblob(?))", checkpointPages*pageSize)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, s, func(w *Writer) error { return nil }) // behind the checkpoint
+	if faultvfs.Fired() != 1 {
+		t.Fatalf("%d faults", faultvfs.Fired())
+	}
+	if m := marks(t, s); m != "kept big" {
+		t.Errorf("kept %q", m)
+	}
+	usable(t, s)
+}
+
+// A store that cannot be reopened says so to every later write, and still closes.
+func TestReopenFails(t *testing.T) {
+	s := faulty(t)
+	faultvfs.Fail(faultvfs.Sync, "-wal", 1, faultvfs.IOErrSync)
+	faultvfs.FailFrom(faultvfs.Open, ".db", 1, faultvfs.CantOpen)
+	if err := s.Write(context.Background(), Bulk, 0, put("a", nil)); !errors.Is(err, ErrOutcomeUnknown) || !strings.Contains(err.Error(), "reopened") {
+		t.Errorf("told %v", err)
+	}
+	if err := s.Write(context.Background(), Bulk, 0, put("b", nil)); err == nil || !strings.Contains(err.Error(), "could not be reopened") {
+		t.Errorf("a later write was told %v", err)
+	}
+	if err := s.Read(context.Background(), func(r *Reader) error { var n int; return r.QueryRow("SELECT 1").Scan(&n) }); err == nil {
+		t.Error("reads went on")
+	}
+}
+
+// A page that cannot be read inside one closure is the whole transaction's matter.
+func TestUnreadablePage(t *testing.T) {
+	s := faulty(t)
+	write(t, s, func(w *Writer) error {
+		_, err := w.Exec("INSERT INTO sink (who, what) VALUES ('old', zeroblob(4000000))")
+		return err
+	})
+	got := together(t, s, &request{fn: put("a", nil)}, &request{fn: func(w *Writer) error {
+		if _, err := w.tx.Exec("PRAGMA shrink_memory"); err != nil {
+			return err
+		}
+		faultvfs.FailFrom(faultvfs.Read, "", 1, faultvfs.IOErrRead)
+		defer faultvfs.Reset()
+		var n int
+		return w.QueryRow("SELECT sum(length(CAST(what AS TEXT)) + unicode(substr(what, 3900000))) FROM sink").Scan(&n)
+	}})
+	for i, err := range got {
+		if !errors.Is(err, ErrOutcomeUnknown) {
+			t.Errorf("member %d was told %v", i, err)
+		}
+	}
+	usable(t, s)
+}

@@ -1,0 +1,250 @@
+package storage
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+)
+
+const (
+	sweepRows     = 500      // rows one sweeping transaction deletes
+	sweepBytes    = 16 << 20 // stored bytes of blobs one sweeping transaction deletes
+	sweepWindow   = 5000     // blobs one snapshot looks at
+	blobAge       = time.Hour
+	tombstoneAge  = 30 * 24 * time.Hour
+	historyAge    = 7 * 24 * time.Hour // finished tasks and runs
+	faultAge      = 30 * 24 * time.Hour
+	keptOfAccount = 100 // finished tasks and runs that stay however old they are
+	vacuumPages   = 256 // pages one vacuuming transaction gives back, and free pages that stay
+)
+
+// Swept says how many rows a sweep deleted and what it gave back.
+type Swept struct {
+	Entries, Emails, Blobs, Mailboxes int64
+	Bytes                             int64 // stored bytes of the blobs
+	Tombstones, Tasks, Runs, Faults   int64
+	Pages                             int64 // pages given back to the file system
+}
+
+// Sweep deletes what has been kept long enough. keep is how long expunged mail stays; negative means for ever. It works in
+// small transactions of the bulk lane, each of which looks again before it deletes, and may be stopped and repeated at will.
+func (s *Store) Sweep(ctx context.Context, at time.Time, keep time.Duration) (Swept, error) {
+	sw := sweep{store: s, ctx: ctx, at: at}
+	steps := []func() error{sw.tombstones, sw.history, sw.vacuum}
+	if keep >= 0 {
+		sw.before = millis(at.Add(-keep))
+		steps = []func() error{sw.entries, sw.emails, sw.mailboxes, sw.blobs, sw.tombstones, sw.history, sw.vacuum}
+	}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return sw.done, fmt.Errorf("sweep: %w", err)
+		}
+	}
+	return sw.done, nil
+}
+
+type sweep struct {
+	store  *Store
+	ctx    context.Context
+	at     time.Time
+	before int64 // mail expunged before it goes
+	done   Swept
+}
+
+// rows repeats a statement that deletes at most sweepRows until it finds nothing more.
+func (sw *sweep) rows(count *int64, query string, args ...any) error {
+	for {
+		var n int64
+		if err := sw.store.Write(sw.ctx, Bulk, 1<<20, func(w *Writer) error {
+			result, err := w.Exec(query, args...)
+			if err != nil {
+				return err
+			}
+			n, err = result.RowsAffected()
+			return err
+		}); err != nil {
+			return err
+		}
+		*count += n
+		if n < sweepRows {
+			return nil
+		}
+	}
+}
+
+// entries spares those of an email whose end the doors do not know yet: they still show its old mailbox.
+func (sw *sweep) entries() error {
+	return sw.rows(&sw.done.Entries, `DELETE FROM entry WHERE id IN (SELECT n.id FROM entry n JOIN email e ON e.id = n.email_id
+		WHERE n.expunged_at < ? AND (e.live > 0 OR e.destroyed_at IS NOT NULL) LIMIT ?)`, sw.before, sweepRows)
+}
+
+// emails go with their search row and, when it was the last of it, their thread.
+func (sw *sweep) emails() error {
+	for {
+		var emails, threads []int64
+		if err := sw.store.WriteAlone(sw.ctx, func(w *Writer) error {
+			emails, threads = nil, nil
+			rows, err := w.Query(`SELECT id, thread_id FROM email WHERE destroyed_at < ? AND NOT EXISTS (SELECT 1 FROM entry WHERE email_id = email.id) LIMIT ?`, sw.before, sweepRows)
+			if err := Each(rows, err, func(rows *sql.Rows) error {
+				var email, thread int64
+				err := rows.Scan(&email, &thread)
+				emails, threads = append(emails, email), append(threads, thread)
+				return err
+			}); err != nil {
+				return err
+			}
+			for i, email := range emails {
+				if _, err := w.Exec(`DELETE FROM search WHERE rowid = ?`, email); err != nil {
+					return fmt.Errorf("drop search row: %w", err)
+				}
+				if _, err := w.Exec(`DELETE FROM email WHERE id = ?`, email); err != nil {
+					return fmt.Errorf("drop email: %w", err)
+				}
+				if _, err := w.Exec(`DELETE FROM thread WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM email WHERE thread_id = ?1)`, threads[i]); err != nil {
+					return fmt.Errorf("drop thread: %w", err)
+				}
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+		sw.done.Emails += int64(len(emails))
+		if len(emails) < sweepRows {
+			return nil
+		}
+	}
+}
+
+func (sw *sweep) mailboxes() error {
+	return sw.rows(&sw.done.Mailboxes, `DELETE FROM mailbox WHERE id IN (SELECT id FROM mailbox m WHERE gone_at < ? AND NOT EXISTS (SELECT 1 FROM entry WHERE mailbox_id = m.id) LIMIT ?)`,
+		sw.before, sweepRows)
+}
+
+// blobs looks at all of them, a window at a time: one that nobody names is rare, and no list of candidates can be lost.
+func (sw *sweep) blobs() error {
+	for from := int64(0); ; from += sweepWindow {
+		var last int64
+		var free []struct{ id, stored int64 }
+		if err := sw.store.Read(sw.ctx, func(r *Reader) error {
+			if err := r.QueryRow(`SELECT coalesce(max(id), 0) FROM blob`).Scan(&last); err != nil {
+				return err
+			}
+			rows, err := r.Query(`SELECT id, stored FROM blob b WHERE id > ?1 AND id <= ?1 + ?2 AND state = 'sealed' AND created_at < ?3 AND NOT EXISTS (SELECT 1 FROM entry WHERE blob_id = b.id)
+				AND NOT EXISTS (SELECT 1 FROM account a JOIN email e ON e.account_id = a.id AND e.digest = b.sha256)`, from, sweepWindow, millis(sw.at.Add(-blobAge)))
+			return Each(rows, err, func(rows *sql.Rows) error {
+				var one struct{ id, stored int64 }
+				err := rows.Scan(&one.id, &one.stored)
+				free = append(free, one)
+				return err
+			})
+		}); err != nil {
+			return err
+		}
+		for len(free) > 0 {
+			n, bytes := 0, int64(0)
+			for n < len(free) && n < sweepRows && bytes < sweepBytes {
+				bytes += free[n].stored
+				n++
+			}
+			var gone Swept
+			if err := sw.store.Write(sw.ctx, Bulk, 1<<20, func(w *Writer) error {
+				gone = Swept{}
+				for _, one := range free[:n] {
+					result, err := w.Exec(`DELETE FROM blob WHERE id = ? AND NOT EXISTS (SELECT 1 FROM entry WHERE blob_id = blob.id)
+						AND NOT EXISTS (SELECT 1 FROM account a JOIN email e ON e.account_id = a.id AND e.digest = blob.sha256)`, one.id)
+					if err != nil {
+						return fmt.Errorf("drop blob: %w", err)
+					}
+					if took, err := result.RowsAffected(); err == nil && took > 0 {
+						gone.Blobs, gone.Bytes = gone.Blobs+1, gone.Bytes+one.stored
+					}
+				}
+				return nil
+			}); err != nil {
+				return err
+			}
+			sw.done.Blobs, sw.done.Bytes = sw.done.Blobs+gone.Blobs, sw.done.Bytes+gone.Bytes
+			free = free[n:]
+		}
+		if from+sweepWindow >= last {
+			return nil
+		}
+	}
+}
+
+// tombstones raises the floor in the transaction that forgets what was below it.
+func (sw *sweep) tombstones() error {
+	for {
+		var n int64
+		if err := sw.store.Write(sw.ctx, Bulk, 1<<20, func(w *Writer) error {
+			before := millis(sw.at.Add(-tombstoneAge))
+			if _, err := w.Exec(`INSERT INTO change_floor (account_id, type, floor_no)
+				SELECT account_id, type, max(changed_no) FROM (SELECT account_id, type, changed_no FROM change WHERE destroyed = 1 AND changed_at < ? ORDER BY changed_at, changed_no LIMIT ?)
+				GROUP BY account_id, type
+				ON CONFLICT DO UPDATE SET floor_no = max(floor_no, excluded.floor_no)`, before, sweepRows); err != nil {
+				return fmt.Errorf("raise the floor of changes: %w", err)
+			}
+			result, err := w.Exec(`DELETE FROM change WHERE (account_id, type, object_id) IN
+				(SELECT account_id, type, object_id FROM change WHERE destroyed = 1 AND changed_at < ? ORDER BY changed_at, changed_no LIMIT ?)`, before, sweepRows)
+			if err != nil {
+				return fmt.Errorf("drop tombstones: %w", err)
+			}
+			n, err = result.RowsAffected()
+			return err
+		}); err != nil {
+			return err
+		}
+		if sw.done.Tombstones += n; n < sweepRows {
+			return nil
+		}
+	}
+}
+
+func (sw *sweep) history() error {
+	var accounts []Account
+	if err := sw.store.Read(sw.ctx, func(r *Reader) (err error) { accounts, err = r.Accounts(); return err }); err != nil {
+		return err
+	}
+	before := millis(sw.at.Add(-historyAge))
+	for _, a := range accounts {
+		if err := sw.rows(&sw.done.Tasks, `DELETE FROM sync_task WHERE id IN (SELECT id FROM sync_task WHERE account_id = ?1 AND completed_at < ?2
+			AND id <= (SELECT id FROM sync_task WHERE account_id = ?1 AND completed_at IS NOT NULL ORDER BY id DESC LIMIT 1 OFFSET ?3) LIMIT ?4)`,
+			a.ID, before, keptOfAccount, sweepRows); err != nil {
+			return err
+		}
+		if err := sw.rows(&sw.done.Runs, `DELETE FROM sync_run WHERE id IN (SELECT id FROM sync_run WHERE account_id = ?1 AND started_at < ?2 AND ended_at IS NOT NULL
+			AND started_at < (SELECT started_at FROM sync_run WHERE account_id = ?1 ORDER BY started_at DESC LIMIT 1 OFFSET ?3 - 1) LIMIT ?4)`,
+			a.ID, before, keptOfAccount, sweepRows); err != nil {
+			return err
+		}
+	}
+	return sw.rows(&sw.done.Faults, `DELETE FROM sync_error WHERE id IN (SELECT id FROM sync_error WHERE at < ? LIMIT ?)`, millis(sw.at.Add(-faultAge)), sweepRows)
+}
+
+// vacuum gives free pages back, but for a twentieth of the file, which the next mail will use.
+func (sw *sweep) vacuum() error {
+	for {
+		var took int64
+		if err := sw.store.Write(sw.ctx, Bulk, vacuumPages*pageSize, func(w *Writer) error {
+			var pages, free int64
+			if err := w.QueryRow(`PRAGMA page_count`).Scan(&pages); err != nil {
+				return err
+			}
+			if err := w.QueryRow(`PRAGMA freelist_count`).Scan(&free); err != nil {
+				return err
+			}
+			if took = min(free-max(pages/20, vacuumPages), vacuumPages); took <= 0 {
+				return nil
+			}
+			rows, err := w.tx.QueryContext(w.ctx, fmt.Sprintf("PRAGMA incremental_vacuum(%d)", took)) // a row a page: all must be read
+			return Each(rows, err, func(*sql.Rows) error { return nil })
+		}); err != nil {
+			return fmt.Errorf("give pages back: %w", err)
+		}
+		if took <= 0 {
+			return nil
+		}
+		sw.done.Pages += took
+	}
+}
