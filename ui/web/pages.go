@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -53,6 +54,7 @@ func newPages(c Config) (*pages, error) {
 		"long":    func(t time.Time) string { return t.Local().Format("Mon 2 Jan 2006, 15:04 MST") },
 		"machine": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"words":   stateWords, "percent": percent, "query": url.QueryEscape,
+		"differ":     func(a, b string) bool { return !strings.EqualFold(a, b) },
 		"int64":      func(n int) int64 { return int64(n) },
 		"paragraphs": paragraphs,
 		"row":        func(name string, people []Address) addressRow { return addressRow{name, people} },
