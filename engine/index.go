@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -14,8 +15,10 @@ import (
 	"mailcote/storage"
 )
 
-// indexBatch is how many emails one transaction of the index takes.
-const indexBatch = 200
+const (
+	indexBatch = 200                    // emails in one transaction of the index
+	indexDelay = 250 * time.Millisecond // lets a batch fill: each transaction of the index costs a merge
+)
 
 // indexer makes mail searchable after it is readable: a goroutine of its own, started by New and ended by Close. It works
 // from the store's watermark, so nothing that was committed is ever missed.
@@ -25,7 +28,8 @@ type indexer struct {
 	ctx      context.Context
 	cancel   context.CancelFunc
 	finished chan struct{}
-	poke     chan struct{}
+	poke     chan struct{} // capacity 1: there is mail
+	hurry    chan struct{} // capacity 1: somebody waits for it
 
 	mu   sync.Mutex
 	idle *sync.Cond
@@ -35,7 +39,7 @@ type indexer struct {
 }
 
 func startIndexer(store *storage.Store, p *progress) *indexer {
-	x := &indexer{store: store, progress: p, finished: make(chan struct{}), poke: make(chan struct{}, 1)}
+	x := &indexer{store: store, progress: p, finished: make(chan struct{}), poke: make(chan struct{}, 1), hurry: make(chan struct{}, 1)}
 	x.idle = sync.NewCond(&x.mu)
 	x.ctx, x.cancel = context.WithCancel(context.Background())
 	go x.loop()
@@ -57,6 +61,10 @@ func (x *indexer) wake() {
 // drain waits until everything committed before the call is indexed.
 func (x *indexer) drain(ctx context.Context) error {
 	x.wake()
+	select {
+	case x.hurry <- struct{}{}:
+	default:
+	}
 	stop := context.AfterFunc(ctx, func() { x.mu.Lock(); defer x.mu.Unlock(); x.idle.Broadcast() })
 	defer stop()
 	x.mu.Lock()
@@ -81,6 +89,12 @@ func (x *indexer) loop() {
 		case <-x.ctx.Done():
 			return
 		case <-x.poke:
+		}
+		select {
+		case <-x.ctx.Done():
+			return
+		case <-x.hurry:
+		case <-time.After(indexDelay):
 		}
 		x.mu.Lock()
 		gen := x.gen

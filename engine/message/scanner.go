@@ -126,7 +126,7 @@ func (s *scanner) boundary(line []byte) bool {
 			continue
 		}
 		switch rest := line[len(b):]; {
-		case len(rest) < 9:
+		case len(rest) == 0:
 			s.keep, s.then = i+1, atHeader
 		case string(rest) == "--":
 			s.keep, s.then = i, inEpilogue
