@@ -1,0 +1,223 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mailcote/engine"
+	"mailcote/engine/imap"
+	"mailcote/engine/secret"
+	"mailcote/storage"
+	"mailcote/ui/cli/voice"
+)
+
+func (a *app) account() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "account COMMAND",
+		Short: "Add, list, show and test accounts",
+		Example: `  mailcote account add imaps://you@example.org
+  mailcote account test you@example.org`,
+		Args: cobra.ArbitraryArgs,
+		RunE: group,
+	}
+	c.AddCommand(a.accountAdd(), a.accountList(), a.accountShow(), a.accountTest())
+	return c
+}
+
+func (a *app) accountList() *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: "List the accounts", Args: exactly(0, ""),
+		Example: "  mailcote account list",
+		RunE: func(c *cobra.Command, _ []string) error {
+			var all []accountView
+			err := a.read(c.Context(), func(r *storage.Reader) error {
+				accounts, err := r.Accounts()
+				for _, one := range accounts {
+					v, viewing := viewAccount(r, one)
+					err = errors.Join(err, viewing)
+					all = append(all, v)
+				}
+				return err
+			})
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return each(all, a.voice.JSON)
+			}
+			if len(all) == 0 {
+				a.voice.Note("No account yet: mailcote account add imaps://you@example.org")
+				return nil
+			}
+			var rows [][]string
+			for _, v := range all {
+				rows = append(rows, []string{v.Account, v.State, v.URL, voice.Count(int64(v.Mailboxes)), voice.Count(v.Messages), moment(v.LastSuccess)})
+			}
+			return a.voice.Table([]string{"ACCOUNT", "STATE", "SERVER", "MAILBOXES", "MESSAGES", "LAST SUCCESS"}, rows, 0, 2)
+		},
+	}
+}
+
+func (a *app) accountShow() *cobra.Command {
+	return &cobra.Command{
+		Use: "show ACCOUNT", Short: "Show one account and its mailboxes", Args: exactly(1, "ACCOUNT"),
+		Example: "  mailcote account show you@example.org",
+		RunE: func(c *cobra.Command, args []string) error {
+			var v accountView
+			var boxes []mailboxView
+			err := a.read(c.Context(), func(r *storage.Reader) error {
+				one, err := findAccount(r, args[0])
+				if err != nil {
+					return err
+				}
+				if v, err = viewAccount(r, one); err != nil {
+					return err
+				}
+				boxes, err = viewMailboxes(r, one.ID)
+				return err
+			})
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return a.voice.JSON(struct {
+					accountView
+					Boxes []mailboxView `json:"mailbox_list"`
+				}{v, boxes})
+			}
+			return a.printAccount(v, boxes)
+		},
+	}
+}
+
+func (a *app) printAccount(v accountView, boxes []mailboxView) error {
+	lines := [][2]string{{"Account", v.Account}, {"Server", v.URL}, {"User", v.User}, {"Password", v.Password}, {"State", v.State},
+		{"Added", moment(v.Created)}, {"Last success", moment(v.LastSuccess)}, {"Server says", v.ServerID}, {"Next step", v.NextStep}}
+	if err := a.pairs(lines); err != nil || len(boxes) == 0 {
+		return err
+	}
+	var rows [][]string
+	for _, b := range boxes {
+		rows = append(rows, []string{b.Path, b.Role, voice.Count(b.Messages), voice.Count(b.Remote), voice.Count(b.Unread)})
+	}
+	if err := a.voice.Say(""); err != nil {
+		return err
+	}
+	return a.voice.Table([]string{"MAILBOX", "ROLE", "MESSAGES", "ON SERVER", "UNREAD"}, rows, 0)
+}
+
+func (a *app) accountTest() *cobra.Command {
+	var s sources
+	c := &cobra.Command{
+		Use: "test ACCOUNT|URL", Short: "Try to sign in, step by step", Args: exactly(1, "ACCOUNT or URL"),
+		Example: `  mailcote account test you@example.org
+  mailcote account test imaps://you@example.org --password-file pw`,
+		RunE: func(c *cobra.Command, args []string) error {
+			l, insecure, err := a.testLogin(c.Context(), &s, args[0])
+			if err != nil {
+				return err
+			}
+			return a.probe(c.Context(), l, insecure) // changes nothing, so it works beside a running owner
+		},
+	}
+	s.flags(c)
+	return c
+}
+
+// testLogin finds what to sign in with, from a URL or a known account.
+func (a *app) testLogin(ctx context.Context, s *sources, arg string) (engine.Login, bool, error) {
+	path, _, err := a.storePath()
+	if err != nil {
+		return engine.Login{}, false, err
+	}
+	if isURL(arg) {
+		l, err := s.login(a, arg)
+		if err == nil {
+			err = s.canGive(a, l, false)
+		}
+		if err == nil {
+			l.Password, _, err = s.get(ctx, a, l, path)
+		}
+		return l, s.insecure, err
+	}
+	var one storage.Account
+	if err := a.read(ctx, func(r *storage.Reader) (err error) { one, err = findAccount(r, arg); return err }); err != nil {
+		return engine.Login{}, false, err
+	}
+	l := loginOf(one)
+	ref, err := s.ref()
+	if err == nil && ref.Kind == secret.None {
+		ref, err = secret.ParseRef(one.SecretRef)
+	}
+	if err != nil {
+		return l, false, err
+	}
+	if ref.Kind == secret.None {
+		if err := s.canGive(a, l, false); err != nil {
+			return l, false, err
+		}
+		l.Password, _, err = s.get(ctx, a, l, path)
+	} else {
+		l.Password, err = ref.Resolve(ctx, secret.BoxOf(path), l.Key())
+	}
+	return l, one.Insecure, err
+}
+
+func loginOf(a storage.Account) engine.Login {
+	return engine.Login{User: a.User, Host: a.Host, Port: a.Port, Security: imap.Security(a.Security)}
+}
+
+// stepView is one step of a test in JSON.
+type stepView struct {
+	Type   string `json:"type"` // step
+	Name   string `json:"name"`
+	OK     bool   `json:"ok"`
+	Detail string `json:"detail,omitempty"`
+	Hint   string `json:"hint,omitempty"`
+	Class  string `json:"class,omitempty"`
+}
+
+// probe signs in and reports each step; its error carries the status of the first that failed.
+func (a *app) probe(ctx context.Context, l engine.Login, insecure bool) error {
+	var failed error
+	for _, step := range engine.Probe(ctx, l, imap.Options{Insecure: insecure, Trace: a.trace()}) {
+		if a.json {
+			if err := a.voice.JSON(stepView{"step", step.Name, step.OK, step.Detail, step.Hint, step.Class}); err != nil {
+				return err
+			}
+		} else {
+			a.voice.Note("%s %s%s", a.voice.Mark(step.OK), voice.Line(step.Name), after(": ", voice.Line(step.Detail)))
+		}
+		if !step.OK && failed == nil {
+			failed = &failure{statusOfClass(step.Class), fmt.Errorf("%s at %s: %s failed%s%s", l.User, l.Host, step.Name,
+				after(": ", step.Detail), after(": ", step.Hint))}
+		}
+	}
+	return failed
+}
+
+func after(separator, s string) string {
+	if s == "" {
+		return ""
+	}
+	return separator + s
+}
+
+// serverURL is how an account's server is written, without a password.
+func serverURL(security, host string, port int) string {
+	scheme := map[imap.Security]string{imap.TLS: "imaps", imap.StartTLS: "imap+starttls", imap.Plain: "imap"}[imap.Security(security)]
+	return scheme + "://" + net.JoinHostPort(host, strconv.Itoa(port))
+}
+
+func moment(t *time.Time) string {
+	if t == nil {
+		return "never"
+	}
+	return voice.Moment(*t)
+}

@@ -1,0 +1,120 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/adrg/xdg"
+
+	"mailcote/engine"
+	"mailcote/storage"
+	"mailcote/ui/cli/voice"
+)
+
+// app is one run of the program: its voice and its global flags.
+type app struct {
+	voice   *voice.Voice
+	store   string // --store
+	json    bool
+	verbose bool
+}
+
+// Run runs the command line and gives its exit status. It returns soon after ctx ends.
+func Run(ctx context.Context, args []string, in, out, err *os.File) int {
+	a := &app{voice: voice.New(in, out, err)}
+	root := a.root()
+	root.SetArgs(args)
+	root.SetIn(in)
+	root.SetOut(a.voice.Out())
+	root.SetErr(a.voice.Err())
+	failed := root.ExecuteContext(ctx)
+	if over := (*ended)(nil); failed != nil && !errors.As(failed, &over) {
+		failed = explained(failed)
+		a.voice.Fail(failed)
+	}
+	return int(statusOf(failed))
+}
+
+// storePath is where the store is, and whether that is the default place.
+func (a *app) storePath() (path string, isDefault bool, err error) {
+	path = a.store
+	if path == "" {
+		path = os.Getenv("MAILCOTE_STORE")
+	}
+	if path == "" {
+		path, isDefault = filepath.Join(xdg.DataHome, "mailcote", "mail.db"), true
+	}
+	path, err = filepath.Abs(path)
+	if err != nil {
+		return "", false, fmt.Errorf("store path: %w", err)
+	}
+	return path, isDefault, nil
+}
+
+// stateDir is where tokens and agent files are.
+func stateDir() string { return filepath.Join(xdg.StateHome, "mailcote") }
+
+// reading opens the store beside its owner, if there is one, for the length of fn.
+func (a *app) reading(ctx context.Context, fn func(*storage.Store) error) error {
+	path, _, err := a.storePath()
+	if err != nil {
+		return err
+	}
+	s, err := storage.Open(ctx, path, storage.Options{ReadOnly: true})
+	if err != nil {
+		return err
+	}
+	return errors.Join(fn(s), s.Close())
+}
+
+// read runs fn on one snapshot of the store.
+func (a *app) read(ctx context.Context, fn func(*storage.Reader) error) error {
+	return a.reading(ctx, func(s *storage.Store) error { return s.Read(ctx, fn) })
+}
+
+// owning opens the store as its owner, makes an engine, and takes both down after fn.
+func (a *app) owning(ctx context.Context, command string, fn func(*storage.Store, *engine.Engine) error) error {
+	path, isDefault, err := a.storePath()
+	if err != nil {
+		return err
+	}
+	return a.owningAt(ctx, path, isDefault, command, fn)
+}
+
+func (a *app) owningAt(ctx context.Context, path string, isDefault bool, command string, fn func(*storage.Store, *engine.Engine) error) error {
+	s, err := storage.Open(ctx, path, storage.Options{Default: isDefault, Holder: command})
+	if err != nil {
+		return err
+	}
+	for _, warning := range s.Warnings() {
+		a.voice.Warn("%s", voice.Line(warning))
+	}
+	e, err := engine.New(ctx, engine.Options{Store: s, Trace: a.trace()})
+	if err != nil {
+		return errors.Join(err, s.Close())
+	}
+	err = fn(s, e)
+	return errors.Join(err, e.Close(), s.Close())
+}
+
+// trace is where the wire log goes.
+func (a *app) trace() io.Writer {
+	if a.verbose {
+		return a.voice.Err()
+	}
+	return nil
+}
+
+// inTemporaryStore is owningAt for a store that goes when fn returns.
+func (a *app) inTemporaryStore(ctx context.Context, command string, fn func(dir string, s *storage.Store, e *engine.Engine) error) error {
+	dir, err := os.MkdirTemp("", "mailcote-") // 0700
+	if err != nil {
+		return fmt.Errorf("temporary store: %w", err)
+	}
+	err = a.owningAt(ctx, filepath.Join(dir, "mail.db"), false, command, func(s *storage.Store, e *engine.Engine) error { return fn(dir, s, e) })
+	return errors.Join(err, os.RemoveAll(dir))
+}

@@ -1,0 +1,64 @@
+package bars
+
+import (
+	"os"
+	"sync"
+	"time"
+
+	"mailcote/engine"
+	"mailcote/ui/cli/voice"
+)
+
+const (
+	look      = 150 * time.Millisecond // how often bars move
+	lineEvery = 10 * time.Second       // how often a plain line is due
+)
+
+// Display shows progress until Stop.
+type Display struct {
+	stop func()
+}
+
+// Options say how progress is shown.
+type Options struct {
+	Snapshot func() []engine.AccountProgress
+	Plain    bool // lines even on a terminal: a wire trace is printed there too
+	Lasting  bool // the work has no end: bars of accounts that are up to date stay, lines come only when something moved
+}
+
+// Start shows progress on stderr.
+func Start(v *voice.Voice, o Options) *Display {
+	end := make(chan struct{})
+	var wg sync.WaitGroup
+	switch {
+	case v.Quiet:
+	case v.Bars() && !o.Plain:
+		d := newDrawing(os.Stderr, o)
+		restore := v.Divert(d.container)
+		wg.Go(func() {
+			every(end, look, d.update)
+			d.close()
+			restore()
+		})
+	default:
+		l := &lines{voice: v, o: o, started: time.Now(), last: map[string]string{}}
+		wg.Go(func() { every(end, lineEvery, l.print) })
+	}
+	return &Display{stop: sync.OnceFunc(func() { close(end); wg.Wait() })}
+}
+
+// Stop takes the bars away. It may be called more than once.
+func (d *Display) Stop() { d.stop() }
+
+func every(end <-chan struct{}, period time.Duration, do func()) {
+	ticker := time.NewTicker(period)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-end:
+			return
+		case <-ticker.C:
+			do()
+		}
+	}
+}

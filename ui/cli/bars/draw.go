@@ -1,0 +1,113 @@
+package bars
+
+import (
+	"io"
+	"sync/atomic"
+	"time"
+
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+
+	"mailcote/engine"
+	"mailcote/ui/cli/voice"
+)
+
+const (
+	nameWidth = 24
+	barWidth  = 28
+	maxBars   = 8               // mailboxes shown at once
+	linger    = 3 * time.Second // a mailbox that stands still loses its bar
+)
+
+// drawing is the bars of one terminal. Its goroutine is the only one that touches it.
+type drawing struct {
+	o         Options
+	container *mpb.Progress
+	accounts  map[string]*row
+	mailboxes map[string]*row // by account and path
+	order     int
+}
+
+// row is one bar and the words around it.
+type row struct {
+	bar   *mpb.Bar
+	words atomic.Pointer[string]
+	done  int64
+	total int64
+	moved time.Time
+}
+
+func newDrawing(w io.Writer, o Options) *drawing {
+	return &drawing{o: o, accounts: map[string]*row{}, mailboxes: map[string]*row{},
+		container: mpb.New(mpb.WithOutput(w), mpb.WithWidth(barWidth), mpb.WithRefreshRate(look))}
+}
+
+func (d *drawing) add(name string, filler mpb.BarFillerBuilder, priority int) *row {
+	r := &row{}
+	empty := ""
+	r.words.Store(&empty)
+	label := voice.Fit(voice.Line(name), nameWidth)
+	r.bar = d.container.New(1, filler, mpb.BarPriority(priority),
+		mpb.PrependDecorators(decor.Any(func(decor.Statistics) string { return label + " " })),
+		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return " " + *r.words.Load() })))
+	return r
+}
+
+// show moves a bar. A bar is never completed, only dropped: a completed one cannot grow again.
+func (r *row) show(done, total int64, words string) {
+	if done != r.done || total != r.total {
+		r.moved = time.Now()
+	}
+	r.done, r.total = done, total
+	r.words.Store(&words)
+	r.bar.SetTotal(max(total, done, 1)+1, false)
+	r.bar.SetCurrent(min(done, max(total, done, 1)))
+}
+
+func (d *drawing) update() {
+	for _, a := range d.o.Snapshot() {
+		d.order += 2
+		r := d.accounts[a.Account]
+		if r == nil {
+			r = d.add(a.Account, style(), 1_000_000+len(d.accounts))
+			d.accounts[a.Account] = r
+		}
+		for _, m := range a.Mailboxes {
+			d.mailbox(a.Account, m)
+		}
+		done, total := sum(a)
+		r.show(done, total, accountWords(a, done, total))
+	}
+}
+
+func (d *drawing) mailbox(account string, m engine.MailboxProgress) {
+	key := account + "\x00" + m.Path
+	r := d.mailboxes[key]
+	finished := m.Done >= m.Total
+	switch {
+	case r == nil && (finished || len(d.mailboxes) >= maxBars || m.Done == 0):
+		return
+	case r == nil:
+		r = d.add("  "+m.Path, style(), d.order)
+		d.mailboxes[key] = r
+	case finished || time.Since(r.moved) > linger:
+		r.bar.Abort(true)
+		delete(d.mailboxes, key)
+		return
+	}
+	r.show(m.Done, m.Total, voice.Count(m.Done)+" of "+voice.Count(m.Total))
+}
+
+func (d *drawing) close() {
+	for _, r := range d.mailboxes {
+		r.bar.Abort(true)
+	}
+	for _, r := range d.accounts {
+		r.bar.Abort(true)
+	}
+	d.container.Wait()
+}
+
+func style() mpb.BarFillerBuilder {
+	return mpb.BarStyle().Lbound("▕").Filler("█").Tip("▌").Padding(" ").Rbound("▏")
+}

@@ -1,0 +1,101 @@
+package cli
+
+import (
+	"encoding/json"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mailcote/storage"
+	"mailcote/ui/cli/voice"
+)
+
+// mostFaults is the longest list of faults that is printed.
+const mostFaults = 1000
+
+// faultView is a fault in JSON; the names are those of the view sync_errors.
+type faultView struct {
+	Type        string    `json:"type"` // error
+	ID          int64     `json:"id"`
+	At          time.Time `json:"at"`
+	Account     string    `json:"account,omitempty"`
+	Mailbox     string    `json:"mailbox,omitempty"`
+	UID         uint32    `json:"uid,omitempty"`
+	Task        int64     `json:"task_id,omitempty"`
+	Class       string    `json:"class"`
+	Scope       string    `json:"scope"`
+	Phase       string    `json:"phase,omitempty"`
+	Command     string    `json:"command,omitempty"`
+	ServerText  string    `json:"server_text,omitempty"`
+	Detail      string    `json:"detail,omitempty"`
+	NextStep    string    `json:"next_step,omitempty"`
+	Attempt     int       `json:"attempt"`
+	Stack       string    `json:"stack,omitempty"`
+	Fingerprint string    `json:"fingerprint,omitempty"`
+}
+
+func viewFault(f storage.Fault) faultView {
+	return faultView{"error", f.ID, f.At, f.AccountName, f.MailboxPath, uint32(f.UID), int64(f.Task), f.Class, f.Scope, f.Phase, f.Command,
+		f.ServerText, f.Detail, f.NextStep, f.Attempt, f.Stack, f.Fingerprint}
+}
+
+func (a *app) errors() *cobra.Command {
+	var since time.Duration
+	c := &cobra.Command{
+		Use: "errors", Short: "List what went wrong and what to do about it", Args: exactly(0, ""),
+		Example: "  mailcote errors\n  mailcote errors --since 1h --json",
+		RunE: func(c *cobra.Command, _ []string) error {
+			if since <= 0 {
+				return usagef("--since wants a time that has passed, such as 24h or 30m")
+			}
+			var views []faultView
+			if err := a.read(c.Context(), func(r *storage.Reader) error {
+				faults, err := r.Faults(time.Now().Add(-since), mostFaults)
+				for _, f := range faults {
+					views = append(views, viewFault(f))
+				}
+				return err
+			}); err != nil {
+				return err
+			}
+			if a.json {
+				return each(views, a.voice.JSON)
+			}
+			if len(views) == 0 {
+				a.voice.Note("Nothing went wrong in the last %s.", since)
+			}
+			for _, v := range views {
+				if err := a.printFault(v); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+	c.Flags().DurationVar(&since, "since", 7*24*time.Hour, "how far to look back, such as 24h or 30m")
+	return c
+}
+
+func (a *app) printFault(v faultView) error {
+	where := v.Account + after(" ", v.Mailbox)
+	if v.UID != 0 {
+		where += " UID " + strconv.FormatUint(uint64(v.UID), 10)
+	}
+	if err := a.voice.Say("%s  %s  %s: %s", v.At.Local().Format("2006-01-02 15:04:05"), a.voice.Strong(v.Class), voice.Line(where), voice.Line(v.Detail)); err != nil {
+		return err
+	}
+	if v.NextStep == "" {
+		return nil
+	}
+	return a.voice.Say("  → %s", voice.Line(v.NextStep))
+}
+
+// compact is a value as JSON on one line, for people.
+func compact(v any) string {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
+}

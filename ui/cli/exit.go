@@ -1,0 +1,147 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"mailcote/engine"
+	"mailcote/engine/imap"
+	"mailcote/engine/secret"
+	"mailcote/storage"
+	"mailcote/storage/owner"
+	"mailcote/storage/query"
+)
+
+// Status is an exit status of the contract.
+type Status int
+
+// The exit statuses. A status that is not in the table means failure.
+const (
+	Done      Status = 0
+	Failed    Status = 1
+	Usage     Status = 2
+	Partly    Status = 3
+	Temporary Status = 75
+	Denied    Status = 77
+)
+
+// statusTable is the one place that says what a status means; help and README repeat it.
+func statusTable() []struct {
+	Status Status
+	Means  string
+} {
+	return []struct {
+		Status Status
+		Means  string
+	}{
+		{Done, "done"},
+		{Failed, "failed: unreadable or newer store, TLS, a defect, or check found something"},
+		{Usage, "usage: bad flag, bad URL, unknown account or message"},
+		{Partly, "done in part: items were quarantined or are missing, mailcote errors lists them; or accounts ended differently"},
+		{Temporary, "temporary, try again: network, timeout, quota, full disk, store held by another process"},
+		{Denied, "the server refused to sign in"},
+	}
+}
+
+// usageError is a mistake in what was typed.
+type usageError struct{ text string }
+
+func (e *usageError) Error() string { return e.text }
+
+func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
+
+// ended carries a status whose reason was already said.
+type ended struct{ status Status }
+
+func (e *ended) Error() string { return fmt.Sprintf("ended with status %d", int(e.status)) }
+
+// failure is an error with its own status.
+type failure struct {
+	status Status
+	err    error
+}
+
+func (e *failure) Error() string { return e.err.Error() }
+func (e *failure) Unwrap() error { return e.err }
+
+// statusOf gives an error its exit status.
+func statusOf(err error) Status {
+	var (
+		over   *ended
+		own    *failure
+		usage  *usageError
+		syntax *query.SyntaxError
+		held   *owner.HeldError
+	)
+	switch {
+	case err == nil:
+		return Done
+	case errors.As(err, &over):
+		return over.status
+	case errors.As(err, &own):
+		return own.status
+	case errors.As(err, &usage), errors.As(err, &syntax), errors.Is(err, engine.ErrURL):
+		return Usage
+	case errors.As(err, &held), errors.Is(err, storage.ErrFull):
+		return Temporary
+	}
+	return Failed
+}
+
+// explained adds what to do to errors that only say what is.
+func explained(err error) error {
+	add := ""
+	switch {
+	case errors.Is(err, context.Canceled):
+		return &failure{Partly, errors.New("interrupted")}
+	case errors.Is(err, storage.ErrFull):
+		add = "make room on the disk and try again"
+	case errors.Is(err, imap.ErrPlainRefused):
+		add = "write imaps:// or imap+starttls://, or accept the risk with --insecure"
+	case errors.Is(err, secret.ErrNoPassword):
+		add = "give it with --password-file FILE, --password-command CMD or at a terminal: mailcote account add URL"
+	}
+	if add == "" {
+		return err
+	}
+	return fmt.Errorf("%w: %s", err, add)
+}
+
+// statusOfClass gives a fault class its exit status.
+func statusOfClass(class string) Status {
+	switch class {
+	case "network", "timeout", "quota":
+		return Temporary
+	case "auth":
+		return Denied
+	}
+	return Failed
+}
+
+// statusOfSummary gives the exit status of one account's pass.
+func statusOfSummary(s engine.Summary) Status {
+	switch {
+	case s.Result == "complete":
+		return Done
+	case s.Result == "partial" || s.Interrupted:
+		return Partly
+	case s.Class == "storage" && strings.Contains(s.Detail, storage.ErrFull.Error()):
+		return Temporary
+	}
+	return statusOfClass(s.Class)
+}
+
+// combined gives the status of several accounts: the common one, else done in part.
+func combined(all []engine.Summary) Status {
+	status := Done
+	for i, s := range all {
+		one := statusOfSummary(s)
+		if i > 0 && one != status {
+			return Partly
+		}
+		status = one
+	}
+	return status
+}

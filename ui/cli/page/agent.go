@@ -1,0 +1,76 @@
+package page
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"mailcote/storage/owner"
+)
+
+// Agent is where a running agent serves the page of a store.
+type Agent struct {
+	URL string `json:"url"`
+	PID int    `json:"pid"`
+}
+
+// agentLimit is the most that is read of an agent file.
+const agentLimit = 4 << 10
+
+// agentPath names the file in the state directory that belongs to a store.
+func agentPath(stateDir, store string) string {
+	sum := sha256.Sum256([]byte(store))
+	return filepath.Join(stateDir, "agent-"+hex.EncodeToString(sum[:8])+".json")
+}
+
+// Publish tells other processes of this user where the page is, until withdraw is called.
+func Publish(stateDir, store string, a Agent) (withdraw func() error, err error) {
+	text, err := json.Marshal(a)
+	if err != nil {
+		return nil, fmt.Errorf("agent file: %w", err)
+	}
+	if err := os.MkdirAll(stateDir, 0o700); err != nil {
+		return nil, fmt.Errorf("agent file: %w", err)
+	}
+	path := agentPath(stateDir, store)
+	f, err := os.CreateTemp(stateDir, filepath.Base(path)+".*") // 0600
+	if err != nil {
+		return nil, fmt.Errorf("agent file: %w", err)
+	}
+	_, err = f.Write(append(text, '\n'))
+	err = errors.Join(err, f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("agent file: %w", errors.Join(err, os.Remove(f.Name())))
+	}
+	return func() error {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("agent file: %w", err)
+		}
+		return nil
+	}, nil
+}
+
+// Running finds the agent of a store: false when none runs. A file that a dead process left is not believed.
+func Running(stateDir, store string) (Agent, bool) {
+	f, err := os.Open(agentPath(stateDir, store))
+	if err != nil {
+		return Agent{}, false
+	}
+	defer f.Close() //nolint:errcheck // it was only read
+	var a Agent
+	text, err := io.ReadAll(io.LimitReader(f, agentLimit))
+	if err != nil || json.Unmarshal(text, &a) != nil {
+		return Agent{}, false
+	}
+	holder, held := owner.Holder(store)
+	return a, held && holder.PID == a.PID
+}

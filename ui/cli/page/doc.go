@@ -1,0 +1,6 @@
+// Package page serves ui/web from a store and an engine, and tells other processes where it is served.
+//
+// What always holds: the page only reads; it reads through storage and engine.Progress, on snapshots of its own that end
+// before anything is rendered. The agent file names a page for `status`; it is believed only while the process it names owns
+// the store. Nothing here holds a secret on disk but ui/web's token file.
+package page

@@ -1,0 +1,93 @@
+package page
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"mailcote/engine/message"
+	"mailcote/storage"
+	"mailcote/ui/web"
+)
+
+// Message is one email and the places it is in.
+type Message struct {
+	Copies  []storage.Mail // its live entries, at least one
+	View    message.View
+	HasBody bool
+}
+
+// Note says in a sentence why the text is missing or not whole; "" when it is whole.
+func (m Message) Note() string {
+	switch {
+	case !m.HasBody:
+		return "The message has not been fetched yet."
+	case m.View.Partial:
+		return "Parts of this message could not be read: " + strings.Join(m.View.Problems, "; ") + "."
+	}
+	return ""
+}
+
+// Read reads and parses one message. Errors: storage.ErrNotFound.
+func Read(ctx context.Context, store *storage.Store, id storage.EmailID) (Message, error) {
+	var m Message
+	err := store.Read(ctx, func(r *storage.Reader) error {
+		body, err := open(r, id, &m)
+		if err != nil || body == nil {
+			return err
+		}
+		m.HasBody = true
+		m.View = message.Parse(body, message.DefaultLimits())
+		return body.Close()
+	})
+	return m, err
+}
+
+// Raw copies the exact bytes of a message to w. Errors: storage.ErrNotFound.
+func Raw(ctx context.Context, store *storage.Store, id storage.EmailID, w io.Writer) error {
+	return store.Read(ctx, func(r *storage.Reader) error {
+		var m Message
+		body, err := open(r, id, &m)
+		if err != nil {
+			return err
+		}
+		if body == nil {
+			return fmt.Errorf("body of message %s: %w", id, storage.ErrNotFound)
+		}
+		_, err = io.Copy(w, body)
+		return errors.Join(err, body.Close())
+	})
+}
+
+// open finds an email's live entries and its blob; nil when there is no blob yet.
+func open(r *storage.Reader, id storage.EmailID, m *Message) (io.ReadCloser, error) {
+	row, err := r.EmailRowOf(id)
+	if err != nil {
+		return nil, err
+	}
+	if m.Copies, err = r.MailOf(row); err != nil {
+		return nil, err
+	}
+	if len(m.Copies) == 0 {
+		return nil, fmt.Errorf("message %s: %w", id, storage.ErrNotFound)
+	}
+	blob, err := r.EmailBlob(row)
+	if errors.Is(err, storage.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	body, _, err := r.OpenBlob(blob)
+	return body, err
+}
+
+func people(all []message.Address) []web.Address {
+	var out []web.Address
+	for _, a := range all {
+		out = append(out, web.Address{Name: a.Name, Addr: a.Email})
+	}
+	return out
+}

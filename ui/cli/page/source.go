@@ -1,0 +1,118 @@
+package page
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"mailcote/engine"
+	"mailcote/storage"
+	"mailcote/ui/web"
+)
+
+// Source answers the page's questions from a store. It implements web.Source.
+type Source struct {
+	store    *storage.Store
+	progress func() []engine.AccountProgress
+}
+
+// NewSource makes a source; progress is the running engine's.
+func NewSource(store *storage.Store, progress func() []engine.AccountProgress) *Source {
+	return &Source{store, progress}
+}
+
+// Overview gives every account with its mailboxes.
+func (s *Source) Overview(ctx context.Context) (web.Overview, error) {
+	o := web.Overview{}
+	live := map[string]engine.AccountProgress{}
+	for _, p := range s.progress() {
+		live[p.Account] = p
+	}
+	err := s.store.Read(ctx, func(r *storage.Reader) error {
+		accounts, err := r.Accounts()
+		if err != nil {
+			return err
+		}
+		faults, err := r.Faults(time.Now().Add(-24*time.Hour), 1000)
+		if err != nil {
+			return err
+		}
+		for _, a := range accounts {
+			one, err := overviewOf(r, a, faults, live[a.Name])
+			if err != nil {
+				return fmt.Errorf("account %s: %w", a.Name, err)
+			}
+			o.Accounts = append(o.Accounts, one)
+			for _, m := range one.Mailboxes {
+				o.Messages += m.Stored
+			}
+		}
+		return nil
+	})
+	return o, err
+}
+
+func overviewOf(r *storage.Reader, a storage.Account, faults []storage.Fault, live engine.AccountProgress) (web.Account, error) {
+	one := web.Account{ID: int64(a.ID), Name: a.Name, LastSuccess: a.LastSuccess}
+	one.State, one.Detail = stateOf(a, live)
+	for _, f := range faults {
+		if f.Account == a.ID && f.At.After(a.LastSuccess) {
+			one.Errors++
+		}
+	}
+	quarantined, err := r.QuarantineOf(a.ID)
+	if err != nil {
+		return one, err
+	}
+	one.Errors += len(quarantined)
+	mailboxes, err := r.Mailboxes(a.ID)
+	for _, m := range mailboxes {
+		one.Mailboxes = append(one.Mailboxes, web.Mailbox{ID: int64(m.ID), Path: m.Path, Role: m.Role, Stored: m.Total, Total: m.RemoteTotal, Unread: m.Unread})
+	}
+	return one, err
+}
+
+// stateOf puts what the store and the engine say of an account into the page's one word.
+func stateOf(a storage.Account, live engine.AccountProgress) (web.State, string) {
+	if a.Paused {
+		return web.StatePaused, a.PauseReason + ": mailcote account test " + a.Name
+	}
+	detail := live.Note
+	switch live.State {
+	case "connecting", "signing in", "syncing":
+		return web.StateSyncing, detail
+	case "waiting":
+		if !live.Until.IsZero() {
+			detail = strings.TrimPrefix(detail+", until "+live.Until.Local().Format("15:04:05"), ", ")
+		}
+		return web.StateWaiting, detail
+	case "paused":
+		return web.StatePaused, detail
+	case "failed":
+		return web.StateFailed, detail
+	}
+	return web.StateIdle, ""
+}
+
+// Message gives one message as text.
+func (s *Source) Message(ctx context.Context, id string) (web.MessageView, error) {
+	m, err := Read(ctx, s.store, storage.EmailID(id))
+	if errors.Is(err, storage.ErrNotFound) {
+		return web.MessageView{}, web.ErrNotFound
+	}
+	if err != nil {
+		return web.MessageView{}, err
+	}
+	v := web.MessageView{ID: id, Subject: m.View.Subject, From: people(m.View.From), To: people(m.View.To), Cc: people(m.View.Cc),
+		ReplyTo: people(m.View.ReplyTo), Date: m.View.SentDate, Received: m.Copies[0].Date, MessageID: m.View.MessageID,
+		Size: m.Copies[0].Size, Flags: strings.Fields(string(m.Copies[0].Flags)), Text: m.View.Text, Note: m.Note()}
+	for _, c := range m.Copies {
+		v.Mailboxes = append(v.Mailboxes, c.MailboxPath)
+	}
+	for _, a := range m.View.Attachments {
+		v.Attachments = append(v.Attachments, web.Attachment{Name: a.Name, Type: a.Type, Size: a.Size})
+	}
+	return v, nil
+}

@@ -1,0 +1,112 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"mailcote/engine"
+	"mailcote/engine/imap"
+	"mailcote/engine/secret"
+	"mailcote/ui/cli/voice"
+)
+
+// sources are the flags that say where a password comes from.
+type sources struct {
+	file         string
+	command      string
+	noSecretFile bool
+	insecure     bool
+}
+
+func (s *sources) flags(c *cobra.Command) {
+	c.Flags().StringVar(&s.file, "password-file", "", "read the password from the first line of `FILE`, now and later")
+	c.Flags().StringVar(&s.command, "password-command", "", "read the password from the first line that `CMD` prints, now and later")
+	c.Flags().BoolVar(&s.noSecretFile, "no-secret-file", false, "never write a password into the secrets file beside the store")
+	c.Flags().BoolVar(&s.insecure, "insecure", false, "allow imap:// (no TLS) to another machine")
+	c.MarkFlagsMutuallyExclusive("password-file", "password-command")
+}
+
+// login reads a URL and refuses what must not be tried.
+func (s *sources) login(a *app, url string) (engine.Login, error) {
+	l, err := engine.ParseURL(url)
+	if err != nil {
+		return l, err
+	}
+	local := isLoopback(l.Host)
+	if l.Security == imap.Plain && !local && !s.insecure {
+		return l, usagef("imap:// would send the password to %s in the clear: write imaps:// or imap+starttls://, or accept the risk with --insecure", l.Host)
+	}
+	if !l.Password.Empty() && !local {
+		a.voice.Warn("a password in a URL is seen by other users of this machine and kept in the shell's history: use --password-file, --password-command or the prompt")
+	}
+	return l, nil
+}
+
+// isLoopback says whether a host names this machine without asking anyone.
+func isLoopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return strings.EqualFold(host, "localhost") || err == nil && ip.Unmap().IsLoopback()
+}
+
+// ref is what the flags say, None when they say nothing.
+func (s *sources) ref() (secret.Ref, error) {
+	switch {
+	case s.file != "":
+		path, err := filepath.Abs(s.file)
+		if err != nil {
+			return secret.Ref{}, fmt.Errorf("password file: %w", err)
+		}
+		return secret.Ref{Kind: secret.File, Value: path}, nil
+	case s.command != "":
+		return secret.Ref{Kind: secret.Command, Value: s.command}, nil
+	}
+	return secret.Ref{}, nil
+}
+
+// canGive checks, before anything is touched, that a password will come from somewhere and, if it is to be kept, where.
+func (s *sources) canGive(a *app, l engine.Login, keep bool) error {
+	switch {
+	case s.file != "" || s.command != "":
+		return nil
+	case l.Password.Empty() && !a.voice.CanAsk():
+		return usagef("no password for %s, and nobody to ask: give --password-file FILE or --password-command CMD", l.Key())
+	case keep && s.noSecretFile:
+		return usagef("--no-secret-file leaves no place for the password of %s: give --password-file FILE or --password-command CMD", l.Key())
+	}
+	return nil
+}
+
+// get gets the password: by the flags, from the URL, else by asking.
+func (s *sources) get(ctx context.Context, a *app, l engine.Login, store string) (secret.Secret, secret.Ref, error) {
+	ref, err := s.ref()
+	if err != nil {
+		return secret.Secret{}, ref, err
+	}
+	if ref.Kind != secret.None {
+		value, err := ref.Resolve(ctx, secret.BoxOf(store), l.Key())
+		return value, ref, err
+	}
+	if !l.Password.Empty() {
+		return l.Password, ref, nil
+	}
+	value, err := a.voice.Password(ctx, fmt.Sprintf("Password for %s at %s: ", voice.Line(l.User), voice.Line(l.Host)))
+	if err == nil && value == "" {
+		err = usagef("no password was typed: nothing was added")
+	}
+	return secret.New(value), ref, err
+}
+
+// remember puts a password that no flag gives into the secrets file, and says so.
+func (s *sources) remember(a *app, store string, l engine.Login, value secret.Secret) (secret.Ref, error) {
+	box := secret.BoxOf(store)
+	if err := box.Put(l.Key(), value); err != nil {
+		return secret.Ref{}, err
+	}
+	a.voice.Note("The password is kept in %s, which only you can read.", voice.Line(box.Path))
+	return secret.Ref{Kind: secret.Saved}, nil
+}

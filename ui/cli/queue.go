@@ -1,0 +1,158 @@
+package cli
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mailcote/queue"
+	"mailcote/storage"
+	"mailcote/ui/cli/voice"
+)
+
+// mostTasks is the longest list of tasks that is printed.
+const mostTasks = 1000
+
+// taskView is a task in JSON; the names are those of the view sync_tasks.
+type taskView struct {
+	Type       string           `json:"type"` // task
+	ID         storage.TaskID   `json:"id"`
+	Account    string           `json:"account"`
+	TaskType   queue.Type       `json:"task_type"`
+	Status     string           `json:"status"`
+	State      queue.State      `json:"state"`
+	Priority   int              `json:"priority"`
+	Payload    queue.Payload    `json:"payload"`
+	Checkpoint queue.Checkpoint `json:"checkpoint"`
+	RetryCount int              `json:"retry_count"`
+	MaxRetries int              `json:"max_retries"`
+	ErrorLog   []queue.Failure  `json:"error_log"`
+	Created    *time.Time       `json:"created_at"`
+	Started    *time.Time       `json:"started_at"`
+	Completed  *time.Time       `json:"completed_at"`
+	NextRetry  *time.Time       `json:"next_retry_at"`
+}
+
+func viewTask(t queue.Task, account string) taskView {
+	if t.ErrorLog == nil {
+		t.ErrorLog = []queue.Failure{}
+	}
+	return taskView{"task", t.ID, account, t.Type, t.Status(), t.State, t.Priority, t.Payload, t.Checkpoint, t.RetryCount, t.MaxRetries,
+		t.ErrorLog, some(t.CreatedAt), some(t.StartedAt), some(t.CompletedAt), some(t.NextRetryAt)}
+}
+
+func (a *app) queue() *cobra.Command {
+	c := &cobra.Command{
+		Use: "queue COMMAND", Short: "Look at the tasks of the sync",
+		Example: "  mailcote queue list\n  mailcote queue show 12",
+		Args:    cobra.ArbitraryArgs, RunE: group,
+	}
+	c.AddCommand(a.queueList(), a.queueShow())
+	return c
+}
+
+func (a *app) queueList() *cobra.Command {
+	var all bool
+	c := &cobra.Command{
+		Use: "list", Short: "List the unfinished tasks", Args: exactly(0, ""),
+		Example: "  mailcote queue list\n  mailcote queue list --all --json",
+		RunE: func(c *cobra.Command, _ []string) error {
+			var views []taskView
+			err := a.read(c.Context(), func(r *storage.Reader) error {
+				tasks, err := queue.List(r, 0, mostTasks)
+				if err != nil {
+					return err
+				}
+				for _, t := range tasks {
+					if !all && !t.CompletedAt.IsZero() {
+						continue
+					}
+					account, err := r.Account(t.Account)
+					if err != nil {
+						return err
+					}
+					views = append(views, viewTask(t, account.Name))
+				}
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return each(views, a.voice.JSON)
+			}
+			if len(views) == 0 {
+				a.voice.Note("Nothing is waiting; --all shows what was done.")
+				return nil
+			}
+			var rows [][]string
+			for _, v := range views {
+				rows = append(rows, []string{strconv.FormatInt(int64(v.ID), 10), string(v.State), strconv.Itoa(v.Priority), string(v.TaskType), v.Account,
+					v.Payload.Folder, voice.Count(v.Checkpoint.TotalFetched), strconv.Itoa(v.RetryCount), v.next()})
+			}
+			return a.voice.Table([]string{"ID", "STATE", "PRIORITY", "TYPE", "ACCOUNT", "MAILBOX", "FETCHED", "RETRIES", "NEXT TRY"}, rows, 4, 5)
+		},
+	}
+	c.Flags().BoolVar(&all, "all", false, "finished tasks too")
+	return c
+}
+
+func (v taskView) next() string {
+	if v.NextRetry == nil || v.Completed != nil {
+		return ""
+	}
+	return v.NextRetry.Local().Format("15:04:05")
+}
+
+func (a *app) queueShow() *cobra.Command {
+	return &cobra.Command{
+		Use: "show ID", Short: "Show one task and its errors", Args: exactly(1, "ID"),
+		Example: "  mailcote queue show 12",
+		RunE: func(c *cobra.Command, args []string) error {
+			id, err := strconv.ParseInt(args[0], 10, 64)
+			if err != nil {
+				return usagef("%q is no task's number: mailcote queue list --all shows them", args[0])
+			}
+			var v taskView
+			err = a.read(c.Context(), func(r *storage.Reader) error {
+				t, err := queue.Find(r, storage.TaskID(id))
+				if err != nil {
+					return err
+				}
+				account, err := r.Account(t.Account)
+				v = viewTask(t, account.Name)
+				return err
+			})
+			if errors.Is(err, storage.ErrNotFound) {
+				return usagef("there is no task %d: mailcote queue list --all shows them", id)
+			}
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return a.voice.JSON(v)
+			}
+			return a.printTask(v)
+		},
+	}
+}
+
+func (a *app) printTask(v taskView) error {
+	retries := strconv.Itoa(v.RetryCount) + " without progress, at most " + strconv.Itoa(v.MaxRetries)
+	lines := [][2]string{{"Task", strconv.FormatInt(int64(v.ID), 10)}, {"Type", string(v.TaskType)}, {"Account", v.Account}, {"Mailbox", v.Payload.Folder},
+		{"State", string(v.State)}, {"Priority", strconv.Itoa(v.Priority)}, {"Payload", compact(v.Payload)}, {"Checkpoint", compact(v.Checkpoint)},
+		{"Retries", retries}, {"Created", moment(v.Created)}, {"Started", moment(v.Started)}, {"Completed", moment(v.Completed)}, {"Next try", v.next()}}
+	if err := a.pairs(lines); err != nil {
+		return err
+	}
+	for _, f := range v.ErrorLog {
+		words := strings.Join([]string{f.At.Local().Format("2006-01-02 15:04:05"), "attempt " + strconv.Itoa(f.Attempt), f.Class}, ", ")
+		if err := a.voice.Say("%s  %s: %s", a.voice.Faint("Error"), words, voice.Line(f.Message)); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,96 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "mailcote COMMAND",
+		Short: "A complete, searchable copy of your IMAP mail in one file",
+		Long:  "mailcote keeps a complete, searchable, always-current copy of your IMAP accounts in one SQLite file.",
+		Example: `  mailcote demo                                   see it work, nothing kept
+  mailcote account add imaps://you@example.org    add an account (asks for the password)
+  mailcote sync                                   fetch what is new
+  mailcote search from:anna invoice               find mail
+  mailcote run --open                             keep in sync and show the page`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.ArbitraryArgs,
+		RunE:          group,
+	}
+	flags := root.PersistentFlags()
+	flags.StringVar(&a.store, "store", "", "the store `FILE` (also MAILCOTE_STORE)")
+	flags.BoolVar(&a.json, "json", false, "print JSON, one value a line")
+	flags.BoolVar(&a.voice.Quiet, "quiet", false, "say nothing but data and errors")
+	flags.BoolVar(&a.voice.NoColor, "no-color", false, "no colour (also NO_COLOR)")
+	flags.BoolVarP(&a.verbose, "verbose", "v", false, "print what goes over the wire to stderr, passwords masked")
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usagef("%s: see %s --help", strings.TrimSpace(err.Error()), c.CommandPath())
+	})
+	root.AddCommand(a.demo(), a.run(), a.sync(), a.account(), a.status(), a.search(), a.show(), a.queue(), a.errors(), a.check(),
+		a.sql(), a.token(), a.version())
+	root.SetHelpTemplate(helpTemplate())
+	root.SetUsageTemplate(helpTemplate())
+	return root
+}
+
+// group is what a command that only holds others does: help without a word, a hint for a wrong one.
+func group(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return c.Help()
+	}
+	hint := ""
+	if c.SuggestionsMinimumDistance == 0 {
+		c.SuggestionsMinimumDistance = 2
+	}
+	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+		hint = "did you mean " + strings.Join(near, " or ") + "? "
+	}
+	return usagef("unknown command %q: %s%s --help lists the commands", args[0], hint, c.CommandPath())
+}
+
+// exactly checks the number of arguments and says what they are.
+func exactly(n int, names string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		switch {
+		case len(args) < n:
+			return usagef("%s is missing: %s", names, c.UseLine())
+		case len(args) > n && n == 0:
+			return usagef("%s takes no argument, not %q: see %s --help", c.CommandPath(), args[0], c.CommandPath())
+		case len(args) > n:
+			return usagef("%s takes only %s: put quotes around what belongs together", c.CommandPath(), names)
+		}
+		return nil
+	}
+}
+
+// helpTemplate shows examples first and the exit statuses last.
+func helpTemplate() string {
+	var statuses strings.Builder
+	for _, s := range statusTable() {
+		fmt.Fprintf(&statuses, "  %-3d %s\n", s.Status, s.Means)
+	}
+	return `{{with (or .Long .Short)}}{{. | trimTrailingWhitespaces}}
+
+{{end}}{{if .HasExample}}Examples:
+{{.Example}}
+
+{{end}}Usage:
+  {{.UseLine}}{{if .HasAvailableSubCommands}}
+
+Commands:{{range .Commands}}{{if .IsAvailableCommand}}
+  {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}{{end}}{{if .HasAvailableLocalFlags}}
+
+Flags:
+{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}{{end}}{{if .HasAvailableInheritedFlags}}
+
+Everywhere:
+{{.InheritedFlags.FlagUsages | trimTrailingWhitespaces}}{{end}}
+
+Exit status:
+` + statuses.String()
+}

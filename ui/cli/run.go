@@ -1,0 +1,122 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mailcote/engine"
+	"mailcote/storage"
+	"mailcote/ui/cli/bars"
+	"mailcote/ui/cli/page"
+	"mailcote/ui/cli/voice"
+	"mailcote/ui/web"
+)
+
+// runEvery is how often `run` looks at every account.
+const runEvery = time.Minute
+
+func (a *app) run() *cobra.Command {
+	var open bool
+	var port int
+	c := &cobra.Command{
+		Use: "run", Short: "Keep every account in sync and serve the page", Args: exactly(0, ""),
+		Long: "Keep every account in sync (a pass each minute) and serve the page on this machine, until Ctrl-C.\n" +
+			"The link it prints signs one browser in, once, within five minutes.",
+		Example: `  mailcote run --open
+  mailcote run --json --quiet`,
+		RunE: func(c *cobra.Command, _ []string) error {
+			ctx := c.Context()
+			return a.owning(ctx, "mailcote run", func(st *storage.Store, e *engine.Engine) error {
+				if err := anyAccount(ctx, st); err != nil {
+					return err
+				}
+				return a.agent(ctx, st, e, agentOptions{stateDir: stateDir(), port: port, open: open, every: runEvery})
+			})
+		},
+	}
+	c.Flags().BoolVar(&open, "open", false, "open the page in the browser")
+	c.Flags().IntVar(&port, "port", web.DefaultPort, "the page's `PORT`; a free one when it is taken")
+	return c
+}
+
+func anyAccount(ctx context.Context, st *storage.Store) error {
+	return st.Read(ctx, func(r *storage.Reader) error {
+		all, err := r.Accounts()
+		if err == nil && len(all) == 0 {
+			err = noAccount()
+		}
+		return err
+	})
+}
+
+// agentOptions say how an agent runs.
+type agentOptions struct {
+	stateDir string
+	port     int
+	open     bool
+	every    time.Duration
+	first    func() error // runs once the page is served; nil: nothing
+}
+
+// readyView is what an agent prints in JSON when its page is served.
+type readyView struct {
+	Type string `json:"type"` // ready
+	URL  string `json:"url"`
+	Link string `json:"link"` // signs one browser in, once, within five minutes
+	PID  int    `json:"pid"`
+}
+
+// agent serves the page and keeps every account in sync until ctx ends.
+func (a *app) agent(ctx context.Context, st *storage.Store, e *engine.Engine, o agentOptions) (err error) {
+	token, err := web.Token(o.stateDir, st.Path())
+	if err != nil {
+		return err
+	}
+	source := page.NewSource(st, e.Progress)
+	server, err := web.Serve(ctx, web.Config{Source: source, Progress: source.Progress, Token: token, Port: o.port})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, server.Close()) }()
+	withdraw, err := page.Publish(o.stateDir, st.Path(), page.Agent{URL: server.URL(), PID: os.Getpid()})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, withdraw()) }()
+	if err := a.announce(ctx, server, o.open); err != nil {
+		return err
+	}
+	if o.first != nil {
+		if err := o.first(); err != nil {
+			return err
+		}
+	}
+	display := bars.Start(a.voice, bars.Options{Snapshot: e.Progress, Plain: a.verbose, Lasting: true})
+	defer display.Stop()
+	return e.Run(ctx, o.every)
+}
+
+// announce prints the link and opens it if that is wanted and possible.
+func (a *app) announce(ctx context.Context, server *web.Server, open bool) error {
+	link := server.LoginURL()
+	if open {
+		if opened, err := page.Browse(ctx, link); err != nil {
+			a.voice.Note("The browser could not be opened: %s", voice.Line(err.Error()))
+		} else if opened {
+			link = server.LoginURL() // the first one is used up
+		}
+	}
+	if a.json {
+		return a.voice.JSON(readyView{"ready", server.URL(), link, os.Getpid()})
+	}
+	a.voice.Note("The page (the link works once, within five minutes):")
+	if err := a.voice.Say("%s", link); err != nil {
+		return err
+	}
+	a.voice.Note("Ctrl-C ends.")
+	return nil
+}

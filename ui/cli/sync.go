@@ -1,0 +1,194 @@
+package cli
+
+import (
+	"context"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"mailcote/engine"
+	"mailcote/engine/secret"
+	"mailcote/storage"
+	"mailcote/ui/cli/bars"
+	"mailcote/ui/cli/voice"
+)
+
+// syncing is one sync command.
+type syncing struct {
+	sources
+	once      bool
+	mailboxes []string
+}
+
+func (a *app) sync() *cobra.Command {
+	var s syncing
+	c := &cobra.Command{
+		Use: "sync [ACCOUNT…|URL]", Short: "Fetch what is new, then end",
+		Long: "Bring accounts to the server's state, then end: every account, those named, or the one a URL says.\n" +
+			"A URL's account is added if it is new. With --once its password is used and not kept.",
+		Example: `  mailcote sync
+  mailcote sync you@example.org --mailbox INBOX
+  mailcote sync imap://test:secret@127.0.0.1:1143 --store t.db --once --json`,
+		RunE: func(c *cobra.Command, args []string) error {
+			login, err := s.check(a, args)
+			if err != nil {
+				return err
+			}
+			var all []engine.Summary
+			err = a.owning(c.Context(), "mailcote sync", func(st *storage.Store, e *engine.Engine) error {
+				ids, err := s.accounts(c.Context(), a, st, e, login, args)
+				if err != nil {
+					return err
+				}
+				all = a.syncNow(c.Context(), e, ids, s.mailboxes)
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+			return a.report(all)
+		},
+	}
+	s.flags(c)
+	c.Flags().BoolVar(&s.once, "once", false, "one pass; a URL's password is not kept")
+	c.Flags().StringArrayVar(&s.mailboxes, "mailbox", nil, "only this `MAILBOX` (may be repeated)")
+	return c
+}
+
+// check reads a URL and refuses what cannot work before the store is touched.
+func (s *syncing) check(a *app, args []string) (*engine.Login, error) {
+	if !slices.ContainsFunc(args, isURL) {
+		if s.file != "" || s.command != "" {
+			return nil, usagef("--password-file and --password-command belong to a URL: mailcote sync URL, or mailcote account add URL")
+		}
+		return nil, nil
+	}
+	if len(args) > 1 {
+		return nil, usagef("sync takes one URL, or names of accounts: mailcote sync URL")
+	}
+	l, err := s.login(a, args[0])
+	if err == nil && !s.once && !l.Password.Empty() {
+		err = s.canGive(a, l, true)
+	}
+	return &l, err
+}
+
+// accounts finds or adds what is to be synced.
+func (s *syncing) accounts(ctx context.Context, a *app, st *storage.Store, e *engine.Engine, l *engine.Login, args []string) ([]storage.AccountID, error) {
+	if l != nil {
+		id, err := s.fromURL(ctx, a, st, e, *l)
+		return []storage.AccountID{id}, err
+	}
+	var ids []storage.AccountID
+	err := st.Read(ctx, func(r *storage.Reader) error {
+		if len(args) == 0 {
+			all, err := r.Accounts()
+			if err == nil && len(all) == 0 {
+				err = noAccount()
+			}
+			for _, one := range all {
+				ids = append(ids, one.ID)
+			}
+			return err
+		}
+		for _, name := range args {
+			one, err := findAccount(r, name)
+			if err != nil {
+				return err
+			}
+			if !slices.Contains(ids, one.ID) {
+				ids = append(ids, one.ID)
+			}
+		}
+		return nil
+	})
+	return ids, err
+}
+
+func noAccount() error {
+	return usagef("there is no account yet: add one with mailcote account add imaps://you@example.org")
+}
+
+// fromURL finds the account of a URL or adds it, with a password for this run at least.
+func (s *syncing) fromURL(ctx context.Context, a *app, st *storage.Store, e *engine.Engine, l engine.Login) (storage.AccountID, error) {
+	n := engine.NewAccount{Login: l, Insecure: s.insecure}
+	known := false
+	if err := st.Read(ctx, func(r *storage.Reader) error {
+		one, err := r.AccountByIdentity(l.User, l.Host)
+		known = err == nil && one.SecretRef != ""
+		return nil
+	}); err != nil {
+		return 0, err
+	}
+	if !known || s.file != "" || s.command != "" || !l.Password.Empty() {
+		if err := s.canGive(a, l, !s.once); err != nil {
+			return 0, err
+		}
+		value, ref, err := s.get(ctx, a, l, st.Path())
+		if err != nil {
+			return 0, err
+		}
+		if ref.Kind == secret.None && !s.once {
+			if ref, err = s.remember(a, st.Path(), l, value); err != nil {
+				return 0, err
+			}
+		}
+		n.Login.Password, n.Ref = value, ref
+	}
+	id, _, err := e.AddAccount(ctx, n)
+	return id, err
+}
+
+// syncNow syncs with progress shown.
+func (a *app) syncNow(ctx context.Context, e *engine.Engine, ids []storage.AccountID, mailboxes []string) []engine.Summary {
+	display := bars.Start(a.voice, bars.Options{Snapshot: e.Progress, Plain: a.verbose})
+	defer display.Stop()
+	stop := context.AfterFunc(ctx, func() {
+		a.voice.Note("Finishing what is being stored; Ctrl-C again ends at once, which loses nothing.")
+	})
+	defer stop()
+	return e.Sync(ctx, ids, engine.SyncOptions{Mailboxes: mailboxes})
+}
+
+// report prints the summaries and gives their common status.
+func (a *app) report(all []engine.Summary) error {
+	interrupted := false
+	for _, s := range all {
+		interrupted = interrupted || s.Interrupted
+		if err := a.summary(s); err != nil {
+			return err
+		}
+	}
+	if interrupted {
+		a.voice.Note("Interrupted. What was fetched is kept; mailcote sync continues.")
+	}
+	if status := combined(all); status != Done {
+		return &ended{status}
+	}
+	return nil
+}
+
+// summary prints how one account ended: data on stdout, and why it is not complete on stderr.
+func (a *app) summary(s engine.Summary) error {
+	if a.json {
+		return a.voice.JSON(s)
+	}
+	name := voice.Line(s.Account)
+	if !a.voice.Quiet && s.Result != engine.Failed {
+		if err := a.voice.Say("%s: %s, %s, %s fetched (%s) in %s", a.voice.Strong(name), s.Result, voice.Plural(int64(s.Mailboxes), "mailbox", "mailboxes"),
+			voice.Plural(s.Fetched, "message", "messages"), voice.Octets(s.Bytes), voice.Seconds(s.Seconds)); err != nil {
+			return err
+		}
+	}
+	if s.Result != engine.Complete && !s.Interrupted {
+		a.voice.Fail(usagef("%s: %s%s%s", s.Account, s.Result, after(class(s)+": ", s.Detail), after(": ", s.NextStep)))
+	}
+	return nil
+}
+
+func class(s engine.Summary) string {
+	if s.Class == "" {
+		return ""
+	}
+	return " (" + s.Class + ")"
+}

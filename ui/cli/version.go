@@ -1,0 +1,57 @@
+package cli
+
+import (
+	"runtime"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+	lib "modernc.org/sqlite/lib"
+
+	"mailcote/storage"
+)
+
+// versionView is `version --json`.
+type versionView struct {
+	Type    string `json:"type"` // version
+	Version string `json:"version"`
+	Commit  string `json:"commit"`
+	Changed bool   `json:"changed,omitempty"` // built from files that were not committed
+	Go      string `json:"go"`
+	OS      string `json:"os"`
+	Arch    string `json:"arch"`
+	SQLite  string `json:"sqlite"`
+	Schema  int    `json:"schema"`
+}
+
+func (a *app) version() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print the version", Args: exactly(0, ""),
+		Example: "  mailcote version --json",
+		RunE: func(*cobra.Command, []string) error {
+			v := viewVersion()
+			if a.json {
+				return a.voice.JSON(v)
+			}
+			return a.voice.Say("mailcote %s (commit %s, %s, SQLite %s, schema %d)", v.Version, v.Commit, v.Go, v.SQLite, v.Schema)
+		},
+	}
+}
+
+func viewVersion() versionView {
+	v := versionView{Type: "version", Version: "devel", Commit: "unknown", Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH,
+		SQLite: lib.SQLITE_VERSION, Schema: storage.SchemaVersion()}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		if info.Main.Version != "" && info.Main.Version != "(devel)" {
+			v.Version = info.Main.Version
+		}
+		for _, s := range info.Settings {
+			switch s.Key {
+			case "vcs.revision":
+				v.Commit = s.Value
+			case "vcs.modified":
+				v.Changed = s.Value == "true"
+			}
+		}
+	}
+	return v
+}

@@ -1,0 +1,131 @@
+package cli
+
+import (
+	"errors"
+	"strings"
+	"time"
+
+	"mailcote/engine/secret"
+	"mailcote/storage"
+	"mailcote/ui/cli/voice"
+)
+
+// accountView is an account in JSON. Its keys are the contract of `account list|show --json`.
+type accountView struct {
+	Type        string     `json:"type"` // account
+	Account     string     `json:"account"`
+	User        string     `json:"user"`
+	URL         string     `json:"url"` // without user and password
+	State       string     `json:"state"`
+	NextStep    string     `json:"next_step,omitempty"`
+	Password    string     `json:"password_from"` // file, command, saved or none; never the password
+	ServerID    string     `json:"server_id,omitempty"`
+	Mailboxes   int        `json:"mailboxes"`
+	Messages    int64      `json:"messages"`
+	Created     *time.Time `json:"created_at,omitempty"`
+	LastSuccess *time.Time `json:"last_success_at,omitempty"`
+}
+
+func viewAccount(r *storage.Reader, a storage.Account) (accountView, error) {
+	v := accountView{Type: "account", Account: a.Name, User: a.User, URL: serverURL(a.Security, a.Host, a.Port), State: "active",
+		ServerID: a.ServerID, Created: some(a.CreatedAt), LastSuccess: some(a.LastSuccess), Password: "none"}
+	if a.Paused {
+		v.State = "paused"
+		v.NextStep = pausedStep(a)
+	}
+	if ref, err := secret.ParseRef(a.SecretRef); err == nil && ref.Kind != secret.None {
+		v.Password = string(ref.Kind)
+	}
+	boxes, err := r.Mailboxes(a.ID)
+	for _, b := range boxes {
+		v.Mailboxes++
+		v.Messages += b.Total
+	}
+	return v, err
+}
+
+// pausedStep says why an account is paused and what ends it.
+func pausedStep(a storage.Account) string {
+	return a.PauseReason + ": correct it, then mailcote sync " + a.Name
+}
+
+// mailboxView is a mailbox in JSON.
+type mailboxView struct {
+	Path     string `json:"path"`
+	Role     string `json:"role,omitempty"`
+	Messages int64  `json:"messages"`
+	Remote   int64  `json:"remote_messages"`
+	Unread   int64  `json:"unread"`
+}
+
+func viewMailboxes(r *storage.Reader, account storage.AccountID) ([]mailboxView, error) {
+	boxes, err := r.Mailboxes(account)
+	all := make([]mailboxView, 0, len(boxes))
+	for _, b := range boxes {
+		all = append(all, mailboxView{b.Path, b.Role, b.Total, b.RemoteTotal, b.Unread})
+	}
+	return all, err
+}
+
+// some is a time for JSON: nil when there is none.
+func some(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+// findAccount finds an account by its name, else by user@host. An unknown one is a mistake in what was typed.
+func findAccount(r *storage.Reader, name string) (storage.Account, error) {
+	a, err := r.AccountByName(name)
+	if !errors.Is(err, storage.ErrNotFound) {
+		return a, err
+	}
+	if i := strings.LastIndexByte(name, '@'); i > 0 {
+		a, err = r.AccountByIdentity(name[:i], name[i+1:])
+		if !errors.Is(err, storage.ErrNotFound) {
+			return a, err
+		}
+	}
+	all, err := r.Accounts()
+	if err != nil {
+		return a, err
+	}
+	if len(all) == 0 {
+		return a, usagef("unknown account %q: there is none yet, add one with mailcote account add imaps://you@example.org", name)
+	}
+	var names []string
+	for _, one := range all[:min(len(all), 5)] {
+		names = append(names, one.Name)
+	}
+	return a, usagef("unknown account %q: known are %s; mailcote account list shows all", name, strings.Join(names, ", "))
+}
+
+func isURL(arg string) bool { return strings.Contains(arg, "://") }
+
+// each prints values one by one.
+func each[T any](all []T, print func(any) error) error {
+	for _, one := range all {
+		if err := print(one); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pairs prints labelled values, leaving out empty ones.
+func (a *app) pairs(lines [][2]string) error {
+	widest := 0
+	for _, l := range lines {
+		widest = max(widest, len(l[0]))
+	}
+	for _, l := range lines {
+		if l[1] == "" {
+			continue
+		}
+		if err := a.voice.Say("%s  %s", a.voice.Faint(voice.Fit(l[0], widest)), voice.Line(l[1])); err != nil {
+			return err
+		}
+	}
+	return nil
+}

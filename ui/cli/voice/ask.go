@@ -1,0 +1,46 @@
+package voice
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"golang.org/x/term"
+)
+
+// ErrNobody says that there is no person to ask.
+var ErrNobody = errors.New("stdin is not a terminal")
+
+// Password asks for a password without echo. When ctx ends while it asks, the terminal is as it was and the answer is
+// context.Canceled.
+func (v *Voice) Password(ctx context.Context, prompt string) (string, error) {
+	if !v.CanAsk() {
+		return "", ErrNobody
+	}
+	fd := int(v.in.Fd())
+	before, err := term.GetState(fd)
+	if err != nil {
+		return "", fmt.Errorf("ask for the password: %w", err)
+	}
+	_, _ = fmt.Fprint(v.Err(), prompt) // a terminal that is gone fails at reading
+	type answer struct {
+		text []byte
+		err  error
+	}
+	answers := make(chan answer, 1)
+	go func() { // ends with the line, or with the process
+		text, err := term.ReadPassword(fd)
+		answers <- answer{text, err}
+	}()
+	select {
+	case a := <-answers:
+		_, _ = fmt.Fprintln(v.Err())
+		if a.err != nil {
+			return "", fmt.Errorf("ask for the password: %w", a.err)
+		}
+		return string(a.text), nil
+	case <-ctx.Done():
+	}
+	_, _ = fmt.Fprintln(v.Err())
+	return "", errors.Join(context.Canceled, term.Restore(fd, before))
+}

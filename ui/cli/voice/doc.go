@@ -1,0 +1,11 @@
+// Package voice is how mailcote speaks in a terminal.
+//
+// The rules:
+//
+//   - stdout carries what was asked for, stderr everything said about it.
+//   - Text that came from a server or a message is shown through Line or Text: no control, bidi or invisible character
+//     reaches a person's terminal. JSON keeps the value and writes such characters as \u escapes.
+//   - An error is one line.
+//   - Colour only on a terminal, without NO_COLOR, TERM=dumb and --no-color. Nothing is said by colour alone.
+//   - Nobody is asked anything unless stdin and stderr are terminals.
+package voice

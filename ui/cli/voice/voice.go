@@ -1,0 +1,171 @@
+package voice
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"unicode/utf8"
+
+	"golang.org/x/term"
+)
+
+// Voice is one process's way to speak. Its methods may be called from any goroutine.
+type Voice struct {
+	in      *os.File
+	out     io.Writer
+	err     io.Writer
+	OutTTY  bool // stdout is a terminal
+	ErrTTY  bool // stderr is a terminal
+	inTTY   bool
+	NoColor bool // --no-color
+	Quiet   bool // --quiet: only data and errors
+	dumb    bool // NO_COLOR or TERM=dumb
+	columns int  // of stdout's terminal; 0: no limit
+
+	mu sync.Mutex // one writer at a time, so that lines stay whole
+}
+
+// New speaks through three files.
+func New(in, out, err *os.File) *Voice {
+	v := &Voice{in: in, out: out, err: err, inTTY: isTerminal(in), OutTTY: isTerminal(out), ErrTTY: isTerminal(err)}
+	v.dumb = os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb"
+	if v.OutTTY {
+		if w, _, err := term.GetSize(int(out.Fd())); err == nil {
+			v.columns = w
+		}
+	}
+	return v
+}
+
+func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
+
+// Bars says whether bars can be drawn: stderr is a terminal that can move its cursor.
+func (v *Voice) Bars() bool { return v.ErrTTY && os.Getenv("TERM") != "dumb" && !v.Quiet }
+
+// CanAsk says whether a person can be asked.
+func (v *Voice) CanAsk() bool { return v.inTTY && v.ErrTTY }
+
+// Out is stdout, for data that is streamed.
+func (v *Voice) Out() io.Writer { return lockedWriter{v, &v.out} }
+
+// Err is stderr, for a wire trace.
+func (v *Voice) Err() io.Writer { return lockedWriter{v, &v.err} }
+
+type lockedWriter struct {
+	v *Voice
+	w *io.Writer
+}
+
+func (l lockedWriter) Write(p []byte) (int, error) {
+	l.v.mu.Lock()
+	defer l.v.mu.Unlock()
+	return (*l.w).Write(p)
+}
+
+// Divert sends what is said on stderr through w, until restore is called: bars own the terminal meanwhile.
+func (v *Voice) Divert(w io.Writer) (restore func()) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	before := v.err
+	v.err = w
+	return func() {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		v.err = before
+	}
+}
+
+// Say prints data, with a line break.
+func (v *Voice) Say(format string, args ...any) error {
+	_, err := fmt.Fprintf(v.Out(), format+"\n", args...)
+	return wrapped(err)
+}
+
+// Note says something about the work on stderr, unless Quiet.
+func (v *Voice) Note(format string, args ...any) {
+	if !v.Quiet {
+		_, _ = fmt.Fprintf(v.Err(), format+"\n", args...) // nobody is left to tell
+	}
+}
+
+// Warn says on stderr what a person should know, Quiet or not.
+func (v *Voice) Warn(format string, args ...any) {
+	_, _ = fmt.Fprintf(v.Err(), "mailcote: "+v.paint(v.ErrTTY, yellow, "warning")+": "+format+"\n", args...)
+}
+
+// Fail prints an error as one line.
+func (v *Voice) Fail(err error) {
+	_, _ = fmt.Fprintln(v.Err(), v.paint(v.ErrTTY, red, "mailcote")+": "+Line(strings.TrimSpace(err.Error())))
+}
+
+// JSON prints one value as one line on stdout. Characters that a terminal would obey or hide are written as \u escapes,
+// which leaves the value as it is.
+func (v *Voice) JSON(value any) error {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(value); err != nil {
+		return fmt.Errorf("encode JSON: %w", err)
+	}
+	_, err := io.WriteString(v.Out(), escapeJSON(b.String()))
+	return wrapped(err)
+}
+
+func escapeJSON(s string) string {
+	if !strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf && hidden(r) || r == 0x7f }) {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		switch {
+		case r != 0x7f && (r < utf8.RuneSelf || !hidden(r)):
+			b.WriteRune(r)
+		case r > 0xffff:
+			r -= 0x10000
+			fmt.Fprintf(&b, `\u%04x\u%04x`, 0xd800+r>>10, 0xdc00+r&0x3ff)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+	}
+	return b.String()
+}
+
+func wrapped(err error) error {
+	if err != nil {
+		return fmt.Errorf("write to stdout: %w", err)
+	}
+	return nil
+}
+
+const (
+	red    = "31"
+	green  = "32"
+	yellow = "33"
+	bold   = "1"
+	faint  = "2"
+)
+
+func (v *Voice) paint(tty bool, code, s string) string {
+	if !tty || v.NoColor || v.dumb {
+		return s
+	}
+	return "\x1b[" + code + "m" + s + "\x1b[0m"
+}
+
+// Mark is the sign before a step: it worked or it did not.
+func (v *Voice) Mark(ok bool) string {
+	if ok {
+		return v.paint(v.ErrTTY, green, "✓")
+	}
+	return v.paint(v.ErrTTY, red, "✗")
+}
+
+// Strong makes a word of stdout stand out.
+func (v *Voice) Strong(s string) string { return v.paint(v.OutTTY, bold, s) }
+
+// Faint takes a word of stdout back.
+func (v *Voice) Faint(s string) string { return v.paint(v.OutTTY, faint, s) }

@@ -1,0 +1,52 @@
+package voice
+
+import (
+	"strings"
+	"unicode"
+
+	"golang.org/x/text/width"
+)
+
+// cells is how many columns a terminal gives a rune.
+func cells(r rune) int {
+	if unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf) {
+		return 0
+	}
+	switch width.LookupRune(r).Kind() {
+	case width.EastAsianWide, width.EastAsianFullwidth:
+		return 2
+	}
+	return 1
+}
+
+// Width is how many columns clean text takes.
+func Width(s string) int {
+	n := 0
+	for _, r := range s {
+		n += cells(r)
+	}
+	return n
+}
+
+// Clip cuts clean text to at most n columns; an ellipsis says that it did.
+func Clip(s string, n int) string {
+	if Width(s) <= n {
+		return s
+	}
+	used := 0
+	for i, r := range s {
+		if used+cells(r) > n-1 {
+			return s[:i] + "…"
+		}
+		used += cells(r)
+	}
+	return s
+}
+
+// pad fills clean text up to n columns.
+func pad(s string, n int) string {
+	return s + strings.Repeat(" ", max(n-Width(s), 0))
+}
+
+// Fit makes clean text exactly n columns wide.
+func Fit(s string, n int) string { return pad(Clip(s, n), n) }

@@ -1,0 +1,58 @@
+package voice
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// Count writes a number with commas: 12,345.
+func Count(n int64) string {
+	s := strconv.FormatInt(n, 10)
+	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// Plural is "1 message", "12 messages".
+func Plural(n int64, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return Count(n) + " " + many
+}
+
+// Octets writes a size for people, in powers of ten.
+func Octets(n int64) string {
+	const unit = 1000
+	switch {
+	case n < unit:
+		return fmt.Sprintf("%d B", n)
+	case n < unit*unit:
+		return fmt.Sprintf("%.1f kB", float64(n)/unit)
+	case n < unit*unit*unit:
+		return fmt.Sprintf("%.1f MB", float64(n)/(unit*unit))
+	}
+	return fmt.Sprintf("%.2f GB", float64(n)/(unit*unit*unit))
+}
+
+// Moment writes a time in the person's zone; "never" when there is none.
+func Moment(t time.Time) string {
+	if t.IsZero() {
+		return "never"
+	}
+	return t.Local().Format("2006-01-02 15:04")
+}
+
+// Seconds writes a duration for people.
+func Seconds(s float64) string {
+	switch d := time.Duration(s * float64(time.Second)); {
+	case d < 10*time.Second:
+		return fmt.Sprintf("%.1f s", s)
+	case d < time.Minute:
+		return fmt.Sprintf("%.0f s", s)
+	default:
+		return d.Round(time.Second).String()
+	}
+}
