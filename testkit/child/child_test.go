@@ -27,8 +27,8 @@ func TestMain(m *testing.M) {
 		os.Exit(3)
 	case "hang":
 		ballast := make([]byte, 64<<20)
-		for i := range ballast {
-			ballast[i] = byte(i)
+		for i := 0; i < len(ballast); i += os.Getpagesize() {
+			ballast[i] = 1
 		}
 		fmt.Println("ready", len(ballast))
 		time.Sleep(time.Hour)

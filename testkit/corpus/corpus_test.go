@@ -28,11 +28,11 @@ func digest(seed uint64, n int, o Options) string {
 }
 
 func TestDeterministic(t *testing.T) {
-	first, again := digest(1, 200, Options{}), digest(1, 200, Options{})
+	first, again := digest(1, 100, Options{}), digest(1, 100, Options{})
 	if first != again {
 		t.Error("two runs of one seed differ")
 	}
-	if first == digest(2, 200, Options{}) {
+	if first == digest(2, 100, Options{}) {
 		t.Error("two seeds are the same")
 	}
 }
@@ -41,7 +41,7 @@ func TestBelievable(t *testing.T) {
 	ids := map[string]bool{}
 	kinds := map[string]int{}
 	var last Message
-	for m := range Generate(3, 1000, Options{}) {
+	for m := range Generate(3, 500, Options{AvgSize: 6000}) {
 		if ids[m.ID] || m.Date.Before(last.Date) {
 			t.Fatalf("message %s: a double, or older than the one before", m.ID)
 		}
@@ -80,7 +80,7 @@ func TestBelievable(t *testing.T) {
 	for _, kind := range []string{"reference", "multipart/mixed", "multipart/alternative", "text/html", "application/pdf", "utf-8", "koi8-r", "iso-8859-1",
 		"iso-2022-jp", "us-ascii", "7bit", "8bit", "quoted-printable", "base64"} {
 		if kinds[kind] == 0 {
-			t.Errorf("no %s among 1000 messages", kind)
+			t.Errorf("no %s among 500 messages", kind)
 		}
 	}
 }
@@ -111,7 +111,7 @@ func walk(t *testing.T, contentType, encoding string, body io.Reader, kinds map[
 
 func TestSizes(t *testing.T) {
 	for _, o := range []Options{{}, {AvgSize: 4000, AttachmentShare: -1}, {AvgSize: 20000, AttachmentShare: -1}, {AvgSize: 60000, AttachmentShare: 0.5}} {
-		total, n := 0, 3000
+		total, n := 0, 500
 		for m := range Generate(1, n, o) {
 			total += len(m.Raw)
 		}
@@ -129,7 +129,7 @@ func TestSizes(t *testing.T) {
 func TestFill(t *testing.T) {
 	got := map[string]int{}
 	var sum int64
-	total, err := Fill(1, 500, 8, Options{}, func(mailbox string, m Message) error {
+	total, err := Fill(1, 200, 8, Options{AvgSize: 2000}, func(mailbox string, m Message) error {
 		got[mailbox]++
 		sum += int64(len(m.Raw))
 		return nil

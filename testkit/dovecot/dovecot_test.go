@@ -82,12 +82,12 @@ func TestDeliver(t *testing.T) {
 
 func TestDeliverMany(t *testing.T) {
 	s := Start(t, Config{})
-	const n = 3000
+	const n = 1000
 	for i := range n {
 		s.Deliver(t, User, "INBOX", fmt.Appendf(nil, "Subject: %d\r\n\r\n", i), Options{})
 	}
-	said := talk(t, dial(t, s), login, "EXAMINE INBOX", "UID FETCH 1,2999 BODY.PEEK[HEADER.FIELDS (SUBJECT)]")
-	wantAll(t, said, "* 3000 EXISTS", "* 1 FETCH", "Subject: 0\r\n", "Subject: 2998\r\n")
+	said := talk(t, dial(t, s), login, "EXAMINE INBOX", "UID FETCH 1,999 BODY.PEEK[HEADER.FIELDS (SUBJECT)]")
+	wantAll(t, said, "* 1000 EXISTS", "* 1 FETCH", "Subject: 0\r\n", "Subject: 998\r\n")
 }
 
 func TestDeliverRefuses(t *testing.T) {
