@@ -21,31 +21,24 @@ const mostItems = 200
 func (s *Source) Messages(ctx context.Context, q web.ListQuery) (web.MessageList, error) {
 	q.Limit = min(max(q.Limit, 1), mostItems)
 	var list web.MessageList
-	after, err := parseCursor(q.Before)
-	if err != nil {
-		return list, web.ErrNotFound
-	}
 	var found []storage.Mail
-	err = s.store.Read(ctx, func(r *storage.Reader) error {
-		switch {
-		case q.Search != "":
-			found, err = search(r, q.Search, after, q.Limit+1)
-		case q.Mailbox != 0:
-			var m storage.Mailbox
-			if m, err = r.Mailbox(storage.MailboxID(q.Mailbox)); err != nil {
-				return err
-			}
-			if m.Gone {
-				return storage.ErrNotFound
-			}
-			var a storage.Account
-			if a, err = r.Account(m.Account); err != nil {
-				return err
-			}
-			list.Title, list.Account = m.Path, a.Name
-			found, err = r.Newest(m.ID, after, q.Limit+1)
-		default:
+	err := s.store.Read(ctx, func(r *storage.Reader) (err error) {
+		if q.Search != "" {
+			found, list.Next, err = search(r, q.Search, q.Before, q.Limit)
+			return err
+		}
+		after, err := parseCursor(q.Before)
+		if err != nil {
+			return storage.ErrNotFound
+		}
+		if q.Mailbox == 0 {
 			found, err = newestOfAll(r, after, q.Limit+1)
+		} else {
+			found, err = newest(r, storage.MailboxID(q.Mailbox), after, q.Limit+1, &list)
+		}
+		if len(found) > q.Limit {
+			found = found[:q.Limit]
+			list.Next = cursorOf(found[len(found)-1])
 		}
 		return err
 	})
@@ -54,10 +47,6 @@ func (s *Source) Messages(ctx context.Context, q web.ListQuery) (web.MessageList
 	}
 	if err != nil {
 		return list, err
-	}
-	if len(found) > q.Limit {
-		found = found[:q.Limit]
-		list.Next = cursorOf(found[len(found)-1])
 	}
 	for _, m := range found {
 		list.Items = append(list.Items, item(m))
@@ -68,6 +57,23 @@ func (s *Source) Messages(ctx context.Context, q web.ListQuery) (web.MessageList
 func item(m storage.Mail) web.MessageItem {
 	return web.MessageItem{ID: string(m.ID), From: m.Sender, Subject: m.Subject, Preview: m.Preview, Date: m.Date, Mailbox: m.MailboxPath,
 		Unread: !m.Flags.Has(`\Seen`), Flagged: m.Flags.Has(`\Flagged`), Attachment: m.HasAttachment}
+}
+
+// newest lists one mailbox and names it.
+func newest(r *storage.Reader, id storage.MailboxID, after storage.Cursor, limit int, list *web.MessageList) ([]storage.Mail, error) {
+	m, err := r.Mailbox(id)
+	if err != nil {
+		return nil, err
+	}
+	if m.Gone {
+		return nil, storage.ErrNotFound
+	}
+	a, err := r.Account(m.Account)
+	if err != nil {
+		return nil, err
+	}
+	list.Title, list.Account = m.Path, a.Name
+	return r.Newest(id, after, limit)
 }
 
 // newestOfAll merges the newest of every mailbox.

@@ -1,7 +1,42 @@
 package page
 
-import "mailcote/storage"
+import (
+	"errors"
+	"strconv"
+	"strings"
+	"time"
 
-func search(r *storage.Reader, text string, after storage.Cursor, limit int) ([]storage.Mail, error) {
-	return r.Search(text, after, limit)
+	"mailcote/storage"
+	"mailcote/storage/query"
+	"mailcote/ui/web"
+)
+
+// mostHits is how far a search on the page goes back; a narrower search finds the rest.
+const mostHits = 2000
+
+// search gives one page of hits. Its cursor is "n" and how many hits came before.
+func search(r *storage.Reader, text, before string, limit int) (hits []storage.Mail, next string, err error) {
+	q, err := query.Parse(text, time.Local)
+	if bad := (*query.SyntaxError)(nil); errors.As(err, &bad) {
+		return nil, "", &web.QueryError{Reason: bad.Error()}
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	skip := 0
+	if before != "" {
+		number, ok := strings.CutPrefix(before, "n")
+		if skip, err = strconv.Atoi(number); err != nil || !ok || skip < 0 || skip > mostHits {
+			return nil, "", storage.ErrNotFound
+		}
+	}
+	found, err := r.Search(q, 0, skip+limit+1)
+	if err != nil {
+		return nil, "", err
+	}
+	found = found[min(skip, len(found)):]
+	if len(found) > limit && skip+limit <= mostHits {
+		next = "n" + strconv.Itoa(skip+limit)
+	}
+	return found[:min(limit, len(found))], next, nil
 }
