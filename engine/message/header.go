@@ -108,7 +108,7 @@ func (s *scanner) readHeader(limit int64) {
 		if start && end != "" && len(text) == 0 {
 			return
 		}
-		if room := limit - int64(len(s.head)); int64(len(text)) > room+1<<40 {
+		if room := limit - int64(len(s.head)); int64(len(text)) > room {
 			s.problem("header cut")
 			text = text[:max(room, 0)]
 		}

@@ -53,7 +53,8 @@ func TestHostile(t *testing.T) {
 		{"header line of 1 MiB", "Subject: " + strings.Repeat("x", mib) + "\r\n\r\nbody\r\n", func(v View) bool { return v.Text == "body" && v.Partial }},
 		{"header line of 3 MiB in a part", multi + "--b\r\nX: " + strings.Repeat("x", 3*mib) + "\r\n\r\nbody\r\n--b--\r\n", func(v View) bool { return v.Text == "body" }},
 		{"encoded words of 1 MiB", "Subject: " + strings.Repeat("=?utf-8?Q?=C3=A4?= ", mib/20) + "\r\n\r\nx", func(v View) bool { return strings.HasPrefix(v.Subject, "äää") }},
-		{"open encoded words of 1 MiB in To", "To: " + strings.Repeat("=?a?q?", mib/6) + "\r\n\r\nx", func(v View) bool { return v.Text == "x" }},
+		{"open encoded words of 1 MiB in To", "To: " + strings.Repeat("=?a?q?x", mib/7) + "\r\n\r\nx", func(v View) bool { return v.Text == "x" }},
+		{"two message ids", "Message-ID: <>\r\nMessage-ID: <a@b>\r\nMessage-ID: <c@d>\r\n\r\n", func(v View) bool { return v.MessageID == "a@b" }},
 		{"fields without end", strings.Repeat("To: a@b\r\n", mib/9) + "\r\nx", func(v View) bool { return len(v.To) == 1000 }},
 		{"50k recipients", "To: " + many(50_000, "a%d@example.org,\r\n ") + "z@x\r\n\r\nx", func(v View) bool { return len(v.To) == 1000 && v.Partial && v.To[999].Email == "a999@example.org" }},
 		{"100k references", "References: " + many(100_000, "<%d@x>\r\n ") + "\r\n\r\nx", func(v View) bool { return len(v.References) == 1000 && v.References[0] == "0@x" }},
@@ -82,6 +83,15 @@ func TestHostile(t *testing.T) {
 				t.Errorf("subject %.60q, to %d, %d bytes of text, %d attachments, problems %q", v.Subject, len(v.To), len(v.Text), len(v.Attachments), v.Problems)
 			}
 		})
+	}
+}
+
+// TestWordFlood: words that never close cost no more than one search.
+func TestWordFlood(t *testing.T) {
+	for _, unit := range []string{"=?a?q?x", "=?utf-8?B?", "=?", "=?a?q?=?=", "=?a?b?=?= =?c?q?d?="} {
+		s := strings.Repeat(unit, mib/len(unit))
+		within(t, len(s), func() { DecodeHeader(s) })
+		within(t, len(s), func() { ParseAddressList(s) })
 	}
 }
 
