@@ -44,19 +44,21 @@ func (p *progressConn) await() { p.inResponse = false }
 func (p *progressConn) restart() { p.slow, p.waited, p.moved = 0, 0, 0 }
 
 // deadline is when the next read has to return, and why.
-func (p *progressConn) deadline(now time.Time) (time.Time, string) {
-	end, why := now.Add(p.progress), "no byte in "+p.progress.String()
-	sooner := func(t time.Time, reason string) {
-		if t.Before(end) {
-			end, why = t, reason
-		}
-	}
+func (p *progressConn) deadline(now time.Time) (end time.Time, why string) {
+	end, why = now.Add(p.progress), "no byte for too long"
 	if p.inResponse {
-		sooner(now.Add(rateWindow-p.slow), "slower than the least rate")
+		end, why = sooner(end, why, now.Add(rateWindow-p.slow), "slower than the least rate")
 	}
-	sooner(now.Add(p.wait-p.waited), "waited too long for too little")
+	end, why = sooner(end, why, now.Add(p.wait-p.waited), "waited too long for too little")
 	if !p.until.IsZero() {
-		sooner(p.until, "time for this step is over")
+		end, why = sooner(end, why, p.until, "the time for this step is over")
+	}
+	return end, why
+}
+
+func sooner(end time.Time, why string, other time.Time, reason string) (time.Time, string) {
+	if other.Before(end) {
+		return other, reason
 	}
 	return end, why
 }
@@ -75,7 +77,7 @@ func (p *progressConn) Read(b []byte) (int, error) {
 	case err == io.EOF: // nobody reads here unless something is due
 		err = io.ErrUnexpectedEOF
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		err = fmt.Errorf("%w: %s", ErrStalled, why)
+		err = fmt.Errorf("%w: %s (%v in this read)", ErrStalled, why, time.Since(start).Round(time.Millisecond))
 	}
 	if err != nil {
 		return n, p.fail(err)

@@ -23,17 +23,23 @@ func DecodeMailbox(raw string) string {
 		if !found {
 			break
 		}
-		code, after, closed := strings.Cut(rest, "-")
-		text, ok := decodeShift(code)
-		if !closed || !ok {
-			out.WriteByte('&')
-			raw = rest
-			continue
+		// Only the alphabet is looked at, so that many "&" stay linear.
+		n := strings.IndexFunc(rest, func(r rune) bool { return !shiftRune(r) })
+		if n >= 0 && rest[n] == '-' {
+			if text, ok := decodeShift(rest[:n]); ok {
+				out.WriteString(text)
+				raw = rest[n+1:]
+				continue
+			}
 		}
-		out.WriteString(text)
-		raw = after
+		out.WriteByte('&')
+		raw = rest
 	}
 	return strings.ToValidUTF8(out.String(), "\uFFFD")
+}
+
+func shiftRune(r rune) bool {
+	return r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '+' || r == ','
 }
 
 // decodeShift reads what stands between "&" and "-".
