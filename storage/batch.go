@@ -58,26 +58,40 @@ type Stored struct {
 // StoreBatch writes a batch: blobs, entries, emails, threads, coverage and changes. It may be replayed: what is there
 // already stays as it is.
 func (w *Writer) StoreBatch(b Batch) (Stored, error) {
-	var done Stored
-	m, err := w.Mailbox(b.Mailbox)
-	if err != nil {
-		return done, err
-	}
-	if b.Validity != m.UIDValidity && (m.Building == nil || *m.Building != b.Validity) {
-		return done, fmt.Errorf("store batch in %s: UIDVALIDITY %d is neither shown nor being built: %w", m.Path, b.Validity, ErrNotFound)
-	}
-	for _, a := range b.Arrivals {
-		if err := w.arrive(m, b.Validity, a, &done); err != nil {
-			return done, fmt.Errorf("store %s, UID %d: %w", m.Path, a.UID, err)
-		}
-	}
-	if err := w.cover(m.ID, b.Validity, LevelBody, b.Cover); err != nil {
-		return done, err
-	}
-	return done, nil
+	var done intake
+	err := w.storeBatch(b, &done)
+	return done.Stored, err
 }
 
-func (w *Writer) arrive(m Mailbox, validity UIDValidity, a Arrival, done *Stored) error {
+// intake is the account of one batch.
+type intake struct {
+	Stored
+	added, unread int64 // entries inserted
+}
+
+func (w *Writer) storeBatch(b Batch, done *intake) error {
+	m, err := w.Mailbox(b.Mailbox)
+	if err != nil {
+		return err
+	}
+	if b.Validity != m.UIDValidity && (m.Building == nil || *m.Building != b.Validity) {
+		return fmt.Errorf("store batch in %s: UIDVALIDITY %d is neither shown nor being built: %w", m.Path, b.Validity, ErrNotFound)
+	}
+	for _, a := range b.Arrivals {
+		if err := w.arrive(m, b.Validity, a, done); err != nil {
+			return fmt.Errorf("store %s, UID %d: %w", m.Path, a.UID, err)
+		}
+	}
+	if done.added > 0 {
+		if _, err := w.Exec(`UPDATE mailbox SET total = total + ?, unread = unread + ? WHERE id = ? AND uidvalidity = ?`,
+			done.added, done.unread, m.ID, b.Validity); err != nil {
+			return fmt.Errorf("count %s: %w", m.Path, err)
+		}
+	}
+	return w.cover(m.ID, b.Validity, LevelBody, b.Cover)
+}
+
+func (w *Writer) arrive(m Mailbox, validity UIDValidity, a Arrival, done *intake) error {
 	blob, err := w.putBlob(a.Body)
 	if err != nil {
 		return err
@@ -98,13 +112,16 @@ func (w *Writer) arrive(m Mailbox, validity UIDValidity, a Arrival, done *Stored
 		}
 		return w.rebind(m, validity, have, blob, a, done)
 	}
-	email, err := w.bindEmail(m, validity, a)
+	email, err := w.bindEmail(m, validity, a, 1)
 	if err != nil {
 		return err
 	}
 	if _, err := w.Exec(`INSERT INTO entry (mailbox_id, uidvalidity, uid, email_id, blob_id, flags, modseq, internal_date, size) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		m.ID, validity, a.UID, email, blob, a.Flags, a.ModSeq, millis(a.InternalDate), a.Body.Size); err != nil {
 		return fmt.Errorf("add entry: %w", err)
+	}
+	if done.added++; !a.Flags.Has(`\Seen`) {
+		done.unread++
 	}
 	done.New++
 	done.Bytes += a.Body.Size
@@ -121,7 +138,7 @@ type known struct {
 }
 
 // replay meets an entry that is stored already: its flags are news, and it lives again if it was expunged.
-func (w *Writer) replay(m Mailbox, have known, a Arrival, done *Stored) error {
+func (w *Writer) replay(m Mailbox, have known, a Arrival, done *intake) error {
 	if !have.expunged && have.flags == a.Flags {
 		return nil
 	}
@@ -142,7 +159,7 @@ func (w *Writer) replay(m Mailbox, have known, a Arrival, done *Stored) error {
 }
 
 // rebind gives an entry other bytes. The email it leaves keeps its row and blob for the retention time.
-func (w *Writer) rebind(m Mailbox, validity UIDValidity, have known, blob BlobID, a Arrival, done *Stored) error {
+func (w *Writer) rebind(m Mailbox, validity UIDValidity, have known, blob BlobID, a Arrival, done *intake) error {
 	if !have.expunged {
 		if err := w.touchEmail(have.email); err != nil {
 			return err
@@ -151,7 +168,7 @@ func (w *Writer) rebind(m Mailbox, validity UIDValidity, have known, blob BlobID
 			return fmt.Errorf("rebind entry: %w", err)
 		}
 	}
-	email, err := w.bindEmail(m, validity, a)
+	email, err := w.bindEmail(m, validity, a, 0) // the trigger counts it below
 	if err != nil {
 		return err
 	}
@@ -169,14 +186,19 @@ func (w *Writer) rebind(m Mailbox, validity UIDValidity, have known, blob BlobID
 
 // bindEmail finds the email of an arriving body (DESIGN §4, Email identity) or makes one: an email with the same digest
 // and no live entry of this mailbox and generation, those without any live entry first, then the lowest row key. Only the
-// first 32 of one digest are looked at, so that a mailbox of equal copies stays linear.
-func (w *Writer) bindEmail(m Mailbox, validity UIDValidity, a Arrival) (EmailRow, error) {
+// first 32 of one digest are looked at, so that a mailbox of equal copies stays linear. live is how many entries the caller
+// inserts for it.
+func (w *Writer) bindEmail(m Mailbox, validity UIDValidity, a Arrival, live int) (EmailRow, error) {
 	var row EmailRow
 	err := w.QueryRow(`SELECT e.id FROM (SELECT id, live FROM email WHERE account_id = ? AND digest = ? ORDER BY id LIMIT 32) e
 		WHERE NOT EXISTS (SELECT 1 FROM entry n WHERE n.email_id = e.id AND n.mailbox_id = ? AND n.uidvalidity = ? AND n.expunged_at IS NULL)
 		ORDER BY e.live > 0, e.id LIMIT 1`, m.Account, a.Body.SHA256[:], m.ID, validity).Scan(&row)
 	if err == nil {
-		return row, w.touchEmail(row)
+		if err := w.touchEmail(row); err != nil || live == 0 {
+			return row, err
+		}
+		_, err := w.Exec(`UPDATE email SET live = live + ?, destroyed_at = NULL WHERE id = ?`, live, row)
+		return row, explain("count email", err)
 	}
 	if !errors.Is(err, sql.ErrNoRows) {
 		return 0, fmt.Errorf("find email: %w", err)
@@ -187,9 +209,9 @@ func (w *Writer) bindEmail(m Mailbox, validity UIDValidity, a Arrival) (EmailRow
 	}
 	h, id := a.Header, newObjectID("e")
 	key, err := w.insert(`INSERT INTO email (account_id, jmap_id, thread_id, digest, message_id, subject, sender, recipients, sent_at, received_at,
-		size, preview, has_attachment, partial) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		size, preview, has_attachment, partial, live) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		m.Account, id, thread, a.Body.SHA256[:], h.MessageID, h.Subject, h.Sender, h.Recipients, nullMillis(h.SentAt), millis(a.InternalDate),
-		a.Body.Size, h.Preview, h.HasAttachment, h.Partial)
+		a.Body.Size, h.Preview, h.HasAttachment, h.Partial, live)
 	if err != nil {
 		return 0, fmt.Errorf("add email: %w", err)
 	}
