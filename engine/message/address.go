@@ -12,7 +12,7 @@ const maxAddresses = 10_000
 // encoded words, missing brackets, raw 8-bit names. Groups are flattened. An
 // entry without anything usable is left out; nothing makes the others unreadable.
 func ParseAddressList(s string) []Address {
-	list, _ := parseAddresses(s, maxAddresses)
+	list, _ := newCharsets().addresses(s, maxAddresses)
 	return list
 }
 
@@ -23,6 +23,7 @@ const maxName = 998
 type addressReader struct {
 	s   string
 	pos int
+	cs  *charsets
 
 	name    strings.Builder // words outside <>, quotes undone
 	bare    strings.Builder // the same as written, in case it is the address
@@ -36,11 +37,11 @@ type addressReader struct {
 	wordEnd            int
 }
 
-func parseAddresses(s string, max int) (list []Address, dropped int) {
+func (cs *charsets) addresses(s string, max int) (list []Address, dropped int) {
 	if !plain(s) {
-		s = toUTF8([]byte(unfold(s)), headerCharset(s))
+		s = cs.toUTF8([]byte(unfold(s)), headerCharset(s))
 	}
-	r := addressReader{s: s}
+	r := addressReader{s: s, cs: cs}
 	for r.pos < len(r.s) {
 		if r.step() {
 			continue
@@ -211,7 +212,7 @@ func (r *addressReader) take() (Address, bool) {
 	if a.Name == "" {
 		a.Name = r.comment
 	}
-	a.Name = unquote(DecodeHeader(a.Name))
+	a.Name = unquote(r.cs.header(a.Name))
 	if strings.EqualFold(a.Name, a.Email) {
 		a.Name = ""
 	}

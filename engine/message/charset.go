@@ -15,8 +15,18 @@ import (
 	"golang.org/x/text/encoding/simplifiedchinese"
 )
 
-// guessSample bounds what the statistical guess reads; it costs about 1 µs a byte.
+// guessSample bounds what the statistical guess reads.
 const guessSample = 4 << 10
+
+// charsets decodes text and counts the statistical guesses it may still make: each
+// costs about a millisecond and 870 kB of garbage, however short the text
+// (measured), and a mail can ask for one in every word and part.
+type charsets struct {
+	guesses int
+}
+
+// newCharsets allows the guesses of one message or one field.
+func newCharsets() *charsets { return &charsets{guesses: 8} }
 
 // toUTF8 decodes text in the declared charset ("" when there is none). It is
 // total: what no charset explains becomes U+FFFD.
@@ -24,7 +34,7 @@ const guessSample = 4 << 10
 // Declarations lie in known ways: text declared as nothing, ASCII, Latin-1 or
 // UTF-8 that is valid UTF-8 is UTF-8 (other text is that by accident only where
 // it hardly has an accent), and one declared as ASCII or UTF-8 that is neither is guessed.
-func toUTF8(b []byte, declared string) string {
+func (cs *charsets) toUTF8(b []byte, declared string) string {
 	name := strings.ToLower(strings.Trim(declared, " \t\r\n\"';"))
 	if !stateful(name) && ascii(b) {
 		return string(b)
@@ -32,7 +42,7 @@ func toUTF8(b []byte, declared string) string {
 	switch name {
 	case "", "utf-8", "utf8", "us-ascii", "ascii", "ansi_x3.4-1968", "unknown-8bit", "x-unknown", "unknown", "default",
 		"8bit", "7bit", "binary", "none", "x-utf_8j", "utf8mb4", "unicode-1-1-utf-8":
-		return guess(b, strings.Contains(name, "utf"))
+		return cs.guess(b, strings.Contains(name, "utf"))
 	case "iso-8859-1", "latin1", "iso8859-1", "windows-1252", "cp1252", "iso-8859-15":
 		if utf8.Valid(b) {
 			return string(b)
@@ -111,12 +121,15 @@ func decode(enc encoding.Encoding, b []byte) string {
 
 // guess decodes text whose charset nobody tells. mostlyUTF8 keeps a declared
 // UTF-8 with a few bad bytes: cut text and one foreign byte are the usual cause.
-func guess(b []byte, mostlyUTF8 bool) string {
+func (cs *charsets) guess(b []byte, mostlyUTF8 bool) string {
 	if utf8.Valid(b) {
 		return string(b)
 	}
 	if good, bad := multibyte(b); good > 0 && (mostlyUTF8 && good >= bad || good >= 10*bad) {
 		return strings.ToValidUTF8(string(b), "\ufffd")
+	}
+	if cs.guesses--; cs.guesses < 0 {
+		return decode(charmap.Windows1252, b)
 	}
 	sample := b[:min(len(b), guessSample)]
 	if r := chardet.Detect(sample); r.Confidence >= 0.5 {

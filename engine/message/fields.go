@@ -28,7 +28,7 @@ func (b *builder) fields(fields []field) {
 					b.problem("subject cut")
 					body = body[:maxSubject]
 				}
-				v.Subject = strings.Clone(DecodeHeader(string(body)))
+				v.Subject = strings.Clone(b.cs.header(string(body)))
 			}
 		case fieldFrom:
 			v.From = b.addresses(v.From, f.body)
@@ -76,7 +76,7 @@ func (b *builder) ids(have []string, body []byte) []string {
 }
 
 func (b *builder) addresses(have []Address, body []byte) []Address {
-	list, dropped := parseAddresses(string(body), max(b.lim.Addresses-len(have), 0))
+	list, dropped := b.cs.addresses(string(body), max(b.lim.Addresses-len(have), 0))
 	if dropped > 0 {
 		b.problem("more addresses than are kept")
 	}

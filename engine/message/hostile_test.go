@@ -70,6 +70,7 @@ func TestHostile(t *testing.T) {
 		{"open tags", "Content-Type: text/html\r\n\r\n" + strings.Repeat("<a <!-- <![CDATA[ <script ", mib/27), func(View) bool { return true }},
 		{"garbage, 8 bit", strings.Repeat("\xff\xfe\x80=?\r\n", mib/7), func(v View) bool { return v.Partial }},
 		{"8-bit subject and text of 1 MiB", "Subject: " + strings.Repeat("\xe9\xa0", mib/4) + "\r\n\r\n" + strings.Repeat("\x81\xff ", mib/3), func(v View) bool { return len(v.Text) > 0 }},
+		{"10k parts with undeclared 8-bit text and names", multi + strings.Repeat("--b\r\nContent-Type: a/b; name=\"\xe9a\"\r\n\r\n--b\r\n\r\n\xe9a\xa0\r\n", 10_000), func(v View) bool { return v.Partial }},
 		{"comments", "From: " + strings.Repeat("(", mib/2) + "a@b\r\nTo: " + strings.Repeat("\"<", mib/4) + "\r\n\r\n", func(View) bool { return true }},
 		{"params", "Content-Type: text/plain; " + strings.Repeat("name*0*=a'b'%41; \"; =", mib/23) + "\r\n\r\nx", func(v View) bool { return v.Text == "x" }},
 		{"blobs in the subject", "Subject: " + strings.Repeat("[a]", 300) + strings.Repeat("re:[a]", 3000) + "(fwd)\r\n\r\n", func(View) bool { return true }},
@@ -88,7 +89,7 @@ func TestHostile(t *testing.T) {
 
 // TestWordFlood: words that never close cost no more than one search.
 func TestWordFlood(t *testing.T) {
-	for _, unit := range []string{"=?a?q?x", "=?utf-8?B?", "=?", "=?a?q?=?=", "=?a?b?=?= =?c?q?d?="} {
+	for _, unit := range []string{"=?a?q?x", "=?utf-8?B?", "=?", "=?a?q?=?=", "=?a?b?=?= =?c?q?d?=", "=?utf-8?q?=e9a?= =?ascii?q?=e9?="} {
 		s := strings.Repeat(unit, mib/len(unit))
 		within(t, len(s), func() { DecodeHeader(s) })
 		within(t, len(s), func() { ParseAddressList(s) })

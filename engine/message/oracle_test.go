@@ -34,7 +34,7 @@ func TestAgainstGoMessage(t *testing.T) {
 		}
 		want := leaves(t, entity)
 		var got []string
-		s := newScanner(bytes.NewReader(raw.Bytes()), DefaultLimits(), func(p string) { t.Errorf("problem: %s", p) })
+		s := newScanner(bytes.NewReader(raw.Bytes()), DefaultLimits(), newCharsets(), func(p string) { t.Errorf("problem: %s", p) })
 		for ev := s.next(); ev != evDone; ev = s.next() {
 			if ev != evLeaf {
 				continue

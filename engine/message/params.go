@@ -28,7 +28,7 @@ func (p *part) message() bool {
 const maxParam = 2000
 
 // describe reads the MIME fields of a header; the first of each counts.
-func describe(fields []field, digest bool) part {
+func (cs *charsets) describe(fields []field, digest bool) part {
 	p := part{mediaType: "text/plain"}
 	if digest {
 		p.mediaType = "message/rfc822"
@@ -46,16 +46,16 @@ func describe(fields []field, digest bool) part {
 			if strings.Contains(value, "/") && !strings.ContainsAny(value, " \t\"") {
 				p.mediaType = strings.ToValidUTF8(value, "\ufffd")
 			}
-			p.charset = params.get("charset")
-			p.boundary = params.get("boundary")
-			p.name = params.text("name")
+			p.charset = params.get("charset", cs)
+			p.boundary = params.get("boundary", cs)
+			p.name = params.text("name", cs)
 		case fieldEncoding:
 			p.encoding = codecOf(f.body)
 		case fieldDisposition:
 			value, params := splitParams(f.body)
 			p.attachment = value == "attachment"
 			p.inline = value == "inline"
-			dispositionName = params.text("filename")
+			dispositionName = params.text("filename", cs)
 		case fieldContentID:
 			id := string(f.body[:min(len(f.body), maxParam)])
 			if ids := messageIDs(id, 1); len(ids) == 1 {
@@ -131,26 +131,35 @@ func paramValue(b []byte) (string, []byte) {
 	return v.String(), nil
 }
 
-func (ps params) get(name string) string {
+// value returns a parameter as written.
+func (ps params) value(name string) string {
 	for _, p := range ps {
 		if p.name == name {
 			return p.value
 		}
 	}
-	return ps.extended(name)
+	return ""
+}
+
+// get returns a parameter meant for programs.
+func (ps params) get(name string, cs *charsets) string {
+	if v := ps.value(name); v != "" {
+		return v
+	}
+	return ps.extended(name, cs)
 }
 
 // text returns a parameter meant for people: RFC 2231 first, else with the
 // encoded words that half of the world puts there.
-func (ps params) text(name string) string {
-	if v := ps.extended(name); v != "" {
+func (ps params) text(name string, cs *charsets) string {
+	if v := ps.extended(name, cs); v != "" {
 		return v
 	}
-	return DecodeHeader(ps.get(name))
+	return cs.header(ps.value(name))
 }
 
 // extended joins name*, name*0, name*1*… (RFC 2231 §3, §4).
-func (ps params) extended(name string) string {
+func (ps params) extended(name string, cs *charsets) string {
 	var raw []byte
 	charset, found := "", false
 	add := func(v string, encoded, first bool) {
@@ -187,7 +196,7 @@ func (ps params) extended(name string) string {
 	if !found {
 		return ""
 	}
-	return oneLine(toUTF8(raw, charset))
+	return oneLine(cs.toUTF8(raw, charset))
 }
 
 func appendPercent(dst []byte, s string) []byte {

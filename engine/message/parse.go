@@ -11,14 +11,14 @@ import (
 // read to its end (a failed read is a problem too). Time is linear in the
 // bytes; memory is bounded by lim whatever r holds.
 func Parse(r io.Reader, lim Limits) (v View) {
-	b := builder{lim: lim.orDefaults()}
+	b := builder{lim: lim.orDefaults(), cs: newCharsets()}
 	defer func() {
 		if p := recover(); p != nil { // a fault of ours or of a decoder must not stop a mailbox
 			b.problem("bug: " + firstFrame(debug.Stack()))
 			v = b.finish()
 		}
 	}()
-	s := newScanner(r, b.lim, b.problem)
+	s := newScanner(r, b.lim, b.cs, b.problem)
 	for ev := s.next(); ev != evDone; ev = s.next() {
 		b.event(s, ev)
 	}
@@ -71,6 +71,7 @@ const enoughPlain = 256
 // builder turns the scanner's events into a view.
 type builder struct {
 	lim    Limits
+	cs     *charsets
 	v      View
 	begun  bool
 	groups []group
@@ -141,7 +142,7 @@ func (b *builder) header(s *scanner) {
 		a := &b.v.Attachments[g.attachment]
 		for _, f := range s.fields {
 			if f.name == fieldSubject && a.Name == "" {
-				if subject := clip(DecodeHeader(string(f.body[:min(len(f.body), maxParam)])), 200); subject != "" {
+				if subject := clip(b.cs.header(string(f.body[:min(len(f.body), maxParam)])), 200); subject != "" {
 					a.Name = subject + ".eml"
 				}
 			}
@@ -288,14 +289,14 @@ func (b *builder) end() {
 	}
 	charset := b.leaf.charset
 	if b.sink == toText {
-		b.plain(cleanText(toUTF8(b.buf, charset)))
+		b.plain(cleanText(b.cs.toUTF8(b.buf, charset)))
 		return
 	}
 	if charset == "" {
 		charset = metaCharset(b.buf)
 	}
 	b.html += int64(len(b.buf))
-	page := toUTF8(b.buf, charset)
+	page := b.cs.toUTF8(b.buf, charset)
 	if alt := b.alternative(); alt != nil {
 		alt.html = append(alt.html, page...)
 		return
@@ -335,7 +336,7 @@ func (b *builder) close(end int64) {
 	}
 	if g.children == 0 && !g.message {
 		b.problem("multipart without parts")
-		b.plain(cleanText(toUTF8(g.preamble, "")))
+		b.plain(cleanText(b.cs.toUTF8(g.preamble, "")))
 	}
 	if len(g.html) == 0 {
 		return

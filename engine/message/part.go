@@ -8,7 +8,7 @@ import "io"
 // known before the end. false means that there is no such part, and then r has
 // been read to its end. A failed read of r surfaces as the result's error.
 func Part(r io.Reader, path string, lim Limits) (io.Reader, Attachment, bool) {
-	s := newScanner(r, lim.orDefaults(), func(string) {})
+	s := newScanner(r, lim.orDefaults(), newCharsets(), func(string) {})
 	s.opaque = path
 	for ev := s.next(); ev != evDone; ev = s.next() {
 		if ev != evLeaf || s.part.path != path || path == "" {

@@ -47,6 +47,7 @@ type scanner struct {
 	br     *bufio.Reader
 	delim  byte // '\n', or '\r' for a message that has nothing else
 	lim    Limits
+	cs     *charsets
 	opaque string // path of a part that is handed out as a leaf even if it is a message
 
 	state state
@@ -75,8 +76,8 @@ type scanner struct {
 	failure      error
 }
 
-func newScanner(r io.Reader, lim Limits, problem func(string)) *scanner {
-	s := &scanner{br: bufio.NewReaderSize(r, 16<<10), delim: '\n', lim: lim, problem: problem}
+func newScanner(r io.Reader, lim Limits, cs *charsets, problem func(string)) *scanner {
+	s := &scanner{br: bufio.NewReaderSize(r, 16<<10), delim: '\n', lim: lim, cs: cs, problem: problem}
 	start, _ := s.br.Peek(4096)
 	if bytes.IndexByte(start, '\n') < 0 && bytes.IndexByte(start, '\r') >= 0 {
 		s.delim = '\r'
@@ -234,7 +235,7 @@ func (s *scanner) begin() event {
 	s.parseFields()
 
 	digest := top >= 0 && s.stack[top].digest && len(s.pushback) == 0
-	s.part = describe(s.fields, digest)
+	s.part = s.cs.describe(s.fields, digest)
 	prefix, message := "", true
 	if top >= 0 {
 		f := &s.stack[top]

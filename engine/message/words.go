@@ -10,15 +10,17 @@ import (
 // folding, RFC 2047 encoded words) on one line. It is total and linear: a word
 // that cannot be decoded stays as written, raw 8-bit text is taken as UTF-8 or
 // guessed, control characters become spaces, the result is valid UTF-8.
-func DecodeHeader(s string) string {
+func DecodeHeader(s string) string { return newCharsets().header(s) }
+
+func (cs *charsets) header(s string) string {
 	if plain(s) {
 		return strings.TrimSpace(s)
 	}
-	s = oneLine(toUTF8([]byte(unfold(s)), headerCharset(s)))
+	s = oneLine(cs.toUTF8([]byte(unfold(s)), headerCharset(s)))
 	if !strings.Contains(s, "=?") {
 		return s
 	}
-	return oneLine(decodeWords(s))
+	return oneLine(cs.words(s))
 }
 
 // headerCharset recognises the one charset that senders put raw into headers
@@ -119,16 +121,16 @@ func wordAt(s string, at int, close *int) (word, bool) {
 	return w, true
 }
 
-// decodeWords decodes all encoded words of a valid UTF-8 text. Neighbours in one
+// words decodes all encoded words of a valid UTF-8 text. Neighbours in one
 // charset are joined before the charset is undone: careless senders cut inside a character.
-func decodeWords(s string) string {
+func (cs *charsets) words(s string) string {
 	var out strings.Builder
 	out.Grow(len(s))
 	var raw []byte
 	charset, close, pos := "", 0, 0
 	flush := func() {
 		if len(raw) > 0 {
-			out.WriteString(toUTF8(raw, charset))
+			out.WriteString(cs.toUTF8(raw, charset))
 			raw = raw[:0]
 		}
 	}
