@@ -7,14 +7,16 @@ import (
 
 	"modernc.org/sqlite"
 	lib "modernc.org/sqlite/lib"
+
+	"mailcote/storage/schema"
 )
 
 // What callers can tell apart. A store that another process holds is an *owner.HeldError.
 var (
 	// ErrNewer says that a newer mailcote made the store; both versions are in the message.
-	ErrNewer = errors.New("the store was made by a newer mailcote")
+	ErrNewer = schema.ErrNewer
 	// ErrNotStore says that the file is no mailcote store.
-	ErrNotStore = errors.New("not a mailcote store")
+	ErrNotStore = schema.ErrNotStore
 	// ErrMissing says that there is no store at the path.
 	ErrMissing = errors.New("there is no store")
 	// ErrNotFound says that the row asked for does not exist.
@@ -65,9 +67,14 @@ func explain(op string, err error) error {
 	if err == nil {
 		return nil
 	}
+	return fmt.Errorf("%s: %w", op, markFull(err))
+}
+
+// markFull makes a full disk an ErrFull.
+func markFull(err error) error {
 	var se *sqlite.Error
 	if errors.As(err, &se) && se.Code()&0xff == lib.SQLITE_FULL {
-		return fmt.Errorf("%s: %w: %w", op, ErrFull, err)
+		return fmt.Errorf("%w: %w", ErrFull, err)
 	}
-	return fmt.Errorf("%s: %w", op, err)
+	return err
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"mailcote/storage/schema"
 	"mailcote/testkit/faultvfs"
 )
 
@@ -106,7 +107,7 @@ func TestFailedCheckpoint(t *testing.T) {
 		if err := put("kept", nil)(w); err != nil {
 			return err
 		}
-		_, err := w.Exec("INSERT INTO sink (who, what) VALUES ('big', zeroblob(?))", checkpointPages*pageSize)
+		_, err := w.Exec("INSERT INTO sink (who, what) VALUES ('big', zeroblob(?))", checkpointPages*schema.PageSize)
 		return err
 	})
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 	"modernc.org/sqlite"
 
 	"mailcote/storage/owner"
+	"mailcote/storage/schema"
 )
 
 // Store is one open store. Its methods may be called from any goroutine.
@@ -91,8 +92,8 @@ func (s *Store) openOwner(ctx context.Context) error {
 }
 
 func (s *Store) openWriting(ctx context.Context) (*sql.DB, error) {
-	if err := create(ctx, s.dsn(nil), s.path); err != nil {
-		return nil, err
+	if err := schema.Create(ctx, s.dsn(nil), s.path); err != nil {
+		return nil, markFull(err)
 	}
 	pragmas := []string{
 		"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "wal_autocheckpoint(0)",
@@ -106,8 +107,8 @@ func (s *Store) openWriting(ctx context.Context) (*sql.DB, error) {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	db.SetMaxOpenConns(1)
-	if err := migrate(ctx, db, s.path); err != nil {
-		return nil, errors.Join(err, db.Close())
+	if err := schema.Migrate(ctx, db, s.path); err != nil {
+		return nil, errors.Join(markFull(err), db.Close())
 	}
 	return db, nil
 }
@@ -122,7 +123,7 @@ func (s *Store) openReaders(ctx context.Context) (*sql.DB, error) {
 	}
 	db.SetMaxOpenConns(4)
 	db.SetMaxIdleConns(4)
-	if err := checkVersion(ctx, db, s.path); err != nil {
+	if err := schema.Check(ctx, db, s.path); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
@@ -211,6 +212,9 @@ func useOFDLocks() {
 		_, _ = sqlite.OFDLocking(true) //nolint:errcheck // ErrOFDLockingUnavailable is a platform's fact, not a failure
 	}
 }
+
+// SchemaVersion is the newest schema this program knows.
+func SchemaVersion() int { return schema.Version() }
 
 // now is the store's clock for created_at and the like.
 func now() time.Time { return time.Now().UTC() }

@@ -11,13 +11,14 @@ import (
 	"testing"
 
 	"mailcote/storage/owner"
+	"mailcote/storage/schema"
 )
 
 func TestCreateSettings(t *testing.T) {
 	s := openTest(t)
 	want := map[string]string{
-		"page_size": fmt.Sprint(pageSize), "auto_vacuum": "2", "journal_mode": "wal", "synchronous": "2", "wal_autocheckpoint": "0",
-		"foreign_keys": "1", "user_version": fmt.Sprint(SchemaVersion()), "application_id": fmt.Sprint(applicationID), "busy_timeout": "5000",
+		"page_size": fmt.Sprint(schema.PageSize), "auto_vacuum": "2", "journal_mode": "wal", "synchronous": "2", "wal_autocheckpoint": "0",
+		"foreign_keys": "1", "user_version": fmt.Sprint(SchemaVersion()), "application_id": fmt.Sprint(schema.ApplicationID), "busy_timeout": "5000",
 	}
 	write(t, s, func(w *Writer) error {
 		for name, value := range want {
@@ -173,29 +174,4 @@ func TestHeldAndBeside(t *testing.T) {
 	if err := beside.Write(context.Background(), Bulk, 0, func(*Writer) error { return nil }); !errors.Is(err, ErrReadOnly) {
 		t.Errorf("write on a read-only store: %v", err)
 	}
-}
-
-// A copy of an older store stays beside it; here the schema has one version, so the frame is tried with a planted step.
-func TestStepsAreAtomic(t *testing.T) {
-	s := openTest(t)
-	err := step(t.Context(), mustOpen(t, s), 2, `CREATE TABLE half (a); CREATE TABLE half (a);`)
-	if err == nil {
-		t.Fatal("a broken step passed")
-	}
-	if n := number(t, s, "SELECT count(*) FROM sqlite_schema WHERE name = 'half'"); n != 0 {
-		t.Error("half a step stayed")
-	}
-	if n := number(t, s, "PRAGMA user_version"); n != int64(SchemaVersion()) {
-		t.Errorf("user_version %d", n)
-	}
-}
-
-func mustOpen(t *testing.T, s *Store) *sql.DB {
-	t.Helper()
-	db, err := sql.Open("sqlite", s.dsn(nil))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
-	return db
 }

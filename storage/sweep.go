@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"fmt"
 	"time"
+
+	"mailcote/storage/schema"
 )
 
 const (
@@ -226,7 +228,7 @@ func (sw *sweep) history() error {
 func (sw *sweep) vacuum() error {
 	for {
 		var took int64
-		if err := sw.store.Write(sw.ctx, Bulk, vacuumPages*pageSize, func(w *Writer) error {
+		if err := sw.store.Write(sw.ctx, Bulk, vacuumPages*schema.PageSize, func(w *Writer) error {
 			var pages, free int64
 			if err := w.QueryRow(`PRAGMA page_count`).Scan(&pages); err != nil {
 				return err

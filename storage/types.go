@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -97,11 +98,6 @@ type Pass struct {
 // Flags is a set of IMAP flags as the store keeps it: sorted, space-separated, system flags in RFC case, no \Recent.
 type Flags string
 
-// NewFlags makes the canonical form of a set of flags; duplicates and \Recent are dropped.
-func NewFlags(flags []string) Flags {
-	return canonicalFlags(flags)
-}
-
 // Has says whether the set holds flag, compared as IMAP does, without case.
 func (f Flags) Has(flag string) bool {
 	for one := range strings.FieldsSeq(string(f)) {
@@ -110,6 +106,54 @@ func (f Flags) Has(flag string) bool {
 		}
 	}
 	return false
+}
+
+// systemFlags are RFC 9051 §2.3.2's, by their lower-case form.
+func systemFlag(lower string) (string, bool) {
+	switch lower {
+	case `\seen`:
+		return `\Seen`, true
+	case `\answered`:
+		return `\Answered`, true
+	case `\flagged`:
+		return `\Flagged`, true
+	case `\deleted`:
+		return `\Deleted`, true
+	case `\draft`:
+		return `\Draft`, true
+	}
+	return "", false
+}
+
+// NewFlags makes the canonical form of a set of flags: \Recent, empty words and duplicates (compared without case) are
+// dropped, white space and control characters in a hostile flag too; the rest is sorted bytewise.
+func NewFlags(flags []string) Flags {
+	kept := make([]string, 0, len(flags))
+	for _, flag := range flags {
+		if strings.ContainsFunc(flag, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
+			flag = strings.Map(dropControl, flag)
+		}
+		if flag == "" || strings.EqualFold(flag, `\Recent`) {
+			continue
+		}
+		if flag[0] == '\\' {
+			if system, ok := systemFlag(strings.ToLower(flag)); ok {
+				flag = system
+			}
+		}
+		if !slices.ContainsFunc(kept, func(k string) bool { return strings.EqualFold(k, flag) }) {
+			kept = append(kept, flag)
+		}
+	}
+	slices.Sort(kept)
+	return Flags(strings.Join(kept, " "))
+}
+
+func dropControl(r rune) rune {
+	if r <= ' ' || r == 0x7f {
+		return -1
+	}
+	return r
 }
 
 func millis(t time.Time) int64 { return t.UnixMilli() }

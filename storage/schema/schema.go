@@ -1,4 +1,9 @@
-package storage
+// Package schema is the shape of the store: numbered forward-only migrations, how an empty file gets its lasting settings, and
+// which files are refused.
+//
+// What always holds: number n brings user_version n-1 to n in one transaction, after a copy of an older store; a file that is
+// no store, and a store that a newer program made, are not touched. A migration that was released is never edited.
+package schema
 
 import (
 	"context"
@@ -10,28 +15,41 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"time"
 
 	"modernc.org/sqlite"
 	lib "modernc.org/sqlite/lib"
 )
 
-//go:embed schema/*.sql
-var schemaFiles embed.FS
+//go:embed *.sql
+var files embed.FS
 
 const (
-	applicationID = 0x6d636f74 // "mcot"
-	pageSize      = 8192       // measured, see docs/decisions/0001-store.md
+	// ApplicationID marks the file as a store: "mcot".
+	ApplicationID = 0x6d636f74
+	// PageSize is in bytes; measured, see docs/decisions/0001-store.md.
+	PageSize = 8192
 )
 
-// migrations are the numbered files of schema/, in order; number n brings user_version n-1 to n.
+// What callers can tell apart.
+var (
+	// ErrNewer says that a newer mailcote made the store; both versions are in the message.
+	ErrNewer = errors.New("the store was made by a newer mailcote")
+	// ErrNotStore says that the file is no mailcote store.
+	ErrNotStore = errors.New("not a mailcote store")
+	// errEmpty says that the file holds nothing yet.
+	errEmpty = errors.New("the store is empty")
+)
+
+// migrations are the numbered files, in order; number n brings user_version n-1 to n.
 func migrations() ([]string, error) {
-	names, err := schemaFiles.ReadDir("schema")
+	names, err := files.ReadDir(".")
 	if err != nil {
 		return nil, fmt.Errorf("read migrations: %w", err)
 	}
 	var texts []string
 	for _, name := range names { // ReadDir sorts
-		text, err := schemaFiles.ReadFile("schema/" + name.Name())
+		text, err := files.ReadFile(name.Name())
 		if err != nil {
 			return nil, fmt.Errorf("read migration %s: %w", name.Name(), err)
 		}
@@ -40,8 +58,8 @@ func migrations() ([]string, error) {
 	return texts, nil
 }
 
-// SchemaVersion is the newest schema this program knows.
-func SchemaVersion() int {
+// Version is the newest schema this program knows.
+func Version() int {
 	texts, err := migrations()
 	if err != nil {
 		panic(err) // embedded at build time
@@ -49,8 +67,8 @@ func SchemaVersion() int {
 	return len(texts)
 }
 
-// create gives an empty file its lasting settings. They only take in this order, on the first connection, before any table.
-func create(ctx context.Context, dsn, path string) error {
+// Create gives an empty file its lasting settings. They only take in this order, on the first connection, before any table.
+func Create(ctx context.Context, dsn, path string) error {
 	db, err := sql.Open("sqlite", dsn)
 	if err != nil {
 		return fmt.Errorf("open store: %w", err)
@@ -70,13 +88,13 @@ func create(ctx context.Context, dsn, path string) error {
 	}
 	for _, statement := range []string{
 		"PRAGMA busy_timeout = 5000",
-		fmt.Sprintf("PRAGMA page_size = %d", pageSize),
+		fmt.Sprintf("PRAGMA page_size = %d", PageSize),
 		"PRAGMA auto_vacuum = INCREMENTAL",
 		"PRAGMA journal_mode = WAL",
 		"PRAGMA synchronous = FULL",
 	} {
 		if _, err := conn.ExecContext(ctx, statement); err != nil {
-			return explain("create store", err)
+			return fmt.Errorf("create store: %w", err)
 		}
 	}
 	var size, vacuum int
@@ -86,17 +104,17 @@ func create(ctx context.Context, dsn, path string) error {
 		conn.QueryRowContext(ctx, "PRAGMA auto_vacuum").Scan(&vacuum),
 		conn.QueryRowContext(ctx, "PRAGMA journal_mode").Scan(&mode),
 	); err != nil {
-		return explain("create store", err)
+		return fmt.Errorf("create store: %w", err)
 	}
-	if size != pageSize || vacuum != 2 || mode != "wal" {
-		return fmt.Errorf("create store: the file took page_size %d, auto_vacuum %d, journal_mode %s instead of %d, 2, wal: is it on a local disk?", size, vacuum, mode, pageSize)
+	if size != PageSize || vacuum != 2 || mode != "wal" {
+		return fmt.Errorf("create store: the file took page_size %d, auto_vacuum %d, journal_mode %s instead of %d, 2, wal: is it on a local disk?", size, vacuum, mode, PageSize)
 	}
 	return nil
 }
 
-// migrate brings the store to the newest schema, each step in a transaction, after a copy of an older store.
-func migrate(ctx context.Context, db *sql.DB, path string) error {
-	if err := checkVersion(ctx, db, path); err != nil && !errors.Is(err, errEmpty) {
+// Migrate brings the store to the newest schema, each step in a transaction, after a copy of an older store.
+func Migrate(ctx context.Context, db *sql.DB, path string) error {
+	if err := Check(ctx, db, path); err != nil && !errors.Is(err, errEmpty) {
 		return err
 	}
 	var have int
@@ -118,7 +136,7 @@ func migrate(ctx context.Context, db *sql.DB, path string) error {
 	}
 	for n := have; n < len(texts); n++ {
 		if err := step(ctx, db, n+1, texts[n]); err != nil {
-			return explain(fmt.Sprintf("migrate to schema %d", n+1), err)
+			return fmt.Errorf("migrate to schema %d: %w", n+1, err)
 		}
 	}
 	return nil
@@ -137,7 +155,7 @@ func copyBefore(ctx context.Context, db *sql.DB, path string) error {
 		return fmt.Errorf("copy the store before migrating it: %w", err)
 	}
 	if _, err := db.ExecContext(ctx, "VACUUM INTO ?", path); err != nil {
-		return errors.Join(explain("copy the store before migrating it", err), os.Remove(path))
+		return errors.Join(fmt.Errorf("copy the store before migrating it: %w", err), os.Remove(path))
 	}
 	return nil
 }
@@ -155,10 +173,10 @@ func step(ctx context.Context, db *sql.DB, version int, text string) error {
 		var id [16]byte
 		rand.Read(id[:]) //nolint:errcheck // it never fails (crypto/rand)
 		if _, err := tx.ExecContext(ctx, `INSERT INTO meta (key, value) VALUES ('store_id', ?), ('epoch', 1), ('change_no', 0), ('indexed_email', 0), ('created_at', ?)`,
-			hex.EncodeToString(id[:]), millis(now())); err != nil {
+			hex.EncodeToString(id[:]), time.Now().UnixMilli()); err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA application_id = %d", applicationID)); err != nil {
+		if _, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA application_id = %d", ApplicationID)); err != nil {
 			return err
 		}
 	}
@@ -168,11 +186,8 @@ func step(ctx context.Context, db *sql.DB, version int, text string) error {
 	return tx.Commit()
 }
 
-// errEmpty says that the file holds nothing yet.
-var errEmpty = errors.New("the store is empty")
-
-// checkVersion refuses files that are no store and stores that are newer than this program.
-func checkVersion(ctx context.Context, db *sql.DB, path string) error {
+// Check refuses files that are no store and stores that are newer than this program.
+func Check(ctx context.Context, db *sql.DB, path string) error {
 	var engine string
 	if err := db.QueryRowContext(ctx, "SELECT sqlite_version()").Scan(&engine); err != nil {
 		return notStore(path, err)
@@ -192,10 +207,10 @@ func checkVersion(ctx context.Context, db *sql.DB, path string) error {
 	if pages == 0 && app == 0 && version == 0 {
 		return fmt.Errorf("%w: %s: %w", ErrNotStore, path, errEmpty)
 	}
-	if app != applicationID {
+	if app != ApplicationID {
 		return fmt.Errorf("%w: %s belongs to another program: name another file with --store", ErrNotStore, path)
 	}
-	if newest := SchemaVersion(); version > newest {
+	if newest := Version(); version > newest {
 		return fmt.Errorf("%w: %s has schema %d, this program knows %d: update mailcote", ErrNewer, path, version, newest)
 	}
 	return nil
