@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -195,8 +196,8 @@ func (a *app) probe(ctx context.Context, l engine.Login, insecure bool) error {
 			a.voice.Note("%s %s%s", a.voice.Mark(step.OK), voice.Line(step.Name), after(": ", voice.Line(step.Detail)))
 		}
 		if !step.OK && failed == nil {
-			failed = &failure{statusOfClass(step.Class), fmt.Errorf("%s at %s: %s failed%s%s", l.User, l.Host, step.Name,
-				after(": ", step.Detail), after(": ", step.Hint))}
+			failed = &failure{statusOfClass(step.Class), fmt.Errorf("%s at %s: %s%s", l.User, l.Host,
+				cmp.Or(step.Detail, step.Name+" failed"), after(": ", step.Hint))}
 		}
 	}
 	return failed

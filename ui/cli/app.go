@@ -55,8 +55,17 @@ func (a *app) storePath() (path string, isDefault bool, err error) {
 	return path, isDefault, nil
 }
 
-// stateDir is where tokens and agent files are.
-func stateDir() string { return filepath.Join(xdg.StateHome, "mailcote") }
+// stateDir is where the token and the agent file of a store are. A store that goes, as the demo's does, has a directory of
+// its own beside it, so that nothing of it stays.
+func stateDir(store string) string {
+	beside := store + stateSuffix
+	if info, err := os.Lstat(beside); err == nil && info.IsDir() {
+		return beside
+	}
+	return filepath.Join(xdg.StateHome, "mailcote")
+}
+
+const stateSuffix = ".state"
 
 // reading opens the store beside its owner, if there is one, for the length of fn.
 func (a *app) reading(ctx context.Context, fn func(*storage.Store) error) error {
@@ -109,12 +118,15 @@ func (a *app) trace() io.Writer {
 	return nil
 }
 
-// inTemporaryStore is owningAt for a store that goes when fn returns.
-func (a *app) inTemporaryStore(ctx context.Context, command string, fn func(dir string, s *storage.Store, e *engine.Engine) error) error {
+// inTemporaryStore is owning for a store that goes, with all that belongs to it, when fn returns.
+func (a *app) inTemporaryStore(ctx context.Context, command string, fn func(*storage.Store, *engine.Engine) error) error {
 	dir, err := os.MkdirTemp("", "mailcote-") // 0700
 	if err != nil {
 		return fmt.Errorf("temporary store: %w", err)
 	}
-	err = a.owningAt(ctx, filepath.Join(dir, "mail.db"), false, command, func(s *storage.Store, e *engine.Engine) error { return fn(dir, s, e) })
+	path := filepath.Join(dir, "mail.db")
+	if err = os.Mkdir(path+stateSuffix, 0o700); err == nil {
+		err = a.owningAt(ctx, path, false, command, fn)
+	}
 	return errors.Join(err, os.RemoveAll(dir))
 }

@@ -45,12 +45,12 @@ func (a *app) runDemo(ctx context.Context, open bool) (err error) {
 	if err != nil {
 		return err
 	}
-	err = a.inTemporaryStore(ctx, "mailcote demo", func(dir string, st *storage.Store, e *engine.Engine) error {
+	err = a.inTemporaryStore(ctx, "mailcote demo", func(st *storage.Store, e *engine.Engine) error {
 		id, _, err := e.AddAccount(ctx, engine.NewAccount{Login: login, Name: "demo"})
 		if err != nil {
 			return err
 		}
-		return a.agent(ctx, st, e, agentOptions{stateDir: dir, open: open, every: demoEvery, first: func() error {
+		return a.agent(ctx, st, e, agentOptions{open: open, every: demoEvery, first: func() error {
 			return a.demoSynced(ctx, st, e, id)
 		}})
 	})

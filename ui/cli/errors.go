@@ -63,7 +63,7 @@ func (a *app) errors() *cobra.Command {
 				return each(views, a.voice.JSON)
 			}
 			if len(views) == 0 {
-				a.voice.Note("Nothing went wrong in the last %s.", since)
+				a.voice.Note("Nothing went wrong in the last %s.", voice.Span(since))
 			}
 			for _, v := range views {
 				if err := a.printFault(v); err != nil {

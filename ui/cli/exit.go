@@ -82,7 +82,7 @@ func statusOf(err error) Status {
 		return over.status
 	case errors.As(err, &own):
 		return own.status
-	case errors.As(err, &usage), errors.As(err, &syntax), errors.Is(err, engine.ErrURL):
+	case errors.As(err, &usage), errors.As(err, &syntax), errors.Is(err, engine.ErrURL), errors.Is(err, storage.ErrRefused):
 		return Usage
 	case errors.As(err, &held), errors.Is(err, storage.ErrFull):
 		return Temporary

@@ -28,7 +28,6 @@ func (s *sources) flags(c *cobra.Command) {
 	c.Flags().StringVar(&s.command, "password-command", "", "read the password from the first line that `CMD` prints, now and later")
 	c.Flags().BoolVar(&s.noSecretFile, "no-secret-file", false, "never write a password into the secrets file beside the store")
 	c.Flags().BoolVar(&s.insecure, "insecure", false, "allow imap:// (no TLS) to another machine")
-	c.MarkFlagsMutuallyExclusive("password-file", "password-command")
 }
 
 // login reads a URL and refuses what must not be tried.
@@ -36,6 +35,9 @@ func (s *sources) login(a *app, url string) (engine.Login, error) {
 	l, err := engine.ParseURL(url)
 	if err != nil {
 		return l, err
+	}
+	if s.file != "" && s.command != "" {
+		return l, usagef("--password-file and --password-command exclude each other: give one")
 	}
 	local := isLoopback(l.Host)
 	if l.Security == imap.Plain && !local && !s.insecure {

@@ -34,7 +34,7 @@ func (a *app) run() *cobra.Command {
 				if err := anyAccount(ctx, st); err != nil {
 					return err
 				}
-				return a.agent(ctx, st, e, agentOptions{stateDir: stateDir(), port: port, open: open, every: runEvery})
+				return a.agent(ctx, st, e, agentOptions{port: port, open: open, every: runEvery})
 			})
 		},
 	}
@@ -55,11 +55,10 @@ func anyAccount(ctx context.Context, st *storage.Store) error {
 
 // agentOptions say how an agent runs.
 type agentOptions struct {
-	stateDir string
-	port     int
-	open     bool
-	every    time.Duration
-	first    func() error // runs once the page is served; nil: nothing
+	port  int
+	open  bool
+	every time.Duration
+	first func() error // runs once the page is served; nil: nothing
 }
 
 // readyView is what an agent prints in JSON when its page is served.
@@ -72,7 +71,7 @@ type readyView struct {
 
 // agent serves the page and keeps every account in sync until ctx ends.
 func (a *app) agent(ctx context.Context, st *storage.Store, e *engine.Engine, o agentOptions) (err error) {
-	token, err := web.Token(o.stateDir, st.Path())
+	token, err := web.Token(stateDir(st.Path()), st.Path())
 	if err != nil {
 		return err
 	}
@@ -82,7 +81,7 @@ func (a *app) agent(ctx context.Context, st *storage.Store, e *engine.Engine, o 
 		return err
 	}
 	defer func() { err = errors.Join(err, server.Close()) }()
-	withdraw, err := page.Publish(o.stateDir, st.Path(), page.Agent{URL: server.URL(), PID: os.Getpid()})
+	withdraw, err := page.Publish(stateDir(st.Path()), st.Path(), page.Agent{URL: server.URL(), PID: os.Getpid()})
 	if err != nil {
 		return err
 	}

@@ -1,9 +1,127 @@
 package cli
 
 import (
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
 	"github.com/spf13/cobra"
+
+	"mailcote/storage"
 )
 
+// tableRows is how many rows are held to line up their columns.
+const tableRows = 1000
+
 func (a *app) sql() *cobra.Command {
-	return &cobra.Command{Use: "sql QUERY", RunE: func(*cobra.Command, []string) error { return nil }}
+	return &cobra.Command{
+		Use: "sql QUERY", Short: "Ask the store with SQL, reading only", Args: exactly(1, "QUERY"),
+		Long: "Ask the store with SQL. Only reading is possible. The views accounts, mailboxes, mail, threads, sync_tasks, sync_coverage,\n" +
+			"sync_runs, sync_errors and changes are stable (docs/sql.md); the tables below them are not. BLOBs are printed in hex.",
+		Example: `  mailcote sql 'SELECT mailbox, count(*) FROM mail GROUP BY mailbox'
+  mailcote sql --json 'SELECT date, sender, subject FROM mail ORDER BY date DESC LIMIT 10'`,
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.reading(c.Context(), func(s *storage.Store) error {
+				if a.json {
+					return s.SQL(c.Context(), args[0], func(columns []string, values []any) error { return a.voice.JSON(rowJSON{columns, values}) })
+				}
+				t := table{app: a}
+				if err := s.SQL(c.Context(), args[0], t.add); err != nil {
+					return err
+				}
+				return t.flush()
+			})
+		},
+	}
+}
+
+// table prints rows in columns, a chunk at a time.
+type table struct {
+	app  *app
+	head []string
+	rows [][]string
+	went bool // the head was printed
+}
+
+func (t *table) add(columns []string, values []any) error {
+	t.head = columns
+	row := make([]string, len(values))
+	for i, v := range values {
+		row[i] = cell(v)
+	}
+	if t.rows = append(t.rows, row); len(t.rows) < tableRows {
+		return nil
+	}
+	return t.flush()
+}
+
+func (t *table) flush() error {
+	if len(t.rows) == 0 {
+		if !t.went {
+			t.app.voice.Note("No rows.")
+		}
+		return nil
+	}
+	head := t.head
+	if t.went {
+		head = nil
+	}
+	rows := t.rows
+	t.rows, t.went = nil, true
+	return t.app.voice.Table(head, rows)
+}
+
+// cell is a value of SQLite for people; NULL is empty.
+func cell(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return ""
+	case []byte:
+		return hex.EncodeToString(v)
+	case float64:
+		return strconv.FormatFloat(v, 'g', -1, 64)
+	}
+	return fmt.Sprint(v)
+}
+
+// rowJSON is a row as an object whose keys keep the order of the columns.
+type rowJSON struct {
+	columns []string
+	values  []any
+}
+
+// MarshalJSON writes BLOBs as hex, and numbers that JSON has no word for as null.
+func (r rowJSON) MarshalJSON() ([]byte, error) {
+	var b strings.Builder
+	b.WriteByte('{')
+	for i, column := range r.columns {
+		v := r.values[i]
+		switch x := v.(type) {
+		case []byte:
+			v = hex.EncodeToString(x)
+		case float64:
+			if math.IsInf(x, 0) || math.IsNaN(x) {
+				v = nil
+			}
+		}
+		key, err := json.Marshal(column)
+		if err != nil {
+			return nil, err
+		}
+		value, err := json.Marshal(v)
+		if err != nil {
+			return nil, err
+		}
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.Write(key)
+		b.WriteByte(':')
+		b.Write(value)
+	}
+	b.WriteByte('}')
+	return []byte(b.String()), nil
 }

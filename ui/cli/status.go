@@ -69,7 +69,7 @@ func (a *app) viewStatus(ctx context.Context) (statusView, error) {
 		if held {
 			v.PID, v.Owner = holder.PID, holder.Command
 		}
-		if agent, ok := page.Running(stateDir(), s.Path()); ok {
+		if agent, ok := page.Running(stateDir(s.Path()), s.Path()); ok {
 			v.URL = agent.URL
 		}
 		return s.Read(ctx, func(r *storage.Reader) error { return v.fill(r, held) })

@@ -14,7 +14,7 @@ func (a *app) token() *cobra.Command {
 		Example: `  curl -H "Authorization: Bearer $(mailcote token)" "$(mailcote status --json | jq -r .url)"`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.reading(c.Context(), func(s *storage.Store) error {
-				token, err := web.Token(stateDir(), s.Path())
+				token, err := web.Token(stateDir(s.Path()), s.Path())
 				if err != nil {
 					return err
 				}

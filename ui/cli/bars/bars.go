@@ -1,6 +1,7 @@
 package bars
 
 import (
+	"io"
 	"os"
 	"sync"
 	"time"
@@ -34,7 +35,7 @@ func Start(v *voice.Voice, o Options) *Display {
 	case v.Quiet:
 	case v.Bars() && !o.Plain:
 		d := newDrawing(os.Stderr, o)
-		restore := v.Divert(d.container)
+		restore := v.Divert(fromLeft{d.container})
 		wg.Go(func() {
 			every(end, look, d.update)
 			d.close()
@@ -45,6 +46,16 @@ func Start(v *voice.Voice, o Options) *Display {
 		wg.Go(func() { every(end, lineEvery, l.print) })
 	}
 	return &Display{stop: sync.OnceFunc(func() { close(end); wg.Wait() })}
+}
+
+// fromLeft starts every word at the left edge: a ^C that the terminal echoed may stand there.
+type fromLeft struct{ w io.Writer }
+
+func (f fromLeft) Write(p []byte) (int, error) {
+	if _, err := f.w.Write(append([]byte("\r\x1b[K"), p...)); err != nil {
+		return 0, err
+	}
+	return len(p), nil
 }
 
 // Stop takes the bars away. It may be called more than once.

@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	nameWidth = 24
-	barWidth  = 28
+	nameWidth = 22
+	barWidth  = 24
 	maxBars   = 8               // mailboxes shown at once
 	linger    = 3 * time.Second // a mailbox that stands still loses its bar
 )
@@ -47,21 +47,21 @@ func (d *drawing) add(name string, filler mpb.BarFillerBuilder, priority int) *r
 	empty := ""
 	r.words.Store(&empty)
 	label := voice.Fit(voice.Line(name), nameWidth)
-	r.bar = d.container.New(1, filler, mpb.BarPriority(priority),
+	r.bar = d.container.New(0, filler, mpb.BarPriority(priority),
 		mpb.PrependDecorators(decor.Any(func(decor.Statistics) string { return label + " " })),
 		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return " " + *r.words.Load() })))
 	return r
 }
 
-// show moves a bar. A bar is never completed, only dropped: a completed one cannot grow again.
+// show moves a bar. It was made without a total, which keeps it from completing: a completed one could not grow again.
 func (r *row) show(done, total int64, words string) {
 	if done != r.done || total != r.total {
 		r.moved = time.Now()
 	}
 	r.done, r.total = done, total
 	r.words.Store(&words)
-	r.bar.SetTotal(max(total, done, 1)+1, false)
-	r.bar.SetCurrent(min(done, max(total, done, 1)))
+	r.bar.SetTotal(max(total, done, 1), false)
+	r.bar.SetCurrent(done)
 }
 
 func (d *drawing) update() {

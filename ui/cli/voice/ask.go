@@ -4,12 +4,28 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"os"
+	"runtime"
 
 	"golang.org/x/term"
 )
 
 // ErrNobody says that there is no person to ask.
 var ErrNobody = errors.New("stdin is not a terminal")
+
+// terminal is where a person who types on stdin reads, also when stdout and stderr go elsewhere.
+func (v *Voice) terminal() (w io.Writer, done func()) {
+	name := "/dev/tty"
+	if runtime.GOOS == "windows" {
+		name = "CONOUT$"
+	}
+	f, err := os.OpenFile(name, os.O_WRONLY, 0)
+	if err != nil {
+		return v.Err(), func() {}
+	}
+	return f, func() { _ = f.Close() } // nothing is buffered
+}
 
 // Password asks for a password without echo. When ctx ends while it asks, the terminal is as it was and the answer is
 // context.Canceled.
@@ -22,7 +38,9 @@ func (v *Voice) Password(ctx context.Context, prompt string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("ask for the password: %w", err)
 	}
-	_, _ = fmt.Fprint(v.Err(), prompt) // a terminal that is gone fails at reading
+	terminal, done := v.terminal()
+	defer done()
+	_, _ = fmt.Fprint(terminal, prompt) // a terminal that is gone fails at reading
 	type answer struct {
 		text []byte
 		err  error
@@ -34,13 +52,13 @@ func (v *Voice) Password(ctx context.Context, prompt string) (string, error) {
 	}()
 	select {
 	case a := <-answers:
-		_, _ = fmt.Fprintln(v.Err())
+		_, _ = fmt.Fprintln(terminal)
 		if a.err != nil {
 			return "", fmt.Errorf("ask for the password: %w", a.err)
 		}
 		return string(a.text), nil
 	case <-ctx.Done():
 	}
-	_, _ = fmt.Fprintln(v.Err())
+	_, _ = fmt.Fprintln(terminal)
 	return "", errors.Join(context.Canceled, term.Restore(fd, before))
 }

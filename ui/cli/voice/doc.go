@@ -7,5 +7,5 @@
 //     reaches a person's terminal. JSON keeps the value and writes such characters as \u escapes.
 //   - An error is one line.
 //   - Colour only on a terminal, without NO_COLOR, TERM=dumb and --no-color. Nothing is said by colour alone.
-//   - Nobody is asked anything unless stdin and stderr are terminals.
+//   - Nobody is asked anything unless stdin is a terminal.
 package voice

@@ -2,19 +2,23 @@ package voice
 
 import "strings"
 
-// Table prints rows under a head in columns. On a terminal the columns named in flexible are cut until a row fits; elsewhere
+// Table prints rows in columns under a head, which may be nil. On a terminal the columns named in flexible are cut until a row fits; elsewhere
 // nothing is cut. Cells are cleaned here.
 func (v *Voice) Table(head []string, rows [][]string, flexible ...int) error {
 	all := make([][]string, 0, len(rows)+1)
-	for _, row := range append([][]string{head}, rows...) {
+	if head != nil {
+		all = append(all, head)
+	}
+	for _, row := range rows {
 		cleaned := make([]string, len(row))
 		for i, cell := range row {
 			cleaned[i] = Line(cell)
 		}
 		all = append(all, cleaned)
 	}
-	widths := make([]int, len(head))
+	var widths []int
 	for _, row := range all {
+		widths = append(widths, make([]int, max(len(row)-len(widths), 0))...)
 		for i, cell := range row {
 			widths[i] = max(widths[i], Width(cell))
 		}
@@ -33,7 +37,7 @@ func (v *Voice) Table(head []string, rows [][]string, flexible ...int) error {
 			line.WriteString(cell)
 		}
 		text := strings.TrimRight(line.String(), " ")
-		if n == 0 {
+		if n == 0 && head != nil {
 			text = v.Faint(text)
 		}
 		b.WriteString(text + "\n")

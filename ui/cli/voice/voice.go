@@ -47,7 +47,7 @@ func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 func (v *Voice) Bars() bool { return v.ErrTTY && os.Getenv("TERM") != "dumb" && !v.Quiet }
 
 // CanAsk says whether a person can be asked.
-func (v *Voice) CanAsk() bool { return v.inTTY && v.ErrTTY }
+func (v *Voice) CanAsk() bool { return v.inTTY }
 
 // Out is stdout, for data that is streamed.
 func (v *Voice) Out() io.Writer { return lockedWriter{v, &v.out} }

@@ -56,3 +56,17 @@ func Seconds(s float64) string {
 		return d.Round(time.Second).String()
 	}
 }
+
+// Span writes a duration that a person chose: 7 days, 36 hours, 1h30m.
+func Span(d time.Duration) string {
+	const day = 24 * time.Hour
+	switch {
+	case d >= 2*day && d%day == 0:
+		return Plural(int64(d/day), "day", "days")
+	case d%time.Hour == 0:
+		return Plural(int64(d/time.Hour), "hour", "hours")
+	case d < time.Hour && d%time.Minute == 0:
+		return Plural(int64(d/time.Minute), "minute", "minutes")
+	}
+	return d.String()
+}
