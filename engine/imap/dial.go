@@ -42,6 +42,9 @@ type Options struct {
 	Insecure  bool        // allow plain to another host
 	// Dial opens the TCP connection; nil: net.Dialer over all addresses.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	// Without names capabilities to treat as not offered, where a server has shown
+	// that it lies about them.
+	Without []string
 	// Trace gets the wire log; what LOGIN and AUTHENTICATE send is always masked.
 	Trace io.Writer
 }
@@ -63,6 +66,9 @@ func Dial(ctx context.Context, e Endpoint, o Options) (*Session, error) {
 		return nil, err
 	}
 	s := newSession(newProgressConn(raw, &lim), lim, o.Trace)
+	for _, name := range o.Without {
+		s.without = append(s.without, strings.ToUpper(name))
+	}
 	stop := s.watch(ctx)
 	defer stop()
 	if err := s.open(e, o.TLSConfig); err != nil {

@@ -287,6 +287,27 @@ func TestLoginCapabilities(t *testing.T) {
 	}
 }
 
+// What was offered before login is gone after it, whatever the server says then.
+func TestLoginForgets(t *testing.T) {
+	s, _ := dial(t, Options{}, func(p *peer) { p.answer(); p.answer(); p.untilGone() })
+	if err := s.Login(context.Background(), "u", "p"); err != nil || len(s.Capabilities()) != 0 {
+		t.Errorf("%v, %v", err, s.Capabilities())
+	}
+}
+
+// Capabilities named in Without are not there, nor is what they imply.
+func TestWithout(t *testing.T) {
+	d, _ := pipe(t, func(p *peer) { p.say("* OK [CAPABILITY IMAP4rev1 QRESYNC ESEARCH IDLE] hi"); p.untilGone() })
+	s, err := Dial(context.Background(), Endpoint{"localhost", 143, Plain}, Options{Dial: d, Without: []string{"qresync", "ESEARCH"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if s.Has("QRESYNC") || s.Has("CONDSTORE") || s.Has("ESEARCH") || !s.Has("IDLE") {
+		t.Errorf("%v", s.Capabilities())
+	}
+}
+
 // A challenge that cannot be answered is given up with "*".
 func TestAuthenticateGivesUp(t *testing.T) {
 	s, p := dial(t, Options{}, func(p *peer) {

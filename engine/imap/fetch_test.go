@@ -26,7 +26,7 @@ func TestFetchForms(t *testing.T) {
 		{"flags of the same message come first", "* 1 FETCH (FLAGS () UID 5)\r\n* 1 FETCH (UID 5 BODY[] {5}\r\nhello)\r\n", map[goimap.UID]string{5: "hello"}},
 		{"another one interleaved", "* 2 FETCH (FLAGS (\\Seen))\r\n* 1 FETCH (UID 5 BODY[] {5}\r\nhello)\r\n* 9 EXPUNGE\r\n", map[goimap.UID]string{5: "hello"}},
 		{"unknown items around it", "* 1 FETCH (X-FOO (a (\"b)\" {2}\r\n)( c)) BODY[] {5}\r\nhello X-BAR NIL UID 5)\r\n", map[goimap.UID]string{5: "hello"}},
-		{"unknown responses", "* XINFO don't \"panic {5}\r\n* XDATA (x {3}\r\na)\")\r\n* 7 XNUM\r\n* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n* 1 FETCH (UID 5 BODY[] {5}\r\nhello)\r\n", map[goimap.UID]string{5: "hello"}},
+		{"unknown responses", "* XNOTE see{5}\r\n* XINFO don't \"panic {5}\r\n* XDATA (x {3}\r\na)\")\r\n* 7 XNUM\r\n* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n* 1 FETCH (UID 5 BODY[] {5}\r\nhello)\r\n", map[goimap.UID]string{5: "hello"}},
 		{"stray plus", "+ idling\r\n* 1 FETCH (UID 5 BODY[] {5}\r\nhello)\r\n+ \r\n", map[goimap.UID]string{5: "hello"}},
 		{"empty literal", "* 1 FETCH (UID 5 BODY[] {0}\r\n)\r\n", map[goimap.UID]string{5: ""}},
 		{"NIL body", "* 1 FETCH (UID 5 BODY[] NIL)\r\n", map[goimap.UID]string{}},
@@ -129,6 +129,7 @@ func TestWrongLiterals(t *testing.T) {
 		{"ends inside the header", "* 1 FETCH (UID 5 BODY[] {17", io.ErrUnexpectedEOF, true},
 		{"ends between responses", "* 1 FETCH (UID 5)\r\n", io.ErrUnexpectedEOF, true},
 		{"too small", "* 1 FETCH (UID 5 BODY[] {4}\r\nSubject: x\r\n\r\nhi)\r\nTAG OK\r\n", ErrSyntax, false},
+		{"too small, and an item's look behind it", "* 1 FETCH (BODY[] {2}\r\nhixx 3)\r\nTAG OK\r\n", ErrSyntax, false},
 		{"too small, at a line's end", "* 1 FETCH (UID 5 BODY[] {4}\r\nhi\r\n\r\nx)\r\nTAG OK\r\n", ErrSyntax, false},
 		{"too large", "* 1 FETCH (UID 5 BODY[] {9999}\r\nhi)\r\nTAG OK\r\n", ErrStalled, false},
 		{"huge", "* 1 FETCH (UID 5 BODY[] {999999999999}\r\nhi)\r\nTAG OK\r\n", ErrLimit, false},
@@ -162,6 +163,8 @@ func TestWrongLiterals(t *testing.T) {
 				var wire *WireError
 				if !errors.Is(err, tt.want) || !errors.As(err, &wire) {
 					t.Errorf("got %v, want a WireError of %v", err, tt.want)
+				} else if inside := tt.name == "ends inside" || tt.name == "too large"; inside != (wire.Phase == "literal") && tt.name != "ends before its first octet" {
+					t.Errorf("phase %q", wire.Phase)
 				}
 				if len(g.bodies) > 0 {
 					t.Errorf("bodies taken for whole: %v", g.bodies)

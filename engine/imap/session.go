@@ -61,7 +61,8 @@ type Session struct {
 	state    State
 	greeting string
 	caps     map[string]struct{}
-	capsNew  bool // capabilities came since this was last cleared
+	without  []string // capabilities to deny
+	capsNew  bool     // capabilities came since this was last cleared
 	exists   uint32
 	progress time.Duration // silence allowed to the commands to come
 
