@@ -56,6 +56,9 @@ func (w *worker) connect(ctx context.Context) (*imap.Session, error) {
 	if err != nil {
 		return nil, in(phaseSignIn, fmt.Errorf("%w: %w", errSecret, err))
 	}
+	if err := w.patience(ctx); err != nil {
+		return nil, in(phaseSignIn, err)
+	}
 	w.e.progress.state(w.account.Name, "connecting", "")
 	s, err := w.e.dial(ctx, loginOf(w.account), w.account.Insecure)
 	if err != nil {
@@ -63,6 +66,9 @@ func (w *worker) connect(ctx context.Context) (*imap.Session, error) {
 	}
 	if err := w.signIn(ctx, s, password); err != nil {
 		return nil, errors.Join(in(phaseSignIn, err), ignoreClosed(s.Close()))
+	}
+	if err := w.greet(ctx, s); err != nil {
+		return nil, errors.Join(in(phaseDiscover, err), ignoreClosed(s.Close()))
 	}
 	w.session = s
 	w.e.progress.state(w.account.Name, "syncing", "")
@@ -77,18 +83,21 @@ func (e *Engine) dial(ctx context.Context, l Login, insecure bool) (*imap.Sessio
 	return imap.Dial(ctx, l.Endpoint(), imap.Options{Limits: e.o.Limits, TLSConfig: e.o.TLSConfig, Insecure: insecure, Trace: e.o.Trace})
 }
 
-// signIn sends the credentials once. A server that took them and stays silent gets them once more, a minute later, and then
-// the account waits for a person: guesses are punished by delay.
-func (w *worker) signIn(ctx context.Context, s *imap.Session, password secret.Secret) error {
+// patience waits, before anything is dialled, until an unanswered sign-in may be sent again.
+func (w *worker) patience(ctx context.Context) error {
 	w.e.mu.Lock()
 	before := w.e.auth[w.account.ID]
 	w.e.mu.Unlock()
 	if wait := time.Until(before.at.Add(resendSignIn)); before.times > 0 && wait > 0 {
 		w.e.progress.state(w.account.Name, "waiting", "the server did not answer the sign-in; it is sent again in a minute")
-		if err := sleep(ctx, wait); err != nil {
-			return err
-		}
+		return sleep(ctx, wait)
 	}
+	return nil
+}
+
+// signIn sends the credentials once. A server that took them and stays silent gets them once more, a minute later, and then
+// the account waits for a person: guesses are punished by delay.
+func (w *worker) signIn(ctx context.Context, s *imap.Session, password secret.Secret) error {
 	w.e.progress.state(w.account.Name, "signing in", "")
 	told := time.AfterFunc(slowSignIn, func() {
 		w.e.progress.state(w.account.Name, "signing in", "the server takes its time to answer the sign-in")
@@ -98,6 +107,7 @@ func (w *worker) signIn(ctx context.Context, s *imap.Session, password secret.Se
 	w.e.mu.Lock()
 	defer w.e.mu.Unlock()
 	if errors.Is(err, imap.ErrStalled) {
+		before := w.e.auth[w.account.ID]
 		before.times++
 		before.at = time.Now()
 		w.e.auth[w.account.ID] = before
@@ -107,10 +117,7 @@ func (w *worker) signIn(ctx context.Context, s *imap.Session, password secret.Se
 		return err
 	}
 	delete(w.e.auth, w.account.ID)
-	if err != nil {
-		return err
-	}
-	return w.greet(ctx, s)
+	return err
 }
 
 // authenticate prefers AUTHENTICATE PLAIN, which carries every character; one attempt is one command.

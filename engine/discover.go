@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,13 +45,15 @@ func (w *worker) discover(ctx context.Context, t queue.Task) error {
 		if s, err = w.connect(ctx); err != nil {
 			return err
 		}
-		if entries, err = s.List(ctx, statusItems(s)); err != nil {
+		again, err := s.List(ctx, statusItems(s))
+		if err != nil {
 			return in(phaseDiscover, err)
 		}
+		entries = union(again, entries)
 	}
 	found := make([]found, 0, len(entries))
 	for _, entry := range entries {
-		one := w.describe(entry)
+		one := describe(w.account.ID, entry)
 		if one.status, err = w.status(ctx, s, entry, one.mailbox.Selectable && w.wants(one.mailbox.Path), t.Type); err != nil {
 			return in(phaseDiscover, err)
 		}
@@ -74,17 +77,17 @@ type found struct {
 	status  plan.Status
 }
 
-func (w *worker) describe(entry imap.ListEntry) found {
+func describe(account storage.AccountID, entry imap.ListEntry) found {
 	var names []string
 	selectable := true
 	for _, attribute := range entry.Attrs {
 		names = append(names, string(attribute))
-		switch strings.ToLower(string(attribute)) {
-		case `\noselect`, `\nonexistent`:
-			selectable = false
-		}
+		selectable = selectable && !bars(string(attribute))
 	}
-	m := storage.Mailbox{Account: w.account.ID, Raw: entry.Raw, Path: entry.Name, Attributes: strings.Join(names, " "), Selectable: selectable}
+	if strings.EqualFold(entry.Raw, "INBOX") { // the one name that servers write as they like (RFC 9051 §5.1)
+		entry.Raw, entry.Name = "INBOX", "INBOX"
+	}
+	m := storage.Mailbox{Account: account, Raw: entry.Raw, Path: entry.Name, Attributes: strings.Join(names, " "), Selectable: selectable}
 	if entry.Delim != 0 {
 		m.Delimiter = string(entry.Delim)
 	}
@@ -93,13 +96,18 @@ func (w *worker) describe(entry imap.ListEntry) found {
 	return found{mailbox: m}
 }
 
+// bars says whether an attribute means that there is no mail to open.
+func bars(attribute string) bool {
+	return strings.EqualFold(attribute, `\Noselect`) || strings.EqualFold(attribute, `\NonExistent`)
+}
+
 // status gives what LIST-STATUS said of a mailbox, else asks; a NO to STATUS leaves it unsaid, and the mailbox is opened.
 func (w *worker) status(ctx context.Context, s *imap.Session, entry imap.ListEntry, wanted bool, kind queue.Type) (plan.Status, error) {
 	data := entry.Status
 	if data == nil && wanted && kind == queue.IncrementalSync {
 		asked, err := s.Status(ctx, entry.Raw, statusItems(s))
 		var refused *imap.StatusError
-		if errors.As(err, &refused) && s.Err() == nil {
+		if (errors.As(err, &refused) || errors.Is(err, imap.ErrCommand)) && s.Err() == nil { // EXAMINE will say why
 			return plan.Status{}, nil
 		}
 		if err != nil {
@@ -132,10 +140,13 @@ func (w *worker) known(ctx context.Context) (all []storage.Mailbox, due map[stor
 	return all, due, err
 }
 
-// retries says whether a quarantined message is tried again: at once when a person asks, else with growing delay.
+// retries says whether a quarantined message is tried again: once when a person asks, else with growing delay.
 func (w *worker) retries(q storage.Quarantined) bool {
+	if w.once {
+		return q.LastAt.Before(w.started)
+	}
 	wait := min(time.Minute<<min(q.Attempts-1, 12), 24*time.Hour)
-	return w.once || time.Since(q.LastAt) >= wait
+	return time.Since(q.LastAt) >= wait
 }
 
 func totalOf(known []storage.Mailbox, raw string) int64 {
@@ -151,7 +162,8 @@ func totalOf(known []storage.Mailbox, raw string) int64 {
 func mass(known []storage.Mailbox, entries []imap.ListEntry) bool {
 	listed := make(map[string]bool, len(entries))
 	for _, entry := range entries {
-		listed[entry.Raw] = true
+		one := describe(0, entry).mailbox
+		listed[one.Raw] = listed[one.Raw] || one.Selectable
 	}
 	var gone, all int64
 	for _, m := range known {
@@ -161,6 +173,16 @@ func mass(known []storage.Mailbox, entries []imap.ListEntry) bool {
 		}
 	}
 	return plan.Mass(int(gone), int(all))
+}
+
+// union adds the mailboxes that only the other listing has: one that a listing lacks by mistake is not gone.
+func union(entries, other []imap.ListEntry) []imap.ListEntry {
+	for _, entry := range other {
+		if !slices.ContainsFunc(entries, func(e imap.ListEntry) bool { return e.Raw == entry.Raw }) {
+			entries = append(entries, entry)
+		}
+	}
+	return entries
 }
 
 // wants says whether this worker syncs a mailbox.
@@ -179,8 +201,17 @@ func (w *worker) enqueue(tx *storage.Writer, t queue.Task, all []found, due map[
 		if err != nil {
 			return err
 		}
+		if !m.Selectable && m.UIDValidity != 0 && m.Total > 0 { // only its name is left, because it has children
+			if err := w.empty(tx, id, one.mailbox); err != nil {
+				return err
+			}
+			continue
+		}
 		if !m.Selectable || !w.wants(m.Path) || !plan.Moved(m, one.status) && !due[id] {
 			continue
+		}
+		if err := tx.BreakPass(id); err != nil { // it is complete again when the task ends well
+			return err
 		}
 		if _, _, err := w.e.queue.EnqueueTx(tx, queue.NewTask{Account: w.account.ID, Type: queue.FolderSync, Priority: m.Priority,
 			Payload: queue.Payload{Folder: m.Path, Mailbox: id, PageSize: pageMost}}); err != nil {
@@ -199,5 +230,14 @@ func (w *worker) enqueue(tx *storage.Writer, t queue.Task, all []found, due map[
 		}
 	}
 	_, err = w.e.queue.CompleteTx(tx, t)
+	return err
+}
+
+// empty takes a mailbox's mail out of the views and keeps the mailbox.
+func (w *worker) empty(tx *storage.Writer, id storage.MailboxID, m storage.Mailbox) error {
+	if err := tx.LoseMailbox(id); err != nil {
+		return err
+	}
+	_, err := tx.PutMailbox(m)
 	return err
 }

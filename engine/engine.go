@@ -6,12 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
+	"strconv"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/semaphore"
 
 	"mailcote/engine/imap"
+	"mailcote/engine/plan"
 	"mailcote/engine/secret"
 	"mailcote/queue"
 	"mailcote/storage"
@@ -31,6 +34,8 @@ type Options struct {
 	Limits    imap.Limits    // zero fields: DESIGN §6
 	Trace     io.Writer      // wire log, secrets masked; nil: none
 	Keep      time.Duration  // retention of expunged mail; 0: 30 days, < 0: forever
+
+	backoff func(n int, random *rand.Rand) time.Duration // nil: plan.Backoff; tests shorten it
 }
 
 // Engine runs the accounts of one store. Its methods may be called from any goroutine.
@@ -47,6 +52,13 @@ type Engine struct {
 	mu    sync.Mutex
 	given map[storage.AccountID]secret.Secret // passwords given for this process only
 	auth  map[storage.AccountID]unanswered    // sign-ins a server never answered
+	turns map[storage.AccountID]*turn
+}
+
+// turn lets one worker at a time have an account.
+type turn struct {
+	taken   chan struct{} // capacity 1; full while a worker has it
+	waiting int           // how many want it
 }
 
 // New takes over a store: what a dead process was working on is pending again.
@@ -57,6 +69,9 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 	if o.Keep == 0 {
 		o.Keep = keepDeleted
 	}
+	if o.backoff == nil {
+		o.backoff = plan.Backoff
+	}
 	packer, err := storage.NewPacker()
 	if err != nil {
 		return nil, err
@@ -64,7 +79,7 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 	e := &Engine{
 		o: o, store: o.Store, queue: queue.New(o.Store), packer: packer, box: secret.BoxOf(o.Store.Path()),
 		budget: semaphore.NewWeighted(budgetBytes), progress: newProgress(),
-		given: map[storage.AccountID]secret.Secret{}, auth: map[storage.AccountID]unanswered{},
+		given: map[storage.AccountID]secret.Secret{}, auth: map[storage.AccountID]unanswered{}, turns: map[storage.AccountID]*turn{},
 	}
 	if err := e.takeOver(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("take over the store: %w", err), e.queue.Close(), packer.Close())
@@ -107,9 +122,6 @@ type NewAccount struct {
 // AddAccount adds an account together with its first task, or finds the one with the same user and host and notes where
 // it is reached now.
 func (e *Engine) AddAccount(ctx context.Context, n NewAccount) (id storage.AccountID, created bool, err error) {
-	if n.Name == "" {
-		n.Name = n.Login.Name()
-	}
 	l := n.Login
 	err = e.store.Write(ctx, storage.Interactive, 0, func(w *storage.Writer) error {
 		created = false
@@ -126,7 +138,13 @@ func (e *Engine) AddAccount(ctx context.Context, n NewAccount) (id storage.Accou
 		if !errors.Is(err, storage.ErrNotFound) {
 			return err
 		}
-		if id, err = w.AddAccount(storage.Account{Name: n.Name, User: l.User, Host: l.Host, Port: l.Port, Security: string(l.Security),
+		name := n.Name
+		if name == "" {
+			if name, err = freeName(w, l); err != nil {
+				return err
+			}
+		}
+		if id, err = w.AddAccount(storage.Account{Name: name, User: l.User, Host: l.Host, Port: l.Port, Security: string(l.Security),
 			Insecure: n.Insecure, SecretRef: n.Ref.String()}); err != nil {
 			return err
 		}
@@ -142,6 +160,55 @@ func (e *Engine) AddAccount(ctx context.Context, n NewAccount) (id storage.Accou
 	}
 	e.queue.Notify(id)
 	return id, created, nil
+}
+
+// freeName finds a name nobody has: the same address may be known to several hosts.
+func freeName(w *storage.Writer, l Login) (string, error) {
+	for n := 1; ; n++ {
+		name := l.Name()
+		if n > 1 {
+			name = l.Key()
+		}
+		if n > 2 {
+			name += " " + strconv.Itoa(n)
+		}
+		if _, err := w.AccountByName(name); errors.Is(err, storage.ErrNotFound) {
+			return name, nil
+		} else if err != nil {
+			return "", err
+		}
+	}
+}
+
+// own waits until no other worker has the account. One that only waits for a retry gives it up.
+func (e *Engine) own(ctx context.Context, id storage.AccountID) (leave func(), err error) {
+	e.mu.Lock()
+	t := e.turns[id]
+	if t == nil {
+		t = &turn{taken: make(chan struct{}, 1)}
+		e.turns[id] = t
+	}
+	t.waiting++
+	e.mu.Unlock()
+	e.queue.Notify(id)
+	defer func() {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		t.waiting--
+	}()
+	select {
+	case t.taken <- struct{}{}:
+		return func() { <-t.taken }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// wanted says whether somebody waits for the account.
+func (e *Engine) wanted(id storage.AccountID) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.turns[id] != nil && e.turns[id].waiting > 0
 }
 
 // UsePassword gives an account's password to this process, and to nothing that outlives it.

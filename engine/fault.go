@@ -92,7 +92,7 @@ func Classify(err error) Fault {
 		f.Stack = string(recovered.stack)
 	case errors.Is(err, storage.ErrFull), errors.Is(err, storage.ErrOutcomeUnknown), errors.Is(err, storage.ErrClosed):
 		f.Class, f.Scope = Storage, "store"
-	case errors.Is(err, secret.ErrNoPassword), errors.Is(err, errSecret):
+	case errors.Is(err, secret.ErrNoPassword), errors.Is(err, errSecret), errors.Is(err, errSilentIn):
 		f.Class, f.Scope = Auth, "account"
 	case isTLS(err):
 		f.Class, f.Scope = TLS, "account"
@@ -104,6 +104,8 @@ func Classify(err error) Fault {
 		if f.Phase == phaseSignIn {
 			f.Wait = resendSignIn
 		}
+	case errors.Is(err, imap.ErrCommand): // a name from the server that cannot be sent back
+		f.Class, f.Scope = Mailbox, "mailbox"
 	case errors.Is(err, imap.ErrLimit), errors.Is(err, imap.ErrSyntax), errors.Is(err, errDisagrees):
 		f.Class, f.Scope = Protocol, "connection"
 	case isNetwork(err):
@@ -180,6 +182,9 @@ func (f Fault) NextStep(account string) string {
 	case Auth:
 		if errors.Is(f.Err, secret.ErrNoPassword) {
 			return "give the password: mailcote account add imaps://" + account + " --password-file FILE, or sync with a URL that holds it"
+		}
+		if errors.Is(f.Err, errSilentIn) {
+			return "the server took the password and did not answer; it is not sent again by itself: later, mailcote sync " + account
 		}
 		return "sign-in was refused and is not tried again: check the password (some providers want an app password), then mailcote sync " + account
 	case Quota:

@@ -31,18 +31,23 @@ func (p *pass) flags(ctx context.Context, stored []storage.Listed) error {
 		have[entry.UID] = entry.Flags
 	}
 	var changes []storage.FlagChange
-	p.s.SetHandler(imap.Handler{Exists: p.exists, Expunge: p.expunged, Fetch: func(m *imap.Message) error {
+	h := p.handler()
+	h.Fetch = func(m *imap.Message) error {
 		flags, known := have[storage.UID(m.UID)]
 		if now := flagsOf(m.Flags); known && m.HasFlags && now != flags {
 			changes = append(changes, storage.FlagChange{UID: storage.UID(m.UID), Flags: now, ModSeq: storage.ModSeq(m.ModSeq)})
 		}
 		return nil
-	}})
+	}
+	p.s.SetHandler(h)
 	defer p.watch()
 	var set goimap.UIDSet
 	set.AddRange(goimap.UID(stored[0].UID), goimap.UID(stored[len(stored)-1].UID))
 	if err := p.s.UIDFetch(ctx, set, []string{"UID", "FLAGS"}, uint64(since)); err != nil {
 		return in(phaseFlags, err)
+	}
+	if p.swapped {
+		return in(phaseFlags, errSwapped)
 	}
 	return p.applyFlags(ctx, changes, condstore && p.mailbox.Building == nil, now)
 }

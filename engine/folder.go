@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	goimap "github.com/emersion/go-imap/v2"
@@ -30,7 +31,12 @@ type pass struct {
 	listing  []storage.UID
 	refusal  error // the NO that ended the last FETCH early
 	stirred  bool  // the server told of a message that came or went since the listing
+	swapped  bool  // the server told of another UIDVALIDITY while the mailbox is open
+	sure     bool  // that so little is left in a new generation was confirmed
 }
+
+// errSwapped ends a pass whose UIDs mean something else by now.
+var errSwapped = fmt.Errorf("UIDVALIDITY moved during the pass: %w", errDisagrees)
 
 // folder runs one folder_sync.
 func (w *worker) folder(ctx context.Context, t queue.Task) error {
@@ -48,8 +54,18 @@ func (w *worker) folder(ctx context.Context, t queue.Task) error {
 		if err != nil {
 			return err
 		}
-		if !moved || round == maxRounds {
+		if moved && round < maxRounds {
+			continue
+		}
+		same, err := p.believe(ctx)
+		if err != nil {
+			return err
+		}
+		if same {
 			return p.end(ctx, moved)
+		}
+		if round >= maxRounds {
+			return in(phaseList, fmt.Errorf("%s: %w", p.mailbox.Path, errDisagrees))
 		}
 	}
 }
@@ -136,6 +152,9 @@ func (p *pass) round(ctx context.Context) (moved bool, err error) {
 	if err := p.s.Noop(ctx); err != nil {
 		return false, in(phaseList, err)
 	}
+	if p.swapped {
+		return false, in(phaseList, errSwapped)
+	}
 	return p.stirred || int(p.s.Exists()) != len(p.listing), nil
 }
 
@@ -183,20 +202,7 @@ func expand(set goimap.UIDSet, want uint32) ([]storage.UID, bool) {
 
 // confirm lists again on a new connection before a mass of messages goes; only what both listings lack is gone.
 func (p *pass) confirm(ctx context.Context, first plan.Difference, have []storage.UID) (plan.Difference, error) {
-	p.w.leave(ctx)
-	s, err := p.w.connect(ctx)
-	if err != nil {
-		return first, err
-	}
-	p.s = s
-	p.watch()
-	if p.selected, err = s.Examine(ctx, p.mailbox.Raw, s.Has("CONDSTORE")); err != nil {
-		return first, in(phaseOpen, err)
-	}
-	if storage.UIDValidity(p.selected.UIDValidity) != p.validity {
-		return first, in(phaseOpen, fmt.Errorf("UIDVALIDITY moved during the pass: %w", errDisagrees))
-	}
-	if p.listing, err = p.list(ctx); err != nil {
+	if err := p.relist(ctx); err != nil {
 		return first, err
 	}
 	second := plan.Compare(p.listing, have)
@@ -207,13 +213,55 @@ func (p *pass) confirm(ctx context.Context, first plan.Difference, have []storag
 	return second, nil
 }
 
-// watch notes messages that come and go while the pass works.
-func (p *pass) watch() {
-	p.s.SetHandler(imap.Handler{Exists: p.exists, Expunge: p.expunged})
+// believe says whether the generation that was built may take the place of the shown one: when it holds so much less that a
+// mass of messages would go, a listing on a new connection must say the same.
+func (p *pass) believe(ctx context.Context) (bool, error) {
+	if p.sure || p.mailbox.Building == nil || !plan.Mass(int(p.mailbox.Total)-len(p.listing), int(p.mailbox.Total)) {
+		return true, nil
+	}
+	first := p.listing
+	if err := p.relist(ctx); err != nil {
+		return false, err
+	}
+	p.sure = slices.Equal(first, p.listing)
+	return p.sure, nil
 }
 
-func (p *pass) exists(uint32)   { p.stirred = true }
-func (p *pass) expunged(uint32) { p.stirred = true }
+// relist lists the same generation of the mailbox on a new connection.
+func (p *pass) relist(ctx context.Context) error {
+	p.w.leave(ctx)
+	s, err := p.w.connect(ctx)
+	if err != nil {
+		return err
+	}
+	p.s = s
+	p.watch()
+	before := p.selected.HighestModSeq
+	if p.selected, err = s.Examine(ctx, p.mailbox.Raw, s.Has("CONDSTORE")); err != nil {
+		return in(phaseOpen, err)
+	}
+	p.selected.HighestModSeq = min(before, p.selected.HighestModSeq) // flags were compared up to there
+	if storage.UIDValidity(p.selected.UIDValidity) != p.validity {
+		return in(phaseOpen, errSwapped)
+	}
+	p.listing, err = p.list(ctx)
+	return err
+}
+
+// watch notes messages that come and go while the pass works.
+func (p *pass) watch() { p.s.SetHandler(p.handler()) }
+
+func (p *pass) handler() imap.Handler {
+	return imap.Handler{
+		Exists:  func(uint32) { p.stirred = true },
+		Expunge: func(uint32) { p.stirred = true },
+		Status: func(st imap.Status) {
+			if st.Code == "UIDVALIDITY" && p.validity != 0 && st.CodeArgs != strconv.FormatUint(uint64(p.validity), 10) {
+				p.swapped = true
+			}
+		},
+	}
+}
 
 // expunge takes out what the listing lacks.
 func (p *pass) expunge(ctx context.Context, gone []storage.UID) error {
@@ -242,8 +290,16 @@ func (p *pass) end(ctx context.Context, moved bool) error {
 			return err
 		}
 		if m.Building != nil && *m.Building == p.validity {
-			if err := tx.SwitchGeneration(m.ID, modseq); err != nil {
+			stored, err := tx.Entries(m.ID, p.validity)
+			if err != nil {
 				return err
+			}
+			if len(stored) > 0 || len(p.listing) == 0 {
+				if err := tx.SwitchGeneration(m.ID, modseq); err != nil {
+					return err
+				}
+			} else { // every message of it is quarantined: the old generation is better than none
+				moved = true
 			}
 		}
 		if err := tx.ReleaseGone(m.ID, p.validity, plan.Compare(p.listing, p.barred).Gone); err != nil {

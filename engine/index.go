@@ -70,7 +70,7 @@ func (x *indexer) drain(ctx context.Context) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	want := x.gen
-	for x.seen < want && x.err == nil && ctx.Err() == nil {
+	for x.seen < want && ctx.Err() == nil {
 		x.idle.Wait()
 	}
 	return errors.Join(x.err, ctx.Err())
@@ -149,8 +149,10 @@ func (x *indexer) documents(rows []storage.EmailRow) ([]storage.IndexDoc, error)
 	group.SetLimit(max(runtime.GOMAXPROCS(0)/2, 1))
 	for i, row := range rows {
 		group.Go(func() (err error) {
-			docs[i], err = x.document(row)
-			return err
+			return guard(func() error {
+				docs[i], err = x.document(row)
+				return err
+			})
 		})
 	}
 	return docs, group.Wait()
@@ -168,6 +170,9 @@ func (x *indexer) document(row storage.EmailRow) (doc storage.IndexDoc, err erro
 			return err
 		}
 		body, _, err := r.OpenBlob(blob)
+		if errors.Is(err, storage.ErrNotFound) {
+			return nil
+		}
 		if err != nil {
 			return err
 		}

@@ -49,12 +49,11 @@ type intake struct {
 	done  sync.WaitGroup
 	mu    sync.Mutex
 	err   error
-	came  map[storage.UID]bool
 }
 
 func (p *pass) newIntake(ctx context.Context, page []storage.UID) *intake {
 	take := &intake{p: p, ctx: context.WithoutCancel(ctx), budget: ctx, wanted: make(map[storage.UID]bool, len(page)),
-		slots: make(chan struct{}, batchesAhead), came: make(map[storage.UID]bool, len(page))}
+		slots: make(chan struct{}, batchesAhead)}
 	for _, uid := range page {
 		take.wanted[uid] = true
 	}
@@ -97,7 +96,11 @@ func (t *intake) body(m *imap.Message, section string, size int64, r io.Reader) 
 func (t *intake) stage(r io.Reader) (storage.Body, message.View, error) {
 	pr, pw := io.Pipe()
 	views := make(chan message.View, 1)
-	go func() { views <- message.Parse(pr, message.Limits{}) }() // it reads to the end, whatever it finds
+	go func() {
+		v := message.Parse(pr, message.Limits{})
+		_, _ = io.Copy(io.Discard, pr) // were it to stop early, stage would wait for it for ever
+		views <- v
+	}()
 	body, err := t.p.w.e.store.Stage(t.ctx, t.p.w.e.packer, io.TeeReader(r, pw))
 	pw.CloseWithError(err) //nolint:errcheck // it always returns nil
 	return body, <-views, err
@@ -107,6 +110,9 @@ func (t *intake) stage(r io.Reader) (storage.Body, message.View, error) {
 func (t *intake) fetched(m *imap.Message) error {
 	a := t.current
 	t.current = nil
+	if t.p.swapped {
+		return errSwapped
+	}
 	if a == nil {
 		return nil // flags or the like, unasked
 	}
@@ -146,12 +152,8 @@ func (t *intake) flush() {
 		defer t.done.Done()
 		defer func() { <-t.slots }()
 		defer t.p.w.e.budget.Release(size)
-		if err := t.commit(batch); err != nil {
-			t.mu.Lock()
-			defer t.mu.Unlock()
-			if t.err == nil {
-				t.err = err
-			}
+		if err := guard(func() error { return t.commit(batch) }); err != nil {
+			t.fail(err)
 		}
 	}()
 }
@@ -163,8 +165,10 @@ func (t *intake) commit(batch []arrival) error {
 	group.SetLimit(parsers)
 	for i := range batch {
 		group.Go(func() error {
-			out.Arrivals[i] = t.pack(&batch[i])
-			return nil
+			return guard(func() error {
+				out.Arrivals[i] = t.pack(&batch[i])
+				return nil
+			})
 		})
 	}
 	if err := group.Wait(); err != nil {
@@ -184,6 +188,11 @@ func (t *intake) commit(batch []arrival) error {
 		if err := w.e.queue.ProgressTx(tx, t.p.t, t.p.mailbox.Path, uids[len(uids)-1], stored.New); err != nil {
 			return err
 		}
+		if len(t.p.barred) > 0 { // whatever arrived is no longer set aside
+			if err := tx.ReleaseGone(out.Mailbox, out.Validity, uids); err != nil {
+				return err
+			}
+		}
 		return tx.CountRun(w.run, stored.New, stored.Bytes)
 	})
 	if err != nil {
@@ -191,11 +200,7 @@ func (t *intake) commit(batch []arrival) error {
 	}
 	w.e.progress.fetched(w.account.Name, t.p.mailbox.Path, len(batch), stored.Bytes)
 	w.e.indexer.wake()
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, uid := range uids {
-		t.came[uid] = true
-	}
+	w.progressed.Store(true)
 	return nil
 }
 
@@ -213,16 +218,26 @@ func (t *intake) pack(a *arrival) storage.Arrival {
 	return out
 }
 
-// close commits what came whole, waits for every batch and says what failed.
+// close commits what came whole, waits for every batch and says what failed. It may be called again.
 func (t *intake) close() error {
-	if t.current != nil {
-		if err := t.discard(t.current); err != nil && t.failure() == nil {
-			t.err = err
+	if a := t.current; a != nil {
+		t.current = nil
+		if err := t.discard(a); err != nil {
+			t.fail(err)
 		}
 	}
 	t.flush()
 	t.done.Wait()
 	return t.failure()
+}
+
+// fail keeps the first failure.
+func (t *intake) fail(err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.err == nil {
+		t.err = err
+	}
 }
 
 func (t *intake) failure() error {

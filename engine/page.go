@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
-	"mailcote/engine/imap"
 	"mailcote/engine/plan"
 	"mailcote/storage"
 )
@@ -30,12 +30,10 @@ func (p *pass) fetchAll(ctx context.Context, todo []storage.UID) error {
 	for len(todo) > 0 {
 		page, rest := plan.Page(todo, p.w.page)
 		missing, err := p.fetch(ctx, page)
-		if err == nil {
-			err = p.singly(ctx, missing)
-		} else {
-			err = p.blame(ctx, missing, len(missing) == len(page), err)
-		}
 		if err != nil {
+			return err
+		}
+		if err := p.without(ctx, missing); err != nil {
 			return err
 		}
 		p.w.page = min(p.w.page*2, pageMost)
@@ -56,8 +54,10 @@ func (p *pass) blame(ctx context.Context, missing []storage.UID, barren bool, er
 		s.times = 1
 	}
 	s.mailbox, s.page, s.barren = p.mailbox.ID, missing, barren
+	p.w.narrowed = barren && len(missing) > 1 // the next page is smaller: that is getting further
 	if len(missing) == 1 && s.times >= 3 {
 		*s = suspicion{}
+		p.w.narrowed = true
 		return errors.Join(err, p.quarantine(context.WithoutCancel(ctx), missing[0], f))
 	}
 	return err
@@ -70,34 +70,56 @@ func (w *worker) shrink(f Fault) {
 	}
 }
 
-// singly asks once more for messages that a tagged OK or NO left out, one by one. What still does not come and is still
-// listed is quarantined; everything else goes on.
-func (p *pass) singly(ctx context.Context, missing []storage.UID) error {
-	for _, uid := range missing {
-		left, err := p.fetch(ctx, []storage.UID{uid})
-		if err != nil {
-			return p.blame(ctx, left, true, err)
-		}
-		if len(left) == 0 {
-			continue
-		}
-		listing, err := p.list(ctx)
-		if err != nil {
-			return err
-		}
+// without goes on without the messages that a tagged OK or NO left out. They are asked for again in halves; what does not
+// come even alone, and is still listed, is quarantined.
+func (p *pass) without(ctx context.Context, missing []storage.UID) error {
+	why := map[storage.UID]error{}
+	if err := p.halve(ctx, missing, why); err != nil || len(why) == 0 {
+		return err
+	}
+	stirred := p.stirred
+	listing, err := p.list(ctx)
+	if err != nil {
+		return err
+	}
+	p.stirred = p.stirred || stirred
+	for _, uid := range slices.Sorted(maps.Keys(why)) {
 		if _, listed := slices.BinarySearch(listing, uid); !listed {
 			p.stirred = true // it left: the next round lists again
 			continue
 		}
-		why := Fault{Class: Parsing, Scope: "message", Phase: phaseFetch, Command: "UID FETCH", Detail: "the server lists the message and does not deliver it"}
-		if p.refusal != nil {
-			why = Classify(in(phaseFetch, p.refusal))
+		f := Fault{Class: Parsing, Scope: "message", Phase: phaseFetch, Command: "UID FETCH", Detail: "the server lists the message and does not deliver it"}
+		if refusal := why[uid]; refusal != nil {
+			f = Classify(in(phaseFetch, refusal))
 		}
-		if err := p.quarantine(ctx, uid, why); err != nil {
+		if err := p.quarantine(ctx, uid, f); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// halve asks for messages again, in ever smaller pages. why gets those that did not come alone, with the refusal if there was one.
+func (p *pass) halve(ctx context.Context, missing []storage.UID, why map[storage.UID]error) error {
+	if len(missing) == 0 {
+		return nil
+	}
+	left, err := p.fetch(ctx, missing)
+	if err != nil {
+		return err
+	}
+	if len(missing) == 1 && len(left) == 1 {
+		why[left[0]] = p.refusal
+		return nil
+	}
+	if len(left) == 1 && len(missing) > 1 {
+		return p.halve(ctx, left, why)
+	}
+	half := len(left) / 2
+	if err := p.halve(ctx, left[:half], why); err != nil {
+		return err
+	}
+	return p.halve(ctx, left[half:], why)
 }
 
 // quarantine sets one message aside and records why.
@@ -117,19 +139,21 @@ func (p *pass) quarantine(ctx context.Context, uid storage.UID, f Fault) error {
 func (p *pass) fetch(ctx context.Context, page []storage.UID) (missing []storage.UID, err error) {
 	p.refusal = nil
 	take := p.newIntake(ctx, page)
-	p.s.SetHandler(imap.Handler{Exists: p.exists, Expunge: p.expunged, Body: take.body, Fetch: take.fetched})
+	defer take.close() //nolint:errcheck // it was asked below; this one is for a panic on the way
+	h := p.handler()
+	h.Body, h.Fetch = take.body, take.fetched
+	p.s.SetHandler(h)
 	defer p.watch()
-	err = p.s.UIDFetch(ctx, uidSet(page), []string{"UID", "FLAGS", "INTERNALDATE", "BODY.PEEK[]"}, 0)
-	var refused *imap.StatusError
-	if errors.As(err, &refused) && p.s.Err() == nil {
-		p.refusal, err = err, nil // what came before the NO is kept (RFC 2180); the rest is asked for singly
+	err = in(phaseFetch, p.s.UIDFetch(ctx, uidSet(page), []string{"UID", "FLAGS", "INTERNALDATE", "BODY.PEEK[]"}, 0))
+	if err != nil && p.s.Err() == nil && Classify(err).Class == Parsing {
+		p.refusal, err = err, nil // what came before the NO is kept (RFC 2180); the rest is asked for again
 	}
-	stored := take.close()
-	if stored != nil {
-		return take.missing(), in(phaseStore, stored)
+	if stored := take.close(); stored != nil {
+		return nil, in(phaseStore, stored)
 	}
+	missing = take.missing()
 	if err != nil {
-		return take.missing(), in(phaseFetch, fmt.Errorf("%s: %w", p.mailbox.Path, err))
+		return missing, p.blame(ctx, missing, len(missing) == len(page), fmt.Errorf("%s: %w", p.mailbox.Path, err))
 	}
-	return take.missing(), nil
+	return missing, nil
 }

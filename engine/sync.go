@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -57,7 +58,12 @@ func (e *Engine) syncOne(ctx context.Context, id storage.AccountID, o SyncOption
 	start := time.Now()
 	var a storage.Account
 	var run storage.RunID
-	err := e.store.Write(ctx, storage.Interactive, 0, func(tx *storage.Writer) (err error) {
+	leave, err := e.own(ctx, id)
+	if err != nil {
+		return Summary{Type: "summary", Result: Failed, Detail: err.Error(), Interrupted: true}
+	}
+	defer leave()
+	err = e.store.Write(ctx, storage.Interactive, 0, func(tx *storage.Writer) (err error) {
 		if a, err = tx.Account(id); err != nil {
 			return err
 		}
@@ -65,6 +71,9 @@ func (e *Engine) syncOne(ctx context.Context, id storage.AccountID, o SyncOption
 			if err := tx.ResumeAccount(id); err != nil {
 				return err
 			}
+		}
+		if _, err := e.queue.ReleaseTx(tx, id); err != nil {
+			return err
 		}
 		if err := e.queue.HurryTx(tx, id); err != nil {
 			return err
@@ -161,13 +170,23 @@ func (w *worker) concludeTx(tx *storage.Writer, s *Summary, interrupted bool) er
 		s.Result = Partial
 		s.Detail, s.NextStep = missingText(incomplete, s.Quarantined), "mailcote errors says why"
 	}
+	if unfinished, err := queue.Unfinished(&tx.Reader, w.account.ID); err != nil {
+		return err
+	} else if unfinished > 0 && s.Result == Complete {
+		s.Result, s.Detail = Partial, fmt.Sprintf("%d tasks are not finished", unfinished)
+	}
+	if s.Result == Complete && w.only != nil && s.Mailboxes < len(w.only) {
+		s.Result, s.Detail, s.NextStep = Partial, "the server lists no such mailbox", "mailcote status "+w.account.Name+" shows their names"
+	}
 	result := s.Result
 	if interrupted && w.failed == nil {
 		result = "interrupted"
 	}
 	if w.failed == nil && !interrupted && w.only == nil {
-		if _, err := tx.SettleOrphans(w.account.ID); err != nil {
-			return err
+		if incomplete == 0 { // else an email may be on its way to a mailbox that could not be listed
+			if _, err := tx.SettleOrphans(w.account.ID); err != nil {
+				return err
+			}
 		}
 		if err := tx.MarkSuccess(w.account.ID, time.Now()); err != nil {
 			return err
@@ -200,29 +219,43 @@ func (e *Engine) Run(ctx context.Context, every time.Duration) error {
 // keep runs one account's passes. A pause is respected until a person acts.
 func (e *Engine) keep(ctx context.Context, id storage.AccountID, every time.Duration) {
 	for ctx.Err() == nil {
-		var a storage.Account
-		var run storage.RunID
-		err := e.store.Write(ctx, storage.Interactive, 0, func(tx *storage.Writer) (err error) {
-			if a, err = tx.Account(id); err != nil || a.Paused {
-				return err
-			}
-			run, err = e.begin(tx, a, queue.DefaultPriority)
-			return err
-		})
-		switch {
-		case err != nil:
-			e.progress.state(a.Name, "failed", err.Error())
-		case a.Paused:
-			e.progress.state(a.Name, "paused", a.PauseReason)
-		default:
-			w := e.newWorker(a, false)
-			w.run = run
-			w.work(ctx)
-			w.conclude(ctx)
-		}
+		e.turn(ctx, id)
 		if sleep(ctx, every) != nil {
 			return
 		}
+	}
+}
+
+// turn is one pass over an account that is not paused.
+func (e *Engine) turn(ctx context.Context, id storage.AccountID) {
+	leave, err := e.own(ctx, id)
+	if err != nil {
+		return
+	}
+	defer leave()
+	var a storage.Account
+	var run storage.RunID
+	err = e.store.Write(ctx, storage.Interactive, 0, func(tx *storage.Writer) (err error) {
+		if a, err = tx.Account(id); err != nil || a.Paused {
+			return err
+		}
+		if _, err := e.queue.ReleaseTx(tx, id); err != nil {
+			return err
+		}
+		run, err = e.begin(tx, a, queue.DefaultPriority)
+		return err
+	})
+	switch {
+	case err != nil && ctx.Err() != nil:
+	case err != nil:
+		e.progress.state(a.Name, "failed", err.Error())
+	case a.Paused:
+		e.progress.state(a.Name, "paused", a.PauseReason)
+	default:
+		w := e.newWorker(a, false)
+		w.run = run
+		w.work(ctx)
+		w.conclude(ctx)
 	}
 }
 

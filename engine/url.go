@@ -39,8 +39,8 @@ func ParseURL(s string) (Login, error) {
 		l.Security, l.Port = imap.TLS, 993
 	case "imap+starttls":
 		l.Security, l.Port = imap.StartTLS, 143
-	default:
-		return l, fmt.Errorf("%w: scheme %.20q is not known: use imaps, imap+starttls or, for this machine only, imap", ErrURL, scheme)
+	default: // what stands here may be a password: it is not repeated
+		return l, fmt.Errorf("%w: it begins with no scheme that is known: use imaps, imap+starttls or, for this machine only, imap", ErrURL)
 	}
 	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
 		if strings.Trim(rest[i:], "/") != "" {
@@ -50,7 +50,7 @@ func ParseURL(s string) (Login, error) {
 	}
 	at := strings.LastIndexByte(rest, '@')
 	if at < 0 {
-		return l, fmt.Errorf("%w: there is no user: write %s://user@host", ErrURL, scheme)
+		return l, fmt.Errorf("%w: there is no user: write %s://user@host", ErrURL, strings.ToLower(scheme))
 	}
 	user, password, _ := strings.Cut(rest[:at], ":")
 	name, err := url.PathUnescape(user)

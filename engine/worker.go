@@ -5,10 +5,10 @@ import (
 	"errors"
 	"math/rand/v2"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"mailcote/engine/imap"
-	"mailcote/engine/plan"
 	"mailcote/queue"
 	"mailcote/storage"
 )
@@ -17,6 +17,7 @@ const (
 	fruitless  = 5                // tries in a row without progress that end a --once run, or a task that may fail
 	onceWait   = 31 * time.Second // the longest single wait a --once run accepts
 	bugRetries = 2
+	leastPause = 10 * time.Millisecond // between two looks at a queue that says something is due and shows nothing
 )
 
 // worker owns one account while its tasks run.
@@ -30,19 +31,30 @@ type worker struct {
 	page    int // UIDs a FETCH asks for
 	suspect suspicion
 	random  *rand.Rand
+	started time.Time
+	rest    time.Time // after a network fault no task is begun before
+	barren  int       // attempts in a row that got no further
+
+	progressed atomic.Bool                // a batch was committed since the last fault
+	narrowed   bool                       // the last fault made the page smaller or set a message aside
+	relisted   map[storage.MailboxID]bool // mailboxes a refusal has sent back to discovery
 
 	wire   int64  // bytes taken from the server by sessions that ended
 	failed *Fault // what ended the work, nil while it goes on
 }
 
 func (e *Engine) newWorker(a storage.Account, once bool) *worker {
-	return &worker{e: e, account: a, once: once, page: pageStart, random: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))}
+	return &worker{e: e, account: a, once: once, page: pageStart, random: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
+		started: time.Now().Truncate(time.Millisecond), relisted: map[storage.MailboxID]bool{}}
 }
 
 // work runs the account's tasks until none is left (once) or ctx ends. What ended it early is in failed.
 func (w *worker) work(ctx context.Context) {
 	defer w.leave(ctx)
 	for ctx.Err() == nil && w.failed == nil {
+		if !w.pause(ctx, time.Until(w.rest)) {
+			continue
+		}
 		t, ok, err := w.e.queue.Claim(ctx, w.account.ID)
 		if err != nil {
 			w.settle(ctx, queue.Task{}, in(phaseStore, err))
@@ -66,9 +78,10 @@ func (w *worker) wait(ctx context.Context) bool {
 		at, any, err = queue.Due(r, w.account.ID)
 		return err
 	}); err != nil {
+		w.settle(ctx, queue.Task{}, in(phaseStore, err))
 		return false
 	}
-	if !any {
+	if !any || !w.once && w.e.wanted(w.account.ID) {
 		return false
 	}
 	pause := time.Until(at)
@@ -76,36 +89,60 @@ func (w *worker) wait(ctx context.Context) bool {
 		w.failed = &Fault{Class: Quota, Scope: "account", Detail: "the next try is at " + at.Local().Format("15:04"), Wait: pause}
 		return false
 	}
-	timer := time.NewTimer(max(pause, 0))
+	w.pause(ctx, max(pause, leastPause))
+	return true
+}
+
+// pause waits; a wake-up ends it early. false: ctx ended.
+func (w *worker) pause(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return true
+	}
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 	case <-w.e.queue.Wake(w.account.ID):
 	case <-ctx.Done():
+		return false
 	}
 	return true
 }
 
 // do runs one task and turns a panic into an error, so that one bug costs one task.
 func (w *worker) do(ctx context.Context, t queue.Task) (err error) {
+	err = guard(func() error {
+		switch t.Type {
+		case queue.InitialSync, queue.IncrementalSync:
+			return w.discover(ctx, t)
+		case queue.FolderSync:
+			return w.folder(ctx, t)
+		}
+		return errors.New("unknown task type " + string(t.Type))
+	})
+	var panicked *panicError
+	if errors.As(err, &panicked) {
+		w.drop()
+	}
+	return err
+}
+
+// guard turns a panic into an error with its stack.
+func guard(do func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			w.drop()
 			err = &panicError{p, debug.Stack()}
 		}
 	}()
-	switch t.Type {
-	case queue.InitialSync, queue.IncrementalSync:
-		return w.discover(ctx, t)
-	case queue.FolderSync:
-		return w.folder(ctx, t)
-	}
-	return errors.New("unknown task type " + string(t.Type))
+	return do()
 }
 
 // settle acts on how a task ended: the one place where faults have consequences.
 func (w *worker) settle(ctx context.Context, t queue.Task, err error) {
+	progressed, narrowed := w.progressed.Swap(false), w.narrowed
+	w.narrowed = false
 	if err == nil || errors.Is(err, queue.ErrLeaseLost) {
+		w.barren = 0
 		return
 	}
 	always := context.WithoutCancel(ctx)
@@ -118,16 +155,26 @@ func (w *worker) settle(ctx context.Context, t queue.Task, err error) {
 		w.drop()
 	}
 	w.shrink(f)
-	if recording := w.e.store.Write(always, storage.Interactive, 0, func(tx *storage.Writer) error { return w.act(tx, t, f) }); recording != nil {
+	switch {
+	case progressed:
+		w.barren = 0
+	case !narrowed:
+		w.barren++
+	}
+	further := progressed || narrowed
+	if recording := w.e.store.Write(always, storage.Interactive, 0, func(tx *storage.Writer) error { return w.act(tx, t, f, further) }); recording != nil {
 		w.failed = &f
 		if !errors.Is(recording, queue.ErrLeaseLost) {
 			w.failed = &Fault{Class: Storage, Scope: "store", Detail: recording.Error(), Err: recording}
 		}
 	}
+	if f.Class == Mailbox {
+		w.relisted[t.Payload.Mailbox] = true
+	}
 }
 
 // act records a fault and does what its class asks for, in one transaction.
-func (w *worker) act(tx *storage.Writer, t queue.Task, f Fault) error {
+func (w *worker) act(tx *storage.Writer, t queue.Task, f Fault, further bool) error {
 	if err := tx.RecordFault(w.record(t, f)); err != nil {
 		return err
 	}
@@ -149,31 +196,54 @@ func (w *worker) act(tx *storage.Writer, t queue.Task, f Fault) error {
 		}
 		return w.e.queue.ReturnTx(tx, t)
 	case Network, Timeout, Quota, Storage:
-		delay := max(plan.Backoff(tries, w.random), f.Wait)
+		tries = max(tries, w.barren)
+		if further {
+			tries = 0
+		}
+		delay := max(w.e.o.backoff(tries, w.random), f.Wait)
+		if f.Class == Network || f.Phase == phaseConnect || f.Phase == phaseSignIn {
+			w.rest = time.Now().Add(delay) // it is the connection's fault, so no other task is luckier
+		}
 		if w.once && (tries >= fruitless || f.Class == Quota || delay > onceWait) {
 			w.failed = &f
 		}
 		w.e.progress.update(w.account.Name, func(a *AccountProgress) {
 			a.State, a.Note, a.Until = "waiting", f.Detail, time.Now().Add(delay)
 		})
+		if further {
+			return w.e.queue.DelayTx(tx, t, time.Now().Add(delay), why)
+		}
 		return w.e.queue.RetryTx(tx, t, time.Now().Add(delay), why)
 	case Mailbox:
-		// The mailbox went or moved: a discovery decides, and enqueues what is left to do.
-		if t.Type == queue.FolderSync && tries < fruitless {
+		// The mailbox went or moved: a discovery decides, and enqueues what is left to do. Once: a mailbox that is listed and
+		// cannot be opened would go round for ever.
+		if t.Type == queue.FolderSync && !w.relisted[t.Payload.Mailbox] {
 			if _, _, err := w.e.queue.EnqueueTx(tx, queue.NewTask{Account: w.account.ID, Type: queue.IncrementalSync, Priority: t.Priority}); err != nil {
 				return err
 			}
 		}
-		return w.e.queue.FailTx(tx, t, why)
+		return w.fail(tx, t, f, why)
 	case Bug:
 		if tries > bugRetries {
-			return w.e.queue.FailTx(tx, t, why)
+			return w.fail(tx, t, f, why)
 		}
 	}
-	if tries >= fruitless {
-		return w.e.queue.FailTx(tx, t, why)
+	if further {
+		return w.e.queue.DelayTx(tx, t, time.Now().Add(w.e.o.backoff(0, w.random)), why)
 	}
-	return w.e.queue.RetryTx(tx, t, time.Now().Add(plan.Backoff(tries, w.random)), why)
+	if tries >= fruitless {
+		return w.fail(tx, t, f, why)
+	}
+	return w.e.queue.RetryTx(tx, t, time.Now().Add(w.e.o.backoff(tries, w.random)), why)
+}
+
+// fail ends a task for good. Without its discovery the account got nowhere; without a folder_sync its mailbox is not complete,
+// which the discovery has noted.
+func (w *worker) fail(tx *storage.Writer, t queue.Task, f Fault, why queue.Failure) error {
+	if t.Type != queue.FolderSync {
+		w.failed = &f
+	}
+	return w.e.queue.FailTx(tx, t, why)
 }
 
 // record is the row a fault leaves.

@@ -89,15 +89,23 @@ func (q *Queue) endTx(w *storage.Writer, t Task, end State) error {
 
 // RetryTx puts a task back to wait until at and notes why. The attempt counts as one without progress.
 func (q *Queue) RetryTx(w *storage.Writer, t Task, at time.Time, why Failure) error {
+	return q.waitTx(w, t, at, why, 1)
+}
+
+// DelayTx is RetryTx for an attempt that got further: it is not counted.
+func (q *Queue) DelayTx(w *storage.Writer, t Task, at time.Time, why Failure) error {
+	return q.waitTx(w, t, at, why, 0)
+}
+
+func (q *Queue) waitTx(w *storage.Writer, t Task, at time.Time, why Failure, counted int) error {
 	if err := q.noteTx(w, t, why); err != nil {
 		return err
 	}
-	if err := leased(w, t, `UPDATE sync_task SET retry_count = retry_count + 1, state = 'waiting', next_retry_at = ?, generation = generation + 1, again = 0`,
-		at.UnixMilli()); err != nil {
+	if err := leased(w, t, `UPDATE sync_task SET retry_count = retry_count + ?, state = 'waiting', next_retry_at = ?, generation = generation + 1, again = 0`,
+		counted, at.UnixMilli()); err != nil {
 		return err
 	}
-	wait := min(max(time.Until(at), 0), maxDelay)
-	return wrap("delay task", q.of(t.Account).ExtendTx(context.Background(), w.Tx(), goqite.ID(t.messageID), wait))
+	return q.delayTx(w, t, min(max(time.Until(at), 0), longestQuota))
 }
 
 // ReturnTx gives a task back at a clean stop: pending, the attempt not counted.

@@ -18,9 +18,12 @@ import (
 )
 
 const (
-	leaseTime  = 100 * 365 * 24 * time.Hour // a lease ends by a verb, never by the clock
-	maxDelay   = 12 * time.Hour             // the longest wait any fault asks for
-	keptErrors = 20                         // lines of a task's error log
+	leaseTime = 100 * 365 * 24 * time.Hour // a lease ends by a verb, never by the clock
+
+	longestQuota = 12 * time.Hour   // the longest wait a quota asks for
+	longestWait  = 15 * time.Minute // the longest wait any other fault asks for
+
+	keptErrors = 20 // lines of a task's error log
 )
 
 // Queue is the tasks of one store. Its methods may be called from any goroutine; …Tx verbs inside a storage.Write closure.
@@ -80,7 +83,7 @@ func (q *Queue) Notify(account storage.AccountID) {
 	}
 }
 
-// New describes a task to enqueue.
+// NewTask describes a task to enqueue.
 type NewTask struct {
 	Account  storage.AccountID
 	Type     Type
@@ -155,47 +158,80 @@ func (q *Queue) hurryTx(w *storage.Writer, t Task) error {
 	if _, err := w.Exec(`UPDATE sync_task SET state = 'pending', next_retry_at = NULL WHERE id = ? AND state = 'waiting'`, t.ID); err != nil {
 		return fmt.Errorf("hurry task: %w", err)
 	}
-	return wrap("hurry task", q.of(t.Account).ExtendTx(context.Background(), w.Tx(), goqite.ID(t.messageID), 0))
+	return q.delayTx(w, t, 0)
 }
 
-// HurryTx makes every waiting task of an account visible now: a person asked for it. Quota deadlines are kept.
+// HurryTx makes every waiting task of an account visible now and counts its tries anew: a person asked for it. Quota
+// deadlines are kept.
 func (q *Queue) HurryTx(w *storage.Writer, account storage.AccountID) error {
-	tasks, err := list(w.Query(`SELECT `+taskColumns+` FROM sync_task WHERE account_id = ? AND state = 'waiting'`, account))
+	tasks, err := list(w.Query(`SELECT `+taskColumns+` FROM sync_task WHERE account_id = ? AND state IN ('pending', 'waiting')`, account))
 	if err != nil {
 		return fmt.Errorf("hurry tasks: %w", err)
 	}
 	for _, t := range tasks {
-		if n := len(t.ErrorLog); n > 0 && t.ErrorLog[n-1].Class == "quota" {
+		if t.State == Waiting && t.lastClass() == "quota" {
 			continue
 		}
-		if err := q.hurryTx(w, t); err != nil {
-			return err
+		if t.RetryCount > 0 {
+			if _, err := w.Exec(`UPDATE sync_task SET retry_count = 0 WHERE id = ?`, t.ID); err != nil {
+				return fmt.Errorf("hurry task: %w", err)
+			}
+		}
+		if t.State == Waiting {
+			if err := q.hurryTx(w, t); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-// StartTx is the first thing an owner does: what a dead process was working on is pending again, without using up a
-// retry, and the waits of others are rewritten from next_retry_at, never longer than any fault asks for.
+// StartTx is the first thing an owner of the store does: what a dead process was working on is pending again, without
+// using up a retry, and the waits of others are rewritten from next_retry_at, never longer than their fault asks for.
 func (q *Queue) StartTx(w *storage.Writer) (released int, err error) {
-	tasks, err := list(w.Query(`SELECT ` + taskColumns + ` FROM sync_task WHERE state IN ('processing', 'waiting')`))
+	return q.releaseTx(w, 0)
+}
+
+// ReleaseTx is StartTx for one account. Only the goroutine that owns the account may call it, before it claims anything: a
+// worker before it may have lost its way (its last write failed), and the clock may have been set.
+func (q *Queue) ReleaseTx(w *storage.Writer, account storage.AccountID) (released int, err error) {
+	return q.releaseTx(w, account)
+}
+
+func (q *Queue) releaseTx(w *storage.Writer, account storage.AccountID) (released int, err error) {
+	tasks, err := list(w.Query(`SELECT `+taskColumns+` FROM sync_task
+		WHERE message_id IS NOT NULL AND state IN ('pending', 'processing', 'waiting') AND ? IN (0, account_id)`, account))
 	if err != nil {
 		return 0, fmt.Errorf("release tasks: %w", err)
 	}
 	for _, t := range tasks {
-		if t.State == Processing {
-			if err := q.visibleTx(w, t); err != nil {
-				return 0, err
-			}
+		switch t.State {
+		case Processing:
+			err = q.visibleTx(w, t)
 			released++
-			continue
+		case Pending: // the clock may have been set back since it was sent
+			err = q.delayTx(w, t, 0)
+		default:
+			longest := longestWait
+			if t.lastClass() == "quota" {
+				longest = longestQuota
+			}
+			wait := min(max(time.Until(t.NextRetryAt), 0), longest)
+			if _, err := w.Exec(`UPDATE sync_task SET next_retry_at = min(next_retry_at, ?) WHERE id = ?`, time.Now().Add(wait).UnixMilli(), t.ID); err != nil {
+				return 0, fmt.Errorf("release task: %w", err)
+			}
+			err = q.delayTx(w, t, wait)
 		}
-		wait := min(max(time.Until(t.NextRetryAt), 0), maxDelay)
-		if err := q.of(t.Account).ExtendTx(context.Background(), w.Tx(), goqite.ID(t.messageID), wait); err != nil {
-			return 0, fmt.Errorf("release tasks: %w", err)
+		if err != nil {
+			return 0, err
 		}
 	}
 	return released, nil
+}
+
+// delayTx hides a task's message for a while.
+func (q *Queue) delayTx(w *storage.Writer, t Task, wait time.Duration) error {
+	return wrap("delay task", q.of(t.Account).ExtendTx(context.Background(), w.Tx(), goqite.ID(t.messageID), wait))
 }
 
 // visibleTx gives a task back as pending and takes its lease from whoever has it.
@@ -203,7 +239,7 @@ func (q *Queue) visibleTx(w *storage.Writer, t Task) error {
 	if _, err := w.Exec(`UPDATE sync_task SET state = 'pending', again = 0, generation = generation + 1, next_retry_at = NULL WHERE id = ?`, t.ID); err != nil {
 		return fmt.Errorf("give task back: %w", err)
 	}
-	return wrap("give task back", q.of(t.Account).ExtendTx(context.Background(), w.Tx(), goqite.ID(t.messageID), 0))
+	return q.delayTx(w, t, 0)
 }
 
 func wrap(op string, err error) error {

@@ -96,6 +96,14 @@ func (t Task) Status() string {
 	return string(t.State)
 }
 
+// lastClass is the class of the fault that made the task wait.
+func (t Task) lastClass() string {
+	if n := len(t.ErrorLog); n > 0 {
+		return t.ErrorLog[n-1].Class
+	}
+	return ""
+}
+
 const taskColumns = `id, account_id, task_type, state, priority, payload, checkpoint, retry_count, max_retries, error_log,
 	created_at, started_at, completed_at, next_retry_at, generation, coalesce(message_id, '')`
 

@@ -95,6 +95,9 @@ func fromCommand(ctx context.Context, line string) (Secret, error) {
 	command.Stdout = &limited{&out, maxSecret}
 	command.Stderr = nil // what a password helper says may hold the password
 	if err := command.Run(); err != nil {
+		if ctx.Err() != nil {
+			err = fmt.Errorf("%w (at most %v)", ctx.Err(), commandTime)
+		}
 		return Secret{}, fmt.Errorf("password command: %w", err)
 	}
 	return firstLine(out.Bytes(), "password command")

@@ -7,17 +7,23 @@ import (
 
 const dots = "•••"
 
-// Secret is a password or token that does not print.
-type Secret struct{ value string }
+// Secret is a password or token that does not print. The value is behind a pointer, because fmt does not ask an unexported
+// field of another struct how it wants to be printed. The zero value is empty.
+type Secret struct{ value *string }
 
 // New wraps a value.
-func New(value string) Secret { return Secret{value} }
+func New(value string) Secret { return Secret{&value} }
 
 // Empty says whether there is none.
-func (s Secret) Empty() bool { return s.value == "" }
+func (s Secret) Empty() bool { return s.Reveal() == "" }
 
 // Reveal gives the value, for the wire.
-func (s Secret) Reveal() string { return s.value }
+func (s Secret) Reveal() string {
+	if s.value == nil {
+		return ""
+	}
+	return *s.value
+}
 
 // String gives dots.
 func (Secret) String() string { return dots }

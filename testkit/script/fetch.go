@@ -1,0 +1,115 @@
+package script
+
+import (
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+type uidRange struct{ from, to uint32 }
+
+func parseSet(s string) []uidRange {
+	number := func(s string) uint32 {
+		n, err := strconv.ParseUint(s, 10, 32)
+		if err != nil {
+			return math.MaxUint32 // "*"
+		}
+		return uint32(n)
+	}
+	var all []uidRange
+	for part := range strings.SplitSeq(s, ",") {
+		from, to, isRange := strings.Cut(part, ":")
+		r := uidRange{number(from), number(from)}
+		if isRange {
+			r.to = number(to)
+		}
+		if r.from > r.to {
+			r.from, r.to = r.to, r.from
+		}
+		all = append(all, r)
+	}
+	return all
+}
+
+// fetch answers UID FETCH for the messages this session knows of and that are still there.
+func (c *session) fetch(tag, args string) {
+	set, rest := word(args)
+	since := uint64(0)
+	if _, after, ok := strings.Cut(rest, "CHANGEDSINCE "); ok {
+		since, _ = strconv.ParseUint(strings.TrimRight(after, ") "), 10, 64)
+		c.condstore = true
+	}
+	bodies := strings.Contains(rest, "BODY.PEEK[]")
+	b, ok := c.server.box(c.n, c.open)
+	if !ok || c.open == "" {
+		c.say("%s BAD no mailbox is open", tag)
+		return
+	}
+	ranges := parseSet(set)
+	var asked []Message
+	for _, m := range b.Messages {
+		if slices.Contains(c.view, m.UID) && m.ModSeq > since && slices.ContainsFunc(ranges, func(r uidRange) bool { return r.from <= m.UID && m.UID <= r.to }) {
+			asked = append(asked, m)
+		}
+	}
+	wrong := func(m Message) Fault {
+		if f := c.server.now().Message; f != nil && bodies {
+			return f(c.open, m.UID)
+		}
+		return Whole
+	}
+	if slices.ContainsFunc(asked, func(m Message) bool { return wrong(m) == Refuse }) {
+		c.say("%s NO [SERVERBUG] cannot read a message", tag)
+		return
+	}
+	end := "OK done"
+	for _, m := range asked {
+		fault := wrong(m)
+		switch fault {
+		case Omit:
+			continue
+		case RefuseLate:
+			end = "NO some messages could not be read"
+			continue
+		}
+		c.message(m, slices.Index(c.view, m.UID)+1, bodies, fault)
+		if c.over {
+			return
+		}
+	}
+	c.say("%s %s", tag, end)
+}
+
+// message writes one FETCH response.
+func (c *session) message(m Message, seq int, bodies bool, fault Fault) {
+	head := "* " + strconv.Itoa(seq) + " FETCH (UID " + strconv.FormatUint(uint64(m.UID), 10) + " FLAGS (" + m.Flags + ")" + c.modseq(m)
+	if !bodies {
+		c.say("%s)", head)
+		return
+	}
+	head += ` INTERNALDATE "` + m.Date.Format("02-Jan-2006 15:04:05 -0700") + `" BODY[] `
+	if fault == Nil {
+		c.say("%sNIL)", head)
+		return
+	}
+	size := len(m.Raw)
+	switch fault {
+	case TooLong:
+		size += 25
+	case TooShort:
+		size -= 5
+	}
+	c.say("%s{%d}", head, size)
+	if fault == Cut || fault == Stall {
+		_, _ = c.out.Write(m.Raw[:len(m.Raw)/2])
+		if fault == Cut {
+			c.drop()
+		} else {
+			c.silence()
+		}
+		return
+	}
+	_, _ = c.out.Write(m.Raw) // an error shows at Flush
+	c.say(")")
+}

@@ -1,0 +1,247 @@
+package script
+
+import (
+	"maps"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// The one login.
+const (
+	User     = "alice"
+	Password = "sesame"
+)
+
+// Capabilities a server has unless Options says otherwise.
+const Capabilities = "IMAP4rev1 LITERAL+ SASL-IR ID CONDSTORE ESEARCH LIST-EXTENDED LIST-STATUS AUTH=PLAIN"
+
+// Options of a server.
+type Options struct {
+	Capabilities string // "": Capabilities
+}
+
+// Command is one command as it came, or the greeting that is due.
+type Command struct {
+	Connection int    // from 1
+	Name       string // upper case, "UID FETCH" and the like; "GREETING" before anything was said
+	Args       string
+	Box        string // the mailbox that is open
+}
+
+// Action is what is done in place of the right answer: one of the constants, or the text of a tagged "NO …" or "BAD …", or
+// "BYE …", which is said untagged before the connection is closed.
+type Action string
+
+// The actions that are no text.
+const (
+	Answer Action = ""       // the right answer
+	Silent Action = "silent" // none, ever
+	Drop   Action = "drop"   // the connection is closed
+	Bare   Action = "bare"   // the tagged OK and no data
+)
+
+// Fault is what is wrong with one message.
+type Fault int
+
+// The faults of a message.
+const (
+	Whole      Fault = iota
+	Refuse           // a FETCH that asks for its body brings NO and nothing else
+	RefuseLate       // a FETCH that asks for its body brings everything else and NO
+	Omit             // it is left out
+	TooLong          // its literal claims more octets than it has
+	TooShort         // its literal claims fewer
+	Cut              // the connection breaks inside it
+	Nil              // its body is NIL
+	Stall            // the server falls silent inside it
+)
+
+// Faults are the ways to misbehave; the zero value is a good server. Functions run without the server's lock.
+type Faults struct {
+	On       func(Command) Action                              // asked before every command
+	Message  func(box string, uid uint32) Fault                // what is wrong with a message
+	Listing  func(c Command, uids []uint32) (said []uint32)    // what UID SEARCH says in place of the truth
+	Exists   func(connection int, box string, n int) int       // what EXAMINE and STATUS say
+	Validity func(connection int, box string, v uint32) uint32 // what EXAMINE and STATUS say
+	ModSeq   func(box string, v uint64) uint64                 // what EXAMINE and STATUS say
+}
+
+// Server is one running server.
+type Server struct {
+	listener net.Listener
+	caps     string
+	ended    sync.WaitGroup
+
+	mu       sync.Mutex
+	model    Model
+	password string
+	faults   Faults
+	counts   map[string]int
+	conns    map[net.Conn]struct{}
+	opened   int
+	closed   bool
+}
+
+// Start runs a server until the test ends.
+func Start(t testing.TB, o Options) *Server {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Server{listener: listener, caps: o.Capabilities, password: Password, counts: map[string]int{}, conns: map[net.Conn]struct{}{}}
+	if s.caps == "" {
+		s.caps = Capabilities
+	}
+	s.model.Box("INBOX")
+	s.ended.Go(s.accept)
+	t.Cleanup(s.Close)
+	return s
+}
+
+// Host is where the server listens.
+func (s *Server) Host() string { return "127.0.0.1" }
+
+// Port is the port at Host.
+func (s *Server) Port() int { return s.listener.Addr().(*net.TCPAddr).Port }
+
+// Change changes or looks at the model.
+func (s *Server) Change(change func(m *Model)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change(&s.model)
+}
+
+// Misbehave replaces the faults.
+func (s *Server) Misbehave(f Faults) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults = f
+}
+
+// SetPassword changes the one password.
+func (s *Server) SetPassword(password string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.password = password
+}
+
+// Count is how often a command came, such as "UID FETCH". "LOGIN" counts AUTHENTICATE too.
+func (s *Server) Count(command string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.counts[command]
+}
+
+// Counts are all of them.
+func (s *Server) Counts() map[string]int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.counts)
+}
+
+// Connections is how many were made.
+func (s *Server) Connections() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.opened
+}
+
+// CutAll resets every open connection.
+func (s *Server) CutAll() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for conn := range s.conns {
+		reset(conn)
+	}
+}
+
+// Close ends every connection and waits for every goroutine. It may be called twice.
+func (s *Server) Close() {
+	s.mu.Lock()
+	if !s.closed {
+		s.closed = true
+		s.listener.Close()
+		for conn := range s.conns {
+			conn.Close()
+		}
+	}
+	s.mu.Unlock()
+	s.ended.Wait()
+}
+
+func (s *Server) accept() {
+	for {
+		conn, err := s.listener.Accept()
+		if err != nil {
+			return // closed
+		}
+		s.mu.Lock()
+		if s.closed {
+			s.mu.Unlock()
+			conn.Close()
+			return
+		}
+		s.opened++
+		n := s.opened
+		s.conns[conn] = struct{}{}
+		s.mu.Unlock()
+		s.ended.Go(func() {
+			newSession(s, conn, n).run()
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			conn.Close()
+			delete(s.conns, conn)
+		})
+	}
+}
+
+// enter counts a command and asks what is to be done.
+func (s *Server) enter(c Command) Action {
+	s.mu.Lock()
+	s.counts[c.Name]++
+	if c.Name == "AUTHENTICATE" {
+		s.counts["LOGIN"]++
+	}
+	on := s.faults.On
+	s.mu.Unlock()
+	if on == nil {
+		return Answer
+	}
+	return on(c)
+}
+
+func (s *Server) now() Faults {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.faults
+}
+
+// box copies a mailbox as the faults want it shown.
+func (s *Server) box(connection int, name string) (b Box, ok bool) {
+	s.mu.Lock()
+	f := s.faults
+	for _, have := range s.model.Boxes {
+		if have.Name == name || strings.EqualFold(name, "INBOX") && strings.EqualFold(have.Name, "INBOX") {
+			b, ok = *have, true
+			b.Messages = append([]Message(nil), have.Messages...)
+		}
+	}
+	s.mu.Unlock()
+	if ok && f.Validity != nil {
+		b.UIDValidity = f.Validity(connection, name, b.UIDValidity)
+	}
+	if ok && f.ModSeq != nil {
+		b.ModSeq = f.ModSeq(name, b.ModSeq)
+	}
+	return b, ok
+}
+
+func reset(conn net.Conn) {
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0) // the client may have gone already
+	}
+	conn.Close()
+}
