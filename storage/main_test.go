@@ -112,11 +112,15 @@ func (b *bed) arrival(uid UID, n int, flags ...string) Arrival {
 }
 
 func (b *bed) arrivalOf(uid UID, body []byte, n int, flags ...string) Arrival {
+	return Arrival{UID: uid, Flags: NewFlags(flags), ModSeq: 1, InternalDate: time.Unix(1_700_000_000+int64(uid), 0), Body: b.packer.Pack(body), Header: headerOf(n)}
+}
+
+// headerOf is what a parser makes of raw(n).
+func headerOf(n int) Header {
 	id := fmt.Sprintf("<%d@example.org>", n)
-	return Arrival{
-		UID: uid, Flags: NewFlags(flags), ModSeq: 1, InternalDate: time.Unix(1_700_000_000+int64(uid), 0), Body: b.packer.Pack(body),
-		Header: Header{MessageID: id, ThreadKeys: []string{id}, Subject: fmt.Sprintf("message %d", n), BaseSubject: fmt.Sprintf("message %d", n), Sender: "Ada <ada@example.org>",
-			SentAt: time.Unix(1_600_000_000, 0), Preview: "This is the text"},
+	return Header{
+		MessageID: id, ThreadKeys: []string{id}, Subject: fmt.Sprintf("message %d", n), BaseSubject: fmt.Sprintf("message %d", n), Sender: "Ada <ada@example.org>",
+		SentAt: time.Unix(1_600_000_000, 0), Preview: "This is the text",
 	}
 }
 

@@ -1,0 +1,173 @@
+package check
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// Snapshot reads one state of the store.
+type Snapshot interface {
+	Query(query string, args ...any) (*sql.Rows, error)
+	QueryRow(query string, args ...any) *sql.Row
+}
+
+// Source is the store that is looked at.
+type Source struct {
+	// Read runs fn on a snapshot.
+	Read func(ctx context.Context, fn func(Snapshot) error) error
+	// Open gives the verified raw bytes of a blob and their number.
+	Open func(s Snapshot, blob int64) (io.ReadCloser, int64, error)
+	// Parse reads a message afresh; nil: derived rows are not compared.
+	Parse func(io.Reader) Derived
+	// Progress is told how many rows were looked at; nil: nobody asks.
+	Progress func(done, total int64)
+}
+
+// Derived is what the store keeps of a message beside its bytes.
+type Derived struct {
+	MessageID, Subject, Sender, Recipients, Preview string
+	SentAt                                          *int64 // Unix milliseconds
+	HasAttachment, Partial                          bool
+	ThreadKeys                                      [][]byte // of thread_reference
+}
+
+// Finding is one thing that cannot be in a sound store.
+type Finding struct {
+	What   string // its kind, the same words for the same kind
+	Where  string // for people: account, mailbox, UID
+	Detail string // a sentence
+}
+
+const (
+	maxFindings = 1000
+	window      = 2000     // rows one snapshot looks at
+	windowBytes = 32 << 20 // raw bytes of messages one snapshot reads
+)
+
+var errEnough = errors.New("enough findings")
+
+type checker struct {
+	Source
+	ctx         context.Context
+	found       []Finding
+	done, total int64
+}
+
+// Run looks at everything. The findings so far come with an error.
+func Run(ctx context.Context, src Source) ([]Finding, error) {
+	c := &checker{Source: src, ctx: ctx}
+	err := c.run()
+	if errors.Is(err, errEnough) {
+		c.found = append(c.found, Finding{What: "more findings", Detail: fmt.Sprintf("There are more than %d findings; the rest was not looked for.", maxFindings)})
+		err = nil
+	}
+	return c.found, err
+}
+
+func (c *checker) run() error {
+	if err := c.count(); err != nil {
+		return err
+	}
+	// SQLite first: where pages are damaged, the rest cannot be trusted.
+	for _, step := range []func() error{c.tables, c.facts, c.mailboxes, c.entries, c.emails, c.threads, c.feed, c.queue, c.index, c.blobs} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *checker) read(fn func(Snapshot) error) error {
+	if err := c.ctx.Err(); err != nil {
+		return err
+	}
+	return c.Read(c.ctx, fn)
+}
+
+func (c *checker) add(what, where, format string, args ...any) error {
+	if len(c.found) >= maxFindings {
+		return errEnough
+	}
+	c.found = append(c.found, Finding{What: what, Where: where, Detail: fmt.Sprintf(format, args...)})
+	return nil
+}
+
+func (c *checker) count() error {
+	return c.read(func(s Snapshot) error {
+		return s.QueryRow(`SELECT (SELECT count(*) FROM blob) + (SELECT count(*) FROM entry) + 2 * (SELECT count(*) FROM email) + (SELECT count(*) FROM thread) + (SELECT count(*) FROM change)`).
+			Scan(&c.total)
+	})
+}
+
+func (c *checker) progress(n int64) {
+	if c.done += n; c.Progress != nil {
+		c.Progress(min(c.done, c.total), c.total)
+	}
+}
+
+// each runs a query and calls fn with every row's scanner.
+func each(s Snapshot, fn func(scan func(...any) error) error, query string, args ...any) error {
+	rows, err := s.Query(query, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close() //nolint:errcheck // rows.Err has what matters
+	for rows.Next() {
+		if err := fn(rows.Scan); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// windows calls fn for each span of row keys (after, upTo] of a table, each in a snapshot of its own, with the number of rows
+// in it.
+func (c *checker) windows(last, end string, fn func(s Snapshot, after, upTo int64) error) error {
+	for after := int64(0); ; {
+		more := true
+		if err := c.read(func(s Snapshot) error {
+			var upTo, n int64
+			if err := s.QueryRow(last, after, window).Scan(&upTo, &n); err != nil {
+				return err
+			}
+			if more = n > 0; !more {
+				return nil
+			}
+			if err := fn(s, after, upTo); err != nil {
+				return err
+			}
+			after = upTo
+			c.progress(n)
+			return nil
+		}); err != nil {
+			return fmt.Errorf("%s: %w", end, err)
+		}
+		if !more {
+			return nil
+		}
+	}
+}
+
+// where names an entry for people.
+func where(account, mailbox string, uid *int64) string {
+	if uid == nil {
+		return fmt.Sprintf("account %s, mailbox %s, a message without a UID", account, mailbox)
+	}
+	return fmt.Sprintf("account %s, mailbox %s, UID %d", account, mailbox, *uid)
+}
+
+// whereEmail names an email by its first entry.
+func whereEmail(s Snapshot, id int64) string {
+	var account, mailbox, subject string
+	var uid *int64
+	err := s.QueryRow(`SELECT a.name, coalesce(m.path, ''), n.uid, e.subject FROM email e JOIN account a ON a.id = e.account_id
+		LEFT JOIN entry n ON n.id = (SELECT id FROM entry WHERE email_id = e.id ORDER BY expunged_at IS NOT NULL, id LIMIT 1)
+		LEFT JOIN mailbox m ON m.id = n.mailbox_id WHERE e.id = ?`, id).Scan(&account, &mailbox, &uid, &subject)
+	if err != nil || uid == nil {
+		return fmt.Sprintf("account %s, email row %d", account, id)
+	}
+	return fmt.Sprintf("%s (%.60q)", where(account, mailbox, uid), subject)
+}
