@@ -24,15 +24,15 @@ type SelectData struct {
 // Examine opens a mailbox read-only. raw is its name as on the wire. condstore
 // asks for MODSEQ where the server offers it. A NO leaves no mailbox selected.
 func (s *Session) Examine(ctx context.Context, raw string, condstore bool) (SelectData, error) {
-	return s.open1(ctx, "EXAMINE", raw, condstore)
+	return s.openMailbox(ctx, "EXAMINE", raw, condstore)
 }
 
 // Select is Examine for writing. Reading never needs it.
 func (s *Session) Select(ctx context.Context, raw string, condstore bool) (SelectData, error) {
-	return s.open1(ctx, "SELECT", raw, condstore)
+	return s.openMailbox(ctx, "SELECT", raw, condstore)
 }
 
-func (s *Session) open1(ctx context.Context, verb, raw string, condstore bool) (SelectData, error) {
+func (s *Session) openMailbox(ctx context.Context, verb, raw string, condstore bool) (SelectData, error) {
 	c := s.command(verb).text(raw)
 	if condstore && s.Has("CONDSTORE") {
 		c.raw(" (CONDSTORE)")
