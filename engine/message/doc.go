@@ -43,5 +43,7 @@
 //   - A multipart/alternative gives its plain text; its HTML is only decoded when
 //     there is less than 256 bytes of that, which may be a stub.
 //   - The text of attached messages is part of Text; they are attachments too.
+//   - A message may cost 8 statistical charset guesses (about 1 ms each); after that
+//     undeclared 8-bit text is windows-1252.
 //   - format=flowed is not undone; winmail.dat and uuencode stay opaque.
 package message

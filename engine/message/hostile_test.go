@@ -73,6 +73,8 @@ func TestHostile(t *testing.T) {
 		{"10k parts with undeclared 8-bit text and names", multi + strings.Repeat("--b\r\nContent-Type: a/b; name=\"\xe9a\"\r\n\r\n--b\r\n\r\n\xe9a\xa0\r\n", 10_000), func(v View) bool { return v.Partial }},
 		{"comments", "From: " + strings.Repeat("(", mib/2) + "a@b\r\nTo: " + strings.Repeat("\"<", mib/4) + "\r\n\r\n", func(View) bool { return true }},
 		{"params", "Content-Type: text/plain; " + strings.Repeat("name*0*=a'b'%41; \"; =", mib/23) + "\r\n\r\nx", func(v View) bool { return v.Text == "x" }},
+		{"blobs before no reply word", "Subject: " + strings.Repeat("[a]", 5000) + "[\r\n\r\n", func(View) bool { return true }},
+		{"parameters of 1 MiB in 15 parts", multi + strings.Repeat("--b\r\nContent-Type: a/b"+strings.Repeat(";a=b", 15<<10)+"\r\n\r\n\r\n", 15), func(v View) bool { return len(v.Attachments) == 15 }},
 		{"blobs in the subject", "Subject: " + strings.Repeat("[a]", 300) + strings.Repeat("re:[a]", 3000) + "(fwd)\r\n\r\n", func(View) bool { return true }},
 		{"base64 of base64", "Content-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\n" + strings.Repeat("====QUJD", mib/8), func(v View) bool { return strings.HasPrefix(v.Text, "ABCABC") }},
 	} {
@@ -89,7 +91,7 @@ func TestHostile(t *testing.T) {
 
 // TestWordFlood: words that never close cost no more than one search.
 func TestWordFlood(t *testing.T) {
-	for _, unit := range []string{"=?a?q?x", "=?utf-8?B?", "=?", "=?a?q?=?=", "=?a?b?=?= =?c?q?d?=", "=?utf-8?q?=e9a?= =?ascii?q?=e9?="} {
+	for _, unit := range []string{"(", "\"<", "\"\\", "<a", "\"@", "=?a?q?x", "=?utf-8?B?", "=?", "=?a?q?=?=", "=?a?b?=?= =?c?q?d?=", "=?utf-8?q?=e9a?= =?ascii?q?=e9?="} {
 		s := strings.Repeat(unit, mib/len(unit))
 		within(t, len(s), func() { DecodeHeader(s) })
 		within(t, len(s), func() { ParseAddressList(s) })
