@@ -3,6 +3,8 @@ package cli
 import (
 	"context"
 	"errors"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -55,7 +57,7 @@ func (a *app) runDemo(ctx context.Context, open bool) (err error) {
 		}})
 	})
 	if ctx.Err() != nil && (err == nil || errors.Is(err, context.Canceled)) {
-		a.voice.Note("Gone, and nothing is kept. Your own mail: mailcote account add imaps://you@example.org")
+		a.voice.Note("Gone, and nothing is kept. Your own mail: %s account add imaps://you@example.org", self())
 		return nil
 	}
 	return err
@@ -74,6 +76,14 @@ func (a *app) demoSynced(ctx context.Context, st *storage.Store, e *engine.Engin
 			return &ended{statusOfSummary(s)}
 		}
 	}
-	a.voice.Note("Try it in another terminal: mailcote search invoice --store %s", voice.Line(st.Path()))
+	a.voice.Note("Try it in another terminal: %s search invoice --store %s", self(), voice.Line(st.Path()))
 	return nil
+}
+
+// self is how this program was started, as a person would type it.
+func self() string {
+	if path, err := os.Executable(); err == nil && strings.Contains(path, string(os.PathSeparator)+"go-build") {
+		return "go run ."
+	}
+	return "mailcote"
 }

@@ -95,7 +95,7 @@ func explained(err error) error {
 	add := ""
 	switch {
 	case errors.Is(err, context.Canceled):
-		return &failure{Partly, errors.New("interrupted")}
+		return &failure{Failed, errors.New("interrupted: nothing more was done")}
 	case errors.Is(err, storage.ErrFull):
 		add = "make room on the disk and try again"
 	case errors.Is(err, imap.ErrPlainRefused):

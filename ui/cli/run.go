@@ -96,6 +96,7 @@ func (a *app) agent(ctx context.Context, st *storage.Store, e *engine.Engine, o 
 	}
 	display := bars.Start(a.voice, bars.Options{Snapshot: e.Progress, Plain: a.verbose, Lasting: true})
 	defer display.Stop()
+	defer a.onInterrupt(ctx)()
 	return e.Run(ctx, o.every)
 }
 

@@ -143,11 +143,22 @@ func (s *syncing) fromURL(ctx context.Context, a *app, st *storage.Store, e *eng
 func (a *app) syncNow(ctx context.Context, e *engine.Engine, ids []storage.AccountID, mailboxes []string) []engine.Summary {
 	display := bars.Start(a.voice, bars.Options{Snapshot: e.Progress, Plain: a.verbose})
 	defer display.Stop()
+	defer a.onInterrupt(ctx)()
+	return e.Sync(ctx, ids, engine.SyncOptions{Mailboxes: mailboxes})
+}
+
+// onInterrupt says what happens when ctx ends before end is called.
+func (a *app) onInterrupt(ctx context.Context) (end func()) {
+	told := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
+		defer close(told)
 		a.voice.Note("Finishing what is being stored; Ctrl-C again ends at once, which loses nothing.")
 	})
-	defer stop()
-	return e.Sync(ctx, ids, engine.SyncOptions{Mailboxes: mailboxes})
+	return func() {
+		if !stop() {
+			<-told
+		}
+	}
 }
 
 // report prints the summaries and gives their common status.
