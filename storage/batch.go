@@ -190,9 +190,9 @@ func (w *Writer) rebind(m Mailbox, validity UIDValidity, have known, blob BlobID
 // inserts for it.
 func (w *Writer) bindEmail(m Mailbox, validity UIDValidity, a Arrival, live int) (EmailRow, error) {
 	var row EmailRow
-	err := w.QueryRow(`SELECT e.id FROM (SELECT id, live FROM email WHERE account_id = ? AND digest = ? ORDER BY id LIMIT 32) e
-		WHERE NOT EXISTS (SELECT 1 FROM entry n WHERE n.email_id = e.id AND n.mailbox_id = ? AND n.uidvalidity = ? AND n.expunged_at IS NULL)
-		ORDER BY e.live > 0, e.id LIMIT 1`, m.Account, a.Body.SHA256[:], m.ID, validity).Scan(&row)
+	err := w.QueryRow(`SELECT same.id FROM (SELECT id, live FROM email WHERE account_id = ? AND digest = ? ORDER BY id LIMIT 32) same
+		WHERE NOT EXISTS (SELECT 1 FROM entry n WHERE n.email_id = same.id AND n.mailbox_id = ? AND n.uidvalidity = ? AND n.expunged_at IS NULL)
+		ORDER BY same.live > 0, same.id LIMIT 1`, m.Account, a.Body.SHA256[:], m.ID, validity).Scan(&row)
 	if err == nil {
 		if err := w.touchEmail(row); err != nil || live == 0 {
 			return row, err

@@ -101,12 +101,14 @@ type Counts struct {
 // Count sums the store up.
 func (r *Reader) Count() (Counts, error) {
 	var c Counts
-	err := r.QueryRow(`SELECT (SELECT count(*) FROM email) - (SELECT count(*) FROM email WHERE live = 0 AND destroyed_at IS NULL) -
-		(SELECT count(*) FROM email WHERE destroyed_at IS NOT NULL), (SELECT coalesce(sum(total), 0) FROM mailbox WHERE gone_at IS NULL),
-		(SELECT count(*) FROM blob), (SELECT coalesce(sum(size), 0) FROM blob), (SELECT coalesce(sum(stored), 0) FROM blob),
-		(SELECT count(*) FROM email WHERE id <= (SELECT value FROM meta WHERE key = 'indexed_email')),
-		(SELECT count(*) FROM email WHERE id > (SELECT value FROM meta WHERE key = 'indexed_email'))`).
-		Scan(&c.Emails, &c.Entries, &c.Blobs, &c.RawBytes, &c.StoredBytes, &c.Indexed, &c.Unindexed)
+	var emails, gone int64
+	err := r.QueryRow(`SELECT (SELECT count(*) FROM email),
+		(SELECT count(*) FROM email WHERE live = 0 AND destroyed_at IS NULL) + (SELECT count(*) FROM email WHERE destroyed_at IS NOT NULL),
+		(SELECT count(*) FROM email WHERE id > (SELECT value FROM meta WHERE key = 'indexed_email')),
+		(SELECT coalesce(sum(total), 0) FROM mailbox WHERE gone_at IS NULL),
+		count(*), coalesce(sum(size), 0), coalesce(sum(stored), 0) FROM blob`).
+		Scan(&emails, &gone, &c.Unindexed, &c.Entries, &c.Blobs, &c.RawBytes, &c.StoredBytes)
+	c.Emails, c.Indexed = emails-gone, emails-c.Unindexed
 	if err != nil {
 		return c, fmt.Errorf("count: %w", err)
 	}

@@ -133,7 +133,7 @@ func (sw *sweep) blobs() error {
 				return err
 			}
 			rows, err := r.Query(`SELECT id, stored FROM blob b WHERE id > ?1 AND id <= ?1 + ?2 AND state = 'sealed' AND created_at < ?3 AND NOT EXISTS (SELECT 1 FROM entry WHERE blob_id = b.id)
-				AND NOT EXISTS (SELECT 1 FROM account a JOIN email e ON e.account_id = a.id AND e.digest = b.sha256)`, from, sweepWindow, millis(sw.at.Add(-blobAge)))
+				AND NOT EXISTS (SELECT 1 FROM account a CROSS JOIN email e ON e.account_id = a.id AND e.digest = b.sha256)`, from, sweepWindow, millis(sw.at.Add(-blobAge)))
 			return Each(rows, err, func(rows *sql.Rows) error {
 				var one struct{ id, stored int64 }
 				err := rows.Scan(&one.id, &one.stored)
@@ -154,7 +154,7 @@ func (sw *sweep) blobs() error {
 				gone = Swept{}
 				for _, one := range free[:n] {
 					result, err := w.Exec(`DELETE FROM blob WHERE id = ? AND NOT EXISTS (SELECT 1 FROM entry WHERE blob_id = blob.id)
-						AND NOT EXISTS (SELECT 1 FROM account a JOIN email e ON e.account_id = a.id AND e.digest = blob.sha256)`, one.id)
+						AND NOT EXISTS (SELECT 1 FROM account a CROSS JOIN email e ON e.account_id = a.id AND e.digest = blob.sha256)`, one.id)
 					if err != nil {
 						return fmt.Errorf("drop blob: %w", err)
 					}

@@ -1,0 +1,151 @@
+package storage
+
+import (
+	"context"
+	"go/ast"
+	"go/constant"
+	"go/parser"
+	"go/token"
+	"go/types"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Only tables of accounts and mailboxes, constants and partial indexes that are empty at rest may be read whole.
+var (
+	scan  = regexp.MustCompile(`^SCAN `)
+	small = regexp.MustCompile(`^SCAN (account|a|mailbox|m|meta|\d+ CONSTANT ROWS?|CONSTANT ROW|\(subquery-\d+\)|pragma_table_list VIRTUAL TABLE.*|same|\d+-ROW VALUES CLAUSE|blob USING COVERING INDEX blob_staged|(search|q)( VIRTUAL TABLE INDEX \d+:M\S*)?)( |$)`)
+)
+
+// scans are the queries that may read a big table whole, with the reason; the key is a piece of the query.
+var scans = map[string]string{
+	"(SELECT count(*) FROM email),":                         "Count: emails by a covering index, the gone ones by partial ones; the rows of blob are 80 bytes",
+	"SELECT (SELECT count(*) FROM blob) + (SELECT count(*)": "check counts what it will look at, by covering indexes",
+	"DELETE FROM mailbox":                                   "the faults of a swept mailbox: at most maxFaults rows, once in a mailbox's life",
+	"message_id NOT IN (SELECT id FROM goqite)":             "check: every task",
+	"SELECT id, queue FROM goqite g":                        "check: the queue holds unfinished tasks only",
+	"FROM search_docsize d WHERE":                           "check: the whole search index",
+}
+
+// statement is one SQL text in the source.
+type statement struct{ at, text string }
+
+// statements finds the SQL of a package: constant arguments of the methods that run it. What is not constant is listed.
+func sources(t *testing.T, dir string) (all []statement, open []string) {
+	t.Helper()
+	fset := token.NewFileSet()
+	names, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var files []*ast.File
+	for _, name := range names {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(fset, name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, file)
+	}
+	info := &types.Info{Types: map[ast.Expr]types.TypeAndValue{}}
+	conf := types.Config{Error: func(error) {}} // nothing is imported; the constants are known all the same
+	_, _ = conf.Check(dir, fset, files, info)
+	for _, file := range files {
+		ast.Inspect(file, func(n ast.Node) bool {
+			call, ok := n.(*ast.CallExpr)
+			if !ok {
+				return true
+			}
+			name := ""
+			switch f := call.Fun.(type) {
+			case *ast.SelectorExpr:
+				name = f.Sel.Name
+			case *ast.Ident:
+				name = f.Name
+			}
+			if !slices.Contains([]string{"Query", "QueryRow", "Exec", "insert", "rows", "windows", "each", "QueryContext", "QueryRowContext", "ExecContext"}, name) {
+				return true
+			}
+			for _, arg := range call.Args {
+				value := info.Types[arg]
+				if value.Value != nil && value.Value.Kind() == constant.String {
+					text := constant.StringVal(value.Value)
+					if sqlText.MatchString(text) {
+						all = append(all, statement{fset.Position(arg.Pos()).String(), text})
+					}
+				} else if text, ok := value.Type.(*types.Basic); ok && text.Info()&types.IsString != 0 && isSum(arg) {
+					open = append(open, fset.Position(arg.Pos()).String())
+				}
+			}
+			return true
+		})
+	}
+	return all, open
+}
+
+func isSum(e ast.Expr) bool { _, ok := e.(*ast.BinaryExpr); return ok }
+
+var sqlText = regexp.MustCompile(`^\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\b`)
+
+// Every query of this package is prepared on a store that holds something, and reads no big table whole.
+func TestPlans(t *testing.T) {
+	b := checkBed(t)
+	conn := b.writer.stmts.conn
+	var all []statement
+	for _, dir := range []string{".", "check"} {
+		found, open := sources(t, dir)
+		all = append(all, found...)
+		for _, at := range open {
+			if !strings.HasPrefix(at, "entry.go") && !strings.HasPrefix(at, "check/sqlite.go") && !strings.HasPrefix(at, "writer.go") { // expungeWhere, PRAGMAs
+				t.Errorf("%s: SQL that is not constant", at)
+			}
+		}
+	}
+	for _, condition := range []string{"mailbox_id = ?", "mailbox_id = ? AND uidvalidity = ?", "mailbox_id = ? AND uidvalidity = ? AND uid = ?"} {
+		all = append(all, statement{"expungeWhere", "UPDATE entry SET expunged_at = 1 WHERE " + condition + " AND expunged_at IS NULL RETURNING email_id"})
+	}
+	if len(all) < 120 {
+		t.Errorf("only %d statements were found", len(all))
+	}
+	used := map[string]bool{}
+	for _, one := range all {
+		rows, err := conn.QueryContext(context.Background(), "EXPLAIN QUERY PLAN "+one.text, make([]any, strings.Count(one.text, "?"))...)
+		if err != nil {
+			t.Errorf("%s: %v", one.at, err)
+			continue
+		}
+		for rows.Next() {
+			var id, parent, zero int
+			var detail string
+			if err := rows.Scan(&id, &parent, &zero, &detail); err != nil {
+				t.Fatal(err)
+			}
+			if !scan.MatchString(detail) || small.MatchString(detail) {
+				continue
+			}
+			excused := false
+			for piece := range scans {
+				if strings.Contains(one.text, piece) {
+					excused, used[piece] = true, true
+				}
+			}
+			if !excused {
+				t.Errorf("%s: %s\n\t%s", one.at, detail, strings.Join(strings.Fields(one.text), " "))
+			}
+		}
+		if err := rows.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for piece := range scans {
+		if !used[piece] {
+			t.Errorf("the excuse for %q is not needed", piece)
+		}
+	}
+	t.Logf("%d statements", len(all))
+}
