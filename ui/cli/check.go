@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"time"
+
 	"github.com/spf13/cobra"
 
 	"mailcote/engine"
@@ -10,8 +12,10 @@ import (
 
 // findingView is what check found, in JSON.
 type findingView struct {
-	Type string `json:"type"` // finding
-	storage.Finding
+	Type   string `json:"type"` // finding
+	What   string `json:"what"`
+	Where  string `json:"where"`
+	Detail string `json:"detail"`
 }
 
 func (a *app) check() *cobra.Command {
@@ -25,13 +29,16 @@ func (a *app) check() *cobra.Command {
 				found, err = engine.Check(c.Context(), s, a.checking())
 				return err
 			})
-			if err != nil {
-				return err
+			if a.voice.Bars() {
+				a.voice.Over("")
 			}
 			for _, f := range found {
 				if err := a.printFinding(f); err != nil {
 					return err
 				}
+			}
+			if err != nil { // what was found until then is printed all the same
+				return err
 			}
 			if len(found) > 0 {
 				a.voice.Note("%s. Nothing was changed.", voice.Plural(int64(len(found)), "finding", "findings"))
@@ -43,11 +50,23 @@ func (a *app) check() *cobra.Command {
 	}
 }
 
-func (a *app) checking() func(done, total int64) { return nil }
+// checking shows how far a check is, on a terminal.
+func (a *app) checking() func(done, total int64) {
+	if !a.voice.Bars() {
+		return nil
+	}
+	var shown time.Time
+	return func(done, total int64) {
+		if now := time.Now(); now.Sub(shown) >= 200*time.Millisecond || done == total {
+			shown = now
+			a.voice.Over("Checked %s of %s", voice.Count(done), voice.Count(total))
+		}
+	}
+}
 
 func (a *app) printFinding(f storage.Finding) error {
 	if a.json {
-		return a.voice.JSON(findingView{"finding", f})
+		return a.voice.JSON(findingView{"finding", f.What, f.Where, f.Detail})
 	}
-	return a.voice.Say("%s", voice.Line(compact(f)))
+	return a.voice.Say("%s: %s: %s", a.voice.Strong(voice.Line(f.What)), voice.Line(f.Where), voice.Line(f.Detail))
 }

@@ -92,6 +92,11 @@ func (v *Voice) Note(format string, args ...any) {
 	}
 }
 
+// Over says something on stderr in place of what Over said before; "" takes it away. Only where Bars is true.
+func (v *Voice) Over(format string, args ...any) {
+	_, _ = fmt.Fprintf(v.Err(), "\r\x1b[K"+format, args...) // nobody is left to tell
+}
+
 // Warn says on stderr what a person should know, Quiet or not.
 func (v *Voice) Warn(format string, args ...any) {
 	_, _ = fmt.Fprintf(v.Err(), "mailcote: "+v.paint(v.ErrTTY, yellow, "warning")+": "+format+"\n", args...)
