@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"strings"
 	"sync"
 	"time"
 
@@ -17,6 +16,7 @@ import (
 
 const (
 	indexBatch = 200                    // emails in one transaction of the index
+	readyBytes = 4 << 20                // what may wait parsed; the rest is parsed again
 	indexDelay = 250 * time.Millisecond // lets a batch fill: each transaction of the index costs a merge
 )
 
@@ -31,7 +31,10 @@ type indexer struct {
 	poke     chan struct{} // capacity 1: there is mail
 	hurry    chan struct{} // capacity 1: somebody waits for it
 
-	mu   sync.Mutex
+	mu    sync.Mutex
+	ready map[storage.EmailRow]storage.IndexDoc // parsed already when it arrived; a saving, never needed
+	held  int                                   // bytes in ready
+
 	idle *sync.Cond
 	gen  int // how often it was woken
 	seen int // the last gen it caught up with
@@ -39,7 +42,8 @@ type indexer struct {
 }
 
 func startIndexer(store *storage.Store, p *progress) *indexer {
-	x := &indexer{store: store, progress: p, finished: make(chan struct{}), poke: make(chan struct{}, 1), hurry: make(chan struct{}, 1)}
+	x := &indexer{store: store, progress: p, finished: make(chan struct{}), poke: make(chan struct{}, 1), hurry: make(chan struct{}, 1),
+		ready: map[storage.EmailRow]storage.IndexDoc{}}
 	x.idle = sync.NewCond(&x.mu)
 	x.ctx, x.cancel = context.WithCancel(context.Background())
 	go x.loop()
@@ -127,6 +131,7 @@ func (x *indexer) catchUp() error {
 			return x.unless(err)
 		}
 		upTo := rows[len(rows)-1]
+		x.forget(upTo)
 		if err := x.store.WriteAlone(x.ctx, func(tx *storage.Writer) error { return tx.IndexDocs(docs, upTo) }); err != nil {
 			return x.unless(fmt.Errorf("index: %w", err))
 		}
@@ -158,9 +163,12 @@ func (x *indexer) documents(rows []storage.EmailRow) ([]storage.IndexDoc, error)
 	return docs, group.Wait()
 }
 
-// document reads one email. One whose blob is damaged is indexed by what could be read; check finds it.
+// document gives the index row of one email: as it was offered, else read from its blob. One whose blob is damaged is
+// indexed by what could be read; check finds it.
 func (x *indexer) document(row storage.EmailRow) (doc storage.IndexDoc, err error) {
-	doc.Email = row
+	if doc, ok := x.take(row); ok {
+		return doc, nil
+	}
 	err = x.store.Read(x.ctx, func(r *storage.Reader) error {
 		blob, err := r.EmailBlob(row)
 		if errors.Is(err, storage.ErrNotFound) {
@@ -177,17 +185,12 @@ func (x *indexer) document(row storage.EmailRow) (doc storage.IndexDoc, err erro
 			return err
 		}
 		defer body.Close() //nolint:errcheck // it only frees memory
-		v := message.Parse(body, message.Limits{})
-		names := make([]string, len(v.Attachments))
-		for i, a := range v.Attachments {
-			names[i] = a.Name
-		}
-		doc.Subject, doc.Text, doc.Attachments = v.Subject, v.Text, strings.Join(names, "\n")
-		doc.People = strings.Join([]string{people(v.From), people(v.To), people(v.Cc), people(v.Bcc)}, "\n")
+		doc = documentOf(message.Parse(body, message.Limits{}))
 		return nil
 	})
 	if err != nil {
 		return doc, fmt.Errorf("read email %d for the index: %w", row, err)
 	}
+	doc.Email = row
 	return doc, nil
 }

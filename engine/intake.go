@@ -161,12 +161,13 @@ func (t *intake) flush() {
 // commit parses and packs a batch and writes it in one transaction with its coverage, checkpoint and counters.
 func (t *intake) commit(batch []arrival) error {
 	out := storage.Batch{Mailbox: t.p.mailbox.ID, Validity: t.p.validity, Arrivals: make([]storage.Arrival, len(batch))}
+	docs := make([]storage.IndexDoc, len(batch))
 	var group errgroup.Group
 	group.SetLimit(parsers)
 	for i := range batch {
 		group.Go(func() error {
 			return guard(func() error {
-				out.Arrivals[i] = t.pack(&batch[i])
+				out.Arrivals[i], docs[i] = t.pack(&batch[i])
 				return nil
 			})
 		})
@@ -199,13 +200,13 @@ func (t *intake) commit(batch []arrival) error {
 		return err
 	}
 	w.e.progress.fetched(w.account.Name, t.p.mailbox.Path, len(batch), stored.Bytes)
-	w.e.indexer.wake()
+	w.e.indexer.offer(stored.Emails, docs)
 	w.progressed.Store(true)
 	return nil
 }
 
-// pack makes a stored arrival of a message: parsed, hashed, compressed.
-func (t *intake) pack(a *arrival) storage.Arrival {
+// pack makes a stored arrival of a message, parsed, hashed and compressed, and what the index will want of it.
+func (t *intake) pack(a *arrival) (storage.Arrival, storage.IndexDoc) {
 	out := storage.Arrival{UID: a.uid, Flags: a.flags, ModSeq: a.modseq}
 	var view message.View
 	if a.staged != nil {
@@ -215,7 +216,7 @@ func (t *intake) pack(a *arrival) storage.Arrival {
 	}
 	out.Header = headerOf(view)
 	out.InternalDate = receivedAt(a.date, view, time.Now())
-	return out
+	return out, documentOf(view)
 }
 
 // close commits what came whole, waits for every batch and says what failed. It may be called again.

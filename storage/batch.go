@@ -50,9 +50,10 @@ func (b Batch) Size() int {
 
 // Stored says what a batch did.
 type Stored struct {
-	New       int   // entries that were not there before
-	Bytes     int64 // raw bytes of those
-	Conflicts []UID // UIDs the store held with other bytes; the server's bytes won
+	New       int        // entries that were not there before
+	Bytes     int64      // raw bytes of those
+	Conflicts []UID      // UIDs the store held with other bytes; the server's bytes won
+	Emails    []EmailRow // of each arrival that became a new entry: its email; else 0
 }
 
 // StoreBatch writes a batch: blobs, entries, emails, threads, coverage and changes. It may be replayed: what is there
@@ -77,8 +78,9 @@ func (w *Writer) storeBatch(b Batch, done *intake) error {
 	if b.Validity != m.UIDValidity && (m.Building == nil || *m.Building != b.Validity) {
 		return fmt.Errorf("store batch in %s: UIDVALIDITY %d is neither shown nor being built: %w", m.Path, b.Validity, ErrNotFound)
 	}
-	for _, a := range b.Arrivals {
-		if err := w.arrive(m, b.Validity, a, done); err != nil {
+	done.Emails = make([]EmailRow, len(b.Arrivals))
+	for i, a := range b.Arrivals {
+		if done.Emails[i], err = w.arrive(m, b.Validity, a, done); err != nil {
 			return fmt.Errorf("store %s, UID %d: %w", m.Path, a.UID, err)
 		}
 	}
@@ -91,41 +93,41 @@ func (w *Writer) storeBatch(b Batch, done *intake) error {
 	return w.cover(m.ID, b.Validity, LevelBody, b.Cover)
 }
 
-func (w *Writer) arrive(m Mailbox, validity UIDValidity, a Arrival, done *intake) error {
+func (w *Writer) arrive(m Mailbox, validity UIDValidity, a Arrival, done *intake) (EmailRow, error) {
 	blob, err := w.putBlob(a.Body)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	var have known
 	err = w.QueryRow(`SELECT id, email_id, blob_id, flags, expunged_at IS NOT NULL FROM entry WHERE mailbox_id = ? AND uidvalidity = ? AND uid = ?`,
 		m.ID, validity, a.UID).Scan(&have.id, &have.email, &have.blob, &have.flags, &have.expunged)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return fmt.Errorf("find entry: %w", err)
+		return 0, fmt.Errorf("find entry: %w", err)
 	}
 	if err == nil && have.blob != nil && *have.blob == blob {
-		return w.replay(m, have, a, done)
+		return 0, w.replay(m, have, a, done)
 	}
 	w.touchMailbox(m.Account, m.ID)
 	if err == nil { // the server gives other bytes under a known UID: what it gives now is the truth
 		if have.blob != nil {
 			done.Conflicts = append(done.Conflicts, a.UID)
 		}
-		return w.rebind(m, validity, have, blob, a, done)
+		return 0, w.rebind(m, validity, have, blob, a, done)
 	}
 	email, err := w.bindEmail(m, validity, a, 1)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if _, err := w.Exec(`INSERT INTO entry (mailbox_id, uidvalidity, uid, email_id, blob_id, flags, modseq, internal_date, size) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		m.ID, validity, a.UID, email, blob, a.Flags, a.ModSeq, millis(a.InternalDate), a.Body.Size); err != nil {
-		return fmt.Errorf("add entry: %w", err)
+		return 0, fmt.Errorf("add entry: %w", err)
 	}
 	if done.added++; !a.Flags.Has(`\Seen`) {
 		done.unread++
 	}
 	done.New++
 	done.Bytes += a.Body.Size
-	return w.release(m.ID, validity, a.UID)
+	return email, w.release(m.ID, validity, a.UID)
 }
 
 // known is what the store holds under a UID that arrives.
