@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -184,20 +185,22 @@ type stepView struct {
 	Class  string `json:"class,omitempty"`
 }
 
-// probe signs in and reports each step; its error carries the status of the first that failed.
+// probe signs in and reports each step; its error carries the status of the one that failed.
 func (a *app) probe(ctx context.Context, l engine.Login, insecure bool) error {
 	var failed error
 	for _, step := range engine.Probe(ctx, l, imap.Options{Insecure: insecure, Trace: a.trace()}) {
+		// The account may not exist yet, and a step's name need not be said twice.
+		hint, _, _ := strings.Cut(step.Hint, ", then mailcote sync ")
+		detail := strings.TrimPrefix(strings.TrimPrefix(step.Detail, step.Name+": "), strings.ReplaceAll(step.Name, " ", "-")+": ")
 		if a.json {
-			if err := a.voice.JSON(stepView{"step", step.Name, step.OK, step.Detail, step.Hint, step.Class}); err != nil {
+			if err := a.voice.JSON(stepView{"step", step.Name, step.OK, detail, hint, step.Class}); err != nil {
 				return err
 			}
 		} else {
-			a.voice.Note("%s %s%s", a.voice.Mark(step.OK), voice.Line(step.Name), after(": ", voice.Line(step.Detail)))
+			a.voice.Note("%s %s%s", a.voice.Mark(step.OK), voice.Line(step.Name), after(": ", voice.Line(detail)))
 		}
 		if !step.OK && failed == nil {
-			failed = &failure{statusOfClass(step.Class), fmt.Errorf("%s at %s: %s%s", l.User, l.Host,
-				cmp.Or(step.Detail, step.Name+" failed"), after(": ", step.Hint))}
+			failed = &failure{statusOfClass(step.Class), fmt.Errorf("%s at %s: %s%s", l.User, l.Host, cmp.Or(detail, step.Name+" failed"), after(": ", hint))}
 		}
 	}
 	return failed

@@ -52,6 +52,9 @@ func (a *app) storePath() (path string, isDefault bool, err error) {
 	if err != nil {
 		return "", false, fmt.Errorf("store path: %w", err)
 	}
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return "", false, usagef("the store %s is a directory: name a file, such as --store %s", path, filepath.Join(path, "mail.db"))
+	}
 	return path, isDefault, nil
 }
 

@@ -91,6 +91,12 @@ func (s *sources) get(ctx context.Context, a *app, l engine.Login, store string)
 	}
 	if ref.Kind != secret.None {
 		value, err := ref.Resolve(ctx, secret.BoxOf(store), l.Key())
+		switch {
+		case err != nil && ref.Kind == secret.Command:
+			err = fmt.Errorf("%w: run it in a shell to see why", err)
+		case err != nil:
+			err = fmt.Errorf("%w: name a file whose first line is the password", err)
+		}
 		return value, ref, err
 	}
 	if !l.Password.Empty() {

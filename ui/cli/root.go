@@ -17,6 +17,7 @@ func (a *app) root() *cobra.Command {
   mailcote sync                                   fetch what is new
   mailcote search from:anna invoice               find mail
   mailcote run --open                             keep in sync and show the page`,
+		Version:       viewVersion().String(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.ArbitraryArgs,
@@ -33,6 +34,8 @@ func (a *app) root() *cobra.Command {
 	})
 	root.AddCommand(a.demo(), a.run(), a.sync(), a.account(), a.status(), a.search(), a.show(), a.queue(), a.errors(), a.check(),
 		a.sql(), a.token(), a.version())
+	root.Flags().Bool("version", false, "print the version")
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetHelpTemplate(helpTemplate())
 	root.SetUsageTemplate(helpTemplate())
 	return root

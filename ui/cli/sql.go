@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"context"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -26,16 +28,24 @@ func (a *app) sql() *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.reading(c.Context(), func(s *storage.Store) error {
 				if a.json {
-					return s.SQL(c.Context(), args[0], func(columns []string, values []any) error { return a.voice.JSON(rowJSON{columns, values}) })
+					return explainedSQL(s.SQL(c.Context(), args[0], func(columns []string, values []any) error { return a.voice.JSON(rowJSON{columns, values}) }))
 				}
 				t := table{app: a}
-				if err := s.SQL(c.Context(), args[0], t.add); err != nil {
+				if err := explainedSQL(s.SQL(c.Context(), args[0], t.add)); err != nil {
 					return err
 				}
 				return t.flush()
 			})
 		},
 	}
+}
+
+// explainedSQL says where to look what can be asked.
+func explainedSQL(err error) error {
+	if err == nil || errors.Is(err, storage.ErrRefused) || errors.Is(err, context.Canceled) {
+		return err
+	}
+	return fmt.Errorf("%w: mailcote sql --help names the views", err)
 }
 
 // table prints rows in columns, a chunk at a time.

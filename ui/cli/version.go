@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"fmt"
 	"runtime"
 	"runtime/debug"
 
@@ -32,9 +33,13 @@ func (a *app) version() *cobra.Command {
 			if a.json {
 				return a.voice.JSON(v)
 			}
-			return a.voice.Say("mailcote %s (commit %s, %s, SQLite %s, schema %d)", v.Version, v.Commit, v.Go, v.SQLite, v.Schema)
+			return a.voice.Say("%s", v)
 		},
 	}
+}
+
+func (v versionView) String() string {
+	return fmt.Sprintf("mailcote %s (commit %s, %s, SQLite %s, schema %d)", v.Version, v.Commit, v.Go, v.SQLite, v.Schema)
 }
 
 func viewVersion() versionView {
