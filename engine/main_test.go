@@ -2,15 +2,24 @@ package engine
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql"
+	"encoding/hex"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
 	"mailcote/engine/secret"
+	"mailcote/queue"
 	"mailcote/storage"
 	"mailcote/testkit/dovecot"
+	"mailcote/testkit/script"
 	"mailcote/testkit/truth"
 )
 
@@ -113,14 +122,135 @@ func (w *world) agrees(s *dovecot.Server) {
 	w.clean()
 }
 
-// clean runs check.
+// clean runs check, beside the owner and on connections of its own.
 func (w *world) clean() {
 	w.t.Helper()
-	findings, err := Check(w.t.Context(), w.store, nil)
+	store, err := storage.Open(w.t.Context(), w.store.Path(), storage.Options{ReadOnly: true})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer store.Close() //nolint:errcheck // it was only read
+	findings, err := Check(w.t.Context(), store, nil)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	if len(findings) > 0 {
 		w.t.Fatalf("check: %d findings, first %+v", len(findings), findings[0])
 	}
+}
+
+// equals compares the store with the model of a scripted server, apart from some UIDs of INBOX, and runs check.
+func (w *world) equals(s *script.Server, apart ...uint32) {
+	w.t.Helper()
+	w.same(modelOf(s, apart...))
+	w.clean()
+}
+
+// same compares the store with lines.
+func (w *world) same(want []truth.Line) {
+	w.t.Helper()
+	got := w.lines()
+	if diff := truth.Diff(want, got); len(diff) > 0 {
+		w.t.Fatalf("want %d lines, store %d, %d differ, first: %v", len(want), len(got), len(diff), diff[:min(3, len(diff))])
+	}
+}
+
+func modelOf(s *script.Server, apart ...uint32) []truth.Line {
+	var all []truth.Line
+	s.Change(func(m *script.Model) {
+		for _, b := range m.Boxes {
+			for _, one := range b.Messages {
+				if b.Name == "INBOX" && slices.Contains(apart, one.UID) {
+					continue
+				}
+				sum := sha256.Sum256(one.Raw)
+				all = append(all, truth.Line{Mailbox: truth.DecodeName(b.Name), UID: one.UID, SHA256: hex.EncodeToString(sum[:]),
+					Flags: string(storage.NewFlags(strings.Fields(one.Flags)))})
+			}
+		}
+	})
+	return all
+}
+
+// scripted is a world on a scripted server whose mailbox INBOX holds n messages. Retries are quick.
+func scripted(t *testing.T, n int, so script.Options, o Options) (*script.Server, *world) {
+	t.Helper()
+	s := script.Start(t, so)
+	put(s, "INBOX", n)
+	if o.backoff == nil {
+		o.backoff = quick
+	}
+	return s, open(t, filepath.Join(t.TempDir(), "mail.db"), o).account(s.Host(), s.Port())
+}
+
+// quick stands in for plan.Backoff.
+func quick(int, *rand.Rand) time.Duration { return time.Millisecond }
+
+// put adds n messages to a mailbox.
+func put(s *script.Server, box string, n int) {
+	s.Change(func(m *script.Model) {
+		b := m.Box(box)
+		for range n {
+			b.Add(mail(box, b.UIDNext), []string{"", `\Seen`, `\Flagged \Seen`, "$Work"}[b.UIDNext%4])
+		}
+	})
+}
+
+// mail makes a message that no other mailbox or number has.
+func mail(box string, n uint32) []byte {
+	return fmt.Appendf(nil, "From: Ada <ada@example.org>\r\nTo: bob@example.org\r\nSubject: %[1]s %[2]d\r\nDate: Mon, 1 Jan 2024 00:00:00 +0000\r\nMessage-ID: <%[1]s.%[2]d@example.org>\r\n\r\nThe text of message %[2]d.\r\n%[3]s",
+		box, n, strings.Repeat("More text.\r\n", int(n%20)))
+}
+
+// faults gives what was recorded, newest first.
+func (w *world) faults() (all []storage.Fault) {
+	w.t.Helper()
+	if err := w.store.Read(w.t.Context(), func(r *storage.Reader) (err error) {
+		all, err = r.Faults(time.Time{}, 1000)
+		return err
+	}); err != nil {
+		w.t.Fatal(err)
+	}
+	return all
+}
+
+// tasks gives the tasks that are not finished.
+func (w *world) tasks() (all []queue.Task) {
+	w.t.Helper()
+	if err := w.store.Read(w.t.Context(), func(r *storage.Reader) (err error) {
+		all, err = queue.List(r, 0, 1000)
+		return err
+	}); err != nil {
+		w.t.Fatal(err)
+	}
+	return slices.DeleteFunc(all, func(t queue.Task) bool { return !t.CompletedAt.IsZero() })
+}
+
+func (w *world) find() (a storage.Account) {
+	w.t.Helper()
+	if err := w.store.Read(w.t.Context(), func(r *storage.Reader) (err error) {
+		a, err = r.Account(w.id)
+		return err
+	}); err != nil {
+		w.t.Fatal(err)
+	}
+	return a
+}
+
+// text runs a query for one column and joins its rows.
+func (w *world) text(query string, args ...any) string {
+	w.t.Helper()
+	var all []string
+	if err := w.store.Read(w.t.Context(), func(r *storage.Reader) error {
+		rows, err := r.Query(query, args...)
+		return storage.Each(rows, err, func(rows *sql.Rows) error {
+			var one string
+			err := rows.Scan(&one)
+			all = append(all, one)
+			return err
+		})
+	}); err != nil {
+		w.t.Fatal(err)
+	}
+	return strings.Join(all, "\n")
 }

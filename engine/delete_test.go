@@ -1,0 +1,224 @@
+package engine
+
+import (
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"mailcote/testkit/script"
+)
+
+// TestFalseListings: what a listing lacks is gone only if the server's own count agrees.
+func TestFalseListings(t *testing.T) {
+	search := func(c script.Command) bool { return c.Name == "UID SEARCH" }
+	tests := []struct {
+		name   string
+		faults script.Faults
+	}{
+		{"short", script.Faults{Listing: func(_ script.Command, uids []uint32) []uint32 { return uids[:len(uids)-1] }}},
+		{"without the oldest", script.Faults{Listing: func(_ script.Command, uids []uint32) []uint32 { return uids[1:] }}},
+		{"empty", script.Faults{Listing: func(script.Command, []uint32) []uint32 { return nil }}},
+		{"twice the same", script.Faults{Listing: func(_ script.Command, uids []uint32) []uint32 {
+			return append(slices.Clone(uids[:len(uids)-1]), uids[0])
+		}}},
+		{"failed", script.Faults{On: on(search, "NO cannot search")}},
+		{"no data", script.Faults{On: on(search, script.Bare)}},
+		{"EXISTS too low", script.Faults{Exists: func(_ int, _ string, n int) int { return n / 2 }}},
+		{"EXISTS 0", script.Faults{Exists: func(int, string, int) int { return 0 }}},
+		{"LIST fails", script.Faults{On: on(func(c script.Command) bool { return c.Name == "LIST" }, "NO not now")}},
+		{"LIST is empty", script.Faults{On: on(func(c script.Command) bool { return c.Name == "LIST" }, script.Bare)}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			s, w := scripted(t, 50, script.Options{}, Options{})
+			put(s, "Archive", 7)
+			w.complete()
+			before := modelOf(s)
+			s.Change(func(m *script.Model) { m.Box("INBOX").Flag(3, `\Answered`) }) // so that it is opened
+			s.Misbehave(test.faults)
+			if sum := w.sync(); sum.Result == Complete {
+				t.Errorf("summary %+v", sum)
+			}
+			if got := w.lines(); len(got) != len(before) {
+				t.Errorf("%d messages, want %d", len(got), len(before))
+			}
+			w.clean()
+			s.Misbehave(script.Faults{})
+			w.complete()
+			w.equals(s)
+		})
+	}
+}
+
+// on makes a hook that answers matching commands.
+func on(match func(script.Command) bool, a script.Action) func(script.Command) script.Action {
+	return func(c script.Command) script.Action {
+		if match(c) {
+			return a
+		}
+		return script.Answer
+	}
+}
+
+// TestTruncatedListings: 1,000 random truncations, no false delete. EXISTS stays true.
+func TestTruncatedListings(t *testing.T) {
+	s, w := scripted(t, 120, script.Options{}, Options{})
+	w.complete()
+	random := rand.New(rand.NewPCG(1, 2))
+	var listings atomic.Int32
+	s.Misbehave(script.Faults{Listing: func(_ script.Command, uids []uint32) []uint32 {
+		listings.Add(1)
+		keep := slices.Clone(uids)
+		for range 1 + random.IntN(len(uids)) {
+			keep = slices.Delete(keep, random.IntN(len(keep)), len(keep))
+			if len(keep) == 0 {
+				break
+			}
+		}
+		return keep
+	}})
+	for listings.Load() < 1000 {
+		s.Change(func(m *script.Model) { m.Box("INBOX").ModSeq++ })
+		w.sync()
+	}
+	if n := w.text(`SELECT count(*) FROM entry WHERE expunged_at IS NOT NULL`); n != "0" {
+		t.Errorf("%s false deletes", n)
+	}
+	s.Misbehave(script.Faults{})
+	w.complete()
+	w.equals(s)
+}
+
+// TestDeletes: a few at once; a mass only after a second listing on another connection has said the same.
+func TestDeletes(t *testing.T) {
+	tests := []struct {
+		name        string
+		have, gone  int
+		connections int
+	}{
+		{"a few", 300, 20, 1},
+		{"all of a small one", 80, 80, 1},
+		{"a mass", 300, 200, 2},
+		{"all", 300, 300, 2},
+		{"just no mass", 300, 150, 1},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			s, w := scripted(t, test.have, script.Options{}, Options{})
+			w.complete()
+			before := s.Connections()
+			s.Change(func(m *script.Model) {
+				for uid := range test.gone {
+					m.Box("INBOX").Expunge(uint32(uid + 1))
+				}
+			})
+			w.complete()
+			if n := s.Connections() - before; n != test.connections {
+				t.Errorf("%d connections, want %d", n, test.connections)
+			}
+			w.equals(s)
+		})
+	}
+	t.Run("the second listing disagrees", func(t *testing.T) {
+		t.Parallel()
+		s, w := scripted(t, 300, script.Options{}, Options{})
+		w.complete()
+		first := s.Connections() + 1
+		s.Change(func(m *script.Model) { m.Box("INBOX").Flag(1, `\Seen`); m.Box("INBOX").Expunge(7) })
+		lie := func(connection int) bool { return connection == first }
+		s.Misbehave(script.Faults{
+			Listing: func(c script.Command, uids []uint32) []uint32 {
+				if lie(c.Connection) {
+					return uids[:10]
+				}
+				return uids
+			},
+			Exists: func(connection int, _ string, n int) int {
+				if lie(connection) {
+					return 10
+				}
+				return n
+			},
+		})
+		w.complete()
+		if n := w.text(`SELECT count(*) FROM entry WHERE expunged_at IS NOT NULL`); n != "1" {
+			t.Errorf("%s entries were expunged, want 1", n)
+		}
+		w.equals(s)
+	})
+	t.Run("flags that change between the two listings", func(t *testing.T) {
+		t.Parallel()
+		s, w := scripted(t, 300, script.Options{}, Options{})
+		w.complete()
+		s.Change(func(m *script.Model) { m.Box("INBOX").Messages = m.Box("INBOX").Messages[:50]; m.Box("INBOX").ModSeq++ })
+		second := s.Connections() + 2
+		s.Misbehave(script.Faults{On: func(c script.Command) script.Action {
+			if c.Connection == second && c.Name == "EXAMINE" {
+				s.Change(func(m *script.Model) { m.Box("INBOX").Flag(9, "$Between") })
+			}
+			return script.Answer
+		}})
+		w.complete()
+		s.Misbehave(script.Faults{})
+		w.complete()
+		w.equals(s)
+	})
+}
+
+// TestMailboxGoes: one that LIST lacks is gone and comes back revived, with the same emails; most of the mail goes only
+// after a second LIST.
+func TestMailboxGoes(t *testing.T) {
+	s, w := scripted(t, 20, script.Options{}, Options{})
+	put(s, "Archive", 300)
+	put(s, "Lists", 10)
+	w.complete()
+	emails := w.emails()
+	var lists, archive *script.Box
+	s.Change(func(m *script.Model) { lists = m.Box("Lists"); m.Drop("Lists") })
+	before := s.Connections()
+	w.complete()
+	w.equals(s)
+	if n := s.Connections() - before; n != 1 {
+		t.Errorf("a small mailbox: %d connections", n)
+	}
+	s.Change(func(m *script.Model) { m.Boxes = append(m.Boxes, lists) })
+	w.complete()
+	w.equals(s)
+	if w.emails() != emails {
+		t.Error("emails did not keep their ids")
+	}
+	s.Change(func(m *script.Model) { archive = m.Box("Archive"); m.Drop("Archive") })
+	before = s.Connections()
+	w.complete()
+	w.equals(s)
+	if n := s.Connections() - before; n != 2 {
+		t.Errorf("most of the mail: %d connections, want 2", n)
+	}
+	archive.Attrs = `\Noselect \HasChildren`
+	s.Change(func(m *script.Model) { m.Boxes = append(m.Boxes, archive) })
+	w.complete()
+	if got := w.lines(); len(got) != 30 {
+		t.Errorf("%d messages, want 30", len(got))
+	}
+	archive.Attrs = ``
+	w.complete()
+	w.equals(s)
+	if w.emails() != emails {
+		t.Error("emails did not keep their ids")
+	}
+	// Only its name stays: its mail is gone.
+	s.Change(func(m *script.Model) { m.Box("Archive").Attrs = `\NonExistent \HasChildren` })
+	w.complete()
+	for _, l := range w.lines() {
+		if l.Mailbox == "Archive" {
+			t.Fatal("the mail of a mailbox that cannot be opened is still shown")
+		}
+	}
+	if paths := w.text(`SELECT path FROM mailboxes ORDER BY path`); !strings.Contains(paths, "Archive") {
+		t.Errorf("mailboxes %q", paths)
+	}
+}

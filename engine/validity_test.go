@@ -1,0 +1,190 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"testing"
+
+	"mailcote/storage"
+	"mailcote/testkit/script"
+)
+
+// emails gives which email each digest in view is.
+func (w *world) emails() string {
+	w.t.Helper()
+	return w.text(`SELECT sha256 || ' ' || email_id FROM mail ORDER BY 1`)
+}
+
+// stopAfter cancels a sync while INBOX has a page of its new messages: a FETCH of bodies is answered n times, then the
+// context ends.
+func (w *world) stopAfter(s *script.Server, n int32) Summary {
+	w.t.Helper()
+	ctx, cancel := context.WithCancel(w.t.Context())
+	defer cancel()
+	var seen atomic.Int32
+	s.Misbehave(script.Faults{Message: func(string, uint32) script.Fault {
+		if seen.Add(1) > n {
+			cancel()
+			return script.Stall
+		}
+		return script.Whole
+	}})
+	defer s.Misbehave(script.Faults{})
+	return w.engine.Sync(ctx, []storage.AccountID{w.id}, SyncOptions{})[0]
+}
+
+// TestUIDValidity: another generation is built beside the shown one, which stays whole until the new one is; the same bytes
+// stay the same email.
+func TestUIDValidity(t *testing.T) {
+	s, w := scripted(t, 150, script.Options{}, Options{})
+	w.complete()
+	before, emails := modelOf(s), w.emails()
+
+	s.Change(func(m *script.Model) { m.Box("INBOX").Renumber(2000, 501); m.Box("INBOX").Add(mail("new", 1)) })
+	sum := w.stopAfter(s, 250) // Message is asked twice of each
+	if !sum.Interrupted || sum.Result == Complete {
+		t.Fatalf("interrupted: %+v", sum)
+	}
+	w.same(before)
+	if built := w.text(`SELECT count(*) FROM entry WHERE uidvalidity = 2000 AND expunged_at IS NULL`); built == "0" {
+		t.Error("nothing was built beside the shown generation")
+	}
+	w.clean()
+	w.complete()
+	w.equals(s)
+	if got := w.text(`SELECT sha256 || ' ' || email_id FROM mail WHERE uid < 651 ORDER BY 1`); got != emails {
+		t.Error("emails did not keep their ids")
+	}
+
+	// Back to the first generation, under the UIDs it had.
+	emails = w.emails()
+	s.Change(func(m *script.Model) { m.Box("INBOX").Renumber(1000, 1) })
+	w.complete()
+	w.equals(s)
+	if w.emails() != emails {
+		t.Error("back: emails did not keep their ids")
+	}
+
+	// Twice, the second time before the first was built.
+	shown := modelOf(s)
+	s.Change(func(m *script.Model) { m.Box("INBOX").Renumber(3000, 10) })
+	w.stopAfter(s, 210)
+	s.Change(func(m *script.Model) { m.Box("INBOX").Renumber(4000, 77) })
+	w.same(shown)
+	w.stopAfter(s, 210)
+	w.same(shown)
+	w.complete()
+	w.equals(s)
+	if w.emails() != emails {
+		t.Error("twice: emails did not keep their ids")
+	}
+
+	// Away and back before anything was built: the shown one stays, nothing is fetched.
+	s.Change(func(m *script.Model) { m.Box("INBOX").Renumber(5000, 1) })
+	w.stopAfter(s, 210)
+	s.Change(func(m *script.Model) { m.Box("INBOX").Renumber(4000, 77) })
+	if sum := w.complete(); sum.Fetched != 0 {
+		t.Errorf("going back fetched %d messages", sum.Fetched)
+	}
+	w.equals(s)
+	if got := w.text(`SELECT count(*) FROM entry WHERE expunged_at IS NULL`); got != "151" {
+		t.Errorf("%s live entries, want 151", got)
+	}
+}
+
+// TestUIDValidityLoss: a new generation that would lose a mass of mail is believed only after a second connection said so,
+// and one that cannot be read at all is not shown.
+func TestUIDValidityLoss(t *testing.T) {
+	t.Run("believed after a second listing", func(t *testing.T) {
+		s, w := scripted(t, 150, script.Options{}, Options{})
+		w.complete()
+		connections := s.Connections()
+		s.Change(func(m *script.Model) { b := m.Box("INBOX"); b.Messages = nil; b.Renumber(2000, 1) })
+		w.complete()
+		if n := s.Connections() - connections; n != 2 {
+			t.Errorf("%d connections, want 2", n)
+		}
+		w.equals(s)
+	})
+	t.Run("unreadable", func(t *testing.T) {
+		s, w := scripted(t, 30, script.Options{}, Options{})
+		w.complete()
+		before := modelOf(s)
+		s.Change(func(m *script.Model) { m.Box("INBOX").Renumber(2000, 101) })
+		s.Misbehave(script.Faults{Message: func(string, uint32) script.Fault { return script.Refuse }})
+		if sum := w.sync(); sum.Result != Partial || sum.Quarantined != 30 {
+			t.Fatalf("summary %+v", sum)
+		}
+		w.same(before)
+		s.Misbehave(script.Faults{})
+		w.complete()
+		w.equals(s)
+	})
+	t.Run("another one on every connection", func(t *testing.T) {
+		s, w := scripted(t, 30, script.Options{}, Options{})
+		w.complete()
+		before := modelOf(s)
+		s.Misbehave(script.Faults{Validity: func(connection int, _ string, v uint32) uint32 { return v + uint32(connection)*10 }})
+		for range 3 {
+			if sum := w.sync(); sum.Result != Complete {
+				t.Fatalf("summary %+v", sum)
+			}
+			w.same(before)
+			w.clean()
+		}
+	})
+	t.Run("told in the middle", func(t *testing.T) {
+		s, w := scripted(t, 30, script.Options{}, Options{})
+		var told atomic.Bool
+		s.Misbehave(script.Faults{On: func(c script.Command) script.Action {
+			if c.Name == "NOOP" && !told.Swap(true) {
+				return "OK done\r\n* OK [UIDVALIDITY 77] moved"
+			}
+			return script.Answer
+		}})
+		w.complete()
+		w.equals(s)
+		if n := len(w.faults()); n > 1 {
+			t.Errorf("%d faults", n)
+		}
+	})
+}
+
+// TestFlagsModSeq: flags are right with CONDSTORE, without, and when HIGHESTMODSEQ goes back.
+func TestFlagsModSeq(t *testing.T) {
+	for _, test := range []struct{ name, caps string }{
+		{"condstore", ""},
+		{"none", "IMAP4rev1 AUTH=PLAIN"},
+		{"none, LOGIN", "IMAP4rev1"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s, w := scripted(t, 60, script.Options{Capabilities: test.caps}, Options{})
+			put(s, "Sent", 5)
+			w.complete()
+			for round := range 3 {
+				s.Change(func(m *script.Model) {
+					m.Box("INBOX").Flag(uint32(5+round), `\Flagged`, fmt.Sprintf("$R%d", round))
+					m.Box("INBOX").Flag(uint32(50+round), `\Seen`)
+					m.Box("Sent").Flag(2, fmt.Sprintf("$S%d", round))
+				})
+				if sum := w.complete(); sum.Fetched != 0 {
+					t.Errorf("fetched %d", sum.Fetched)
+				}
+				w.equals(s)
+			}
+			s.Change(func(m *script.Model) { // a restored server: lower numbers, other flags
+				b := m.Box("INBOX")
+				b.ModSeq = 3
+				for i := range b.Messages {
+					b.Messages[i].ModSeq, b.Messages[i].Flags = 2, `\Answered`
+				}
+			})
+			w.complete()
+			w.equals(s)
+			s.Change(func(m *script.Model) { m.Box("INBOX").Flag(9) })
+			w.complete()
+			w.equals(s)
+		})
+	}
+}
