@@ -143,6 +143,8 @@ CREATE TABLE entry (
 CREATE INDEX entry_email ON entry (email_id);
 CREATE INDEX entry_blob ON entry (blob_id) WHERE blob_id IS NOT NULL;
 CREATE INDEX entry_newest ON entry (mailbox_id, internal_date);
+CREATE INDEX entry_unread ON entry (email_id) WHERE expunged_at IS NULL AND instr(' ' || flags || ' ', ' \Seen ') = 0;
+CREATE INDEX entry_flagged ON entry (email_id) WHERE expunged_at IS NULL AND instr(' ' || flags || ' ', ' \Flagged ') > 0;
 CREATE INDEX entry_expunged ON entry (expunged_at) WHERE expunged_at IS NOT NULL;
 
 -- Counters. Whoever inserts an entry counts it itself (Writer.StoreBatch, once a batch): a trigger would open a statement
@@ -323,7 +325,7 @@ CREATE VIEW mail AS
 SELECT a.name AS account, m.path AS mailbox, n.uid, e.jmap_id AS email_id, e.message_id, t.jmap_id AS thread_id,
        strftime('%Y-%m-%dT%H:%M:%SZ', n.internal_date / 1000, 'unixepoch') AS date,
        strftime('%Y-%m-%dT%H:%M:%SZ', e.sent_at / 1000, 'unixepoch') AS sent_date,
-       e.sender, e.recipients, e.subject, n.size, n.flags, lower(hex(b.sha256)) AS sha256,
+       e.sender, e.recipients, e.subject, n.size, n.flags, CASE WHEN b.sha256 IS NOT NULL THEN lower(hex(b.sha256)) END AS sha256,
        n.blob_id IS NOT NULL AS has_body, n.pending
   FROM entry n
   JOIN mailbox m ON m.id = n.mailbox_id AND m.uidvalidity = n.uidvalidity AND m.gone_at IS NULL
@@ -337,7 +339,7 @@ CREATE VIEW threads AS
 SELECT t.jmap_id AS thread_id, a.name AS account, count(*) AS emails,
        strftime('%Y-%m-%dT%H:%M:%SZ', min(e.received_at) / 1000, 'unixepoch') AS first_date,
        strftime('%Y-%m-%dT%H:%M:%SZ', max(e.received_at) / 1000, 'unixepoch') AS last_date,
-       min(e.subject) AS subject
+       (SELECT subject FROM email WHERE thread_id = t.id AND live > 0 ORDER BY received_at, id LIMIT 1) AS subject
   FROM thread t JOIN account a ON a.id = t.account_id JOIN email e ON e.thread_id = t.id AND e.live > 0
  GROUP BY t.id;
 

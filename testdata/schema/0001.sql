@@ -121,6 +121,8 @@ CREATE TABLE entry (
 CREATE INDEX entry_email ON entry (email_id);
 CREATE INDEX entry_blob ON entry (blob_id) WHERE blob_id IS NOT NULL;
 CREATE INDEX entry_newest ON entry (mailbox_id, internal_date);
+CREATE INDEX entry_unread ON entry (email_id) WHERE expunged_at IS NULL AND instr(' ' || flags || ' ', ' \Seen ') = 0;
+CREATE INDEX entry_flagged ON entry (email_id) WHERE expunged_at IS NULL AND instr(' ' || flags || ' ', ' \Flagged ') > 0;
 CREATE INDEX entry_expunged ON entry (expunged_at) WHERE expunged_at IS NOT NULL;
 CREATE TRIGGER entry_leaves AFTER UPDATE OF expunged_at ON entry WHEN old.expunged_at IS NULL AND new.expunged_at IS NOT NULL BEGIN
   UPDATE email SET live = live - 1 WHERE id = new.email_id;
@@ -275,7 +277,7 @@ CREATE VIEW mail AS
 SELECT a.name AS account, m.path AS mailbox, n.uid, e.jmap_id AS email_id, e.message_id, t.jmap_id AS thread_id,
        strftime('%Y-%m-%dT%H:%M:%SZ', n.internal_date / 1000, 'unixepoch') AS date,
        strftime('%Y-%m-%dT%H:%M:%SZ', e.sent_at / 1000, 'unixepoch') AS sent_date,
-       e.sender, e.recipients, e.subject, n.size, n.flags, lower(hex(b.sha256)) AS sha256,
+       e.sender, e.recipients, e.subject, n.size, n.flags, CASE WHEN b.sha256 IS NOT NULL THEN lower(hex(b.sha256)) END AS sha256,
        n.blob_id IS NOT NULL AS has_body, n.pending
   FROM entry n
   JOIN mailbox m ON m.id = n.mailbox_id AND m.uidvalidity = n.uidvalidity AND m.gone_at IS NULL
@@ -288,7 +290,7 @@ CREATE VIEW threads AS
 SELECT t.jmap_id AS thread_id, a.name AS account, count(*) AS emails,
        strftime('%Y-%m-%dT%H:%M:%SZ', min(e.received_at) / 1000, 'unixepoch') AS first_date,
        strftime('%Y-%m-%dT%H:%M:%SZ', max(e.received_at) / 1000, 'unixepoch') AS last_date,
-       min(e.subject) AS subject
+       (SELECT subject FROM email WHERE thread_id = t.id AND live > 0 ORDER BY received_at, id LIMIT 1) AS subject
   FROM thread t JOIN account a ON a.id = t.account_id JOIN email e ON e.thread_id = t.id AND e.live > 0
  GROUP BY t.id;
 CREATE VIEW sync_tasks AS
@@ -318,27 +320,27 @@ SELECT a.name AS account, c.type, c.object_id, c.created_no, c.changed_no, c.des
        strftime('%Y-%m-%dT%H:%M:%fZ', c.changed_at / 1000.0, 'unixepoch') AS changed_at
   FROM change c JOIN account a ON a.id = c.account_id;
 INSERT INTO meta VALUES ('change_no', 8);
-INSERT INTO meta VALUES ('created_at', 1795561237859);
+INSERT INTO meta VALUES ('created_at', 1795561985732);
 INSERT INTO meta VALUES ('epoch', 1);
 INSERT INTO meta VALUES ('indexed_email', 0);
-INSERT INTO meta VALUES ('store_id', '262a825fe801638bf729da1daec95a69');
-INSERT INTO account VALUES (1, 'ada', 'ada', 'localhost', 143, 'plain', 0, '', 'active', '', '', NULL, '', '', 1795561237871, NULL);
+INSERT INTO meta VALUES ('store_id', '0e552334d034d0001ba130f4eab7d05b');
+INSERT INTO account VALUES (1, 'ada', 'ada', 'localhost', 143, 'plain', 0, '', 'active', '', '', NULL, '', '', 1795561985754, NULL);
 INSERT INTO mailbox VALUES (1, 1, X'494E424F58', 'INBOX', '/', '', '', 1, 5, 7, NULL, 1, 0, 0, 0, 0, NULL, 1, 0, NULL);
-INSERT INTO blob VALUES (1, X'83DD1DC4882A94A59B8FA0AD65CDA5EAAFC4ABC96E0DCF316134DC0F09EF9D06', 111, 107, 'sealed', 1795561237876);
-INSERT INTO blob VALUES (2, X'0F3BE79CEACD3945A11233A104FE22A817D5D2C93EF344C6A9349EFC0C2A32FE', 111, 107, 'sealed', 1795561237877);
+INSERT INTO blob VALUES (1, X'83DD1DC4882A94A59B8FA0AD65CDA5EAAFC4ABC96E0DCF316134DC0F09EF9D06', 111, 107, 'sealed', 1795561985758);
+INSERT INTO blob VALUES (2, X'0F3BE79CEACD3945A11233A104FE22A817D5D2C93EF344C6A9349EFC0C2A32FE', 111, 107, 'sealed', 1795561985759);
 INSERT INTO blob_piece VALUES (1, 0, X'28B52FFD0400F50200A2C5141B706B130044C6DA126B97C45B93F5C01E21888DDECC9A41F10038108728993D51C7E1C5727BDE7CA6791B6FC3240E5349C4A90CAC74B1C261B25A35C5198983380C2C6CA1371E9ACF0509B12218005F72F787021005680F4F031953FADD45');
 INSERT INTO blob_piece VALUES (2, 0, X'28B52FFD0400F50200A2C5141B706B130044C6DA126B97C45B93F5C01E21888DC3DC9A42890170208728993D51C7E1C5727BDE7CA6791B6FC3240E5349C4A90CAC74B1C261B25A35C5198983380C2C6CA1371E9ACF0509B12218005F72F787021005680F4F03196B15D5D7');
-INSERT INTO thread VALUES (1, 1, 'thb7v4t9jlhfsahr7gh58hlvd');
-INSERT INTO thread VALUES (2, 1, 'tpl9abavdkf1lj3mf8jrk4uc6');
+INSERT INTO thread VALUES (1, 1, 'tgs788n2a27so52t7711fa3ic');
+INSERT INTO thread VALUES (2, 1, 'tv4uhu40u8dl7164kd28sp26m');
 INSERT INTO thread_reference VALUES (1, X'0D5C73DC1D34A4754B3DDAB392EA15A6', 1);
 INSERT INTO thread_reference VALUES (1, X'06EFD581F8CA13285F23942861AF7908', 2);
-INSERT INTO email VALUES (1, 1, 'enh305vt3buq5aoc5beu5nqso', 1, X'83DD1DC4882A94A59B8FA0AD65CDA5EAAFC4ABC96E0DCF316134DC0F09EF9D06', '<1@example.org>', 'message 1', 'Ada <ada@example.org>', '', 1600000000000, 1700000001000, 111, 'This is the text', 0, 0, 1, NULL);
-INSERT INTO email VALUES (2, 1, 'e9htul27n04rjdo6d406j0tms', 2, X'0F3BE79CEACD3945A11233A104FE22A817D5D2C93EF344C6A9349EFC0C2A32FE', '<2@example.org>', 'message 2', 'Ada <ada@example.org>', '', 1600000000000, 1700000002000, 111, 'This is the text', 0, 0, 0, NULL);
+INSERT INTO email VALUES (1, 1, 'ecqtv0h14e629hg2d2kkk96hq', 1, X'83DD1DC4882A94A59B8FA0AD65CDA5EAAFC4ABC96E0DCF316134DC0F09EF9D06', '<1@example.org>', 'message 1', 'Ada <ada@example.org>', '', 1600000000000, 1700000001000, 111, 'This is the text', 0, 0, 1, NULL);
+INSERT INTO email VALUES (2, 1, 'esbfb3gvlp6gu6n7ubrgre1e4', 2, X'0F3BE79CEACD3945A11233A104FE22A817D5D2C93EF344C6A9349EFC0C2A32FE', '<2@example.org>', 'message 2', 'Ada <ada@example.org>', '', 1600000000000, 1700000002000, 111, 'This is the text', 0, 0, 0, NULL);
 INSERT INTO entry VALUES (1, 1, 7, 1, NULL, 1, 1, '\Seen', 1, 1700000001000, 111, NULL);
-INSERT INTO entry VALUES (2, 1, 7, 2, NULL, 2, 2, '', 1, 1700000002000, 111, 1795561237881);
+INSERT INTO entry VALUES (2, 1, 7, 2, NULL, 2, 2, '', 1, 1700000002000, 111, 1795561985763);
 INSERT INTO coverage VALUES (1, 7, 'body', 1, 2);
-INSERT INTO change VALUES (1, 'Email', 'e9htul27n04rjdo6d406j0tms', 5, 7, 0, 1795561237881);
-INSERT INTO change VALUES (1, 'Email', 'enh305vt3buq5aoc5beu5nqso', 3, 3, 0, 1795561237877);
-INSERT INTO change VALUES (1, 'Mailbox', 'M1', 1, 8, 0, 1795561237881);
-INSERT INTO change VALUES (1, 'Thread', 'thb7v4t9jlhfsahr7gh58hlvd', 2, 2, 0, 1795561237877);
-INSERT INTO change VALUES (1, 'Thread', 'tpl9abavdkf1lj3mf8jrk4uc6', 4, 4, 0, 1795561237877);
+INSERT INTO change VALUES (1, 'Email', 'ecqtv0h14e629hg2d2kkk96hq', 3, 3, 0, 1795561985759);
+INSERT INTO change VALUES (1, 'Email', 'esbfb3gvlp6gu6n7ubrgre1e4', 5, 7, 0, 1795561985763);
+INSERT INTO change VALUES (1, 'Mailbox', 'M1', 1, 8, 0, 1795561985763);
+INSERT INTO change VALUES (1, 'Thread', 'tgs788n2a27so52t7711fa3ic', 2, 2, 0, 1795561985759);
+INSERT INTO change VALUES (1, 'Thread', 'tv4uhu40u8dl7164kd28sp26m', 4, 4, 0, 1795561985759);
