@@ -81,11 +81,11 @@ func (a *app) agent(ctx context.Context, st *storage.Store, e *engine.Engine, o 
 		return err
 	}
 	defer func() { err = errors.Join(err, server.Close()) }()
-	withdraw, err := page.Publish(stateDir(st.Path()), st.Path(), page.Agent{URL: server.URL(), PID: os.Getpid()})
+	stop, err := a.publish(ctx, server, st.Path())
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, withdraw()) }()
+	defer func() { err = errors.Join(err, stop()) }()
 	if err := a.announce(ctx, server, o.open); err != nil {
 		return err
 	}
@@ -98,6 +98,38 @@ func (a *app) agent(ctx context.Context, st *storage.Store, e *engine.Engine, o 
 	defer display.Stop()
 	defer a.onInterrupt(ctx)()
 	return e.Run(ctx, o.every)
+}
+
+// linkEvery is how often the link in the agent file is renewed; each lives five minutes.
+const linkEvery = time.Minute
+
+// publish tells other processes where the page is, with a link that never gets old, until stop is called.
+func (a *app) publish(ctx context.Context, server *web.Server, store string) (stop func() error, err error) {
+	tell := func() (page.Publication, error) {
+		return page.Publish(stateDir(store), store, page.Agent{URL: server.URL(), PID: os.Getpid(), Link: server.LoginURL()})
+	}
+	published, err := tell()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		ticker := time.NewTicker(linkEvery)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+				if _, err := tell(); err != nil {
+					a.voice.Warn("%s", voice.Line(err.Error()))
+				}
+			}
+		}
+	}()
+	return func() error { cancel(); <-ended; return published.Withdraw() }, nil
 }
 
 // announce prints the link and opens it if that is wanted and possible.
@@ -122,12 +154,18 @@ func (a *app) announce(ctx context.Context, server *web.Server, open bool) error
 }
 
 func (a *app) token() *cobra.Command {
-	return &cobra.Command{
+	var link bool
+	c := &cobra.Command{
 		Use: "token", Short: "Print the token that programs send to the page", Args: exactly(0, ""),
-		Long:    "Print the bearer token of this store. Whoever has it can read the mail: keep it to yourself.",
-		Example: `  curl -H "Authorization: Bearer $(mailcote token)" "$(mailcote status --json | jq -r .url)"`,
+		Long: "Print the bearer token of this store. Whoever has it can read the mail: keep it to yourself.\n" +
+			"With --link, print a link that signs one browser in, once; a running agent has a fresh one every minute.",
+		Example: `  curl -H "Authorization: Bearer $(mailcote token)" "$(mailcote status --json | jq -r .url)"
+  mailcote token --link`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.reading(c.Context(), func(s *storage.Store) error {
+				if link {
+					return a.printLink(s.Path())
+				}
 				token, err := web.Token(stateDir(s.Path()), s.Path())
 				if err != nil {
 					return err
@@ -142,4 +180,17 @@ func (a *app) token() *cobra.Command {
 			})
 		},
 	}
+	c.Flags().BoolVar(&link, "link", false, "print a one-time link to the running agent's page")
+	return c
+}
+
+func (a *app) printLink(store string) error {
+	agent, ok := page.Running(stateDir(store), store)
+	if !ok {
+		return errors.New("no agent serves the page of this store: start one with mailcote run")
+	}
+	if a.json {
+		return a.voice.JSON(readyView{"ready", agent.URL, agent.Link, agent.PID})
+	}
+	return a.voice.Say("%s", agent.Link)
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -41,12 +42,12 @@ func (a *app) sync() *cobra.Command {
 					return err
 				}
 				all = a.syncNow(c.Context(), e, ids, s.mailboxes)
-				return nil
+				return s.unknown(c.Context(), st, ids)
 			})
-			if err != nil {
-				return err
+			if reported := a.report(all); err == nil {
+				err = reported
 			}
-			return a.report(all)
+			return err
 		},
 	}
 	s.flags(c)
@@ -145,6 +146,31 @@ func (a *app) syncNow(ctx context.Context, e *engine.Engine, ids []storage.Accou
 	defer display.Stop()
 	defer a.onInterrupt(ctx)()
 	return e.Sync(ctx, ids, engine.SyncOptions{Mailboxes: mailboxes})
+}
+
+// unknown says which of the mailboxes asked for are in none of the accounts, now that the accounts were listed.
+func (s *syncing) unknown(ctx context.Context, st *storage.Store, ids []storage.AccountID) error {
+	var have []string
+	if err := st.Read(context.WithoutCancel(ctx), func(r *storage.Reader) error {
+		for _, id := range ids {
+			boxes, err := r.Mailboxes(id)
+			if err != nil {
+				return err
+			}
+			for _, b := range boxes {
+				have = append(have, b.Path)
+			}
+		}
+		return nil
+	}); err != nil || len(have) == 0 {
+		return err
+	}
+	for _, name := range s.mailboxes {
+		if !slices.Contains(have, name) {
+			return usagef("unknown mailbox %q: there are %s", name, strings.Join(have[:min(len(have), 10)], ", "))
+		}
+	}
+	return nil
 }
 
 // onInterrupt says what happens when ctx ends before end is called.

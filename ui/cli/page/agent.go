@@ -16,8 +16,9 @@ import (
 
 // Agent is where a running agent serves the page of a store.
 type Agent struct {
-	URL string `json:"url"`
-	PID int    `json:"pid"`
+	URL  string `json:"url"`
+	PID  int    `json:"pid"`
+	Link string `json:"link"` // signs one browser in, once; renewed before it ends
 }
 
 // agentLimit is the most that is read of an agent file.
@@ -29,34 +30,40 @@ func agentPath(stateDir, store string) string {
 	return filepath.Join(stateDir, "agent-"+hex.EncodeToString(sum[:8])+".json")
 }
 
-// Publish tells other processes of this user where the page is, until withdraw is called.
-func Publish(stateDir, store string, a Agent) (withdraw func() error, err error) {
+// Publication is an agent file.
+type Publication struct{ path string }
+
+// Publish tells other processes of this user where the page is, until Withdraw. Again with another link, it replaces it.
+func Publish(stateDir, store string, a Agent) (Publication, error) {
+	p := Publication{agentPath(stateDir, store)}
 	text, err := json.Marshal(a)
 	if err != nil {
-		return nil, fmt.Errorf("agent file: %w", err)
+		return p, fmt.Errorf("agent file: %w", err)
 	}
 	if err := os.MkdirAll(stateDir, 0o700); err != nil {
-		return nil, fmt.Errorf("agent file: %w", err)
+		return p, fmt.Errorf("agent file: %w", err)
 	}
-	path := agentPath(stateDir, store)
-	f, err := os.CreateTemp(stateDir, filepath.Base(path)+".*") // 0600
+	f, err := os.CreateTemp(stateDir, filepath.Base(p.path)+".*") // 0600
 	if err != nil {
-		return nil, fmt.Errorf("agent file: %w", err)
+		return p, fmt.Errorf("agent file: %w", err)
 	}
 	_, err = f.Write(append(text, '\n'))
 	err = errors.Join(err, f.Close())
 	if err == nil {
-		err = os.Rename(f.Name(), path)
+		err = os.Rename(f.Name(), p.path)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("agent file: %w", errors.Join(err, os.Remove(f.Name())))
+		return p, fmt.Errorf("agent file: %w", errors.Join(err, os.Remove(f.Name())))
 	}
-	return func() error {
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("agent file: %w", err)
-		}
-		return nil
-	}, nil
+	return p, nil
+}
+
+// Withdraw takes the file away. It may be called more than once.
+func (p Publication) Withdraw() error {
+	if err := os.Remove(p.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("agent file: %w", err)
+	}
+	return nil
 }
 
 // Running finds the agent of a store: false when none runs. A file that a dead process left is not believed.

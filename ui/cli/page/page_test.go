@@ -193,7 +193,7 @@ func TestAgent(t *testing.T) {
 	if _, ok := Running(state, path); ok {
 		t.Error("an agent without a file")
 	}
-	withdraw, err := Publish(state, path, Agent{URL: "http://127.0.0.1:1", PID: os.Getpid()})
+	published, err := Publish(state, path, Agent{URL: "http://127.0.0.1:1", PID: os.Getpid()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,8 +204,8 @@ func TestAgent(t *testing.T) {
 	if _, ok := Running(state, path); ok {
 		t.Error("a stale file is believed")
 	}
-	check(t, withdraw())
-	check(t, withdraw())
+	check(t, published.Withdraw())
+	check(t, published.Withdraw())
 	if left, err := os.ReadDir(state); err != nil || len(left) != 0 {
 		t.Errorf("left behind: %v, %v", left, err)
 	}
