@@ -45,7 +45,7 @@ func (p *pass) fetchAll(ctx context.Context, todo []storage.UID) error {
 // blame notes which messages were outstanding when a session broke. One that breaks three sessions alone is quarantined.
 func (p *pass) blame(ctx context.Context, missing []storage.UID, barren bool, err error) error {
 	f, s := Classify(err), &p.w.suspect
-	if f.Phase != phaseFetch || f.Class != Protocol && f.Class != Timeout && f.Class != Network || ctx.Err() != nil {
+	if f.Phase != phaseFetch || f.Class != Protocol && f.Class != Timeout && f.Class != Network || stopped(ctx) {
 		return err
 	}
 	if s.mailbox == p.mailbox.ID && slices.Equal(s.page, missing) {

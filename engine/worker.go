@@ -146,7 +146,7 @@ func (w *worker) settle(ctx context.Context, t queue.Task, err error) {
 		return
 	}
 	always := context.WithoutCancel(ctx)
-	if ctx.Err() != nil { // a clean stop gives the attempt back
+	if stopped(ctx) { // a clean stop gives the attempt back
 		_ = w.e.store.Write(always, storage.Interactive, 0, func(tx *storage.Writer) error { return w.e.queue.ReturnTx(tx, t) }) //nolint:errcheck // the next start releases it
 		return
 	}
@@ -171,6 +171,12 @@ func (w *worker) settle(ctx context.Context, t queue.Task, err error) {
 	if f.Class == Mailbox {
 		w.relisted[t.Payload.Mailbox] = true
 	}
+}
+
+// stopped says whether ctx ended. A dial gives up at its deadline, which is a little before that.
+func stopped(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ctx.Err() != nil || ok && !time.Now().Before(deadline)
 }
 
 // act records a fault and does what its class asks for, in one transaction.
