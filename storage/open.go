@@ -97,7 +97,7 @@ func (s *Store) openWriting(ctx context.Context) (*sql.DB, error) {
 	}
 	pragmas := []string{
 		"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "wal_autocheckpoint(0)",
-		"cache_size(-32768)", "temp_store(MEMORY)", "cell_size_check(1)", "journal_size_limit(67108864)",
+		"cache_size(-8192)", "temp_store(MEMORY)", "cell_size_check(1)", "journal_size_limit(67108864)",
 	}
 	if runtime.GOOS == "darwin" {
 		pragmas = append(pragmas, "fullfsync(1)", "checkpoint_fullfsync(1)")
@@ -116,7 +116,7 @@ func (s *Store) openWriting(ctx context.Context) (*sql.DB, error) {
 func (s *Store) openReaders(ctx context.Context) (*sql.DB, error) {
 	db, err := sql.Open("sqlite", s.dsn(url.Values{
 		"mode":    {"ro"},
-		"_pragma": {"busy_timeout(5000)", "query_only(1)", "trusted_schema(0)", "cell_size_check(1)", "cache_size(-8192)", "temp_store(MEMORY)"},
+		"_pragma": {"busy_timeout(5000)", "query_only(1)", "trusted_schema(0)", "cell_size_check(1)", "cache_size(-1024)", "temp_store(MEMORY)"},
 	}))
 	if err != nil {
 		return nil, fmt.Errorf("open store for reading: %w", err)
