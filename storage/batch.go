@@ -94,7 +94,7 @@ func (w *Writer) storeBatch(b Batch, done *intake) error {
 }
 
 func (w *Writer) arrive(m Mailbox, validity UIDValidity, a Arrival, done *intake) (EmailRow, error) {
-	blob, err := w.putBlob(a.Body)
+	blob, fresh, err := w.putBlob(a.Body)
 	if err != nil {
 		return 0, err
 	}
@@ -114,7 +114,12 @@ func (w *Writer) arrive(m Mailbox, validity UIDValidity, a Arrival, done *intake
 		}
 		return 0, w.rebind(m, validity, have, blob, a, done)
 	}
-	email, err := w.bindEmail(m, validity, a, 1)
+	var email EmailRow
+	if fresh {
+		email, err = w.addEmail(m, a, 1)
+	} else {
+		email, err = w.bindEmail(m, validity, a, 1)
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -205,6 +210,10 @@ func (w *Writer) bindEmail(m Mailbox, validity UIDValidity, a Arrival, live int)
 	if !errors.Is(err, sql.ErrNoRows) {
 		return 0, fmt.Errorf("find email: %w", err)
 	}
+	return w.addEmail(m, a, live)
+}
+
+func (w *Writer) addEmail(m Mailbox, a Arrival, live int) (EmailRow, error) {
 	thread, err := w.threadOf(m.Account, a.Header)
 	if err != nil {
 		return 0, err

@@ -161,26 +161,26 @@ func sameDigest(sum hash.Hash, want []byte) error {
 	return nil
 }
 
-// putBlob gives the blob of a body, writing, sealing or dropping what is needed so that the same bytes are one blob.
-func (w *Writer) putBlob(b Body) (BlobID, error) {
-	var have BlobID
-	err := w.QueryRow(`SELECT id FROM blob WHERE sha256 = ?`, b.SHA256[:]).Scan(&have)
+// putBlob gives the blob of a body, writing, sealing or dropping what is needed so that the same bytes are one blob. fresh
+// says that the store did not hold these bytes: then no email has them, for a blob stays as long as an email names it.
+func (w *Writer) putBlob(b Body) (id BlobID, fresh bool, err error) {
+	err = w.QueryRow(`SELECT id FROM blob WHERE sha256 = ?`, b.SHA256[:]).Scan(&id)
 	switch {
-	case err == nil && b.staged != 0 && b.staged != have:
-		return have, w.dropBlob(b.staged)
+	case err == nil && b.staged != 0 && b.staged != id:
+		return id, false, w.dropBlob(b.staged)
 	case err == nil:
-		return have, nil
+		return id, false, nil
 	case !errors.Is(err, sql.ErrNoRows):
-		return 0, fmt.Errorf("find blob: %w", err)
+		return 0, false, fmt.Errorf("find blob: %w", err)
 	case b.staged != 0:
-		return b.staged, w.sealBlob(b)
+		return b.staged, true, w.sealBlob(b)
 	}
-	id, err := w.insert(`INSERT INTO blob (sha256, size, stored, state, created_at) VALUES (?, ?, ?, 'sealed', ?)`,
+	key, err := w.insert(`INSERT INTO blob (sha256, size, stored, state, created_at) VALUES (?, ?, ?, 'sealed', ?)`,
 		b.SHA256[:], b.Size, b.Stored(), millis(now()))
 	if err != nil {
-		return 0, fmt.Errorf("add blob: %w", err)
+		return 0, false, fmt.Errorf("add blob: %w", err)
 	}
-	return BlobID(id), w.addPieces(BlobID(id), 0, b.frames)
+	return BlobID(key), true, w.addPieces(BlobID(key), 0, b.frames)
 }
 
 func (w *Writer) addStaged() (BlobID, error) {
