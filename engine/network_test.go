@@ -150,7 +150,11 @@ func TestResets(t *testing.T) {
 func TestCutAnywhere(t *testing.T) {
 	t.Parallel()
 	server := dovecot.Start(t, dovecot.Config{})
-	fill(t, server, 7, 60, 2)
+	if _, err := corpus.Fill(7, 60, 2, corpus.Options{AvgSize: 2000}, func(mailbox string, m corpus.Message) error {
+		return server.Put(dovecot.User, mailbox, m.Raw, dovecot.Options{Flags: m.Flags, Date: m.Date})
+	}); err != nil {
+		t.Fatal(err)
+	}
 	want, err := truth.Read(t.Context(), server.Addr(), dovecot.User, dovecot.Password)
 	if err != nil {
 		t.Fatal(err)

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+
+	"mailcote/testkit/failpoint"
 )
 
 // Box is the 0600 file of remembered passwords beside a store.
@@ -89,6 +91,7 @@ func (b Box) write(all map[string]string) error {
 	}
 	_, err = f.Write(text)
 	err = errors.Join(err, f.Sync(), f.Close())
+	failpoint.Hit("secret.beforeRename")
 	if err == nil {
 		err = os.Rename(f.Name(), b.Path)
 	}
