@@ -13,6 +13,7 @@ import (
 	"mailcote/engine/imap"
 	"mailcote/engine/secret"
 	"mailcote/storage"
+	"mailcote/testkit/failpoint"
 )
 
 // The phases a fault names.
@@ -70,6 +71,7 @@ func (w *worker) connect(ctx context.Context) (*imap.Session, error) {
 	if err := w.greet(ctx, s); err != nil {
 		return nil, errors.Join(in(phaseDiscover, err), ignoreClosed(s.Close()))
 	}
+	failpoint.Hit("engine.signedIn")
 	w.session = s
 	w.e.progress.state(w.account.Name, "syncing", "")
 	return s, nil

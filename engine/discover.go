@@ -12,6 +12,7 @@ import (
 	"mailcote/engine/plan"
 	"mailcote/queue"
 	"mailcote/storage"
+	"mailcote/testkit/failpoint"
 )
 
 // statusItems are what a pass needs to know of a mailbox it does not open.
@@ -59,6 +60,7 @@ func (w *worker) discover(ctx context.Context, t queue.Task) error {
 		}
 		found = append(found, one)
 	}
+	failpoint.Hit("engine.beforeDiscovered")
 	err = w.e.store.Write(ctx, storage.Interactive, 0, func(tx *storage.Writer) error { return w.enqueue(tx, t, found, due) })
 	if err != nil {
 		return in(phaseStore, err)

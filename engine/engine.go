@@ -18,6 +18,7 @@ import (
 	"mailcote/engine/secret"
 	"mailcote/queue"
 	"mailcote/storage"
+	"mailcote/testkit/failpoint"
 )
 
 const (
@@ -84,6 +85,7 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 	if err := e.takeOver(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("take over the store: %w", err), e.queue.Close(), packer.Close())
 	}
+	failpoint.Hit("engine.afterTakeOver")
 	e.indexer = startIndexer(o.Store, e.progress)
 	return e, nil
 }
@@ -123,6 +125,7 @@ type NewAccount struct {
 // it is reached now.
 func (e *Engine) AddAccount(ctx context.Context, n NewAccount) (id storage.AccountID, created bool, err error) {
 	l := n.Login
+	failpoint.Hit("engine.beforeAddAccount")
 	err = e.store.Write(ctx, storage.Interactive, 0, func(w *storage.Writer) error {
 		created = false
 		have, err := w.AccountByIdentity(l.User, l.Host)
@@ -155,6 +158,7 @@ func (e *Engine) AddAccount(ctx context.Context, n NewAccount) (id storage.Accou
 	if err != nil {
 		return 0, false, err
 	}
+	failpoint.Hit("engine.afterAddAccount")
 	if !l.Password.Empty() {
 		e.UsePassword(id, l.Password)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"mailcote/engine/imap"
 	"mailcote/storage"
+	"mailcote/testkit/failpoint"
 )
 
 // flags brings the flags of what is stored up to date: by CHANGEDSINCE where the server keeps MODSEQ and never promised
@@ -59,6 +60,7 @@ func (p *pass) applyFlags(ctx context.Context, changes []storage.FlagChange, mar
 		some := changes[:n]
 		changes = changes[n:]
 		last := len(changes) == 0
+		failpoint.Hit("engine.beforeFlags")
 		if err := p.w.e.store.Write(ctx, storage.Bulk, 0, func(tx *storage.Writer) error {
 			if _, err := tx.ApplyFlags(p.mailbox.ID, p.validity, some); err != nil {
 				return err

@@ -13,6 +13,7 @@ import (
 	"mailcote/engine/plan"
 	"mailcote/queue"
 	"mailcote/storage"
+	"mailcote/testkit/failpoint"
 )
 
 // maxRounds bounds how often one pass lists a mailbox that keeps moving; what is left is the next pass's.
@@ -82,6 +83,7 @@ func (p *pass) open(ctx context.Context) (err error) {
 	if p.validity == 0 {
 		return in(phaseOpen, fmt.Errorf("no UIDVALIDITY in the answer to EXAMINE: %w", imap.ErrSyntax))
 	}
+	failpoint.Hit("engine.examined")
 	if err := p.w.e.store.Write(ctx, storage.Interactive, 0, func(tx *storage.Writer) error {
 		return tx.OpenGeneration(p.mailbox.ID, p.validity, storage.ModSeq(p.selected.HighestModSeq), int64(p.selected.Exists))
 	}); err != nil {
@@ -135,6 +137,7 @@ func (p *pass) round(ctx context.Context) (moved bool, err error) {
 	for i, entry := range stored {
 		have[i] = entry.UID
 	}
+	failpoint.Hit("engine.listed")
 	d := plan.Compare(p.listing, have)
 	if plan.Mass(len(d.Gone), len(have)) {
 		if d, err = p.confirm(ctx, d, have); err != nil {
@@ -266,6 +269,7 @@ func (p *pass) handler() imap.Handler {
 // expunge takes out what the listing lacks.
 func (p *pass) expunge(ctx context.Context, gone []storage.UID) error {
 	for len(gone) > 0 {
+		failpoint.Hit("engine.beforeExpunge")
 		some, rest := plan.Page(gone, 1000)
 		if err := p.w.e.store.Write(ctx, storage.Bulk, 0, func(tx *storage.Writer) error {
 			return tx.Expunge(p.mailbox.ID, p.validity, some)
@@ -279,6 +283,7 @@ func (p *pass) expunge(ctx context.Context, gone []storage.UID) error {
 
 // end closes the pass: the generation is shown, the gate for the next pass set and the task completed, in one transaction.
 func (p *pass) end(ctx context.Context, moved bool) error {
+	failpoint.Hit("engine.beforePassEnd")
 	modseq := storage.ModSeq(p.selected.HighestModSeq)
 	done := storage.Pass{UIDNext: storage.UID(p.selected.UIDNext), Total: int64(len(p.listing)), ModSeq: modseq, At: time.Now().UTC()}
 	if n := len(p.listing); n > 0 {

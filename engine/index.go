@@ -12,6 +12,7 @@ import (
 
 	"mailcote/engine/message"
 	"mailcote/storage"
+	"mailcote/testkit/failpoint"
 )
 
 const (
@@ -132,6 +133,7 @@ func (x *indexer) catchUp() error {
 		}
 		upTo := rows[len(rows)-1]
 		x.forget(upTo)
+		failpoint.Hit("engine.beforeIndex")
 		if err := x.store.WriteAlone(x.ctx, func(tx *storage.Writer) error { return tx.IndexDocs(docs, upTo) }); err != nil {
 			return x.unless(fmt.Errorf("index: %w", err))
 		}

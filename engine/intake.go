@@ -14,6 +14,7 @@ import (
 	"mailcote/engine/message"
 	"mailcote/engine/plan"
 	"mailcote/storage"
+	"mailcote/testkit/failpoint"
 )
 
 const (
@@ -74,6 +75,7 @@ func (t *intake) body(m *imap.Message, section string, size int64, r io.Reader) 
 		if err != nil {
 			return err
 		}
+		failpoint.Hit("engine.staged")
 		t.current = &arrival{staged: &body, view: &view}
 		return nil
 	}
@@ -88,6 +90,7 @@ func (t *intake) body(m *imap.Message, section string, size int64, r io.Reader) 
 		t.p.w.e.budget.Release(size)
 		return fmt.Errorf("read message: %w", err)
 	}
+	failpoint.Hit("engine.bodyRead")
 	t.current = &arrival{raw: raw}
 	return nil
 }
@@ -180,6 +183,7 @@ func (t *intake) commit(batch []arrival) error {
 		uids[i] = a.uid
 	}
 	out.Cover = plan.Cover(t.p.listing, sorted(uids))
+	failpoint.Hit("engine.beforeBatch")
 	var stored storage.Stored
 	w := t.p.w
 	err := w.e.store.Write(t.ctx, storage.Bulk, out.Size(), func(tx *storage.Writer) (err error) {
@@ -199,6 +203,7 @@ func (t *intake) commit(batch []arrival) error {
 	if err != nil {
 		return err
 	}
+	failpoint.Hit("engine.afterBatch")
 	w.e.progress.fetched(w.account.Name, t.p.mailbox.Path, len(batch), stored.Bytes)
 	w.e.indexer.offer(stored.Emails, docs)
 	w.progressed.Store(true)

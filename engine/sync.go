@@ -9,6 +9,7 @@ import (
 
 	"mailcote/queue"
 	"mailcote/storage"
+	"mailcote/testkit/failpoint"
 )
 
 // The results of a run.
@@ -120,6 +121,7 @@ func (e *Engine) begin(tx *storage.Writer, a storage.Account, priority int) (sto
 // missing.
 func (w *worker) conclude(ctx context.Context) Summary {
 	s := Summary{Type: "summary", Account: w.account.Name, Result: Complete, Wire: w.wire}
+	failpoint.Hit("engine.beforeConclude")
 	err := w.e.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0, func(tx *storage.Writer) error {
 		return w.concludeTx(tx, &s, ctx.Err() != nil)
 	})

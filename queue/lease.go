@@ -12,6 +12,7 @@ import (
 	"maragu.dev/goqite"
 
 	"mailcote/storage"
+	"mailcote/testkit/failpoint"
 )
 
 // Claim takes the account's next visible task, or none. The lease is in the row before any work starts.
@@ -43,6 +44,7 @@ func (q *Queue) Claim(ctx context.Context, account storage.AccountID) (t Task, o
 		}
 		return nil
 	})
+	failpoint.Hit("queue.afterClaim")
 	return t, ok, err
 }
 

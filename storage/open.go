@@ -17,6 +17,7 @@ import (
 
 	"mailcote/storage/owner"
 	"mailcote/storage/schema"
+	"mailcote/testkit/failpoint"
 )
 
 // Store is one open store. Its methods may be called from any goroutine.
@@ -66,6 +67,7 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	if s.lock, err = owner.Acquire(path, o.Holder); err != nil {
 		return nil, err
 	}
+	failpoint.Hit("storage.beforeOpen")
 	if err := s.openOwner(ctx); err != nil {
 		return nil, errors.Join(err, s.lock.Release())
 	}

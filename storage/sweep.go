@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"mailcote/storage/schema"
+	"mailcote/testkit/failpoint"
 )
 
 const (
@@ -39,6 +40,7 @@ func (s *Store) Sweep(ctx context.Context, at time.Time, keep time.Duration) (Sw
 		steps = []func() error{sw.entries, sw.emails, sw.mailboxes, sw.blobs, sw.tombstones, sw.history, sw.vacuum}
 	}
 	for _, step := range steps {
+		failpoint.Hit("storage.sweepStep")
 		if err := step(); err != nil {
 			return sw.done, fmt.Errorf("sweep: %w", err)
 		}

@@ -199,11 +199,13 @@ func (w *writer) stop() {
 // close copies the WAL into the file and closes the handle. The readers are closed by then.
 func (w *writer) close() error {
 	var errs []error
+	failpoint.Hit("storage.beforeClose")
 	if w.broken == nil {
 		if _, err := w.stmts.conn.ExecContext(context.Background(), "PRAGMA wal_checkpoint(TRUNCATE)"); err != nil {
 			errs = append(errs, fmt.Errorf("checkpoint: %w", err))
 		}
 	}
+	failpoint.Hit("storage.afterLastCheckpoint")
 	w.stmts.close()
 	return errors.Join(append(errs, w.db.Close())...)
 }
@@ -254,6 +256,7 @@ func (w *writer) checkpoint() {
 	if err := conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint(NOOP)").Scan(&busy, &pages, &copied); err != nil || pages-copied < checkpointPages {
 		return
 	}
+	failpoint.Hit("storage.beforeCheckpoint")
 	var err error
 	if pages <= w.patience {
 		err = conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint(PASSIVE)").Scan(&busy, &pages, &copied)
@@ -266,6 +269,7 @@ func (w *writer) checkpoint() {
 			w.patience = pages + checkpointPages
 		}
 	}
+	failpoint.Hit("storage.afterCheckpoint")
 	if severityOf(err) == unknown {
 		_ = w.recover(err) //nolint:errcheck // nobody waits for a checkpoint; a store that cannot be reopened fails the next write
 	}

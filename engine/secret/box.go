@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"runtime"
 
 	"mailcote/testkit/failpoint"
@@ -85,7 +84,11 @@ func (b Box) write(all map[string]string) error {
 	if err != nil {
 		return fmt.Errorf("secrets file: %w", err)
 	}
-	f, err := os.CreateTemp(filepath.Dir(b.Path), filepath.Base(b.Path)+".*") // 0600
+	temp := b.Path + ".new" // only the store's owner writes here, so the next one may take a dead one's away
+	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("secrets file: %w", err)
+	}
+	f, err := os.OpenFile(temp, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return fmt.Errorf("secrets file: %w", err)
 	}
@@ -93,10 +96,10 @@ func (b Box) write(all map[string]string) error {
 	err = errors.Join(err, f.Sync(), f.Close())
 	failpoint.Hit("secret.beforeRename")
 	if err == nil {
-		err = os.Rename(f.Name(), b.Path)
+		err = os.Rename(temp, b.Path)
 	}
 	if err != nil {
-		return fmt.Errorf("secrets file: %w", errors.Join(err, os.Remove(f.Name())))
+		return fmt.Errorf("secrets file: %w", errors.Join(err, os.Remove(temp)))
 	}
 	return nil
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"mailcote/testkit/failpoint"
 )
 
 // Info says who owns a store, in the words of the owner. The zero Info is an owner that left no name.
@@ -52,6 +54,7 @@ func writeInfo(path string, info Info) error {
 	if closed := f.Close(); err == nil {
 		err = closed
 	}
+	failpoint.Hit("owner.beforeRename")
 	if err == nil {
 		err = os.Rename(temp, name)
 	}

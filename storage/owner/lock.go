@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+
+	"mailcote/testkit/failpoint"
 )
 
 const (
@@ -56,6 +58,7 @@ func Acquire(path, command string) (*Lock, error) {
 	if err != nil {
 		return nil, err
 	}
+	failpoint.Hit("owner.locked")
 	info := Info{PID: os.Getpid(), Command: command, Started: time.Now().Truncate(time.Second), BootID: bootID()}
 	if err := writeInfo(path, info); err != nil {
 		return nil, errors.Join(err, held.Close())
@@ -157,6 +160,7 @@ func (l *Lock) Release() error {
 			errs = append(errs, fmt.Errorf("owner: remove the holder's name: %w", err))
 		}
 	}
+	failpoint.Hit("owner.beforeUnlock")
 	if err := l.flock.Close(); err != nil {
 		errs = append(errs, fmt.Errorf("owner: unlock the store: %w", err))
 	}

@@ -19,6 +19,8 @@ import (
 
 	"modernc.org/sqlite"
 	lib "modernc.org/sqlite/lib"
+
+	"mailcote/testkit/failpoint"
 )
 
 //go:embed *.sql
@@ -97,6 +99,7 @@ func Create(ctx context.Context, dsn, path string) error {
 			return fmt.Errorf("create store: %w", err)
 		}
 	}
+	failpoint.Hit("schema.created")
 	var size, vacuum int
 	var mode string
 	if err := errors.Join(
@@ -183,7 +186,12 @@ func step(ctx context.Context, db *sql.DB, version int, text string) error {
 	if _, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", version)); err != nil {
 		return err
 	}
-	return tx.Commit()
+	failpoint.Hit("schema.beforeCommit")
+	if err := tx.Commit(); err != nil {
+		return err
+	}
+	failpoint.Hit("schema.afterCommit")
+	return nil
 }
 
 // Check refuses files that are no store and stores that are newer than this program.
