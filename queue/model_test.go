@@ -1,0 +1,224 @@
+package queue
+
+import (
+	"errors"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	"mailcote/storage"
+)
+
+// twin is what the model holds of an unfinished task.
+type twin struct {
+	account  storage.AccountID
+	mailbox  int
+	priority int
+	state    State
+	retries  int
+	again    bool
+	later    bool // waits beyond the end of the test
+}
+
+// TestModel drives the verbs at random against a model of what they promise; after each step every unfinished task has
+// exactly its goqite row. Some transactions fail in the end and must leave nothing.
+func TestModel(t *testing.T) {
+	steps := 1500
+	seed := uint64(11)
+	if os.Getenv("MAILCOTE_LONG") == "1" {
+		steps, seed = 30_000, rand.Uint64()
+	}
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 0))
+	b := open(t)
+	model := map[storage.TaskID]*twin{}
+	held := map[storage.TaskID]Task{}
+	var stale []Task
+	accounts := []storage.AccountID{b.ada, b.bob}
+	undo := errors.New("undone on purpose")
+
+	pick := func() (Task, bool) {
+		var ids []storage.TaskID
+		for id := range held {
+			ids = append(ids, id)
+		}
+		if len(ids) == 0 {
+			return Task{}, false
+		}
+		slices.Sort(ids)
+		return held[ids[r.IntN(len(ids))]], true
+	}
+	release := func(only storage.AccountID) {
+		for id, one := range model {
+			if one.state == Processing && (only == 0 || one.account == only) {
+				one.state, one.again = Pending, false
+				stale = append(stale, held[id])
+				delete(held, id)
+			}
+		}
+	}
+	for step := range steps {
+		switch op := r.IntN(12); op {
+		case 0, 1, 2: // enqueue
+			n := twin{account: accounts[r.IntN(2)], mailbox: 1 + r.IntN(6), priority: 1 + r.IntN(10), state: Pending}
+			hurry, fails := r.IntN(4) == 0, r.IntN(5) == 0
+			var id storage.TaskID
+			var created bool
+			err := b.try(func(w *storage.Writer) (err error) {
+				id, created, err = b.EnqueueTx(w, NewTask{Account: n.account, Type: FolderSync, Priority: n.priority, Hurry: hurry, Payload: Payload{Mailbox: storage.MailboxID(n.mailbox)}})
+				if err == nil && fails {
+					err = undo
+				}
+				return err
+			})
+			if fails && errors.Is(err, undo) {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			var have *twin
+			for other, one := range model {
+				if one.account == n.account && one.mailbox == n.mailbox {
+					if have = one; other != id {
+						t.Fatalf("step %d: task %d beside %d", step, id, other)
+					}
+				}
+			}
+			if created != (have == nil) {
+				t.Fatalf("step %d: created %v", step, created)
+			}
+			if have == nil {
+				model[id] = &n
+				break
+			}
+			have.priority = max(have.priority, n.priority)
+			if have.state == Processing {
+				have.again = true
+			} else if have.state == Waiting && hurry {
+				have.state, have.later = Pending, false
+			}
+		case 3, 4, 5: // claim: the best that is visible
+			account := accounts[r.IntN(2)]
+			task, ok := b.claim(account)
+			best := 0
+			for _, one := range model {
+				if one.account == account && (one.state == Pending || one.state == Waiting && !one.later) {
+					best = max(best, one.priority)
+				}
+			}
+			if ok != (best > 0) || ok && task.Priority != best {
+				t.Fatalf("step %d: claimed %v %+v, the best has priority %d", step, ok, task, best)
+			}
+			if ok {
+				one := model[task.ID]
+				if one == nil || one.account != account || task.RetryCount != one.retries {
+					t.Fatalf("step %d: claimed %+v, model %+v", step, task, one)
+				}
+				one.state = Processing
+				held[task.ID] = task
+			}
+		case 6, 7, 8, 9: // a verb of the holder's
+			task, ok := pick()
+			if !ok {
+				break
+			}
+			one, verb, later := model[task.ID], r.IntN(6), r.IntN(2) == 0
+			at := time.Now()
+			if later {
+				at = at.Add(10 * time.Minute)
+			}
+			var again bool
+			b.write(func(w *storage.Writer) (err error) {
+				switch verb {
+				case 0:
+					return b.ProgressTx(w, task, "x", 1, 1)
+				case 1:
+					again, err = b.CompleteTx(w, task)
+					return err
+				case 2:
+					return b.RetryTx(w, task, at, why("network"))
+				case 3:
+					return b.DelayTx(w, task, at, why("network"))
+				case 4:
+					return b.ReturnTx(w, task)
+				}
+				return b.FailTx(w, task, why("bug"))
+			})
+			if verb == 0 {
+				one.retries = 0
+				break
+			}
+			delete(held, task.ID)
+			stale = append(stale, task)
+			switch verb {
+			case 1:
+				if again != one.again {
+					t.Fatalf("step %d: again %v, want %v", step, again, one.again)
+				}
+				one.retries = 0
+				if one.again {
+					one.state = Pending
+				} else {
+					delete(model, task.ID)
+				}
+			case 2, 3:
+				one.state, one.later = Waiting, later
+				if verb == 2 {
+					one.retries++
+				}
+			case 4:
+				one.state = Pending
+			case 5:
+				delete(model, task.ID)
+			}
+			one.again = false
+		case 10: // a start, of all or of one account, and a hurry
+			account := accounts[r.IntN(2)]
+			switch r.IntN(3) {
+			case 0:
+				b.write(func(w *storage.Writer) error { _, err := b.StartTx(w); return err })
+				release(0)
+			case 1:
+				b.write(func(w *storage.Writer) error { _, err := b.ReleaseTx(w, account); return err })
+				release(account)
+			case 2:
+				b.write(func(w *storage.Writer) error { return b.HurryTx(w, account) })
+				for _, one := range model {
+					if one.account == account && (one.state == Pending || one.state == Waiting) {
+						one.state, one.later, one.retries = Pending, false, 0
+					}
+				}
+			}
+		case 11: // who lost the lease can do nothing
+			if len(stale) == 0 {
+				break
+			}
+			old := stale[r.IntN(len(stale))]
+			if err := b.try(func(w *storage.Writer) error { return b.FailTx(w, old, why("x")) }); !errors.Is(err, ErrLeaseLost) {
+				t.Fatalf("step %d: a lost lease: %v", step, err)
+			}
+		}
+		b.consistent()
+		var tasks []Task
+		if err := b.store.Read(t.Context(), func(r *storage.Reader) (err error) { tasks, err = List(r, 0, 1<<30); return err }); err != nil {
+			t.Fatal(err)
+		}
+		unfinished := 0
+		for _, task := range tasks {
+			if !task.CompletedAt.IsZero() {
+				continue
+			}
+			unfinished++
+			one := model[task.ID]
+			if one == nil || one.priority != task.Priority || one.retries != task.RetryCount || one.state != task.State {
+				t.Fatalf("step %d: %+v, model %+v", step, task, one)
+			}
+		}
+		if unfinished != len(model) {
+			t.Fatalf("step %d: %d unfinished tasks, model %d", step, unfinished, len(model))
+		}
+	}
+}
