@@ -66,6 +66,27 @@ func (s *Server) Put(user, mailbox string, raw []byte, options Options) error {
 	return nil
 }
 
+// Renumber makes the server forget a mailbox's UIDs: it gets a new UIDVALIDITY, and every message another UID or the same,
+// as it comes. Flags stay, keywords may not. No session may have the mailbox open.
+func (s *Server) Renumber(user, mailbox string) error {
+	dir, err := s.mailboxDir(user, mailbox)
+	if err != nil {
+		return fmt.Errorf("dovecot: renumber %s: %w", mailbox, err)
+	}
+	for _, pattern := range []string{"dovecot-uidlist", "dovecot.index*"} {
+		names, err := filepath.Glob(filepath.Join(dir, pattern))
+		if err != nil {
+			return fmt.Errorf("dovecot: renumber %s: %w", mailbox, err)
+		}
+		for _, name := range names {
+			if err := os.Remove(name); err != nil {
+				return fmt.Errorf("dovecot: renumber %s: %w", mailbox, err)
+			}
+		}
+	}
+	return nil
+}
+
 // mailboxDir gives the Maildir++ directory of a mailbox and makes it where it is missing.
 func (s *Server) mailboxDir(user, mailbox string) (string, error) {
 	if strings.ContainsRune(mailbox, '.') {

@@ -32,7 +32,7 @@ func Hit(name string) {
 	mu.Lock()
 	hits[name]++
 	n := hits[name]
-	if n == 1 && plan.log != "" {
+	if plan.log != "" {
 		record(name)
 	}
 	mu.Unlock()

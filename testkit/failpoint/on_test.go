@@ -65,7 +65,7 @@ func TestLog(t *testing.T) {
 		}
 	}
 	got, err := os.ReadFile(log)
-	if err != nil || string(got) != strings.Repeat("a.b\nc\n", 2) {
+	if err != nil || string(got) != strings.Repeat("a.b\na.b\na.b\nc\n", 2) {
 		t.Errorf("log %q, %v", got, err)
 	}
 }
