@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -84,9 +85,37 @@ func TestWrongPasswordDovecot(t *testing.T) {
 	if sum := w.sync(); sum.Result != Failed || sum.Class != "auth" {
 		t.Fatalf("summary %+v", sum)
 	}
+	if n, err := server.Logins(); n != 1 || err != nil {
+		t.Errorf("%d sign-ins, %v", n, err)
+	}
 	w.engine.UsePassword(w.id, secret.New(dovecot.Password))
 	w.complete()
 	w.agrees(server)
+}
+
+// TestUntrusted: a certificate nobody vouches for ends everything before a credential is sent, until a person acts.
+func TestUntrusted(t *testing.T) {
+	t.Parallel()
+	server := dovecot.Start(t, dovecot.Config{TLS: true})
+	w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{})
+	for _, security := range []imap.Security{imap.TLS, imap.StartTLS} {
+		port := server.Port()
+		if security == imap.TLS {
+			_, text, _ := strings.Cut(server.TLSAddr(), ":")
+			port, _ = strconv.Atoi(text)
+		}
+		id, _, err := w.engine.AddAccount(t.Context(), NewAccount{Login: Login{User: dovecot.User, Host: "localhost", Port: port, Security: security, Password: secret.New(dovecot.Password)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.id = id
+		if sum := w.sync(); sum.Result != Failed || sum.Class != "tls" || !w.find().Paused {
+			t.Errorf("%s: %+v", security, sum)
+		}
+	}
+	if strings.Contains(server.Log(), "user=<"+dovecot.User+">") {
+		t.Error("a credential was sent")
+	}
 }
 
 // TestNoPassword: nothing is dialled.

@@ -162,7 +162,26 @@ func isTLS(err error) bool {
 	)
 	return errors.As(err, &verify) || errors.As(err, &record) || errors.As(err, &alert) || errors.As(err, &unknown) ||
 		errors.As(err, &host) || errors.As(err, &invalid) || errors.Is(err, imap.ErrPlainRefused) || errors.Is(err, imap.ErrPreauth) ||
-		errors.Is(err, imap.ErrNoStartTLS) || errors.Is(err, imap.ErrLoginDisabled)
+		errors.Is(err, imap.ErrNoStartTLS) || errors.Is(err, imap.ErrLoginDisabled) || disagreed(err)
+}
+
+// disagreed says that a handshake ended because the two sides do not agree, not because the line broke.
+func disagreed(err error) bool {
+	var wire *imap.WireError
+	if !errors.As(err, &wire) || wire.Phase != "tls" {
+		return false
+	}
+	for _, line := range []error{io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, imap.ErrStalled, context.Canceled, context.DeadlineExceeded} {
+		if errors.Is(err, line) {
+			return false
+		}
+	}
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return op.Op == "remote error" // an alert
+	}
+	var system *os.SyscallError
+	return !errors.As(err, &system)
 }
 
 func isNetwork(err error) bool {

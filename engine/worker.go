@@ -52,7 +52,12 @@ func (e *Engine) newWorker(a storage.Account, once bool) *worker {
 func (w *worker) work(ctx context.Context) {
 	defer w.leave(ctx)
 	for ctx.Err() == nil && w.failed == nil {
-		if !w.pause(ctx, time.Until(w.rest)) {
+		if rest := time.Until(w.rest); rest > 0 {
+			if w.yields() {
+				return
+			}
+			w.pause(ctx, rest)
+			w.rest = time.Time{} // over, or somebody knows better
 			continue
 		}
 		t, ok, err := w.e.queue.Claim(ctx, w.account.ID)
@@ -81,7 +86,7 @@ func (w *worker) wait(ctx context.Context) bool {
 		w.settle(ctx, queue.Task{}, in(phaseStore, err))
 		return false
 	}
-	if !any || !w.once && w.e.wanted(w.account.ID) {
+	if !any || w.yields() {
 		return false
 	}
 	pause := time.Until(at)
@@ -93,20 +98,18 @@ func (w *worker) wait(ctx context.Context) bool {
 	return true
 }
 
-// pause waits; a wake-up ends it early. false: ctx ended.
-func (w *worker) pause(ctx context.Context, d time.Duration) bool {
-	if d <= 0 {
-		return true
-	}
+// yields says whether a worker that has nothing to do but wait makes room for a person's.
+func (w *worker) yields() bool { return !w.once && w.e.wanted(w.account.ID) }
+
+// pause waits; a wake-up or the end of ctx ends it early.
+func (w *worker) pause(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 	case <-w.e.queue.Wake(w.account.ID):
 	case <-ctx.Done():
-		return false
 	}
-	return true
 }
 
 // do runs one task and turns a panic into an error, so that one bug costs one task.

@@ -1,0 +1,132 @@
+package engine
+
+import (
+	"context"
+	"math/rand/v2"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"mailcote/storage"
+	"mailcote/testkit/proxy"
+	"mailcote/testkit/script"
+)
+
+// TestOneWorker: whoever asks, an account has one session at a time.
+func TestOneWorker(t *testing.T) {
+	s, w := scripted(t, 200, script.Options{}, Options{})
+	var open, most atomic.Int32
+	s.Misbehave(script.Faults{On: func(c script.Command) script.Action {
+		switch c.Name {
+		case "AUTHENTICATE":
+			most.Store(max(most.Load(), open.Add(1)))
+		case "LOGOUT":
+			open.Add(-1)
+		}
+		return script.Answer
+	}})
+	ctx, cancel := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	all.Go(func() { w.engine.Run(ctx, time.Millisecond) }) //nolint:errcheck // it ends by cancel
+	var asked sync.WaitGroup
+	for range 3 {
+		asked.Go(func() {
+			if sum := w.sync(); sum.Result != Complete {
+				t.Errorf("summary %+v", sum)
+			}
+		})
+	}
+	asked.Wait()
+	cancel()
+	all.Wait()
+	if most.Load() != 1 {
+		t.Errorf("%d sessions at once", most.Load())
+	}
+	w.complete()
+	w.equals(s)
+}
+
+// TestYield: an agent that is offline and waits makes room for a person at once.
+func TestYield(t *testing.T) {
+	s, w := scripted(t, 5, script.Options{}, Options{backoff: func(int, *rand.Rand) time.Duration { return 15 * time.Minute }})
+	p := proxy.Start(t, s.Host()+":"+strconv.Itoa(s.Port()), 1)
+	p.Set(proxy.Faults{Refuse: true})
+	w.account("127.0.0.1", p.Port())
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- w.engine.Run(ctx, time.Hour) }()
+	for w.engine.Progress() == nil || len(w.engine.Progress()) == 0 || w.engine.Progress()[0].State != "waiting" {
+		time.Sleep(time.Millisecond) // Progress is a picture, not a signal
+	}
+	if sum := w.sync(); sum.Class != "network" {
+		t.Errorf("still down: %+v", sum)
+	}
+	p.Set(proxy.Faults{})
+	w.complete()
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	w.equals(s)
+}
+
+// TestOrphanedTask: a task that a lost worker left processing is done by the next one, and nothing is complete before.
+func TestOrphanedTask(t *testing.T) {
+	s, w := scripted(t, 5, script.Options{}, Options{})
+	w.complete()
+	put(s, "INBOX", 5)
+	if err := w.store.Write(t.Context(), storage.Interactive, 0, func(tx *storage.Writer) error {
+		_, err := w.engine.begin(tx, w.find(), 5)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok, err := w.engine.queue.Claim(t.Context(), w.id); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	w.complete()
+	w.equals(s)
+	if left := w.tasks(); len(left) > 0 {
+		t.Errorf("unfinished: %+v", left)
+	}
+}
+
+// TestNarrow: only the named mailboxes are synced, and a name that is not there is said.
+func TestNarrow(t *testing.T) {
+	s, w := scripted(t, 5, script.Options{}, Options{})
+	put(s, "Archive", 5)
+	sync := func(names ...string) Summary {
+		return w.engine.Sync(t.Context(), []storage.AccountID{w.id}, SyncOptions{Mailboxes: names})[0]
+	}
+	if sum := sync("Archive"); sum.Result != Complete || sum.Fetched != 5 || sum.Mailboxes != 1 {
+		t.Errorf("%+v", sum)
+	}
+	if sum := sync("Archive", "Nowhere"); sum.Result == Complete {
+		t.Errorf("%+v", sum)
+	}
+	if w.find().LastSuccess != (time.Time{}) {
+		t.Error("a narrow sync counts as a whole one")
+	}
+	if sum := w.complete(); sum.Fetched != 5 {
+		t.Errorf("%+v", sum)
+	}
+	w.equals(s)
+}
+
+// TestInboxByAnyName: INBOX is one mailbox however a server writes it.
+func TestInboxByAnyName(t *testing.T) {
+	s, w := scripted(t, 0, script.Options{}, Options{})
+	s.Change(func(m *script.Model) { m.Boxes[0].Name = "Inbox"; m.Boxes[0].Add(mail("x", 1)) })
+	w.complete()
+	s.Change(func(m *script.Model) { m.Boxes[0].Name = "INBOX"; m.Boxes[0].Add(mail("x", 2)) })
+	if sum := w.complete(); sum.Fetched != 1 || sum.Mailboxes != 1 {
+		t.Errorf("%+v", sum)
+	}
+	w.equals(s)
+	if n := w.text(`SELECT count(*) FROM mailbox`); n != "1" {
+		t.Errorf("%s mailboxes", n)
+	}
+}
