@@ -257,17 +257,6 @@ func (s *scanner) skipToEnd() (size int64, literal bool, err error) {
 	}
 }
 
-// number reads digits up to MaxInt64. ok is false for anything else, which is
-// consumed to the end of the word: a wrong number is an absent one.
-func (s *scanner) number() (n int64, ok bool, err error) {
-	t, err := s.token(endsWord)
-	if err != nil {
-		return 0, false, err
-	}
-	n, ok = digits(t)
-	return n, ok, nil
-}
-
 func digits(t []byte) (n int64, ok bool) {
 	if len(t) == 0 || len(t) > 19 {
 		return 0, false
