@@ -27,8 +27,9 @@ func (s *Store) SQL(ctx context.Context, text string, row func(columns []string,
 		return err
 	}
 	s.handles.RLock()
-	defer s.handles.RUnlock()
-	if s.readers == nil {
+	open := s.readers != nil
+	s.handles.RUnlock() // a long statement on its own connection holds up nobody
+	if !open {
 		return ErrClosed
 	}
 	db, err := sql.Open("sqlite", s.dsn(url.Values{
