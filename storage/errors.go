@@ -8,7 +8,7 @@ import (
 	"modernc.org/sqlite"
 	lib "modernc.org/sqlite/lib"
 
-	"mailcote/storage/schema"
+	"mailcote/storage/internal/schema"
 )
 
 // What callers can tell apart. A store that another process holds is an *owner.HeldError.

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"mailcote/storage/schema"
+	"mailcote/storage/internal/schema"
 	"mailcote/testkit/faultvfs"
 )
 

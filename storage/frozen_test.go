@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"mailcote/storage/schema"
+	"mailcote/storage/internal/schema"
 )
 
 var freeze = flag.Bool("freeze", false, "write testdata/schema/NNNN.sql for the newest schema")

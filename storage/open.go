@@ -16,7 +16,7 @@ import (
 	"modernc.org/sqlite"
 
 	"mailcote/storage/owner"
-	"mailcote/storage/schema"
+	"mailcote/storage/internal/schema"
 	"mailcote/testkit/failpoint"
 )
 

@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"mailcote/storage/owner"
-	"mailcote/storage/schema"
+	"mailcote/storage/internal/schema"
 )
 
 func TestCreateSettings(t *testing.T) {

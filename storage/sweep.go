@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"mailcote/storage/schema"
+	"mailcote/storage/internal/schema"
 	"mailcote/testkit/failpoint"
 )
 

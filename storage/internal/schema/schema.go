@@ -85,7 +85,10 @@ func Create(ctx context.Context, dsn, path string) error {
 	if err := conn.QueryRowContext(ctx, "PRAGMA page_count").Scan(&pages); err != nil {
 		return notStore(path, err)
 	}
-	if pages > 0 {
+	if pages > 0 { // the connections that write turn a file into WAL mode: another program's file is refused before
+		if err := Check(ctx, db, path); !errors.Is(err, errEmpty) {
+			return err
+		}
 		return nil
 	}
 	for _, statement := range []string{
