@@ -23,7 +23,7 @@ import (
 
 const (
 	// budgetBytes bounds the raw messages in memory, process-wide.
-	budgetBytes = 24 << 20
+	budgetBytes = 16 << 20
 	// keepDeleted is how long expunged mail can be brought back.
 	keepDeleted = 30 * 24 * time.Hour
 )
