@@ -94,7 +94,7 @@ func (s *Store) openOwner(ctx context.Context) error {
 }
 
 func (s *Store) openWriting(ctx context.Context) (*sql.DB, error) {
-	if err := schema.Create(ctx, s.dsn(nil), s.path); err != nil {
+	if err := schema.Create(ctx, s.dsn(url.Values{"_pragma": {"busy_timeout(5000)"}}), s.path); err != nil {
 		return nil, markFull(err)
 	}
 	pragmas := []string{

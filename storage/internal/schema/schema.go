@@ -70,6 +70,7 @@ func Version() int {
 }
 
 // Create gives an empty file its lasting settings. They only take in this order, on the first connection, before any table.
+// dsn sets a busy_timeout: after a crash, somebody who only reads may be bringing the WAL back at this moment.
 func Create(ctx context.Context, dsn, path string) error {
 	db, err := sql.Open("sqlite", dsn)
 	if err != nil {
@@ -92,7 +93,6 @@ func Create(ctx context.Context, dsn, path string) error {
 		return nil
 	}
 	for _, statement := range []string{
-		"PRAGMA busy_timeout = 5000",
 		fmt.Sprintf("PRAGMA page_size = %d", PageSize),
 		"PRAGMA auto_vacuum = INCREMENTAL",
 		"PRAGMA journal_mode = WAL",

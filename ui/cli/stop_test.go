@@ -1,0 +1,169 @@
+//go:build unix
+
+package cli_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"mailcote/testkit/child"
+	"mailcote/testkit/corpus"
+	"mailcote/testkit/dovecot"
+	"mailcote/testkit/proxy"
+)
+
+const someMail = `SELECT count(*) AS n FROM mail`
+
+// TestInterruptTwice presses Ctrl-C while a server has gone silent, and again while the program says goodbye to it: the
+// second one ends at once, and nothing is lost.
+func TestInterruptTwice(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, dovecot.Config{})
+	line := r.through()
+	r.fill(41, 600, 4, corpus.Options{AvgSize: 4000})
+	line.Set(proxy.Faults{Rate: 500_000})
+	p := r.start("sync", r.url(), "--once", "--json")
+	r.awaits(100, someMail)
+	line.Set(proxy.Faults{BlackHole: true})
+	kept := r.number(someMail)
+	if err := p.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	r.says(p, "Ctrl-C again ends at once")
+	pressed := time.Now()
+	if err := p.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	o := r.end(p)
+	if took := time.Since(pressed); o.code != -1 || took > time.Second {
+		t.Errorf("status %d %v after the second Ctrl-C", o.code, took)
+	}
+	line.Set(proxy.Faults{})
+	r.sound()
+	if n := r.number(someMail); n < kept || n == 600 {
+		t.Errorf("%d messages are kept, %d were there before, 600 in all", n, kept)
+	}
+	r.sync()
+	r.whole(r.truth())
+}
+
+// TestInterruptSilent presses Ctrl-C once while the server is silent: the end is clean, and soon.
+func TestInterruptSilent(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, dovecot.Config{})
+	line := r.through()
+	r.fill(42, 400, 4, corpus.Options{AvgSize: 4000})
+	line.Set(proxy.Faults{Rate: 500_000})
+	p := r.start("sync", r.url(), "--once", "--json")
+	r.awaits(100, someMail)
+	line.Set(proxy.Faults{BlackHole: true})
+	if err := p.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	pressed := time.Now()
+	o := r.end(p)
+	if took := time.Since(pressed); o.code != 3 || took > 10*time.Second {
+		t.Errorf("status %d %v after Ctrl-C: %s", o.code, took, o.errs)
+	}
+	line.Set(proxy.Faults{})
+	if n := r.number(`SELECT count(*) AS n FROM sync_tasks WHERE status = 'processing'`); n != 0 {
+		t.Errorf("%d tasks are still being processed", n)
+	}
+	r.sync()
+	r.whole(r.truth())
+}
+
+// says waits until the program has written something to stderr.
+func (r *rig) says(p *child.Proc, what string) {
+	r.t.Helper()
+	poll := time.NewTicker(time.Millisecond)
+	defer poll.Stop()
+	ctx, cancel := context.WithTimeout(r.t.Context(), 20*time.Second)
+	defer cancel()
+	for !strings.Contains(p.Stderr(), what) {
+		select {
+		case <-poll.C:
+		case <-p.Done():
+			r.t.Fatalf("the program ended and never said %q: %s", what, p.Stderr())
+		case <-ctx.Done():
+			r.t.Fatalf("the program never said %q: %s", what, p.Stderr())
+		}
+	}
+}
+
+// TestKillRun kills the agent: the store is free at once, and nothing believes that it still runs.
+func TestKillRun(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, dovecot.Config{})
+	r.fill(43, 100, 4, corpus.Options{AvgSize: 4000})
+	r.exits(0, "account", "add", r.url())
+	p := r.start("run", "--port", "0", "--json")
+	r.ready(p)
+	r.awaits(100, someMail)
+	if o := r.exits(0, "status", "--json"); !strings.Contains(o.out, `"owner":"mailcote run"`) || !strings.Contains(o.out, `"url":"http://127.0.0.1:`) {
+		t.Errorf("beside it: %s", o.out)
+	}
+	r.exits(75, "sync")
+	r.exits(0, "check")
+	p.Kill()
+	for _, file := range []string{r.store + ".owner", r.store + ".lock"} {
+		if _, err := os.Stat(file); err != nil {
+			t.Errorf("the test is about what a dead owner leaves: %v", err)
+		}
+	}
+	if o := r.exits(0, "status", "--json"); strings.Contains(o.out, `"owner"`) || strings.Contains(o.out, `"url"`) || strings.Contains(o.out, `"state":"syncing"`) {
+		t.Errorf("after it: %s", o.out)
+	}
+	r.exits(1, "token", "--link")
+	r.sound()
+	r.server.Deliver(t, dovecot.User, "INBOX", []byte("Subject: later\r\n\r\nhello\r\n"), dovecot.Options{})
+	r.exits(0, "sync")
+	r.whole(r.truth())
+	// The next agent is its own, and its page answers.
+	r.runs(func() {
+		if o := r.exits(0, "status", "--json"); !strings.Contains(o.out, `"owner":"mailcote run"`) {
+			t.Errorf("the next agent: %s", o.out)
+		}
+	})
+	left, err := filepath.Glob(filepath.Join(r.dir, "state", "mailcote", "agent-*"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("agents' files are left: %v, %v", left, err)
+	}
+}
+
+// TestStopped stops the whole program for seconds in the middle of a sync, as a closed lid does: readers go on beside it,
+// the store stays taken, and the sync completes when it wakes.
+func TestStopped(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, dovecot.Config{})
+	line := r.through()
+	r.fill(44, 600, 4, corpus.Options{AvgSize: 4000})
+	line.Set(proxy.Faults{Rate: 1_000_000})
+	p := r.start("sync", r.url(), "--once", "--json")
+	r.awaits(100, someMail)
+	if err := p.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	stopped := time.Now()
+	before := r.number(someMail)
+	for time.Since(stopped) < 3*time.Second {
+		if n := r.number(someMail); n < before {
+			t.Fatalf("%d messages, %d before", n, before)
+		}
+		r.sound()
+		r.refuses(75, []string{"sync", r.url(), "--once"}, []string{"is in use by process"})
+	}
+	if err := p.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	line.Set(proxy.Faults{})
+	if o := r.end(p); o.code != 0 || before == 600 {
+		t.Errorf("status %d, %d of 600 messages when it stopped: %s%s", o.code, before, o.out, o.errs)
+	}
+	r.whole(r.truth())
+}
