@@ -65,6 +65,7 @@ func (w *worker) discover(ctx context.Context, t queue.Task) error {
 	if err != nil {
 		return in(phaseStore, err)
 	}
+	w.discovered = true
 	for _, one := range found {
 		if one.status.Said && w.wants(one.mailbox.Path) {
 			w.e.progress.mailbox(w.account.Name, one.mailbox.Path, min(totalOf(known, one.mailbox.Raw), one.status.Messages), one.status.Messages)

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 
 	goimap "github.com/emersion/go-imap/v2"
 
@@ -44,13 +45,24 @@ func (p *pass) flags(ctx context.Context, stored []storage.Listed) error {
 	defer p.watch()
 	var set goimap.UIDSet
 	set.AddRange(goimap.UID(stored[0].UID), goimap.UID(stored[len(stored)-1].UID))
-	if err := p.s.UIDFetch(ctx, set, []string{"UID", "FLAGS"}, uint64(since)); err != nil {
+	err := p.s.UIDFetch(ctx, set, []string{"UID", "FLAGS"}, uint64(since))
+	if since > 0 && p.refused(err) { // some offer CONDSTORE and do not know how
+		changes = nil
+		err = p.s.UIDFetch(ctx, set, []string{"UID", "FLAGS"}, 0)
+	}
+	if err != nil {
 		return in(phaseFlags, err)
 	}
 	if p.swapped {
 		return in(phaseFlags, errSwapped)
 	}
 	return p.applyFlags(ctx, changes, condstore && p.mailbox.Building == nil, now)
+}
+
+// refused says whether an error is the server's NO or BAD in a session that lives.
+func (p *pass) refused(err error) bool {
+	var refused *imap.StatusError
+	return errors.As(err, &refused) && p.s.Err() == nil
 }
 
 // applyFlags commits changed flags in slices; the watermark moves with the last one.

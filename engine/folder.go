@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -76,8 +77,8 @@ func (p *pass) open(ctx context.Context) (err error) {
 	if err := p.load(ctx); err != nil {
 		return err
 	}
-	if p.selected, err = p.s.Examine(ctx, p.mailbox.Raw, p.s.Has("CONDSTORE")); err != nil {
-		return in(phaseOpen, err)
+	if err = p.examine(ctx); err != nil {
+		return err
 	}
 	p.validity = storage.UIDValidity(p.selected.UIDValidity)
 	if p.validity == 0 {
@@ -90,6 +91,17 @@ func (p *pass) open(ctx context.Context) (err error) {
 		return in(phaseStore, err)
 	}
 	return p.load(ctx)
+}
+
+// examine opens the mailbox, without CONDSTORE where the server offers it and does not understand it.
+func (p *pass) examine(ctx context.Context) (err error) {
+	condstore := p.s.Has("CONDSTORE")
+	p.selected, err = p.s.Examine(ctx, p.mailbox.Raw, condstore)
+	var bad *imap.StatusError
+	if condstore && errors.As(err, &bad) && bad.Type == "BAD" && p.s.Err() == nil {
+		p.selected, err = p.s.Examine(ctx, p.mailbox.Raw, false)
+	}
+	return in(phaseOpen, err)
 }
 
 // load reads the mailbox and its quarantine.
@@ -240,8 +252,8 @@ func (p *pass) relist(ctx context.Context) error {
 	p.s = s
 	p.watch()
 	before := p.selected.HighestModSeq
-	if p.selected, err = s.Examine(ctx, p.mailbox.Raw, s.Has("CONDSTORE")); err != nil {
-		return in(phaseOpen, err)
+	if err := p.examine(ctx); err != nil {
+		return err
 	}
 	p.selected.HighestModSeq = min(before, p.selected.HighestModSeq) // flags were compared up to there
 	if storage.UIDValidity(p.selected.UIDValidity) != p.validity {

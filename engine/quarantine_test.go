@@ -27,6 +27,7 @@ func TestUnreadableMessage(t *testing.T) {
 		{name: "literal too long", fault: script.TooLong, class: "timeout", says: "stalled", limits: imap.Limits{Progress: 500 * time.Millisecond}},
 		{name: "literal too short", fault: script.TooShort, class: "protocol", says: "unreadable answer"},
 		{name: "cut inside", fault: script.Cut, class: "network", says: "unexpected EOF"},
+		{name: "cut before anything", fault: script.CutEarly, class: "network", says: "unexpected EOF"},
 		{name: "silent inside", fault: script.Stall, class: "timeout", says: "stalled", limits: imap.Limits{Progress: 500 * time.Millisecond}},
 	}
 	for _, test := range tests {

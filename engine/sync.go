@@ -221,7 +221,7 @@ func (e *Engine) Run(ctx context.Context, every time.Duration) error {
 // keep runs one account's passes. A pause is respected until a person acts.
 func (e *Engine) keep(ctx context.Context, id storage.AccountID, every time.Duration) {
 	for ctx.Err() == nil {
-		e.turn(ctx, id)
+		e.turn(ctx, id, every)
 		if sleep(ctx, every) != nil {
 			return
 		}
@@ -229,7 +229,7 @@ func (e *Engine) keep(ctx context.Context, id storage.AccountID, every time.Dura
 }
 
 // turn is one pass over an account that is not paused.
-func (e *Engine) turn(ctx context.Context, id storage.AccountID) {
+func (e *Engine) turn(ctx context.Context, id storage.AccountID, every time.Duration) {
 	leave, err := e.own(ctx, id)
 	if err != nil {
 		return
@@ -255,7 +255,7 @@ func (e *Engine) turn(ctx context.Context, id storage.AccountID) {
 		e.progress.state(a.Name, "paused", a.PauseReason)
 	default:
 		w := e.newWorker(a, false)
-		w.run = run
+		w.run, w.every = run, every
 		w.work(ctx)
 		w.conclude(ctx)
 	}

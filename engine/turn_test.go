@@ -4,11 +4,13 @@ import (
 	"context"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"mailcote/engine/imap"
 	"mailcote/storage"
 	"mailcote/testkit/proxy"
 	"mailcote/testkit/script"
@@ -51,9 +53,18 @@ func TestOneWorker(t *testing.T) {
 // TestYield: an agent that is offline and waits makes room for a person at once.
 func TestYield(t *testing.T) {
 	s, w := scripted(t, 5, script.Options{}, Options{backoff: func(int, *rand.Rand) time.Duration { return 15 * time.Minute }})
+	for _, name := range []string{"A", "B", "C"} {
+		put(s, name, 2)
+	}
 	p := proxy.Start(t, s.Host()+":"+strconv.Itoa(s.Port()), 1)
-	p.Set(proxy.Faults{Refuse: true})
 	w.account("127.0.0.1", p.Port())
+	s.Misbehave(script.Faults{On: func(c script.Command) script.Action {
+		if c.Name == "EXAMINE" {
+			p.Set(proxy.Faults{Refuse: true})
+			return script.Drop
+		}
+		return script.Answer
+	}})
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	done := make(chan error, 1)
@@ -65,12 +76,66 @@ func TestYield(t *testing.T) {
 		t.Errorf("still down: %+v", sum)
 	}
 	p.Set(proxy.Faults{})
+	s.Misbehave(script.Faults{})
 	w.complete()
 	cancel()
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
 	w.equals(s)
+}
+
+// TestStuckMailbox: one that always takes too long does not keep the agent from the others.
+func TestStuckMailbox(t *testing.T) {
+	s, w := scripted(t, 5, script.Options{}, Options{Limits: imap.Limits{Progress: 100 * time.Millisecond}, backoff: func(int, *rand.Rand) time.Duration { return time.Hour }})
+	put(s, "Stuck", 5)
+	s.Misbehave(script.Faults{On: func(c script.Command) script.Action {
+		if c.Name == "EXAMINE" && strings.Contains(c.Args, "Stuck") {
+			return script.Silent
+		}
+		return script.Answer
+	}})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- w.engine.Run(ctx, 10*time.Millisecond) }()
+	for n := 6; n < 9; n++ {
+		put(s, "INBOX", 1)
+		for ctx.Err() == nil && w.text(`SELECT count(*) FROM mail WHERE mailbox = 'INBOX'`) != strconv.Itoa(n) {
+			time.Sleep(5 * time.Millisecond) // the store does not say when it changes, yet
+		}
+	}
+	if ctx.Err() != nil {
+		t.Errorf("new mail never arrived; tasks %+v", w.tasks())
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestBrokenCondstore: a server that offers it and refuses it is compared in full.
+func TestBrokenCondstore(t *testing.T) {
+	s, w := scripted(t, 30, script.Options{}, Options{})
+	s.Misbehave(script.Faults{On: func(c script.Command) script.Action {
+		if strings.Contains(c.Args, "CHANGEDSINCE") || c.Name == "EXAMINE" && strings.Contains(c.Args, "CONDSTORE") {
+			return "BAD what?"
+		}
+		return script.Answer
+	}})
+	for n := range 3 {
+		w.complete()
+		w.equals(s)
+		s.Change(func(m *script.Model) { m.Box("INBOX").Flag(uint32(n+3), "$N") })
+		if n == 1 {
+			s.Misbehave(script.Faults{On: on(func(c script.Command) bool { return strings.Contains(c.Args, "CHANGEDSINCE") }, "BAD what?")})
+		}
+	}
+	w.complete()
+	w.equals(s)
+	if f := w.faults(); len(f) > 0 {
+		t.Errorf("faults %+v", f)
+	}
 }
 
 // TestOrphanedTask: a task that a lost worker left processing is done by the next one, and nothing is complete before.

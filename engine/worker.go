@@ -25,6 +25,7 @@ type worker struct {
 	e       *Engine
 	account storage.Account
 	once    bool            // end when the queue is empty; network faults end it after fruitless tries
+	every   time.Duration   // not once: the next pass is not put off longer than that by a task that waits
 	only    map[string]bool // decoded mailbox names to sync; nil: all
 	run     storage.RunID
 	session *imap.Session
@@ -38,12 +39,14 @@ type worker struct {
 	progressed atomic.Bool                // a batch was committed since the last fault
 	narrowed   bool                       // the last fault made the page smaller or set a message aside
 	relisted   map[storage.MailboxID]bool // mailboxes a refusal has sent back to discovery
+	discovered bool                       // the account's mailboxes were listed
 
 	wire   int64  // bytes taken from the server by sessions that ended
 	failed *Fault // what ended the work, nil while it goes on
 }
 
 func (e *Engine) newWorker(a storage.Account, once bool) *worker {
+	e.progress.update(a.Name, func(p *AccountProgress) { p.Fetched, p.Bytes = 0, 0 })
 	return &worker{e: e, account: a, once: once, page: pageStart, random: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
 		started: time.Now().Truncate(time.Millisecond), relisted: map[storage.MailboxID]bool{}}
 }
@@ -90,6 +93,9 @@ func (w *worker) wait(ctx context.Context) bool {
 		return false
 	}
 	pause := time.Until(at)
+	if !w.once && w.discovered && pause > w.every { // one mailbox's trouble is not the account's: the others are looked at again
+		return false
+	}
 	if w.once && pause > onceWait {
 		w.failed = &Fault{Class: Quota, Scope: "account", Detail: "the next try is at " + at.Local().Format("15:04"), Wait: pause}
 		return false

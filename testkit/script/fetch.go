@@ -53,27 +53,30 @@ func (c *session) fetch(tag, args string) {
 			asked = append(asked, m)
 		}
 	}
-	wrong := func(m Message) Fault {
-		if f := c.server.now().Message; f != nil && bodies {
-			return f(c.open, m.UID)
+	wrong := make([]Fault, len(asked)) // each is asked for once
+	if f := c.server.now().Message; f != nil && bodies {
+		for i, m := range asked {
+			wrong[i] = f(c.open, m.UID)
 		}
-		return Whole
 	}
-	if slices.ContainsFunc(asked, func(m Message) bool { return wrong(m) == Refuse }) {
+	if slices.Contains(wrong, Refuse) {
 		c.say("%s NO [SERVERBUG] cannot read a message", tag)
 		return
 	}
+	if slices.Contains(wrong, CutEarly) {
+		c.drop()
+		return
+	}
 	end := "OK done"
-	for _, m := range asked {
-		fault := wrong(m)
-		switch fault {
+	for i, m := range asked {
+		switch wrong[i] {
 		case Omit:
 			continue
 		case RefuseLate:
 			end = "NO some messages could not be read"
 			continue
 		}
-		c.message(m, slices.Index(c.view, m.UID)+1, bodies, fault)
+		c.message(m, slices.Index(c.view, m.UID)+1, bodies, wrong[i])
 		if c.over {
 			return
 		}
@@ -106,6 +109,10 @@ func (c *session) message(m Message, seq int, bodies bool, fault Fault) {
 		if fault == Cut {
 			c.drop()
 		} else {
+			_ = c.out.Flush() // the client may be gone
+			if stalled := c.server.now().Stalled; stalled != nil {
+				stalled()
+			}
 			c.silence()
 		}
 		return

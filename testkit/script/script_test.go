@@ -83,7 +83,11 @@ func TestSession(t *testing.T) {
 	wants(t, c.do("UID SEARCH UID 1:*"), "* SEARCH 1 2 3\r\n")
 	wants(t, c.do("UID SEARCH RETURN (ALL) UID 1:*"), `* ESEARCH (TAG "t6") UID ALL 1,2,3`)
 	wants(t, c.do("UID FETCH 2:* (UID FLAGS BODY.PEEK[])"), "* 2 FETCH (UID 2 FLAGS (\\Seen) MODSEQ (3)", "BODY[] {19}\r\nSubject: x", "* 3 FETCH")
-	s.Change(func(m *Model) { m.Box("INBOX").Expunge(1); m.Box("INBOX").Flag(2, "$X"); m.Box("INBOX").Add([]byte("x")) })
+	s.Change(func(m *Model) {
+		m.Box("INBOX").Expunge(1)
+		m.Box("INBOX").Flag(2, "$X")
+		m.Box("INBOX").Add([]byte("x"))
+	})
 	wants(t, c.do("NOOP"), "* 1 EXPUNGE", "* 3 EXISTS", "* 1 FETCH (UID 2 FLAGS ($X)")
 	wants(t, c.do("UID FETCH 1:* (UID FLAGS) (CHANGEDSINCE 4)"), "UID 2", "UID 4")
 	wants(t, c.do("STATUS None (MESSAGES)"), "NO [NONEXISTENT]")

@@ -31,7 +31,7 @@ type Command struct {
 }
 
 // Action is what is done in place of the right answer: one of the constants, or the text of a tagged "NO …" or "BAD …", or
-// "BYE …", which is said untagged before the connection is closed.
+// "BYE …", which is said untagged before the connection is closed. "* …" is said before the right answer.
 type Action string
 
 // The actions that are no text.
@@ -54,6 +54,7 @@ const (
 	TooLong          // its literal claims more octets than it has
 	TooShort         // its literal claims fewer
 	Cut              // the connection breaks inside it
+	CutEarly         // a FETCH that asks for its body breaks the connection before anything is said
 	Nil              // its body is NIL
 	Stall            // the server falls silent inside it
 )
@@ -65,6 +66,7 @@ type Faults struct {
 	Listing  func(c Command, uids []uint32) (said []uint32)    // what UID SEARCH says in place of the truth
 	Exists   func(connection int, box string, n int) int       // what EXAMINE and STATUS say
 	Validity func(connection int, box string, v uint32) uint32 // what EXAMINE and STATUS say
+	Stalled  func()                                            // called when everything before a Stall has been sent
 	ModSeq   func(box string, v uint64) uint64                 // what EXAMINE and STATUS say
 }
 

@@ -66,6 +66,9 @@ func (c *session) act(tag string, a Action) bool {
 	switch {
 	case a == Answer:
 		return true
+	case strings.HasPrefix(string(a), "* "):
+		c.say("%s", a)
+		return true
 	case a == Silent:
 		c.silence()
 	case a == Drop:
