@@ -15,8 +15,8 @@ import (
 
 	"modernc.org/sqlite"
 
-	"mailcote/storage/owner"
 	"mailcote/storage/internal/schema"
+	"mailcote/storage/owner"
 	"mailcote/testkit/failpoint"
 )
 

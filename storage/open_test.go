@@ -10,8 +10,8 @@ import (
 	"strings"
 	"testing"
 
-	"mailcote/storage/owner"
 	"mailcote/storage/internal/schema"
+	"mailcote/storage/owner"
 )
 
 func TestCreateSettings(t *testing.T) {

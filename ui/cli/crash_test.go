@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"mailcote/storage"
+	"mailcote/testkit/child"
 	"mailcote/testkit/corpus"
 	"mailcote/testkit/dovecot"
 	"mailcote/testkit/truth"
@@ -209,4 +211,44 @@ func (l *killLoop) stir() {
 		l.t.Fatal(fmt.Errorf("round %d: %w", l.rounds, err))
 	}
 	l.remember()
+}
+
+// TestStartTogether starts the program and several readers at the same moment on a store whose owner was killed, so that
+// all of them want to bring the write-ahead log back.
+func TestStartTogether(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, dovecot.Config{})
+	r.fill(8, 1000, 4, corpus.Options{AvgSize: 5000})
+	p := r.start("sync", r.url(), "--once")
+	r.awaits(400, `SELECT count(*) AS n FROM mail`)
+	p.Kill()
+	log, err := os.ReadFile(r.store + "-wal")
+	if err != nil || len(log) == 0 {
+		t.Fatalf("the killed program left no log: %v", err)
+	}
+	main, err := os.ReadFile(r.store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range byLength(5, 50) {
+		r.fresh()
+		r.write(r.store, main)
+		r.write(r.store+"-wal", log)
+		var readers []*child.Proc
+		owner := r.start("sync", account)
+		for range 4 {
+			readers = append(readers, r.start("status"))
+		}
+		// --once kept no password: 77 says that it came that far.
+		if o := r.end(owner); o.code != 77 {
+			t.Fatalf("the owner: status %d: %s", o.code, o.errs)
+		}
+		for _, reader := range readers {
+			if o := r.end(reader); o.code != 0 {
+				t.Fatalf("a reader: status %d: %s", o.code, o.errs)
+			}
+		}
+	}
+	r.sync()
+	r.whole(r.truth())
 }

@@ -120,12 +120,13 @@ func statusOfClass(class string) Status {
 	return Failed
 }
 
-// statusOfSummary gives the exit status of one account's pass.
+// statusOfSummary gives the exit status of one account's pass. What ended it early decides, whether or not something had
+// arrived by then: who tries again at 75 shall try again.
 func statusOfSummary(s engine.Summary) Status {
 	switch {
 	case s.Result == "complete":
 		return Done
-	case s.Result == "partial" || s.Interrupted:
+	case s.Interrupted || s.Result == "partial" && s.Class == "":
 		return Partly
 	case s.Class == "storage" && strings.Contains(s.Detail, storage.ErrFull.Error()):
 		return Temporary

@@ -41,7 +41,7 @@ func TestStatusOf(t *testing.T) {
 
 func TestCombined(t *testing.T) {
 	complete := engine.Summary{Result: engine.Complete}
-	partial := engine.Summary{Result: engine.Partial, Class: "network"}
+	partial := engine.Summary{Result: engine.Partial}
 	failed := func(class string) engine.Summary { return engine.Summary{Result: engine.Failed, Class: class} }
 	for _, one := range []struct {
 		all  []engine.Summary
@@ -50,6 +50,8 @@ func TestCombined(t *testing.T) {
 		{nil, Done},
 		{[]engine.Summary{complete, complete}, Done},
 		{[]engine.Summary{partial}, Partly},
+		{[]engine.Summary{{Result: engine.Partial, Class: "network"}}, Temporary},
+		{[]engine.Summary{{Result: engine.Partial, Class: "storage", Detail: storage.ErrFull.Error()}}, Temporary},
 		{[]engine.Summary{failed("auth")}, Denied},
 		{[]engine.Summary{failed("auth"), failed("auth")}, Denied},
 		{[]engine.Summary{failed("network"), failed("timeout"), failed("quota")}, Temporary},

@@ -55,6 +55,15 @@ func (r *rig) fresh() {
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	r.home(dir)
+}
+
+// home makes a directory the program's own, creating it where it is missing.
+func (r *rig) home(dir string) {
+	r.t.Helper()
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		r.t.Fatal(err)
+	}
 	r.dir, r.store = dir, filepath.Join(dir, "t.db")
 	r.env = []string{"MAILCOTE_STORE=" + r.store, "XDG_STATE_HOME=" + filepath.Join(dir, "state"), "XDG_DATA_HOME=" + filepath.Join(dir, "data"), "TMPDIR=" + dir}
 }
