@@ -89,7 +89,7 @@ type NewTask struct {
 	Type     Type
 	Priority int // 0: DefaultPriority
 	Payload  Payload
-	Hurry    bool // a person asks: do not wait for the retry time of an unfinished one
+	Hurry    bool // a person asks: do not wait for the retry time of an unfinished one, unless a quota set it
 }
 
 // EnqueueTx adds a task, or finds the unfinished one that does the same and raises its priority.
@@ -147,7 +147,7 @@ func (q *Queue) joinTx(w *storage.Writer, have Task, n NewTask) error {
 	case have.State == Processing:
 		_, err := w.Exec(`UPDATE sync_task SET again = 1 WHERE id = ?`, have.ID)
 		return wrap("run task again", err)
-	case have.State == Waiting && n.Hurry:
+	case have.State == Waiting && n.Hurry && have.lastClass() != "quota": // a quota's deadline is kept
 		return q.hurryTx(w, have)
 	}
 	return nil

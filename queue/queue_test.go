@@ -245,6 +245,13 @@ func TestWaiting(t *testing.T) {
 	if _, ok := b.claim(b.ada); ok {
 		t.Fatal("a quota's deadline was not kept")
 	}
+	b.write(func(w *storage.Writer) error {
+		_, _, err := b.EnqueueTx(w, NewTask{Account: b.ada, Type: FolderSync, Hurry: true, Payload: Payload{Mailbox: 1}})
+		return err
+	})
+	if _, ok := b.claim(b.ada); ok {
+		t.Fatal("a hurried request ended a quota's deadline")
+	}
 	if err := b.store.Read(t.Context(), func(r *storage.Reader) error {
 		at, any, err := Due(r, b.ada)
 		if !any || time.Until(at) < 50*time.Minute {
