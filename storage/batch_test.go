@@ -439,6 +439,11 @@ func TestQuarantine(t *testing.T) {
 	if list(); len(all) != 0 {
 		t.Errorf("it arrived and stays quarantined: %+v", all)
 	}
+	write(t, b.Store, func(w *Writer) error { return w.Quarantine(box, 7, 5, "unreadable") })
+	write(t, b.Store, func(w *Writer) error { return w.LoseMailbox(box) })
+	if list(); len(all) != 0 {
+		t.Errorf("the mailbox went and its messages stay quarantined: %+v", all)
+	}
 }
 
 func TestNewestPages(t *testing.T) {

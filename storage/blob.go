@@ -94,7 +94,6 @@ type stager struct {
 func (st *stager) copy(r io.Reader) error {
 	buf := make([]byte, pieceSize)
 	var frames [][]byte
-	var stored int64
 	flush := func() error {
 		id, first := st.id, st.pieces
 		err := st.store.Write(st.ctx, Bulk, stageBytes, func(w *Writer) (err error) {
@@ -117,8 +116,7 @@ func (st *stager) copy(r io.Reader) error {
 		st.sum.Write(buf[:n]) //nolint:errcheck // a hash never fails
 		st.size += int64(n)
 		if n > 0 {
-			frame := st.packer.enc.EncodeAll(buf[:n], nil)
-			frames, stored = append(frames, frame), stored+int64(len(frame))
+			frames = append(frames, st.packer.enc.EncodeAll(buf[:n], nil))
 		}
 		ended := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 		if err != nil && !ended {

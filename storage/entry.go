@@ -195,21 +195,23 @@ func (w *Writer) release(mailbox MailboxID, validity UIDValidity, uid UID) error
 type Quarantined struct {
 	Mailbox  MailboxID
 	Path     string
+	Validity UIDValidity // the generation UID belongs to
 	UID      UID
 	Reason   string
 	Attempts int
 	LastAt   time.Time
 }
 
-// QuarantineOf lists what is quarantined in the shown or building generation of an account's mailboxes.
+// QuarantineOf lists what is quarantined in the shown or building generation of an account's mailboxes that are not gone, by
+// mailbox, generation and UID.
 func (r *Reader) QuarantineOf(account AccountID) ([]Quarantined, error) {
 	var all []Quarantined
-	rows, err := r.Query(`SELECT q.mailbox_id, m.path, q.uid, q.reason, q.attempts, q.last_at FROM quarantine q JOIN mailbox m ON m.id = q.mailbox_id
-		WHERE m.account_id = ? AND q.uidvalidity IN (m.uidvalidity, m.building) ORDER BY m.path, q.uid`, account)
+	rows, err := r.Query(`SELECT q.mailbox_id, m.path, q.uidvalidity, q.uid, q.reason, q.attempts, q.last_at FROM quarantine q JOIN mailbox m ON m.id = q.mailbox_id
+		WHERE m.account_id = ? AND m.gone_at IS NULL AND q.uidvalidity IN (m.uidvalidity, m.building) ORDER BY m.path, q.mailbox_id, q.uidvalidity, q.uid`, account)
 	return all, Each(rows, err, func(rows *sql.Rows) error {
 		var q Quarantined
 		var last int64
-		err := rows.Scan(&q.Mailbox, &q.Path, &q.UID, &q.Reason, &q.Attempts, &last)
+		err := rows.Scan(&q.Mailbox, &q.Path, &q.Validity, &q.UID, &q.Reason, &q.Attempts, &last)
 		q.LastAt = time.UnixMilli(last).UTC()
 		all = append(all, q)
 		return err

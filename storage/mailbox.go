@@ -2,8 +2,8 @@ package storage
 
 import (
 	"database/sql"
+	"errors"
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -53,6 +53,9 @@ func (r *Reader) MailboxByRaw(account AccountID, raw string) (Mailbox, error) {
 func (w *Writer) PutMailbox(m Mailbox) (MailboxID, error) {
 	have, err := w.MailboxByRaw(m.Account, m.Raw)
 	path := strings.ToValidUTF8(m.Path, "\ufffd")
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return 0, err
+	}
 	if err != nil {
 		id, err := w.insert(`INSERT INTO mailbox (account_id, raw, path, delimiter, role, attributes, selectable, priority) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
 			m.Account, []byte(m.Raw), path, m.Delimiter, m.Role, m.Attributes, m.Selectable, m.Priority)
@@ -247,19 +250,4 @@ func (w *Writer) cover(mailbox MailboxID, validity UIDValidity, level Level, add
 		}
 	}
 	return nil
-}
-
-// MergeRanges sorts ranges and joins those that touch.
-func MergeRanges(ranges []Range) []Range {
-	sorted := slices.Clone(ranges)
-	slices.SortFunc(sorted, func(a, b Range) int { return int(int64(a.Lo) - int64(b.Lo)) })
-	var out []Range
-	for _, one := range sorted {
-		if n := len(out); n > 0 && int64(one.Lo) <= int64(out[n-1].Hi)+1 {
-			out[n-1].Hi = max(out[n-1].Hi, one.Hi)
-		} else {
-			out = append(out, one)
-		}
-	}
-	return out
 }
