@@ -127,6 +127,7 @@ func TestCheckFinds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := checkBed(t)
+			b.writer.stop() // a look at the WAL under way would keep the damage from being committed
 			conn := b.writer.stmts.conn
 			for _, statement := range []string{"PRAGMA foreign_keys = OFF", c.damage} {
 				if _, err := conn.ExecContext(context.Background(), statement); err != nil {
