@@ -9,6 +9,7 @@ import (
 	lib "modernc.org/sqlite/lib"
 
 	"mailcote/storage/internal/schema"
+	"mailcote/storage/owner"
 )
 
 // What callers can tell apart. A store that another process holds is an *owner.HeldError.
@@ -17,6 +18,8 @@ var (
 	ErrNewer = schema.ErrNewer
 	// ErrNotStore says that the file is no mailcote store.
 	ErrNotStore = schema.ErrNotStore
+	// ErrMoved says that the store was moved or replaced while it was open; nothing more is written.
+	ErrMoved = owner.ErrMoved
 	// ErrMissing says that there is no store at the path.
 	ErrMissing = errors.New("there is no store")
 	// ErrNotFound says that the row asked for does not exist.
@@ -26,6 +29,8 @@ var (
 	ErrOutcomeUnknown = errors.New("the outcome of the write is unknown; the store was reopened")
 	// ErrFull says that the disk or the file's size limit is reached. Nothing of the write was kept.
 	ErrFull = errors.New("the disk is full")
+	// ErrBusy says that another program locked the file, and for longer than is waited for. Nothing of the write was kept.
+	ErrBusy = errors.New("another program locks the store")
 	// ErrClosed says that the store was closed.
 	ErrClosed = errors.New("the store is closed")
 	// ErrReadOnly says that the store was opened for reading beside its owner.
@@ -67,14 +72,20 @@ func explain(op string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("%s: %w", op, markFull(err))
+	return fmt.Errorf("%s: %w", op, mark(err))
 }
 
-// markFull makes a full disk an ErrFull.
-func markFull(err error) error {
+// mark makes a full disk an ErrFull and a lock of another program an ErrBusy.
+func mark(err error) error {
 	var se *sqlite.Error
-	if errors.As(err, &se) && se.Code()&0xff == lib.SQLITE_FULL {
+	if !errors.As(err, &se) {
+		return err
+	}
+	switch se.Code() & 0xff {
+	case lib.SQLITE_FULL:
 		return fmt.Errorf("%w: %w", ErrFull, err)
+	case lib.SQLITE_BUSY:
+		return fmt.Errorf("%w: %w", ErrBusy, err)
 	}
 	return err
 }

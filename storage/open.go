@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net/url"
-	"os"
 	"path/filepath"
 	"runtime"
 	"sync"
@@ -53,8 +52,10 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	useOFDLocks()
 	s := &Store{path: path, readOnly: o.ReadOnly, vfs: o.vfs}
 	if o.ReadOnly {
-		if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+		if err := owner.Inspect(path); errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("%w at %s: add an account or name another file with --store", ErrMissing, path)
+		} else if err != nil {
+			return nil, err
 		}
 		if s.readers, err = s.openReaders(ctx); err != nil {
 			return nil, err
@@ -83,6 +84,9 @@ func (s *Store) openOwner(ctx context.Context) error {
 	if s.readers, err = s.openReaders(ctx); err != nil {
 		return errors.Join(err, db.Close())
 	}
+	if err := s.lock.SameFile(); err != nil { // what was opened by its name is what was prepared
+		return errors.Join(err, s.readers.Close(), db.Close())
+	}
 	if s.writer, err = startWriter(ctx, s, db); err != nil {
 		return errors.Join(err, s.readers.Close(), db.Close())
 	}
@@ -94,8 +98,8 @@ func (s *Store) openOwner(ctx context.Context) error {
 }
 
 func (s *Store) openWriting(ctx context.Context) (*sql.DB, error) {
-	if err := schema.Create(ctx, s.dsn(url.Values{"_pragma": {"busy_timeout(5000)"}}), s.path); err != nil {
-		return nil, markFull(err)
+	if err := schema.Create(ctx, s.dsn(url.Values{"mode": {"rw"}, "_pragma": {"busy_timeout(5000)"}}), s.path); err != nil {
+		return nil, mark(err)
 	}
 	pragmas := []string{
 		"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "wal_autocheckpoint(0)",
@@ -104,13 +108,13 @@ func (s *Store) openWriting(ctx context.Context) (*sql.DB, error) {
 	if runtime.GOOS == "darwin" {
 		pragmas = append(pragmas, "fullfsync(1)", "checkpoint_fullfsync(1)")
 	}
-	db, err := sql.Open("sqlite", s.dsn(url.Values{"_pragma": pragmas, "_txlock": {"immediate"}}))
+	db, err := sql.Open("sqlite", s.dsn(url.Values{"mode": {"rw"}, "_pragma": pragmas, "_txlock": {"immediate"}}))
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	db.SetMaxOpenConns(1)
 	if err := schema.Migrate(ctx, db, s.path); err != nil {
-		return nil, errors.Join(markFull(err), db.Close())
+		return nil, errors.Join(mark(err), db.Close())
 	}
 	return db, nil
 }
@@ -131,7 +135,8 @@ func (s *Store) openReaders(ctx context.Context) (*sql.DB, error) {
 	return db, nil
 }
 
-// dsn makes a file: URI; on a bare path the driver would ignore mode=ro.
+// dsn makes a file: URI; on a bare path the driver would ignore mode. Nothing but package owner makes a file: an empty one in
+// the place of a store that was moved away would look as if all mail was gone.
 func (s *Store) dsn(params url.Values) string {
 	if params == nil {
 		params = url.Values{}
@@ -190,6 +195,9 @@ func (s *Store) reopen(ctx context.Context) error {
 	errs := []error{s.writer.db.Close()}
 	if s.readers != nil {
 		errs = append(errs, s.readers.Close())
+	}
+	if err := s.lock.SameFile(); err != nil {
+		return errors.Join(append(errs, err)...)
 	}
 	db, err := s.openWriting(ctx)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"mailcote/storage/internal/schema"
 	"mailcote/storage/owner"
+	"mailcote/testkit/faultvfs"
 )
 
 func TestCreateSettings(t *testing.T) {
@@ -173,5 +175,54 @@ func TestHeldAndBeside(t *testing.T) {
 	}
 	if err := beside.Write(context.Background(), Bulk, 0, func(*Writer) error { return nil }); !errors.Is(err, ErrReadOnly) {
 		t.Errorf("write on a read-only store: %v", err)
+	}
+}
+
+// A store that was moved or removed while in use takes no more writes: they would be lost to whoever opens the path next.
+// Least of all is an empty one made in its place.
+func TestMovedWhileOpen(t *testing.T) {
+	for name, unknown := range map[string]bool{"a write": false, "an unknown outcome": true} {
+		t.Run(name, func(t *testing.T) {
+			s := faulty(t)
+			if err := os.Rename(s.Path(), s.Path()+".old"); err != nil {
+				t.Fatal(err)
+			}
+			if unknown {
+				faultvfs.Fail(faultvfs.Sync, "-wal", 1, faultvfs.IOErrSync)
+			}
+			err := s.Write(t.Context(), Interactive, 0, put("a", nil))
+			if !errors.Is(err, owner.ErrMoved) {
+				t.Errorf("told %v", err)
+			}
+			if err := s.Write(t.Context(), Interactive, 0, put("b", nil)); !errors.Is(err, owner.ErrMoved) {
+				t.Errorf("later told %v", err)
+			}
+			if _, err := os.Lstat(s.Path()); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("another file stands in its place: %v", err)
+			}
+		})
+	}
+}
+
+// What an owner would refuse to open a reader refuses too.
+func TestReadOnlyRefuses(t *testing.T) {
+	for name, link := range map[string]func(from, to string) error{"symlink": os.Symlink, "second link": os.Link} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "mail.db")
+			if err := openAt(t, path, Options{}).Close(); err != nil {
+				t.Fatal(err)
+			}
+			if err := link(path, path+".2"); err != nil {
+				t.Fatal(err)
+			}
+			s, err := Open(t.Context(), path+".2", Options{ReadOnly: true})
+			var refused *owner.RefusedError
+			if !errors.As(err, &refused) {
+				t.Errorf("opened: %v", err)
+			}
+			if err == nil {
+				t.Log(s.Close())
+			}
+		})
 	}
 }

@@ -51,7 +51,7 @@ type writer struct {
 	queues   [lanes][]*request
 	stopping bool
 	finished chan struct{}
-	broken   error // set when reopening failed: every later write fails with it
+	broken   error // set when the store was moved or could not be reopened: every later write fails with it
 
 	groupTime time.Duration
 	patience  int // pages of WAL at which a restart of the WAL is tried
@@ -79,7 +79,7 @@ func (w *writer) use(ctx context.Context, db *sql.DB) error {
 // Write runs fn in a transaction and returns when it is committed, or nothing of it is. size is roughly how many bytes fn
 // writes. ctx cancels fn only while it waits for its turn. fn may run more than once and sees its own earlier run undone.
 //
-// Errors: what fn returned, ErrFull, ErrOutcomeUnknown, ErrClosed, ErrReadOnly, or ctx's.
+// Errors: what fn returned, ErrFull, ErrBusy, ErrOutcomeUnknown, ErrMoved, ErrClosed, ErrReadOnly, or ctx's.
 func (s *Store) Write(ctx context.Context, lane Lane, size int, fn func(*Writer) error) error {
 	return s.enqueue(ctx, lane, &request{ctx: ctx, size: size, fn: fn, done: make(chan error, 1)})
 }
@@ -167,6 +167,9 @@ func (w *writer) run() {
 			}
 			<-w.wake
 			continue
+		}
+		if w.broken == nil {
+			w.broken = w.store.lock.SameFile() // what is written to a store that was moved is lost to whoever opens its path
 		}
 		switch {
 		case w.broken != nil:

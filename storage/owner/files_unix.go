@@ -15,7 +15,7 @@ const (
 	noBlock  = unix.O_NONBLOCK // a FIFO put in a file's place must not hang us
 )
 
-func (s system) checkOwnership(path string, info fs.FileInfo) error {
+func (s system) checkOwner(path string, info fs.FileInfo) error {
 	st, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
 		return fmt.Errorf("owner: no Unix stat for %s", path)
@@ -27,6 +27,10 @@ func (s system) checkOwnership(path string, info fs.FileInfo) error {
 	if st.Nlink > 1 {
 		return refuse(path, fmt.Sprintf("has %d hard links", st.Nlink), "copy it, and use the copy")
 	}
+	return nil
+}
+
+func checkMode(path string, info fs.FileInfo) error {
 	mode := info.Mode() & (fs.ModePerm | fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky)
 	if mode == 0o600 {
 		return nil
@@ -38,7 +42,18 @@ func (s system) checkOwnership(path string, info fs.FileInfo) error {
 	case mode&0o200 == 0:
 		what = "is read-only"
 	}
-	return refuse(path, fmt.Sprintf("%s (mode %04o)", what, st.Mode&0o7777), "run chmod 600 "+printable(path))
+	return refuse(path, fmt.Sprintf("%s (mode %04o)", what, bits(mode)), "run chmod 600 "+printable(path))
+}
+
+// bits writes a mode as chmod does.
+func bits(mode fs.FileMode) uint32 {
+	all := uint32(mode.Perm())
+	for bit, flag := range map[uint32]fs.FileMode{0o4000: fs.ModeSetuid, 0o2000: fs.ModeSetgid, 0o1000: fs.ModeSticky} {
+		if mode&flag != 0 {
+			all |= bit
+		}
+	}
+	return all
 }
 
 func writable(dir string) error {

@@ -81,6 +81,21 @@ func (s system) prepareDir(dir string, isDefault bool) ([]string, error) {
 	return dirWarnings(dir, info), nil
 }
 
+// Inspect makes sure that a store may be opened for reading beside its owner: what Prepare would refuse about the file itself
+// comes back as a *RefusedError, apart from its mode, which does not matter to a reader. Errors: fs.ErrNotExist.
+func Inspect(path string) error { return thisProcess().inspect(path) }
+
+func (s system) inspect(path string) error {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return fmt.Errorf("owner: look at the store: %w", err)
+	}
+	if err := checkKind(path, info); err != nil {
+		return err
+	}
+	return s.checkOwner(path, info)
+}
+
 // checkBeside judges the files next to the store. A log without its store is refused: SQLite would delete it, and with it
 // what was committed, as soon as a new empty store stands beside it (FAULTS L6).
 func (s system) checkBeside(path string) error {
@@ -109,13 +124,23 @@ func (s system) checkBeside(path string) error {
 
 // check judges one existing file.
 func (s system) check(path string, info fs.FileInfo) error {
+	if err := checkKind(path, info); err != nil {
+		return err
+	}
+	if err := s.checkOwner(path, info); err != nil {
+		return err
+	}
+	return checkMode(path, info)
+}
+
+func checkKind(path string, info fs.FileInfo) error {
 	switch {
 	case info.Mode()&fs.ModeSymlink != 0:
 		return refuse(path, "is a symbolic link", "name the file it points to")
 	case !info.Mode().IsRegular():
 		return refuse(path, "is not a regular file", "choose another --store")
 	}
-	return s.checkOwnership(path, info)
+	return nil
 }
 
 // create makes the empty store. That another process was faster is no error: the caller looks at what is there.
