@@ -148,22 +148,28 @@ func Migrate(ctx context.Context, db *sql.DB, path string) error {
 	return nil
 }
 
-// copyBefore copies the store into a file that only its owner can read.
-func copyBefore(ctx context.Context, db *sql.DB, path string) error {
-	empty, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("migrate: %s is in the way: an earlier migration did not end well; move it aside and try again", path)
+// copyBefore copies the store into a file that only its owner can read. The copy is whole on the disk before it gets its name.
+// One of that name was made before a migration that was undone, by a kill or an error, so the store holds all that it does.
+func copyBefore(ctx context.Context, db *sql.DB, path string) (err error) {
+	temp := path + ".new"
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("copy the store before migrating it: %w", err)
+		}
+	}()
+	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
+	file, err := os.OpenFile(temp, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 	if err != nil {
-		return fmt.Errorf("copy the store before migrating it: %w", err)
+		return err
 	}
-	if err := empty.Close(); err != nil {
-		return fmt.Errorf("copy the store before migrating it: %w", err)
+	_, err = db.ExecContext(ctx, "VACUUM INTO ?", temp)
+	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
+		return errors.Join(err, os.Remove(temp))
 	}
-	if _, err := db.ExecContext(ctx, "VACUUM INTO ?", path); err != nil {
-		return errors.Join(fmt.Errorf("copy the store before migrating it: %w", err), os.Remove(path))
-	}
-	return nil
+	failpoint.Hit("schema.beforeRename")
+	return os.Rename(temp, path)
 }
 
 func step(ctx context.Context, db *sql.DB, version int, text string) error {

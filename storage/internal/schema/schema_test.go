@@ -91,7 +91,25 @@ func TestCopyBeforeMigrating(t *testing.T) {
 	if n := number(t, kept, "SELECT count(*) FROM meta"); n != number(t, db, "SELECT count(*) FROM meta") {
 		t.Errorf("the copy has %d facts", n)
 	}
-	if err := copyBefore(t.Context(), db, backup); err == nil {
-		t.Error("an earlier copy was overwritten")
+	// A migration that was killed, in the copy or behind it, keeps nobody from the next one.
+	if _, err := db.Exec("INSERT INTO meta (key, value) VALUES ('later', 1)"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(backup+".new", []byte("half"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := copyBefore(t.Context(), db, backup); err != nil {
+		t.Fatal(err)
+	}
+	again, err := sql.Open("sqlite", "file:"+backup+"?mode=ro")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close() //nolint:errcheck // it was only read
+	if n := number(t, again, "SELECT count(*) FROM meta WHERE key = 'later'"); n != 1 {
+		t.Error("the copy is an older one")
+	}
+	if files, err := filepath.Glob(path + ".v1.bak*"); err != nil || len(files) != 1 {
+		t.Errorf("%v, %v", files, err)
 	}
 }
