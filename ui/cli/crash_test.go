@@ -49,6 +49,7 @@ type killLoop struct {
 	random *rand.Rand
 	limits [2]time.Duration // a kill comes within, in a first sync and in a later one
 	later  int              // 1 when the store has been complete once
+	past   int              // rounds since then
 	rounds int
 	kills  int
 	early  int // kills before the first sync was complete
@@ -72,9 +73,10 @@ func (l *killLoop) remember() {
 // round starts a sync, kills it, and looks at what is left.
 func (l *killLoop) round() {
 	l.t.Helper()
-	if l.rounds++; l.rounds%8 == 0 { // first syncs are killed too
+	l.rounds++
+	if l.past += l.later; l.past > 7 { // as many first syncs are killed as later ones
 		l.fresh()
-		l.seen, l.later = nil, 0
+		l.seen, l.later, l.past = nil, 0, 0
 	}
 	limit := &l.limits[l.later]
 	began := time.Now()

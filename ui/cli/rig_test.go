@@ -267,11 +267,14 @@ func (r *rig) sound() {
 	}
 }
 
-// settled wants that every task is completed and that nothing but what belongs there lies beside the store.
+// settled wants that every task is completed, no message half stored, and that nothing lies beside the store but what belongs there.
 func (r *rig) settled() {
 	r.t.Helper()
 	for row := range r.rows(`SELECT id, task_type, state, payload, error_log FROM sync_tasks WHERE status <> 'completed'`) {
 		r.t.Fatalf("a task is left: %s", row)
+	}
+	if n := r.number(`SELECT count(*) AS n FROM blob WHERE state = 'staged'`); n != 0 {
+		r.t.Fatalf("%d half-received messages are left", n)
 	}
 	files, err := os.ReadDir(r.dir)
 	if err != nil {
