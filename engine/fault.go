@@ -90,7 +90,8 @@ func Classify(err error) Fault {
 		f.Stack = string(panicked.Stack)
 	case errors.As(err, &recovered):
 		f.Stack = string(recovered.stack)
-	case errors.Is(err, storage.ErrFull), errors.Is(err, storage.ErrOutcomeUnknown), errors.Is(err, storage.ErrClosed):
+	case errors.Is(err, storage.ErrFull), errors.Is(err, storage.ErrBusy), errors.Is(err, storage.ErrOutcomeUnknown), errors.Is(err, storage.ErrMoved),
+		errors.Is(err, storage.ErrClosed):
 		f.Class, f.Scope = Storage, "store"
 	case errors.Is(err, secret.ErrNoPassword), errors.Is(err, errSecret), errors.Is(err, errSilentIn):
 		f.Class, f.Scope = Auth, "account"
@@ -99,6 +100,9 @@ func Classify(err error) Fault {
 	case errors.As(err, &status):
 		f.Command, f.ServerText = status.Command, serverText(status)
 		f.Class, f.Scope = ofStatus(status, f.Phase)
+		if f.Class == Quota {
+			f.Wait = leastQuota
+		}
 	case errors.Is(err, imap.ErrStalled), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
 		f.Class, f.Scope = Timeout, "connection"
 		if f.Phase == phaseSignIn {
@@ -217,6 +221,9 @@ func (f Fault) NextStep(account string) string {
 	case Storage:
 		if errors.Is(f.Err, storage.ErrFull) {
 			return "free disk space, then mailcote sync " + account
+		}
+		if errors.Is(f.Err, storage.ErrMoved) {
+			return "put the store back where it was, then start mailcote again"
 		}
 		return "the store was reopened and work goes on from what it holds; check the disk if it lasts"
 	case Bug:

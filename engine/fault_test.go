@@ -84,6 +84,8 @@ func TestClassify(t *testing.T) {
 		{"swapped", phaseFetch, wire("handler", errSwapped), Protocol, "connection"},
 		{"a name that cannot be sent", phaseOpen, fmt.Errorf("x: %w", imap.ErrCommand), Mailbox, "mailbox"},
 		{"full", phaseStore, fmt.Errorf("x: %w", storage.ErrFull), Storage, "store"},
+		{"locked by another program", phaseStore, fmt.Errorf("x: %w", storage.ErrBusy), Storage, "store"},
+		{"moved", phaseStore, fmt.Errorf("x: %w", storage.ErrMoved), Storage, "store"},
 		{"unknown outcome", phaseStore, fmt.Errorf("x: %w", storage.ErrOutcomeUnknown), Storage, "store"},
 		{"panic in a write", phaseStore, &storage.PanicError{Value: 1, Stack: []byte("stack")}, Bug, "task"},
 		{"panic", phaseFetch, &panicError{1, []byte("stack")}, Bug, "task"},
@@ -103,6 +105,9 @@ func TestClassify(t *testing.T) {
 	}
 	if f := Classify(in(phaseSignIn, imap.ErrStalled)); f.Wait != resendSignIn {
 		t.Errorf("an unanswered sign-in waits %v", f.Wait)
+	}
+	if f := Classify(in(phaseFetch, no("LIMIT"))); f.Wait != leastQuota {
+		t.Errorf("after a limit it waits %v", f.Wait)
 	}
 	if f := Classify(in(phaseFetch, no("SERVERBUG"))); f.ServerText != "NO [SERVERBUG] words" || f.Command != "X" {
 		t.Errorf("%+v", f)

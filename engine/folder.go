@@ -113,7 +113,7 @@ func (p *pass) load(ctx context.Context) error {
 		held, err := r.QuarantineOf(p.w.account.ID)
 		p.barred, p.held = nil, map[storage.UID]bool{}
 		for _, q := range held {
-			if q.Mailbox != p.mailbox.ID {
+			if q.Mailbox != p.mailbox.ID || q.Validity != p.validity {
 				continue
 			}
 			p.barred = append(p.barred, q.UID)

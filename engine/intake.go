@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -156,9 +157,20 @@ func (t *intake) flush() {
 		defer func() { <-t.slots }()
 		defer t.p.w.e.budget.Release(size)
 		if err := guard(func() error { return t.commit(batch) }); err != nil {
-			t.fail(err)
+			t.fail(errors.Join(err, t.unstage(batch)))
 		}
 	}()
+}
+
+// unstage drops the large bodies of a batch that failed: each retry stages them again, and a start that would clear them away
+// may be weeks off. One that was stored after all stays.
+func (t *intake) unstage(batch []arrival) (err error) {
+	for _, a := range batch {
+		if a.staged != nil {
+			err = errors.Join(err, t.p.w.e.store.Unstage(t.ctx, *a.staged))
+		}
+	}
+	return err
 }
 
 // commit parses and packs a batch and writes it in one transaction with its coverage, checkpoint and counters.

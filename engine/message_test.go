@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"mailcote/engine/imap"
+	"mailcote/storage"
 	"mailcote/testkit/dovecot"
 	"mailcote/testkit/proxy"
 	"mailcote/testkit/script"
@@ -228,4 +229,29 @@ func TestSecondAccount(t *testing.T) {
 	if names := w.text(`SELECT name FROM account ORDER BY id`); names != "alice@127.0.0.1\nalice@localhost\nada@example.org\nada@example.org@127.0.0.2\nada@example.org@localhost" {
 		t.Errorf("names %q", names)
 	}
+}
+
+// TestRefusedBatch: what was staged for a batch that cannot be stored does not stay and fill the disk.
+func TestRefusedBatch(t *testing.T) {
+	s, w := scripted(t, 0, script.Options{}, Options{})
+	s.Change(func(m *script.Model) { m.Box("INBOX").Add(large(1, 6)) })
+	exec := func(statement string) {
+		t.Helper()
+		if err := w.store.Write(t.Context(), storage.Interactive, 0, func(tx *storage.Writer) error {
+			_, err := tx.Exec(statement)
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exec(`CREATE TRIGGER refuse BEFORE INSERT ON entry BEGIN SELECT RAISE(ABORT, 'no'); END`)
+	if sum := w.sync(); sum.Result == Complete {
+		t.Fatalf("summary %+v", sum)
+	}
+	if n := w.text(`SELECT count(*) FROM blob_piece`); n != "0" {
+		t.Errorf("%s pieces stay", n)
+	}
+	exec(`DROP TRIGGER refuse`)
+	w.complete()
+	w.equals(s)
 }

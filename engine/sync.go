@@ -172,9 +172,11 @@ func (w *worker) concludeTx(tx *storage.Writer, s *Summary, interrupted bool) er
 		s.Result = Partial
 		s.Detail, s.NextStep = missingText(incomplete, s.Quarantined), "mailcote errors says why"
 	}
-	if unfinished, err := queue.Unfinished(&tx.Reader, w.account.ID); err != nil {
+	unfinished, err := queue.Unfinished(&tx.Reader, w.account.ID)
+	if err != nil {
 		return err
-	} else if unfinished > 0 && s.Result == Complete {
+	}
+	if unfinished > 0 && s.Result == Complete {
 		s.Result, s.Detail = Partial, fmt.Sprintf("%d tasks are not finished", unfinished)
 	}
 	if s.Result == Complete && w.only != nil && s.Mailboxes < len(w.only) {
@@ -184,7 +186,7 @@ func (w *worker) concludeTx(tx *storage.Writer, s *Summary, interrupted bool) er
 	if interrupted && w.failed == nil {
 		result = "interrupted"
 	}
-	if w.failed == nil && !interrupted && w.only == nil {
+	if w.failed == nil && !interrupted && w.only == nil && w.discovered && unfinished == 0 { // one that made room for a person's has done nothing
 		if incomplete == 0 { // else an email may be on its way to a mailbox that could not be listed
 			if _, err := tx.SettleOrphans(w.account.ID); err != nil {
 				return err

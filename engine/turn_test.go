@@ -75,6 +75,9 @@ func TestYield(t *testing.T) {
 	if sum := w.sync(); sum.Class != "network" {
 		t.Errorf("still down: %+v", sum)
 	}
+	if last := w.find().LastSuccess; !last.IsZero() {
+		t.Errorf("the one that made room notes a success at %v", last)
+	}
 	p.Set(proxy.Faults{})
 	s.Misbehave(script.Faults{})
 	w.complete()

@@ -200,3 +200,27 @@ func TestFlagsModSeq(t *testing.T) {
 		})
 	}
 }
+
+// TestQuarantineOfGeneration: what is set aside under a UID says nothing of the message that has the UID after UIDVALIDITY changed.
+func TestQuarantineOfGeneration(t *testing.T) {
+	s, w := scripted(t, 10, script.Options{}, Options{})
+	s.Misbehave(script.Faults{Message: func(_ string, uid uint32) script.Fault {
+		if uid == 5 {
+			return script.Omit
+		}
+		return script.Whole
+	}})
+	if sum := w.sync(); sum.Quarantined != 1 {
+		t.Fatalf("summary %+v", sum)
+	}
+	if err := w.store.Write(t.Context(), storage.Interactive, 0, func(tx *storage.Writer) error {
+		_, err := tx.Exec(`UPDATE quarantine SET attempts = 20`) // the agent's next try is a day off
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	s.Misbehave(script.Faults{})
+	s.Change(func(m *script.Model) { b := m.Box("INBOX"); b.Expunge(5); b.Renumber(2000, 1); b.Add(mail("new", 1)) })
+	w.runUntil("done")
+	w.equals(s)
+}
