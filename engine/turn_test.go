@@ -198,3 +198,26 @@ func TestInboxByAnyName(t *testing.T) {
 		t.Errorf("%s mailboxes", n)
 	}
 }
+
+// TestClockBack: a clock that is set back while tasks wait to be claimed does not hide them until it has caught up.
+func TestClockBack(t *testing.T) {
+	s, w := scripted(t, 3, script.Options{}, Options{})
+	w.complete()
+	put(s, "INBOX", 1)
+	if err := w.store.Write(t.Context(), storage.Interactive, 0, func(tx *storage.Writer) (err error) {
+		if _, err = w.engine.begin(tx, w.find(), 5); err != nil {
+			return err
+		}
+		_, err = tx.Exec(`UPDATE goqite SET timeout = '2099-01-01T00:00:00.000Z'`) // as the clock was when it was sent
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	w.engine.newWorker(w.find(), true).work(ctx)
+	if ctx.Err() != nil {
+		t.Errorf("it never came to its tasks: %+v", w.tasks())
+	}
+	w.equals(s)
+}

@@ -100,6 +100,15 @@ func (w *worker) wait(ctx context.Context) bool {
 		w.failed = &Fault{Class: Quota, Scope: "account", Detail: "the next try is at " + at.Local().Format("15:04"), Wait: pause}
 		return false
 	}
+	if pause <= 0 { // due and not given out: the clock was set back since it was sent
+		if err := w.e.store.Write(ctx, storage.Interactive, 0, func(tx *storage.Writer) error {
+			_, err := w.e.queue.ReleaseTx(tx, w.account.ID)
+			return err
+		}); err != nil {
+			w.settle(ctx, queue.Task{}, in(phaseStore, err))
+			return false
+		}
+	}
 	w.pause(ctx, max(pause, leastPause))
 	return true
 }
