@@ -125,12 +125,7 @@ func (w *world) agrees(s *dovecot.Server) {
 // clean runs check, beside the owner and on connections of its own.
 func (w *world) clean() {
 	w.t.Helper()
-	store, err := storage.Open(w.t.Context(), w.store.Path(), storage.Options{ReadOnly: true})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	defer store.Close() //nolint:errcheck // it was only read
-	findings, err := Check(w.t.Context(), store, nil)
+	findings, err := Check(w.t.Context(), w.store, nil)
 	if err != nil {
 		w.t.Fatal(err)
 	}
