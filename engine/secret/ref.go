@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -34,8 +35,8 @@ type Ref struct {
 var ErrNoPassword = errors.New("no password is known")
 
 const (
-	commandTime = 30 * time.Second
-	maxSecret   = 64 << 10 // bytes read from a file or a command
+	sourceTime = 30 * time.Second
+	maxSecret  = 64 << 10 // bytes read from a file or a command
 )
 
 // ParseRef reads what String wrote.
@@ -60,7 +61,7 @@ func (r Ref) String() string {
 func (r Ref) Resolve(ctx context.Context, box Box, key string) (Secret, error) {
 	switch r.Kind {
 	case File:
-		return fromFile(r.Value)
+		return fromFile(ctx, r.Value)
 	case Command:
 		return fromCommand(ctx, r.Value)
 	case Saved:
@@ -69,13 +70,21 @@ func (r Ref) Resolve(ctx context.Context, box Box, key string) (Secret, error) {
 	return Secret{}, ErrNoPassword
 }
 
-func fromFile(path string) (Secret, error) {
-	f, err := os.Open(path)
+// fromFile reads a file, or a pipe such as /dev/stdin. Without O_NONBLOCK a pipe that nobody writes to would hold the open,
+// and with it the process, for ever; with it the end of ctx ends the reading.
+func fromFile(ctx context.Context, path string) (Secret, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return Secret{}, fmt.Errorf("password file: %w", err)
 	}
 	defer f.Close() //nolint:errcheck // it was only read
+	ctx, cancel := context.WithTimeout(ctx, sourceTime)
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { _ = f.SetReadDeadline(time.Now()) })() //nolint:errcheck // a regular file has none and needs none
 	text, err := io.ReadAll(io.LimitReader(f, maxSecret))
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = fmt.Errorf("%s: %w (at most %v)", path, ctx.Err(), sourceTime)
+	}
 	if err != nil {
 		return Secret{}, fmt.Errorf("password file: %w", err)
 	}
@@ -83,7 +92,7 @@ func fromFile(path string) (Secret, error) {
 }
 
 func fromCommand(ctx context.Context, line string) (Secret, error) {
-	ctx, cancel := context.WithTimeout(ctx, commandTime)
+	ctx, cancel := context.WithTimeout(ctx, sourceTime)
 	defer cancel()
 	shell, flag := "/bin/sh", "-c"
 	if runtime.GOOS == "windows" {
@@ -96,7 +105,7 @@ func fromCommand(ctx context.Context, line string) (Secret, error) {
 	command.Stderr = nil // what a password helper says may hold the password
 	if err := command.Run(); err != nil {
 		if ctx.Err() != nil {
-			err = fmt.Errorf("%w (at most %v)", ctx.Err(), commandTime)
+			err = fmt.Errorf("%w (at most %v)", ctx.Err(), sourceTime)
 		}
 		return Secret{}, fmt.Errorf("password command: %w", err)
 	}
