@@ -14,7 +14,7 @@ type Limits struct {
 	Depth     int   // nested parentheses
 	Ranges    int   // ranges of a UID set
 	Mailboxes int   // LIST entries kept
-	Names     int64 // octets of mailbox names kept
+	Names     int64 // octets kept of mailbox names and their attributes
 
 	// MinRate octets must arrive in each minute spent waiting inside a response,
 	// and in each Wait spent waiting at all, or the command is stalled.

@@ -100,7 +100,7 @@ func inbox(raw string) string {
 	return raw
 }
 
-// room books a name; false: no more are kept.
+// room books the octets kept of a name; false: no more are kept.
 func (l *listing) room(have, name int) bool {
 	l.names += int64(name) + 64 // and what stands around it
 	l.over = l.over || have >= l.lim.Mailboxes || l.names > l.lim.Names
@@ -131,7 +131,11 @@ func (l *listing) entry(sc *scanner) error {
 	if e.Raw, err = sc.mailboxName(); err != nil {
 		return err
 	}
-	if l.room(len(l.entries), len(e.Raw)) {
+	kept := len(e.Raw)
+	for _, a := range e.Attrs {
+		kept += len(a)
+	}
+	if l.room(len(l.entries), kept) {
 		e.Name = DecodeMailbox(e.Raw)
 		l.entries = append(l.entries, e)
 	}

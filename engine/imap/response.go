@@ -78,7 +78,7 @@ func (s *Session) tagged() error {
 		// are out of step with the server, or that someone else is talking.
 		n, err := strconv.Atoi(strings.TrimPrefix(tag, "m"))
 		if !strings.HasPrefix(tag, "m") || err != nil || n < 1 || n > s.tags {
-			return fmt.Errorf("%w: answer to unknown tag %.40q", ErrSyntax, tag)
+			return fmt.Errorf("%w: answer to unknown tag %s", ErrSyntax, s.quote(t))
 		}
 		return s.sc.skipLine()
 	}
@@ -91,7 +91,7 @@ func (s *Session) tagged() error {
 	}
 	kind := statusType(word)
 	if kind == "" || kind == "BYE" || kind == "PREAUTH" {
-		return fmt.Errorf("%w: tagged %.20q", ErrSyntax, word)
+		return fmt.Errorf("%w: tagged %s", ErrSyntax, s.quote(word))
 	}
 	st, err := s.status(tag, kind)
 	if err != nil {
@@ -100,6 +100,14 @@ func (s *Session) tagged() error {
 	s.pending = slices.Delete(s.pending, i, i+1)
 	s.done[tag] = st
 	return nil
+}
+
+// quote shows what a server said where something else was due. While a login runs that may be a piece of the password.
+func (s *Session) quote(t []byte) string {
+	if s.secrets != nil {
+		return "***"
+	}
+	return fmt.Sprintf("%.40q", t)
 }
 
 func statusType(word []byte) string {
