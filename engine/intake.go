@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -43,7 +45,8 @@ type intake struct {
 	ctx     context.Context // of the commits: a stop lets them finish
 	budget  context.Context // of waiting for memory: a stop ends it
 	wanted  map[storage.UID]bool
-	current *arrival // its body came, its closing paren did not
+	late    map[storage.UID]storage.FlagChange // flags that came in a response of their own, behind the body or before it
+	current *arrival                           // its body came, its closing paren did not
 	batch   []arrival
 	bytes   int64
 
@@ -54,7 +57,7 @@ type intake struct {
 }
 
 func (p *pass) newIntake(ctx context.Context, page []storage.UID) *intake {
-	take := &intake{p: p, ctx: context.WithoutCancel(ctx), budget: ctx, wanted: make(map[storage.UID]bool, len(page)),
+	take := &intake{p: p, ctx: context.WithoutCancel(ctx), budget: ctx, wanted: make(map[storage.UID]bool, len(page)), late: map[storage.UID]storage.FlagChange{},
 		slots: make(chan struct{}, batchesAhead)}
 	for _, uid := range page {
 		take.wanted[uid] = true
@@ -115,17 +118,20 @@ func (t *intake) fetched(m *imap.Message) error {
 	a := t.current
 	t.current = nil
 	if t.p.swapped {
-		return errSwapped
+		return errors.Join(errSwapped, t.discard(a))
 	}
-	if a == nil {
-		return nil // flags or the like, unasked
-	}
-	a.uid = storage.UID(m.UID)
-	if !m.HasBody || !t.wanted[a.uid] {
+	uid := storage.UID(m.UID)
+	if a == nil || !m.HasBody || !t.wanted[uid] {
+		if _, listed := slices.BinarySearch(t.p.listing, uid); listed && m.HasFlags {
+			t.late[uid] = storage.FlagChange{UID: uid, Flags: flagsOf(m.Flags), ModSeq: storage.ModSeq(m.ModSeq)}
+		}
 		return t.discard(a)
 	}
-	delete(t.wanted, a.uid)
-	a.flags, a.modseq, a.date = flagsOf(m.Flags), storage.ModSeq(m.ModSeq), m.InternalDate
+	delete(t.wanted, uid)
+	if m.HasFlags { // they are news against what came before
+		delete(t.late, uid)
+	}
+	a.uid, a.flags, a.modseq, a.date = uid, flagsOf(m.Flags), storage.ModSeq(m.ModSeq), m.InternalDate
 	t.batch = append(t.batch, *a)
 	t.bytes += int64(len(a.raw))
 	if len(t.batch) >= batchMessages || t.bytes >= batchBytes {
@@ -134,8 +140,11 @@ func (t *intake) fetched(m *imap.Message) error {
 	return nil
 }
 
-// discard lets go of a body that nobody asked for.
+// discard lets go of a body that nobody asked for; nil: there is none.
 func (t *intake) discard(a *arrival) error {
+	if a == nil {
+		return nil
+	}
 	t.p.w.e.budget.Release(int64(len(a.raw)))
 	if a.staged != nil {
 		return t.p.w.e.store.Unstage(t.ctx, *a.staged)
@@ -238,11 +247,10 @@ func (t *intake) pack(a *arrival) (storage.Arrival, storage.IndexDoc) {
 
 // close commits what came whole, waits for every batch and says what failed. It may be called again.
 func (t *intake) close() error {
-	if a := t.current; a != nil {
-		t.current = nil
-		if err := t.discard(a); err != nil {
-			t.fail(err)
-		}
+	a := t.current
+	t.current = nil
+	if err := t.discard(a); err != nil {
+		t.fail(err)
 	}
 	t.flush()
 	t.done.Wait()
@@ -265,10 +273,4 @@ func (t *intake) failure() error {
 }
 
 // missing gives the UIDs of the page that are not committed. Call it after close.
-func (t *intake) missing() []storage.UID {
-	var uids []storage.UID
-	for uid := range t.wanted {
-		uids = append(uids, uid)
-	}
-	return sorted(uids)
-}
+func (t *intake) missing() []storage.UID { return slices.Sorted(maps.Keys(t.wanted)) }

@@ -255,3 +255,38 @@ func TestRefusedBatch(t *testing.T) {
 	w.complete()
 	w.equals(s)
 }
+
+// TestFlagsApart: a server may say a message's flags in a response of their own (RFC 9051 §7.5.2); they count all the same.
+func TestFlagsApart(t *testing.T) {
+	s, w := scripted(t, 250, script.Options{}, Options{})
+	s.Misbehave(script.Faults{Message: func(_ string, uid uint32) script.Fault {
+		return []script.Fault{script.Whole, script.FlagsBefore, script.FlagsAfter}[uid/3%3]
+	}})
+	w.complete()
+	w.equals(s)
+}
+
+// TestSwappedBudget: a UIDVALIDITY that moves before a body costs no memory of the process-wide budget and nothing staged.
+func TestSwappedBudget(t *testing.T) {
+	s, w := scripted(t, 0, script.Options{}, Options{})
+	s.Change(func(m *script.Model) {
+		for i, megabytes := range []int{1, 6, 1} {
+			m.Box("INBOX").Add(large(uint64(i), megabytes))
+		}
+	})
+	var told atomic.Int32
+	s.Misbehave(script.Faults{On: func(c script.Command) script.Action {
+		if c.Name == "UID FETCH" && told.Add(1) <= 3 {
+			return "* OK [UIDVALIDITY 77] moved"
+		}
+		return script.Answer
+	}})
+	w.complete()
+	w.equals(s)
+	if !w.engine.budget.TryAcquire(budgetBytes) {
+		t.Error("part of the budget is gone for good")
+	}
+	if n := w.text(`SELECT count(*) FROM blob WHERE state = 'staged'`); n != "0" {
+		t.Errorf("%s staged blobs stay", n)
+	}
+}

@@ -151,6 +151,11 @@ func (p *pass) fetch(ctx context.Context, page []storage.UID) (missing []storage
 	if stored := take.close(); stored != nil {
 		return nil, in(phaseStore, stored)
 	}
+	if len(take.late) > 0 {
+		if err := p.applyFlags(take.ctx, slices.Collect(maps.Values(take.late)), false, 0); err != nil {
+			return nil, err
+		}
+	}
 	missing = take.missing()
 	if err != nil {
 		return missing, p.blame(ctx, missing, len(missing) == len(page), fmt.Errorf("%s: %w", p.mailbox.Path, err))

@@ -86,10 +86,19 @@ func (c *session) fetch(tag, args string) {
 
 // message writes one FETCH response.
 func (c *session) message(m Message, seq int, bodies bool, fault Fault) {
-	head := "* " + strconv.Itoa(seq) + " FETCH (UID " + strconv.FormatUint(uint64(m.UID), 10) + " FLAGS (" + m.Flags + ")" + c.modseq(m)
+	head := "* " + strconv.Itoa(seq) + " FETCH (UID " + strconv.FormatUint(uint64(m.UID), 10)
+	flags := head + " FLAGS (" + m.Flags + ")" + c.modseq(m)
 	if !bodies {
-		c.say("%s)", head)
+		c.say("%s)", flags)
 		return
+	}
+	switch fault {
+	case FlagsBefore:
+		c.say("%s)", flags)
+	case FlagsAfter:
+		defer c.say("%s)", flags)
+	default:
+		head = flags
 	}
 	head += ` INTERNALDATE "` + m.Date.Format("02-Jan-2006 15:04:05 -0700") + `" BODY[] `
 	if fault == Nil {

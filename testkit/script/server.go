@@ -47,16 +47,18 @@ type Fault int
 
 // The faults of a message.
 const (
-	Whole      Fault = iota
-	Refuse           // a FETCH that asks for its body brings NO and nothing else
-	RefuseLate       // a FETCH that asks for its body brings everything else and NO
-	Omit             // it is left out
-	TooLong          // its literal claims more octets than it has
-	TooShort         // its literal claims fewer
-	Cut              // the connection breaks inside it
-	CutEarly         // a FETCH that asks for its body breaks the connection before anything is said
-	Nil              // its body is NIL
-	Stall            // the server falls silent inside it
+	Whole       Fault = iota
+	Refuse            // a FETCH that asks for its body brings NO and nothing else
+	RefuseLate        // a FETCH that asks for its body brings everything else and NO
+	Omit              // it is left out
+	TooLong           // its literal claims more octets than it has
+	TooShort          // its literal claims fewer
+	Cut               // the connection breaks inside it
+	CutEarly          // a FETCH that asks for its body breaks the connection before anything is said
+	Nil               // its body is NIL
+	Stall             // the server falls silent inside it
+	FlagsBefore       // its flags come in a response of their own, before its body
+	FlagsAfter        // the same, behind its body
 )
 
 // Faults are the ways to misbehave; the zero value is a good server. Functions run without the server's lock.
