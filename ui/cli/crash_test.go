@@ -36,7 +36,9 @@ func TestKill(t *testing.T) {
 	for l.kills < wanted {
 		l.round()
 	}
+	began := time.Now()
 	last := r.sync()
+	l.claimed(began)
 	l.remember()
 	r.whole(l.now)
 	slices.Sort(l.resumed)

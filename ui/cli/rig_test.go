@@ -71,10 +71,13 @@ func (r *rig) home(dir string) {
 // long says whether the full forms are asked for, which take minutes.
 func long() bool { return os.Getenv("MAILCOTE_LONG") == "1" }
 
-// byLength gives the size of a test's default form or that of its full one.
+// byLength gives the size of a test's default form or that of its full one; a quarter of the former under the race detector.
 func byLength(normal, full int) int {
-	if long() {
+	switch {
+	case long():
 		return full
+	case raced:
+		return normal / 4
 	}
 	return normal
 }
