@@ -301,7 +301,7 @@ func (b *builder) end() {
 		alt.html = append(alt.html, page...)
 		return
 	}
-	b.write(htmlText(page, int(b.lim.Text)-len(b.text)))
+	b.reduced(htmlText(page, int(b.lim.Text)-len(b.text)))
 }
 
 // plain adds plain text and tells every alternative around it.
@@ -352,8 +352,14 @@ func (b *builder) close(end int64) {
 	text := htmlText(string(g.html), int(b.lim.Text)-g.start)
 	if len(text) > 3*g.plain {
 		b.text = b.text[:g.start]
-		b.write(text)
+		b.reduced(text)
 	}
+}
+
+// reduced adds text that was HTML.
+func (b *builder) reduced(text string) {
+	b.v.FromHTML = b.v.FromHTML || text != ""
+	b.write(text)
 }
 
 // finish completes the view.

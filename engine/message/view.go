@@ -82,8 +82,9 @@ type View struct {
 	SentDate     time.Time // Date field, UTC, in [1971, 9999); zero when absent or unreadable
 	ReceivedDate time.Time // date of the top Received field, likewise
 
-	Text    string // text/plain parts and reduced HTML, lines end in \n
-	Preview string // ≤ 256 characters on one line, without quotes and signature where possible
+	Text     string // text/plain parts and reduced HTML, lines end in \n
+	FromHTML bool   // some of Text was HTML
+	Preview  string // ≤ 256 characters on one line, without quotes and signature where possible
 
 	Attachments   []Attachment
 	HasAttachment bool // one that is worth a paper clip: neither inline nor a signature

@@ -109,7 +109,7 @@ type MessageView struct {
 	Mailboxes    []string
 	Flags        []string
 	Text         string // decoded body, UTF-8
-	FromHTML     bool   // Text was reduced from HTML
+	FromHTML     bool   // some of Text was reduced from HTML
 	Note         string // why Text is missing or partial; may be empty
 	Attachments  []Attachment
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"mailcote/engine/message"
 	"mailcote/storage"
 	"mailcote/ui/web"
 )
@@ -55,8 +56,17 @@ func (s *Source) Messages(ctx context.Context, q web.ListQuery) (web.MessageList
 }
 
 func item(m storage.Mail) web.MessageItem {
-	return web.MessageItem{ID: string(m.ID), From: m.Sender, Subject: m.Subject, Preview: m.Preview, Date: m.Date, Mailbox: m.MailboxPath,
+	return web.MessageItem{ID: string(m.ID), From: names(m.Sender), Subject: m.Subject, Preview: m.Preview, Date: m.Date, Mailbox: m.MailboxPath,
 		Unread: !m.Flags.Has(`\Seen`), Flagged: m.Flags.Has(`\Flagged`), Attachment: m.HasAttachment}
+}
+
+// names are the display names of senders, or their addresses.
+func names(senders string) string {
+	var all []string
+	for _, a := range message.ParseAddressList(senders) {
+		all = append(all, cmp.Or(a.Name, a.Email))
+	}
+	return cmp.Or(strings.Join(all, ", "), senders)
 }
 
 // newest lists one mailbox and names it.
