@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"time"
 
@@ -76,7 +77,8 @@ func (a *app) agent(ctx context.Context, st *storage.Store, e *engine.Engine, o 
 		return err
 	}
 	source := page.NewSource(st, e.Progress)
-	server, err := web.Serve(ctx, web.Config{Source: source, Progress: source.Progress, Token: token, Port: o.port})
+	log := slog.New(slog.NewTextHandler(a.voice.Err(), nil)) // the page sends its reader here when the store cannot be read
+	server, err := web.Serve(ctx, web.Config{Source: source, Progress: source.Progress, Token: token, Port: o.port, Log: log})
 	if err != nil {
 		return err
 	}
@@ -140,6 +142,8 @@ func (a *app) announce(ctx context.Context, server *web.Server, open bool) error
 			a.voice.Note("The browser could not be opened: %s", voice.Line(err.Error()))
 		} else if opened {
 			link = server.LoginURL() // the first one is used up
+		} else {
+			a.voice.Note("There is no display here to open the page on.")
 		}
 	}
 	if a.json {

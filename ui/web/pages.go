@@ -123,8 +123,15 @@ func (p *pages) failed(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.As(err, &query):
 		p.problem(w, r, http.StatusBadRequest, query.Reason)
 	default:
+		p.note(r, err)
+		p.problem(w, r, http.StatusInternalServerError, "The store could not be read. What mailcote prints in its terminal says why; the mail is not affected.")
+	}
+}
+
+// note logs why a page could not be read, unless its reader left meanwhile.
+func (p *pages) note(r *http.Request, err error) {
+	if r.Context().Err() == nil {
 		p.log.Error("read for the page", "path", r.URL.Path, "error", err)
-		p.problem(w, r, http.StatusInternalServerError, "The store could not be read. The log says why; the mail is not affected.")
 	}
 }
 
@@ -210,7 +217,7 @@ func (p *pages) message(w http.ResponseWriter, r *http.Request) {
 func (p *pages) progressJSON(w http.ResponseWriter, r *http.Request) {
 	progress, err := p.progress(r.Context())
 	if err != nil {
-		p.log.Error("read the progress", "error", err)
+		p.note(r, err)
 		refuse(w, r, http.StatusInternalServerError, "The progress could not be read.")
 		return
 	}

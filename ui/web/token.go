@@ -78,7 +78,7 @@ func readToken(path string) (string, error) {
 	if !os.SameFile(before, info) {
 		return "", fmt.Errorf("token file %s was replaced while it was read", path)
 	}
-	if err := checkPrivate(info); err != nil {
+	if err := CheckPrivate(info); err != nil {
 		return "", fmt.Errorf("token file %s %w; remove it to get a new token", path, err)
 	}
 	raw, err := io.ReadAll(io.LimitReader(f, 256))

@@ -10,8 +10,8 @@ import (
 	"syscall"
 )
 
-// checkPrivate refuses a file that anybody else owns or can open.
-func checkPrivate(info fs.FileInfo) error {
+// CheckPrivate refuses a file or directory that anybody else owns or can open.
+func CheckPrivate(info fs.FileInfo) error {
 	if mode := info.Mode().Perm(); mode&0o077 != 0 {
 		return fmt.Errorf("has mode %04o and can be used by others", mode)
 	}

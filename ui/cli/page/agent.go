@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 
 	"mailcote/storage/owner"
+	"mailcote/ui/web"
 )
 
 // Agent is where a running agent serves the page of a store.
@@ -66,13 +67,17 @@ func (p Publication) Withdraw() error {
 	return nil
 }
 
-// Running finds the agent of a store: false when none runs. A file that a dead process left is not believed.
+// Running finds the agent of a store: false when none runs. A file that a dead process left is not believed, nor is one that
+// somebody else may have written: what it names is sent the token.
 func Running(stateDir, store string) (Agent, bool) {
 	f, err := os.Open(agentPath(stateDir, store))
 	if err != nil {
 		return Agent{}, false
 	}
 	defer f.Close() //nolint:errcheck // it was only read
+	if info, err := f.Stat(); err != nil || web.CheckPrivate(info) != nil {
+		return Agent{}, false
+	}
 	var a Agent
 	text, err := io.ReadAll(io.LimitReader(f, agentLimit))
 	if err != nil || json.Unmarshal(text, &a) != nil {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -200,6 +201,13 @@ func TestAgent(t *testing.T) {
 	if a, ok := Running(state, path); !ok || a.URL != "http://127.0.0.1:1" {
 		t.Errorf("agent %+v, %v", a, ok)
 	}
+	if runtime.GOOS != "windows" {
+		check(t, os.Chmod(agentPath(state, path), 0o602))
+		if _, ok := Running(state, path); ok {
+			t.Error("a file that others may have written is believed")
+		}
+		check(t, os.Chmod(agentPath(state, path), 0o600))
+	}
 	check(t, st.Close())
 	if _, ok := Running(state, path); ok {
 		t.Error("a stale file is believed")
@@ -208,5 +216,15 @@ func TestAgent(t *testing.T) {
 	check(t, published.Withdraw())
 	if left, err := os.ReadDir(state); err != nil || len(left) != 0 {
 		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+func TestNames(t *testing.T) {
+	for senders, want := range map[string]string{
+		"Ada <ada@example.org>": "Ada", "ada@example.org": "ada@example.org", "Ada <a@x>, Bob <b@x>": "Ada, Bob", "": "", "Müller, Anna <a@x>": "Müller, Anna",
+	} {
+		if got := names(senders); got != want {
+			t.Errorf("%q: %q, want %q", senders, got, want)
+		}
 	}
 }
