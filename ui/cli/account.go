@@ -200,7 +200,7 @@ func (a *app) probe(ctx context.Context, l engine.Login, insecure bool) error {
 			a.voice.Note("%s %s%s", a.voice.Mark(step.OK), voice.Line(step.Name), after(": ", voice.Line(detail)))
 		}
 		if !step.OK && failed == nil {
-			failed = &failure{statusOfClass(step.Class), fmt.Errorf("%s at %s: %s%s", l.User, l.Host, cmp.Or(detail, step.Name+" failed"), after(": ", hint))}
+			failed = &failure{statusOfClass(step.Class), fmt.Errorf("%s at %s: %s", l.User, l.Host, joined(cmp.Or(detail, step.Name+" failed"), hint))}
 		}
 	}
 	return failed
@@ -211,6 +211,14 @@ func after(separator, s string) string {
 		return ""
 	}
 	return separator + s
+}
+
+// joined puts two sentences on one line.
+func joined(what, then string) string {
+	if then != "" {
+		what = strings.TrimRight(what, ".")
+	}
+	return what + after(": ", then)
 }
 
 // serverURL is how an account's server is written, without a password.

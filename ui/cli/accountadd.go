@@ -92,6 +92,6 @@ func (a *app) added(ctx context.Context, e *engine.Engine, n engine.NewAccount, 
 	if err := a.voice.Say("%s %s.", word, a.voice.Strong(voice.Line(v.Account))); err != nil {
 		return err
 	}
-	a.voice.Note("Fetch its mail: mailcote sync %s", voice.Line(v.Account))
+	a.voice.Note("Fetch its mail: mailcote sync %s", voice.Line(shellWord(v.Account)))
 	return nil
 }

@@ -114,7 +114,7 @@ func (a *app) queueShow() *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			id, err := strconv.ParseInt(args[0], 10, 64)
 			if err != nil {
-				return usagef("%q is no task's number: mailcote queue list --all shows them", args[0])
+				return usagef("%s is no task's number: mailcote queue list --all shows them", typed(args[0]))
 			}
 			var v taskView
 			err = a.read(c.Context(), func(r *storage.Reader) error {

@@ -44,6 +44,9 @@ func (a *app) root() *cobra.Command {
 // group is what a command that only holds others does: help without a word, a hint for a wrong one.
 func group(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
+		if asked, _ := c.Flags().GetBool("json"); asked { //nolint:errcheck // the flag is everywhere
+			return usagef("COMMAND is missing: %s --help lists the commands", c.CommandPath())
+		}
 		return c.Help()
 	}
 	hint := ""
@@ -53,7 +56,7 @@ func group(c *cobra.Command, args []string) error {
 	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
 		hint = "did you mean " + strings.Join(near, " or ") + "? "
 	}
-	return usagef("unknown command %q: %s%s --help lists the commands", args[0], hint, c.CommandPath())
+	return usagef("unknown command %s: %s%s --help lists the commands", typed(args[0]), hint, c.CommandPath())
 }
 
 // exactly checks the number of arguments and says what they are.
@@ -63,7 +66,7 @@ func exactly(n int, names string) cobra.PositionalArgs {
 		case len(args) < n:
 			return usagef("%s is missing: %s", names, c.UseLine())
 		case len(args) > n && n == 0:
-			return usagef("%s takes no argument, not %q: see %s --help", c.CommandPath(), args[0], c.CommandPath())
+			return usagef("%s takes no argument, not %s: see %s --help", c.CommandPath(), typed(args[0]), c.CommandPath())
 		case len(args) > n:
 			return usagef("%s takes only %s: put quotes around what belongs together", c.CommandPath(), names)
 		}

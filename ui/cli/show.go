@@ -39,6 +39,12 @@ func (a *app) show() *cobra.Command {
   mailcote show ID --raw > message.eml`,
 		RunE: func(c *cobra.Command, args []string) error {
 			id := storage.EmailID(args[0])
+			switch {
+			case raw && a.json:
+				return usagef("--raw and --json exclude each other: give one")
+			case raw && a.voice.OutTTY: // what a sender wrote would act on the terminal
+				return usagef("--raw prints bytes that a terminal would obey: write them to a file, mailcote show ID --raw > message.eml")
+			}
 			err := a.reading(c.Context(), func(s *storage.Store) error {
 				if raw {
 					return page.Raw(c.Context(), s, id, a.voice.Out())
@@ -53,7 +59,7 @@ func (a *app) show() *cobra.Command {
 				return a.printMessage(m)
 			})
 			if errors.Is(err, storage.ErrNotFound) {
-				return usagef("no message %q: mailcote search prints the IDs", args[0])
+				return usagef("no message %s: mailcote search prints the IDs", typed(args[0]))
 			}
 			return err
 		},

@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"modernc.org/sqlite"
+	lib "modernc.org/sqlite/lib"
 
 	"mailcote/storage"
 )
@@ -45,7 +47,11 @@ func explainedSQL(err error) error {
 	if err == nil || errors.Is(err, storage.ErrRefused) || errors.Is(err, context.Canceled) {
 		return err
 	}
-	return fmt.Errorf("%w: mailcote sql --help names the views", err)
+	err = fmt.Errorf("%w: mailcote sql --help names the views", err)
+	if engine := (*sqlite.Error)(nil); errors.As(err, &engine) && engine.Code() == lib.SQLITE_ERROR { // the statement's own
+		return &failure{Usage, err}
+	}
+	return err
 }
 
 // table prints rows in columns, a chunk at a time.

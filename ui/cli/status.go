@@ -141,7 +141,7 @@ func viewAccountStatus(r *storage.Reader, a storage.Account, held bool) (account
 	case s.State == "failed", s.State == "partial":
 		s.NextStep = "mailcote errors says why"
 	case s.State == "new" && !held, s.Unfinished > 0 && !held:
-		s.NextStep = "mailcote sync " + a.Name
+		s.NextStep = "mailcote sync " + shellWord(a.Name)
 	}
 	return s, nil
 }

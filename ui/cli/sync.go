@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -44,6 +45,9 @@ func (a *app) sync() *cobra.Command {
 				all = a.syncNow(c.Context(), e, ids, s.mailboxes)
 				return s.unknown(c.Context(), st, ids)
 			})
+			if mistyped := (*usageError)(nil); errors.As(err, &mistyped) && !a.json {
+				return err // it says more than the summaries
+			}
 			if reported := a.report(all); err == nil {
 				err = reported
 			}
@@ -116,8 +120,11 @@ func (s *syncing) fromURL(ctx context.Context, a *app, st *storage.Store, e *eng
 	known := false
 	if err := st.Read(ctx, func(r *storage.Reader) error {
 		one, err := r.AccountByIdentity(l.User, l.Host)
-		known = err == nil && one.SecretRef != ""
-		return nil
+		if errors.Is(err, storage.ErrNotFound) {
+			return nil
+		}
+		known = one.SecretRef != ""
+		return err
 	}); err != nil {
 		return 0, err
 	}
@@ -218,7 +225,7 @@ func (a *app) summary(s engine.Summary) error {
 		}
 	}
 	if s.Result != engine.Complete && !s.Interrupted {
-		a.voice.Fail(usagef("%s: %s%s%s", s.Account, s.Result, after(class(s)+": ", s.Detail), after(": ", s.NextStep)))
+		a.voice.Fail(usagef("%s: %s", s.Account, joined(s.Result+after(class(s)+": ", s.Detail), s.NextStep)))
 	}
 	return nil
 }

@@ -2,8 +2,10 @@ package cli
 
 import (
 	"errors"
+	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"mailcote/engine/secret"
 	"mailcote/storage"
@@ -46,7 +48,7 @@ func viewAccount(r *storage.Reader, a storage.Account) (accountView, error) {
 
 // pausedStep says why an account is paused and what ends it.
 func pausedStep(a storage.Account) string {
-	return a.PauseReason + ": correct it, then mailcote sync " + a.Name
+	return a.PauseReason + ": correct it, then mailcote sync " + shellWord(a.Name)
 }
 
 // mailboxView is a mailbox in JSON.
@@ -92,13 +94,32 @@ func findAccount(r *storage.Reader, name string) (storage.Account, error) {
 		return a, err
 	}
 	if len(all) == 0 {
-		return a, usagef("unknown account %q: there is none yet, add one with mailcote account add imaps://you@example.org", name)
+		return a, usagef("unknown account %s: there is none yet, add one with mailcote account add imaps://you@example.org", typed(name))
 	}
 	var names []string
 	for _, one := range all[:min(len(all), 5)] {
 		names = append(names, one.Name)
 	}
-	return a, usagef("unknown account %q: known are %s; mailcote account list shows all", name, strings.Join(names, ", "))
+	return a, usagef("unknown account %s: known are %s; mailcote account list shows all", typed(name), strings.Join(names, ", "))
+}
+
+// typed quotes what a person typed, unless a password may be in it: a URL in the wrong place, or one that lacks its scheme.
+func typed(arg string) string {
+	if colon := strings.IndexByte(arg, ':'); colon >= 0 && strings.Contains(arg[colon:], "@") {
+		return "(not repeated: there may be a password in it)"
+	}
+	return strconv.Quote(arg)
+}
+
+// shellWord is a name as a person types it in a shell.
+func shellWord(name string) string {
+	odd := func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("@%+=:,./_-", r)
+	}
+	if name != "" && !strings.ContainsFunc(name, odd) {
+		return name
+	}
+	return "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
 }
 
 func isURL(arg string) bool { return strings.Contains(arg, "://") }
