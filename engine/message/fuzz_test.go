@@ -22,6 +22,7 @@ func FuzzParse(f *testing.F) {
 		f.Add([]byte(c.raw))
 	}
 	f.Add(typical(true))
+	f.Add([]byte("Content-Type:\x00/")) // an attachment's type with a NUL
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		var v View
 		before := allocated()
