@@ -14,6 +14,7 @@ func main() { os.Exit(run()) }
 
 // run ends its context at the first signal and then stops listening, so that the second one kills the process.
 func run() int {
+	noCore()
 	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
 	if !signal.Ignored(syscall.SIGHUP) { // nohup stays in force
 		signals = append(signals, syscall.SIGHUP)
