@@ -48,7 +48,7 @@ func viewAccount(r *storage.Reader, a storage.Account) (accountView, error) {
 
 // pausedStep says why an account is paused and what ends it.
 func pausedStep(a storage.Account) string {
-	return a.PauseReason + ": correct it, then mailcote sync " + shellWord(a.Name)
+	return joined(a.PauseReason, "correct it, then mailcote sync "+shellWord(a.Name))
 }
 
 // mailboxView is a mailbox in JSON.
