@@ -189,6 +189,9 @@ type stepView struct {
 func (a *app) probe(ctx context.Context, l engine.Login, insecure bool) error {
 	var failed error
 	for _, step := range engine.Probe(ctx, l, imap.Options{Insecure: insecure, Trace: a.trace()}) {
+		if !step.OK && ctx.Err() != nil { // the person ended it: that says nothing of the server
+			return ctx.Err()
+		}
 		// The account may not exist yet, and a step's name need not be said twice.
 		hint, _, _ := strings.Cut(step.Hint, ", then mailcote sync ")
 		detail := strings.TrimPrefix(strings.TrimPrefix(step.Detail, step.Name+": "), strings.ReplaceAll(step.Name, " ", "-")+": ")
