@@ -19,11 +19,6 @@ type Step struct {
 
 // Probe tries a login step by step and stops at the first that fails: connect, sign in, list. Nothing is stored and the
 // credentials are sent once.
-func (e *Engine) Probe(ctx context.Context, l Login, insecure bool) []Step {
-	return Probe(ctx, l, imap.Options{Limits: e.o.Limits, TLSConfig: e.o.TLSConfig, Insecure: insecure, Trace: e.o.Trace})
-}
-
-// Probe is Engine.Probe without a store.
 func Probe(ctx context.Context, l Login, o imap.Options) []Step {
 	var steps []Step
 	failed := func(name, phase string, err error) []Step {
