@@ -37,13 +37,15 @@ const (
 
 // unanswered remembers a sign-in that a server took and never answered.
 type unanswered struct {
-	at    time.Time
-	times int
+	at      time.Time
+	times   int // in silence
+	dropped int // by a connection that broke, in a row
 }
 
 var (
-	errSecret   = errors.New("the password could not be read")
-	errSilentIn = errors.New("the server did not answer two sign-ins")
+	errSecret    = errors.New("the password could not be read")
+	errDroppedIn = errors.New("the connection broke during two sign-ins in a row")
+	errSilentIn  = errors.New("the server did not answer two sign-ins")
 	// errDisagrees says that a server's answers contradict each other.
 	errDisagrees = errors.New("the server's listing and its message count disagree")
 )
@@ -99,7 +101,8 @@ func (w *worker) patience(ctx context.Context) error {
 }
 
 // signIn sends the credentials once. A server that took them and stays silent gets them once more, a minute later, and then
-// the account waits for a person: guesses are punished by delay.
+// the account waits for a person: guesses are punished by delay. When the connection breaks before the answer, they are sent
+// again at once only the first time.
 func (w *worker) signIn(ctx context.Context, s *imap.Session, password secret.Secret) error {
 	w.e.progress.state(w.account.Name, "signing in", "")
 	told := time.AfterFunc(slowSignIn, func() {
@@ -116,6 +119,16 @@ func (w *worker) signIn(ctx context.Context, s *imap.Session, password secret.Se
 		w.e.auth[w.account.ID] = before
 		if before.times > 1 {
 			return fmt.Errorf("%w: %w", errSilentIn, err)
+		}
+		return err
+	}
+	var answer *imap.StatusError
+	if err != nil && !errors.As(err, &answer) && s.Err() != nil && !stopped(ctx) { // the line went dead under it
+		before := w.e.auth[w.account.ID]
+		before.dropped++
+		w.e.auth[w.account.ID] = before
+		if before.dropped > 1 {
+			return fmt.Errorf("%w: %w", errDroppedIn, err)
 		}
 		return err
 	}

@@ -114,6 +114,9 @@ func Classify(err error) Fault {
 		f.Class, f.Scope = Protocol, "connection"
 	case isNetwork(err):
 		f.Class, f.Scope = Network, "connection"
+		if errors.Is(err, errDroppedIn) {
+			f.Wait = resendSignIn
+		}
 	}
 	return f
 }

@@ -25,6 +25,7 @@ const (
 	batchBytes    = 4 << 20
 	batchesAhead  = 2 // batches being packed and written while the next one arrives
 	parsers       = 2
+	budgetWait    = time.Second // for other accounts' memory
 )
 
 // arrival is one message on its way from the wire to a batch.
@@ -65,7 +66,8 @@ func (p *pass) newIntake(ctx context.Context, page []storage.UID) *intake {
 	return take
 }
 
-// body reads a message's literal: into memory against the budget, or, when it is large, straight into the store.
+// body reads a message's literal: into memory against the budget, or, when it is large or memory is short, straight into the
+// store.
 func (t *intake) body(m *imap.Message, section string, size int64, r io.Reader) error {
 	if section != "" || t.current != nil || m.UID != 0 && !t.wanted[storage.UID(m.UID)] {
 		return nil // not what was asked for; the session discards it
@@ -73,7 +75,7 @@ func (t *intake) body(m *imap.Message, section string, size int64, r io.Reader) 
 	if err := t.failure(); err != nil {
 		return err
 	}
-	if size > storage.MaxInline {
+	if size > storage.MaxInline || !t.reserve(size) {
 		t.flush()
 		body, view, err := t.stage(r)
 		if err != nil {
@@ -83,12 +85,6 @@ func (t *intake) body(m *imap.Message, section string, size int64, r io.Reader) 
 		t.current = &arrival{staged: &body, view: &view}
 		return nil
 	}
-	if !t.p.w.e.budget.TryAcquire(size) {
-		t.flush() // what this intake holds must not be what it waits for
-		if err := t.p.w.e.budget.Acquire(t.budget, size); err != nil {
-			return err
-		}
-	}
 	raw := make([]byte, size)
 	if _, err := io.ReadFull(r, raw); err != nil {
 		t.p.w.e.budget.Release(size)
@@ -97,6 +93,18 @@ func (t *intake) body(m *imap.Message, section string, size int64, r io.Reader) 
 	failpoint.Hit("engine.bodyRead")
 	t.current = &arrival{raw: raw}
 	return nil
+}
+
+// reserve takes memory for a message from the budget. false: slow accounts hold it all, and waiting longer would make
+// them this account's fault too; the message goes through the store instead.
+func (t *intake) reserve(size int64) bool {
+	if t.p.w.e.budget.TryAcquire(size) {
+		return true
+	}
+	t.flush() // what this intake holds must not be what it waits for
+	ctx, cancel := context.WithTimeout(t.budget, budgetWait)
+	defer cancel()
+	return t.p.w.e.budget.Acquire(ctx, size) == nil
 }
 
 // stage writes a large message to the store while it arrives, and parses it on the way.
@@ -210,6 +218,13 @@ func (t *intake) commit(batch []arrival) error {
 	err := w.e.store.Write(t.ctx, storage.Bulk, out.Size(), func(tx *storage.Writer) (err error) {
 		if stored, err = tx.StoreBatch(out); err != nil {
 			return err
+		}
+		for _, uid := range stored.Conflicts {
+			row := w.record(t.p.t, Fault{Class: Protocol, Scope: "message", Phase: phaseStore, Detail: "the server gives other bytes under a UID it used before: they are shown now, the earlier ones are kept for their retention"})
+			row.UID = uid
+			if err := tx.RecordFault(row); err != nil {
+				return err
+			}
 		}
 		if err := w.e.queue.ProgressTx(tx, t.p.t, t.p.mailbox.Path, uids[len(uids)-1], stored.New); err != nil {
 			return err

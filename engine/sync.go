@@ -154,7 +154,11 @@ func (w *worker) concludeTx(tx *storage.Writer, s *Summary, interrupted bool) er
 	if err != nil {
 		return err
 	}
-	s.Quarantined = len(held)
+	for _, q := range held {
+		if w.wants(q.Path) {
+			s.Quarantined++
+		}
+	}
 	run, err := tx.Run(w.run)
 	if err != nil {
 		return err
