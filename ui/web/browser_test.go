@@ -1,3 +1,5 @@
+//go:build screenshots
+
 package web
 
 import (
@@ -14,11 +16,13 @@ import (
 
 // TestScreenshots draws every page in a real browser into the directory that
 // MAILCOTE_SCREENSHOTS names, for people to look at. It signs in as a person
-// would: by opening a link. The landing page is chosen by the harness.
+// would: by opening a link. Chromium is needed:
+//
+//	MAILCOTE_SCREENSHOTS=DIR go test -tags screenshots ./ui/web -run Screenshots
 func TestScreenshots(t *testing.T) {
 	dir := os.Getenv("MAILCOTE_SCREENSHOTS")
 	if dir == "" {
-		t.Skip("set MAILCOTE_SCREENSHOTS to a directory to draw the pages")
+		t.Fatal("set MAILCOTE_SCREENSHOTS to a directory to draw the pages")
 	}
 	s := open(t, Config{Now: func() time.Time { return testNow }}, standardLimits())
 	for _, page := range []struct{ name, path string }{
