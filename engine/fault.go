@@ -97,6 +97,7 @@ func Classify(err error) Fault {
 		f.Class, f.Scope = Auth, "account"
 	case isTLS(err):
 		f.Class, f.Scope = TLS, "account"
+		f.Detail += certificate(err)
 	case errors.As(err, &status):
 		f.Command, f.ServerText = status.Command, serverText(status)
 		f.Class, f.Scope = ofStatus(status, f.Phase)
@@ -158,6 +159,30 @@ func ofStatus(s *imap.StatusError, phase string) (Class, string) {
 	return Protocol, "connection"
 }
 
+// certificate shows the one that was refused: whose it is, who signed it, until when, and its SHA-256 for a comparison.
+func certificate(err error) string {
+	var verify *tls.CertificateVerificationError
+	if !errors.As(err, &verify) || len(verify.UnverifiedCertificates) == 0 {
+		return ""
+	}
+	c := verify.UnverifiedCertificates[0]
+	sum := sha256.Sum256(c.Raw)
+	return fmt.Sprintf(" (certificate for %.200q, issued by %.100q, valid %s to %s, SHA-256 %x)", namesOf(c), c.Issuer.CommonName,
+		c.NotBefore.UTC().Format(time.DateOnly), c.NotAfter.UTC().Format(time.DateOnly), sum)
+}
+
+// namesOf gives the first names a certificate is for.
+func namesOf(c *x509.Certificate) string {
+	names := c.DNSNames
+	for _, ip := range c.IPAddresses {
+		names = append(names, ip.String())
+	}
+	if len(names) == 0 {
+		names = []string{c.Subject.CommonName}
+	}
+	return strings.Join(names[:min(len(names), 3)], ", ")
+}
+
 func isTLS(err error) bool {
 	var (
 		verify  *tls.CertificateVerificationError
@@ -202,9 +227,9 @@ func isNetwork(err error) bool {
 func (f Fault) NextStep(account string) string {
 	switch f.Class {
 	case Network:
-		return "the server could not be reached: it is tried again; check the network if it lasts"
+		return "the server could not be reached: check the network if it lasts; the next sync goes on from here"
 	case Timeout:
-		return "the server did not answer in time: it is tried again"
+		return "the server did not answer in time: the next sync goes on from here"
 	case Auth:
 		if errors.Is(f.Err, secret.ErrNoPassword) {
 			return "give the password: mailcote account add imaps://" + account + " --password-file FILE, or sync with a URL that holds it"

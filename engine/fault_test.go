@@ -4,13 +4,16 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
+	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"mailcote/engine/imap"
 	"mailcote/engine/secret"
@@ -111,5 +114,17 @@ func TestClassify(t *testing.T) {
 	}
 	if f := Classify(in(phaseFetch, no("SERVERBUG"))); f.ServerText != "NO [SERVERBUG] words" || f.Command != "X" {
 		t.Errorf("%+v", f)
+	}
+}
+
+// TestCertificateIsShown: a person can see which certificate was refused.
+func TestCertificateIsShown(t *testing.T) {
+	c := &x509.Certificate{Raw: []byte("raw"), DNSNames: []string{"mail.example.org"}, Issuer: pkix.Name{CommonName: "Example CA"},
+		NotBefore: time.Date(2020, 1, 2, 0, 0, 0, 0, time.UTC), NotAfter: time.Date(2021, 3, 4, 0, 0, 0, 0, time.UTC)}
+	f := Classify(&tls.CertificateVerificationError{UnverifiedCertificates: []*x509.Certificate{c}, Err: errors.New("expired")})
+	for _, want := range []string{`"mail.example.org"`, `"Example CA"`, "2020-01-02 to 2021-03-04", "SHA-256 "} {
+		if f.Class != TLS || !strings.Contains(f.Detail, want) {
+			t.Errorf("%s lacks %s", f.Detail, want)
+		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"mailcote/engine/imap"
 )
@@ -32,7 +33,7 @@ func Probe(ctx context.Context, l Login, o imap.Options) []Step {
 	defer s.Close() //nolint:errcheck // LOGOUT has closed it, or a step has failed and says why
 	detail := l.Endpoint().Addr()
 	if state, ok := s.TLS(); ok {
-		detail += fmt.Sprintf(", TLS, certificate of %s", state.PeerCertificates[0].Subject.CommonName)
+		detail += fmt.Sprintf(", TLS, certificate for %q until %s", namesOf(state.PeerCertificates[0]), state.PeerCertificates[0].NotAfter.UTC().Format(time.DateOnly))
 	} else {
 		detail += ", not encrypted"
 	}

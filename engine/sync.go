@@ -61,7 +61,11 @@ func (e *Engine) syncOne(ctx context.Context, id storage.AccountID, o SyncOption
 	var run storage.RunID
 	leave, err := e.own(ctx, id)
 	if err != nil {
-		return Summary{Type: "summary", Result: Failed, Detail: err.Error(), Interrupted: true}
+		_ = e.store.Read(context.WithoutCancel(ctx), func(r *storage.Reader) (err error) { //nolint:errcheck // it only names the account
+			a, err = r.Account(id)
+			return err
+		})
+		return Summary{Type: "summary", Account: a.Name, Result: Failed, Detail: err.Error(), Interrupted: true}
 	}
 	defer leave()
 	err = e.store.Write(ctx, storage.Interactive, 0, func(tx *storage.Writer) (err error) {

@@ -35,7 +35,7 @@ func TestWrongPassword(t *testing.T) {
 	r.server.Deliver(t, "bob", "INBOX", []byte("Subject: hello\r\n\r\nBob\r\n"), dovecot.Options{})
 	before := r.logins()
 	o := r.exits(77, "sync", r.urlWith("wrong"), "--no-secret-file", "--once")
-	if strings.Count(o.errs, "\n") != 1 || !strings.Contains(o.errs, "check the password") || !strings.Contains(o.errs, "mailcote sync "+account) {
+	if strings.Count("\n"+o.errs, "\nmailcote: ") != 1 || !strings.Contains(o.errs, "check the password") || !strings.Contains(o.errs, "mailcote sync "+account) {
 		t.Errorf("stderr: %s", o.errs)
 	}
 	if n := r.logins() - before; n != 1 {
@@ -107,7 +107,7 @@ func TestServerDown(t *testing.T) {
 	if o.took > 36*time.Second { // 31 s of waiting, and what a busy machine adds
 		t.Errorf("it took %v", o.took)
 	}
-	if strings.Count(o.errs, "\n") != 1 || !strings.Contains(o.errs, "could not be reached") || !strings.Contains(o.errs, "check the network") {
+	if strings.Count("\n"+o.errs, "\nmailcote: ") != 1 || !strings.Contains(o.errs, "could not be reached") || !strings.Contains(o.errs, "check the network") {
 		t.Errorf("stderr: %s", o.errs)
 	}
 	if n := r.number(`SELECT count(*) AS n FROM sync_tasks WHERE status = 'pending'`); n != 1 {
