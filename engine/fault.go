@@ -173,7 +173,7 @@ func certificate(err error) string {
 
 // namesOf gives the first names a certificate is for.
 func namesOf(c *x509.Certificate) string {
-	names := c.DNSNames
+	names := append([]string(nil), c.DNSNames...)
 	for _, ip := range c.IPAddresses {
 		names = append(names, ip.String())
 	}
