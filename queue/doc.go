@@ -9,6 +9,8 @@
 //   - retry_count counts attempts without progress; ProgressTx zeroes it.
 //   - At most one unfinished task per (account, type, folder, range). Enqueueing it again raises its priority; while it is
 //     being worked on it is run once more afterwards.
+//   - Each unfinished task that is not paused has exactly its goqite row, a paused or finished one has none. A person's verbs
+//     (ByHand) never touch a task that is being worked on, but for its priority.
 //
 // Priorities are 1–10, higher first. goqite has no call for changing a row's priority: that is this package's one
 // statement on its table.

@@ -34,6 +34,7 @@ func TestModel(t *testing.T) {
 	r := rand.New(rand.NewPCG(seed, 0))
 	b := open(t)
 	model := map[storage.TaskID]*twin{}
+	ended := map[storage.TaskID]*twin{} // failed or cancelled
 	held := map[storage.TaskID]Task{}
 	var stale []Task
 	accounts := []storage.AccountID{b.ada, b.bob}
@@ -60,7 +61,7 @@ func TestModel(t *testing.T) {
 		}
 	}
 	for step := range steps {
-		switch op := r.IntN(12); op {
+		switch op := r.IntN(14); op {
 		case 0, 1, 2: // enqueue
 			n := twin{account: accounts[r.IntN(2)], mailbox: 1 + r.IntN(6), priority: 1 + r.IntN(10), state: Pending}
 			hurry, fails := r.IntN(4) == 0, r.IntN(5) == 0
@@ -173,6 +174,7 @@ func TestModel(t *testing.T) {
 				one.state = Pending
 			case 5:
 				delete(model, task.ID)
+				one.state, ended[task.ID] = Failed, one
 			}
 			one.again = false
 		case 10: // a start, of all or of one account, and a hurry
@@ -200,6 +202,42 @@ func TestModel(t *testing.T) {
 			if err := b.try(func(w *storage.Writer) error { return b.FailTx(w, old, why("x")) }); !errors.Is(err, ErrLeaseLost) {
 				t.Fatalf("step %d: a lost lease: %v", step, err)
 			}
+		case 12, 13: // a person's verb on any task there ever was, or on all of an account
+			o := Order{Verb: []Verb{VerbRetry, VerbCancel, VerbPause, VerbResume, VerbPriority}[r.IntN(5)], Priority: 1 + r.IntN(10)}
+			if o.Account = accounts[r.IntN(2)]; r.IntN(4) > 0 {
+				var ids []storage.TaskID
+				for _, some := range []map[storage.TaskID]*twin{model, ended} {
+					for id := range some {
+						ids = append(ids, id)
+					}
+				}
+				if len(ids) == 0 {
+					break
+				}
+				slices.Sort(ids)
+				o.Selection = Selection{IDs: []storage.TaskID{ids[r.IntN(len(ids))]}}
+			}
+			all, err := b.ByHand(t.Context(), o)
+			if err != nil {
+				t.Fatalf("step %d: %v", step, err)
+			}
+			for _, outcome := range all {
+				if changed := byHand(model, ended, o, outcome.Task.ID); changed != outcome.Changed {
+					t.Fatalf("step %d: %+v, %+v: the model changed %v", step, o, outcome, changed)
+				}
+			}
+			for id, one := range model { // a selection left out nothing it applies to
+				if len(o.IDs) == 0 && one.account == o.Account && byHand(model, ended, o, id) {
+					t.Fatalf("step %d: %+v left out task %d", step, o, id)
+				}
+			}
+		}
+		if len(ended) > 40 { // swept, as in life
+			b.write(func(w *storage.Writer) error {
+				_, err := w.Exec(`DELETE FROM sync_task WHERE completed_at IS NOT NULL`)
+				return err
+			})
+			clear(ended)
 		}
 		b.consistent()
 		var tasks []Task
@@ -221,4 +259,42 @@ func TestModel(t *testing.T) {
 			t.Fatalf("step %d: %d unfinished tasks, model %d", step, unfinished, len(model))
 		}
 	}
+}
+
+// byHand is what a person's verb does to the model.
+func byHand(model, ended map[storage.TaskID]*twin, o Order, id storage.TaskID) (changed bool) {
+	one := model[id]
+	if one == nil {
+		one = ended[id]
+		for _, other := range model {
+			if other.account == one.account && other.mailbox == one.mailbox {
+				return false
+			}
+		}
+		if o.Verb != VerbRetry {
+			return false
+		}
+		delete(ended, id)
+		one.state, one.retries, one.later, model[id] = Pending, 0, false, one
+		return true
+	}
+	queued := one.state == Pending || one.state == Waiting
+	switch {
+	case o.Verb == VerbPriority && one.priority != o.Priority:
+		one.priority = o.Priority
+	case o.Verb == VerbRetry && one.state == Waiting:
+		one.state, one.retries, one.later = Pending, 0, false
+	case o.Verb == VerbCancel && (queued || one.state == Paused):
+		delete(model, id)
+		one.state, ended[id] = Cancelled, one
+	case o.Verb == VerbPause && queued:
+		one.state = Paused
+	case o.Verb == VerbResume && one.state == Paused:
+		if one.state = Pending; one.later {
+			one.state = Waiting
+		}
+	default:
+		return false
+	}
+	return true
 }

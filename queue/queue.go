@@ -122,10 +122,9 @@ func (q *Queue) EnqueueTx(w *storage.Writer, n NewTask) (id storage.TaskID, crea
 		n.Account, n.Type, folder, span, n.Priority, string(payload), time.Now().UnixMilli()).Scan(&id); err != nil {
 		return 0, false, fmt.Errorf("add task: %w", err)
 	}
-	message, err := q.of(n.Account).SendAndGetIDTx(context.Background(), w.Tx(),
-		goqite.Message{Body: []byte(strconv.FormatInt(int64(id), 10)), Priority: n.Priority})
+	message, err := q.sendTx(w, n.Account, id, n.Priority, 0)
 	if err != nil {
-		return 0, false, fmt.Errorf("send task: %w", err)
+		return 0, false, err
 	}
 	if _, err := w.Exec(`UPDATE sync_task SET message_id = ? WHERE id = ?`, string(message), id); err != nil {
 		return 0, false, fmt.Errorf("add task: %w", err)
@@ -133,14 +132,27 @@ func (q *Queue) EnqueueTx(w *storage.Writer, n NewTask) (id storage.TaskID, crea
 	return id, true, nil
 }
 
+// sendTx hands a task to goqite, hidden for a while.
+func (q *Queue) sendTx(w *storage.Writer, account storage.AccountID, id storage.TaskID, priority int, wait time.Duration) (goqite.ID, error) {
+	message, err := q.of(account).SendAndGetIDTx(context.Background(), w.Tx(),
+		goqite.Message{Body: []byte(strconv.FormatInt(int64(id), 10)), Priority: priority, Delay: wait})
+	return message, wrap("send task", err)
+}
+
+// rankTx gives a task another priority, also where goqite looks: the one statement on its table. A paused task has no row there.
+func (q *Queue) rankTx(w *storage.Writer, t Task, priority int) error {
+	if _, err := w.Exec(`UPDATE sync_task SET priority = ? WHERE id = ?`, priority, t.ID); err != nil {
+		return fmt.Errorf("rank task: %w", err)
+	}
+	_, err := w.Exec(`UPDATE goqite SET priority = ? WHERE id = ?`, priority, t.messageID)
+	return wrap("rank task", err)
+}
+
 // joinTx folds a new request into the unfinished task that does the same.
 func (q *Queue) joinTx(w *storage.Writer, have Task, n NewTask) error {
 	if n.Priority > have.Priority {
-		if _, err := w.Exec(`UPDATE sync_task SET priority = ? WHERE id = ?`, n.Priority, have.ID); err != nil {
-			return fmt.Errorf("raise task: %w", err)
-		}
-		if _, err := w.Exec(`UPDATE goqite SET priority = ? WHERE id = ?`, n.Priority, have.messageID); err != nil {
-			return fmt.Errorf("raise task: %w", err)
+		if err := q.rankTx(w, have, n.Priority); err != nil {
+			return err
 		}
 	}
 	switch {
@@ -212,11 +224,7 @@ func (q *Queue) releaseTx(w *storage.Writer, account storage.AccountID) (release
 		case Pending: // the clock may have been set back since it was sent
 			err = q.delayTx(w, t, 0)
 		default:
-			longest := longestWait
-			if t.lastClass() == "quota" {
-				longest = longestQuota
-			}
-			wait := min(max(time.Until(t.NextRetryAt), 0), longest)
+			wait := t.wait()
 			if _, err := w.Exec(`UPDATE sync_task SET next_retry_at = min(next_retry_at, ?) WHERE id = ?`, time.Now().Add(wait).UnixMilli(), t.ID); err != nil {
 				return 0, fmt.Errorf("release task: %w", err)
 			}

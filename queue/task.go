@@ -104,6 +104,15 @@ func (t Task) lastClass() string {
 	return ""
 }
 
+// wait is how long the task still waits, never longer than its fault asks for: the clock may have been set.
+func (t Task) wait() time.Duration {
+	longest := longestWait
+	if t.lastClass() == "quota" {
+		longest = longestQuota
+	}
+	return min(max(time.Until(t.NextRetryAt), 0), longest)
+}
+
 const taskColumns = `id, account_id, task_type, state, priority, payload, checkpoint, retry_count, max_retries, error_log,
 	created_at, started_at, completed_at, next_retry_at, generation, coalesce(message_id, '')`
 
