@@ -24,13 +24,12 @@ type Finding = check.Finding
 // the queue. It reads in short snapshots and is right beside an owner that writes. Findings come also with an error.
 func (s *Store) Check(ctx context.Context, o CheckOptions) ([]Finding, error) {
 	// FTS5 keeps a connection's picture of the index and integrity_check does not renew it: one that searched before the
-	// last merge would report damage. So each snapshot has a connection that has seen nothing.
+	// last merge would report damage. So the check has connections of its own, and starts with the tables.
 	db, err := s.openReaders(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("check: %w", err)
 	}
 	defer db.Close() //nolint:errcheck // it only read
-	db.SetMaxIdleConns(0)
 	fresh := &Store{path: s.path, vfs: s.vfs, readOnly: true, readers: db}
 	src := check.Source{
 		Read: func(ctx context.Context, fn func(check.Snapshot) error) error {
