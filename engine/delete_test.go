@@ -80,7 +80,7 @@ func TestTruncatedListings(t *testing.T) {
 		}
 		return keep
 	}})
-	for listings.Load() < 1000 {
+	for int(listings.Load()) < volume(1000) {
 		s.Change(func(m *script.Model) { m.Box("INBOX").ModSeq++ })
 		w.sync()
 	}

@@ -129,7 +129,7 @@ func TestPhases(t *testing.T) {
 func TestResets(t *testing.T) {
 	t.Parallel()
 	server := dovecot.Start(t, dovecot.Config{})
-	bytes, err := corpus.Fill(6, 2000, 4, corpus.Options{AvgSize: 20_000}, func(mailbox string, m corpus.Message) error {
+	bytes, err := corpus.Fill(6, volume(2000), 4, corpus.Options{AvgSize: 20_000}, func(mailbox string, m corpus.Message) error {
 		return server.Put(dovecot.User, mailbox, m.Raw, dovecot.Options{Flags: m.Flags, Date: m.Date})
 	})
 	if err != nil {
@@ -170,7 +170,7 @@ func TestCutAnywhere(t *testing.T) {
 	}
 	random := rand.New(rand.NewPCG(seed, 0))
 	t.Logf("seed %d, %d bytes", seed, wire)
-	cuts := make([]proxy.Faults, 200)
+	cuts := make([]proxy.Faults, volume(200))
 	for i := range cuts {
 		cuts[i] = proxy.Faults{CutDown: random.Int64N(wire) + 1, CutsAtMost: 1}
 		if i%10 == 0 {
@@ -221,7 +221,7 @@ func TestInterrupt(t *testing.T) {
 		t.Fatal(err)
 	}
 	var stopped atomic.Int32
-	sideBySide(16, func(i int) {
+	sideBySide(volume(16), func(i int) {
 		random := rand.New(rand.NewPCG(4, uint64(i)))
 		w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{}).account(server.Host(), server.Port())
 		defer w.close()

@@ -27,15 +27,16 @@ func fill(t *testing.T, s *dovecot.Server, seed uint64, messages, mailboxes int)
 // to nothing, and the server does not see that it was read.
 func TestSyncEqualsServer(t *testing.T) {
 	server := dovecot.Start(t, dovecot.Config{})
-	fill(t, server, 1, 2000, 8)
+	count := volume(2000)
+	fill(t, server, 1, count, 8)
 	before, err := truth.RecentSeen(t.Context(), server.Addr(), dovecot.User, dovecot.Password)
 	if err != nil {
 		t.Fatal(err)
 	}
 	w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{}).account(server.Host(), server.Port())
 	first := w.complete()
-	if first.Fetched != 2000 {
-		t.Errorf("fetched %d of 2000", first.Fetched)
+	if first.Fetched != int64(count) {
+		t.Errorf("fetched %d of %d", first.Fetched, count)
 	}
 	second := w.complete()
 	if second.Fetched != 0 || second.Wire > 60_000 {
