@@ -168,7 +168,7 @@ func TestCheckBesideAWriter(t *testing.T) {
 			}
 		}
 	})
-	for range 5 {
+	for range 20 {
 		if found := checkAll(t, b.Store); len(found) > 0 {
 			t.Errorf("%v", found)
 		}
