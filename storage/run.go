@@ -77,6 +77,35 @@ func (r *Reader) Faults(since time.Time, limit int) ([]Fault, error) {
 	})
 }
 
+// FaultGroup is one problem: the faults with one fingerprint.
+type FaultGroup struct {
+	First, Last time.Time // among those counted
+	Count       int
+	Fault       Fault // the latest
+}
+
+// FaultGroups lists the problems with a fault at or after since, the latest first, at most limit. Faults before since are not
+// counted.
+func (r *Reader) FaultGroups(since time.Time, limit int) ([]FaultGroup, error) {
+	var all []FaultGroup
+	rows, err := r.Query(`WITH problem AS MATERIALIZED (SELECT max(id) AS id, min(at) AS first, max(at) AS last, count(*) AS n FROM sync_error WHERE at >= ?
+		GROUP BY CASE fingerprint WHEN '' THEN 'of ' || id ELSE fingerprint END)
+		SELECT p.first, p.last, p.n, x.id, x.at, coalesce(x.account_id, 0), coalesce(a.name, ''), coalesce(x.mailbox_id, 0), coalesce(m.path, ''), coalesce(x.uid, 0),
+		coalesce(x.task_id, 0), x.class, x.scope, x.phase, x.command, x.server_text, x.detail, x.next_step, x.attempt, x.stack, x.fingerprint
+		FROM problem p CROSS JOIN sync_error x ON x.id = p.id LEFT JOIN account a ON a.id = x.account_id LEFT JOIN mailbox m ON m.id = x.mailbox_id
+		ORDER BY p.last DESC, p.id DESC LIMIT ?`, max(millis(since), 0), limit)
+	return all, Each(rows, err, func(rows *sql.Rows) error {
+		var g FaultGroup
+		var first, last, at int64
+		f := &g.Fault
+		err := rows.Scan(&first, &last, &g.Count, &f.ID, &at, &f.Account, &f.AccountName, &f.Mailbox, &f.MailboxPath, &f.UID, &f.Task, &f.Class, &f.Scope, &f.Phase,
+			&f.Command, &f.ServerText, &f.Detail, &f.NextStep, &f.Attempt, &f.Stack, &f.Fingerprint)
+		g.First, g.Last, f.At = time.UnixMilli(first).UTC(), time.UnixMilli(last).UTC(), time.UnixMilli(at).UTC()
+		all = append(all, g)
+		return err
+	})
+}
+
 // Run is one pass over one account.
 type Run struct {
 	ID          RunID

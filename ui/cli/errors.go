@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"strconv"
 	"time"
@@ -40,14 +41,28 @@ func viewFault(f storage.Fault) faultView {
 		f.ServerText, f.Detail, f.NextStep, f.Attempt, f.Stack, f.Fingerprint}
 }
 
+// problemView is a problem in JSON: the faults with one fingerprint, and the latest of them.
+type problemView struct {
+	Type        string    `json:"type"` // problem
+	Fingerprint string    `json:"fingerprint"`
+	Count       int       `json:"count"`
+	First       time.Time `json:"first"`
+	Last        time.Time `json:"last"`
+	Latest      faultView `json:"latest"`
+}
+
 func (a *app) errors() *cobra.Command {
 	var since time.Duration
+	var group bool
 	c := &cobra.Command{
 		Use: "errors", Short: "List what went wrong and what to do about it", Args: exactly(0, ""),
-		Example: "  mailcote errors\n  mailcote errors --since 1h --json",
+		Example: "  mailcote errors\n  mailcote errors --group\n  mailcote errors --since 1h --json",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if since <= 0 {
 				return usagef("--since wants a time that has passed, such as 24h or 30m")
+			}
+			if group {
+				return a.problems(c.Context(), since)
 			}
 			var views []faultView
 			if err := a.read(c.Context(), func(r *storage.Reader) error {
@@ -74,7 +89,35 @@ func (a *app) errors() *cobra.Command {
 		},
 	}
 	c.Flags().DurationVar(&since, "since", 7*24*time.Hour, "how far to look back, such as 24h or 30m")
+	c.Flags().BoolVar(&group, "group", false, "one line for each problem: how often, first and last")
 	return c
+}
+
+// problems lists each problem once, the latest first.
+func (a *app) problems(ctx context.Context, since time.Duration) error {
+	var views []problemView
+	if err := a.read(ctx, func(r *storage.Reader) error {
+		groups, err := r.FaultGroups(time.Now().Add(-since), mostFaults)
+		for _, g := range groups {
+			views = append(views, problemView{"problem", g.Fault.Fingerprint, g.Count, g.First, g.Last, viewFault(g.Fault)})
+		}
+		return err
+	}); err != nil {
+		return err
+	}
+	if a.json {
+		return each(views, a.voice.JSON)
+	}
+	if len(views) == 0 {
+		a.voice.Note("Nothing went wrong in the last %s.", voice.Span(since))
+		return nil
+	}
+	var rows [][]string
+	for _, v := range views {
+		f := v.Latest
+		rows = append(rows, []string{strconv.Itoa(v.Count), moment(&v.First), moment(&v.Last), f.Class, f.Account + after(" ", f.Mailbox), f.Detail, f.NextStep})
+	}
+	return a.voice.Table([]string{"TIMES", "FIRST", "LAST", "CLASS", "WHERE", "WHAT", "NEXT STEP"}, rows, 5, 6)
 }
 
 func (a *app) printFault(v faultView) error {
