@@ -44,7 +44,8 @@ type Summary struct {
 }
 
 // Sync brings accounts to the server's state, side by side, and returns when their tasks are done and the index caught up.
-// A person asked: a pause ends, and waits after network faults are cut short.
+// A person asked: a pause that a fault made ends, and waits after network faults are cut short. A pause by hand lets this one
+// pass through and stays.
 func (e *Engine) Sync(ctx context.Context, ids []storage.AccountID, o SyncOptions) []Summary {
 	all := make([]Summary, len(ids))
 	var done sync.WaitGroup
@@ -72,7 +73,7 @@ func (e *Engine) syncOne(ctx context.Context, id storage.AccountID, o SyncOption
 		if a, err = tx.Account(id); err != nil {
 			return err
 		}
-		if a.Paused {
+		if a.Paused && a.PauseClass != storage.ByHand {
 			if err := tx.ResumeAccount(id); err != nil {
 				return err
 			}

@@ -77,10 +77,13 @@ func (w *Writer) SetServer(id AccountID, serverID, capabilities string) error {
 	return explain("set server", err)
 }
 
-// PauseAccount stops an account until a person acts.
+// ByHand is the class of a pause a person made.
+const ByHand = "manual"
+
+// PauseAccount stops an account until a person acts. A fault does not take the place of a person's pause.
 func (w *Writer) PauseAccount(id AccountID, class, reason string) error {
-	_, err := w.Exec(`UPDATE account SET state = 'paused', pause_class = ?, pause_reason = ?, paused_at = ? WHERE id = ?`,
-		class, reason, millis(now()), id)
+	_, err := w.Exec(`UPDATE account SET state = 'paused', pause_class = ?, pause_reason = ?, paused_at = ? WHERE id = ? AND (pause_class <> 'manual' OR ? = 'manual')`,
+		class, reason, millis(now()), id, class)
 	return explain("pause account", err)
 }
 
