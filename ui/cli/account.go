@@ -22,13 +22,13 @@ import (
 func (a *app) account() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "account COMMAND",
-		Short: "Add, list, show and test accounts",
+		Short: "Add, list, show, test, pause and resume accounts",
 		Example: `  mailcote account add imaps://you@example.org
   mailcote account test you@example.org`,
 		Args: cobra.ArbitraryArgs,
 		RunE: group,
 	}
-	c.AddCommand(a.accountAdd(), a.accountList(), a.accountShow(), a.accountTest())
+	c.AddCommand(a.accountAdd(), a.accountList(), a.accountShow(), a.accountTest(), a.accountPause(), a.accountResume())
 	return c
 }
 

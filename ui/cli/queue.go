@@ -46,11 +46,12 @@ func viewTask(t queue.Task, account string) taskView {
 
 func (a *app) queue() *cobra.Command {
 	c := &cobra.Command{
-		Use: "queue COMMAND", Short: "Look at the tasks of the sync",
-		Example: "  mailcote queue list\n  mailcote queue show 12",
+		Use: "queue COMMAND", Short: "Look at the tasks of the sync and change their course",
+		Example: "  mailcote queue list\n  mailcote queue retry --state failed",
 		Args:    cobra.ArbitraryArgs, RunE: group,
 	}
 	c.AddCommand(a.queueList(), a.queueShow())
+	c.AddCommand(a.queueVerbs()...)
 	return c
 }
 
@@ -101,7 +102,7 @@ func (a *app) queueList() *cobra.Command {
 }
 
 func (v taskView) next() string {
-	if v.NextRetry == nil || v.Completed != nil {
+	if v.NextRetry == nil || v.Completed != nil || v.State == queue.Paused {
 		return ""
 	}
 	return v.NextRetry.Local().Format("15:04:05")
@@ -112,13 +113,13 @@ func (a *app) queueShow() *cobra.Command {
 		Use: "show ID", Short: "Show one task and its errors", Args: exactly(1, "ID"),
 		Example: "  mailcote queue show 12",
 		RunE: func(c *cobra.Command, args []string) error {
-			id, err := strconv.ParseInt(args[0], 10, 64)
+			id, err := taskID(args[0])
 			if err != nil {
-				return usagef("%s is no task's number: mailcote queue list --all shows them", typed(args[0]))
+				return err
 			}
 			var v taskView
 			err = a.read(c.Context(), func(r *storage.Reader) error {
-				t, err := queue.Find(r, storage.TaskID(id))
+				t, err := findTask(r, id)
 				if err != nil {
 					return err
 				}
@@ -126,9 +127,6 @@ func (a *app) queueShow() *cobra.Command {
 				v = viewTask(t, account.Name)
 				return err
 			})
-			if errors.Is(err, storage.ErrNotFound) {
-				return usagef("there is no task %d: mailcote queue list --all shows them", id)
-			}
 			if err != nil {
 				return err
 			}
@@ -138,6 +136,24 @@ func (a *app) queueShow() *cobra.Command {
 			return a.printTask(v)
 		},
 	}
+}
+
+// taskID reads a task's number.
+func taskID(arg string) (storage.TaskID, error) {
+	id, err := strconv.ParseInt(arg, 10, 64)
+	if err != nil {
+		return 0, usagef("%s is no task's number: mailcote queue list --all shows them", typed(arg))
+	}
+	return storage.TaskID(id), nil
+}
+
+// findTask finds a task by its number. An unknown one is a mistake in what was typed.
+func findTask(r *storage.Reader, id storage.TaskID) (queue.Task, error) {
+	t, err := queue.Find(r, id)
+	if errors.Is(err, storage.ErrNotFound) {
+		return t, usagef("there is no task %d: mailcote queue list --all shows them", id)
+	}
+	return t, err
 }
 
 func (a *app) printTask(v taskView) error {

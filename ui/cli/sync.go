@@ -27,7 +27,8 @@ func (a *app) sync() *cobra.Command {
 	c := &cobra.Command{
 		Use: "sync [ACCOUNT…|URL]", Short: "Fetch what is new, then end",
 		Long: "Bring accounts to the server's state, then end: every account, those named, or the one a URL says.\n" +
-			"A URL's account is added if it is new. With --once its password is used and not kept.",
+			"A URL's account is added if it is new. With --once its password is used and not kept.\n" +
+			"An account paused by hand is left out, or synced once when it is named; it stays paused.",
 		Example: `  mailcote sync
   mailcote sync you@example.org --mailbox INBOX
   mailcote sync imap://test:secret@127.0.0.1:1143 --store t.db --once --json`,
@@ -92,6 +93,10 @@ func (s *syncing) accounts(ctx context.Context, a *app, st *storage.Store, e *en
 				err = noAccount()
 			}
 			for _, one := range all {
+				if one.PauseClass == storage.ByHand { // to name it is to mean it
+					a.voice.Note("%s is left out: %s", voice.Line(one.Name), voice.Line(pausedStep(one)))
+					continue
+				}
 				ids = append(ids, one.ID)
 			}
 			return err

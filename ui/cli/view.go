@@ -48,6 +48,9 @@ func viewAccount(r *storage.Reader, a storage.Account) (accountView, error) {
 
 // pausedStep says why an account is paused and what ends it.
 func pausedStep(a storage.Account) string {
+	if a.PauseClass == storage.ByHand {
+		return joined(a.PauseReason, "mailcote account resume "+shellWord(a.Name))
+	}
 	return joined(a.PauseReason, "correct it, then mailcote sync "+shellWord(a.Name))
 }
 

@@ -76,6 +76,9 @@ func overviewOf(r *storage.Reader, a storage.Account, faults []storage.Fault, li
 
 // stateOf puts what the store and the engine say of an account into the page's one word.
 func stateOf(a storage.Account, live engine.AccountProgress) (web.State, string) {
+	if a.Paused && a.PauseClass == storage.ByHand {
+		return web.StatePaused, a.PauseReason + ": mailcote account resume " + a.Name
+	}
 	if a.Paused {
 		return web.StatePaused, a.PauseReason + ": mailcote account test " + a.Name
 	}
