@@ -149,7 +149,7 @@ func TestRefusedSignIn(t *testing.T) {
 	} {
 		t.Run(string(test.answer), func(t *testing.T) {
 			t.Parallel()
-			s, w := scripted(t, 3, script.Options{}, Options{})
+			s, w := scripted(t, 3, script.Options{}, Options{least: soon})
 			s.Misbehave(script.Faults{On: on(func(c script.Command) bool { return c.Name == "AUTHENTICATE" }, test.answer)})
 			if sum := w.sync(); sum.Class != test.class || s.Count("LOGIN") != test.logins {
 				t.Errorf("%d sign-ins, summary %+v", s.Count("LOGIN"), sum)

@@ -30,7 +30,6 @@ const (
 
 const (
 	resendSignIn = 60 * time.Second // an unanswered sign-in is not sent again before
-	leastQuota   = time.Minute      // the least wait after a limit was reached (DESIGN §6)
 	slowSignIn   = 5 * time.Second  // the person is told
 	logoutTime   = 2 * time.Second
 )

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sync/semaphore"
 
+	"mailcote/engine/fault"
 	"mailcote/engine/imap"
 	"mailcote/engine/plan"
 	"mailcote/engine/secret"
@@ -37,6 +38,7 @@ type Options struct {
 	Keep      time.Duration  // retention of expunged mail; 0: 30 days, < 0: forever
 
 	backoff func(n int, random *rand.Rand) time.Duration // nil: plan.Backoff; tests shorten it
+	least   func(w fault.Wait, n int) time.Duration      // nil: Wait.After; tests shorten it
 }
 
 // Engine runs the accounts of one store. Its methods may be called from any goroutine.
@@ -72,6 +74,9 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 	}
 	if o.backoff == nil {
 		o.backoff = plan.Backoff
+	}
+	if o.least == nil {
+		o.least = fault.Wait.After
 	}
 	packer, err := storage.NewPacker()
 	if err != nil {

@@ -14,27 +14,28 @@ import (
 	"strings"
 	"time"
 
+	"mailcote/engine/fault"
 	"mailcote/engine/imap"
 	"mailcote/engine/secret"
 	"mailcote/storage"
 )
 
-// Class is what kind of fault something is; it decides what is done about it (DESIGN §6).
-type Class string
+// Class is what kind of fault something is; it decides what is done about it (package fault).
+type Class = fault.Class
 
 // The classes.
 const (
-	Network  Class = "network"
-	Timeout  Class = "timeout"
-	Auth     Class = "auth"
-	Quota    Class = "quota"
-	Parsing  Class = "parsing"
-	TLS      Class = "tls"
-	Protocol Class = "protocol"
-	Mailbox  Class = "mailbox"
-	Conflict Class = "conflict"
-	Storage  Class = "storage"
-	Bug      Class = "bug"
+	Network  = fault.Network
+	Timeout  = fault.Timeout
+	Auth     = fault.Auth
+	Quota    = fault.Quota
+	Parsing  = fault.Parsing
+	TLS      = fault.TLS
+	Protocol = fault.Protocol
+	Mailbox  = fault.Mailbox
+	Conflict = fault.Conflict
+	Storage  = fault.Storage
+	Bug      = fault.Bug
 )
 
 // Fault is an error with what follows from it.
@@ -45,9 +46,15 @@ type Fault struct {
 	Command    string // without arguments
 	ServerText string
 	Detail     string
-	Wait       time.Duration // the least wait the server or the contract asks for
 	Stack      string
 	Err        error
+
+	Wait        fault.Wait   // the least wait the server or the contract asks for
+	Do          fault.Action // what is done about it
+	Tries       int          // for fault.Limit: attempts without progress before the task fails
+	Then        Class        // not "": what it is after Tries attempts
+	Connections int          // how many connections the server said it allows; 0: it said nothing
+	Hint        string       // what a person can do about these words of the server; "": what the class says
 }
 
 func (f Fault) Error() string { return fmt.Sprintf("%s: %s", f.Class, f.Detail) }
@@ -73,6 +80,15 @@ func in(phase string, err error) error {
 
 // Classify says what kind of fault an error is. It is the only function that does.
 func Classify(err error) Fault {
+	f := kind(err)
+	if f.Do == "" {
+		p := fault.PolicyOf(f.Class)
+		f.Do, f.Tries = p.Do, p.Tries
+	}
+	return f
+}
+
+func kind(err error) Fault {
 	f := Fault{Class: Bug, Scope: "task", Detail: err.Error(), Err: err}
 	var p *phased
 	if errors.As(err, &p) {
@@ -100,14 +116,12 @@ func Classify(err error) Fault {
 		f.Detail += certificate(err)
 	case errors.As(err, &status):
 		f.Command, f.ServerText = status.Command, serverText(status)
-		f.Class, f.Scope = ofStatus(status, f.Phase)
-		if f.Class == Quota {
-			f.Wait = leastQuota
-		}
+		v := fault.Judge(fault.Answer{Type: status.Type, Code: status.Code, CodeArgs: status.CodeArgs, Text: status.Text, Command: status.Command, Phase: f.Phase})
+		f.Class, f.Scope, f.Wait, f.Do, f.Tries, f.Then, f.Connections, f.Hint = v.Class, v.Scope, v.Wait, v.Do, v.Tries, v.Then, v.Connections, v.Hint
 	case errors.Is(err, imap.ErrStalled), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
 		f.Class, f.Scope = Timeout, "connection"
 		if f.Phase == phaseSignIn {
-			f.Wait = resendSignIn
+			f.Wait.Floor = resendSignIn
 		}
 	case errors.Is(err, imap.ErrCommand): // a name from the server that cannot be sent back
 		f.Class, f.Scope = Mailbox, "mailbox"
@@ -116,7 +130,7 @@ func Classify(err error) Fault {
 	case isNetwork(err):
 		f.Class, f.Scope = Network, "connection"
 		if errors.Is(err, errDroppedIn) {
-			f.Wait = resendSignIn
+			f.Wait.Floor = resendSignIn
 		}
 	}
 	return f
@@ -128,35 +142,6 @@ func serverText(s *imap.StatusError) string {
 		text += " [" + strings.TrimSpace(s.Code+" "+s.CodeArgs) + "]"
 	}
 	return strings.TrimSpace(text + " " + s.Text)
-}
-
-// ofStatus classifies NO, BAD and BYE by code, then by where they came.
-func ofStatus(s *imap.StatusError, phase string) (Class, string) {
-	switch s.Code {
-	case "UNAVAILABLE", "INUSE":
-		return Network, "account"
-	case "LIMIT", "OVERQUOTA", "THROTTLED":
-		return Quota, "account"
-	case "AUTHENTICATIONFAILED", "AUTHORIZATIONFAILED", "EXPIRED", "WEBALERT":
-		return Auth, "account"
-	case "PRIVACYREQUIRED":
-		return TLS, "account"
-	case "NONEXISTENT", "NOPERM", "TRYCREATE":
-		return Mailbox, "mailbox"
-	}
-	switch {
-	case s.Type == "BYE":
-		return Network, "connection"
-	case phase == phaseSignIn && s.Code != "SERVERBUG":
-		return Auth, "account"
-	case phase == phaseSignIn:
-		return Network, "account"
-	case phase == phaseFetch:
-		return Parsing, "message"
-	case phase == phaseOpen && s.Type == "NO":
-		return Mailbox, "mailbox"
-	}
-	return Protocol, "connection"
 }
 
 // certificate shows the one that was refused: whose it is, who signed it, until when, and its SHA-256 for a comparison.
@@ -225,44 +210,32 @@ func isNetwork(err error) bool {
 
 // NextStep says what a person can do, or what happens by itself.
 func (f Fault) NextStep(account string) string {
-	switch f.Class {
-	case Network:
-		return "the server could not be reached: check the network if it lasts; the next sync goes on from here"
-	case Timeout:
-		return "the server did not answer in time: the next sync goes on from here"
-	case Auth:
-		if errors.Is(f.Err, secret.ErrNoPassword) {
-			return "give the password: mailcote account add imaps://" + account + " --password-file FILE, or sync with a URL that holds it"
-		}
-		if errors.Is(f.Err, errSilentIn) {
-			return "the server took the password and did not answer; it is not sent again by itself: later, mailcote sync " + account
-		}
-		return "sign-in was refused and is not tried again: check the password (some providers want an app password), then mailcote sync " + account
-	case Quota:
-		return "the provider's limit was reached: it resumes by itself"
-	case Parsing:
-		return "the message is set aside and tried again later; everything else arrives"
-	case TLS:
-		return "nothing was sent: check the host name and its certificate, then mailcote sync " + account
-	case Mailbox:
-		return "the mailbox is looked for again in the next pass"
-	case Storage:
-		if errors.Is(f.Err, storage.ErrFull) {
-			return "free disk space, then mailcote sync " + account
-		}
-		if errors.Is(f.Err, storage.ErrMoved) {
-			return "put the store back where it was, then start mailcote again"
-		}
-		return "the store was reopened and work goes on from what it holds; check the disk if it lasts"
-	case Bug:
-		return "this is a defect in mailcote: mailcote errors shows the stack, please report it"
+	switch {
+	case errors.Is(f.Err, secret.ErrNoPassword):
+		return "give the password: mailcote account add imaps://" + account + " --password-file FILE, or sync with a URL that holds it"
+	case errors.Is(f.Err, errSilentIn):
+		return "the server took the password and did not answer; it is not sent again by itself: later, mailcote sync " + account
+	case errors.Is(f.Err, storage.ErrFull):
+		return "free disk space, then mailcote sync " + account
+	case errors.Is(f.Err, storage.ErrMoved):
+		return "put the store back where it was, then start mailcote again"
 	}
-	return "it is tried again on a new connection"
+	words := f.Hint
+	if words == "" {
+		words = fault.PolicyOf(f.Class).Shows
+	}
+	return strings.ReplaceAll(words, "{account}", account)
 }
 
-// fingerprint is equal for faults that are one problem.
+// fingerprint is equal for faults that are one problem. Numbers in the server's words are times, sizes and sessions.
 func (f Fault) fingerprint(account storage.AccountID, mailbox storage.MailboxID) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%d %d %s %s %s %s", account, mailbox, f.Class, f.Phase, f.Command, f.ServerText))
+	words := strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' {
+			return -1
+		}
+		return r
+	}, f.ServerText)
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d %d %s %s %s %s", account, mailbox, f.Class, f.Phase, f.Command, words))
 	return hex.EncodeToString(sum[:8])
 }
 

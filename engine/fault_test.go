@@ -65,7 +65,7 @@ func TestClassify(t *testing.T) {
 		{"expired", phaseSignIn, no("EXPIRED"), Auth, "account"},
 		{"unavailable at sign-in", phaseSignIn, no("UNAVAILABLE"), Network, "account"},
 		{"server bug at sign-in", phaseSignIn, no("SERVERBUG"), Network, "account"},
-		{"in use", phaseOpen, no("INUSE"), Network, "account"},
+		{"in use", phaseOpen, no("INUSE"), Mailbox, "mailbox"},
 		{"limit", phaseFetch, no("LIMIT"), Quota, "account"},
 		{"over quota", phaseFetch, no("OVERQUOTA"), Quota, "account"},
 		{"privacy", phaseSignIn, no("PRIVACYREQUIRED"), TLS, "account"},
@@ -106,10 +106,10 @@ func TestClassify(t *testing.T) {
 			t.Errorf("%s: stack %q", test.name, f.Stack)
 		}
 	}
-	if f := Classify(in(phaseSignIn, imap.ErrStalled)); f.Wait != resendSignIn {
+	if f := Classify(in(phaseSignIn, imap.ErrStalled)); f.Wait.Floor != resendSignIn {
 		t.Errorf("an unanswered sign-in waits %v", f.Wait)
 	}
-	if f := Classify(in(phaseFetch, no("LIMIT"))); f.Wait != leastQuota {
+	if f := Classify(in(phaseFetch, no("LIMIT"))); f.Wait.Floor != 5*time.Minute {
 		t.Errorf("after a limit it waits %v", f.Wait)
 	}
 	if f := Classify(in(phaseFetch, no("SERVERBUG"))); f.ServerText != "NO [SERVERBUG] words" || f.Command != "X" {

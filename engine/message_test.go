@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"mailcote/engine/fault"
 	"mailcote/engine/imap"
 	"mailcote/storage"
 	"mailcote/testkit/dovecot"
@@ -196,7 +197,7 @@ func TestPanic(t *testing.T) {
 		if len(f) == 0 || f[0].Class != "bug" || !strings.Contains(f[0].Stack, "panicking") || !strings.Contains(f[0].Detail, "on purpose") {
 			t.Errorf("faults %+v", f)
 		}
-		if times > 1 && len(f) != bugRetries+1 {
+		if times > 1 && len(f) != fault.PolicyOf(Bug).Tries {
 			t.Errorf("%d faults", len(f))
 		}
 		trace.left.Store(0)

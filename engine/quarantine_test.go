@@ -111,7 +111,7 @@ func TestManyUnreadable(t *testing.T) {
 func TestThrottledFetch(t *testing.T) {
 	for _, answer := range []script.Action{"NO [LIMIT] slow down", "NO [UNAVAILABLE] later", "BYE [UNAVAILABLE] going down"} {
 		t.Run(string(answer), func(t *testing.T) {
-			s, w := scripted(t, 50, script.Options{}, Options{})
+			s, w := scripted(t, 50, script.Options{}, Options{least: soon})
 			var once atomic.Bool
 			s.Misbehave(script.Faults{On: func(c script.Command) script.Action {
 				if c.Name == "UID FETCH" && !once.Swap(true) {

@@ -8,15 +8,15 @@ import (
 	"sync/atomic"
 	"time"
 
+	"mailcote/engine/fault"
 	"mailcote/engine/imap"
 	"mailcote/queue"
 	"mailcote/storage"
 )
 
 const (
-	fruitless  = 5                // tries in a row without progress that end a --once run, or a task that may fail
-	onceWait   = 31 * time.Second // the longest single wait a --once run accepts
-	bugRetries = 2
+	fruitless  = 5                     // tries in a row without progress that end a --once run
+	onceWait   = 31 * time.Second      // the longest single wait a --once run accepts
 	leastPause = 10 * time.Millisecond // between two looks at a queue that says something is due and shows nothing
 )
 
@@ -97,7 +97,7 @@ func (w *worker) wait(ctx context.Context) bool {
 		return false
 	}
 	if w.once && pause > onceWait {
-		w.failed = &Fault{Class: Quota, Scope: "account", Detail: "the next try is at " + at.Local().Format("15:04"), Wait: pause}
+		w.failed = &Fault{Class: Quota, Scope: "account", Detail: "the next try is at " + at.Local().Format("15:04"), Wait: fault.Wait{Floor: pause}}
 		return false
 	}
 	if pause <= 0 { // due and not given out: the clock was set back since it was sent
@@ -186,6 +186,12 @@ func (w *worker) settle(ctx context.Context, t queue.Task, err error) {
 			w.failed = &Fault{Class: Storage, Scope: "store", Detail: recording.Error(), Err: recording}
 		}
 	}
+	if !w.rest.IsZero() { // what was enqueued before is no reason to cut the rest short
+		select {
+		case <-w.e.queue.Wake(w.account.ID):
+		default:
+		}
+	}
 	if f.Class == Mailbox {
 		w.relisted[t.Payload.Mailbox] = true
 	}
@@ -212,33 +218,17 @@ func (w *worker) act(tx *storage.Writer, t queue.Task, f Fault, further bool) er
 		return err
 	}
 	tries := fresh.RetryCount + 1
-	switch f.Class {
-	case Auth, TLS:
+	if f.Then != "" && tries > f.Tries {
+		f.Class, f.Do = f.Then, fault.PolicyOf(f.Then).Do
+	}
+	switch f.Do {
+	case fault.Pause:
 		w.failed = &f
 		if err := tx.PauseAccount(w.account.ID, string(f.Class), f.Detail); err != nil {
 			return err
 		}
 		return w.e.queue.ReturnTx(tx, t)
-	case Network, Timeout, Quota, Storage:
-		tries = max(tries, w.barren)
-		if further {
-			tries = 0
-		}
-		delay := max(w.e.o.backoff(tries, w.random), f.Wait)
-		if f.Class == Network || f.Phase == phaseConnect || f.Phase == phaseSignIn {
-			w.rest = time.Now().Add(delay) // it is the connection's fault, so no other task is luckier
-		}
-		if w.once && (tries >= fruitless || f.Class == Quota || delay > onceWait) {
-			w.failed = &f
-		}
-		w.e.progress.update(w.account.Name, func(a *AccountProgress) {
-			a.State, a.Note, a.Until = "waiting", f.Detail, time.Now().Add(delay)
-		})
-		if further {
-			return w.e.queue.DelayTx(tx, t, time.Now().Add(delay), why)
-		}
-		return w.e.queue.RetryTx(tx, t, time.Now().Add(delay), why)
-	case Mailbox:
+	case fault.Relist:
 		// The mailbox went or moved: a discovery decides, and enqueues what is left to do. Once: a mailbox that is listed and
 		// cannot be opened would go round for ever.
 		if t.Type == queue.FolderSync && !w.relisted[t.Payload.Mailbox] {
@@ -247,18 +237,31 @@ func (w *worker) act(tx *storage.Writer, t queue.Task, f Fault, further bool) er
 			}
 		}
 		return w.fail(tx, t, f, why)
-	case Bug:
-		if tries > bugRetries {
-			return w.fail(tx, t, f, why)
-		}
+	case fault.Retry:
+		tries = max(tries, w.barren)
 	}
 	if further {
-		return w.e.queue.DelayTx(tx, t, time.Now().Add(w.e.o.backoff(0, w.random)), why)
+		tries = 0
 	}
-	if tries >= fruitless {
+	delay := max(w.e.o.backoff(tries, w.random), w.e.o.least(f.Wait, tries))
+	if f.Do == fault.Limit && (tries >= f.Tries || w.once && delay > onceWait) {
 		return w.fail(tx, t, f, why)
 	}
-	return w.e.queue.RetryTx(tx, t, time.Now().Add(w.e.o.backoff(tries, w.random)), why)
+	if f.Do == fault.Retry {
+		if f.Class == Network || f.Class == Quota || f.Phase == phaseConnect || f.Phase == phaseSignIn {
+			w.rest = time.Now().Add(delay) // it is the connection's fault or the account's, so no other task is luckier
+		}
+		if w.once && (tries >= fruitless || f.Class == Quota || delay > onceWait) {
+			w.failed = &f
+		}
+		w.e.progress.update(w.account.Name, func(a *AccountProgress) {
+			a.State, a.Note, a.Until = "waiting", f.Detail, time.Now().Add(delay)
+		})
+	}
+	if further {
+		return w.e.queue.DelayTx(tx, t, time.Now().Add(delay), why)
+	}
+	return w.e.queue.RetryTx(tx, t, time.Now().Add(delay), why)
 }
 
 // fail ends a task for good. Without its discovery the account got nowhere; without a folder_sync its mailbox is not complete,

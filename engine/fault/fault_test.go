@@ -1,0 +1,87 @@
+package fault
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestWait(t *testing.T) {
+	day := Wait{15 * time.Minute, 4, 12 * time.Hour}
+	for n, want := range map[int]time.Duration{0: 15 * time.Minute, 1: 15 * time.Minute, 2: time.Hour, 3: 4 * time.Hour, 4: 12 * time.Hour, 1000: 12 * time.Hour} {
+		if got := day.After(n); got != want {
+			t.Errorf("after %d: %v, want %v", n, got, want)
+		}
+	}
+	if got := (Wait{Floor: time.Hour, Factor: 2, Cap: time.Minute}).After(9); got != time.Hour {
+		t.Errorf("a floor above its cap waits %v", got)
+	}
+	if got := (Wait{}).After(9); got != 0 {
+		t.Errorf("no wait waits %v", got)
+	}
+}
+
+// TestRowsLengthen: a row names a class, a known place and its own words in lower case, and its wait is never under its class's.
+func TestRowsLengthen(t *testing.T) {
+	for _, r := range append(Texts(), Codes()...) {
+		p, v := PolicyOf(r.Class), r.plain()
+		if p.Class != r.Class || r.Scope == "" || r.Text != strings.ToLower(r.Text) || r.Text == "" && r.Code == "" {
+			t.Errorf("%+v", r)
+		}
+		for n := range 20 {
+			if v.Wait.After(n) < p.Wait.After(n) {
+				t.Errorf("%+v: %v after %d, the class waits %v", r, v.Wait.After(n), n, p.Wait.After(n))
+			}
+		}
+		if r.Then != "" && r.Tries == 0 || v.Do == Limit && v.Tries == 0 {
+			t.Errorf("%+v: after how many attempts?", r)
+		}
+	}
+}
+
+func TestNumbers(t *testing.T) {
+	for text, want := range map[string]time.Duration{
+		"Request is throttled. Suggested Backoff Time: 299961 milliseconds": 299961 * time.Millisecond,
+		"suggested backoff time:1 Milliseconds":                             time.Millisecond,
+		"Suggested Backoff Time: 99999999999999999999999 milliseconds":      12 * time.Hour,
+		"Suggested Backoff Time: -5 milliseconds":                           0,
+		"Suggested Backoff Time: soon":                                      0,
+	} {
+		if got := suggested(text); got != want {
+			t.Errorf("%s: %v, want %v", text, got, want)
+		}
+	}
+	for text, want := range map[string]int{
+		"exceeded (mail_max_userip_connections=10)": 10, "(mail_max_userip_connections=0)": 0, "(mail_max_userip_connections=99999999)": 0, "": 0,
+	} {
+		if got := connections(text); got != want {
+			t.Errorf("%s: %d, want %d", text, got, want)
+		}
+	}
+}
+
+// FuzzJudge: whatever a server says has a class with a policy, waits no longer than a day's limit, and a sign-in is refused,
+// limited or broken, and nothing else.
+func FuzzJudge(f *testing.F) {
+	f.Add("NO", "LIMIT", "Request is throttled. Suggested Backoff Time: 5 milliseconds", "UID FETCH", "fetch")
+	f.Add("BAD", "", "user x not found (mail_max_userip_connections=3)", "LOGIN", "sign-in")
+	f.Add("BYE", "CLIENTBUG", "\xff", "", "")
+	f.Fuzz(func(t *testing.T, kind, code, text, command, phase string) {
+		v := Judge(Answer{Type: kind, Code: code, Text: text, Command: command, Phase: phase})
+		if PolicyOf(v.Class).Class != v.Class || v.Scope == "" || v.Do == "" || v.Connections < 0 {
+			t.Fatalf("%+v", v)
+		}
+		for n := range 9 {
+			if d := v.Wait.After(n); d < 0 || d > longest {
+				t.Fatalf("%v after %d", d, n)
+			}
+		}
+		if where(Answer{Command: command, Phase: phase}) == SignIn && v.Do != Pause && v.Do != Retry {
+			t.Fatalf("a sign-in leads to %s", v.Do)
+		}
+	})
+}

@@ -1,0 +1,117 @@
+package fault
+
+import (
+	"slices"
+	"time"
+)
+
+// Class is what kind of fault something is; it decides what is done about it.
+type Class string
+
+// The classes.
+const (
+	Network  Class = "network"
+	Timeout  Class = "timeout"
+	Auth     Class = "auth"
+	Quota    Class = "quota"
+	Parsing  Class = "parsing"
+	TLS      Class = "tls"
+	Protocol Class = "protocol"
+	Mailbox  Class = "mailbox"
+	Conflict Class = "conflict"
+	Storage  Class = "storage"
+	Bug      Class = "bug"
+)
+
+// Action is what is done about a fault.
+type Action string
+
+// The actions.
+const (
+	Pause  Action = "pause"  // the account waits for a person; nothing is tried
+	Retry  Action = "retry"  // the task is tried until it succeeds
+	Limit  Action = "limit"  // the task is tried a number of times without progress, then it fails
+	Relist Action = "relist" // the server's mailboxes are listed again, once; the task fails
+)
+
+// Policy is what follows from a class.
+type Policy struct {
+	Class Class
+	Scope string // what it usually stops
+	Do    Action
+	Tries int    // for Limit: attempts without progress before the task fails
+	Wait  Wait   // the least wait, beside the backoff
+	Shows string // the next step a person reads; {account} is its name
+	Why   string // for docs/errors.md: what is done, in words
+}
+
+// Policies gives the policy of every class.
+func Policies() []Policy {
+	return []Policy{
+		{Class: Network, Scope: "connection", Do: Retry,
+			Shows: "the server could not be reached: check the network if it lasts; the next sync goes on from here",
+			Why:   "a new connection; no task of the account starts before the wait is over"},
+		{Class: Timeout, Scope: "connection", Do: Retry,
+			Shows: "the server did not answer in time: the next sync goes on from here",
+			Why:   "a new connection; while fetching, a page of half the size"},
+		{Class: Auth, Scope: "account", Do: Pause,
+			Shows: "sign-in was refused and is not tried again: check the password (some providers want an app password), then mailcote sync {account}",
+			Why:   "one attempt, then the account is paused, across restarts too; a sync that a person asks for is one attempt more"},
+		{Class: Quota, Scope: "account", Do: Retry, Wait: Wait{Floor: time.Minute, Factor: 2, Cap: 15 * time.Minute},
+			Shows: "the provider's limit was reached: it resumes by itself",
+			Why:   "no task of the account starts before the wait is over; sync --once ends"},
+		{Class: Parsing, Scope: "message", Do: Limit, Tries: 5,
+			Shows: "the message is set aside and tried again later; everything else arrives",
+			Why:   "what came is kept, the rest of the page is asked for in halves; what does not come alone is quarantined"},
+		{Class: TLS, Scope: "account", Do: Pause,
+			Shows: "nothing was sent: check the host name and its certificate, then mailcote sync {account}",
+			Why:   "the account is paused before any password is sent; the certificate is shown"},
+		{Class: Protocol, Scope: "connection", Do: Limit, Tries: 5,
+			Shows: "it is tried again on a new connection",
+			Why:   "a new connection; while fetching, a page of half the size, at last the message alone, then quarantine"},
+		{Class: Mailbox, Scope: "mailbox", Do: Relist,
+			Shows: "the mailbox is looked for again in the next pass",
+			Why:   "the account's other mailboxes go on; mail that was stored stays"},
+		{Class: Conflict, Scope: "operation", Do: Limit, Tries: 5,
+			Shows: "it is tried again on a new connection",
+			Why:   "the server's state is read again"},
+		{Class: Storage, Scope: "store", Do: Retry,
+			Shows: "the store was reopened and work goes on from what it holds; check the disk if it lasts",
+			Why:   "nothing that was not confirmed is taken as stored; work goes on from what the store says"},
+		{Class: Bug, Scope: "task", Do: Limit, Tries: 3,
+			Shows: "this is a defect in mailcote: mailcote errors shows the stack, please report it",
+			Why:   "it costs one task; the stack is kept"},
+	}
+}
+
+// PolicyOf finds the policy of a class. An unknown class is a defect.
+func PolicyOf(c Class) Policy {
+	all := Policies()
+	i := slices.IndexFunc(all, func(p Policy) bool { return p.Class == c })
+	if i < 0 {
+		i = len(all) - 1
+	}
+	return all[i]
+}
+
+// Wait is the least wait between attempts: Floor after the first one, Factor times as much after each further one without
+// progress, up to Cap.
+type Wait struct {
+	Floor  time.Duration
+	Factor int           // 0 and 1: it does not grow
+	Cap    time.Duration // under Floor: it does not grow
+}
+
+// After is the wait after the n-th fruitless attempt in a row. n < 1 is an attempt that got further.
+func (w Wait) After(n int) time.Duration {
+	d := w.Floor
+	for ; n > 1 && d > 0 && d < w.Cap && w.Factor > 1; n-- {
+		d = min(d*time.Duration(w.Factor), w.Cap)
+	}
+	return d
+}
+
+// longer gives the wait that is nowhere shorter than either.
+func (w Wait) longer(o Wait) Wait {
+	return Wait{max(w.Floor, o.Floor), max(w.Factor, o.Factor), max(w.Cap, o.Cap)}
+}
