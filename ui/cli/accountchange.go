@@ -6,9 +6,95 @@ import (
 	"github.com/spf13/cobra"
 
 	"mailcote/engine"
+	"mailcote/engine/secret"
 	"mailcote/storage"
 	"mailcote/ui/cli/voice"
 )
+
+func (a *app) accountAdd() *cobra.Command {
+	var s sources
+	var name string
+	var noTest bool
+	c := &cobra.Command{
+		Use: "add URL", Short: "Add an account", Args: exactly(1, "URL"),
+		Long: "Add an account. The login is tried first. The password comes from --password-file, --password-command or the prompt.\n" +
+			"One that was typed is kept in the secrets file beside the store, which only you can read.",
+		Example: `  mailcote account add imaps://you@example.org
+  mailcote account add imaps://anna%40example.org@imap.example.org --name work
+  mailcote account add imap+starttls://you@example.org --password-command 'pass show mail'`,
+		RunE: func(c *cobra.Command, args []string) error {
+			l, err := s.login(a, args[0])
+			if err != nil {
+				return err
+			}
+			if err := s.canGive(a, l, true); err != nil {
+				return err
+			}
+			return a.owning(c.Context(), "mailcote account add", func(st *storage.Store, e *engine.Engine) error {
+				ref, err := a.tried(c.Context(), &s, &l, st, noTest)
+				if err != nil {
+					return err
+				}
+				return a.added(c.Context(), e, engine.NewAccount{Login: l, Name: name, Ref: ref, Insecure: s.insecure}, st)
+			})
+		},
+	}
+	s.flags(c)
+	c.Flags().StringVar(&name, "name", "", "what to call the account (default: its address)")
+	c.Flags().BoolVar(&noTest, "no-test", false, "add the account without trying to sign in")
+	return c
+}
+
+// tried gets the password into l, tries it, and keeps it where it can be found later.
+func (a *app) tried(ctx context.Context, s *sources, l *engine.Login, st *storage.Store, noTest bool) (secret.Ref, error) {
+	var ref secret.Ref
+	var err error
+	if l.Password, ref, err = s.get(ctx, a, *l, st.Path()); err != nil {
+		return ref, err
+	}
+	if !noTest {
+		if err := a.probe(ctx, *l, s.insecure); err != nil {
+			a.voice.Note("The account was not added; --no-test adds it without trying.")
+			return ref, err
+		}
+	}
+	if ref.Kind == secret.None {
+		return s.remember(a, st.Path(), *l, l.Password)
+	}
+	return ref, nil
+}
+
+func (a *app) added(ctx context.Context, e *engine.Engine, n engine.NewAccount, st *storage.Store) error {
+	id, created, err := e.AddAccount(ctx, n)
+	if err != nil {
+		return err
+	}
+	var v accountView
+	if err := st.Read(ctx, func(r *storage.Reader) error {
+		one, err := r.Account(id)
+		if err == nil {
+			v, err = viewAccount(r, one)
+		}
+		return err
+	}); err != nil {
+		return err
+	}
+	if a.json {
+		return a.voice.JSON(struct {
+			accountView
+			Created bool `json:"created"`
+		}{v, created})
+	}
+	word := "Added"
+	if !created {
+		word = "Updated"
+	}
+	if err := a.voice.Say("%s %s.", word, a.voice.Strong(voice.Line(v.Account))); err != nil {
+		return err
+	}
+	a.voice.Note("Fetch its mail: mailcote sync %s", voice.Line(shellWord(v.Account)))
+	return nil
+}
 
 func (a *app) accountPause() *cobra.Command {
 	var reason string
