@@ -67,6 +67,7 @@ func (w *worker) connect(ctx context.Context) (*imap.Session, error) {
 	if err != nil {
 		return nil, in(phaseConnect, err)
 	}
+	w.line.Store(s)
 	if err := w.signIn(ctx, s, password); err != nil {
 		return nil, errors.Join(in(phaseSignIn, err), ignoreClosed(s.Close()))
 	}

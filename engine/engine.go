@@ -37,6 +37,7 @@ type Options struct {
 	Trace     io.Writer      // wire log, secrets masked; nil: none
 	Keep      time.Duration  // retention of expunged mail; 0: 30 days, < 0: forever
 
+	stuck   time.Duration                                // 0: stuckAfter; tests shorten it
 	backoff func(n int, random *rand.Rand) time.Duration // nil: plan.Backoff; tests shorten it
 	least   func(w fault.Wait, n int) time.Duration      // nil: Wait.After; tests shorten it
 }
@@ -71,6 +72,9 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 	}
 	if o.Keep == 0 {
 		o.Keep = keepDeleted
+	}
+	if o.stuck == 0 {
+		o.stuck = stuckAfter
 	}
 	if o.backoff == nil {
 		o.backoff = plan.Backoff

@@ -243,6 +243,7 @@ func (t *intake) commit(batch []arrival) error {
 	w.e.progress.fetched(w.account.Name, t.p.mailbox.Path, len(batch), stored.Bytes)
 	w.e.indexer.offer(stored.Emails, docs)
 	w.progressed.Store(true)
+	w.batches.Add(1)
 	return nil
 }
 

@@ -36,10 +36,12 @@ type worker struct {
 	rest    time.Time // after a network fault no task is begun before
 	barren  int       // attempts in a row that got no further
 
-	progressed atomic.Bool                // a batch was committed since the last fault
-	narrowed   bool                       // the last fault made the page smaller or set a message aside
-	relisted   map[storage.MailboxID]bool // mailboxes a refusal has sent back to discovery
-	discovered bool                       // the account's mailboxes were listed
+	line       atomic.Pointer[imap.Session] // the session, for the watchdog
+	batches    atomic.Int64                 // committed, for the watchdog
+	progressed atomic.Bool                  // a batch was committed since the last fault
+	narrowed   bool                         // the last fault made the page smaller or set a message aside
+	relisted   map[storage.MailboxID]bool   // mailboxes a refusal has sent back to discovery
+	discovered bool                         // the account's mailboxes were listed
 
 	wire   int64  // bytes taken from the server by sessions that ended
 	failed *Fault // what ended the work, nil while it goes on
@@ -74,7 +76,7 @@ func (w *worker) work(ctx context.Context) {
 			}
 			continue
 		}
-		w.settle(ctx, t, w.do(ctx, t))
+		w.settle(ctx, t, w.watched(ctx, t))
 	}
 }
 
