@@ -151,7 +151,7 @@ func TestCheckBesideAWriter(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		for uid := UID(1); ctx.Err() == nil && uid < 5000; uid++ { // a check must not chase a store that grows faster than it reads
+		for uid := UID(1); ctx.Err() == nil && uid < 500; uid++ { // a check must not chase a store that grows faster than it reads
 			a := b.arrival(uid, int(uid))
 			if err := b.Write(ctx, Bulk, 0, func(w *Writer) error {
 				_, err := w.StoreBatch(Batch{Mailbox: box, Validity: 7, Arrivals: []Arrival{a}, Cover: []Range{{uid, uid}}})
@@ -168,7 +168,7 @@ func TestCheckBesideAWriter(t *testing.T) {
 			}
 		}
 	})
-	for range 20 {
+	for range 5 {
 		if found := checkAll(t, b.Store); len(found) > 0 {
 			t.Errorf("%v", found)
 		}
