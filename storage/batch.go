@@ -104,12 +104,19 @@ func (w *Writer) arrive(m Mailbox, validity UIDValidity, a Arrival, done *intake
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return 0, fmt.Errorf("find entry: %w", err)
 	}
-	if err == nil && have.blob != nil && *have.blob == blob {
-		return 0, w.replay(m, have, a, done)
+	same := err == nil && have.blob != nil && *have.blob == blob
+	if same {
+		taken, err := w.taken(m, validity, have)
+		if err != nil {
+			return 0, err
+		}
+		if !taken {
+			return 0, w.replay(m, have, a, done)
+		}
 	}
 	w.touchMailbox(m.Account, m.ID)
 	if err == nil { // the server gives other bytes under a known UID: what it gives now is the truth
-		if have.blob != nil {
+		if have.blob != nil && !same {
 			done.Conflicts = append(done.Conflicts, a.UID)
 		}
 		return 0, w.rebind(m, validity, have, blob, a, done)
@@ -142,6 +149,17 @@ type known struct {
 	blob     *BlobID
 	flags    Flags
 	expunged bool
+}
+
+// taken says whether the email of an expunged entry went to another copy in the same mailbox meanwhile: two copies in one
+// mailbox are two emails, so an entry that comes back must find another.
+func (w *Writer) taken(m Mailbox, validity UIDValidity, have known) (taken bool, err error) {
+	if !have.expunged {
+		return false, nil
+	}
+	err = w.QueryRow(`SELECT EXISTS (SELECT 1 FROM entry WHERE email_id = ? AND mailbox_id = ? AND uidvalidity = ? AND expunged_at IS NULL)`,
+		have.email, m.ID, validity).Scan(&taken)
+	return taken, explain("find email", err)
 }
 
 // replay meets an entry that is stored already: its flags are news, and it lives again if it was expunged.

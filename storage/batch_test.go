@@ -529,3 +529,25 @@ func TestPauseAndAccounts(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestCopyTakesEmail: a copy takes the email of an expunged one; when the first comes back they are two emails again.
+func TestCopyTakesEmail(t *testing.T) {
+	b := newBed(t)
+	box := b.mailbox("INBOX", 7)
+	b.store(box, 7, b.arrival(1, 1))
+	write(t, b.Store, func(w *Writer) error { return w.Expunge(box, 7, []UID{1}) })
+	b.store(box, 7, b.arrival(2, 1))
+	if n := number(t, b.Store, `SELECT count(*) FROM email`); n != 1 {
+		t.Fatalf("%d emails: the copy did not take the free one", n)
+	}
+	b.store(box, 7, b.arrival(1, 1))
+	if n := number(t, b.Store, `SELECT count(DISTINCT email_id) FROM entry WHERE expunged_at IS NULL`); n != 2 {
+		t.Errorf("%d emails for two copies in one mailbox", n)
+	}
+	if n := number(t, b.Store, `SELECT total FROM mailbox WHERE id = ?`, box); n != 2 {
+		t.Errorf("the mailbox counts %d", n)
+	}
+	if found := checkAll(t, b.Store); len(found) > 0 {
+		t.Errorf("%v", found)
+	}
+}
