@@ -4,6 +4,8 @@ package cli_test
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,8 +21,8 @@ import (
 
 const someMail = `SELECT count(*) AS n FROM mail`
 
-// TestInterruptTwice presses Ctrl-C while a server has gone silent, and again while the program says goodbye to it: the
-// second one ends at once, and nothing is lost.
+// TestInterruptTwice presses Ctrl-C while another program keeps the store from being written, so that the commit at the end
+// has to wait, and again while it does: the second one ends at once, and nothing is lost.
 func TestInterruptTwice(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, dovecot.Config{})
@@ -29,7 +31,7 @@ func TestInterruptTwice(t *testing.T) {
 	line.Set(proxy.Faults{Rate: 200_000})
 	p := r.start("sync", r.url(), "--once", "--json")
 	r.awaits(100, someMail)
-	line.Set(proxy.Faults{BlackHole: true})
+	free := hold(t, r.store)
 	kept := r.number(someMail)
 	if err := p.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
@@ -50,6 +52,7 @@ func TestInterruptTwice(t *testing.T) {
 	if took := time.Since(pressed); o.code != -1 || took > time.Second {
 		t.Errorf("status %d %v after the second Ctrl-C", o.code, took)
 	}
+	free()
 	line.Set(proxy.Faults{})
 	r.sound()
 	if n := r.number(someMail); n < kept || n == 600 {
@@ -57,6 +60,24 @@ func TestInterruptTwice(t *testing.T) {
 	}
 	r.sync()
 	r.whole(r.truth())
+}
+
+// hold takes SQLite's write lock on a store until free is called.
+func hold(t *testing.T, store string) (free func()) {
+	t.Helper()
+	db, err := sql.Open("sqlite", "file:"+store+"?_txlock=immediate&_pragma=busy_timeout(20000)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tx, err := db.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		if err := errors.Join(tx.Rollback(), db.Close()); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 // TestInterruptSilent presses Ctrl-C once while the server is silent: the end is clean, and soon.
