@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -92,8 +93,9 @@ func FuzzParseURL(f *testing.F) {
 		for _, url := range []string{"imaps://user:" + password + "@" + s, "user:" + password + "@" + s, "imap://user:" + password} {
 			l, err := ParseURL(url)
 			check(l, err)
+			shown := fmt.Sprintf("%s %[1]q %s %[2]q", s, strings.ToLower(s)) // the host may hold the same characters, as errors write them
 			quoted := strings.Trim(secret.New(password).Reveal(), "%")
-			if err != nil && strings.Contains(err.Error(), quoted) && !strings.Contains(ErrURL.Error()+allWords, quoted) && !strings.Contains(s, quoted) {
+			if err != nil && strings.Contains(err.Error(), quoted) && !strings.Contains(ErrURL.Error()+allWords, quoted) && !strings.Contains(shown, quoted) {
 				t.Fatalf("%q: the error repeats the password: %v", url, err)
 			}
 		}
