@@ -52,7 +52,7 @@ func TestWrongPassword(t *testing.T) {
 			t.Fatalf("account %+v", a)
 		}
 		for range 10 {
-			w.engine.progress.state(w.find().Name, "idle", "")
+			w.engine.progress.State(w.find().Name, "idle", "")
 			w.runUntil("paused")
 		}
 		if n := s.Count("LOGIN"); n != 1 {

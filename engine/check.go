@@ -6,13 +6,14 @@ import (
 	"io"
 
 	"mailcote/engine/message"
+	"mailcote/engine/row"
 	"mailcote/storage"
 )
 
 // Check verifies a store, also beside its owner; see storage.Store.Check.
 func Check(ctx context.Context, s *storage.Store, progress func(done, total int64)) ([]storage.Finding, error) {
 	return s.Check(ctx, storage.CheckOptions{
-		Parse:    func(r io.Reader) storage.Header { return headerOf(message.Parse(r, message.Limits{})) },
+		Parse:    func(r io.Reader) storage.Header { return row.Header(message.Parse(r, message.Limits{})) },
 		Progress: progress,
 	})
 }

@@ -62,7 +62,7 @@ func (w *worker) connect(ctx context.Context) (*imap.Session, error) {
 	if err := w.patience(ctx); err != nil {
 		return nil, in(phaseSignIn, err)
 	}
-	w.e.progress.state(w.account.Name, "connecting", "")
+	w.e.progress.State(w.account.Name, "connecting", "")
 	s, err := w.e.dial(ctx, loginOf(w.account), w.account.Insecure)
 	if err != nil {
 		return nil, in(phaseConnect, err)
@@ -76,7 +76,7 @@ func (w *worker) connect(ctx context.Context) (*imap.Session, error) {
 	}
 	failpoint.Hit("engine.signedIn")
 	w.session = s
-	w.e.progress.state(w.account.Name, "syncing", "")
+	w.e.progress.State(w.account.Name, "syncing", "")
 	return s, nil
 }
 
@@ -94,7 +94,7 @@ func (w *worker) patience(ctx context.Context) error {
 	before := w.e.auth[w.account.ID]
 	w.e.mu.Unlock()
 	if wait := time.Until(before.at.Add(resendSignIn)); before.times > 0 && wait > 0 {
-		w.e.progress.state(w.account.Name, "waiting", "the server did not answer the sign-in; it is sent again in a minute")
+		w.e.progress.State(w.account.Name, "waiting", "the server did not answer the sign-in; it is sent again in a minute")
 		return sleep(ctx, wait)
 	}
 	return nil
@@ -104,9 +104,9 @@ func (w *worker) patience(ctx context.Context) error {
 // the account waits for a person: guesses are punished by delay. When the connection breaks before the answer, they are sent
 // again at once only the first time.
 func (w *worker) signIn(ctx context.Context, s *imap.Session, password secret.Secret) error {
-	w.e.progress.state(w.account.Name, "signing in", "")
+	w.e.progress.State(w.account.Name, "signing in", "")
 	told := time.AfterFunc(slowSignIn, func() {
-		w.e.progress.state(w.account.Name, "signing in", "the server takes its time to answer the sign-in")
+		w.e.progress.State(w.account.Name, "signing in", "the server takes its time to answer the sign-in")
 	})
 	err := authenticate(ctx, s, w.account.User, password)
 	told.Stop()

@@ -68,7 +68,7 @@ func (w *worker) discover(ctx context.Context, t queue.Task) error {
 	w.discovered = true
 	for _, one := range found {
 		if one.status.Said && w.wants(one.mailbox.Path) {
-			w.e.progress.mailbox(w.account.Name, one.mailbox.Path, min(totalOf(known, one.mailbox.Raw), one.status.Messages), one.status.Messages)
+			w.e.progress.Mailbox(w.account.Name, one.mailbox.Path, min(totalOf(known, one.mailbox.Raw), one.status.Messages), one.status.Messages)
 		}
 	}
 	return nil

@@ -15,7 +15,9 @@ import (
 
 	"mailcote/engine/fault"
 	"mailcote/engine/imap"
+	"mailcote/engine/index"
 	"mailcote/engine/plan"
+	"mailcote/engine/progress"
 	"mailcote/engine/secret"
 	"mailcote/queue"
 	"mailcote/storage"
@@ -50,8 +52,8 @@ type Engine struct {
 	packer   *storage.Packer
 	box      secret.Box
 	budget   *semaphore.Weighted
-	progress *progress
-	indexer  *indexer
+	progress *progress.Progress
+	indexer  *index.Indexer
 
 	mu    sync.Mutex
 	given map[storage.AccountID]secret.Secret // passwords given for this process only
@@ -88,14 +90,14 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 	}
 	e := &Engine{
 		o: o, store: o.Store, queue: queue.New(o.Store), packer: packer, box: secret.BoxOf(o.Store.Path()),
-		budget: semaphore.NewWeighted(budgetBytes), progress: newProgress(),
+		budget: semaphore.NewWeighted(budgetBytes), progress: progress.New(),
 		given: map[storage.AccountID]secret.Secret{}, auth: map[storage.AccountID]unanswered{}, turns: map[storage.AccountID]*turn{},
 	}
 	if err := e.takeOver(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("take over the store: %w", err), e.queue.Close(), packer.Close())
 	}
 	failpoint.Hit("engine.afterTakeOver")
-	e.indexer = startIndexer(o.Store, e.progress)
+	e.indexer = index.Start(o.Store, e.progress)
 	return e, nil
 }
 
@@ -119,7 +121,7 @@ func (e *Engine) takeOver(ctx context.Context) error {
 
 // Close ends the indexer and frees what New made. Sync and Run must have returned. The store stays open.
 func (e *Engine) Close() error {
-	return errors.Join(e.indexer.stop(), e.queue.Close(), e.packer.Close())
+	return errors.Join(e.indexer.Stop(), e.queue.Close(), e.packer.Close())
 }
 
 // NewAccount is an account to add.
@@ -246,5 +248,11 @@ func (e *Engine) password(ctx context.Context, a storage.Account) (secret.Secret
 	return ref.Resolve(ctx, e.box, a.User+"@"+a.Host)
 }
 
+// AccountProgress and MailboxProgress are where an account and a mailbox stand.
+type (
+	AccountProgress = progress.Account
+	MailboxProgress = progress.Mailbox
+)
+
 // Progress is where every account stands now. It is a copy; doors ask as often as they draw.
-func (e *Engine) Progress() []AccountProgress { return e.progress.snapshot() }
+func (e *Engine) Progress() []AccountProgress { return e.progress.Snapshot() }

@@ -95,7 +95,7 @@ func kind(err error) Fault {
 		f.Phase = p.phase
 	}
 	var panicked *storage.PanicError
-	var recovered *panicError
+	var recovered *fault.PanicError
 	var status *imap.StatusError
 	var wire *imap.WireError
 	if errors.As(err, &wire) {
@@ -105,7 +105,7 @@ func kind(err error) Fault {
 	case errors.As(err, &panicked):
 		f.Stack = string(panicked.Stack)
 	case errors.As(err, &recovered):
-		f.Stack = string(recovered.stack)
+		f.Stack = string(recovered.Stack)
 	case errors.Is(err, storage.ErrFull), errors.Is(err, storage.ErrBusy), errors.Is(err, storage.ErrOutcomeUnknown), errors.Is(err, storage.ErrMoved),
 		errors.Is(err, storage.ErrClosed):
 		f.Class, f.Scope = Storage, "store"
@@ -238,11 +238,3 @@ func (f Fault) fingerprint(account storage.AccountID, mailbox storage.MailboxID)
 	sum := sha256.Sum256(fmt.Appendf(nil, "%d %d %s %s %s %s", account, mailbox, f.Class, f.Phase, f.Command, words))
 	return hex.EncodeToString(sum[:8])
 }
-
-// panicError is a panic in a task.
-type panicError struct {
-	value any
-	stack []byte
-}
-
-func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"mailcote/engine/fault"
 	"mailcote/engine/imap"
 	"mailcote/engine/secret"
 	"mailcote/queue"
@@ -91,7 +92,7 @@ func TestClassify(t *testing.T) {
 		{"moved", phaseStore, fmt.Errorf("x: %w", storage.ErrMoved), Storage, "store"},
 		{"unknown outcome", phaseStore, fmt.Errorf("x: %w", storage.ErrOutcomeUnknown), Storage, "store"},
 		{"panic in a write", phaseStore, &storage.PanicError{Value: 1, Stack: []byte("stack")}, Bug, "task"},
-		{"panic", phaseFetch, &panicError{1, []byte("stack")}, Bug, "task"},
+		{"panic", phaseFetch, &fault.PanicError{Value: 1, Stack: []byte("stack")}, Bug, "task"},
 		{"lease", phaseStore, queue.ErrLeaseLost, Bug, "task"},
 		{"anything else", phaseStore, errors.New("x"), Bug, "task"},
 	} {

@@ -160,7 +160,7 @@ func (p *pass) round(ctx context.Context) (moved bool, err error) {
 		return false, err
 	}
 	d.New = slices.DeleteFunc(d.New, func(uid storage.UID) bool { return p.held[uid] })
-	p.w.e.progress.mailbox(p.w.account.Name, p.mailbox.Path, int64(len(p.listing)-len(d.New)), int64(len(p.listing)))
+	p.w.e.progress.Mailbox(p.w.account.Name, p.mailbox.Path, int64(len(p.listing)-len(d.New)), int64(len(p.listing)))
 	if err := p.fetchAll(ctx, d.New); err != nil {
 		return false, err
 	}

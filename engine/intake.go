@@ -13,9 +13,11 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"mailcote/engine/fault"
 	"mailcote/engine/imap"
 	"mailcote/engine/message"
 	"mailcote/engine/plan"
+	"mailcote/engine/row"
 	"mailcote/storage"
 	"mailcote/testkit/failpoint"
 )
@@ -173,7 +175,7 @@ func (t *intake) flush() {
 		defer t.done.Done()
 		defer func() { <-t.slots }()
 		defer t.p.w.e.budget.Release(size)
-		if err := guard(func() error { return t.commit(batch) }); err != nil {
+		if err := fault.Guard(func() error { return t.commit(batch) }); err != nil {
 			t.fail(errors.Join(err, t.unstage(batch)))
 		}
 	}()
@@ -198,7 +200,7 @@ func (t *intake) commit(batch []arrival) error {
 	group.SetLimit(parsers)
 	for i := range batch {
 		group.Go(func() error {
-			return guard(func() error {
+			return fault.Guard(func() error {
 				out.Arrivals[i], docs[i] = t.pack(&batch[i])
 				return nil
 			})
@@ -240,8 +242,8 @@ func (t *intake) commit(batch []arrival) error {
 		return err
 	}
 	failpoint.Hit("engine.afterBatch")
-	w.e.progress.fetched(w.account.Name, t.p.mailbox.Path, len(batch), stored.Bytes)
-	w.e.indexer.offer(stored.Emails, docs)
+	w.e.progress.Fetched(w.account.Name, t.p.mailbox.Path, len(batch), stored.Bytes)
+	w.e.indexer.Offer(stored.Emails, docs)
 	w.progressed.Store(true)
 	w.batches.Add(1)
 	return nil
@@ -256,9 +258,9 @@ func (t *intake) pack(a *arrival) (storage.Arrival, storage.IndexDoc) {
 	} else {
 		out.Body, view = t.p.w.e.packer.Pack(a.raw), message.Parse(bytes.NewReader(a.raw), message.Limits{})
 	}
-	out.Header = headerOf(view)
-	out.InternalDate = receivedAt(a.date, view, time.Now())
-	return out, documentOf(view)
+	out.Header = row.Header(view)
+	out.InternalDate = row.ReceivedAt(a.date, view, time.Now())
+	return out, row.Document(view)
 }
 
 // close commits what came whole, waits for every batch and says what failed. It may be called again.
@@ -290,3 +292,9 @@ func (t *intake) failure() error {
 
 // missing gives the UIDs of the page that are not committed. Call it after close.
 func (t *intake) missing() []storage.UID { return slices.Sorted(maps.Keys(t.wanted)) }
+
+func sorted(uids []storage.UID) []storage.UID {
+	out := slices.Clone(uids)
+	slices.Sort(out)
+	return out
+}

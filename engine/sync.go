@@ -102,7 +102,7 @@ func (e *Engine) syncOne(ctx context.Context, id storage.AccountID, o SyncOption
 	w.work(ctx)
 	s := w.conclude(ctx)
 	s.Readable = time.Since(start).Seconds()
-	if err := e.indexer.drain(ctx); err != nil && s.Result == Complete && ctx.Err() == nil {
+	if err := e.indexer.Drain(ctx); err != nil && s.Result == Complete && ctx.Err() == nil {
 		s.Result, s.Class, s.Detail = Partial, string(Storage), err.Error()
 	}
 	s.Seconds = time.Since(start).Seconds()
@@ -135,7 +135,7 @@ func (w *worker) conclude(ctx context.Context) Summary {
 		s.Result, s.Class, s.Detail, s.NextStep = Failed, string(f.Class), f.Detail, f.NextStep(w.account.Name)
 	}
 	state := map[string]string{Complete: "done", Partial: "partial", Failed: "failed"}[s.Result]
-	w.e.progress.state(w.account.Name, state, s.Detail)
+	w.e.progress.State(w.account.Name, state, s.Detail)
 	return s
 }
 
@@ -261,9 +261,9 @@ func (e *Engine) turn(ctx context.Context, id storage.AccountID, every time.Dura
 	switch {
 	case err != nil && ctx.Err() != nil:
 	case err != nil:
-		e.progress.state(a.Name, "failed", err.Error())
+		e.progress.State(a.Name, "failed", err.Error())
 	case a.Paused:
-		e.progress.state(a.Name, "paused", a.PauseReason)
+		e.progress.State(a.Name, "paused", a.PauseReason)
 	default:
 		w := e.newWorker(a, false)
 		w.run, w.every = run, every

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
-	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -48,7 +47,7 @@ type worker struct {
 }
 
 func (e *Engine) newWorker(a storage.Account, once bool) *worker {
-	e.progress.update(a.Name, func(p *AccountProgress) { p.Fetched, p.Bytes = 0, 0 })
+	e.progress.Update(a.Name, func(p *AccountProgress) { p.Fetched, p.Bytes = 0, 0 })
 	return &worker{e: e, account: a, once: once, page: pageStart, random: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
 		started: time.Now().Truncate(time.Millisecond), relisted: map[storage.MailboxID]bool{}}
 }
@@ -131,7 +130,7 @@ func (w *worker) pause(ctx context.Context, d time.Duration) {
 
 // do runs one task and turns a panic into an error, so that one bug costs one task.
 func (w *worker) do(ctx context.Context, t queue.Task) (err error) {
-	err = guard(func() error {
+	err = fault.Guard(func() error {
 		switch t.Type {
 		case queue.InitialSync, queue.IncrementalSync:
 			return w.discover(ctx, t)
@@ -140,21 +139,11 @@ func (w *worker) do(ctx context.Context, t queue.Task) (err error) {
 		}
 		return errors.New("unknown task type " + string(t.Type))
 	})
-	var panicked *panicError
+	var panicked *fault.PanicError
 	if errors.As(err, &panicked) {
 		w.drop()
 	}
 	return err
-}
-
-// guard turns a panic into an error with its stack.
-func guard(do func() error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = &panicError{p, debug.Stack()}
-		}
-	}()
-	return do()
 }
 
 // settle acts on how a task ended: the one place where faults have consequences.
@@ -256,7 +245,7 @@ func (w *worker) act(tx *storage.Writer, t queue.Task, f Fault, further bool) er
 		if w.once && (tries >= fruitless || f.Class == Quota || delay > onceWait) {
 			w.failed = &f
 		}
-		w.e.progress.update(w.account.Name, func(a *AccountProgress) {
+		w.e.progress.Update(w.account.Name, func(a *AccountProgress) {
 			a.State, a.Note, a.Until = "waiting", f.Detail, time.Now().Add(delay)
 		})
 	}

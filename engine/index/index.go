@@ -1,4 +1,8 @@
-package engine
+// Package index makes mail searchable after it is readable.
+//
+// What always holds: the store's watermark says what is indexed, so nothing that was committed is ever missed; an index that
+// cannot be written stops no mail, and is caught up with later.
+package index
 
 import (
 	"context"
@@ -10,7 +14,10 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"mailcote/engine/fault"
 	"mailcote/engine/message"
+	"mailcote/engine/progress"
+	"mailcote/engine/row"
 	"mailcote/storage"
 	"mailcote/testkit/failpoint"
 )
@@ -21,11 +28,11 @@ const (
 	indexDelay = 250 * time.Millisecond // lets a batch fill: each transaction of the index costs a merge
 )
 
-// indexer makes mail searchable after it is readable: a goroutine of its own, started by New and ended by Close. It works
+// Indexer makes mail searchable after it is readable: a goroutine of its own, started by Start and ended by Stop. It works
 // from the store's watermark, so nothing that was committed is ever missed.
-type indexer struct {
+type Indexer struct {
 	store    *storage.Store
-	progress *progress
+	progress *progress.Progress
 	ctx      context.Context
 	cancel   context.CancelFunc
 	finished chan struct{}
@@ -42,8 +49,9 @@ type indexer struct {
 	err  error
 }
 
-func startIndexer(store *storage.Store, p *progress) *indexer {
-	x := &indexer{store: store, progress: p, finished: make(chan struct{}), poke: make(chan struct{}, 1), hurry: make(chan struct{}, 1),
+// Start begins to index what is not indexed yet.
+func Start(store *storage.Store, p *progress.Progress) *Indexer {
+	x := &Indexer{store: store, progress: p, finished: make(chan struct{}), poke: make(chan struct{}, 1), hurry: make(chan struct{}, 1),
 		ready: map[storage.EmailRow]storage.IndexDoc{}}
 	x.idle = sync.NewCond(&x.mu)
 	x.ctx, x.cancel = context.WithCancel(context.Background())
@@ -53,7 +61,7 @@ func startIndexer(store *storage.Store, p *progress) *indexer {
 }
 
 // wake tells it that there is mail to index.
-func (x *indexer) wake() {
+func (x *Indexer) wake() {
 	x.mu.Lock()
 	x.gen++
 	x.mu.Unlock()
@@ -63,8 +71,8 @@ func (x *indexer) wake() {
 	}
 }
 
-// drain waits until everything committed before the call is indexed.
-func (x *indexer) drain(ctx context.Context) error {
+// Drain waits until everything committed before the call is indexed.
+func (x *Indexer) Drain(ctx context.Context) error {
 	x.wake()
 	select {
 	case x.hurry <- struct{}{}:
@@ -81,13 +89,14 @@ func (x *indexer) drain(ctx context.Context) error {
 	return errors.Join(x.err, ctx.Err())
 }
 
-func (x *indexer) stop() error {
+// Stop ends the goroutine: the batch it is in is committed or not begun.
+func (x *Indexer) Stop() error {
 	x.cancel()
 	<-x.finished
 	return nil
 }
 
-func (x *indexer) loop() {
+func (x *Indexer) loop() {
 	defer close(x.finished)
 	for {
 		select {
@@ -113,7 +122,7 @@ func (x *indexer) loop() {
 }
 
 // catchUp indexes until the watermark is at the newest email. The last, partly filled batch waits for nobody.
-func (x *indexer) catchUp() error {
+func (x *Indexer) catchUp() error {
 	for x.ctx.Err() == nil {
 		var rows []storage.EmailRow
 		if err := x.store.Read(x.ctx, func(r *storage.Reader) (err error) {
@@ -123,10 +132,10 @@ func (x *indexer) catchUp() error {
 			return x.unless(fmt.Errorf("read what is to be indexed: %w", err))
 		}
 		if len(rows) == 0 {
-			x.progress.setUnindexed(0)
+			x.progress.SetUnindexed(0)
 			return nil
 		}
-		x.progress.setUnindexed(int64(len(rows)))
+		x.progress.SetUnindexed(int64(len(rows)))
 		docs, err := x.documents(rows)
 		if err != nil {
 			return x.unless(err)
@@ -142,7 +151,7 @@ func (x *indexer) catchUp() error {
 }
 
 // unless drops an error that only says that the indexer is being stopped.
-func (x *indexer) unless(err error) error {
+func (x *Indexer) unless(err error) error {
 	if x.ctx.Err() != nil {
 		return nil
 	}
@@ -150,13 +159,13 @@ func (x *indexer) unless(err error) error {
 }
 
 // documents makes the index rows of some emails from their blobs.
-func (x *indexer) documents(rows []storage.EmailRow) ([]storage.IndexDoc, error) {
+func (x *Indexer) documents(rows []storage.EmailRow) ([]storage.IndexDoc, error) {
 	docs := make([]storage.IndexDoc, len(rows))
 	var group errgroup.Group
 	group.SetLimit(max(runtime.GOMAXPROCS(0)/2, 1))
 	for i, row := range rows {
 		group.Go(func() (err error) {
-			return guard(func() error {
+			return fault.Guard(func() error {
 				docs[i], err = x.document(row)
 				return err
 			})
@@ -167,12 +176,12 @@ func (x *indexer) documents(rows []storage.EmailRow) ([]storage.IndexDoc, error)
 
 // document gives the index row of one email: as it was offered, else read from its blob. One whose blob is damaged is
 // indexed by what could be read; check finds it.
-func (x *indexer) document(row storage.EmailRow) (doc storage.IndexDoc, err error) {
-	if doc, ok := x.take(row); ok {
+func (x *Indexer) document(email storage.EmailRow) (doc storage.IndexDoc, err error) {
+	if doc, ok := x.take(email); ok {
 		return doc, nil
 	}
 	err = x.store.Read(x.ctx, func(r *storage.Reader) error {
-		blob, err := r.EmailBlob(row)
+		blob, err := r.EmailBlob(email)
 		if errors.Is(err, storage.ErrNotFound) {
 			return nil
 		}
@@ -187,12 +196,12 @@ func (x *indexer) document(row storage.EmailRow) (doc storage.IndexDoc, err erro
 			return err
 		}
 		defer body.Close() //nolint:errcheck // it only frees memory
-		doc = documentOf(message.Parse(body, message.Limits{}))
+		doc = row.Document(message.Parse(body, message.Limits{}))
 		return nil
 	})
 	if err != nil {
-		return doc, fmt.Errorf("read email %d for the index: %w", row, err)
+		return doc, fmt.Errorf("read email %d for the index: %w", email, err)
 	}
-	doc.Email = row
+	doc.Email = email
 	return doc, nil
 }

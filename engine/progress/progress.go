@@ -1,0 +1,101 @@
+// Package progress is the one place where workers report where they stand and doors look.
+package progress
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Account is where one account stands.
+type Account struct {
+	Account   string    `json:"account"`
+	State     string    `json:"state"` // idle, connecting, signing in, syncing, waiting, paused, failed, done
+	Note      string    `json:"note,omitempty"`
+	Until     time.Time `json:"until,omitzero"` // waiting: until then
+	Mailboxes []Mailbox `json:"mailboxes"`
+	Fetched   int64     `json:"fetched"` // messages stored in this pass
+	Bytes     int64     `json:"bytes"`   // their raw bytes
+	Unindexed int64     `json:"unindexed"`
+}
+
+// Mailbox is where one mailbox stands: Done of Total messages are in the store.
+type Mailbox struct {
+	Path  string `json:"path"`
+	Done  int64  `json:"done"`
+	Total int64  `json:"total"`
+}
+
+// Progress is the one place workers report to and doors look at.
+type Progress struct {
+	mu        sync.Mutex
+	accounts  map[string]*Account
+	unindexed int64
+}
+
+// New makes an empty one.
+func New() *Progress { return &Progress{accounts: map[string]*Account{}} }
+
+// Update changes an account's progress under the lock.
+func (p *Progress) Update(account string, change func(*Account)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	a := p.accounts[account]
+	if a == nil {
+		a = &Account{Account: account, State: "idle"}
+		p.accounts[account] = a
+	}
+	change(a)
+}
+
+// State says what an account does now.
+func (p *Progress) State(account, state, note string) {
+	p.Update(account, func(a *Account) { a.State, a.Note, a.Until = state, note, time.Time{} })
+}
+
+// Mailbox sets where a mailbox stands.
+func (p *Progress) Mailbox(account, path string, done, total int64) {
+	p.Update(account, func(a *Account) {
+		for i := range a.Mailboxes {
+			if a.Mailboxes[i].Path == path {
+				a.Mailboxes[i].Done, a.Mailboxes[i].Total = done, total
+				return
+			}
+		}
+		a.Mailboxes = append(a.Mailboxes, Mailbox{Path: path, Done: done, Total: total})
+	})
+}
+
+// Fetched adds what a batch brought.
+func (p *Progress) Fetched(account, path string, messages int, bytes int64) {
+	p.Update(account, func(a *Account) {
+		a.Fetched += int64(messages)
+		a.Bytes += bytes
+		for i := range a.Mailboxes {
+			if a.Mailboxes[i].Path == path {
+				a.Mailboxes[i].Done += int64(messages)
+			}
+		}
+	})
+}
+
+func (p *Progress) SetUnindexed(n int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.unindexed = n
+}
+
+func (p *Progress) Snapshot() []Account {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all := make([]Account, 0, len(p.accounts))
+	for _, a := range p.accounts {
+		one := *a
+		one.Mailboxes = slices.Clone(a.Mailboxes)
+		one.Unindexed = p.unindexed
+		all = append(all, one)
+	}
+	slices.SortFunc(all, func(a, b Account) int { return cmp.Compare(a.Account, b.Account) })
+	return all
+}
