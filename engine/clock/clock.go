@@ -1,0 +1,52 @@
+package clock
+
+import (
+	"context"
+	"time"
+)
+
+const (
+	// Every is how often a Clock looks, unless it says otherwise.
+	Every = 10 * time.Second
+	// Tolerance is the step that is not told: NTP slews, and busy machines wake late.
+	Tolerance = time.Minute
+)
+
+// Clock is where the wall time comes from. The zero Clock is the machine's.
+type Clock struct {
+	Wall  func() time.Time // nil: time.Now
+	Every time.Duration    // 0: the constant
+}
+
+// Watch is Clock.Watch on the machine's clock.
+func Watch(ctx context.Context, jumped func(jump time.Duration)) { Clock{}.Watch(ctx, jumped) }
+
+// Watch looks at the clock until ctx ends, and calls jumped with the time that passed on the wall and not here: positive when
+// the clock was set forward or nothing ran for a while, negative when it was set back. The next look waits for jumped.
+func (c Clock) Watch(ctx context.Context, jumped func(jump time.Duration)) {
+	if c.Wall == nil {
+		c.Wall = time.Now
+	}
+	if c.Every == 0 {
+		c.Every = Every
+	}
+	timer := time.NewTimer(c.Every)
+	defer timer.Stop()
+	for {
+		// A stop of the process, and on some systems a sleep, lets the monotonic clock run on: what counts is how long the
+		// look was to take.
+		before := c.now()
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			return
+		}
+		if jump := c.now().Sub(before) - c.Every; jump > Tolerance || jump < -Tolerance {
+			jumped(jump)
+		}
+		timer.Reset(c.Every)
+	}
+}
+
+// now is the wall time alone, so that differences are the wall's.
+func (c Clock) now() time.Time { return c.Wall().Round(0) }
