@@ -2,8 +2,8 @@
 // on files of one name. Test code only.
 //
 // Register adds the VFS "fault" to this process; open with "file:x.db?vfs=fault". It is SQLite's default VFS with its own
-// method table for every file, so locks, shared memory and memory maps (-shm among them) are the original ones and never
-// fail here. Without a Fail everything works as always.
+// method table for every file; shared memory and its locks are the original ones, and only the call that maps it can fail.
+// Without a Fail everything works as always.
 //
 // Invariants: an operation that fails has not been tried, so the file is as it was (a failed write wrote nothing, a failed
 // open opened nothing); calls are counted whether they fail or not; a call counts for a fault from the moment of the Fail.

@@ -15,7 +15,13 @@ const (
 	Write    = "write"
 	Truncate = "truncate"
 	Sync     = "sync"
+	Delete   = "delete"
+	Lock     = "lock"
+	Map      = "map" // of shared memory, which a longer log makes longer; its files have the name of the database
 )
+
+// Operations gives them all.
+func Operations() []string { return []string{Open, Read, Write, Truncate, Sync, Delete, Lock, Map} }
 
 // SQLite's result codes that tests inject most; any other nonzero code may be given.
 const (
@@ -25,6 +31,9 @@ const (
 	IOErrWrite    = 10 | 3<<8 // SQLITE_IOERR_WRITE
 	IOErrSync     = 10 | 4<<8 // SQLITE_IOERR_FSYNC
 	IOErrTruncate = 10 | 6<<8 // SQLITE_IOERR_TRUNCATE
+	IOErrDelete   = 10 | 10<<8
+	IOErrLock     = 10 | 15<<8
+	IOErrShmSize  = 10 | 19<<8 // SQLITE_IOERR_SHMSIZE: no room to make the shared memory longer
 )
 
 const always = math.MaxInt
@@ -82,7 +91,7 @@ func Reset() {
 }
 
 func (f *faults) add(op, suffix string, nth, times, code int) {
-	known := slices.Contains([]string{Open, Read, Write, Truncate, Sync}, op)
+	known := slices.Contains(Operations(), op)
 	if !known || nth < 1 || code == 0 {
 		panic(fmt.Sprintf("faultvfs: cannot fail call %d of %q with code %d", nth, op, code))
 	}

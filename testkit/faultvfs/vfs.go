@@ -60,6 +60,7 @@ func registerOnce() error {
 	*vfs = *at[lib.Tsqlite3_vfs](original)
 	vfs.FzName, vfs.FpNext = name, 0
 	put(&vfs.FxOpen, xOpen)
+	put(&vfs.FxDelete, xDelete)
 	if rc := lib.Xsqlite3_vfs_register(tls, copied, 0); rc != lib.SQLITE_OK {
 		return fmt.Errorf("faultvfs: register: code %d", rc)
 	}
@@ -73,6 +74,9 @@ type (
 	transferFunc = func(tls *libc.TLS, file, buffer uintptr, amount int32, offset int64) int32
 	truncateFunc = func(tls *libc.TLS, file uintptr, size int64) int32
 	syncFunc     = func(tls *libc.TLS, file uintptr, flags int32) int32
+	lockFunc     = func(tls *libc.TLS, file uintptr, level int32) int32
+	mapFunc      = func(tls *libc.TLS, file uintptr, region, size, extend int32, out uintptr) int32
+	deleteFunc   = func(tls *libc.TLS, vfs, name uintptr, syncDir int32) int32
 )
 
 func xOpen(tls *libc.TLS, vfs, cname, handle uintptr, flags int32, outFlags uintptr) int32 {
@@ -119,6 +123,8 @@ func (t *fileTable) add(tls *libc.TLS, handle uintptr, name string, methods uint
 		put(&m.FxWrite, xWrite)
 		put(&m.FxTruncate, xTruncate)
 		put(&m.FxSync, xSync)
+		put(&m.FxLock, xLock)
+		put(&m.FxShmMap, xShmMap)
 		t.tables[methods] = table
 	}
 	t.open[handle] = file{name: name, methods: methods}
@@ -171,6 +177,30 @@ func xSync(tls *libc.TLS, handle uintptr, flags int32) int32 {
 		return code
 	}
 	return get[syncFunc](methods.FxSync)(tls, handle, flags)
+}
+
+func xLock(tls *libc.TLS, handle uintptr, level int32) int32 {
+	name, methods := files.at(handle)
+	if code := state.judge(Lock, name); code != 0 {
+		return code
+	}
+	return get[lockFunc](methods.FxLock)(tls, handle, level)
+}
+
+func xShmMap(tls *libc.TLS, handle uintptr, region, size, extend int32, out uintptr) int32 {
+	name, methods := files.at(handle)
+	if code := state.judge(Map, name); code != 0 {
+		*at[uintptr](out) = 0
+		return code
+	}
+	return get[mapFunc](methods.FxShmMap)(tls, handle, region, size, extend, out)
+}
+
+func xDelete(tls *libc.TLS, _, cname uintptr, syncDir int32) int32 {
+	if code := state.judge(Delete, libc.GoString(cname)); code != 0 {
+		return code
+	}
+	return get[deleteFunc](at[lib.Tsqlite3_vfs](original).FxDelete)(tls, original, cname, syncDir)
 }
 
 // at reads an address of the C side as a pointer. The memory is libc's, not the Go heap's, so nothing moves or is collected.

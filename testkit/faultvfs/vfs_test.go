@@ -233,6 +233,34 @@ func TestOpenReadTruncate(t *testing.T) {
 	wantRows(t, dial(t, path), 1)
 }
 
+func TestDeleteLockMap(t *testing.T) {
+	db, path := open(t, "DELETE")
+	Fail(Delete, "-journal", 1, IOErrDelete)
+	wantCode(t, insert(db), IOErrDelete)
+	_, _ = db.Exec("ROLLBACK")
+	wantFired(t, 1)
+	Reset()
+	Fail(Lock, ".db", 1, IOErrLock)
+	wantCode(t, insert(db), IOErrLock)
+	wantFired(t, 1)
+	Reset()
+	if err := insert(db); err != nil {
+		t.Fatal(err)
+	}
+	exec(t, db, "PRAGMA journal_mode=WAL")
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	Fail(Map, ".db", 1, IOErrShmSize)
+	var n int
+	wantCode(t, dial(t, path).QueryRow("SELECT count(*) FROM t").Scan(&n), IOErrShmSize)
+	wantFired(t, 1)
+	Reset()
+	if err := dial(t, path).QueryRow("SELECT count(*) FROM t").Scan(&n); err != nil || n == 0 {
+		t.Errorf("%d rows, %v", n, err)
+	}
+}
+
 func TestRollbackJournal(t *testing.T) {
 	db, _ := open(t, "TRUNCATE")
 	if err := insert(db); err != nil {
