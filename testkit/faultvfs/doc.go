@@ -11,5 +11,8 @@
 // SQLite's callbacks are plain functions and a VFS is registered for the process, so the state here is global, the one
 // exception to the rule about package state: tests that use it must not run in parallel with one another, and end with
 // Reset. The package leans on names that modernc.org/sqlite generates and does not promise; its own test tells when they
-// change. What power loss leaves behind (images of unsynced writes) is not modelled yet.
+// change.
+//
+// Record logs what is done to the files of a directory; Log.Disk plays it and gives what a power loss at any moment may leave
+// (FAULTS B.2). A test that trusts these images runs a positive control and a negative one.
 package faultvfs

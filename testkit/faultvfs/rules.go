@@ -51,6 +51,7 @@ type faults struct {
 	rules []*rule
 	calls map[call]int
 	fired int
+	log   *Log // nil: nothing is recorded
 }
 
 type call struct{ op, name string }

@@ -103,6 +103,7 @@ func xOpen(tls *libc.TLS, vfs, cname, handle uintptr, flags int32, outFlags uint
 		return lib.SQLITE_NOMEM
 	}
 	*methods = table
+	state.note(name, operation{kind: opened})
 	return rc
 }
 
@@ -160,7 +161,11 @@ func xWrite(tls *libc.TLS, handle, buffer uintptr, amount int32, offset int64) i
 	if code := state.judge(Write, name); code != 0 {
 		return code
 	}
-	return get[transferFunc](methods.FxWrite)(tls, handle, buffer, amount, offset)
+	rc := get[transferFunc](methods.FxWrite)(tls, handle, buffer, amount, offset)
+	if rc == lib.SQLITE_OK {
+		state.note(name, operation{kind: written, offset: offset, bytes: unsafe.Slice(at[byte](buffer), amount)})
+	}
+	return rc
 }
 
 func xTruncate(tls *libc.TLS, handle uintptr, size int64) int32 {
@@ -168,7 +173,11 @@ func xTruncate(tls *libc.TLS, handle uintptr, size int64) int32 {
 	if code := state.judge(Truncate, name); code != 0 {
 		return code
 	}
-	return get[truncateFunc](methods.FxTruncate)(tls, handle, size)
+	rc := get[truncateFunc](methods.FxTruncate)(tls, handle, size)
+	if rc == lib.SQLITE_OK {
+		state.note(name, operation{kind: truncated, offset: size})
+	}
+	return rc
 }
 
 func xSync(tls *libc.TLS, handle uintptr, flags int32) int32 {
@@ -176,7 +185,12 @@ func xSync(tls *libc.TLS, handle uintptr, flags int32) int32 {
 	if code := state.judge(Sync, name); code != 0 {
 		return code
 	}
-	return get[syncFunc](methods.FxSync)(tls, handle, flags)
+	before := state.begin(name)
+	rc := get[syncFunc](methods.FxSync)(tls, handle, flags)
+	if rc == lib.SQLITE_OK {
+		state.note(name, operation{kind: synced, before: before})
+	}
+	return rc
 }
 
 func xLock(tls *libc.TLS, handle uintptr, level int32) int32 {
@@ -197,10 +211,15 @@ func xShmMap(tls *libc.TLS, handle uintptr, region, size, extend int32, out uint
 }
 
 func xDelete(tls *libc.TLS, _, cname uintptr, syncDir int32) int32 {
-	if code := state.judge(Delete, libc.GoString(cname)); code != 0 {
+	name := libc.GoString(cname)
+	if code := state.judge(Delete, name); code != 0 {
 		return code
 	}
-	return get[deleteFunc](at[lib.Tsqlite3_vfs](original).FxDelete)(tls, original, cname, syncDir)
+	rc := get[deleteFunc](at[lib.Tsqlite3_vfs](original).FxDelete)(tls, original, cname, syncDir)
+	if rc == lib.SQLITE_OK {
+		state.note(name, operation{kind: deleted})
+	}
+	return rc
 }
 
 // at reads an address of the C side as a pointer. The memory is libc's, not the Go heap's, so nothing moves or is collected.
