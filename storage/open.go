@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -23,6 +24,8 @@ import (
 type Store struct {
 	path     string
 	vfs      string
+	weak     string
+	pages    int
 	readOnly bool
 	lock     *owner.Lock
 	warnings []string
@@ -39,6 +42,8 @@ type Options struct {
 	ReadOnly bool   // open beside an owner; the store must exist
 	Holder   string // what other processes are told about this owner, for example "mailcote run"
 	vfs      string // SQLite VFS by name; tests inject faults with it
+	weak     string // PRAGMA synchronous, FULL if ""; a test of power loss shows what another one costs
+	pages    int    // uncopied pages of WAL at which it is checkpointed, checkpointPages if 0; a small store has few
 }
 
 // Open opens a store, making it if it is missing (unless ReadOnly), and migrates it. An owner holds the lock until Close.
@@ -50,7 +55,7 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 		return nil, fmt.Errorf("store path: %w", err)
 	}
 	useOFDLocks()
-	s := &Store{path: path, readOnly: o.ReadOnly, vfs: o.vfs}
+	s := &Store{path: path, readOnly: o.ReadOnly, vfs: o.vfs, weak: cmp.Or(o.weak, "FULL"), pages: cmp.Or(o.pages, checkpointPages)}
 	if o.ReadOnly {
 		if err := owner.Inspect(path); errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("%w at %s: add an account or name another file with --store", ErrMissing, path)
@@ -102,7 +107,7 @@ func (s *Store) openWriting(ctx context.Context) (*sql.DB, error) {
 		return nil, mark(err)
 	}
 	pragmas := []string{
-		"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "wal_autocheckpoint(0)",
+		"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(" + s.weak + ")", "foreign_keys(1)", "wal_autocheckpoint(0)",
 		"cache_size(-8192)", "temp_store(MEMORY)", "cell_size_check(1)", "journal_size_limit(67108864)",
 	}
 	if runtime.GOOS == "darwin" {

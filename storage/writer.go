@@ -257,7 +257,7 @@ func (w *writer) checkpoint() {
 	}
 	ctx, conn := context.Background(), w.stmts.conn
 	var busy, pages, copied int
-	if err := conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint(NOOP)").Scan(&busy, &pages, &copied); err != nil || pages-copied < checkpointPages {
+	if err := conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint(NOOP)").Scan(&busy, &pages, &copied); err != nil || pages-copied < w.store.pages {
 		return
 	}
 	failpoint.Hit("storage.beforeCheckpoint")
