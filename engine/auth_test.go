@@ -12,6 +12,7 @@ import (
 	"mailcote/engine/imap"
 	"mailcote/engine/secret"
 	"mailcote/storage"
+	"mailcote/storage/attempt"
 	"mailcote/testkit/dovecot"
 	"mailcote/testkit/script"
 )
@@ -165,6 +166,14 @@ func TestRefusedSignIn(t *testing.T) {
 	}
 }
 
+// sent puts an unanswered sign-in in the place of what is noted.
+func (w *world) sent(s attempt.SignIn) {
+	w.t.Helper()
+	if err := w.store.Write(w.t.Context(), storage.Interactive, 0, func(tx *storage.Writer) error { return attempt.PutSignIn(tx, w.id, s) }); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
 // TestUnansweredSignIn: it is not sent again within a minute, once more after it, and then a person must act.
 func TestUnansweredSignIn(t *testing.T) {
 	s, w := scripted(t, 3, script.Options{}, Options{Limits: imap.Limits{Auth: 200 * time.Millisecond}})
@@ -175,7 +184,8 @@ func TestUnansweredSignIn(t *testing.T) {
 	if w.find().Paused || len(w.tasks()) != 1 {
 		t.Errorf("account %+v, tasks %+v", w.find(), w.tasks())
 	}
-	// Again at once: it waits, and has not even dialled.
+	// Again at once, by another process too: it waits, and has not even dialled.
+	w.restart()
 	connections := s.Connections()
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
@@ -183,16 +193,12 @@ func TestUnansweredSignIn(t *testing.T) {
 		t.Errorf("%d connections, summary %+v", s.Connections()-connections, sum)
 	}
 	// A minute later.
-	w.engine.mu.Lock()
-	w.engine.auth[w.id] = unanswered{at: time.Now().Add(-resendSignIn), times: 1}
-	w.engine.mu.Unlock()
+	w.sent(attempt.SignIn{SentAt: time.Now().Add(-resendSignIn), Silent: 1})
 	if sum := w.sync(); sum.Class != "auth" || s.Count("LOGIN") != 2 || !w.find().Paused || !strings.Contains(sum.NextStep, "did not answer") {
 		t.Errorf("%d sign-ins, summary %+v", s.Count("LOGIN"), sum)
 	}
 	s.Misbehave(script.Faults{})
-	w.engine.mu.Lock()
-	w.engine.auth[w.id] = unanswered{at: time.Now().Add(-resendSignIn), times: 2}
-	w.engine.mu.Unlock()
+	w.sent(attempt.SignIn{SentAt: time.Now().Add(-resendSignIn), Silent: 2})
 	w.complete()
 	w.equals(s)
 }

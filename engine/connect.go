@@ -13,6 +13,7 @@ import (
 	"mailcote/engine/imap"
 	"mailcote/engine/secret"
 	"mailcote/storage"
+	"mailcote/storage/attempt"
 	"mailcote/testkit/failpoint"
 )
 
@@ -34,13 +35,6 @@ const (
 	logoutTime   = 2 * time.Second
 )
 
-// unanswered remembers a sign-in that a server took and never answered.
-type unanswered struct {
-	at      time.Time
-	times   int // in silence
-	dropped int // by a connection that broke, in a row
-}
-
 var (
 	errSecret    = errors.New("the password could not be read")
 	errDroppedIn = errors.New("the connection broke during two sign-ins in a row")
@@ -59,8 +53,9 @@ func (w *worker) connect(ctx context.Context) (*imap.Session, error) {
 	if err != nil {
 		return nil, in(phaseSignIn, fmt.Errorf("%w: %w", errSecret, err))
 	}
-	if err := w.patience(ctx); err != nil {
-		return nil, in(phaseSignIn, err)
+	before, err := w.patience(ctx)
+	if err != nil {
+		return nil, err
 	}
 	w.e.progress.State(w.account.Name, "connecting", "")
 	s, err := w.e.dial(ctx, loginOf(w.account), w.account.Insecure)
@@ -68,8 +63,8 @@ func (w *worker) connect(ctx context.Context) (*imap.Session, error) {
 		return nil, in(phaseConnect, err)
 	}
 	w.line.Store(s)
-	if err := w.signIn(ctx, s, password); err != nil {
-		return nil, errors.Join(in(phaseSignIn, err), ignoreClosed(s.Close()))
+	if err := w.signIn(ctx, s, password, before); err != nil {
+		return nil, errors.Join(err, ignoreClosed(s.Close()))
 	}
 	if err := w.greet(ctx, s); err != nil {
 		return nil, errors.Join(in(phaseDiscover, err), ignoreClosed(s.Close()))
@@ -88,52 +83,59 @@ func (e *Engine) dial(ctx context.Context, l Login, insecure bool) (*imap.Sessio
 	return imap.Dial(ctx, l.Endpoint(), imap.Options{Limits: e.o.Limits, TLSConfig: e.o.TLSConfig, Insecure: insecure, Trace: e.o.Trace})
 }
 
-// patience waits, before anything is dialled, until an unanswered sign-in may be sent again.
-func (w *worker) patience(ctx context.Context) error {
-	w.e.mu.Lock()
-	before := w.e.auth[w.account.ID]
-	w.e.mu.Unlock()
-	if wait := time.Until(before.at.Add(resendSignIn)); before.times > 0 && wait > 0 {
-		w.e.progress.State(w.account.Name, "waiting", "the server did not answer the sign-in; it is sent again in a minute")
-		return sleep(ctx, wait)
+// patience waits, before anything is dialled, until a sign-in that was not answered may be sent again: not before a minute is
+// over, but for the first whose connection broke, and those that a person asks for. It gives what is known of it.
+func (w *worker) patience(ctx context.Context) (before attempt.SignIn, err error) {
+	if err := w.e.store.Read(ctx, func(r *storage.Reader) (err error) {
+		before, err = attempt.SignInOf(r, w.account.ID)
+		return err
+	}); err != nil {
+		return before, in(phaseStore, err)
 	}
-	return nil
+	wait := min(time.Until(before.SentAt.Add(resendSignIn)), resendSignIn) // the clock may have been set back
+	if wait <= 0 || before.Silent == 0 && (before.Dropped < 2 || w.once) {
+		return before, nil
+	}
+	w.e.progress.State(w.account.Name, "waiting", "the server did not answer the sign-in; it is sent again in a minute")
+	return before, in(phaseSignIn, sleep(ctx, wait))
 }
 
 // signIn sends the credentials once. A server that took them and stays silent gets them once more, a minute later, and then
-// the account waits for a person: guesses are punished by delay. When the connection breaks before the answer, they are sent
-// again at once only the first time.
-func (w *worker) signIn(ctx context.Context, s *imap.Session, password secret.Secret) error {
+// the account waits for a person: guesses are punished by delay. When the connection breaks before the answer, or the process
+// ends, they are sent again at once only the first time.
+func (w *worker) signIn(ctx context.Context, s *imap.Session, password secret.Secret, before attempt.SignIn) error {
 	w.e.progress.State(w.account.Name, "signing in", "")
+	sent := attempt.SignIn{SentAt: time.Now(), Silent: before.Silent, Dropped: before.Dropped + 1}
+	if err := w.noteSignIn(ctx, sent); err != nil {
+		return err
+	}
 	told := time.AfterFunc(slowSignIn, func() {
 		w.e.progress.State(w.account.Name, "signing in", "the server takes its time to answer the sign-in")
 	})
 	err := authenticate(ctx, s, w.account.User, password)
 	told.Stop()
-	w.e.mu.Lock()
-	defer w.e.mu.Unlock()
-	if errors.Is(err, imap.ErrStalled) {
-		before := w.e.auth[w.account.ID]
-		before.times++
-		before.at = time.Now()
-		w.e.auth[w.account.ID] = before
-		if before.times > 1 {
-			return fmt.Errorf("%w: %w", errSilentIn, err)
-		}
-		return err
-	}
 	var answer *imap.StatusError
-	if err != nil && !errors.As(err, &answer) && s.Err() != nil && !stopped(ctx) { // the line went dead under it
-		before := w.e.auth[w.account.ID]
-		before.dropped++
-		w.e.auth[w.account.ID] = before
-		if before.dropped > 1 {
-			return fmt.Errorf("%w: %w", errDroppedIn, err)
+	switch {
+	case err == nil, errors.As(err, &answer):
+		return errors.Join(in(phaseSignIn, err), w.noteSignIn(ctx, attempt.SignIn{}))
+	case stopped(ctx): // a clean stop gives the attempt back
+		return errors.Join(in(phaseSignIn, err), w.noteSignIn(ctx, before))
+	case errors.Is(err, imap.ErrStalled):
+		if before.Silent++; before.Silent > 1 {
+			err = fmt.Errorf("%w: %w", errSilentIn, err)
 		}
-		return err
+		before.SentAt = time.Now()
+		return errors.Join(in(phaseSignIn, err), w.noteSignIn(ctx, before))
+	case sent.Dropped > 1:
+		err = fmt.Errorf("%w: %w", errDroppedIn, err)
 	}
-	delete(w.e.auth, w.account.ID)
-	return err
+	return in(phaseSignIn, err)
+}
+
+func (w *worker) noteSignIn(ctx context.Context, s attempt.SignIn) error {
+	return in(phaseStore, w.e.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0, func(tx *storage.Writer) error {
+		return attempt.PutSignIn(tx, w.account.ID, s)
+	}))
 }
 
 // authenticate prefers AUTHENTICATE PLAIN, which carries every character; one attempt is one command.

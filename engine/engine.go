@@ -57,7 +57,6 @@ type Engine struct {
 
 	mu    sync.Mutex
 	given map[storage.AccountID]secret.Secret // passwords given for this process only
-	auth  map[storage.AccountID]unanswered    // sign-ins a server never answered
 	turns map[storage.AccountID]*turn
 }
 
@@ -91,7 +90,7 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 	e := &Engine{
 		o: o, store: o.Store, queue: queue.New(o.Store), packer: packer, box: secret.BoxOf(o.Store.Path()),
 		budget: semaphore.NewWeighted(budgetBytes), progress: progress.New(),
-		given: map[storage.AccountID]secret.Secret{}, auth: map[storage.AccountID]unanswered{}, turns: map[storage.AccountID]*turn{},
+		given: map[storage.AccountID]secret.Secret{}, turns: map[storage.AccountID]*turn{},
 	}
 	if err := e.takeOver(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("take over the store: %w", err), e.queue.Close(), packer.Close())

@@ -63,6 +63,19 @@ func (w *world) close() {
 	w.store = nil
 }
 
+// restart ends the process, as far as the engine can tell, and starts another with the same password.
+func (w *world) restart() {
+	w.t.Helper()
+	path, o, given := w.store.Path(), w.engine.o, w.engine.given
+	w.close()
+	next := open(w.t, path, o)
+	w.store, w.engine = next.store, next.engine
+	next.store = nil // w closes it
+	for id, password := range given {
+		w.engine.UsePassword(id, password)
+	}
+}
+
 // account adds the usual account at addr (host and port of a server or a proxy).
 func (w *world) account(host string, port int) *world {
 	w.t.Helper()

@@ -1,0 +1,47 @@
+package attempt
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"mailcote/storage"
+)
+
+// SignIn is a sign-in that was sent and not answered. The zero one: there is none.
+type SignIn struct {
+	SentAt  time.Time
+	Silent  int // times the server took it and said nothing
+	Dropped int // times in a row the connection, or the process, ended first
+}
+
+// SignInOf gives an account's unanswered sign-in.
+func SignInOf(r *storage.Reader, account storage.AccountID) (s SignIn, err error) {
+	var sent int64
+	err = r.QueryRow(`SELECT sent_at, silent, dropped FROM sign_in WHERE account_id = ?`, account).Scan(&sent, &s.Silent, &s.Dropped)
+	if errors.Is(err, sql.ErrNoRows) {
+		return SignIn{}, nil
+	}
+	if err != nil {
+		return SignIn{}, fmt.Errorf("find sign-in: %w", err)
+	}
+	s.SentAt = time.UnixMilli(sent).UTC()
+	return s, nil
+}
+
+// PutSignIn notes an account's unanswered sign-in in place of an earlier one; the zero one says that it was answered.
+func PutSignIn(w *storage.Writer, account storage.AccountID, s SignIn) error {
+	var err error
+	if s == (SignIn{}) {
+		_, err = w.Exec(`DELETE FROM sign_in WHERE account_id = ?`, account)
+	} else {
+		_, err = w.Exec(`INSERT INTO sign_in (account_id, sent_at, silent, dropped) VALUES (?, ?, ?, ?)
+			ON CONFLICT (account_id) DO UPDATE SET sent_at = excluded.sent_at, silent = excluded.silent, dropped = excluded.dropped`,
+			account, s.SentAt.UnixMilli(), s.Silent, s.Dropped)
+	}
+	if err != nil {
+		return fmt.Errorf("note sign-in: %w", err)
+	}
+	return nil
+}
