@@ -38,6 +38,7 @@ type Options struct {
 	Limits    imap.Limits    // zero fields: DESIGN §6
 	Trace     io.Writer      // wire log, secrets masked; nil: none
 	Keep      time.Duration  // retention of expunged mail; 0: 30 days, < 0: forever
+	Direct    bool           // do without the queue's table from the start
 
 	stuck   time.Duration                                // 0: stuckAfter; tests shorten it
 	backoff func(n int, random *rand.Rand) time.Duration // nil: plan.Backoff; tests shorten it
@@ -92,7 +93,10 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 		budget: semaphore.NewWeighted(budgetBytes), progress: progress.New(),
 		given: map[storage.AccountID]secret.Secret{}, turns: map[storage.AccountID]*turn{},
 	}
-	if err := e.takeOver(ctx); err != nil {
+	if o.Direct {
+		err = e.queue.GoDirect(ctx)
+	}
+	if err = errors.Join(err, e.takeOver(ctx)); err != nil {
 		return nil, errors.Join(fmt.Errorf("take over the store: %w", err), e.queue.Close(), packer.Close())
 	}
 	failpoint.Hit("engine.afterTakeOver")
@@ -101,7 +105,7 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 }
 
 func (e *Engine) takeOver(ctx context.Context) error {
-	return e.store.Write(ctx, storage.Interactive, 0, func(w *storage.Writer) error {
+	return e.queued(ctx, func(w *storage.Writer) error {
 		if _, err := e.queue.StartTx(w); err != nil {
 			return err
 		}
@@ -136,7 +140,7 @@ type NewAccount struct {
 func (e *Engine) AddAccount(ctx context.Context, n NewAccount) (id storage.AccountID, created bool, err error) {
 	l := n.Login
 	failpoint.Hit("engine.beforeAddAccount")
-	err = e.store.Write(ctx, storage.Interactive, 0, func(w *storage.Writer) error {
+	err = e.queued(ctx, func(w *storage.Writer) error {
 		created = false
 		have, err := w.AccountByIdentity(l.User, l.Host)
 		if err == nil {

@@ -25,7 +25,7 @@ func (e *Engine) PauseAccounts(ctx context.Context, ids []storage.AccountID, rea
 
 // ResumeAccounts ends any pause of accounts. A person acts: their waiting tasks are due, but for those a quota holds.
 func (e *Engine) ResumeAccounts(ctx context.Context, ids []storage.AccountID) error {
-	err := e.store.Write(ctx, storage.Interactive, 0, func(w *storage.Writer) error {
+	err := e.queued(ctx, func(w *storage.Writer) error {
 		for _, id := range ids {
 			if err := w.ResumeAccount(id); err != nil {
 				return err

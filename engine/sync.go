@@ -69,7 +69,7 @@ func (e *Engine) syncOne(ctx context.Context, id storage.AccountID, o SyncOption
 		return Summary{Type: "summary", Account: a.Name, Result: Failed, Detail: err.Error(), Interrupted: true}
 	}
 	defer leave()
-	err = e.store.Write(ctx, storage.Interactive, 0, func(tx *storage.Writer) (err error) {
+	err = e.queued(ctx, func(tx *storage.Writer) (err error) {
 		if a, err = tx.Account(id); err != nil {
 			return err
 		}
@@ -248,7 +248,7 @@ func (e *Engine) turn(ctx context.Context, id storage.AccountID, every time.Dura
 	defer leave()
 	var a storage.Account
 	var run storage.RunID
-	err = e.store.Write(ctx, storage.Interactive, 0, func(tx *storage.Writer) (err error) {
+	err = e.queued(ctx, func(tx *storage.Writer) (err error) {
 		if a, err = tx.Account(id); err != nil || a.Paused {
 			return err
 		}

@@ -3,15 +3,23 @@
 // What always holds:
 //
 //   - Both rows change in one transaction, with the mail they describe, only through the …Tx verbs inside storage.Write.
+//
 //   - One process owns the store, so ownership of a task is in memory and its lease generation in the row: a verb on a task
 //     whose generation moved on answers ErrLeaseLost and changes nothing. goqite's own timeout and MaxReceive are out of reach.
+//
 //   - A start makes visible exactly what a dead process was working on, without using up a retry.
+//
 //   - retry_count counts attempts without progress; ProgressTx zeroes it.
+//
 //   - At most one unfinished task per (account, type, folder, range). Enqueueing it again raises its priority; while it is
 //     being worked on it is run once more afterwards.
+//
 //   - Each unfinished task that is not paused has exactly its goqite row, a paused or finished one has none. A person's verbs
 //     (ByHand) never touch a task that is being worked on, but for its priority.
 //
-// Priorities are 1–10, higher first. goqite has no call for changing a row's priority: that is this package's one
-// statement on its table.
+//   - Without goqite's table (ErrDelivery, GoDirect) the rows of sync_task deliver themselves in the same order; nothing else
+//     changes, and the next start that can use the table hands them back.
+//
+// Priorities are 1–10, higher first. goqite has no call for changing a row's priority: rankTx is this package's statement
+// on its table.
 package queue

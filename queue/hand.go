@@ -8,8 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"maragu.dev/goqite"
-
 	"mailcote/storage"
 )
 
@@ -223,7 +221,7 @@ func (q *Queue) reviveTx(w *storage.Writer, t Task) error {
 		return err
 	}
 	_, err = w.Exec(`UPDATE sync_task SET state = 'pending', message_id = ?, completed_at = NULL, next_retry_at = NULL, retry_count = 0, again = 0,
-		generation = generation + 1 WHERE id = ?`, string(message), t.ID)
+		generation = generation + 1 WHERE id = ?`, message, t.ID)
 	return wrap("retry task", err)
 }
 
@@ -245,7 +243,7 @@ func (q *Queue) withdrawTx(w *storage.Writer, t Task, to State) error {
 	if t.messageID == "" {
 		return nil // it was paused
 	}
-	return wrap("drop message", q.of(t.Account).DeleteTx(context.Background(), w.Tx(), goqite.ID(t.messageID)))
+	return q.dropTx(w, t.Account, t.messageID)
 }
 
 // resumeTx sends a paused task anew.
@@ -259,6 +257,6 @@ func (q *Queue) resumeTx(w *storage.Writer, t Task) error {
 	if wait > 0 {
 		state, next = Waiting, time.Now().Add(wait).UnixMilli()
 	}
-	_, err = w.Exec(`UPDATE sync_task SET state = ?, message_id = ?, next_retry_at = ? WHERE id = ?`, string(state), string(message), next, t.ID)
+	_, err = w.Exec(`UPDATE sync_task SET state = ?, message_id = ?, next_retry_at = ? WHERE id = ?`, string(state), message, next, t.ID)
 	return wrap("resume task", err)
 }

@@ -6,10 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
-
-	"maragu.dev/goqite"
 
 	"mailcote/storage"
 	"mailcote/testkit/failpoint"
@@ -20,21 +17,17 @@ func (q *Queue) Claim(ctx context.Context, account storage.AccountID) (t Task, o
 	err = q.store.Write(ctx, storage.Interactive, 0, func(w *storage.Writer) error {
 		ok = false
 		for !ok {
-			m, err := q.of(account).ReceiveTx(context.Background(), w.Tx())
-			if err != nil || m == nil {
-				return wrap("receive task", err)
-			}
-			id, err := strconv.ParseInt(string(m.Body), 10, 64)
-			if err != nil {
-				return fmt.Errorf("receive task: body %q: %w", m.Body, err)
+			id, message, err := q.receiveTx(w, account)
+			if err != nil || message == "" {
+				return err
 			}
 			t, err = scanTask(w.QueryRow(`UPDATE sync_task SET state = 'processing', started_at = ?, generation = generation + 1, next_retry_at = NULL
 				WHERE id = ? AND message_id = ? AND state IN ('pending', 'waiting') RETURNING `+taskColumns,
-				time.Now().UnixMilli(), id, string(m.ID)))
+				time.Now().UnixMilli(), id, message))
 			switch {
 			case errors.Is(err, sql.ErrNoRows): // a message whose task ended: sweep it
-				if err := q.of(account).DeleteTx(context.Background(), w.Tx(), m.ID); err != nil {
-					return fmt.Errorf("sweep message: %w", err)
+				if err := q.dropTx(w, account, message); err != nil {
+					return fmt.Errorf("sweep: %w", err)
 				}
 			case err != nil:
 				return fmt.Errorf("claim task: %w", err)
@@ -86,7 +79,7 @@ func (q *Queue) endTx(w *storage.Writer, t Task, end State) error {
 		string(end), time.Now().UnixMilli()); err != nil {
 		return err
 	}
-	return wrap("drop message", q.of(t.Account).DeleteTx(context.Background(), w.Tx(), goqite.ID(t.messageID)))
+	return q.dropTx(w, t.Account, t.messageID)
 }
 
 // RetryTx puts a task back to wait until at and notes why. The attempt counts as one without progress.

@@ -23,7 +23,7 @@ type twin struct {
 }
 
 // TestModel drives the verbs at random against a model of what they promise; after each step every unfinished task has
-// exactly its goqite row. Some transactions fail in the end and must leave nothing.
+// exactly its goqite row, unless goqite is done without. Some transactions fail in the end and must leave nothing.
 func TestModel(t *testing.T) {
 	steps := 1500
 	seed := uint64(11)
@@ -179,7 +179,16 @@ func TestModel(t *testing.T) {
 			one.again = false
 		case 10: // a start, of all or of one account, and a hurry
 			account := accounts[r.IntN(2)]
-			switch r.IntN(3) {
+			switch r.IntN(4) {
+			case 3: // another process, which may have to do without goqite
+				b.reopen()
+				if r.IntN(2) == 0 {
+					if err := b.GoDirect(t.Context()); err != nil {
+						t.Fatal(err)
+					}
+				}
+				b.write(func(w *storage.Writer) error { _, err := b.StartTx(w); return err })
+				release(0)
 			case 0:
 				b.write(func(w *storage.Writer) error { _, err := b.StartTx(w); return err })
 				release(0)

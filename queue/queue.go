@@ -10,6 +10,7 @@ import (
 	"math"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"maragu.dev/goqite"
@@ -28,8 +29,9 @@ const (
 
 // Queue is the tasks of one store. Its methods may be called from any goroutine; …Tx verbs inside a storage.Write closure.
 type Queue struct {
-	store *storage.Store
-	dead  *sql.DB // goqite wants a handle; only its …Tx verbs are used, so this one always fails
+	store  *storage.Store
+	dead   *sql.DB     // goqite wants a handle; only its …Tx verbs are used, so this one always fails
+	direct atomic.Bool // goqite is done without
 
 	mu     sync.Mutex
 	byName map[storage.AccountID]*goqite.Queue
@@ -126,26 +128,10 @@ func (q *Queue) EnqueueTx(w *storage.Writer, n NewTask) (id storage.TaskID, crea
 	if err != nil {
 		return 0, false, err
 	}
-	if _, err := w.Exec(`UPDATE sync_task SET message_id = ? WHERE id = ?`, string(message), id); err != nil {
+	if _, err := w.Exec(`UPDATE sync_task SET message_id = ? WHERE id = ?`, message, id); err != nil {
 		return 0, false, fmt.Errorf("add task: %w", err)
 	}
 	return id, true, nil
-}
-
-// sendTx hands a task to goqite, hidden for a while.
-func (q *Queue) sendTx(w *storage.Writer, account storage.AccountID, id storage.TaskID, priority int, wait time.Duration) (goqite.ID, error) {
-	message, err := q.of(account).SendAndGetIDTx(context.Background(), w.Tx(),
-		goqite.Message{Body: []byte(strconv.FormatInt(int64(id), 10)), Priority: priority, Delay: wait})
-	return message, wrap("send task", err)
-}
-
-// rankTx gives a task another priority, also where goqite looks: the one statement on its table. A paused task has no row there.
-func (q *Queue) rankTx(w *storage.Writer, t Task, priority int) error {
-	if _, err := w.Exec(`UPDATE sync_task SET priority = ? WHERE id = ?`, priority, t.ID); err != nil {
-		return fmt.Errorf("rank task: %w", err)
-	}
-	_, err := w.Exec(`UPDATE goqite SET priority = ? WHERE id = ?`, priority, t.messageID)
-	return wrap("rank task", err)
 }
 
 // joinTx folds a new request into the unfinished task that does the same.
@@ -199,8 +185,12 @@ func (q *Queue) HurryTx(w *storage.Writer, account storage.AccountID) error {
 }
 
 // StartTx is the first thing an owner of the store does: what a dead process was working on is pending again, without
-// using up a retry, and the waits of others are rewritten from next_retry_at, never longer than their fault asks for.
+// using up a retry, and the waits of others are rewritten from next_retry_at, never longer than their fault asks for. Errors:
+// ErrDelivery when goqite's table cannot be used.
 func (q *Queue) StartTx(w *storage.Writer) (released int, err error) {
+	if err := q.handOverTx(w); err != nil {
+		return 0, err
+	}
 	return q.releaseTx(w, 0)
 }
 
@@ -235,11 +225,6 @@ func (q *Queue) releaseTx(w *storage.Writer, account storage.AccountID) (release
 		}
 	}
 	return released, nil
-}
-
-// delayTx hides a task's message for a while.
-func (q *Queue) delayTx(w *storage.Writer, t Task, wait time.Duration) error {
-	return wrap("delay task", q.of(t.Account).ExtendTx(context.Background(), w.Tx(), goqite.ID(t.messageID), wait))
 }
 
 // visibleTx gives a task back as pending and takes its lease from whoever has it.

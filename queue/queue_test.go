@@ -141,6 +141,12 @@ func (b *bench) rows() error {
 
 func (b *bench) consistent() {
 	b.t.Helper()
+	if b.Direct() {
+		if n := b.number(`SELECT count(*) FROM goqite`); n != 0 {
+			b.t.Fatalf("%d rows left in a table that is done without", n)
+		}
+		return
+	}
 	if err := b.rows(); err != nil {
 		b.t.Fatal(err)
 	}
@@ -498,4 +504,57 @@ func TestClaimCancelled(t *testing.T) {
 		t.Fatalf("%+v %v %v", task, ok, err)
 	}
 	b.take(b.ada, id)
+}
+
+// TestDirect: a table that is gone, or that refuses rows, is found at the start and done without; tasks come in their order
+// and at their time, and go back to the table once it is there.
+func TestDirect(t *testing.T) {
+	for name, broken := range map[string]struct{ broken, whole string }{
+		"missing":       {`ALTER TABLE goqite RENAME TO away`, `ALTER TABLE away RENAME TO goqite`},
+		"another shape": {`ALTER TABLE goqite RENAME COLUMN timeout TO until`, `ALTER TABLE goqite RENAME COLUMN until TO timeout`},
+		"refuses rows":  {`CREATE TRIGGER no BEFORE INSERT ON goqite BEGIN SELECT RAISE(ABORT, 'no'); END`, `DROP TRIGGER no`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := open(t)
+			low, high, late, held := b.add(b.ada, 1, 3), b.add(b.ada, 2, 7), b.add(b.ada, 3, 9), b.add(b.bob, 1, 5)
+			b.take(b.bob, held)
+			waits := b.take(b.ada, late)
+			b.write(func(w *storage.Writer) error {
+				if err := b.RetryTx(w, waits, time.Now().Add(10*time.Minute), why("network")); err != nil {
+					return err
+				}
+				_, err := w.Exec(broken.broken)
+				return err
+			})
+			b.reopen()
+			start := func(w *storage.Writer) error { _, err := b.StartTx(w); return err }
+			if err := b.try(start); !errors.Is(err, ErrDelivery) {
+				t.Fatalf("a start: %v", err)
+			}
+			if err := b.GoDirect(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			b.write(start)
+			first, second := b.take(b.ada, high), b.take(b.ada, low)
+			if one, ok := b.claim(b.ada); ok {
+				t.Errorf("claimed %+v before its time", one)
+			}
+			b.write(func(w *storage.Writer) error {
+				if _, err := b.CompleteTx(w, first); err != nil {
+					return err
+				}
+				return b.RetryTx(w, second, time.Now(), why("network"))
+			})
+			b.take(b.ada, low)
+			b.take(b.bob, held)
+			b.write(func(w *storage.Writer) error { _, err := w.Exec(broken.whole); return err })
+			b.reopen()
+			b.write(start)
+			b.consistent()
+			b.take(b.ada, low)
+			b.take(b.bob, held)
+			b.write(func(w *storage.Writer) error { return b.HurryTx(w, b.ada) })
+			b.take(b.ada, late)
+		})
+	}
 }

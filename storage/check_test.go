@@ -121,6 +121,7 @@ func TestCheckFinds(t *testing.T) {
 		"lost index row":          {`DELETE FROM search WHERE rowid = 2`, "not searchable", "UID 2"},
 		"damaged index":           {`UPDATE search_data SET block = x'00' WHERE id > 10`, "damaged file", "search"},
 		"stuck task":              {`DELETE FROM goqite`, "stuck task", "task 1"},
+		"no queue table":          {`DROP TABLE goqite`, "no queue table", "goqite"},
 		"stray queue row":         {`INSERT INTO goqite (id, queue, body) VALUES ('m_2', 'q', x'00')`, "stray queue row", "m_2"},
 		"broken reference":        {`UPDATE entry SET email_id = 999 WHERE id = 2`, "broken reference", "entry"},
 		"damaged table index":     {`PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = 'CREATE INDEX entry_email ON entry (uid)' WHERE name = 'entry_email'; PRAGMA schema_version = 99; PRAGMA writable_schema = RESET`, "damaged file", "entry"},

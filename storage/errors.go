@@ -29,6 +29,8 @@ var (
 	ErrOutcomeUnknown = errors.New("the outcome of the write is unknown; the store was reopened")
 	// ErrFull says that the disk or the file's size limit is reached. Nothing of the write was kept.
 	ErrFull = errors.New("the disk is full")
+	// ErrIndex says that the search index is damaged or missing. Mail is not touched by that; RenewIndex makes a new one.
+	ErrIndex = errors.New("the search index is damaged")
 	// ErrBusy says that another program locked the file, and for longer than is waited for. Nothing of the write was kept.
 	ErrBusy = errors.New("another program locks the store")
 	// ErrClosed says that the store was closed.
@@ -57,6 +59,9 @@ func severityOf(err error) severity {
 	var se *sqlite.Error
 	if !errors.As(err, &se) {
 		return harmless
+	}
+	if se.Code() == lib.SQLITE_CORRUPT_VTAB { // the search index says so of itself, the file around it is sound
+		return void
 	}
 	switch se.Code() & 0xff {
 	case lib.SQLITE_FULL, lib.SQLITE_NOMEM, lib.SQLITE_INTERRUPT, lib.SQLITE_ABORT:

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"time"
 
@@ -208,9 +209,8 @@ func (s *Store) reopen(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(append(errs, err)...)
 	}
-	var verdict string
-	if err := db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&verdict); err != nil || verdict != "ok" {
-		return errors.Join(fmt.Errorf("check after reopening: %q: %w", verdict, err), db.Close())
+	if err := quickCheck(ctx, db); err != nil {
+		return errors.Join(fmt.Errorf("check after reopening: %w", err), db.Close())
 	}
 	readers, err := s.openReaders(ctx)
 	if err != nil {
@@ -218,6 +218,21 @@ func (s *Store) reopen(ctx context.Context) error {
 	}
 	s.readers = readers
 	return s.writer.use(ctx, db)
+}
+
+// quickCheck looks whether the file is sound. A damaged search index does not count: it is made anew (RenewIndex).
+func quickCheck(ctx context.Context, db *sql.DB) error {
+	rows, err := db.QueryContext(ctx, "PRAGMA quick_check(20)")
+	return Each(rows, err, func(rows *sql.Rows) error {
+		var verdict string
+		if err := rows.Scan(&verdict); err != nil {
+			return err
+		}
+		if verdict != "ok" && !strings.Contains(verdict, "FTS5 table main.search") {
+			return errors.New(verdict)
+		}
+		return nil
+	})
 }
 
 // useOFDLocks makes SQLite's locks survive the closing of another descriptor of the file in this process. Where the system

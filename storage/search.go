@@ -7,6 +7,10 @@ import (
 	"strings"
 	"time"
 
+	"modernc.org/sqlite"
+	lib "modernc.org/sqlite/lib"
+
+	"mailcote/storage/internal/schema"
 	"mailcote/storage/query"
 )
 
@@ -55,11 +59,36 @@ func (w *Writer) IndexDocs(docs []IndexDoc, upTo EmailRow) error {
 		}
 		if _, err := w.Exec(`INSERT OR REPLACE INTO search (rowid, subject, people, text, attachments) VALUES (?, ?, ?, ?, ?)`,
 			doc.Email, query.Index(doc.Subject), people, query.Index(doc.Text), query.Index(doc.Attachments)); err != nil {
-			return fmt.Errorf("index email %d: %w", doc.Email, err)
+			return fmt.Errorf("index email %d: %w", doc.Email, damagedIndex(err))
 		}
 	}
 	_, err := w.Exec(`UPDATE meta SET value = ? WHERE key = 'indexed_email' AND value < ?`, upTo, upTo)
 	return explain("move the search watermark", err)
+}
+
+// damagedIndex makes an error that lies in the search index, and not in the file around it, an ErrIndex. Most show when it is
+// flushed, at the COMMIT; a damaged one may even break its own constraints.
+func damagedIndex(err error) error {
+	var se *sqlite.Error
+	if errors.As(err, &se) && (se.Code() == lib.SQLITE_CORRUPT_VTAB || se.Code() == lib.SQLITE_ERROR || se.Code()&0xff == lib.SQLITE_CONSTRAINT) {
+		return fmt.Errorf("%w: %w", ErrIndex, err)
+	}
+	return err
+}
+
+// RenewIndex makes an empty search index in the place of a damaged or missing one; every email is indexed anew. Call it
+// through Store.WriteAlone.
+func (w *Writer) RenewIndex() error {
+	table, err := schema.SearchTable()
+	if err != nil {
+		return err
+	}
+	for _, statement := range []string{`DROP TABLE IF EXISTS search`, table, `UPDATE meta SET value = 0 WHERE key = 'indexed_email'`} {
+		if _, err := w.tx.ExecContext(w.ctx, statement); err != nil {
+			return fmt.Errorf("renew the search index: %w", damagedIndex(err))
+		}
+	}
+	return nil
 }
 
 // fewHits is up to how many candidates are looked up and sorted one by one; where there are more, emails are walked from new

@@ -235,6 +235,9 @@ func (w *writer) once(r *request) error {
 	}
 	failpoint.Hit("storage.beforeCommit")
 	if err := tx.Commit(); err != nil {
+		if r.alone {
+			err = damagedIndex(err)
+		}
 		return explain("commit", err)
 	}
 	failpoint.Hit("storage.afterCommit")

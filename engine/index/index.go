@@ -23,8 +23,10 @@ import (
 )
 
 const (
-	indexBatch = 200                    // emails in one transaction of the index
-	readyBytes = 4 << 20                // what may wait parsed; the rest is parsed again
+	indexBatch = 200         // emails in one transaction of the index
+	readyBytes = 4 << 20     // what may wait parsed; the rest is parsed again
+	retryFirst = time.Second // after a failure it tries again by itself, later each time
+	retryMost  = 5 * time.Minute
 	indexDelay = 250 * time.Millisecond // lets a batch fill: each transaction of the index costs a merge
 )
 
@@ -42,6 +44,8 @@ type Indexer struct {
 	mu    sync.Mutex
 	ready map[storage.EmailRow]storage.IndexDoc // parsed already when it arrived; a saving, never needed
 	held  int                                   // bytes in ready
+
+	failing bool // in the loop's goroutine: the last try failed
 
 	idle *sync.Cond
 	gen  int // how often it was woken
@@ -98,11 +102,14 @@ func (x *Indexer) Stop() error {
 
 func (x *Indexer) loop() {
 	defer close(x.finished)
+	var again <-chan time.Time
+	pause := retryFirst
 	for {
 		select {
 		case <-x.ctx.Done():
 			return
 		case <-x.poke:
+		case <-again:
 		}
 		select {
 		case <-x.ctx.Done():
@@ -113,12 +120,43 @@ func (x *Indexer) loop() {
 		x.mu.Lock()
 		gen := x.gen
 		x.mu.Unlock()
-		err := x.catchUp()
+		err := x.caughtUp()
+		again = nil
+		if err != nil {
+			again = time.After(pause)
+			pause = min(2*pause, retryMost)
+		} else {
+			pause = retryFirst
+		}
 		x.mu.Lock()
 		x.seen, x.err = gen, err
 		x.idle.Broadcast()
 		x.mu.Unlock()
 	}
+}
+
+// caughtUp is catchUp on an index that is made anew if it is found damaged. The first failure of an episode leaves a row.
+func (x *Indexer) caughtUp() error {
+	err := x.catchUp()
+	if errors.Is(err, storage.ErrIndex) {
+		x.note("made anew from the mail", err)
+		if err = x.store.WriteAlone(x.ctx, (*storage.Writer).RenewIndex); err == nil {
+			err = x.catchUp()
+		}
+	}
+	if err = x.unless(err); err != nil && !x.failing {
+		x.note("tried again by itself; mail is stored meanwhile", err)
+	}
+	x.failing = err != nil
+	return err
+}
+
+// note records that the index could not be written and what is done about it.
+func (x *Indexer) note(done string, why error) {
+	_ = x.store.Write(x.ctx, storage.Bulk, 0, func(tx *storage.Writer) error { //nolint:errcheck // a store that takes no row says so everywhere
+		return tx.RecordFault(storage.Fault{At: time.Now().UTC(), Class: string(fault.Storage), Scope: "store", Phase: "index",
+			Detail: why.Error(), NextStep: "the search index is " + done, Fingerprint: "index"})
+	})
 }
 
 // catchUp indexes until the watermark is at the newest email. The last, partly filled batch waits for nobody.

@@ -22,6 +22,7 @@ type app struct {
 	store   string // --store
 	json    bool
 	verbose bool
+	direct  bool // sync --direct
 }
 
 // Run runs the command line and gives its exit status. It returns soon after ctx ends.
@@ -106,9 +107,12 @@ func (a *app) owningAt(ctx context.Context, path string, isDefault bool, command
 	for _, warning := range s.Warnings() {
 		a.voice.Warn("%s", voice.Line(warning))
 	}
-	e, err := engine.New(ctx, engine.Options{Store: s, Trace: a.trace()})
+	e, err := engine.New(ctx, engine.Options{Store: s, Trace: a.trace(), Direct: a.direct})
 	if err != nil {
 		return errors.Join(err, s.Close())
+	}
+	for _, warning := range e.Warnings() {
+		a.voice.Warn("%s", voice.Line(warning))
 	}
 	err = fn(s, e)
 	return errors.Join(err, e.Close(), s.Close())

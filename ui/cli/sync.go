@@ -56,6 +56,7 @@ func (a *app) sync() *cobra.Command {
 		},
 	}
 	s.flags(c)
+	c.Flags().BoolVar(&a.direct, "direct", false, "do without the queue's table; it is done by itself when the table cannot be used")
 	c.Flags().BoolVar(&s.once, "once", false, "one pass; a URL's password is not kept")
 	c.Flags().StringArrayVar(&s.mailboxes, "mailbox", nil, "only this `MAILBOX` (may be repeated)")
 	return c

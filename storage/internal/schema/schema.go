@@ -15,6 +15,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"modernc.org/sqlite"
@@ -67,6 +69,21 @@ func Version() int {
 		panic(err) // embedded at build time
 	}
 	return len(texts)
+}
+
+// SearchTable is the statement that makes the search index, as the newest migration that does.
+func SearchTable() (string, error) {
+	texts, err := migrations()
+	if err != nil {
+		return "", err
+	}
+	for _, text := range slices.Backward(texts) {
+		if _, after, ok := strings.Cut(text, "\nCREATE VIRTUAL TABLE search "); ok {
+			columns, _, _ := strings.Cut(after, ";")
+			return "CREATE VIRTUAL TABLE search " + columns, nil
+		}
+	}
+	return "", errors.New("no migration makes the search index")
 }
 
 // Create gives an empty file its lasting settings. They only take in this order, on the first connection, before any table.
