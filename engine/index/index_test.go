@@ -1,0 +1,60 @@
+package index
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"mailcote/engine/progress"
+	"mailcote/storage"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func start(t *testing.T) *Indexer {
+	t.Helper()
+	s, err := storage.Open(t.Context(), filepath.Join(t.TempDir(), "mail.db"), storage.Options{Holder: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := Start(s, progress.New())
+	t.Cleanup(func() {
+		if err := errors.Join(x.Stop(), s.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	return x
+}
+
+// Whoever waits for the index is answered when there is nothing to do, and when he gives up.
+func TestDrain(t *testing.T) {
+	x := start(t)
+	if err := x.Drain(t.Context()); err != nil {
+		t.Error(err)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := x.Drain(ended); err != nil && !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
+
+// What was parsed and waits for its turn is bounded, and given back when the watermark passes it.
+func TestOfferIsBounded(t *testing.T) {
+	x := start(t)
+	text := strings.Repeat("x", 1<<20)
+	for row := range 10 {
+		x.Offer([]storage.EmailRow{storage.EmailRow(row + 1)}, []storage.IndexDoc{{Text: text}})
+	}
+	if _, ok := x.take(1); !ok || x.held > readyBytes {
+		t.Errorf("%d bytes held, the first is there: %v", x.held, ok)
+	}
+	x.forget(10)
+	if x.held != 0 || len(x.ready) != 0 {
+		t.Errorf("%d bytes and %d documents held after all were indexed", x.held, len(x.ready))
+	}
+}
