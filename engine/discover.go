@@ -145,6 +145,9 @@ func (w *worker) known(ctx context.Context) (all []storage.Mailbox, due map[stor
 
 // retries says whether a quarantined message is tried again: once when a person asks, else with growing delay.
 func (w *worker) retries(q storage.Quarantined) bool {
+	if q.Asked {
+		return true
+	}
 	if w.once {
 		return q.LastAt.Before(w.started)
 	}

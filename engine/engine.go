@@ -59,6 +59,8 @@ type Engine struct {
 	mu    sync.Mutex
 	given map[storage.AccountID]secret.Secret // passwords given for this process only
 	turns map[storage.AccountID]*turn
+
+	suspects map[storage.AccountID][]*rescue // messages that do not come as others do
 }
 
 // turn lets one worker at a time have an account.
@@ -91,7 +93,7 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 	e := &Engine{
 		o: o, store: o.Store, queue: queue.New(o.Store), packer: packer, box: secret.BoxOf(o.Store.Path()),
 		budget: semaphore.NewWeighted(budgetBytes), progress: progress.New(),
-		given: map[storage.AccountID]secret.Secret{}, turns: map[storage.AccountID]*turn{},
+		given: map[storage.AccountID]secret.Secret{}, turns: map[storage.AccountID]*turn{}, suspects: map[storage.AccountID][]*rescue{},
 	}
 	if o.Direct {
 		err = e.queue.GoDirect(ctx)

@@ -30,6 +30,8 @@ type pass struct {
 	validity storage.UIDValidity
 	barred   []storage.UID        // quarantined, of this generation
 	held     map[storage.UID]bool // those of them that are not tried in this pass
+	fatal    map[storage.UID]bool // those that are, and ended sessions before
+	hopeless int                  // rescues that brought nothing
 	listing  []storage.UID
 	refusal  error // the NO that ended the last FETCH early
 	stirred  bool  // the server told of a message that came or went since the listing
@@ -111,7 +113,7 @@ func (p *pass) load(ctx context.Context) error {
 			return err
 		}
 		held, err := r.QuarantineOf(p.w.account.ID)
-		p.barred, p.held = nil, map[storage.UID]bool{}
+		p.barred, p.held, p.fatal = nil, map[storage.UID]bool{}, map[storage.UID]bool{}
 		for _, q := range held {
 			if q.Mailbox != p.mailbox.ID || q.Validity != p.validity {
 				continue
@@ -119,6 +121,8 @@ func (p *pass) load(ctx context.Context) error {
 			p.barred = append(p.barred, q.UID)
 			if !p.w.retries(q) {
 				p.held[q.UID] = true
+			} else if q.Alone {
+				p.fatal[q.UID] = true
 			}
 		}
 		return err

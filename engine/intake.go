@@ -49,7 +49,9 @@ type intake struct {
 	budget  context.Context // of waiting for memory: a stop ends it
 	wanted  map[storage.UID]bool
 	late    map[storage.UID]storage.FlagChange // flags that came in a response of their own, behind the body or before it
+	known   *imap.Message                      // what the server said before of the one message that is asked for; nil: nothing
 	current *arrival                           // its body came, its closing paren did not
+	inside  storage.UID                        // whose response is not over; 0: none, or it is not known yet
 	batch   []arrival
 	bytes   int64
 
@@ -77,6 +79,7 @@ func (t *intake) body(m *imap.Message, section string, size int64, r io.Reader) 
 	if err := t.failure(); err != nil {
 		return err
 	}
+	t.inside = storage.UID(m.UID)
 	if size > storage.MaxInline || !t.reserve(size) {
 		t.flush()
 		body, view, err := t.stage(r)
@@ -126,7 +129,7 @@ func (t *intake) stage(r io.Reader) (storage.Body, message.View, error) {
 // fetched takes a message whose items are all known.
 func (t *intake) fetched(m *imap.Message) error {
 	a := t.current
-	t.current = nil
+	t.current, t.inside = nil, 0
 	if t.p.swapped {
 		return errors.Join(errSwapped, t.discard(a))
 	}
@@ -141,7 +144,11 @@ func (t *intake) fetched(m *imap.Message) error {
 	if m.HasFlags { // they are news against what came before
 		delete(t.late, uid)
 	}
-	a.uid, a.flags, a.modseq, a.date = uid, flagsOf(m.Flags), storage.ModSeq(m.ModSeq), m.InternalDate
+	said := m
+	if t.known != nil && !m.HasFlags {
+		said = t.known
+	}
+	a.uid, a.flags, a.modseq, a.date = uid, flagsOf(said.Flags), storage.ModSeq(said.ModSeq), said.InternalDate
 	t.batch = append(t.batch, *a)
 	t.bytes += int64(len(a.raw))
 	if len(t.batch) >= batchMessages || t.bytes >= batchBytes {

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"crypto/sha256"
 	"database/sql"
 	"encoding/hex"
 	"fmt"
@@ -172,7 +171,7 @@ func modelOf(s *script.Server, apart ...uint32) []truth.Line {
 				if b.Name == "INBOX" && slices.Contains(apart, one.UID) {
 					continue
 				}
-				sum := sha256.Sum256(one.Raw)
+				sum := one.Sum()
 				all = append(all, truth.Line{Mailbox: truth.DecodeName(b.Name), UID: one.UID, SHA256: hex.EncodeToString(sum[:]),
 					Flags: string(storage.NewFlags(strings.Fields(one.Flags)))})
 			}

@@ -2,11 +2,11 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
 
+	"mailcote/engine/imap"
 	"mailcote/engine/plan"
 	"mailcote/storage"
 )
@@ -17,16 +17,22 @@ const (
 	pageLeast = 1
 )
 
-// suspicion remembers the page during which sessions break, so that a message that breaks them is found by halving.
+// suspicion remembers the page during which sessions break, so that a message that breaks them is found: it was being received,
+// or halving leaves it alone.
 type suspicion struct {
 	mailbox storage.MailboxID
 	page    []storage.UID // what was asked for and had not come when the session broke
-	times   int           // how often in a row
+	inside  storage.UID   // the one that was being received; 0: none, or the server did not say which
+	times   int           // how often in a row the same page
 	barren  bool          // nothing of the page came
 }
 
-// fetchAll brings messages, newest first, page by page.
+// fetchAll brings messages, newest first, page by page, and behind them those that are asked for alone.
 func (p *pass) fetchAll(ctx context.Context, todo []storage.UID) error {
+	todo, apart, err := p.apart(ctx, todo)
+	if err != nil {
+		return err
+	}
 	for len(todo) > 0 {
 		page, rest := plan.Page(todo, p.w.page)
 		missing, err := p.fetch(ctx, page)
@@ -39,33 +45,48 @@ func (p *pass) fetchAll(ctx context.Context, todo []storage.UID) error {
 		p.w.page = min(p.w.page*2, pageMost)
 		todo = rest
 	}
+	for _, r := range apart {
+		if err := p.rescue(ctx, r); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
-// blame notes which messages were outstanding when a session broke. One that breaks three sessions alone is quarantined.
-func (p *pass) blame(ctx context.Context, missing []storage.UID, barren bool, err error) error {
+// blame notes which messages were outstanding when a session broke. One inside which two sessions broke, or which broke two alone,
+// is asked for apart from then on. A contradiction inside it is no accident: once is enough.
+func (p *pass) blame(ctx context.Context, missing []storage.UID, inside storage.UID, barren bool, err error) error {
 	f, s := Classify(err), &p.w.suspect
 	if f.Phase != phaseFetch || f.Class != Protocol && f.Class != Timeout && f.Class != Network || stopped(ctx) {
 		return err
 	}
+	again := s.mailbox == p.mailbox.ID && s.inside == inside
 	if s.mailbox == p.mailbox.ID && slices.Equal(s.page, missing) {
 		s.times++
 	} else {
 		s.times = 1
 	}
-	s.mailbox, s.page, s.barren = p.mailbox.ID, missing, barren
-	p.w.narrowed = barren && len(missing) > 1 // the next page is smaller: that is getting further
-	if len(missing) == 1 && s.times >= 3 {
+	if inside == 0 && len(missing) == 1 {
+		inside, again = missing[0], s.times > 1
+	}
+	if inside != 0 && (again || f.Class == Protocol) {
+		r := p.suspect(inside, alone)
+		r.fatal, r.first = true, f
+		if len(missing) == 1 || f.Class == Protocol {
+			r.rung = about
+		}
 		*s = suspicion{}
 		p.w.narrowed = true
-		return errors.Join(err, p.quarantine(context.WithoutCancel(ctx), missing[0], f))
+		return err
 	}
+	s.mailbox, s.page, s.inside, s.barren = p.mailbox.ID, missing, inside, barren
+	p.w.narrowed = barren && len(missing) > 1 // the next page is smaller: that is getting further
 	return err
 }
 
 // shrink makes the next page smaller after a fault that its messages may have caused. It grows again on success.
 func (w *worker) shrink(f Fault) {
-	if f.Phase == phaseFetch && (f.Class == Protocol || f.Class == Timeout || f.Class == Network && w.suspect.barren) {
+	if len(w.suspect.page) > 0 && f.Phase == phaseFetch && (f.Class == Protocol || f.Class == Timeout || f.Class == Network && w.suspect.barren) {
 		w.page = max(min(w.page, len(w.suspect.page))/2, pageLeast)
 	}
 }
@@ -88,11 +109,14 @@ func (p *pass) without(ctx context.Context, missing []storage.UID) error {
 			p.stirred = true // it left: the next round lists again
 			continue
 		}
-		f := Fault{Class: Parsing, Scope: "message", Phase: phaseFetch, Command: "UID FETCH", Detail: "the server lists the message and does not deliver it"}
-		if refusal := why[uid]; refusal != nil {
-			f = Classify(in(phaseFetch, refusal))
+		r := p.suspect(uid, about)
+		if r.first = leftOut(); why[uid] != nil {
+			r.first = Classify(why[uid])
 		}
-		if err := p.quarantine(ctx, uid, f); err != nil {
+		if p.hopeless >= hopeless {
+			r.rung = lost
+		}
+		if err := p.rescue(ctx, r); err != nil {
 			return err
 		}
 	}
@@ -123,42 +147,65 @@ func (p *pass) halve(ctx context.Context, missing []storage.UID, why map[storage
 }
 
 // quarantine sets one message aside and records why.
-func (p *pass) quarantine(ctx context.Context, uid storage.UID, f Fault) error {
+func (p *pass) quarantine(ctx context.Context, r *rescue) error {
+	f := r.reason()
+	if n := r.received(); n > 0 {
+		f.Detail += fmt.Sprintf(" (%d bytes of it came)", n)
+	}
 	row := p.w.record(p.t, Fault{Class: Parsing, Scope: "message", Phase: f.Phase, Command: f.Command, ServerText: f.ServerText, Detail: f.Detail})
-	row.UID = uid
+	row.UID = r.uid
 	return in(phaseStore, p.w.e.store.Write(ctx, storage.Interactive, 0, func(tx *storage.Writer) error {
 		if err := tx.RecordFault(row); err != nil {
 			return err
 		}
-		return tx.Quarantine(p.mailbox.ID, p.validity, uid, f.Detail)
+		return tx.Quarantine(storage.Quarantined{Mailbox: r.mailbox, Validity: r.validity, UID: r.uid, Reason: f.Detail, Alone: r.fatal,
+			Received: r.received(), Claimed: r.claimed()})
 	}))
 }
 
+// remark records what is odd about a message that is stored all the same.
+func (p *pass) remark(ctx context.Context, uid storage.UID, f Fault) error {
+	row := p.w.record(p.t, f)
+	row.UID, row.NextStep = uid, ""
+	return in(phaseStore, p.w.e.store.Write(ctx, storage.Interactive, 0, func(tx *storage.Writer) error { return tx.RecordFault(row) }))
+}
+
 // fetch brings one page in one FETCH. missing are the UIDs that did not come: after a nil error the server left them out.
-// What came whole before an error is committed first.
 func (p *pass) fetch(ctx context.Context, page []storage.UID) (missing []storage.UID, err error) {
+	missing, inside, err := p.take(ctx, page, everything(), nil)
+	if err != nil {
+		return missing, p.blame(ctx, missing, inside, len(missing) == len(page), err)
+	}
+	return missing, nil
+}
+
+// take asks for items of messages, their bodies among them, and stores what comes; what came whole before an error too. known is
+// what the server said before of the one message that is asked for. inside is the message whose body was being received when
+// the session broke.
+func (p *pass) take(ctx context.Context, page []storage.UID, items []string, known *imap.Message) (missing []storage.UID, inside storage.UID, err error) {
 	p.refusal = nil
 	take := p.newIntake(ctx, page)
+	take.known = known
 	defer take.close() //nolint:errcheck // it was asked below; this one is for a panic on the way
 	h := p.handler()
 	h.Body, h.Fetch = take.body, take.fetched
 	p.s.SetHandler(h)
 	defer p.watch()
-	err = in(phaseFetch, p.s.UIDFetch(ctx, uidSet(page), []string{"UID", "FLAGS", "INTERNALDATE", "BODY.PEEK[]"}, 0))
+	err = in(phaseFetch, p.s.UIDFetch(ctx, uidSet(page), items, 0))
 	if err != nil && p.s.Err() == nil && Classify(err).Class == Parsing {
 		p.refusal, err = err, nil // what came before the NO is kept (RFC 2180); the rest is asked for again
 	}
+	inside = take.inside
 	if stored := take.close(); stored != nil {
-		return nil, in(phaseStore, stored)
+		return nil, 0, in(phaseStore, stored)
 	}
 	if len(take.late) > 0 {
 		if err := p.applyFlags(take.ctx, slices.Collect(maps.Values(take.late)), false, 0); err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 	}
-	missing = take.missing()
 	if err != nil {
-		return missing, p.blame(ctx, missing, len(missing) == len(page), fmt.Errorf("%s: %w", p.mailbox.Path, err))
+		err = fmt.Errorf("%s: %w", p.mailbox.Path, err)
 	}
-	return missing, nil
+	return take.missing(), inside, err
 }

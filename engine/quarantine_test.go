@@ -24,10 +24,14 @@ func TestUnreadableMessage(t *testing.T) {
 		{name: "refused at the end", fault: script.RefuseLate, says: "NO some messages could not be read"},
 		{name: "left out", fault: script.Omit, says: "does not deliver it"},
 		{name: "nil", fault: script.Nil, says: "does not deliver it"},
-		{name: "literal too long", fault: script.TooLong, class: "timeout", says: "stalled", limits: imap.Limits{Progress: 500 * time.Millisecond}},
+		{name: "literal too long", fault: script.TooLong, class: "timeout", says: "unreadable answer", limits: imap.Limits{Progress: 500 * time.Millisecond}},
 		{name: "literal too short", fault: script.TooShort, class: "protocol", says: "unreadable answer"},
 		{name: "cut inside", fault: script.Cut, class: "network", says: "unexpected EOF"},
 		{name: "cut before anything", fault: script.CutEarly, class: "network", says: "unexpected EOF"},
+		{name: "huge literal", fault: script.Huge, class: "protocol", says: "literal of 1099511627776 octets"},
+		{name: "literal {-1}", fault: script.Negative, class: "protocol", says: "literal without a size"},
+		{name: "literal 2^63", fault: script.Overflow, class: "protocol", says: "literal of 9223372036854775808 octets"},
+		{name: "size not a number", fault: script.Garbled, class: "protocol", says: "unreadable answer"},
 		{name: "silent inside", fault: script.Stall, class: "timeout", says: "stalled", limits: imap.Limits{Progress: 500 * time.Millisecond}},
 	}
 	for _, test := range tests {

@@ -426,7 +426,9 @@ func TestQuarantine(t *testing.T) {
 	b := newBed(t)
 	box := b.mailbox("INBOX", 7)
 	for range 2 {
-		write(t, b.Store, func(w *Writer) error { return w.Quarantine(box, 7, 4, "unreadable") })
+		write(t, b.Store, func(w *Writer) error {
+			return w.Quarantine(Quarantined{Mailbox: box, Validity: 7, UID: 4, Reason: "unreadable", Claimed: -1})
+		})
 	}
 	var all []Quarantined
 	list := func() {
@@ -439,7 +441,9 @@ func TestQuarantine(t *testing.T) {
 	if list(); len(all) != 0 {
 		t.Errorf("it arrived and stays quarantined: %+v", all)
 	}
-	write(t, b.Store, func(w *Writer) error { return w.Quarantine(box, 7, 5, "unreadable") })
+	write(t, b.Store, func(w *Writer) error {
+		return w.Quarantine(Quarantined{Mailbox: box, Validity: 7, UID: 5, Reason: "unreadable", Claimed: -1})
+	})
 	write(t, b.Store, func(w *Writer) error { return w.LoseMailbox(box) })
 	if list(); len(all) != 0 {
 		t.Errorf("the mailbox went and its messages stay quarantined: %+v", all)

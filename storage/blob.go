@@ -2,7 +2,6 @@ package storage
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"database/sql"
 	"errors"
@@ -61,80 +60,25 @@ func (p *Packer) Pack(raw []byte) Body {
 // Close frees the packer.
 func (p *Packer) Close() error { return p.enc.Close() }
 
-// Stage takes a message too large for memory from r and writes it in transactions of 4 MB under a staged blob. What a
-// failure or a dead process leaves behind goes at the next start; StoreBatch seals the blob.
-func (s *Store) Stage(ctx context.Context, p *Packer, r io.Reader) (Body, error) {
-	st := &stager{store: s, ctx: ctx, packer: p, sum: sha256.New()}
-	if err := st.copy(r); err != nil {
-		return Body{}, errors.Join(err, st.drop())
+func newDecoder() (*zstd.Decoder, error) {
+	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(64<<20), zstd.WithDecoderLowmem(true))
+	if err != nil {
+		return nil, fmt.Errorf("open blob: %w", err)
 	}
-	b := Body{Size: st.size, staged: st.id}
-	st.sum.Sum(b.SHA256[:0])
-	return b, nil
+	return dec, nil
 }
 
-// Unstage drops a staged body that no batch took.
-func (s *Store) Unstage(ctx context.Context, b Body) error {
-	if b.staged == 0 {
-		return nil
+// piece reads one piece of a blob.
+func (r *Reader) piece(dec *zstd.Decoder, id BlobID, n int) ([]byte, error) {
+	var frame []byte
+	if err := r.QueryRow(`SELECT frame FROM blob_piece WHERE blob_id = ? AND n = ?`, id, n).Scan(&frame); err != nil {
+		return nil, missing(fmt.Sprintf("piece %d of blob %d", n, id), err)
 	}
-	return s.Write(ctx, Bulk, 0, func(w *Writer) error { return w.dropBlob(b.staged) })
-}
-
-type stager struct {
-	store  *Store
-	ctx    context.Context
-	packer *Packer
-	sum    hash.Hash
-	id     BlobID
-	pieces int
-	size   int64
-}
-
-func (st *stager) copy(r io.Reader) error {
-	buf := make([]byte, pieceSize)
-	var frames [][]byte
-	flush := func() error {
-		id, first := st.id, st.pieces
-		err := st.store.Write(st.ctx, Bulk, stageBytes, func(w *Writer) (err error) {
-			if id = st.id; id == 0 {
-				if id, err = w.addStaged(); err != nil {
-					return err
-				}
-			}
-			return w.addPieces(id, first, frames)
-		})
-		if err != nil {
-			return err
-		}
-		st.id, st.pieces = id, first+len(frames)
-		frames = frames[:0:0]
-		return nil
+	piece, err := unpack(dec, frame)
+	if err != nil {
+		return nil, fmt.Errorf("blob %d, piece %d: %w", id, n, err)
 	}
-	for {
-		n, err := io.ReadFull(r, buf)
-		st.sum.Write(buf[:n]) //nolint:errcheck // a hash never fails
-		st.size += int64(n)
-		if n > 0 {
-			frames = append(frames, st.packer.enc.EncodeAll(buf[:n], nil))
-		}
-		ended := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
-		if err != nil && !ended {
-			return fmt.Errorf("read message: %w", err)
-		}
-		if ended || len(frames) == stageBytes/pieceSize {
-			if err := flush(); err != nil {
-				return fmt.Errorf("stage message: %w", err)
-			}
-		}
-		if ended {
-			return nil
-		}
-	}
-}
-
-func (st *stager) drop() error {
-	return st.store.Unstage(context.WithoutCancel(st.ctx), Body{staged: st.id})
+	return piece, nil
 }
 
 // unpack decompresses one frame, refusing one that is larger than a piece.
@@ -227,9 +171,9 @@ func (r *Reader) OpenBlob(id BlobID) (io.ReadCloser, int64, error) {
 	if err := r.QueryRow(`SELECT size, sha256 FROM blob WHERE id = ? AND state = 'sealed'`, id).Scan(&size, &want); err != nil {
 		return nil, 0, missing("blob", err)
 	}
-	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(64<<20), zstd.WithDecoderLowmem(true))
+	dec, err := newDecoder()
 	if err != nil {
-		return nil, 0, fmt.Errorf("open blob: %w", err)
+		return nil, 0, err
 	}
 	return &blobReader{r: r, id: id, want: want, left: size, dec: dec, sum: sha256.New()}, size, nil
 }
@@ -260,13 +204,9 @@ func (b *blobReader) Read(p []byte) (int, error) {
 			}
 			return 0, io.EOF
 		}
-		var frame []byte
-		if err := b.r.QueryRow(`SELECT frame FROM blob_piece WHERE blob_id = ? AND n = ?`, b.id, b.n).Scan(&frame); err != nil {
-			return 0, missing(fmt.Sprintf("piece %d of blob %d", b.n, b.id), err)
-		}
-		piece, err := unpack(b.dec, frame)
+		piece, err := b.r.piece(b.dec, b.id, b.n)
 		if err != nil {
-			return 0, fmt.Errorf("blob %d, piece %d: %w", b.id, b.n, err)
+			return 0, err
 		}
 		if len(piece) == 0 || int64(len(piece)) > b.left {
 			return 0, fmt.Errorf("blob %d, piece %d: %w", b.id, b.n, errDigest)

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -177,12 +178,47 @@ func (w *Writer) SettleOrphans(account AccountID) (int, error) {
 	return len(all), nil
 }
 
-// Quarantine notes a message the server lists but does not deliver. It stays outside coverage.
-func (w *Writer) Quarantine(mailbox MailboxID, validity UIDValidity, uid UID, reason string) error {
-	_, err := w.Exec(`INSERT INTO quarantine (mailbox_id, uidvalidity, uid, reason, first_at, last_at) VALUES (?, ?, ?, ?, ?, ?)
-		ON CONFLICT DO UPDATE SET attempts = attempts + 1, last_at = excluded.last_at, reason = excluded.reason`,
-		mailbox, validity, uid, reason, millis(now()), millis(now()))
+// Quarantined is one message in quarantine: the server lists it and does not deliver it. It stays outside coverage.
+type Quarantined struct {
+	ID       int64
+	Account  AccountID
+	Mailbox  MailboxID
+	Path     string
+	Validity UIDValidity // the generation UID belongs to
+	UID      UID
+	Reason   string
+	Attempts int
+	FirstAt  time.Time
+	LastAt   time.Time
+	Alone    bool  // it ended sessions
+	Received int64 // bytes that came before it was given up
+	Claimed  int64 // RFC822.SIZE; -1: unknown
+	Asked    bool  // a person wants it tried at the next pass
+}
+
+// Quarantine notes a message the server does not deliver, or that it was tried again in vain.
+func (w *Writer) Quarantine(q Quarantined) error {
+	var claimed any
+	if q.Claimed >= 0 {
+		claimed = q.Claimed
+	}
+	_, err := w.Exec(`INSERT INTO quarantine (mailbox_id, uidvalidity, uid, reason, first_at, last_at, alone, received, claimed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (mailbox_id, uidvalidity, uid) DO UPDATE SET attempts = attempts + 1, last_at = excluded.last_at, reason = excluded.reason,
+		alone = max(alone, excluded.alone), received = excluded.received, claimed = coalesce(excluded.claimed, claimed), asked_at = NULL`,
+		q.Mailbox, q.Validity, q.UID, q.Reason, millis(now()), millis(now()), q.Alone, q.Received, claimed)
 	return explain("quarantine", err)
+}
+
+// AskQuarantined has a message tried at the next pass. Errors: ErrNotFound.
+func (w *Writer) AskQuarantined(id int64) error {
+	result, err := w.Exec(`UPDATE quarantine SET asked_at = ? WHERE id = ?`, millis(now()), id)
+	if err != nil {
+		return fmt.Errorf("ask for quarantined message: %w", err)
+	}
+	if n, err := result.RowsAffected(); err != nil || n == 0 {
+		return errors.Join(missing("quarantined message", sql.ErrNoRows), err)
+	}
+	return nil
 }
 
 // release takes a message out of quarantine: it arrived or left.
@@ -191,28 +227,18 @@ func (w *Writer) release(mailbox MailboxID, validity UIDValidity, uid UID) error
 	return explain("release from quarantine", err)
 }
 
-// Quarantined is one message in quarantine.
-type Quarantined struct {
-	Mailbox  MailboxID
-	Path     string
-	Validity UIDValidity // the generation UID belongs to
-	UID      UID
-	Reason   string
-	Attempts int
-	LastAt   time.Time
-}
-
 // QuarantineOf lists what is quarantined in the shown or building generation of an account's mailboxes that are not gone, by
 // mailbox, generation and UID.
 func (r *Reader) QuarantineOf(account AccountID) ([]Quarantined, error) {
 	var all []Quarantined
-	rows, err := r.Query(`SELECT q.mailbox_id, m.path, q.uidvalidity, q.uid, q.reason, q.attempts, q.last_at FROM quarantine q JOIN mailbox m ON m.id = q.mailbox_id
+	rows, err := r.Query(`SELECT q.id, m.account_id, q.mailbox_id, m.path, q.uidvalidity, q.uid, q.reason, q.attempts, q.first_at, q.last_at, q.alone, q.received,
+		coalesce(q.claimed, -1), q.asked_at IS NOT NULL FROM quarantine q JOIN mailbox m ON m.id = q.mailbox_id
 		WHERE m.account_id = ? AND m.gone_at IS NULL AND q.uidvalidity IN (m.uidvalidity, m.building) ORDER BY m.path, q.mailbox_id, q.uidvalidity, q.uid`, account)
 	return all, Each(rows, err, func(rows *sql.Rows) error {
 		var q Quarantined
-		var last int64
-		err := rows.Scan(&q.Mailbox, &q.Path, &q.Validity, &q.UID, &q.Reason, &q.Attempts, &last)
-		q.LastAt = time.UnixMilli(last).UTC()
+		var first, last int64
+		err := rows.Scan(&q.ID, &q.Account, &q.Mailbox, &q.Path, &q.Validity, &q.UID, &q.Reason, &q.Attempts, &first, &last, &q.Alone, &q.Received, &q.Claimed, &q.Asked)
+		q.FirstAt, q.LastAt = time.UnixMilli(first).UTC(), time.UnixMilli(last).UTC()
 		all = append(all, q)
 		return err
 	})

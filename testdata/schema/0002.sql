@@ -150,16 +150,6 @@ CREATE TABLE coverage (
   hi          INTEGER NOT NULL CHECK (hi BETWEEN lo AND 4294967295),
   PRIMARY KEY (mailbox_id, uidvalidity, level, lo)
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE quarantine (
-  mailbox_id  INTEGER NOT NULL REFERENCES mailbox (id) ON DELETE CASCADE,
-  uidvalidity INTEGER NOT NULL,
-  uid         INTEGER NOT NULL CHECK (uid BETWEEN 1 AND 4294967295),
-  reason      TEXT NOT NULL,
-  attempts    INTEGER NOT NULL DEFAULT 1 CHECK (attempts >= 1),
-  first_at    INTEGER NOT NULL,
-  last_at     INTEGER NOT NULL,
-  PRIMARY KEY (mailbox_id, uidvalidity, uid)
-) STRICT, WITHOUT ROWID;
 CREATE TABLE change (
   account_id INTEGER NOT NULL REFERENCES account (id) ON DELETE CASCADE,
   type       TEXT NOT NULL CHECK (type IN ('Email', 'Mailbox', 'Thread')),
@@ -346,28 +336,49 @@ CREATE TABLE sign_in (
   silent     INTEGER NOT NULL DEFAULT 0 CHECK (silent >= 0),
   dropped    INTEGER NOT NULL DEFAULT 0 CHECK (dropped >= 0)
 ) STRICT;
+CREATE TABLE "quarantine" (
+  id          INTEGER PRIMARY KEY,
+  mailbox_id  INTEGER NOT NULL REFERENCES mailbox (id) ON DELETE CASCADE,
+  uidvalidity INTEGER NOT NULL,
+  uid         INTEGER NOT NULL CHECK (uid BETWEEN 1 AND 4294967295),
+  reason      TEXT NOT NULL,
+  attempts    INTEGER NOT NULL DEFAULT 1 CHECK (attempts >= 1),
+  first_at    INTEGER NOT NULL,
+  last_at     INTEGER NOT NULL,
+  alone       INTEGER NOT NULL DEFAULT 0 CHECK (alone IN (0, 1)),
+  received    INTEGER NOT NULL DEFAULT 0 CHECK (received >= 0),
+  claimed     INTEGER CHECK (claimed >= 0),
+  asked_at    INTEGER,
+  UNIQUE (mailbox_id, uidvalidity, uid)
+) STRICT;
+CREATE VIEW sync_quarantine AS
+SELECT q.id, a.name AS account, m.path AS mailbox, q.uid, q.reason, q.attempts, q.received, q.claimed,
+       strftime('%Y-%m-%dT%H:%M:%fZ', q.first_at / 1000.0, 'unixepoch') AS first_at,
+       strftime('%Y-%m-%dT%H:%M:%fZ', q.last_at / 1000.0, 'unixepoch') AS last_at, q.asked_at IS NOT NULL AS asked
+  FROM quarantine q JOIN mailbox m ON m.id = q.mailbox_id JOIN account a ON a.id = m.account_id
+ WHERE m.gone_at IS NULL AND q.uidvalidity IN (m.uidvalidity, m.building);
 INSERT INTO meta VALUES ('change_no', 8);
-INSERT INTO meta VALUES ('created_at', 1795640483122);
+INSERT INTO meta VALUES ('created_at', 1795641090002);
 INSERT INTO meta VALUES ('epoch', 1);
 INSERT INTO meta VALUES ('indexed_email', 0);
-INSERT INTO meta VALUES ('store_id', '40e33a793d89767b8341553d7c210d51');
-INSERT INTO account VALUES (1, 'ada', 'ada', 'localhost', 143, 'plain', 0, '', 'active', '', '', NULL, '', '', 1795640483140, NULL);
+INSERT INTO meta VALUES ('store_id', 'add167cf3f5debcda45460ce2e0bf018');
+INSERT INTO account VALUES (1, 'ada', 'ada', 'localhost', 143, 'plain', 0, '', 'active', '', '', NULL, '', '', 1795641090087, NULL);
 INSERT INTO mailbox VALUES (1, 1, X'494E424F58', 'INBOX', '/', '', '', 1, 5, 7, NULL, 1, 0, 0, 0, 0, NULL, 1, 0, NULL);
-INSERT INTO blob VALUES (1, X'83DD1DC4882A94A59B8FA0AD65CDA5EAAFC4ABC96E0DCF316134DC0F09EF9D06', 111, 107, 'sealed', 1795640483145);
-INSERT INTO blob VALUES (2, X'0F3BE79CEACD3945A11233A104FE22A817D5D2C93EF344C6A9349EFC0C2A32FE', 111, 107, 'sealed', 1795640483146);
+INSERT INTO blob VALUES (1, X'83DD1DC4882A94A59B8FA0AD65CDA5EAAFC4ABC96E0DCF316134DC0F09EF9D06', 111, 107, 'sealed', 1795641090136);
+INSERT INTO blob VALUES (2, X'0F3BE79CEACD3945A11233A104FE22A817D5D2C93EF344C6A9349EFC0C2A32FE', 111, 107, 'sealed', 1795641090142);
 INSERT INTO blob_piece VALUES (1, 0, X'28B52FFD0400F50200A2C5141B706B130044C6DA126B97C45B93F5C01E21888DDECC9A41F10038108728993D51C7E1C5727BDE7CA6791B6FC3240E5349C4A90CAC74B1C261B25A35C5198983380C2C6CA1371E9ACF0509B12218005F72F787021005680F4F031953FADD45');
 INSERT INTO blob_piece VALUES (2, 0, X'28B52FFD0400F50200A2C5141B706B130044C6DA126B97C45B93F5C01E21888DC3DC9A42890170208728993D51C7E1C5727BDE7CA6791B6FC3240E5349C4A90CAC74B1C261B25A35C5198983380C2C6CA1371E9ACF0509B12218005F72F787021005680F4F03196B15D5D7');
-INSERT INTO thread VALUES (1, 1, 'tnt8gofdsro94j9p1dqmh9a4o');
-INSERT INTO thread VALUES (2, 1, 't9h9jthlhl2b8gniph0hlrdr0');
+INSERT INTO thread VALUES (1, 1, 'tdt17au2ajpqbp4j5ctsiec4c');
+INSERT INTO thread VALUES (2, 1, 'tkbgbrkfht9834k2n2pmh2076');
 INSERT INTO thread_reference VALUES (1, X'0D5C73DC1D34A4754B3DDAB392EA15A6', 1);
 INSERT INTO thread_reference VALUES (1, X'06EFD581F8CA13285F23942861AF7908', 2);
-INSERT INTO email VALUES (1, 1, 'elg3prsvu0ns00al6tgi4vd00', 1, X'83DD1DC4882A94A59B8FA0AD65CDA5EAAFC4ABC96E0DCF316134DC0F09EF9D06', '<1@example.org>', 'message 1', 'Ada <ada@example.org>', '', 1600000000000, 1700000001000, 111, 'This is the text', 0, 0, 1, NULL);
-INSERT INTO email VALUES (2, 1, 'ehj37fm4br4kvrburlcgr2nqr', 2, X'0F3BE79CEACD3945A11233A104FE22A817D5D2C93EF344C6A9349EFC0C2A32FE', '<2@example.org>', 'message 2', 'Ada <ada@example.org>', '', 1600000000000, 1700000002000, 111, 'This is the text', 0, 0, 0, NULL);
+INSERT INTO email VALUES (1, 1, 'eh0cu4lvfu8b0s72krufepta9', 1, X'83DD1DC4882A94A59B8FA0AD65CDA5EAAFC4ABC96E0DCF316134DC0F09EF9D06', '<1@example.org>', 'message 1', 'Ada <ada@example.org>', '', 1600000000000, 1700000001000, 111, 'This is the text', 0, 0, 1, NULL);
+INSERT INTO email VALUES (2, 1, 'e4s0m4vmfsbhuvatvd37qsvt6', 2, X'0F3BE79CEACD3945A11233A104FE22A817D5D2C93EF344C6A9349EFC0C2A32FE', '<2@example.org>', 'message 2', 'Ada <ada@example.org>', '', 1600000000000, 1700000002000, 111, 'This is the text', 0, 0, 0, NULL);
 INSERT INTO entry VALUES (1, 1, 7, 1, NULL, 1, 1, '\Seen', 1, 1700000001000, 111, NULL);
-INSERT INTO entry VALUES (2, 1, 7, 2, NULL, 2, 2, '', 1, 1700000002000, 111, 1795640483154);
+INSERT INTO entry VALUES (2, 1, 7, 2, NULL, 2, 2, '', 1, 1700000002000, 111, 1795641090149);
 INSERT INTO coverage VALUES (1, 7, 'body', 1, 2);
-INSERT INTO change VALUES (1, 'Email', 'ehj37fm4br4kvrburlcgr2nqr', 5, 7, 0, 1795640483154);
-INSERT INTO change VALUES (1, 'Email', 'elg3prsvu0ns00al6tgi4vd00', 3, 3, 0, 1795640483146);
-INSERT INTO change VALUES (1, 'Mailbox', 'M1', 1, 8, 0, 1795640483154);
-INSERT INTO change VALUES (1, 'Thread', 't9h9jthlhl2b8gniph0hlrdr0', 4, 4, 0, 1795640483146);
-INSERT INTO change VALUES (1, 'Thread', 'tnt8gofdsro94j9p1dqmh9a4o', 2, 2, 0, 1795640483145);
+INSERT INTO change VALUES (1, 'Email', 'e4s0m4vmfsbhuvatvd37qsvt6', 5, 7, 0, 1795641090149);
+INSERT INTO change VALUES (1, 'Email', 'eh0cu4lvfu8b0s72krufepta9', 3, 3, 0, 1795641090136);
+INSERT INTO change VALUES (1, 'Mailbox', 'M1', 1, 8, 0, 1795641090149);
+INSERT INTO change VALUES (1, 'Thread', 'tdt17au2ajpqbp4j5ctsiec4c', 2, 2, 0, 1795641090136);
+INSERT INTO change VALUES (1, 'Thread', 'tkbgbrkfht9834k2n2pmh2076', 4, 4, 0, 1795641090142);

@@ -32,15 +32,43 @@ func parseSet(s string) []uidRange {
 	return all
 }
 
+// part is what a FETCH asks for of a body: all of it, or most octets from an offset.
+type part struct {
+	body, partial bool
+	from, most    int64
+}
+
+func partOf(items string) (p part) {
+	_, after, ok := strings.Cut(items, "BODY.PEEK[]")
+	p.body = ok
+	if rest, ok := strings.CutPrefix(after, "<"); ok {
+		from, most, _ := strings.Cut(rest[:strings.IndexByte(rest, '>')], ".")
+		p.partial = true
+		p.from, _ = strconv.ParseInt(from, 10, 64)
+		p.most, _ = strconv.ParseInt(most, 10, 64)
+	}
+	return p
+}
+
+// of cuts the part out of a message's size.
+func (p part) of(size int64) (from, n int64) {
+	if !p.partial {
+		return 0, size
+	}
+	from = min(p.from, size)
+	return from, min(p.most, size-from)
+}
+
 // fetch answers UID FETCH for the messages this session knows of and that are still there.
 func (c *session) fetch(tag, args string) {
 	set, rest := word(args)
+	items, modifiers := word(rest)
 	since := uint64(0)
-	if _, after, ok := strings.Cut(rest, "CHANGEDSINCE "); ok {
+	if _, after, ok := strings.Cut(modifiers, "CHANGEDSINCE "); ok {
 		since, _ = strconv.ParseUint(strings.TrimRight(after, ") "), 10, 64)
 		c.condstore = true
 	}
-	bodies := strings.Contains(rest, "BODY.PEEK[]")
+	wanted := partOf(items)
 	b, ok := c.server.box(c.n, c.open)
 	if !ok || c.open == "" {
 		c.say("%s BAD no mailbox is open", tag)
@@ -54,9 +82,13 @@ func (c *session) fetch(tag, args string) {
 		}
 	}
 	wrong := make([]Fault, len(asked)) // each is asked for once
-	if f := c.server.now().Message; f != nil && bodies {
-		for i, m := range asked {
+	faults := c.server.now()
+	for i, m := range asked {
+		if f := faults.Message; f != nil && wanted.body {
 			wrong[i] = f(c.open, m.UID)
+		}
+		if f := faults.Part; f != nil {
+			wrong[i] = f(Part{Box: c.open, UID: m.UID, Items: items, From: wanted.from, Most: wanted.most})
 		}
 	}
 	if slices.Contains(wrong, Refuse) {
@@ -76,7 +108,7 @@ func (c *session) fetch(tag, args string) {
 			end = "NO some messages could not be read"
 			continue
 		}
-		c.message(m, slices.Index(c.view, m.UID)+1, bodies, wrong[i])
+		c.message(m, slices.Index(c.view, m.UID)+1, items, wanted, wrong[i])
 		if c.over {
 			return
 		}
@@ -84,37 +116,68 @@ func (c *session) fetch(tag, args string) {
 	c.say("%s %s", tag, end)
 }
 
-// message writes one FETCH response.
-func (c *session) message(m Message, seq int, bodies bool, fault Fault) {
+// message writes one FETCH response with the items that were asked for.
+func (c *session) message(m Message, seq int, items string, wanted part, fault Fault) {
 	head := "* " + strconv.Itoa(seq) + " FETCH (UID " + strconv.FormatUint(uint64(m.UID), 10)
-	flags := head + " FLAGS (" + m.Flags + ")" + c.modseq(m)
-	if !bodies {
-		c.say("%s)", flags)
-		return
+	flags := head
+	if strings.Contains(items, "FLAGS") {
+		flags += " FLAGS (" + m.Flags + ")" + c.modseq(m)
 	}
-	switch fault {
-	case FlagsBefore:
+	switch {
+	case fault == FlagsBefore && wanted.body:
 		c.say("%s)", flags)
-	case FlagsAfter:
+	case fault == FlagsAfter && wanted.body:
 		defer c.say("%s)", flags)
 	default:
 		head = flags
 	}
-	head += ` INTERNALDATE "` + m.Date.Format("02-Jan-2006 15:04:05 -0700") + `" BODY[] `
-	if fault == Nil {
-		c.say("%sNIL)", head)
+	if strings.Contains(items, "INTERNALDATE") {
+		head += ` INTERNALDATE "` + m.Date.Format("02-Jan-2006 15:04:05 -0700") + `"`
+	}
+	if strings.Contains(items, "RFC822.SIZE") {
+		size := m.size()
+		if fault == WrongSize {
+			size = 7
+		}
+		head += " RFC822.SIZE " + strconv.FormatInt(size, 10)
+	}
+	if !wanted.body {
+		if fault == Broken {
+			head += " )("
+		}
+		c.say("%s)", head)
 		return
 	}
-	size := len(m.Raw)
+	head += " BODY[]"
+	if wanted.partial {
+		head += "<" + strconv.FormatInt(wanted.from, 10) + ">"
+	}
+	if fault == Nil {
+		c.say("%s NIL)", head)
+		return
+	}
+	from, n := wanted.of(m.size())
+	if fault == Stingy && wanted.partial {
+		n = min(n, 1000)
+	}
+	claim := strconv.FormatInt(n, 10)
 	switch fault {
 	case TooLong:
-		size += 25
+		claim = strconv.FormatInt(n+25, 10)
 	case TooShort:
-		size -= 5
+		claim = strconv.FormatInt(max(n-5, 0), 10)
+	case Huge:
+		claim = strconv.FormatInt(1<<40, 10)
+	case Negative:
+		claim = "-1"
+	case Overflow:
+		claim = "9223372036854775808"
+	case Garbled:
+		claim = "12x"
 	}
-	c.say("%s{%d}", head, size)
+	c.say("%s {%s}", head, claim)
 	if fault == Cut || fault == Stall {
-		_, _ = c.out.Write(m.Raw[:len(m.Raw)/2])
+		m.write(c.out, from, n/2)
 		if fault == Cut {
 			c.drop()
 		} else {
@@ -126,6 +189,6 @@ func (c *session) message(m Message, seq int, bodies bool, fault Fault) {
 		}
 		return
 	}
-	_, _ = c.out.Write(m.Raw) // an error shows at Flush
+	m.write(c.out, from, n)
 	c.say(")")
 }

@@ -1,6 +1,8 @@
 package script
 
 import (
+	"crypto/sha256"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -28,6 +30,54 @@ type Message struct {
 	Date   time.Time
 	ModSeq uint64
 	Raw    []byte
+	Source *Source // in place of Raw, for messages too large to hold
+}
+
+// Source is a message made while it is sent: Head, then Pattern over and over, cut at Size bytes.
+type Source struct {
+	Head, Pattern []byte
+	Size          int64
+}
+
+// Write writes the n bytes from an offset.
+func (s *Source) Write(w io.Writer, from, n int64) error {
+	for n > 0 {
+		part := s.Head
+		if at := from - int64(len(s.Head)); at >= 0 {
+			part = s.Pattern[at%int64(len(s.Pattern)):]
+		} else {
+			part = part[from:]
+		}
+		part = part[:min(int64(len(part)), n)]
+		if _, err := w.Write(part); err != nil {
+			return err
+		}
+		from, n = from+int64(len(part)), n-int64(len(part))
+	}
+	return nil
+}
+
+// Sum is the SHA-256 of the message.
+func (m Message) Sum() [sha256.Size]byte {
+	h := sha256.New()
+	m.write(h, 0, m.size())
+	return [sha256.Size]byte(h.Sum(nil))
+}
+
+func (m Message) size() int64 {
+	if m.Source != nil {
+		return m.Source.Size
+	}
+	return int64(len(m.Raw))
+}
+
+// write writes a part of the message; an error shows at the connection's next flush.
+func (m Message) write(w io.Writer, from, n int64) {
+	if m.Source != nil {
+		_ = m.Source.Write(w, from, n)
+		return
+	}
+	_, _ = w.Write(m.Raw[from : from+n])
 }
 
 // Box finds a mailbox and makes it where it is missing.
@@ -45,6 +95,13 @@ func (m *Model) Box(name string) *Box {
 // Drop removes a mailbox.
 func (m *Model) Drop(name string) {
 	m.Boxes = slices.DeleteFunc(m.Boxes, func(b *Box) bool { return b.Name == name })
+}
+
+// AddSource appends a message that is made while it is sent.
+func (b *Box) AddSource(source *Source, flags ...string) uint32 {
+	uid := b.Add(nil, flags...)
+	b.Messages[len(b.Messages)-1].Source = source
+	return uid
 }
 
 // Add appends a message and gives its UID.

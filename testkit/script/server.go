@@ -59,12 +59,28 @@ const (
 	Stall             // the server falls silent inside it
 	FlagsBefore       // its flags come in a response of their own, before its body
 	FlagsAfter        // the same, behind its body
+	Huge              // its literal claims a terabyte
+	Negative          // its literal claims {-1}
+	Overflow          // its literal claims 2^63
+	Garbled           // its literal's size is no number
+	Stingy            // a part of its body is at most 1000 octets long
+	WrongSize         // its RFC822.SIZE is 7
+	Broken            // a FETCH of its other items brings brackets that do not match
 )
+
+// Part is what one FETCH asks of one message.
+type Part struct {
+	Box        string
+	UID        uint32
+	Items      string
+	From, Most int64 // of BODY.PEEK[]<From.Most>; Most 0: it asks for no part
+}
 
 // Faults are the ways to misbehave; the zero value is a good server. Functions run without the server's lock.
 type Faults struct {
 	On       func(Command) Action                              // asked before every command
-	Message  func(box string, uid uint32) Fault                // what is wrong with a message
+	Message  func(box string, uid uint32) Fault                // what is wrong with a message when its body is asked for
+	Part     func(Part) Fault                                  // the same, by what is asked for; it goes before Message
 	Listing  func(c Command, uids []uint32) (said []uint32)    // what UID SEARCH says in place of the truth
 	Exists   func(connection int, box string, n int) int       // what EXAMINE and STATUS say
 	Validity func(connection int, box string, v uint32) uint32 // what EXAMINE and STATUS say
@@ -110,6 +126,9 @@ func (s *Server) Host() string { return "127.0.0.1" }
 
 // Port is the port at Host.
 func (s *Server) Port() int { return s.listener.Addr().(*net.TCPAddr).Port }
+
+// Addr is host and port.
+func (s *Server) Addr() string { return s.listener.Addr().String() }
 
 // Change changes or looks at the model.
 func (s *Server) Change(change func(m *Model)) {

@@ -35,3 +35,33 @@ CREATE TABLE sign_in (
   silent     INTEGER NOT NULL DEFAULT 0 CHECK (silent >= 0),
   dropped    INTEGER NOT NULL DEFAULT 0 CHECK (dropped >= 0)
 ) STRICT;
+
+-- A row is one message the server lists and cannot or does not deliver; it is outside coverage and tried again. alone: it ended
+-- sessions, so it is not asked for together with others. received is how many bytes came before it was given up, claimed what
+-- the server says its size is. asked_at: a person wants it tried at the next pass.
+CREATE TABLE quarantine_numbered (
+  id          INTEGER PRIMARY KEY,
+  mailbox_id  INTEGER NOT NULL REFERENCES mailbox (id) ON DELETE CASCADE,
+  uidvalidity INTEGER NOT NULL,
+  uid         INTEGER NOT NULL CHECK (uid BETWEEN 1 AND 4294967295),
+  reason      TEXT NOT NULL,
+  attempts    INTEGER NOT NULL DEFAULT 1 CHECK (attempts >= 1),
+  first_at    INTEGER NOT NULL,
+  last_at     INTEGER NOT NULL,
+  alone       INTEGER NOT NULL DEFAULT 0 CHECK (alone IN (0, 1)),
+  received    INTEGER NOT NULL DEFAULT 0 CHECK (received >= 0),
+  claimed     INTEGER CHECK (claimed >= 0),
+  asked_at    INTEGER,
+  UNIQUE (mailbox_id, uidvalidity, uid)
+) STRICT;
+INSERT INTO quarantine_numbered (mailbox_id, uidvalidity, uid, reason, attempts, first_at, last_at)
+  SELECT mailbox_id, uidvalidity, uid, reason, attempts, first_at, last_at FROM quarantine;
+DROP TABLE quarantine;
+ALTER TABLE quarantine_numbered RENAME TO quarantine;
+
+CREATE VIEW sync_quarantine AS
+SELECT q.id, a.name AS account, m.path AS mailbox, q.uid, q.reason, q.attempts, q.received, q.claimed,
+       strftime('%Y-%m-%dT%H:%M:%fZ', q.first_at / 1000.0, 'unixepoch') AS first_at,
+       strftime('%Y-%m-%dT%H:%M:%fZ', q.last_at / 1000.0, 'unixepoch') AS last_at, q.asked_at IS NOT NULL AS asked
+  FROM quarantine q JOIN mailbox m ON m.id = q.mailbox_id JOIN account a ON a.id = m.account_id
+ WHERE m.gone_at IS NULL AND q.uidvalidity IN (m.uidvalidity, m.building);

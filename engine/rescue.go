@@ -1,0 +1,387 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	goimap "github.com/emersion/go-imap/v2"
+
+	"mailcote/engine/imap"
+	"mailcote/engine/message"
+	"mailcote/storage"
+)
+
+const (
+	chunkStart = 256 << 10 // bytes a chunk asks for at first
+	chunkMost  = 1 << 20
+	chunkLeast = 4 << 10
+	chunkRow   = 4  // chunks that came one after the other let the next be larger
+	chunkTries = 3  // sessions that the smallest chunk may end
+	hopeless   = 50 // rescues in one pass that brought nothing; what the server refuses after them is not tried in other ways
+)
+
+// everything is what a FETCH asks of a message.
+func everything() []string { return []string{"UID", "FLAGS", "INTERNALDATE", "BODY.PEEK[]"} }
+
+// rung is a way of asking for a message that does not come as others do.
+type rung int
+
+const (
+	alone  rung = iota // with no other message
+	about              // what is not its body
+	bare               // its body and nothing else
+	pieces             // its body in chunks
+	lost               // no way is left
+)
+
+// rescue is one message that ended sessions, or that the server left out, and how far its rescue got. It outlives sessions and
+// workers, so what came of it stays. Only the worker that has the account touches it.
+type rescue struct {
+	mailbox  storage.MailboxID
+	validity storage.UIDValidity
+	uid      storage.UID
+
+	rung  rung
+	fatal bool // it ended a session
+	known *imap.Message
+	spool *storage.Spool // what came in chunks
+	chunk int64
+	row   int   // chunks of this size that came one after the other
+	tries int   // sessions that ended in a row without a chunk
+	first Fault // why it did not come as others do
+	last  Fault // why it did not come in the way that was tried last
+}
+
+// reason tells both in one fault.
+func (r *rescue) reason() Fault {
+	f := r.first
+	if f.Detail == "" {
+		return r.last
+	}
+	if r.last.Detail != f.Detail {
+		f.Detail += "; alone and in parts: " + r.last.Detail
+	}
+	return f
+}
+
+// claimed is the size the server says, -1 when it did not.
+func (r *rescue) claimed() int64 {
+	if r.known == nil {
+		return -1
+	}
+	return r.known.Size
+}
+
+func (r *rescue) received() int64 {
+	if r.spool == nil {
+		return 0
+	}
+	return r.spool.Size()
+}
+
+// rescues gives the account's; forget takes one off the list.
+func (e *Engine) rescues(id storage.AccountID) []*rescue {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.suspects[id])
+}
+
+// suspect puts a message on the list of those that are asked for alone, behind all others.
+func (p *pass) suspect(uid storage.UID, from rung) *rescue {
+	p.w.e.mu.Lock()
+	defer p.w.e.mu.Unlock()
+	id := p.w.account.ID
+	for _, r := range p.w.e.suspects[id] {
+		if r.mailbox == p.mailbox.ID && r.validity == p.validity && r.uid == uid {
+			return r
+		}
+	}
+	r := &rescue{mailbox: p.mailbox.ID, validity: p.validity, uid: uid, rung: from, chunk: chunkStart}
+	p.w.e.suspects[id] = append(p.w.e.suspects[id], r)
+	return r
+}
+
+// forget ends a rescue and drops what it holds in the store.
+func (p *pass) forget(ctx context.Context, r *rescue) error {
+	p.w.e.mu.Lock()
+	id := p.w.account.ID
+	p.w.e.suspects[id] = slices.DeleteFunc(p.w.e.suspects[id], func(one *rescue) bool { return one == r })
+	p.w.e.mu.Unlock()
+	return p.empty(ctx, r)
+}
+
+func (p *pass) empty(ctx context.Context, r *rescue) error {
+	if r.spool == nil {
+		return nil
+	}
+	err := r.spool.Drop(context.WithoutCancel(ctx))
+	r.spool = nil
+	return in(phaseStore, err)
+}
+
+// apart takes out of todo what is asked for alone: suspects, and what ended sessions before it was quarantined. Suspects that
+// are not to be fetched any more are forgotten.
+func (p *pass) apart(ctx context.Context, todo []storage.UID) (rest []storage.UID, all []*rescue, err error) {
+	for uid := range p.fatal {
+		if slices.Contains(todo, uid) {
+			p.suspect(uid, alone).fatal = true
+		}
+	}
+	for _, r := range p.w.e.rescues(p.w.account.ID) {
+		if r.mailbox != p.mailbox.ID {
+			continue
+		}
+		at := slices.Index(todo, r.uid)
+		if r.validity != p.validity || at < 0 {
+			if err := p.forget(ctx, r); err != nil {
+				return nil, nil, err
+			}
+			continue
+		}
+		todo = slices.Delete(slices.Clone(todo), at, at+1)
+		all = append(all, r)
+	}
+	return todo, all, nil
+}
+
+// rescue brings one message in other ways than the usual one. What does not come, and is still listed, is quarantined. An error
+// ends the pass; the next one goes on from there.
+func (p *pass) rescue(ctx context.Context, r *rescue) error {
+	arrived, err := p.climb(ctx, r)
+	switch {
+	case arrived:
+		return errors.Join(err, p.forget(ctx, r))
+	case err != nil && !p.guilty(ctx, r, err):
+		return err
+	case err == nil && p.stirred: // it may have left: the next round lists again
+		return nil
+	case err != nil && r.rung < lost:
+		p.w.narrowed = true // the next attempt asks in another way
+		return err
+	}
+	p.hopeless++
+	p.w.narrowed = err != nil
+	return errors.Join(err, p.quarantine(context.WithoutCancel(ctx), r), p.forget(ctx, r))
+}
+
+// guilty says whether an error is one that a message may have caused, and if so makes the next attempt another one.
+func (p *pass) guilty(ctx context.Context, r *rescue, err error) bool {
+	f := Classify(err)
+	if f.Phase != phaseFetch || f.Class != Protocol && f.Class != Timeout && f.Class != Network || stopped(ctx) {
+		return false
+	}
+	if r.last, r.fatal = f, true; r.first.Detail == "" {
+		r.first = f
+	}
+	if r.rung < pieces {
+		r.rung++
+		return true
+	}
+	if came := r.row > 0; r.chunk > chunkLeast {
+		r.row = 0
+		if r.chunk /= 4; came {
+			r.chunk *= 2
+		}
+		r.chunk = max(r.chunk, chunkLeast)
+	} else if r.tries++; r.tries >= chunkTries {
+		r.rung++
+	}
+	return true
+}
+
+// climb asks for a message in one way after the other. Without an error and without the message no way is left.
+func (p *pass) climb(ctx context.Context, r *rescue) (arrived bool, err error) {
+	for ; r.rung < lost; r.rung++ {
+		switch r.rung {
+		case alone:
+			arrived, err = p.whole(ctx, r, everything())
+		case about:
+			err = p.ask(ctx, r)
+		case bare:
+			if r.claimed() > storage.MaxInline && r.fatal && r.last.Class != Protocol {
+				continue // the line does not hold for so long
+			}
+			arrived, err = p.whole(ctx, r, []string{"UID", "BODY.PEEK[]"})
+		case pieces:
+			arrived, err = p.gather(ctx, r)
+		}
+		if arrived || err != nil {
+			return arrived, err
+		}
+	}
+	return false, nil
+}
+
+// hearNo keeps a NO that is about the message as the reason, and passes every other error on.
+func (p *pass) hearNo(r *rescue, err error) error {
+	if err == nil || p.s.Err() != nil || Classify(err).Class != Parsing {
+		return err
+	}
+	r.last = Classify(err)
+	return nil
+}
+
+// leftOut is why a message did not come when the server does not say.
+func leftOut() Fault {
+	return Fault{Class: Parsing, Scope: "message", Phase: phaseFetch, Command: "UID FETCH", Detail: "the server lists the message and does not deliver it"}
+}
+
+// lend takes memory for a chunk from the process-wide budget; when others hold it all, as little as does not count.
+func (e *Engine) lend(ctx context.Context, want int64) (granted int64, giveBack func(), err error) {
+	timed, cancel := context.WithTimeout(ctx, budgetWait)
+	defer cancel()
+	if e.budget.Acquire(timed, want) == nil {
+		return want, func() { e.budget.Release(want) }, nil
+	}
+	return min(want, chunkLeast), func() {}, ctx.Err()
+}
+
+// whole asks for the message in one literal.
+func (p *pass) whole(ctx context.Context, r *rescue, items []string) (bool, error) {
+	missing, _, err := p.take(ctx, []storage.UID{r.uid}, items, r.known)
+	if r.last = leftOut(); p.refusal != nil {
+		r.last = Classify(p.refusal)
+	}
+	return len(missing) == 0 && err == nil, err
+}
+
+// ask fetches what is not the body.
+func (p *pass) ask(ctx context.Context, r *rescue) error {
+	h := p.handler()
+	h.Fetch = func(m *imap.Message) error {
+		if storage.UID(m.UID) == r.uid && (r.known == nil || m.HasFlags) {
+			known := *m
+			r.known = &known
+		}
+		return nil
+	}
+	p.s.SetHandler(h)
+	defer p.watch()
+	return p.hearNo(r, in(phaseFetch, p.s.UIDFetch(ctx, uidSet([]storage.UID{r.uid}), []string{"UID", "FLAGS", "INTERNALDATE", "RFC822.SIZE"}, 0)))
+}
+
+// gather takes the body chunk by chunk behind what has come. The end is where the server gives less than was asked for, and
+// where its size or an empty answer agrees.
+func (p *pass) gather(ctx context.Context, r *rescue) (bool, error) {
+	if r.spool == nil {
+		r.spool = p.w.e.store.NewSpool(p.w.e.packer)
+		if size := r.claimed(); size >= 0 {
+			r.chunk = min(r.chunk, max(size, chunkLeast))
+		}
+	}
+	most := p.w.e.o.Limits.Streamed
+	if most <= 0 {
+		most = imap.DefaultLimits().Streamed
+	}
+	r.last = leftOut()
+	for short := false; ; {
+		have, want := r.spool.Size(), r.chunk
+		if left := r.claimed() - have; left >= 0 && left <= want {
+			want = left + 1 // so that a whole message ends in a short answer: some servers refuse to read at the end
+		}
+		if have > most {
+			r.last.Detail = fmt.Sprintf("the message is larger than %d bytes", most)
+			return false, nil
+		}
+		want, giveBack, err := p.w.e.lend(ctx, want)
+		if err != nil {
+			return false, err
+		}
+		piece, answered, err := p.piece(ctx, r, have, want)
+		giveBack()
+		if err != nil {
+			return false, errors.Join(err, in(phaseStore, r.spool.Flush(context.WithoutCancel(ctx))))
+		}
+		ended := have > 0 && len(piece) == 0 && (answered || short || have == r.claimed())
+		if len(piece) == 0 && !ended {
+			return false, nil
+		}
+		if len(piece) > 0 {
+			if err := r.spool.Take(context.WithoutCancel(ctx), bytes.NewReader(piece)); err != nil {
+				return false, errors.Join(in(phaseStore, err), p.empty(ctx, r))
+			}
+			p.w.progressed.Store(true)
+			r.tries = 0
+			if r.row++; r.row == chunkRow {
+				r.row, r.chunk = 0, min(r.chunk*2, chunkMost)
+			}
+		}
+		short = int64(len(piece)) < want
+		if ended || short && r.spool.Size() == r.claimed() {
+			return p.settleSpool(ctx, r)
+		}
+	}
+}
+
+// piece asks for want bytes from an offset. They count only when the whole response was read: behind a literal whose size is
+// wrong nothing fits. answered: the server gave the item, if with nothing in it.
+func (p *pass) piece(ctx context.Context, r *rescue, from, want int64) (out []byte, answered bool, err error) {
+	var held []byte
+	var read bool
+	h := p.handler()
+	h.Body = func(m *imap.Message, section string, size int64, body io.Reader) error {
+		origin, partial := strings.CutPrefix(section, "<"+strconv.FormatInt(from, 10))
+		partial = partial && (strings.HasPrefix(origin, ">") || strings.HasPrefix(origin, "."))
+		if m.UID != 0 && storage.UID(m.UID) != r.uid || read || !partial {
+			return nil
+		}
+		if size > want {
+			return fmt.Errorf("%w: %d octets of a message where %d were asked for", imap.ErrSyntax, size, want)
+		}
+		held = make([]byte, size)
+		_, err := io.ReadFull(body, held)
+		read = err == nil
+		return err
+	}
+	h.Fetch = func(m *imap.Message) error {
+		if storage.UID(m.UID) == r.uid && read && !answered {
+			out, answered = held, true
+		}
+		held, read = nil, false
+		return nil
+	}
+	p.s.SetHandler(h)
+	defer p.watch()
+	err = p.s.UIDFetch(ctx, uidSet([]storage.UID{r.uid}), []string{"UID", fmt.Sprintf("BODY.PEEK[]<%d.%d>", from, want)}, 0)
+	if p.swapped {
+		return nil, false, errors.Join(in(phaseFetch, errSwapped), err)
+	}
+	if err = p.hearNo(r, in(phaseFetch, err)); err != nil {
+		return nil, false, err
+	}
+	return out, answered, nil
+}
+
+// settleSpool stores a message that came whole in chunks, as any other is.
+func (p *pass) settleSpool(ctx context.Context, r *rescue) (bool, error) {
+	always := context.WithoutCancel(ctx)
+	body, err := r.spool.Finish(always)
+	if err != nil {
+		return false, errors.Join(in(phaseStore, err), p.empty(ctx, r))
+	}
+	raw, err := r.spool.Reader(always)
+	if err != nil {
+		return false, in(phaseStore, err)
+	}
+	view := message.Parse(raw, message.Limits{})
+	if err := raw.Close(); err != nil {
+		return false, in(phaseStore, err)
+	}
+	take := p.newIntake(ctx, []storage.UID{r.uid})
+	take.known, take.current = r.known, &arrival{staged: &body, view: &view}
+	r.spool = nil // the batch has it now
+	if err := errors.Join(take.fetched(&imap.Message{UID: goimap.UID(r.uid), HasBody: true}), take.close()); err != nil {
+		return false, in(phaseStore, err)
+	}
+	if claimed := r.claimed(); claimed >= 0 && claimed != body.Size {
+		return true, p.remark(ctx, r.uid, Fault{Class: Parsing, Scope: "message", Phase: phaseFetch, Command: "UID FETCH",
+			Detail: fmt.Sprintf("the server says the message has %d bytes and gave %d to its end: these are stored", claimed, body.Size)})
+	}
+	return true, nil
+}
