@@ -24,6 +24,11 @@ type link struct {
 	// Under proxy.mu.
 	passed  [2]int64
 	drawnAt int64 // CutEvery's draw for this connection, as a share of it: 500…1500 per mille
+	talk    talk
+	lost    [2]bool // what comes from there is not delivered any more
+	rate    int64   // its own, as Faults.Rate
+	tiny    bool    // one octet at a time
+	struck  bool    // between an octet and what happens behind it
 }
 
 // drawCut is called under proxy.mu.
@@ -95,60 +100,122 @@ func (p *Proxy) arrived(n int, d direction) time.Duration {
 func (l *link) write(to net.Conn, pieces <-chan piece, d direction) {
 	for p := range pieces {
 		for rest := p.bytes; len(rest) > 0; {
-			n, cut := l.allow(len(rest), d)
+			v := l.allow(rest, d)
+			if v.lost {
+				break
+			}
 			if !l.sleep(time.Until(p.due)) {
 				return
 			}
-			if _, err := to.Write(rest[:n]); err != nil {
+			if _, err := to.Write(rest[:v.n]); err != nil {
 				l.reset()
 				return
 			}
-			if cut {
+			if v.act != nil {
+				l.befall(*v.act)
+			}
+			if v.cut {
 				l.reset()
 				return
 			}
+			n := v.n
 			rest = rest[n:]
 			if !l.sleep(l.pause(n)) {
 				return
 			}
 		}
 	}
-	// The sender has finished: pass that on, the other direction may still talk.
+	// The sender has finished: pass that on, the other direction may still talk. Of a server whose words are lost nothing
+	// is heard, its end neither.
+	if d == up || !l.loses(d) {
+		closeWrite(to)
+	}
+}
+
+func closeWrite(to net.Conn) {
 	if tcp, ok := to.(*net.TCPConn); ok {
 		_ = tcp.CloseWrite() // fails only where the connection has gone, which the other pump sees
 	}
 }
 
-// allow waits out a black hole, then says how many of n bytes may pass now and whether the connection is cut after
-// them.
-func (l *link) allow(n int, d direction) (allowed int, cut bool) {
+func (l *link) loses(d direction) bool {
+	l.proxy.mu.Lock()
+	defer l.proxy.mu.Unlock()
+	return l.lost[d]
+}
+
+// verdict is what may happen to octets that wait to be delivered.
+type verdict struct {
+	n    int  // so many pass
+	lost bool // none ever does
+	cut  bool // behind them the connection is cut
+	act  *Act // or this happens
+}
+
+// allow waits out a black hole or a stall, then judges.
+func (l *link) allow(octets []byte, d direction) verdict {
 	p := l.proxy
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for p.faults.BlackHole {
-		changed := p.changed
-		p.mu.Unlock()
-		select {
-		case <-changed:
-		case <-l.done:
-			p.mu.Lock()
-			return n, false
+	for p.stands() || l.struck {
+		if !p.await(l.done) {
+			return verdict{n: len(octets)}
 		}
-		p.mu.Lock()
 	}
-	f := p.faults
-	if f.Rate > 0 {
+	if l.lost[d] {
+		return verdict{lost: true}
+	}
+	f, v := p.faults, verdict{n: len(octets)}
+	if rate := l.rateOf(f); rate > 0 {
 		// About twenty pieces a second, never less than a byte.
-		n = int(min(int64(n), max(1, f.Rate/20)))
+		v.n = int(min(int64(v.n), max(1, rate/20)))
 	}
-	if limit := l.limit(f, d); limit > 0 && (f.CutsAtMost == 0 || p.stats.Cuts < f.CutsAtMost) {
-		if left := max(0, limit-l.passed[d]); left <= int64(n) {
-			n, cut = int(left), true
-			p.stats.Cuts++
-		}
+	if l.tiny {
+		v.n = 1
 	}
-	l.passed[d] += int64(n)
-	return n, cut
+	limit := l.limit(f, d)
+	if left := max(0, limit-l.passed[d]); limit > 0 && (f.CutsAtMost == 0 || p.stats.Cuts < f.CutsAtMost) && left <= int64(v.n) {
+		v.n, v.cut = int(left), true
+	}
+	if n, act := l.follow(octets[:v.n], d); act != nil {
+		v = verdict{n: n, act: act}
+		l.struck = true
+	}
+	if v.cut {
+		p.stats.Cuts++
+	}
+	l.passed[d] += int64(v.n)
+	return v
+}
+
+// stands says whether nothing moves now.
+func (p *Proxy) stands() bool { return p.faults.BlackHole || time.Now().Before(p.stallUntil) }
+
+// await gives up the lock until faults change or a stall is over; false when done comes first.
+func (p *Proxy) await(done <-chan struct{}) bool {
+	changed := p.changed
+	var over <-chan time.Time
+	if rest := time.Until(p.stallUntil); rest > 0 {
+		timer := time.NewTimer(rest)
+		defer timer.Stop()
+		over = timer.C
+	}
+	p.mu.Unlock()
+	defer p.mu.Lock()
+	select {
+	case <-changed:
+	case <-over:
+	case <-done:
+		return false
+	}
+	return true
+}
+
+func (l *link) rateOf(f Faults) int64 {
+	if l.rate > 0 {
+		return l.rate
+	}
+	return f.Rate
 }
 
 // limit is the byte after which this connection is cut; 0 is never.
@@ -169,7 +236,7 @@ func (l *link) limit(f Faults, d direction) int64 {
 // pause is how long n bytes take at the rate set.
 func (l *link) pause(n int) time.Duration {
 	l.proxy.mu.Lock()
-	rate := l.proxy.faults.Rate
+	rate := l.rateOf(l.proxy.faults)
 	l.proxy.mu.Unlock()
 	if rate <= 0 {
 		return 0

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"sync"
@@ -24,7 +25,8 @@ type Faults struct {
 // Stats are totals since the proxy began.
 type Stats struct {
 	Connections int
-	Cuts        int
+	Cuts        int   // by Faults and CutAll
+	Fired       int   // faults that were armed and came
 	Up, Down    int64 // bytes
 }
 
@@ -41,6 +43,10 @@ type Proxy struct {
 	stats   Stats
 	links   map[*link]struct{}
 	closed  bool
+
+	armed                 []*armed
+	refuse, portal        int       // so many of the next connections
+	darkUntil, stallUntil time.Time // see Dark and Stall
 }
 
 // New listens on a free loopback port and forwards to target (host:port). The seed decides where CutEvery cuts.
@@ -82,6 +88,11 @@ func (p *Proxy) Set(f Faults) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.faults = f
+	p.wake()
+}
+
+// wake tells everybody who waits that faults have changed.
+func (p *Proxy) wake() {
 	close(p.changed)
 	p.changed = make(chan struct{})
 }
@@ -125,10 +136,21 @@ func (p *Proxy) accept() {
 		}
 		p.mu.Lock()
 		p.stats.Connections++
-		refuse := p.faults.Refuse || p.closed
+		refuse, portal := p.faults.Refuse || p.closed || p.refuse > 0, p.portal > 0
+		switch {
+		case p.refuse > 0:
+			p.refuse--
+		case portal:
+			p.portal--
+		}
 		p.mu.Unlock()
-		if refuse {
+		switch {
+		case refuse:
 			abort(client)
+			continue
+		case portal:
+			_, _ = io.WriteString(client, page) // whoever came may have left
+			client.Close()
 			continue
 		}
 		p.ended.Go(func() { p.serve(client) })
@@ -148,7 +170,15 @@ func (p *Proxy) serve(client net.Conn) {
 	if p.closed {
 		l.reset()
 	}
+	dark := time.Now().Before(p.darkUntil)
+	l.lost = [2]bool{dark, dark}
+	hello := &command{name: greeting}
+	l.begun(hello)
+	act := p.due(hello, Answer, 0)
 	p.mu.Unlock()
+	if act != nil {
+		l.befall(*act)
+	}
 
 	var pumps sync.WaitGroup
 	pumps.Go(func() { l.pump(client, server, up) })
