@@ -92,7 +92,7 @@ func (w *worker) patience(ctx context.Context) (before attempt.SignIn, err error
 	}); err != nil {
 		return before, in(phaseStore, err)
 	}
-	wait := min(time.Until(before.SentAt.Add(resendSignIn)), resendSignIn) // the clock may have been set back
+	wait := min(time.Until(before.SentAt.Add(w.e.o.resend)), w.e.o.resend) // the clock may have been set back
 	if wait <= 0 || before.Silent == 0 && (before.Dropped < 2 || w.once) {
 		return before, nil
 	}

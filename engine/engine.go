@@ -41,6 +41,7 @@ type Options struct {
 	Direct    bool           // do without the queue's table from the start
 
 	stuck   time.Duration                                // 0: stuckAfter; tests shorten it
+	resend  time.Duration                                // 0: resendSignIn; tests shorten it
 	backoff func(n int, random *rand.Rand) time.Duration // nil: plan.Backoff; tests shorten it
 	least   func(w fault.Wait, n int) time.Duration      // nil: Wait.After; tests shorten it
 }
@@ -79,6 +80,9 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 	}
 	if o.stuck == 0 {
 		o.stuck = stuckAfter
+	}
+	if o.resend == 0 {
+		o.resend = resendSignIn
 	}
 	if o.backoff == nil {
 		o.backoff = plan.Backoff

@@ -19,7 +19,8 @@ type progressConn struct {
 	net.Conn
 	progress time.Duration // longest silence of a read
 	write    time.Duration // longest write
-	wait     time.Duration // longest waiting for minRate octets
+	window   time.Duration // longest waiting inside a response for minRate octets
+	wait     time.Duration // longest waiting at all for them
 	minRate  int64
 	until    time.Time // end of the present phase; zero: none
 
@@ -34,7 +35,7 @@ type progressConn struct {
 }
 
 func newProgressConn(c net.Conn, l *Limits) *progressConn {
-	return &progressConn{Conn: c, progress: l.Progress, write: l.Progress, wait: l.Wait, minRate: l.MinRate}
+	return &progressConn{Conn: c, progress: l.Progress, write: l.Progress, window: l.Window, wait: l.Wait, minRate: l.MinRate}
 }
 
 // await says that the next byte begins a response.
@@ -47,7 +48,7 @@ func (p *progressConn) restart() { p.slow, p.waited, p.moved = 0, 0, 0 }
 func (p *progressConn) deadline(now time.Time) (end time.Time, why string) {
 	end, why = now.Add(p.progress), "no byte for too long"
 	if p.inResponse {
-		end, why = sooner(end, why, now.Add(rateWindow-p.slow), "slower than the least rate")
+		end, why = sooner(end, why, now.Add(p.window-p.slow), "slower than the least rate")
 	}
 	end, why = sooner(end, why, now.Add(p.wait-p.waited), "waited too long for too little")
 	if !p.until.IsZero() {

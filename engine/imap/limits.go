@@ -16,9 +16,10 @@ type Limits struct {
 	Mailboxes int   // LIST entries kept
 	Names     int64 // octets kept of mailbox names and their attributes
 
-	// MinRate octets must arrive in each minute spent waiting inside a response,
+	// MinRate octets must arrive in each Window spent waiting inside a response,
 	// and in each Wait spent waiting at all, or the command is stalled.
 	MinRate int64
+	Window  time.Duration
 	Wait    time.Duration
 
 	Connect  time.Duration // name look-up and TCP, over all addresses
@@ -43,6 +44,7 @@ func DefaultLimits() Limits {
 		Mailboxes: 100_000,
 		Names:     32 << 20,
 		MinRate:   1 << 10,
+		Window:    time.Minute,
 		Wait:      15 * time.Minute,
 		Connect:   10 * time.Second,
 		TLS:       10 * time.Second,
@@ -52,9 +54,6 @@ func DefaultLimits() Limits {
 		Bye:       time.Second,
 	}
 }
-
-// rateWindow is the minute MinRate speaks of.
-const rateWindow = time.Minute
 
 func (l Limits) withDefaults() Limits {
 	d := DefaultLimits()
@@ -69,7 +68,7 @@ func (l Limits) withDefaults() Limits {
 	orDefault(&l.Ranges, d.Ranges)
 	orDefault(&l.Mailboxes, d.Mailboxes)
 	for _, f := range []struct{ have, def *time.Duration }{
-		{&l.Wait, &d.Wait}, {&l.Connect, &d.Connect}, {&l.TLS, &d.TLS}, {&l.Greeting, &d.Greeting},
+		{&l.Window, &d.Window}, {&l.Wait, &d.Wait}, {&l.Connect, &d.Connect}, {&l.TLS, &d.TLS}, {&l.Greeting, &d.Greeting},
 		{&l.Auth, &d.Auth}, {&l.Progress, &d.Progress}, {&l.Bye, &d.Bye},
 	} {
 		orDefault(f.have, *f.def)

@@ -29,10 +29,12 @@ type Act struct {
 	Connections int           // Refuse, Portal
 }
 
-// Arm sets a fault that comes once, when a connection reaches a place. Faults armed before stay.
+// Arm sets a fault that comes once, when a connection reaches a place. Faults armed before stay. A connection that was made
+// before the first Arm is not followed, and none comes there.
 func (p *Proxy) Arm(place Place, act Act) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.follows = true
 	p.armed = append(p.armed, &armed{place: place, act: act})
 }
 

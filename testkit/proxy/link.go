@@ -177,9 +177,11 @@ func (l *link) allow(octets []byte, d direction) verdict {
 	if left := max(0, limit-l.passed[d]); limit > 0 && (f.CutsAtMost == 0 || p.stats.Cuts < f.CutsAtMost) && left <= int64(v.n) {
 		v.n, v.cut = int(left), true
 	}
-	if n, act := l.follow(octets[:v.n], d); act != nil {
-		v = verdict{n: n, act: act}
-		l.struck = true
+	if l.talk.followed {
+		if n, act := l.follow(octets[:v.n], d); act != nil {
+			v = verdict{n: n, act: act}
+			l.struck = true
+		}
 	}
 	if v.cut {
 		p.stats.Cuts++

@@ -16,7 +16,7 @@ const (
 // Place is a moment in the talk of a connection.
 type Place struct {
 	Command string // "UID FETCH", "NOOP" and the like; "GREETING" is a command that nobody sends
-	Nth     int    // which of these, counted from Arm over all connections; 0 and 1 are the first
+	Nth     int    // which of these, counted from Arm over all connections; 0 is any that gets there
 	Part    Part
 	Literal int   // which literal of the answer, for Literal; 0 and 1 are the first
 	Octet   int64 // how many octets of the part have passed; Sent and Done have none
@@ -27,7 +27,7 @@ type armed struct {
 	place  Place
 	act    Act
 	seen   int      // commands of its name since
-	target *command // the one it is about, nil until that is begun
+	target *command // the newest it may be about, nil until that is begun
 }
 
 // begun counts a command that begins.
@@ -35,7 +35,7 @@ func (a *armed) begun(c *command) {
 	if a.place.Command != c.name {
 		return
 	}
-	if a.seen++; a.seen == max(1, a.place.Nth) {
+	if a.seen++; a.place.Nth == 0 || a.seen == a.place.Nth {
 		a.target = c
 	}
 }

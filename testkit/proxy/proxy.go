@@ -44,6 +44,7 @@ type Proxy struct {
 	links   map[*link]struct{}
 	closed  bool
 
+	follows               bool // something was armed
 	armed                 []*armed
 	refuse, portal        int       // so many of the next connections
 	darkUntil, stallUntil time.Time // see Dark and Stall
@@ -172,6 +173,7 @@ func (p *Proxy) serve(client net.Conn) {
 	}
 	dark := time.Now().Before(p.darkUntil)
 	l.lost = [2]bool{dark, dark}
+	l.talk.followed = p.follows
 	hello := &command{name: greeting}
 	l.begun(hello)
 	act := p.due(hello, Answer, 0)

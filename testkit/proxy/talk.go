@@ -4,6 +4,7 @@ import "strings"
 
 // talk follows one connection, under proxy.mu.
 type talk struct {
+	followed bool // there was something to follow it for when it began
 	up, down framing
 	asking   *command   // whose octets are going up
 	open     []*command // not answered yet, oldest first
@@ -77,35 +78,17 @@ func begins(head []byte) *command {
 
 // follow lets octets pass until a fault is due. It gives how many may pass and what happens behind them.
 func (l *link) follow(octets []byte, d direction) (n int, act *Act) {
-	for n < len(octets) {
-		if d == down && len(l.proxy.armed) == 0 { // nothing is due inside a literal
-			n += l.talk.skip(int64(len(octets) - n))
-			if n == len(octets) {
-				break
-			}
-		}
+	for i, b := range octets {
 		if d == up {
-			act = l.asks(octets[n])
+			act = l.asks(b)
 		} else {
-			act = l.answers(octets[n])
+			act = l.answers(b)
 		}
-		n++
 		if act != nil {
-			break
+			return i + 1, act
 		}
 	}
-	return n, act
-}
-
-// skip passes at most n octets of a literal of an answer.
-func (t *talk) skip(n int64) int {
-	n = min(n, t.down.left)
-	t.down.left -= n
-	t.down.inside += n
-	if len(t.open) > 0 {
-		t.open[0].answered += n
-	}
-	return int(n)
+	return len(octets), nil
 }
 
 func (l *link) asks(b byte) *Act {
