@@ -4,9 +4,14 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"time"
 
 	"mailcote/storage/check"
 )
+
+// checkSnapshot is how old a snapshot of a check may grow while much is written: SQLite checks a table in one, and until it has,
+// bulk writing rests before the log grows too long.
+const checkSnapshot = 10 * time.Minute
 
 // CheckOptions say how thoroughly a store is checked and who watches.
 type CheckOptions struct {
@@ -30,7 +35,8 @@ func (s *Store) Check(ctx context.Context, o CheckOptions) ([]Finding, error) {
 		return nil, fmt.Errorf("check: %w", err)
 	}
 	defer db.Close() //nolint:errcheck // it only read
-	fresh := &Store{path: s.path, vfs: s.vfs, readOnly: true, readers: db}
+	fresh := &Store{path: s.path, vfs: s.vfs, readOnly: true, readers: db, limits: s.limits}
+	fresh.limits.snapshot = checkSnapshot
 	src := check.Source{
 		Read: func(ctx context.Context, fn func(check.Snapshot) error) error {
 			return fresh.Read(ctx, func(r *Reader) error { return fn(r) })

@@ -8,6 +8,8 @@ import (
 	"modernc.org/sqlite"
 	lib "modernc.org/sqlite/lib"
 
+	"mailcote/storage/ask"
+	"mailcote/storage/disk"
 	"mailcote/storage/internal/schema"
 	"mailcote/storage/owner"
 )
@@ -20,17 +22,27 @@ var (
 	ErrNotStore = schema.ErrNotStore
 	// ErrMoved says that the store was moved or replaced while it was open; nothing more is written.
 	ErrMoved = owner.ErrMoved
+	// ErrRefused says that a person's SQL would do more than read; the message names what.
+	ErrRefused = ask.ErrRefused
 	// ErrMissing says that there is no store at the path.
 	ErrMissing = errors.New("there is no store")
 	// ErrNotFound says that the row asked for does not exist.
 	ErrNotFound = errors.New("not found")
-	// ErrOutcomeUnknown says that a COMMIT failed in a way that may or may not have kept it. The store was reopened:
-	// read what it says and go on from there.
-	ErrOutcomeUnknown = errors.New("the outcome of the write is unknown; the store was reopened")
+	// ErrOutcomeUnknown says that a COMMIT failed in a way that may or may not have kept it. Unless the error is ErrFailing too,
+	// the store was reopened: read what it says and go on from there.
+	ErrOutcomeUnknown = errors.New("the outcome of the write is unknown")
 	// ErrFull says that the disk or the file's size limit is reached. Nothing of the write was kept.
 	ErrFull = errors.New("the disk is full")
 	// ErrIndex says that the search index is damaged or missing. Mail is not touched by that; RenewIndex makes a new one.
 	ErrIndex = errors.New("the search index is damaged")
+	// ErrPaused says that bulk writing rests: the disk is short of room, or a reader that stays has made the log long. Store.Pause
+	// has the particulars, Store.Room waits for the end.
+	ErrPaused = errors.New("writing rests")
+	// ErrFailing says that the disk has failed more than once: the store can be read where that is possible, and is not written
+	// until it was reopened and checked, which is tried by the clock.
+	ErrFailing = errors.New("the store is not written for now because its disk fails again and again: check the disk")
+	// ErrSnapshotTooOld says that a reading lasted so long, while much was written, that the log could not be emptied behind it.
+	ErrSnapshotTooOld = errors.New("the reading was ended because it lasted too long while much is being written: try again, or ask for less at once")
 	// ErrBusy says that another program locked the file, and for longer than is waited for. Nothing of the write was kept.
 	ErrBusy = errors.New("another program locks the store")
 	// ErrClosed says that the store was closed.
@@ -80,16 +92,19 @@ func explain(op string, err error) error {
 	return fmt.Errorf("%s: %w", op, mark(err))
 }
 
-// mark makes a full disk an ErrFull and a lock of another program an ErrBusy.
+// mark makes a full disk an ErrFull and a lock of another program an ErrBusy, once.
 func mark(err error) error {
 	var se *sqlite.Error
-	if !errors.As(err, &se) {
+	switch {
+	case err == nil, errors.Is(err, ErrFull), errors.Is(err, ErrBusy):
 		return err
-	}
-	switch se.Code() & 0xff {
-	case lib.SQLITE_FULL:
+	case disk.Full(err): // of a file that SQLite does not write
 		return fmt.Errorf("%w: %w", ErrFull, err)
-	case lib.SQLITE_BUSY:
+	case !errors.As(err, &se):
+		return err
+	case se.Code()&0xff == lib.SQLITE_FULL, se.Code() == lib.SQLITE_IOERR_SHMSIZE: // the latter when the -shm cannot be made longer
+		return fmt.Errorf("%w: %w", ErrFull, err)
+	case se.Code()&0xff == lib.SQLITE_BUSY:
 		return fmt.Errorf("%w: %w", ErrBusy, err)
 	}
 	return err

@@ -57,6 +57,7 @@ func (w *writer) group(first *request) {
 	}
 	failpoint.Hit("storage.afterGroupCommit")
 	for _, r := range members {
+		w.outcome(r.lane, nil)
 		r.done <- nil
 	}
 }
@@ -101,6 +102,7 @@ func (w *writer) refuse(members []*request, trouble error) {
 	if severityOf(trouble) == unknown {
 		trouble = w.recover(trouble)
 	}
+	w.full(mark(trouble))
 	for _, r := range members {
 		r.done <- explain("write", trouble)
 	}

@@ -30,21 +30,26 @@ type Store struct {
 	readOnly bool
 	lock     *owner.Lock
 	warnings []string
+	limits   limits
 
 	handles sync.RWMutex // held for reading while a handle is in use, for writing while they are exchanged
 	readers *sql.DB
 	writer  *writer
 	closed  sync.Once
+
+	mu   sync.Mutex
+	left []BlobID // staged blobs that a full disk did not let go
 }
 
 // Options say how a store is opened.
 type Options struct {
-	Default  bool   // the path is the default one: its directory is made (0700) if missing
-	ReadOnly bool   // open beside an owner; the store must exist
-	Holder   string // what other processes are told about this owner, for example "mailcote run"
-	vfs      string // SQLite VFS by name; tests inject faults with it
-	weak     string // PRAGMA synchronous, FULL if ""; a test of power loss shows what another one costs
-	pages    int    // uncopied pages of WAL at which it is checkpointed, checkpointPages if 0; a small store has few
+	Default  bool    // the path is the default one: its directory is made (0700) if missing
+	ReadOnly bool    // open beside an owner; the store must exist
+	Holder   string  // what other processes are told about this owner, for example "mailcote run"
+	vfs      string  // SQLite VFS by name; tests inject faults with it
+	weak     string  // PRAGMA synchronous, FULL if ""; a test of power loss shows what another one costs
+	pages    int     // uncopied pages of WAL at which it is checkpointed, checkpointPages if 0; a small store has few
+	limits   *limits // nil: standardLimits
 }
 
 // Open opens a store, making it if it is missing (unless ReadOnly), and migrates it. An owner holds the lock until Close.
@@ -56,7 +61,10 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 		return nil, fmt.Errorf("store path: %w", err)
 	}
 	useOFDLocks()
-	s := &Store{path: path, readOnly: o.ReadOnly, vfs: o.vfs, weak: cmp.Or(o.weak, "FULL"), pages: cmp.Or(o.pages, checkpointPages)}
+	s := &Store{path: path, readOnly: o.ReadOnly, vfs: o.vfs, weak: cmp.Or(o.weak, "FULL"), pages: cmp.Or(o.pages, checkpointPages), limits: standardLimits()}
+	if o.limits != nil {
+		s.limits = *o.limits
+	}
 	if o.ReadOnly {
 		if err := owner.Inspect(path); errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("%w at %s: add an account or name another file with --store", ErrMissing, path)
@@ -109,7 +117,7 @@ func (s *Store) openWriting(ctx context.Context) (*sql.DB, error) {
 	}
 	pragmas := []string{
 		"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(" + s.weak + ")", "foreign_keys(1)", "wal_autocheckpoint(0)",
-		"cache_size(-8192)", "temp_store(MEMORY)", "cell_size_check(1)", "journal_size_limit(67108864)",
+		"cache_size(-8192)", "temp_store(MEMORY)", "cell_size_check(1)", fmt.Sprintf("journal_size_limit(%d)", s.limits.logMost),
 	}
 	if runtime.GOOS == "darwin" {
 		pragmas = append(pragmas, "fullfsync(1)", "checkpoint_fullfsync(1)")
@@ -193,30 +201,53 @@ func (s *Store) close() error {
 	return errors.Join(errs...)
 }
 
-// reopen exchanges every handle after an unknown outcome: the page cache of the old ones may hold what is not on disk.
+// reopen exchanges every handle after an unknown outcome: the page cache of the old ones may hold what is not on disk. When it
+// fails, what can be read is read.
 func (s *Store) reopen(ctx context.Context) error {
 	s.handles.Lock()
 	defer s.handles.Unlock()
+	err := s.drop()
+	if err == nil {
+		err = s.takeNew(ctx)
+	}
+	if err != nil && s.readers == nil && !errors.Is(err, ErrMoved) {
+		s.readers, _ = s.openReaders(ctx) //nolint:errcheck // err is what is told
+	}
+	return err
+}
+
+// onlyRead leaves the store open for reading, where that is possible.
+func (s *Store) onlyRead(ctx context.Context) (err error) {
+	s.handles.Lock()
+	defer s.handles.Unlock()
+	if err = s.drop(); err == nil {
+		s.readers, err = s.openReaders(ctx)
+	}
+	return err
+}
+
+// drop closes every handle. What the old ones say to it is of no interest; that the path still leads to the store is.
+func (s *Store) drop() error {
 	s.writer.stmts.close()
-	errs := []error{s.writer.db.Close()}
+	_ = s.writer.db.Close() //nolint:errcheck // see above
 	if s.readers != nil {
-		errs = append(errs, s.readers.Close())
+		_ = s.readers.Close() //nolint:errcheck // see above
+		s.readers = nil
 	}
-	if err := s.lock.SameFile(); err != nil {
-		return errors.Join(append(errs, err)...)
-	}
+	return s.lock.SameFile()
+}
+
+func (s *Store) takeNew(ctx context.Context) error {
 	db, err := s.openWriting(ctx)
 	if err != nil {
-		return errors.Join(append(errs, err)...)
+		return err
 	}
 	if err := quickCheck(ctx, db); err != nil {
 		return errors.Join(fmt.Errorf("check after reopening: %w", err), db.Close())
 	}
-	readers, err := s.openReaders(ctx)
-	if err != nil {
+	if s.readers, err = s.openReaders(ctx); err != nil {
 		return errors.Join(err, db.Close())
 	}
-	s.readers = readers
 	return s.writer.use(ctx, db)
 }
 

@@ -5,6 +5,10 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"net/url"
+	"time"
+
+	"mailcote/storage/ask"
 )
 
 // Reader reads one snapshot. It is valid inside the closure it was given to.
@@ -25,19 +29,86 @@ func newWriter(tx *sql.Tx, stmts *statements) *Writer {
 	return &Writer{Reader: Reader{ctx: context.Background(), tx: tx, stmts: stmts}}
 }
 
-// Read runs fn on one snapshot. A snapshot that stays open keeps the WAL growing, so fn does no network and no rendering.
+// Read runs fn on one snapshot. A snapshot that stays open keeps the WAL growing, so fn does no network and no rendering. One
+// that does so for too long is ended.
+//
+// Errors: what fn returned, ErrSnapshotTooOld, ErrClosed, ErrFailing, or ctx's.
 func (s *Store) Read(ctx context.Context, fn func(*Reader) error) error {
 	s.handles.RLock()
 	defer s.handles.RUnlock()
 	if s.readers == nil {
-		return ErrClosed
+		return s.unreadable()
 	}
-	tx, err := s.readers.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	return s.bounded(ctx, func(ctx context.Context) error {
+		tx, err := s.readers.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+		if err != nil {
+			return explain("read", err)
+		}
+		defer tx.Rollback() //nolint:errcheck // a snapshot has nothing to keep
+		return fn(&Reader{ctx: ctx, tx: tx})
+	})
+}
+
+// SQL runs one reading statement of a person on a connection of its own and calls row for each row; values are int64,
+// float64, string, []byte or nil. ctx ends a statement that runs away. The views of docs/sql.md are stable, the tables are
+// not. It works on any open store, also beside its owner. It reads one snapshot, which is ended when it keeps the log long.
+//
+// Errors: ErrRefused (wrapped with what was refused), ErrSnapshotTooOld, SQLite's own about the statement, ctx's, or what row
+// returned.
+func (s *Store) SQL(ctx context.Context, text string, row func(columns []string, values []any) error) error {
+	s.handles.RLock()
+	open := s.readers != nil
+	s.handles.RUnlock() // a long statement on its own connection holds up nobody
+	if !open {
+		return s.unreadable()
+	}
+	db, err := sql.Open("sqlite", s.dsn(url.Values{
+		"mode": {"ro"}, "_pragma": {"busy_timeout(5000)", "query_only(1)", "trusted_schema(0)", "temp_store(MEMORY)"},
+	}))
 	if err != nil {
-		return explain("read", err)
+		return fmt.Errorf("open store for SQL: %w", err)
 	}
-	defer tx.Rollback() //nolint:errcheck // a snapshot has nothing to keep
-	return fn(&Reader{ctx: ctx, tx: tx})
+	defer db.Close() //nolint:errcheck // it was only read
+	db.SetMaxOpenConns(1)
+	return s.bounded(ctx, func(ctx context.Context) error {
+		conn, err := db.Conn(ctx)
+		if err != nil {
+			return fmt.Errorf("open store for SQL: %w", err)
+		}
+		defer conn.Close() //nolint:errcheck // as above
+		return ask.Run(ctx, conn, text, row)
+	})
+}
+
+func (s *Store) unreadable() error {
+	if s.writer != nil && s.writer.running() {
+		return fmt.Errorf("%w: it cannot be read either", ErrFailing)
+	}
+	return ErrClosed
+}
+
+// bounded runs fn, which takes a snapshot, and ends its context when the snapshot is old and the log is long: the writer cannot
+// empty a log that a snapshot needs, whichever process has it.
+func (s *Store) bounded(ctx context.Context, fn func(context.Context) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var timer *time.Timer
+	timer = time.AfterFunc(time.Hour, func() {
+		switch {
+		case ctx.Err() != nil:
+		case s.logSize() > s.limits.logMost:
+			cancel(ErrSnapshotTooOld)
+		default:
+			timer.Reset(s.limits.snapshot / 4)
+		}
+	})
+	timer.Reset(s.limits.snapshot)
+	defer timer.Stop()
+	err := fn(ctx)
+	if errors.Is(context.Cause(ctx), ErrSnapshotTooOld) {
+		return ErrSnapshotTooOld // whatever fn made of it
+	}
+	return err
 }
 
 // Tx is the transaction itself, for package queue and no other: its rows live in the transaction of the mail they describe.

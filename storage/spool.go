@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"slices"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -29,7 +30,27 @@ func (s *Store) Unstage(ctx context.Context, b Body) error {
 	if b.staged == 0 {
 		return nil
 	}
-	return s.Write(ctx, Bulk, 0, func(w *Writer) error { return w.dropBlob(b.staged) })
+	err := s.Write(ctx, Interactive, 0, func(w *Writer) error { return w.dropBlob(b.staged) }) // it makes room: the reserve is for that
+	if errors.Is(err, ErrFull) {
+		s.mu.Lock()
+		s.left = append(s.left, b.staged)
+		s.mu.Unlock()
+	}
+	return err
+}
+
+// leftOver gives the bodies that Unstage could not drop.
+func (s *Store) leftOver() []BlobID {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.left)
+}
+
+// forgetLeft is for the one who dropped the first n of them.
+func (s *Store) forgetLeft(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.left = s.left[n:]
 }
 
 // Spool receives one message in as many parts as it takes and writes it, in transactions of 4 MB, under a staged blob, which

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"mailcote/storage/disk"
 	"mailcote/testkit/failpoint"
 )
 
@@ -26,14 +27,15 @@ const (
 	groupTime = 20 * time.Millisecond
 	groupSize = 4 << 20
 	// Between two groups a WAL with more uncopied pages than checkpointPages is copied into the file. It starts again from
-	// its head when no reader needs it; when it has grown past restartPages, readers are waited for, 200 ms at most.
+	// its head when no reader needs it; when it has grown past restartTimes as many, readers are waited for, 200 ms at most.
 	checkpointPages = 2000
-	restartPages    = 4 * checkpointPages
+	restartTimes    = 4
 )
 
 // request is one closure waiting for its turn.
 type request struct {
 	ctx   context.Context // cancels only while the request waits
+	lane  Lane
 	size  int
 	alone bool // not in a savepoint: a transaction of its own
 	fn    func(*Writer) error
@@ -51,14 +53,22 @@ type writer struct {
 	queues   [lanes][]*request
 	stopping bool
 	finished chan struct{}
-	broken   error // set when the store was moved or could not be reopened: every later write fails with it
+	broken   error // set when the store was moved or fails again and again: writes fail with it
+
+	gate     disk.Gate // closed: bulk writes are refused
+	probeAt  time.Time // while the gate is closed or the log is long: when to look again
+	refusals int       // writes that a full disk refused, since one of bulk was committed
+	long     bool      // readers kept the log from being emptied when it should have been
+	failures int       // unknown outcomes in a row
+	failedAt time.Time // the last one
+	reopenAt time.Time // while broken: when to reopen; zero: never
 
 	groupTime time.Duration
 	patience  int // pages of WAL at which a restart of the WAL is tried
 }
 
 func startWriter(ctx context.Context, s *Store, db *sql.DB) (*writer, error) {
-	w := &writer{store: s, wake: make(chan struct{}, 1), finished: make(chan struct{}), groupTime: groupTime, patience: restartPages}
+	w := &writer{store: s, wake: make(chan struct{}, 1), finished: make(chan struct{}), groupTime: groupTime, patience: restartTimes * s.pages}
 	if err := w.use(ctx, db); err != nil {
 		return nil, err
 	}
@@ -79,17 +89,19 @@ func (w *writer) use(ctx context.Context, db *sql.DB) error {
 // Write runs fn in a transaction and returns when it is committed, or nothing of it is. size is roughly how many bytes fn
 // writes. ctx cancels fn only while it waits for its turn. fn may run more than once and sees its own earlier run undone.
 //
-// Errors: what fn returned, ErrFull, ErrBusy, ErrOutcomeUnknown, ErrMoved, ErrClosed, ErrReadOnly, or ctx's.
+// While the disk is short of room or the log cannot be emptied, bulk writes are refused at once (Room waits for the end of that).
+//
+// Errors: what fn returned, ErrFull, ErrPaused, ErrBusy, ErrOutcomeUnknown, ErrFailing, ErrMoved, ErrClosed, ErrReadOnly, or ctx's.
 func (s *Store) Write(ctx context.Context, lane Lane, size int, fn func(*Writer) error) error {
-	return s.enqueue(ctx, lane, &request{ctx: ctx, size: size, fn: fn, done: make(chan error, 1)})
+	return s.enqueue(ctx, &request{ctx: ctx, lane: lane, size: size, fn: fn, done: make(chan error, 1)})
 }
 
 // WriteAlone is Write without neighbours and without a savepoint, for the full-text index, which every savepoint flushes.
 func (s *Store) WriteAlone(ctx context.Context, fn func(*Writer) error) error {
-	return s.enqueue(ctx, Bulk, &request{ctx: ctx, alone: true, fn: fn, done: make(chan error, 1)})
+	return s.enqueue(ctx, &request{ctx: ctx, lane: Bulk, alone: true, fn: fn, done: make(chan error, 1)})
 }
 
-func (s *Store) enqueue(ctx context.Context, lane Lane, r *request) error {
+func (s *Store) enqueue(ctx context.Context, r *request) error {
 	if s.writer == nil {
 		return ErrReadOnly
 	}
@@ -102,7 +114,7 @@ func (s *Store) enqueue(ctx context.Context, lane Lane, r *request) error {
 		w.mu.Unlock()
 		return ErrClosed
 	}
-	w.queues[lane] = append(w.queues[lane], r)
+	w.queues[r.lane] = append(w.queues[r.lane], r)
 	w.mu.Unlock()
 	select {
 	case w.wake <- struct{}{}:
@@ -112,7 +124,7 @@ func (s *Store) enqueue(ctx context.Context, lane Lane, r *request) error {
 	case err := <-r.done:
 		return err
 	case <-ctx.Done():
-		if w.withdraw(lane, r) {
+		if w.withdraw(r) {
 			return ctx.Err()
 		}
 		return <-r.done // it is in a group: its outcome is the truth
@@ -120,20 +132,34 @@ func (s *Store) enqueue(ctx context.Context, lane Lane, r *request) error {
 }
 
 // withdraw takes a request that still waits out of its lane.
-func (w *writer) withdraw(lane Lane, r *request) bool {
+func (w *writer) withdraw(r *request) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for i, one := range w.queues[lane] {
+	for i, one := range w.queues[r.lane] {
 		if one == r {
-			w.queues[lane] = append(w.queues[lane][:i:i], w.queues[lane][i+1:]...)
+			w.queues[r.lane] = append(w.queues[r.lane][:i:i], w.queues[r.lane][i+1:]...)
 			return true
 		}
 	}
 	return false
 }
 
-// next takes the first request of the more urgent lane, or nil.
+// next takes the first request of the more urgent lane, or nil. Bulk ones are refused while the gate is closed.
 func (w *writer) next() *request {
+	for {
+		r := w.pull()
+		if r == nil || r.lane != Bulk || w.broken != nil {
+			return r
+		}
+		p, closed := w.gate.Closed()
+		if !closed {
+			return r
+		}
+		r.done <- paused(p)
+	}
+}
+
+func (w *writer) pull() *request {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for lane, waiting := range w.queues {
@@ -157,6 +183,10 @@ func (w *writer) push(r *request) {
 func (w *writer) run() {
 	defer close(w.finished)
 	for {
+		w.probe()
+		if w.broken == nil {
+			w.look()
+		}
 		r := w.next()
 		if r == nil {
 			w.mu.Lock()
@@ -165,7 +195,7 @@ func (w *writer) run() {
 			if stopping {
 				return
 			}
-			<-w.wake
+			w.sleep()
 			continue
 		}
 		if w.broken == nil {
@@ -185,6 +215,12 @@ func (w *writer) run() {
 		}
 		w.checkpoint()
 	}
+}
+
+func (w *writer) running() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return !w.stopping
 }
 
 // stop lets what is queued finish and waits for the goroutine.
@@ -220,7 +256,16 @@ func (w *writer) alone(r *request) {
 	if severityOf(err) == unknown {
 		err = w.recover(err)
 	}
+	w.outcome(r.lane, err)
 	r.done <- err
+}
+
+// outcome keeps the gate by what a write came to.
+func (w *writer) outcome(lane Lane, err error) {
+	w.full(err)
+	if err == nil && lane == Bulk {
+		w.refusals = 0
+	}
 }
 
 func (w *writer) once(r *request) error {
@@ -244,15 +289,6 @@ func (w *writer) once(r *request) error {
 	return nil
 }
 
-// recover reopens the store after an unknown outcome and says so to the caller.
-func (w *writer) recover(cause error) error {
-	if err := w.store.reopen(context.Background()); err != nil {
-		w.broken = fmt.Errorf("the store could not be reopened: %w", err)
-		return errors.Join(ErrOutcomeUnknown, cause, w.broken)
-	}
-	return fmt.Errorf("%w: %w", ErrOutcomeUnknown, cause)
-}
-
 // checkpoint copies a long WAL into the file, outside every commit.
 func (w *writer) checkpoint() {
 	if w.broken != nil {
@@ -268,17 +304,15 @@ func (w *writer) checkpoint() {
 	if pages <= w.patience {
 		err = conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint(PASSIVE)").Scan(&busy, &pages, &copied)
 	} else {
-		_, impatient := conn.ExecContext(ctx, "PRAGMA busy_timeout = 200")
-		err = conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint(RESTART)").Scan(&busy, &pages, &copied)
-		_, patient := conn.ExecContext(ctx, "PRAGMA busy_timeout = 5000")
-		err = errors.Join(err, impatient, patient)
-		if w.patience = restartPages; busy != 0 { // a reader stays: not every group shall wait for it
-			w.patience = pages + checkpointPages
+		busy, pages, err = w.empty(false)
+		if w.patience = restartTimes * w.store.pages; busy != 0 { // a reader stays: not every group shall wait for it
+			w.patience = pages + w.store.pages
+			w.measure(pages)
 		}
 	}
 	failpoint.Hit("storage.afterCheckpoint")
-	if severityOf(err) == unknown {
-		_ = w.recover(err) //nolint:errcheck // nobody waits for a checkpoint; a store that cannot be reopened fails the next write
+	if err != nil {
+		w.trouble(err)
 	}
 }
 

@@ -1,0 +1,112 @@
+package disk
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Cause is why bulk writing rests.
+type Cause string
+
+// The causes, the graver first.
+const (
+	Refused Cause = "refused" // a write found the disk full
+	Short   Cause = "short"   // less than the reserve is free
+	Log     Cause = "log"     // a reader that stays keeps the log from being emptied, and it has grown long
+)
+
+// Pause says why bulk writing rests.
+type Pause struct {
+	Cause Cause
+	Since time.Time
+	Space Space
+	Log   int64 // bytes of the log; for the cause Log
+}
+
+// Full says whether it is the disk's room that lacks.
+func (p Pause) Full() bool { return p.Cause != Log }
+
+func (p Pause) String() string {
+	switch {
+	case p.Cause == Log:
+		return fmt.Sprintf("the store's log has grown to %s because a program has been reading the store without a break; resumes by itself when that ends", octets(p.Log))
+	case p.Cause == Refused && p.Space.Free >= p.Space.Need():
+		return fmt.Sprintf("a write was refused though %s are free, as a quota or a limit does; resumes by itself", octets(p.Space.Free))
+	}
+	return fmt.Sprintf("%s free, needs %s; resumes by itself", octets(p.Space.Free), octets(p.Space.Need()))
+}
+
+// Gate is what bulk writing passes. Its methods may be called from any goroutine.
+type Gate struct {
+	mu     sync.Mutex
+	closed map[Cause]Pause
+	opened chan struct{} // closed when the gate opens; nil while it is open
+}
+
+// Close closes the gate for a cause. While it is closed for that cause already, since when stays.
+func (g *Gate) Close(p Pause) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if have, ok := g.closed[p.Cause]; ok {
+		p.Since = have.Since
+	}
+	if g.closed == nil {
+		g.closed = map[Cause]Pause{}
+	}
+	g.closed[p.Cause] = p
+	if g.opened == nil {
+		g.opened = make(chan struct{})
+	}
+}
+
+// Open takes causes away. With the last one the gate opens.
+func (g *Gate) Open(causes ...Cause) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, cause := range causes {
+		delete(g.closed, cause)
+	}
+	if len(g.closed) == 0 && g.opened != nil {
+		close(g.opened)
+		g.opened = nil
+	}
+}
+
+// Closed gives the gravest cause; false while the gate is open.
+func (g *Gate) Closed() (Pause, bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, cause := range []Cause{Refused, Short, Log} {
+		if p, ok := g.closed[cause]; ok {
+			return p, true
+		}
+	}
+	return Pause{}, false
+}
+
+// Is says whether the gate is closed for a cause.
+func (g *Gate) Is(cause Cause) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	_, ok := g.closed[cause]
+	return ok
+}
+
+// Wait returns when the gate is open, or with ctx's error.
+func (g *Gate) Wait(ctx context.Context) error {
+	for {
+		g.mu.Lock()
+		opened := g.opened
+		g.mu.Unlock()
+		if opened == nil {
+			return nil
+		}
+		select {
+		case <-opened:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
