@@ -12,7 +12,7 @@ function layer(p) {
 
 # Pure packages know nothing of ours: not the layers below either.
 function pure(p) {
-	return match(p, /^mailcote\/engine\/(imap|message|fault)/) ? substr(p, 1, RLENGTH) : ""
+	return match(p, /^mailcote\/engine\/(imap|message|fault|limit)/) ? substr(p, 1, RLENGTH) : ""
 }
 
 function wrong(why) {

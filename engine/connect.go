@@ -11,6 +11,7 @@ import (
 	"github.com/emersion/go-sasl"
 
 	"mailcote/engine/imap"
+	"mailcote/engine/meter"
 	"mailcote/engine/secret"
 	"mailcote/storage"
 	"mailcote/storage/attempt"
@@ -58,7 +59,10 @@ func (w *worker) connect(ctx context.Context) (*imap.Session, error) {
 		return nil, err
 	}
 	w.e.progress.State(w.account.Name, "connecting", "")
-	s, err := w.e.dial(ctx, loginOf(w.account), w.account.Insecure)
+	if err := w.meter.Dial(ctx); err != nil {
+		return nil, in(phaseConnect, err)
+	}
+	s, err := w.e.dial(ctx, w.account, w.meter)
 	if err != nil {
 		return nil, in(phaseConnect, err)
 	}
@@ -70,6 +74,7 @@ func (w *worker) connect(ctx context.Context) (*imap.Session, error) {
 		return nil, errors.Join(in(phaseDiscover, err), ignoreClosed(s.Close()))
 	}
 	failpoint.Hit("engine.signedIn")
+	w.meter.Dialled()
 	w.session = s
 	w.e.progress.State(w.account.Name, "syncing", "")
 	return s, nil
@@ -79,8 +84,9 @@ func loginOf(a storage.Account) Login {
 	return Login{User: a.User, Host: a.Host, Port: a.Port, Security: imap.Security(a.Security)}
 }
 
-func (e *Engine) dial(ctx context.Context, l Login, insecure bool) (*imap.Session, error) {
-	return imap.Dial(ctx, l.Endpoint(), imap.Options{Limits: e.o.Limits, TLSConfig: e.o.TLSConfig, Insecure: insecure, Trace: e.o.Trace})
+func (e *Engine) dial(ctx context.Context, a storage.Account, m *meter.Meter) (*imap.Session, error) {
+	return imap.Dial(ctx, loginOf(a).Endpoint(), imap.Options{Limits: e.o.Limits, TLSConfig: e.o.TLSConfig, Insecure: a.Insecure, Trace: e.o.Trace,
+		Manners: m.Manners(), Meter: m})
 }
 
 // patience waits, before anything is dialled, until a sign-in that was not answered may be sent again: not before a minute is
@@ -148,18 +154,23 @@ func authenticate(ctx context.Context, s *imap.Session, user string, password se
 
 // greet tells the server who we are (some want it before SELECT) and notes who it is.
 func (w *worker) greet(ctx context.Context, s *imap.Session) error {
+	var fields map[string]string
 	server := ""
-	if s.Has("ID") {
-		fields, err := s.ID(ctx, map[string]string{"name": "mailcote", "vendor": "mailcote"})
+	if s.Has("ID") || w.meter.Profile().IDFirst {
+		var err error
 		var refused *imap.StatusError
-		if err != nil && !errors.As(err, &refused) {
+		if fields, err = s.ID(ctx, map[string]string{"name": "mailcote", "vendor": "mailcote"}); err != nil && !errors.As(err, &refused) {
 			return err
 		}
 		server = strings.TrimSpace(fields["name"] + " " + fields["version"])
 	}
 	capabilities := strings.Join(s.Capabilities(), " ")
+	w.meter.Meet(s, fields["name"])
 	return w.e.store.Write(ctx, storage.Interactive, 0, func(tx *storage.Writer) error {
-		return tx.SetServer(w.account.ID, server, capabilities)
+		if err := tx.SetServer(w.account.ID, server, capabilities); err != nil {
+			return err
+		}
+		return w.meter.SaveTx(tx)
 	})
 }
 
@@ -168,6 +179,7 @@ func (w *worker) drop() {
 	if w.session != nil {
 		w.wire += w.session.BytesRead()
 		_ = w.session.Close() //nolint:errcheck // it is given up; why was said where it broke
+		w.meter.Gone()
 		w.session = nil
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"mailcote/engine/fault"
 	"mailcote/engine/imap"
 	"mailcote/engine/index"
+	"mailcote/engine/meter"
 	"mailcote/engine/plan"
 	"mailcote/engine/progress"
 	"mailcote/engine/secret"
@@ -56,6 +57,7 @@ type Engine struct {
 	budget   *semaphore.Weighted
 	progress *progress.Progress
 	indexer  *index.Indexer
+	meters   meter.Meters
 
 	mu    sync.Mutex
 	given map[storage.AccountID]secret.Secret // passwords given for this process only

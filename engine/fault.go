@@ -16,6 +16,7 @@ import (
 
 	"mailcote/engine/fault"
 	"mailcote/engine/imap"
+	"mailcote/engine/limit"
 	"mailcote/engine/secret"
 	"mailcote/storage"
 )
@@ -54,6 +55,8 @@ type Fault struct {
 	Tries       int          // for fault.Limit: attempts without progress before the task fails
 	Then        Class        // not "": what it is after Tries attempts
 	Connections int          // how many connections the server said it allows; 0: it said nothing
+	Crowded     bool         // the server takes no more connections
+	Resumes     time.Time    // for Quota: when the account goes on; zero: not decided yet
 	Hint        string       // what a person can do about these words of the server; "": what the class says
 }
 
@@ -101,7 +104,11 @@ func kind(err error) Fault {
 	if errors.As(err, &wire) {
 		f.Command = wire.Op
 	}
+	var rest *limit.RestError
 	switch {
+	case errors.As(err, &rest):
+		f.Class, f.Scope, f.Wait.Floor, f.Resumes = Quota, "account", time.Until(rest.Resumes), rest.Resumes
+		f.Detail = rest.Error()
 	case errors.As(err, &panicked):
 		f.Stack = string(panicked.Stack)
 	case errors.As(err, &recovered):
@@ -117,7 +124,7 @@ func kind(err error) Fault {
 	case errors.As(err, &status):
 		f.Command, f.ServerText = status.Command, serverText(status)
 		v := fault.Judge(fault.Answer{Type: status.Type, Code: status.Code, CodeArgs: status.CodeArgs, Text: status.Text, Command: status.Command, Phase: f.Phase})
-		f.Class, f.Scope, f.Wait, f.Do, f.Tries, f.Then, f.Connections, f.Hint = v.Class, v.Scope, v.Wait, v.Do, v.Tries, v.Then, v.Connections, v.Hint
+		f.Class, f.Scope, f.Wait, f.Do, f.Tries, f.Then, f.Connections, f.Crowded, f.Hint = v.Class, v.Scope, v.Wait, v.Do, v.Tries, v.Then, v.Connections, v.Crowded, v.Hint
 	case errors.Is(err, imap.ErrStalled), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
 		f.Class, f.Scope = Timeout, "connection"
 		if f.Phase == phaseSignIn {
@@ -223,6 +230,9 @@ func (f Fault) NextStep(account string) string {
 	words := f.Hint
 	if words == "" {
 		words = fault.PolicyOf(f.Class).Shows
+	}
+	if !f.Resumes.IsZero() {
+		words += "; resumes " + f.Resumes.Local().Format("15:04")
 	}
 	return strings.ReplaceAll(words, "{account}", account)
 }

@@ -243,6 +243,9 @@ func (t *intake) commit(batch []arrival) error {
 				return err
 			}
 		}
+		if err := w.meter.CountTx(tx); err != nil {
+			return err
+		}
 		return tx.CountRun(w.run, stored.New, stored.Bytes)
 	})
 	if err != nil {

@@ -34,7 +34,11 @@ func (p *pass) fetchAll(ctx context.Context, todo []storage.UID) error {
 		return err
 	}
 	for len(todo) > 0 {
-		page, rest := plan.Page(todo, p.w.page)
+		n, err := p.room(ctx, todo)
+		if err != nil {
+			return in(phaseFetch, err)
+		}
+		page, rest := plan.Page(todo, n)
 		missing, err := p.fetch(ctx, page)
 		if err != nil {
 			return err
@@ -51,6 +55,43 @@ func (p *pass) fetchAll(ctx context.Context, todo []storage.UID) error {
 		}
 	}
 	return nil
+}
+
+// room gives how many messages the next page may ask for: by its size, by what the server takes in a command, by the pace, and
+// by the octets that the day has left. It waits for the pace; for the day the account rests.
+func (p *pass) room(ctx context.Context, todo []storage.UID) (int, error) {
+	most := min(p.w.page, len(todo))
+	if n := p.s.MostMessages(); n > 0 {
+		most = min(most, n)
+	}
+	n, err := p.w.meter.Page(ctx, most)
+	if err != nil || !p.w.meter.Metered() {
+		return n, err
+	}
+	sizes, err := p.sizes(ctx, todo[:n])
+	if err != nil {
+		return 0, err
+	}
+	return p.w.meter.Fits(sizes)
+}
+
+// sizes asks for the sizes of messages, in their order; 0 for those that are gone.
+func (p *pass) sizes(ctx context.Context, page []storage.UID) ([]int64, error) {
+	at := make(map[storage.UID]int, len(page))
+	for i, uid := range page {
+		at[uid] = i
+	}
+	sizes := make([]int64, len(page))
+	h := p.handler()
+	h.Fetch = func(m *imap.Message) error {
+		if i, ok := at[storage.UID(m.UID)]; ok {
+			sizes[i] = max(m.Size, 0)
+		}
+		return nil
+	}
+	p.s.SetHandler(h)
+	defer p.watch()
+	return sizes, p.s.UIDFetch(ctx, uidSet(page), []string{"UID", "RFC822.SIZE"}, 0)
 }
 
 // blame notes which messages were outstanding when a session broke. One inside which two sessions broke, or which broke two alone,

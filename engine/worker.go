@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"mailcote/engine/fault"
 	"mailcote/engine/imap"
+	"mailcote/engine/meter"
 	"mailcote/queue"
 	"mailcote/storage"
 )
@@ -16,6 +18,7 @@ import (
 const (
 	fruitless  = 5                     // tries in a row without progress that end a --once run
 	onceWait   = 31 * time.Second      // the longest single wait a --once run accepts
+	longRest   = 5 * time.Minute       // a longer one keeps no connection
 	leastPause = 10 * time.Millisecond // between two looks at a queue that says something is due and shows nothing
 )
 
@@ -28,7 +31,8 @@ type worker struct {
 	only    map[string]bool // decoded mailbox names to sync; nil: all
 	run     storage.RunID
 	session *imap.Session
-	page    int // UIDs a FETCH asks for
+	meter   *meter.Meter // the account's limits
+	page    int          // UIDs a FETCH asks for
 	suspect suspicion
 	random  *rand.Rand
 	started time.Time
@@ -54,11 +58,17 @@ func (e *Engine) newWorker(a storage.Account, once bool) *worker {
 
 // work runs the account's tasks until none is left (once) or ctx ends. What ended it early is in failed.
 func (w *worker) work(ctx context.Context) {
+	if !w.metered(ctx) {
+		return
+	}
 	defer w.leave(ctx)
 	for ctx.Err() == nil && w.failed == nil {
 		if rest := time.Until(w.rest); rest > 0 {
 			if w.yields() {
 				return
+			}
+			if rest > longRest {
+				w.leave(ctx)
 			}
 			w.pause(ctx, rest)
 			w.rest = time.Time{} // over, or somebody knows better
@@ -77,6 +87,25 @@ func (w *worker) work(ctx context.Context) {
 		}
 		w.settle(ctx, t, w.watched(ctx, t))
 	}
+}
+
+// metered fetches the account's limits, and says whether the account may work. One that rests until later works then, or a
+// --once run ends.
+func (w *worker) metered(ctx context.Context) bool {
+	m, err := w.e.meters.Of(ctx, w.e.store, w.account)
+	if err != nil {
+		f := Classify(in(phaseStore, err))
+		w.failed = &f
+		return false
+	}
+	w.meter = m
+	until := m.Resumes()
+	if rest := time.Until(until); w.once && rest > onceWait {
+		w.failed = &Fault{Class: Quota, Scope: "account", Detail: "the account rests", Wait: fault.Wait{Floor: rest}, Resumes: until}
+		return false
+	}
+	w.rest = until
+	return true
 }
 
 // wait sleeps until the next task is due or something is enqueued. false: there is nothing to wait for.
@@ -160,6 +189,7 @@ func (w *worker) settle(ctx context.Context, t queue.Task, err error) {
 		return
 	}
 	f := Classify(err)
+	w.meter.Fault(f.Class, strings.HasPrefix(f.ServerText, "BYE"), f.Crowded, f.Connections)
 	if w.session != nil && w.session.Err() != nil || f.Class == Protocol || f.Class == Timeout {
 		w.drop()
 	}
@@ -241,6 +271,13 @@ func (w *worker) act(tx *storage.Writer, t queue.Task, f Fault, further bool) er
 	if f.Do == fault.Retry {
 		if f.Class == Network || f.Class == Quota || f.Phase == phaseConnect || f.Phase == phaseSignIn {
 			w.rest = time.Now().Add(delay) // it is the connection's fault or the account's, so no other task is luckier
+		}
+		if f.Class == Quota {
+			f.Resumes = w.rest
+			w.meter.Rest(w.rest)
+			if err := w.meter.SaveTx(tx); err != nil {
+				return err
+			}
 		}
 		if w.once && (tries >= fruitless || f.Class == Quota || delay > onceWait) {
 			w.failed = &f

@@ -45,7 +45,7 @@ func TestSQLReads(t *testing.T) {
 				t.Errorf("%s: %v, %v; want %s", text, all, err, want)
 			}
 		}
-		for _, view := range []string{"accounts", "mailboxes", "mail", "threads", "sync_tasks", "sync_coverage", "sync_runs", "sync_errors", "changes"} {
+		for _, view := range []string{"accounts", "mailboxes", "mail", "threads", "sync_tasks", "sync_coverage", "sync_runs", "sync_errors", "rate_limits", "changes"} {
 			if _, _, err := collect(s, "SELECT * FROM "+view); err != nil {
 				t.Errorf("%s: %v", view, err)
 			}

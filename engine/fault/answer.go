@@ -34,6 +34,7 @@ type Verdict struct {
 	Tries       int    // for Limit
 	Then        Class  // not "": after Tries attempts it is a fault of this class
 	Connections int    // how many connections the server said it allows; 0: it said nothing
+	Crowded     bool   // the server takes no more connections
 	Hint        string // "": the class's words
 	Row         *Row   // nil: judged by phase and status
 }
@@ -113,7 +114,7 @@ func where(a Answer) Where {
 // plain is a row's verdict, without what the answer itself says.
 func (r Row) plain() Verdict {
 	p := PolicyOf(r.Class)
-	v := Verdict{Class: r.Class, Scope: r.Scope, Wait: p.Wait.longer(r.Wait), Do: p.Do, Tries: p.Tries, Then: r.Then, Hint: r.Hint}
+	v := Verdict{Class: r.Class, Scope: r.Scope, Wait: p.Wait.longer(r.Wait), Do: p.Do, Tries: p.Tries, Then: r.Then, Hint: r.Hint, Crowded: r.Hint == crowded}
 	if r.Do != "" {
 		v.Do = r.Do
 	}
@@ -156,4 +157,10 @@ func connections(text string) int {
 	}
 	n, _ := strconv.Atoi(found[1]) //nolint:errcheck // at most six digits
 	return n
+}
+
+// Soft says whether an answer holds a throttle that is no refusal: Gmail and Yahoo put [THROTTLED] into an OK, as a code or
+// behind a word.
+func Soft(kind, code, text string) bool {
+	return kind == "OK" && (code == "THROTTLED" || strings.Contains(strings.ToUpper(text), "[THROTTLED]"))
 }

@@ -29,7 +29,7 @@ func (s *Session) capabilities(line []byte) {
 		if word == "+" || word == "-" { // "LITERAL +" has been seen
 			word = last + word
 		}
-		if len(s.caps) < maxCaps && len(word) <= maxCapName && !slices.Contains(s.without, word) {
+		if len(s.caps) < maxCaps && len(word) <= maxCapName && !s.denied(word) {
 			s.caps[word] = struct{}{}
 			last = word
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // command is a command being written. Every argument goes through one of its
@@ -138,7 +139,11 @@ func (s *Session) enter(c *command) error {
 		s.conn.restart()
 		s.conn.progress = s.progress
 	}
-	s.pending = append(s.pending, sentCommand{c.tag, c.name})
+	sent := sentCommand{tag: c.tag, name: c.name}
+	if s.meter != nil {
+		sent.at = time.Now()
+	}
+	s.pending = append(s.pending, sent)
 	s.trace.client(c)
 	c.buf = append(c.buf, '\r', '\n')
 	return nil

@@ -29,6 +29,7 @@ type progressConn struct {
 	moved        int64         // octets since slow and waited were last zero
 
 	read, written atomic.Int64
+	meter         Meter // nil: nobody counts
 
 	mu    sync.Mutex
 	cause error
@@ -73,6 +74,9 @@ func (p *progressConn) Read(b []byte) (int, error) {
 	}
 	n, err := p.Conn.Read(b)
 	p.read.Add(int64(n))
+	if p.meter != nil && n > 0 {
+		p.meter.Received(n)
+	}
 	p.account(time.Since(start), n)
 	switch {
 	case err == io.EOF: // nobody reads here unless something is due

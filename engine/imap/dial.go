@@ -41,10 +41,9 @@ type Options struct {
 	TLSConfig *tls.Config // nil: system roots, ServerName from the host, at least TLS 1.2
 	Insecure  bool        // allow plain to another host
 	// Dial opens the TCP connection; nil: net.Dialer over all addresses.
-	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
-	// Without names capabilities to treat as not offered, where a server has shown
-	// that it lies about them.
-	Without []string
+	Dial    func(ctx context.Context, network, addr string) (net.Conn, error)
+	Manners Manners // what is known of the server; SetManners changes it later
+	Meter   Meter   // nil: nobody counts
 	// Trace gets the wire log; what LOGIN and AUTHENTICATE send is always masked.
 	Trace io.Writer
 }
@@ -66,8 +65,9 @@ func Dial(ctx context.Context, e Endpoint, o Options) (*Session, error) {
 		return nil, err
 	}
 	s := newSession(newProgressConn(raw, &lim), lim, o.Trace)
-	for _, name := range o.Without {
-		s.without = append(s.without, strings.ToUpper(name))
+	s.SetManners(o.Manners)
+	if o.Meter != nil {
+		s.meter, s.conn.meter = o.Meter, o.Meter
 	}
 	stop := s.watch(ctx)
 	defer stop()

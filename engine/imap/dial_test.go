@@ -298,7 +298,7 @@ func TestLoginForgets(t *testing.T) {
 // Capabilities named in Without are not there, nor is what they imply.
 func TestWithout(t *testing.T) {
 	d, _ := pipe(t, func(p *peer) { p.say("* OK [CAPABILITY IMAP4rev1 QRESYNC ESEARCH IDLE] hi"); p.untilGone() })
-	s, err := Dial(context.Background(), Endpoint{"localhost", 143, Plain}, Options{Dial: d, Without: []string{"qresync", "ESEARCH"}})
+	s, err := Dial(context.Background(), Endpoint{"localhost", 143, Plain}, Options{Dial: d, Manners: Manners{Without: []string{"qresync", "ESEARCH"}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,76 +28,88 @@ type Message struct {
 // maxExtra is the most other items kept of one message.
 const maxExtra = 64
 
-// fetchWindow is how many parts of one UIDFetch are in flight; CommandLine the
-// most octets of a UID FETCH line. Yahoo and UW take 1000, Outlook 4096.
-const (
-	fetchWindow = 4
-	CommandLine = 1000
-)
+// fetchWindow is how many parts of one UIDFetch are in flight.
+const fetchWindow = 4
 
 // UIDFetch asks for items of the messages in set; the answers go to Handler.
 // changedSince is a CHANGEDSINCE modifier, 0 for none. A set too long for one
-// line of CommandLine octets goes in several commands, a few in flight at once;
-// after a refusal those in flight are awaited and no more are sent. What came
-// before, or in spite of, a refusal has been handed over (RFC 2180 allows it).
+// command line goes in several commands, a few in flight at once; after a
+// refusal those in flight are awaited and no more are sent. What came before, or
+// in spite of, a refusal has been handed over (RFC 2180 allows it). What a server
+// left over for its MESSAGELIMIT is asked for again (RFC 9738).
 func (s *Session) UIDFetch(ctx context.Context, set goimap.UIDSet, items []string, changedSince uint64) error {
 	const name = "UID FETCH"
-	stop, err := s.begin(ctx, name)
-	if err != nil {
-		return err
-	}
-	defer stop()
 	tail := " (" + strings.Join(items, " ") + ")"
 	if changedSince > 0 {
 		tail += fmt.Sprintf(" (CHANGEDSINCE %d)", changedSince)
 	}
 	for len(set) > 0 {
-		// One write for all of them: a server that answers the first before it
-		// reads the second must not meet us writing.
-		var lines []byte
-		var tags []string
-		for len(set) > 0 && len(tags) < fetchWindow {
-			c := s.command(name)
-			var part []byte
-			part, set = cutSet(set, CommandLine-len(c.buf)-len(tail)-3)
-			if err := s.enter(c.raw(" " + string(part) + tail)); err != nil {
-				return err
-			}
-			lines, tags = append(lines, c.buf...), append(tags, c.tag)
-		}
-		if err := s.write(name, lines); err != nil {
+		left, err := s.fetchParts(ctx, &set, name, tail)
+		if err != nil {
 			return err
 		}
-		var first error
-		for _, tag := range tags {
-			st, err := s.wait(tag)
-			if err != nil {
-				return err
-			}
-			if first == nil {
-				first = st.Err(name)
-			}
-		}
-		if first != nil {
-			return first
-		}
+		set = append(left, set...)
 	}
 	return nil
 }
 
-// cutSet writes as many ranges as fit into most octets, at least one.
-func cutSet(set goimap.UIDSet, most int) (part []byte, rest goimap.UIDSet) {
-	for i, r := range set {
-		before := len(part)
-		if i > 0 {
-			part = append(part, ',')
+// fetchParts sends the next few commands of a UIDFetch and awaits them. left is
+// what the server did not get to.
+func (s *Session) fetchParts(ctx context.Context, set *goimap.UIDSet, name, tail string) (left goimap.UIDSet, err error) {
+	stop, err := s.begin(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	defer stop()
+	// One write for all of them: a server that answers the first before it
+	// reads the second must not meet us writing.
+	var lines []byte
+	var tags []string
+	var parts []goimap.UIDSet
+	for len(*set) > 0 && len(tags) < fetchWindow {
+		if len(tags) > 0 && s.before(ctx, name) != nil {
+			break // why is asked again before the next ones
 		}
-		part = append(part, goimap.UIDSet{r}.String()...)
-		if i > 0 && len(part) > most {
-			return part[:before], set[i:]
+		c := s.command(name)
+		text, part, rest := cutSet(*set, s.manners.line()-len(c.buf)-len(tail)-3)
+		if err := s.enter(c.raw(" " + string(text) + tail)); err != nil {
+			return nil, err
+		}
+		lines, tags, parts, *set = append(lines, c.buf...), append(tags, c.tag), append(parts, part), rest
+	}
+	if err := s.write(name, lines); err != nil {
+		return nil, err
+	}
+	var first error
+	for i, tag := range tags {
+		st, err := s.wait(tag)
+		if err != nil {
+			return nil, err
+		}
+		if first == nil {
+			first = st.Err(name)
+		}
+		if uid, ok := unprocessed(st); ok {
+			left = append(left, below(parts[i], uid)...)
 		}
 	}
-	return part, nil
+	return left, first
+}
+
+// cutSet writes as many ranges as fit into most octets, at least one, and gives
+// the ranges themselves.
+func cutSet(set goimap.UIDSet, most int) (text []byte, part, rest goimap.UIDSet) {
+	for i, r := range set {
+		before := len(text)
+		if i > 0 {
+			text = append(text, ',')
+		}
+		text = append(text, goimap.UIDSet{r}.String()...)
+		if i > 0 && len(text) > most {
+			return text[:before], set[:i:i], set[i:]
+		}
+	}
+	return text, set, nil
 }
 
 // fetch reads the list of a FETCH response. Nothing is assumed of its order.

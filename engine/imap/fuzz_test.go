@@ -45,7 +45,7 @@ func read(t testing.TB, in io.Reader, tags ...string) (*got, *Session, error) {
 	s.search = &search{tag: "m1", found: setBuilder{most: lim.Ranges}}
 	for _, tag := range tags {
 		s.tags++
-		s.pending = append(s.pending, sentCommand{tag, "FUZZ"})
+		s.pending = append(s.pending, sentCommand{tag: tag, name: "FUZZ"})
 	}
 	for {
 		if err := s.respond(); err != nil {

@@ -97,6 +97,9 @@ func (s *Session) tagged() error {
 	if err != nil {
 		return err
 	}
+	if s.meter != nil {
+		s.meter.Answered(s.pending[i].name, st, time.Since(s.pending[i].at))
+	}
 	s.pending = slices.Delete(s.pending, i, i+1)
 	s.done[tag] = st
 	return nil
@@ -136,6 +139,9 @@ func (s *Session) status(tag, kind string) (Status, error) {
 	}
 	if s.h.Status != nil {
 		s.h.Status(st)
+	}
+	if tag == "" && s.meter != nil {
+		s.meter.Answered("", st, 0)
 	}
 	if st.Code == "ALERT" && s.h.Alert != nil {
 		s.h.Alert(st.Text)
@@ -187,6 +193,8 @@ func (s *Session) code(code, args []byte) {
 	switch {
 	case is(code, "CAPABILITY"):
 		s.capabilities(args)
+	case is(code, "MESSAGELIMIT"):
+		s.messageLimit(args)
 	case s.sel == nil:
 	case is(code, "UIDVALIDITY"):
 		s.sel.UIDValidity = number32(args)

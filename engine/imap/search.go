@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 
 	goimap "github.com/emersion/go-imap/v2"
 )
@@ -200,29 +201,40 @@ func (q *search) correlated(sc *scanner) (bool, error) {
 
 // UIDSearchAll lists the UIDs of the selected mailbox, as ranges. An empty set
 // is what the server said, never the lack of an answer: that is an error which
-// wraps ErrSyntax, unless the mailbox is known to be empty.
+// wraps ErrSyntax, unless the mailbox is known to be empty. A server that stops
+// at its MESSAGELIMIT is asked for the rest (RFC 9738).
 func (s *Session) UIDSearchAll(ctx context.Context) (goimap.UIDSet, error) {
 	const name = "UID SEARCH"
 	if s.Has("ESEARCH") {
-		set, err := s.searchAll(ctx, name, " RETURN (ALL) UID 1:*")
+		set, err := s.searchAll(ctx, name, " RETURN (ALL) UID 1:")
 		st := (*StatusError)(nil)
 		if s.err != nil || !errors.As(err, &st) && !errors.Is(err, ErrSyntax) {
 			return set, err
 		}
 	}
-	return s.searchAll(ctx, name, " UID 1:*") // not ALL: iCloud lists ghosts then
+	return s.searchAll(ctx, name, " UID 1:") // not ALL: iCloud lists ghosts then
 }
 
+// searchAll searches down from the highest UID. args lacks where it begins.
 func (s *Session) searchAll(ctx context.Context, name, args string) (goimap.UIDSet, error) {
-	c := s.command(name).raw(args)
-	q := &search{tag: c.tag, found: setBuilder{most: s.lim.Ranges}}
+	q := &search{found: setBuilder{most: s.lim.Ranges}}
 	s.search = q
 	defer func() { s.search = nil }()
-	if _, err := s.run(ctx, c); err != nil {
-		return nil, err
-	}
-	if !q.answered && s.exists > 0 {
-		return nil, fmt.Errorf("imap: %s: %w: OK without a result, and %d messages", name, ErrSyntax, s.exists)
+	for last, from := goimap.UID(math.MaxUint32), "*"; ; {
+		c := s.command(name).raw(args + from)
+		q.tag, q.answered = c.tag, false
+		st, err := s.run(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		if !q.answered && s.exists > 0 {
+			return nil, fmt.Errorf("imap: %s: %w: OK without a result, and %d messages", name, ErrSyntax, s.exists)
+		}
+		uid, more := unprocessed(st)
+		if !more || uid >= last {
+			break
+		}
+		last, from = uid, strconv.FormatUint(uint64(uid-1), 10)
 	}
 	set := q.found.set()
 	if set == nil {

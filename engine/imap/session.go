@@ -61,8 +61,10 @@ type Session struct {
 	state    State
 	greeting string
 	caps     map[string]struct{}
-	without  []string // capabilities to deny
-	capsNew  bool     // capabilities came since this was last cleared
+	manners  Manners
+	most     int   // messages a command may name, by the server's own MESSAGELIMIT; 0: it said nothing
+	meter    Meter // nil: nobody counts
+	capsNew  bool  // capabilities came since this was last cleared
 	exists   uint32
 	progress time.Duration // silence allowed to the commands to come
 
@@ -88,7 +90,10 @@ type Session struct {
 	id     map[string]string
 }
 
-type sentCommand struct{ tag, name string }
+type sentCommand struct {
+	tag, name string
+	at        time.Time // only where somebody counts
+}
 
 func newSession(conn *progressConn, lim Limits, trace io.Writer) *Session {
 	s := &Session{
@@ -178,6 +183,9 @@ func (s *Session) begin(ctx context.Context, op string) (stop func(), err error)
 	}
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("imap: %s: %w", op, contextError(ctx)) // nothing was sent: the session lives
+	}
+	if err := s.before(ctx, op); err != nil {
+		return nil, err
 	}
 	return s.watch(ctx), nil
 }

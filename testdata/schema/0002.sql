@@ -313,15 +313,35 @@ CREATE UNIQUE INDEX entry_once ON entry (email_id, mailbox_id, uidvalidity) WHER
 CREATE TABLE rate (
   account_id    INTEGER NOT NULL REFERENCES account (id) ON DELETE CASCADE,
   kind          TEXT NOT NULL CHECK (kind IN ('connections', 'commands', 'messages', 'bytes')),
+  provider      TEXT NOT NULL,
+  allowed       INTEGER NOT NULL CHECK (allowed >= 1),
+  window_s      INTEGER NOT NULL CHECK (window_s >= 0),
   window_at     INTEGER NOT NULL,
-  used          INTEGER NOT NULL DEFAULT 0 CHECK (used >= 0),
-  pace          REAL NOT NULL DEFAULT 1.0 CHECK (pace > 0 AND pace <= 1),
+  used          INTEGER NOT NULL CHECK (used >= 0),
+  pace          REAL NOT NULL CHECK (pace > 0 AND pace <= 1),
   ceiling       INTEGER CHECK (ceiling >= 1),
   ceiling_until INTEGER,
   resumes_at    INTEGER,
   PRIMARY KEY (account_id, kind),
   CHECK ((ceiling IS NULL) = (ceiling_until IS NULL))
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE rate_slot (
+  account_id INTEGER NOT NULL REFERENCES account (id) ON DELETE CASCADE,
+  at         INTEGER NOT NULL,
+  bytes      INTEGER NOT NULL CHECK (bytes >= 0),
+  PRIMARY KEY (account_id, at)
+) STRICT, WITHOUT ROWID;
+CREATE VIEW rate_limits AS
+SELECT a.name AS account, r.provider, r.kind,
+       CASE WHEN r.kind = 'bytes' THEN (SELECT coalesce(sum(s.bytes), 0) FROM rate_slot s WHERE s.account_id = r.account_id
+                                           AND s.at > (unixepoch() - r.window_s - 600) * 1000)
+            WHEN r.kind = 'connections' OR r.window_at > (unixepoch() - r.window_s) * 1000 THEN r.used
+            ELSE 0 END AS used,
+       r.allowed, r.window_s AS window_seconds, r.pace,
+       CASE WHEN r.ceiling_until > unixepoch() * 1000 THEN r.ceiling END AS learned,
+       CASE WHEN r.ceiling_until > unixepoch() * 1000 THEN strftime('%Y-%m-%dT%H:%M:%SZ', r.ceiling_until / 1000, 'unixepoch') END AS learned_until,
+       CASE WHEN r.resumes_at > unixepoch() * 1000 THEN strftime('%Y-%m-%dT%H:%M:%SZ', r.resumes_at / 1000, 'unixepoch') END AS resumes_at
+  FROM rate r JOIN account a ON a.id = r.account_id;
 CREATE TABLE breaker (
   scope     TEXT NOT NULL CHECK (scope GLOB 'account:?*' OR scope GLOB 'host:?*'),
   class     TEXT NOT NULL,
@@ -358,27 +378,27 @@ SELECT q.id, a.name AS account, m.path AS mailbox, q.uid, q.reason, q.attempts, 
   FROM quarantine q JOIN mailbox m ON m.id = q.mailbox_id JOIN account a ON a.id = m.account_id
  WHERE m.gone_at IS NULL AND q.uidvalidity IN (m.uidvalidity, m.building);
 INSERT INTO meta VALUES ('change_no', 8);
-INSERT INTO meta VALUES ('created_at', 1795641090002);
+INSERT INTO meta VALUES ('created_at', 1795642890908);
 INSERT INTO meta VALUES ('epoch', 1);
 INSERT INTO meta VALUES ('indexed_email', 0);
-INSERT INTO meta VALUES ('store_id', 'add167cf3f5debcda45460ce2e0bf018');
-INSERT INTO account VALUES (1, 'ada', 'ada', 'localhost', 143, 'plain', 0, '', 'active', '', '', NULL, '', '', 1795641090087, NULL);
+INSERT INTO meta VALUES ('store_id', '9b4df3603136337c8de8fb44ea4c88ec');
+INSERT INTO account VALUES (1, 'ada', 'ada', 'localhost', 143, 'plain', 0, '', 'active', '', '', NULL, '', '', 1795642890931, NULL);
 INSERT INTO mailbox VALUES (1, 1, X'494E424F58', 'INBOX', '/', '', '', 1, 5, 7, NULL, 1, 0, 0, 0, 0, NULL, 1, 0, NULL);
-INSERT INTO blob VALUES (1, X'83DD1DC4882A94A59B8FA0AD65CDA5EAAFC4ABC96E0DCF316134DC0F09EF9D06', 111, 107, 'sealed', 1795641090136);
-INSERT INTO blob VALUES (2, X'0F3BE79CEACD3945A11233A104FE22A817D5D2C93EF344C6A9349EFC0C2A32FE', 111, 107, 'sealed', 1795641090142);
+INSERT INTO blob VALUES (1, X'83DD1DC4882A94A59B8FA0AD65CDA5EAAFC4ABC96E0DCF316134DC0F09EF9D06', 111, 107, 'sealed', 1795642890941);
+INSERT INTO blob VALUES (2, X'0F3BE79CEACD3945A11233A104FE22A817D5D2C93EF344C6A9349EFC0C2A32FE', 111, 107, 'sealed', 1795642890942);
 INSERT INTO blob_piece VALUES (1, 0, X'28B52FFD0400F50200A2C5141B706B130044C6DA126B97C45B93F5C01E21888DDECC9A41F10038108728993D51C7E1C5727BDE7CA6791B6FC3240E5349C4A90CAC74B1C261B25A35C5198983380C2C6CA1371E9ACF0509B12218005F72F787021005680F4F031953FADD45');
 INSERT INTO blob_piece VALUES (2, 0, X'28B52FFD0400F50200A2C5141B706B130044C6DA126B97C45B93F5C01E21888DC3DC9A42890170208728993D51C7E1C5727BDE7CA6791B6FC3240E5349C4A90CAC74B1C261B25A35C5198983380C2C6CA1371E9ACF0509B12218005F72F787021005680F4F03196B15D5D7');
-INSERT INTO thread VALUES (1, 1, 'tdt17au2ajpqbp4j5ctsiec4c');
-INSERT INTO thread VALUES (2, 1, 'tkbgbrkfht9834k2n2pmh2076');
+INSERT INTO thread VALUES (1, 1, 'tvjo92au2945vnf879fdcqt21');
+INSERT INTO thread VALUES (2, 1, 't8vhvqjdikpjortg44e51ph5c');
 INSERT INTO thread_reference VALUES (1, X'0D5C73DC1D34A4754B3DDAB392EA15A6', 1);
 INSERT INTO thread_reference VALUES (1, X'06EFD581F8CA13285F23942861AF7908', 2);
-INSERT INTO email VALUES (1, 1, 'eh0cu4lvfu8b0s72krufepta9', 1, X'83DD1DC4882A94A59B8FA0AD65CDA5EAAFC4ABC96E0DCF316134DC0F09EF9D06', '<1@example.org>', 'message 1', 'Ada <ada@example.org>', '', 1600000000000, 1700000001000, 111, 'This is the text', 0, 0, 1, NULL);
-INSERT INTO email VALUES (2, 1, 'e4s0m4vmfsbhuvatvd37qsvt6', 2, X'0F3BE79CEACD3945A11233A104FE22A817D5D2C93EF344C6A9349EFC0C2A32FE', '<2@example.org>', 'message 2', 'Ada <ada@example.org>', '', 1600000000000, 1700000002000, 111, 'This is the text', 0, 0, 0, NULL);
+INSERT INTO email VALUES (1, 1, 'eoth0h16pi9j4ha373ir977no', 1, X'83DD1DC4882A94A59B8FA0AD65CDA5EAAFC4ABC96E0DCF316134DC0F09EF9D06', '<1@example.org>', 'message 1', 'Ada <ada@example.org>', '', 1600000000000, 1700000001000, 111, 'This is the text', 0, 0, 1, NULL);
+INSERT INTO email VALUES (2, 1, 'e4uodvdk3mglahgfhve3g5k1m', 2, X'0F3BE79CEACD3945A11233A104FE22A817D5D2C93EF344C6A9349EFC0C2A32FE', '<2@example.org>', 'message 2', 'Ada <ada@example.org>', '', 1600000000000, 1700000002000, 111, 'This is the text', 0, 0, 0, NULL);
 INSERT INTO entry VALUES (1, 1, 7, 1, NULL, 1, 1, '\Seen', 1, 1700000001000, 111, NULL);
-INSERT INTO entry VALUES (2, 1, 7, 2, NULL, 2, 2, '', 1, 1700000002000, 111, 1795641090149);
+INSERT INTO entry VALUES (2, 1, 7, 2, NULL, 2, 2, '', 1, 1700000002000, 111, 1795642890951);
 INSERT INTO coverage VALUES (1, 7, 'body', 1, 2);
-INSERT INTO change VALUES (1, 'Email', 'e4s0m4vmfsbhuvatvd37qsvt6', 5, 7, 0, 1795641090149);
-INSERT INTO change VALUES (1, 'Email', 'eh0cu4lvfu8b0s72krufepta9', 3, 3, 0, 1795641090136);
-INSERT INTO change VALUES (1, 'Mailbox', 'M1', 1, 8, 0, 1795641090149);
-INSERT INTO change VALUES (1, 'Thread', 'tdt17au2ajpqbp4j5ctsiec4c', 2, 2, 0, 1795641090136);
-INSERT INTO change VALUES (1, 'Thread', 'tkbgbrkfht9834k2n2pmh2076', 4, 4, 0, 1795641090142);
+INSERT INTO change VALUES (1, 'Email', 'e4uodvdk3mglahgfhve3g5k1m', 5, 7, 0, 1795642890951);
+INSERT INTO change VALUES (1, 'Email', 'eoth0h16pi9j4ha373ir977no', 3, 3, 0, 1795642890941);
+INSERT INTO change VALUES (1, 'Mailbox', 'M1', 1, 8, 0, 1795642890951);
+INSERT INTO change VALUES (1, 'Thread', 't8vhvqjdikpjortg44e51ph5c', 4, 4, 0, 1795642890942);
+INSERT INTO change VALUES (1, 'Thread', 'tvjo92au2945vnf879fdcqt21', 2, 2, 0, 1795642890941);

@@ -1,21 +1,45 @@
 -- One email has at most one live entry in one mailbox and generation: two copies there are two emails.
 CREATE UNIQUE INDEX entry_once ON entry (email_id, mailbox_id, uidvalidity) WHERE expunged_at IS NULL;
 
--- A row is one limit of an account's provider: what was used of it in the present window, the pace it allows now, and a
--- ceiling the server showed. Without a row nothing was used. kind: connections at once; commands and messages a minute; bytes
--- a day.
+-- A row is one limit of an account's provider, as it was last written: what was used of it in its window, what a window allows
+-- and the pace. kind: connections at once; commands a minute; messages in a long run; bytes in a day, which rate_slot counts.
+-- ceiling is what a server's refusal has taught, for a day. The account rests until resumes_at.
 CREATE TABLE rate (
   account_id    INTEGER NOT NULL REFERENCES account (id) ON DELETE CASCADE,
   kind          TEXT NOT NULL CHECK (kind IN ('connections', 'commands', 'messages', 'bytes')),
+  provider      TEXT NOT NULL,
+  allowed       INTEGER NOT NULL CHECK (allowed >= 1),
+  window_s      INTEGER NOT NULL CHECK (window_s >= 0),
   window_at     INTEGER NOT NULL,
-  used          INTEGER NOT NULL DEFAULT 0 CHECK (used >= 0),
-  pace          REAL NOT NULL DEFAULT 1.0 CHECK (pace > 0 AND pace <= 1),
+  used          INTEGER NOT NULL CHECK (used >= 0),
+  pace          REAL NOT NULL CHECK (pace > 0 AND pace <= 1),
   ceiling       INTEGER CHECK (ceiling >= 1),
   ceiling_until INTEGER,
   resumes_at    INTEGER,
   PRIMARY KEY (account_id, kind),
   CHECK ((ceiling IS NULL) = (ceiling_until IS NULL))
 ) STRICT, WITHOUT ROWID;
+
+-- A row is what an account's server sent in the ten minutes from at, in octets below TLS; for accounts whose provider limits a
+-- day. Rows that no day counts any more are deleted as others are written.
+CREATE TABLE rate_slot (
+  account_id INTEGER NOT NULL REFERENCES account (id) ON DELETE CASCADE,
+  at         INTEGER NOT NULL,
+  bytes      INTEGER NOT NULL CHECK (bytes >= 0),
+  PRIMARY KEY (account_id, at)
+) STRICT, WITHOUT ROWID;
+
+CREATE VIEW rate_limits AS
+SELECT a.name AS account, r.provider, r.kind,
+       CASE WHEN r.kind = 'bytes' THEN (SELECT coalesce(sum(s.bytes), 0) FROM rate_slot s WHERE s.account_id = r.account_id
+                                           AND s.at > (unixepoch() - r.window_s - 600) * 1000)
+            WHEN r.kind = 'connections' OR r.window_at > (unixepoch() - r.window_s) * 1000 THEN r.used
+            ELSE 0 END AS used,
+       r.allowed, r.window_s AS window_seconds, r.pace,
+       CASE WHEN r.ceiling_until > unixepoch() * 1000 THEN r.ceiling END AS learned,
+       CASE WHEN r.ceiling_until > unixepoch() * 1000 THEN strftime('%Y-%m-%dT%H:%M:%SZ', r.ceiling_until / 1000, 'unixepoch') END AS learned_until,
+       CASE WHEN r.resumes_at > unixepoch() * 1000 THEN strftime('%Y-%m-%dT%H:%M:%SZ', r.resumes_at / 1000, 'unixepoch') END AS resumes_at
+  FROM rate r JOIN account a ON a.id = r.account_id;
 
 -- A row is a circuit breaker that is not closed: until then nothing is tried, after it one probe. scope: account:ID or
 -- host:NAME.

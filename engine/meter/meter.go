@@ -1,0 +1,268 @@
+// Package meter keeps the limits of an engine's accounts: it loads what earlier processes used, holds sessions back, and saves
+// with what the mail was stored with.
+//
+// What always holds: an account has one Meter in a process, shared by all its connections and by whoever looks at it; its
+// methods may be called from any goroutine. What may be done is decided in package limit; here is the clock, the waiting and
+// the store.
+package meter
+
+import (
+	"context"
+	"net/netip"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"mailcote/engine/fault"
+	"mailcote/engine/imap"
+	"mailcote/engine/limit"
+	"mailcote/storage"
+	"mailcote/storage/rate"
+)
+
+// Meters are those of one engine. The zero value is ready.
+type Meters struct {
+	mu sync.Mutex
+	by map[storage.AccountID]*Meter
+}
+
+// Of gives an account's meter; the first call loads it.
+func (m *Meters) Of(ctx context.Context, s *storage.Store, a storage.Account) (*Meter, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if one := m.by[a.ID]; one != nil {
+		return one, nil
+	}
+	var saved limit.State
+	if err := s.Read(ctx, func(r *storage.Reader) (err error) {
+		saved, err = load(r, a.ID)
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	one := &Meter{account: a.ID, host: a.Host}
+	server := limit.Server{Host: a.Host, Capabilities: strings.Fields(a.Capabilities), ID: a.ServerID}
+	one.limiter = limit.New(limit.Choose(server), local(a.Host), time.Now(), saved)
+	one.metered.Store(one.limiter.Metered())
+	if m.by == nil {
+		m.by = map[storage.AccountID]*Meter{}
+	}
+	m.by[a.ID] = one
+	return one, nil
+}
+
+// local says whether a host is this machine: nobody is spared by connecting to it slowly.
+func local(host string) bool {
+	ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return strings.EqualFold(host, "localhost") || err == nil && ip.Unmap().IsLoopback()
+}
+
+func load(r *storage.Reader, account storage.AccountID) (s limit.State, err error) {
+	rows, err := rate.Rows(r, account)
+	if err != nil {
+		return s, err
+	}
+	for _, one := range rows {
+		s.Usage = append(s.Usage, limit.Usage{Kind: one.Kind, At: one.At, Used: one.Used, Most: one.Allowed, Window: one.Window, Pace: one.Pace,
+			Ceiling: one.Ceiling, Until: one.Until, Resumes: one.Resumes})
+	}
+	slots, err := rate.Slots(r, account)
+	for _, one := range slots {
+		s.Slots = append(s.Slots, limit.Slot(one))
+	}
+	return s, err
+}
+
+// Meter is one account's limits. It is the imap.Meter of the account's sessions.
+type Meter struct {
+	account storage.AccountID
+	host    string
+	metered atomic.Bool // octets are counted
+
+	mu      sync.Mutex
+	limiter *limit.Limiter
+}
+
+// Connections is how many connections the account may have now.
+func (m *Meter) Connections() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.limiter.Connections(time.Now())
+}
+
+// Dial waits until the account may make another connection: one a second, one a minute after the server took none.
+func (m *Meter) Dial(ctx context.Context) error {
+	m.mu.Lock()
+	wait := m.limiter.Dial(time.Now())
+	m.mu.Unlock()
+	return sleep(ctx, wait)
+}
+
+// Dialled notes a connection that is there; Gone must follow.
+func (m *Meter) Dialled() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.limiter.Opened()
+}
+
+// Gone notes that a connection is no more.
+func (m *Meter) Gone() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.limiter.Gone()
+}
+
+// Refused notes that the server takes no more connections. said is how many it allows; 0: it does not say.
+func (m *Meter) Refused(said int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.limiter.Refused(time.Now(), said)
+}
+
+// Manners is how the server wants to be spoken to.
+func (m *Meter) Manners() imap.Manners {
+	p := m.Profile()
+	return imap.Manners{Without: p.Distrust, CommandLine: p.Line}
+}
+
+// Profile is what is known of the server.
+func (m *Meter) Profile() limit.Profile {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.limiter.Profile()
+}
+
+// Meet notes what a server showed of itself, and gives the session the manners for it.
+func (m *Meter) Meet(s *imap.Session, id string) {
+	server := limit.Server{Host: m.host, Capabilities: s.Capabilities(), ID: id, Greeting: s.Greeting()}
+	m.mu.Lock()
+	m.limiter.Adopt(limit.Choose(server), time.Now())
+	m.metered.Store(m.limiter.Metered())
+	m.mu.Unlock()
+	s.SetManners(m.Manners())
+}
+
+// Before waits until a command may be sent.
+func (m *Meter) Before(ctx context.Context, _ string) error {
+	m.mu.Lock()
+	wait := m.limiter.Command(time.Now())
+	m.mu.Unlock()
+	return sleep(ctx, wait)
+}
+
+// Answered notes how a server answers. What follows from a refusal is for whoever classifies it: see Fault.
+func (m *Meter) Answered(command string, st imap.Status, took time.Duration) {
+	soft := fault.Soft(st.Type, st.Code, st.Text)
+	if st.Type != "OK" || command == "" && !soft {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if soft {
+		m.limiter.Soft(time.Now())
+		return
+	}
+	m.limiter.Answered(time.Now(), took, !strings.HasSuffix(command, "FETCH"))
+}
+
+// Received counts octets.
+func (m *Meter) Received(octets int) {
+	if !m.metered.Load() {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.limiter.Received(time.Now(), int64(octets))
+}
+
+// Metered says whether the day's octets are limited, so that the sizes of a page have to be known before it is asked for.
+func (m *Meter) Metered() bool { return m.metered.Load() }
+
+// Page waits until messages may be asked for, and gives how many: at most most.
+func (m *Meter) Page(ctx context.Context, most int) (int, error) {
+	m.mu.Lock()
+	n, wait := m.limiter.Page(time.Now(), most)
+	m.mu.Unlock()
+	return n, sleep(ctx, wait)
+}
+
+// Fits gives how many of the messages with these sizes may be asked for today, from the first one on. When not even that one
+// may, the account rests, and the error is a *limit.RestError.
+func (m *Meter) Fits(sizes []int64) (int, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.limiter.Fits(time.Now(), sizes)
+}
+
+// Fault takes note of a fault's signs of throttling. bye: the server ended the connection.
+func (m *Meter) Fault(class fault.Class, bye, crowded bool, connections int) {
+	now := time.Now()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case crowded || connections > 0:
+		m.limiter.Refused(now, connections)
+	case class == fault.Quota:
+		m.limiter.Throttled(now)
+	case class == fault.Timeout, class == fault.Network && bye:
+		m.limiter.Cut(now)
+	}
+}
+
+// Rest notes that the account rests until a time.
+func (m *Meter) Rest(until time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.limiter.Rest(time.Now(), until)
+}
+
+// Resumes is when the account may go on; a time that is past, and the zero time: it may.
+func (m *Meter) Resumes() time.Time {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.limiter.Resumes(time.Now())
+}
+
+// SaveTx writes everything: when a connection was made, and when the account begins to rest.
+func (m *Meter) SaveTx(w *storage.Writer) error {
+	now := time.Now()
+	m.mu.Lock()
+	s, p := m.limiter.State(now), m.limiter.Profile().Name
+	m.mu.Unlock()
+	rows := make([]rate.Row, len(s.Usage))
+	for i, u := range s.Usage {
+		rows[i] = rate.Row{Kind: u.Kind, Provider: p, Allowed: u.Most, Window: u.Window, At: u.At, Used: u.Used, Pace: u.Pace,
+			Ceiling: u.Ceiling, Until: u.Until, Resumes: u.Resumes}
+	}
+	slots := make([]rate.Slot, len(s.Slots))
+	for i, one := range s.Slots {
+		slots[i] = rate.Slot(one)
+	}
+	return rate.Put(w, m.account, rows, slots, now)
+}
+
+// CountTx writes what a batch used, with the batch. It costs nothing where nothing is limited.
+func (m *Meter) CountTx(w *storage.Writer) error {
+	m.mu.Lock()
+	limited := m.limiter.Profile().Limited()
+	m.mu.Unlock()
+	if !limited {
+		return nil
+	}
+	return m.SaveTx(w)
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

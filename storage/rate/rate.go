@@ -1,0 +1,120 @@
+// Package rate keeps what accounts use of their providers' limits. A row vouches for nothing: it is what an engine counted up to
+// the transaction it was written in.
+package rate
+
+import (
+	"database/sql"
+	"fmt"
+	"time"
+
+	"mailcote/storage"
+)
+
+// Row is one kind of limit of an account.
+type Row struct {
+	Kind     string // connections, commands, messages or bytes
+	Provider string
+	Allowed  int64
+	Window   time.Duration // 0: at once
+	At       time.Time     // where the window begins
+	Used     int64
+	Pace     float64 // in (0, 1]
+	Ceiling  int     // of connections, learned; 0: none
+	Until    time.Time
+	Resumes  time.Time // zero: the account does not rest
+}
+
+// keep is how long a slot is kept: longer than a day counts it.
+const keep = 25 * time.Hour
+
+// Slot is what came from the server in ten minutes.
+type Slot struct {
+	At    time.Time
+	Bytes int64
+}
+
+// Rows gives an account's limits, as they were last written.
+func Rows(r *storage.Reader, account storage.AccountID) (all []Row, err error) {
+	rows, err := r.Query(`SELECT kind, provider, allowed, window_s, window_at, used, pace, ceiling, ceiling_until, resumes_at FROM rate
+		WHERE account_id = ? ORDER BY kind`, account)
+	err = storage.Each(rows, err, func(rows *sql.Rows) error {
+		var one Row
+		var window, at int64
+		var ceiling, until, resumes *int64
+		if err := rows.Scan(&one.Kind, &one.Provider, &one.Allowed, &window, &at, &one.Used, &one.Pace, &ceiling, &until, &resumes); err != nil {
+			return err
+		}
+		one.Window, one.At = time.Duration(window)*time.Second, time.UnixMilli(at).UTC()
+		if ceiling != nil && until != nil {
+			one.Ceiling, one.Until = int(*ceiling), time.UnixMilli(*until).UTC()
+		}
+		if resumes != nil {
+			one.Resumes = time.UnixMilli(*resumes).UTC()
+		}
+		all = append(all, one)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read limits: %w", err)
+	}
+	return all, nil
+}
+
+// Slots gives what came in each ten minutes that are still kept, the earliest first.
+func Slots(r *storage.Reader, account storage.AccountID) (all []Slot, err error) {
+	rows, err := r.Query(`SELECT at, bytes FROM rate_slot WHERE account_id = ? ORDER BY at`, account)
+	err = storage.Each(rows, err, func(rows *sql.Rows) error {
+		var one Slot
+		var at int64
+		if err := rows.Scan(&at, &one.Bytes); err != nil {
+			return err
+		}
+		one.At = time.UnixMilli(at).UTC()
+		all = append(all, one)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read octets of the day: %w", err)
+	}
+	return all, nil
+}
+
+// Put writes an account's limits in place of all it had, and of its slots, which are all it has, the earliest first, those that
+// the store has not; only the newest of those it has may have grown. Slots that no
+// day counts any more, and those that a wrong clock made, are deleted.
+func Put(w *storage.Writer, account storage.AccountID, rows []Row, slots []Slot, now time.Time) error {
+	if _, err := w.Exec(`DELETE FROM rate WHERE account_id = ?`, account); err != nil {
+		return fmt.Errorf("write limits: %w", err)
+	}
+	for _, one := range rows {
+		var ceiling, until, resumes any
+		if one.Ceiling > 0 {
+			ceiling, until = one.Ceiling, one.Until.UnixMilli()
+		}
+		if !one.Resumes.IsZero() {
+			resumes = one.Resumes.UnixMilli()
+		}
+		if _, err := w.Exec(`INSERT INTO rate (account_id, kind, provider, allowed, window_s, window_at, used, pace, ceiling, ceiling_until, resumes_at)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			account, one.Kind, one.Provider, one.Allowed, int64(one.Window/time.Second), one.At.UnixMilli(), one.Used, one.Pace, ceiling, until, resumes); err != nil {
+			return fmt.Errorf("write limits: %w", err)
+		}
+	}
+	if _, err := w.Exec(`DELETE FROM rate_slot WHERE account_id = ?1 AND (at < ?2 OR at > ?3)`, account, now.Add(-keep).UnixMilli(), now.Add(keep).UnixMilli()); err != nil {
+		return fmt.Errorf("forget octets of earlier days: %w", err)
+	}
+	var newest int64
+	if err := w.QueryRow(`SELECT coalesce(max(at), 0) FROM rate_slot WHERE account_id = ?`, account).Scan(&newest); err != nil {
+		return fmt.Errorf("find octets of the day: %w", err)
+	}
+	for _, one := range slots {
+		if one.At.UnixMilli() < newest {
+			continue
+		}
+		if _, err := w.Exec(`INSERT INTO rate_slot (account_id, at, bytes) VALUES (?, ?, ?) ON CONFLICT (account_id, at) DO UPDATE SET bytes = excluded.bytes`,
+			account, one.At.UnixMilli(), one.Bytes); err != nil {
+			return fmt.Errorf("write octets of the day: %w", err)
+		}
+	}
+	return nil
+}
