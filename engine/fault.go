@@ -130,6 +130,9 @@ func kind(err error) Fault {
 		if f.Phase == phaseSignIn {
 			f.Wait.Floor = resendSignIn
 		}
+	case errors.Is(err, errNoValidity): // no UID means anything: the mailbox waits, the account goes on
+		f.Class, f.Scope, f.Do, f.Tries = Mailbox, "mailbox", fault.Limit, 10
+		f.Wait = fault.Wait{Floor: time.Minute, Factor: 4, Cap: time.Hour}
 	case errors.Is(err, imap.ErrCommand): // a name from the server that cannot be sent back
 		f.Class, f.Scope = Mailbox, "mailbox"
 	case errors.Is(err, imap.ErrLimit), errors.Is(err, imap.ErrSyntax), errors.Is(err, errDisagrees):

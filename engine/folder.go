@@ -36,11 +36,16 @@ type pass struct {
 	refusal  error // the NO that ended the last FETCH early
 	stirred  bool  // the server told of a message that came or went since the listing
 	swapped  bool  // the server told of another UIDVALIDITY while the mailbox is open
+	compared bool  // what is stored was looked at for UIDs that were given out again
 	sure     bool  // that so little is left in a new generation was confirmed
 }
 
-// errSwapped ends a pass whose UIDs mean something else by now.
-var errSwapped = fmt.Errorf("UIDVALIDITY moved during the pass: %w", errDisagrees)
+var (
+	// errSwapped ends a pass whose UIDs mean something else by now.
+	errSwapped = fmt.Errorf("UIDVALIDITY moved during the pass: %w", errDisagrees)
+	// errNoValidity ends a pass whose UIDs mean nothing at all.
+	errNoValidity = errors.New("the server gives the mailbox no UIDVALIDITY")
+)
 
 // folder runs one folder_sync.
 func (w *worker) folder(ctx context.Context, t queue.Task) error {
@@ -84,7 +89,7 @@ func (p *pass) open(ctx context.Context) (err error) {
 	}
 	p.validity = storage.UIDValidity(p.selected.UIDValidity)
 	if p.validity == 0 {
-		return in(phaseOpen, fmt.Errorf("no UIDVALIDITY in the answer to EXAMINE: %w", imap.ErrSyntax))
+		return in(phaseOpen, fmt.Errorf("%s: %w", p.mailbox.Path, errNoValidity))
 	}
 	failpoint.Hit("engine.examined")
 	if err := p.w.e.store.Write(ctx, storage.Interactive, 0, func(tx *storage.Writer) error {
@@ -162,6 +167,16 @@ func (p *pass) round(ctx context.Context) (moved bool, err error) {
 	}
 	if err := p.expunge(ctx, d.Gone); err != nil {
 		return false, err
+	}
+	if d.New, err = p.rebind(ctx, d.New); err != nil {
+		return false, err
+	}
+	if !p.compared {
+		again, err := p.reused(ctx, stored)
+		if err != nil {
+			return false, err
+		}
+		d.New, p.compared = append(d.New, again...), true
 	}
 	d.New = slices.DeleteFunc(d.New, func(uid storage.UID) bool { return p.held[uid] })
 	p.w.e.progress.Mailbox(p.w.account.Name, p.mailbox.Path, int64(len(p.listing)-len(d.New)), int64(len(p.listing)))

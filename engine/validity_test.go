@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -17,6 +18,14 @@ func (w *world) emails() string {
 	return w.text(`SELECT sha256 || ' ' || email_id FROM mail ORDER BY 1`)
 }
 
+// unsized refuses what would tell a known message from others, so that each is downloaded.
+func unsized(c script.Command) script.Action {
+	if c.Name == "UID FETCH" && strings.Contains(c.Args, "RFC822.SIZE") {
+		return "NO not that"
+	}
+	return script.Answer
+}
+
 // stopAfter cancels a sync when the server has sent n messages and half of the next, and the full batches of them are stored.
 func (w *world) stopAfter(s *script.Server, n int32) Summary {
 	w.t.Helper()
@@ -24,6 +33,7 @@ func (w *world) stopAfter(s *script.Server, n int32) Summary {
 	defer cancel()
 	var seen atomic.Int32
 	s.Misbehave(script.Faults{
+		On: unsized,
 		Message: func(string, uint32) script.Fault {
 			if seen.Add(1) > n {
 				return script.Stall
@@ -119,7 +129,7 @@ func TestUIDValidityLoss(t *testing.T) {
 		w.complete()
 		before := modelOf(s)
 		s.Change(func(m *script.Model) { m.Box("INBOX").Renumber(2000, 101) })
-		s.Misbehave(script.Faults{Message: func(string, uint32) script.Fault { return script.Refuse }})
+		s.Misbehave(script.Faults{On: unsized, Message: func(string, uint32) script.Fault { return script.Refuse }})
 		if sum := w.sync(); sum.Result != Partial || sum.Quarantined != 30 {
 			t.Fatalf("summary %+v", sum)
 		}

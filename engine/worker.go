@@ -34,6 +34,7 @@ type worker struct {
 	meter   *meter.Meter // the account's limits
 	page    int          // UIDs a FETCH asks for
 	suspect suspicion
+	met     *acquaintance // nil: nobody new
 	random  *rand.Rand
 	started time.Time
 	rest    time.Time // after a network fault no task is begun before

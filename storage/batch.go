@@ -209,6 +209,64 @@ func (w *Writer) rebind(m Mailbox, validity UIDValidity, have known, blob BlobID
 	return w.release(m.ID, validity, a.UID)
 }
 
+// Binding says that a message the server lists is one the store holds as an entry of the same mailbox.
+type Binding struct {
+	UID          UID
+	From         EntryID
+	Flags        Flags
+	ModSeq       ModSeq
+	InternalDate time.Time // zero: as before
+}
+
+// Bind gives listed messages the email and blob of entries the store holds, so that they need no download. The entries they
+// are taken from stay as they are. A message is left out, and stored is short of it, when its UID is live already, when the
+// entry is another mailbox's or has no body, or when its email is live in this generation under another UID.
+func (w *Writer) Bind(mailbox MailboxID, validity UIDValidity, all []Binding) (stored []UID, err error) {
+	m, err := w.Mailbox(mailbox)
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range all {
+		ok, err := w.bind(m, validity, b)
+		if err != nil {
+			return nil, fmt.Errorf("bind %s, UID %d: %w", m.Path, b.UID, err)
+		}
+		if ok {
+			stored = append(stored, b.UID)
+		}
+	}
+	if len(stored) > 0 {
+		w.touchMailbox(m.Account, m.ID)
+	}
+	return stored, nil
+}
+
+// bind writes the entry as an expunged one first: the triggers count it when it becomes live.
+func (w *Writer) bind(m Mailbox, validity UIDValidity, b Binding) (bool, error) {
+	var id EntryID
+	var email EmailRow
+	err := w.QueryRow(`INSERT INTO entry (mailbox_id, uidvalidity, uid, email_id, blob_id, flags, modseq, internal_date, size, expunged_at)
+		SELECT o.mailbox_id, ?2, ?3, o.email_id, o.blob_id, ?4, ?5, coalesce(?6, o.internal_date), o.size, `+nowMillis+` FROM entry o
+		WHERE o.id = ?1 AND o.mailbox_id = ?7 AND o.blob_id IS NOT NULL
+		  AND NOT EXISTS (SELECT 1 FROM entry n WHERE n.email_id = o.email_id AND n.mailbox_id = ?7 AND n.uidvalidity = ?2 AND n.expunged_at IS NULL)
+		ON CONFLICT (mailbox_id, uidvalidity, uid) DO UPDATE SET email_id = excluded.email_id, blob_id = excluded.blob_id, flags = excluded.flags,
+		  modseq = excluded.modseq, internal_date = excluded.internal_date, size = excluded.size WHERE expunged_at IS NOT NULL RETURNING id, email_id`,
+		b.From, validity, b.UID, b.Flags, b.ModSeq, nullMillis(b.InternalDate), m.ID).Scan(&id, &email)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("add entry: %w", err)
+	}
+	if err := w.touchEmail(email); err != nil {
+		return false, err
+	}
+	if _, err := w.Exec(`UPDATE entry SET expunged_at = NULL WHERE id = ?`, id); err != nil {
+		return false, fmt.Errorf("bind entry: %w", err)
+	}
+	return true, w.release(m.ID, validity, b.UID)
+}
+
 // bindEmail finds the email of an arriving body (DESIGN §4, Email identity) or makes one: an email with the same digest
 // and no live entry of this mailbox and generation, those without any live entry first, then the lowest row key. Only the
 // first 32 of one digest are looked at, so that a mailbox of equal copies stays linear. live is how many entries the caller

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -361,6 +362,69 @@ func TestGenerations(t *testing.T) {
 	write(t, b.Store, func(w *Writer) error { return w.SwitchGeneration(box, 5) })
 	if got := b.shown(); got != "INBOX:1 1 [], INBOX:2 2 []" {
 		t.Errorf("at last: %s", got)
+	}
+}
+
+// TestBind: a listed message takes email and blob of an entry, and never an email that another message of its generation has.
+func TestBind(t *testing.T) {
+	b := newBed(t)
+	box, other := b.mailbox("INBOX", 7), b.mailbox("Other", 7)
+	b.store(box, 7, b.arrival(1, 1), b.arrival(2, 2, `\Seen`), b.arrival(3, 3))
+	b.store(other, 7, b.arrival(1, 4))
+	emails := text(t, b.Store, "SELECT group_concat(email_id) FROM (SELECT email_id FROM mail WHERE mailbox = 'INBOX' ORDER BY uid)")
+	entry := func(box MailboxID, validity UIDValidity, uid UID) EntryID {
+		return EntryID(number(t, b.Store, "SELECT id FROM entry WHERE mailbox_id = ? AND uidvalidity = ? AND uid = ?", box, validity, uid))
+	}
+	bind := func(validity UIDValidity, want []UID, all ...Binding) {
+		t.Helper()
+		var got []UID
+		write(t, b.Store, func(w *Writer) (err error) {
+			if err := w.OpenGeneration(box, validity, 1, 3); err != nil {
+				return err
+			}
+			got, err = w.Bind(box, validity, all)
+			return err
+		})
+		if !slices.Equal(got, want) {
+			t.Errorf("bound %v, want %v", got, want)
+		}
+	}
+	bind(8, []UID{11, 12},
+		Binding{UID: 11, From: entry(box, 7, 1), Flags: `\Seen`},
+		Binding{UID: 12, From: entry(box, 7, 2), InternalDate: time.UnixMilli(5000)},
+		Binding{UID: 13, From: entry(box, 7, 2)},   // its email has UID 12
+		Binding{UID: 11, From: entry(box, 7, 3)},   // the UID is taken
+		Binding{UID: 14, From: entry(other, 7, 1)}, // of another mailbox
+		Binding{UID: 15, From: EntryID(1 << 40)})   // of none
+	if got := b.shown(); got != `INBOX:1 1 [], INBOX:2 2 [\Seen], INBOX:3 3 [], Other:1 4 []` {
+		t.Errorf("while building: %s", got)
+	}
+	bind(8, []UID{13}, Binding{UID: 13, From: entry(box, 7, 3)})
+	write(t, b.Store, func(w *Writer) error {
+		if err := w.Vouch(box, 8, []Range{{1, 13}}); err != nil {
+			return err
+		}
+		return w.SwitchGeneration(box, 1)
+	})
+	if got := b.shown(); got != `INBOX:11 1 [\Seen], INBOX:12 2 [], INBOX:13 3 [], Other:1 4 []` {
+		t.Errorf("after the switch: %s", got)
+	}
+	if got := text(t, b.Store, "SELECT group_concat(email_id) FROM (SELECT email_id FROM mail WHERE mailbox = 'INBOX' ORDER BY uid)"); got != emails {
+		t.Errorf("emails %s, want %s", got, emails)
+	}
+	if got := text(t, b.Store, "SELECT total || '/' || unread FROM mailbox WHERE path = 'INBOX'"); got != "3/2" {
+		t.Errorf("counts %s", got)
+	}
+	// Back again: the entries are there and come back to life, under an email that was destroyed meanwhile too.
+	write(t, b.Store, func(w *Writer) error { return w.Expunge(box, 8, []UID{11}) })
+	write(t, b.Store, func(w *Writer) error { _, err := w.SettleOrphans(b.account); return err })
+	bind(7, []UID{1, 2}, Binding{UID: 1, From: entry(box, 7, 1)}, Binding{UID: 2, From: entry(box, 8, 12)})
+	write(t, b.Store, func(w *Writer) error { return w.SwitchGeneration(box, 1) })
+	if got := b.shown(); got != `INBOX:1 1 [], INBOX:2 2 [], Other:1 4 []` {
+		t.Errorf("after going back: %s", got)
+	}
+	if n := number(t, b.Store, "SELECT count(*) FROM entry WHERE mailbox_id = ?", box); n != 6 {
+		t.Errorf("%d entries, want 6", n)
 	}
 }
 

@@ -29,6 +29,30 @@ func (r *Reader) Entries(mailbox MailboxID, validity UIDValidity) ([]Listed, err
 	})
 }
 
+// Held is an entry whose body the store holds, as a listing that does not know it is compared with it.
+type Held struct {
+	ID           EntryID
+	UID          UID
+	Size         int64
+	InternalDate time.Time
+	Expunged     bool
+}
+
+// Held lists the entries of one generation of a mailbox that have a body, expunged ones too, by ascending UID.
+func (r *Reader) Held(mailbox MailboxID, validity UIDValidity) ([]Held, error) {
+	var all []Held
+	rows, err := r.Query(`SELECT id, uid, size, internal_date, expunged_at IS NOT NULL FROM entry
+		WHERE mailbox_id = ? AND uidvalidity = ? AND uid IS NOT NULL AND blob_id IS NOT NULL ORDER BY uid`, mailbox, validity)
+	return all, Each(rows, err, func(rows *sql.Rows) error {
+		var h Held
+		var date int64
+		err := rows.Scan(&h.ID, &h.UID, &h.Size, &date, &h.Expunged)
+		h.InternalDate = time.UnixMilli(date).UTC()
+		all = append(all, h)
+		return err
+	})
+}
+
 // FlagChange is the server's news about one message.
 type FlagChange struct {
 	UID    UID

@@ -218,6 +218,11 @@ func (r *Reader) Coverage(mailbox MailboxID, validity UIDValidity, level Level) 
 	})
 }
 
+// Vouch notes that every message of the ranges is committed with its body.
+func (w *Writer) Vouch(mailbox MailboxID, validity UIDValidity, ranges []Range) error {
+	return w.cover(mailbox, validity, LevelBody, ranges)
+}
+
 // cover adds ranges to what is vouched; neighbours become one row.
 func (w *Writer) cover(mailbox MailboxID, validity UIDValidity, level Level, add []Range) error {
 	for _, one := range add {

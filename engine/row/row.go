@@ -62,6 +62,14 @@ func ReceivedAt(internal time.Time, v message.View, now time.Time) time.Time {
 	return now.UTC()
 }
 
+// Dated gives an INTERNALDATE that ReceivedAt takes as it is, else the zero time.
+func Dated(internal, now time.Time) time.Time {
+	if ReceivedAt(internal, message.View{}, now).Equal(internal) {
+		return internal
+	}
+	return time.Time{}
+}
+
 // Document makes the index row of a message, its email apart.
 func Document(v message.View) storage.IndexDoc {
 	names := make([]string, len(v.Attachments))

@@ -77,7 +77,7 @@ func (c *session) fetch(tag, args string) {
 	ranges := parseSet(set)
 	var asked []Message
 	for _, m := range b.Messages {
-		if slices.Contains(c.view, m.UID) && m.ModSeq > since && slices.ContainsFunc(ranges, func(r uidRange) bool { return r.from <= m.UID && m.UID <= r.to }) {
+		if _, known := slices.BinarySearch(c.view, m.UID); known && m.ModSeq > since && slices.ContainsFunc(ranges, func(r uidRange) bool { return r.from <= m.UID && m.UID <= r.to }) {
 			asked = append(asked, m)
 		}
 	}
@@ -108,7 +108,8 @@ func (c *session) fetch(tag, args string) {
 			end = "NO some messages could not be read"
 			continue
 		}
-		c.message(m, slices.Index(c.view, m.UID)+1, items, wanted, wrong[i])
+		seq, _ := slices.BinarySearch(c.view, m.UID)
+		c.message(m, seq+1, items, wanted, wrong[i])
 		if c.over {
 			return
 		}
@@ -140,6 +141,11 @@ func (c *session) message(m Message, seq int, items string, wanted part, fault F
 			size = 7
 		}
 		head += " RFC822.SIZE " + strconv.FormatInt(size, 10)
+	}
+	if strings.Contains(items, "BODY.PEEK[HEADER]") {
+		header := m.header()
+		c.say("%s BODY[HEADER] {%d}\r\n%s)", head, len(header), header)
+		return
 	}
 	if !wanted.body {
 		if fault == Broken {

@@ -1,6 +1,7 @@
 package script
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"io"
 	"slices"
@@ -62,6 +63,18 @@ func (m Message) Sum() [sha256.Size]byte {
 	h := sha256.New()
 	m.write(h, 0, m.size())
 	return [sha256.Size]byte(h.Sum(nil))
+}
+
+// header is the message up to the empty line behind its header, and with it.
+func (m Message) header() []byte {
+	raw := m.Raw
+	if m.Source != nil {
+		raw = m.Source.Head
+	}
+	if end := bytes.Index(raw, []byte("\r\n\r\n")); end >= 0 {
+		return raw[:end+4]
+	}
+	return raw
 }
 
 func (m Message) size() int64 {

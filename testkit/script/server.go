@@ -1,6 +1,7 @@
 package script
 
 import (
+	"io"
 	"maps"
 	"net"
 	"strings"
@@ -25,6 +26,7 @@ type Options struct {
 // Command is one command as it came, or the greeting that is due.
 type Command struct {
 	Connection int    // from 1
+	Tag        string // "*" of the greeting
 	Name       string // upper case, "UID FETCH" and the like; "GREETING" before anything was said
 	Args       string
 	Box        string // the mailbox that is open
@@ -86,6 +88,8 @@ type Faults struct {
 	Validity func(connection int, box string, v uint32) uint32 // what EXAMINE and STATUS say
 	Stalled  func()                                            // called when everything before a Stall has been sent
 	ModSeq   func(box string, v uint64) uint64                 // what EXAMINE and STATUS say
+	Line     func(c Command, line string) string               // what is said in place of a line; "": nothing
+	Raw      func(c Command, w io.Writer) (answered bool)      // writes to the wire as it likes, before the right answer or in place of it
 }
 
 // Server is one running server.

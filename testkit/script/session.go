@@ -23,6 +23,7 @@ type session struct {
 	view      []uint32 // its UIDs as this session knows them
 	seen      uint64   // MODSEQ up to which flags were told
 	condstore bool
+	now       Command // what is being answered
 }
 
 func newSession(s *Server, conn net.Conn, n int) *session {
@@ -30,11 +31,18 @@ func newSession(s *Server, conn net.Conn, n int) *session {
 }
 
 func (c *session) say(format string, args ...any) {
-	fmt.Fprintf(c.out, format+"\r\n", args...)
+	line := c.server.now().Line
+	if line == nil {
+		fmt.Fprintf(c.out, format+"\r\n", args...)
+		return
+	}
+	if said := line(c.now, fmt.Sprintf(format, args...)); said != "" {
+		_, _ = c.out.WriteString(said + "\r\n") // an error shows at Flush
+	}
 }
 
 func (c *session) run() {
-	if c.act("*", c.server.enter(Command{Connection: c.n, Name: "GREETING"})) {
+	if c.enter(Command{Connection: c.n, Tag: "*", Name: "GREETING"}) {
 		c.say("* OK [CAPABILITY %s] script", c.server.caps)
 	}
 	for !c.over {
@@ -53,12 +61,22 @@ func (c *session) run() {
 			verb, args, _ = strings.Cut(args, " ")
 			name += " " + strings.ToUpper(verb)
 		}
-		command := Command{Connection: c.n, Name: name, Args: args, Box: c.open}
-		if c.act(tag, c.server.enter(command)) {
+		command := Command{Connection: c.n, Tag: tag, Name: name, Args: args, Box: c.open}
+		if c.enter(command) {
 			c.command(tag, command)
 		}
 	}
 	_ = c.out.Flush() // the client may be gone
+}
+
+// enter begins a command; true: the right answer is due.
+func (c *session) enter(cmd Command) bool {
+	c.now = cmd
+	if !c.act(cmd.Tag, c.server.enter(cmd)) {
+		return false
+	}
+	raw := c.server.now().Raw
+	return raw == nil || !raw(cmd, c.out)
 }
 
 // act does what stands in for the right answer; true: give that.

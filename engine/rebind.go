@@ -1,0 +1,405 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"io"
+	"slices"
+	"time"
+
+	"mailcote/engine/imap"
+	"mailcote/engine/plan"
+	"mailcote/engine/row"
+	"mailcote/storage"
+	"mailcote/testkit/failpoint"
+)
+
+const (
+	headerPage = 500  // messages whose headers one FETCH asks for
+	headerMost = 3    // times in a row that asking for headers may break a session before the messages are downloaded instead
+	bindBatch  = 1000 // messages one transaction binds
+	sumsAtOnce = 500  // stored messages whose headers one snapshot reads
+)
+
+// acquaintance is what a worker has learnt of a listing that may hold known messages under new UIDs. It outlives a broken
+// session, so that each header is asked for once.
+type acquaintance struct {
+	mailbox  storage.MailboxID
+	validity storage.UIDValidity
+	known    map[storage.UID]*stranger // those of a size that the store holds
+	learnt   int                       // headers, in all
+	broke    int                       // times in a row that a session broke before one header was learnt
+}
+
+// stranger is a listed message that the store does not hold under its UID.
+type stranger struct {
+	plan.Copy
+	flags  storage.Flags
+	modseq storage.ModSeq
+	told   bool // its header was given; given twice and not alike, it is unknown again
+}
+
+// rebind gives messages that are new under their UIDs to entries the store holds, where they can be told for certain by size
+// and header, and gives the rest, which must be downloaded. There is something to look for in a new generation, and where the
+// store held UIDs of this one before.
+func (p *pass) rebind(ctx context.Context, todo []storage.UID) (rest []storage.UID, err error) {
+	if len(todo) == 0 {
+		return nil, nil
+	}
+	before, again, taken, err := p.holdings(ctx, todo)
+	if err != nil || len(before)+len(again) == 0 {
+		return todo, err
+	}
+	a := p.w.met
+	if a == nil || a.mailbox != p.mailbox.ID || a.validity != p.validity {
+		a = &acquaintance{mailbox: p.mailbox.ID, validity: p.validity, known: map[storage.UID]*stranger{}}
+		p.w.met = a
+	}
+	if a.broke >= headerMost {
+		return todo, nil
+	}
+	learnt := a.learnt
+	silent, err := p.measure(ctx, todo, before, again)
+	if err == nil {
+		err = p.headers(ctx, todo)
+	}
+	if p.refused(err) { // it cannot be told: a download can
+		return todo, nil
+	}
+	if err != nil {
+		if a.broke++; a.learnt > learnt {
+			a.broke, p.w.narrowed = 0, true
+		}
+		return nil, in(phaseList, err)
+	}
+	if p.swapped {
+		return nil, in(phaseList, errSwapped)
+	}
+	listed := make([]plan.Copy, 0, len(a.known)+len(silent))
+	wanted := map[int64]bool{}
+	for uid := range silent {
+		listed = append(listed, plan.Copy{UID: uid, Size: -1})
+	}
+	for _, uid := range todo {
+		if s := a.known[uid]; s != nil {
+			listed = append(listed, s.Copy)
+			wanted[s.Size] = true
+		}
+	}
+	for _, side := range [][]plan.Copy{before, again, taken} {
+		if err := p.sums(ctx, side, wanted); err != nil {
+			return nil, err
+		}
+	}
+	bound, err := p.bind(ctx, plan.Rebind(listed, taken, before, again))
+	if err != nil {
+		return nil, err
+	}
+	p.w.met = nil
+	return slices.DeleteFunc(slices.Clone(todo), func(uid storage.UID) bool { return bound[uid] }), nil
+}
+
+// holdings gives what the store holds of the mailbox: before under another generation's UIDs, again under UIDs of todo before
+// they left, taken under other UIDs of this generation.
+func (p *pass) holdings(ctx context.Context, todo []storage.UID) (before, again, taken []plan.Copy, err error) {
+	err = p.w.e.store.Read(ctx, func(r *storage.Reader) error {
+		if p.mailbox.Building != nil {
+			shown, err := r.Held(p.mailbox.ID, p.mailbox.UIDValidity)
+			if err != nil {
+				return err
+			}
+			for _, h := range shown {
+				if !h.Expunged {
+					before = append(before, copyOf(h))
+				}
+			}
+		}
+		here, err := r.Held(p.mailbox.ID, p.validity)
+		if err != nil {
+			return err
+		}
+		asked := make(map[storage.UID]bool, len(todo))
+		for _, uid := range todo {
+			asked[uid] = true
+		}
+		for _, h := range here {
+			switch {
+			case !h.Expunged:
+				taken = append(taken, copyOf(h))
+			case asked[h.UID]:
+				again = append(again, copyOf(h))
+			}
+		}
+		return nil
+	})
+	return before, again, taken, in(phaseStore, err)
+}
+
+func copyOf(h storage.Held) plan.Copy {
+	return plan.Copy{UID: h.UID, Entry: h.ID, Size: h.Size, Date: h.InternalDate}
+}
+
+// measure asks what size and flags the messages have, and notes those of a size that the store holds. silent are those of which
+// nothing is said even when asked twice.
+func (p *pass) measure(ctx context.Context, todo []storage.UID, before, again []plan.Copy) (silent map[storage.UID]bool, err error) {
+	held := make(map[int64]bool, len(before))
+	for _, c := range before {
+		held[c.Size] = true
+	}
+	own := make(map[storage.UID]int64, len(again))
+	for _, c := range again {
+		own[c.UID] = c.Size
+	}
+	silent = make(map[storage.UID]bool, len(todo))
+	for _, uid := range todo {
+		if len(before) > 0 || own[uid] > 0 {
+			silent[uid] = true
+		}
+	}
+	for try := 0; try < 2 && len(silent) > 0; try++ {
+		asked := slices.DeleteFunc(slices.Clone(todo), func(uid storage.UID) bool { return !silent[uid] })
+		if err := p.describe(ctx, asked, false, func(m *imap.Message, now plan.Copy) {
+			if silent[now.UID] && now.Size >= 0 {
+				delete(silent, now.UID)
+				if size, ok := own[now.UID]; (held[now.Size] || ok && size == now.Size) && p.w.met.known[now.UID] == nil {
+					p.w.met.known[now.UID] = &stranger{Copy: plan.Copy{UID: now.UID, Size: now.Size}}
+				}
+			}
+			p.reflag(m)
+		}); err != nil {
+			return nil, err
+		}
+	}
+	return silent, nil
+}
+
+// reflag notes the flags of a message that is known already.
+func (p *pass) reflag(m *imap.Message) {
+	if s := p.w.met.known[storage.UID(m.UID)]; s != nil && m.HasFlags {
+		s.flags, s.modseq = flagsOf(m.Flags), storage.ModSeq(m.ModSeq)
+	}
+}
+
+// headers asks for the headers that are not known yet, page by page.
+func (p *pass) headers(ctx context.Context, todo []storage.UID) error {
+	unknown := slices.DeleteFunc(slices.Clone(todo), func(uid storage.UID) bool {
+		s := p.w.met.known[uid]
+		return s == nil || s.told
+	})
+	for page := range slices.Chunk(unknown, headerPage) {
+		failpoint.Hit("engine.beforeHeaders")
+		if err := p.headersOf(ctx, page); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// headersOf asks for one page of headers.
+func (p *pass) headersOf(ctx context.Context, page []storage.UID) error {
+	return p.describe(ctx, page, true, func(m *imap.Message, now plan.Copy) {
+		p.reflag(m)
+		s := p.w.met.known[now.UID]
+		switch {
+		case s == nil || !now.Header.Says():
+		case !s.told && now.Size == s.Size:
+			s.Copy, s.told = now, true
+			p.w.met.learnt++
+		case !s.Same(now):
+			s.Header = plan.Digest{}
+		}
+	})
+}
+
+// describe asks what messages look like, with their headers or without; headers are summed as they come and not kept.
+func (p *pass) describe(ctx context.Context, page []storage.UID, header bool, take func(*imap.Message, plan.Copy)) error {
+	items := []string{"UID", "RFC822.SIZE", "INTERNALDATE", "FLAGS"}
+	if header {
+		items = append(items, "BODY.PEEK[HEADER]")
+	}
+	var digest plan.Digest
+	h := p.handler()
+	h.Body = func(_ *imap.Message, section string, _ int64, r io.Reader) error {
+		if section != "HEADER" {
+			return nil
+		}
+		sum := plan.NewHeaderSum()
+		_, err := io.Copy(sum, r)
+		digest = sum.Digest()
+		return err
+	}
+	h.Fetch = func(m *imap.Message) error {
+		take(m, plan.Copy{UID: storage.UID(m.UID), Size: m.Size, Header: digest, Date: row.Dated(m.InternalDate, time.Now())})
+		digest = plan.Digest{}
+		return nil
+	}
+	p.s.SetHandler(h)
+	defer p.watch()
+	most := cmp.Or(p.s.MostMessages(), len(page), 1)
+	for some := range slices.Chunk(page, most) {
+		if err := p.s.UIDFetch(ctx, uidSet(some), items, 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sums fills in the digests of stored messages of the wanted sizes. A message that cannot be read matches nothing.
+func (p *pass) sums(ctx context.Context, copies []plan.Copy, wanted map[int64]bool) error {
+	at := make(map[storage.EntryID]int, sumsAtOnce)
+	for i := 0; i < len(copies); {
+		clear(at)
+		var ids []storage.EntryID
+		for ; i < len(copies) && len(ids) < sumsAtOnce; i++ {
+			if wanted[copies[i].Size] {
+				ids = append(ids, copies[i].Entry)
+				at[copies[i].Entry] = i
+			}
+		}
+		if err := p.w.e.store.Read(ctx, func(r *storage.Reader) error {
+			return r.Beginnings(ids, func(id storage.EntryID, raw io.Reader) error {
+				copies[at[id]].Header = plan.SumOf(raw)
+				return nil
+			})
+		}); err != nil {
+			return in(phaseStore, err)
+		}
+		p.w.batches.Add(1) // it moves: the watchdog is told
+	}
+	return nil
+}
+
+// bind commits matches and what they earn, in slices.
+func (p *pass) bind(ctx context.Context, matches []plan.Match) (bound map[storage.UID]bool, err error) {
+	bound = make(map[storage.UID]bool, len(matches))
+	for len(matches) > 0 {
+		failpoint.Hit("engine.beforeBind")
+		n := min(len(matches), bindBatch)
+		some := make([]storage.Binding, n)
+		for i, m := range matches[:n] {
+			s := p.w.met.known[m.UID]
+			some[i] = storage.Binding{UID: m.UID, From: m.Entry, Flags: s.flags, ModSeq: s.modseq, InternalDate: s.Date}
+		}
+		matches = matches[n:]
+		var stored []storage.UID
+		if err := p.w.e.store.Write(context.WithoutCancel(ctx), storage.Bulk, 0, func(tx *storage.Writer) (err error) {
+			if stored, err = tx.Bind(p.mailbox.ID, p.validity, some); err != nil {
+				return err
+			}
+			if err := tx.Vouch(p.mailbox.ID, p.validity, plan.Cover(p.listing, sorted(stored))); err != nil {
+				return err
+			}
+			return p.w.e.queue.ProgressTx(tx, p.t, p.mailbox.Path, some[n-1].UID, 0)
+		}); err != nil {
+			return nil, in(phaseStore, err)
+		}
+		for _, uid := range stored {
+			bound[uid] = true
+		}
+		p.w.progressed.Store(true)
+		p.w.batches.Add(1)
+		if err := ctx.Err(); err != nil {
+			return nil, in(phaseStore, err)
+		}
+	}
+	return bound, nil
+}
+
+// reused gives the stored messages under whose UIDs the server has others now: a server that was restored from a copy gives
+// out UIDs again (FAULTS S6). They are downloaded; the store keeps what they were for its retention.
+func (p *pass) reused(ctx context.Context, stored []storage.Listed) ([]storage.UID, error) {
+	if len(stored) == 0 || len(p.listing) == 0 {
+		return nil, nil
+	}
+	noted := stored[len(stored)-1].UID + 1
+	if p.mailbox.Building == nil {
+		noted = max(noted, p.mailbox.Pass.UIDNext)
+	}
+	doubt := plan.DoubtOf(storage.UID(p.selected.UIDNext), p.listing[len(p.listing)-1], noted)
+	if doubt == plan.Sure {
+		return nil, nil
+	}
+	held, err := p.listedHoldings(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if doubt == plan.Unsure {
+		held, err = p.different(ctx, held)
+	}
+	var all []storage.UID
+	for err == nil && len(held) > 0 {
+		page := held[:min(len(held), headerPage)]
+		var other []storage.UID
+		if other, err = p.others(ctx, page, doubt); err == nil {
+			all, held = append(all, other...), held[len(page):]
+		}
+	}
+	if p.refused(err) { // nothing can be said: what gives reason to doubt is downloaded
+		for _, c := range held {
+			if doubt == plan.Suspect {
+				all = append(all, c.UID)
+			}
+		}
+		return all, nil
+	}
+	return all, in(phaseList, err)
+}
+
+// listedHoldings gives what the store holds of the listing.
+func (p *pass) listedHoldings(ctx context.Context) (held []plan.Copy, err error) {
+	err = p.w.e.store.Read(ctx, func(r *storage.Reader) error {
+		here, err := r.Held(p.mailbox.ID, p.validity)
+		for _, h := range here {
+			if _, listed := slices.BinarySearch(p.listing, h.UID); listed && !h.Expunged {
+				held = append(held, copyOf(h))
+			}
+		}
+		return err
+	})
+	return held, in(phaseStore, err)
+}
+
+// different gives the messages whose size or date are not what the store knows.
+func (p *pass) different(ctx context.Context, held []plan.Copy) (all []plan.Copy, err error) {
+	known := make(map[storage.UID]plan.Copy, len(held))
+	uids := make([]storage.UID, len(held))
+	for i, c := range held {
+		known[c.UID], uids[i] = c, c.UID
+	}
+	err = p.describe(ctx, uids, false, func(_ *imap.Message, now plan.Copy) {
+		c, ok := known[now.UID]
+		if ok && (now.Size >= 0 && now.Size != c.Size || !now.Date.IsZero() && now.Date.Unix() != c.Date.Unix()) {
+			delete(known, c.UID)
+			all = append(all, c)
+		}
+	})
+	return all, err
+}
+
+// others gives the messages of a page that are not what the store holds, and those the server does not describe. Of a server
+// whose UIDNEXT is worth nothing size and date may be too: then the header decides.
+func (p *pass) others(ctx context.Context, page []plan.Copy, doubt plan.Doubt) ([]storage.UID, error) {
+	every := map[int64]bool{}
+	for _, c := range page {
+		every[c.Size] = true
+	}
+	if err := p.sums(ctx, page, every); err != nil {
+		return nil, err
+	}
+	uids := make([]storage.UID, len(page))
+	stored := make(map[storage.UID]plan.Copy, len(page))
+	for i, c := range page {
+		stored[c.UID], uids[i] = c, c.UID
+	}
+	same, other := map[storage.UID]bool{}, map[storage.UID]bool{}
+	err := p.describe(ctx, uids, true, func(_ *imap.Message, now plan.Copy) {
+		if c, ok := stored[now.UID]; !ok || !now.Header.Says() {
+			return
+		} else if c.Same(now) || doubt == plan.Unsure && c.Header == now.Header {
+			same[now.UID] = true
+		} else {
+			other[now.UID] = true
+		}
+	})
+	return slices.DeleteFunc(uids, func(uid storage.UID) bool { return same[uid] && !other[uid] }), err
+}
