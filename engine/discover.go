@@ -151,8 +151,7 @@ func (w *worker) retries(q storage.Quarantined) bool {
 	if w.once {
 		return q.LastAt.Before(w.started)
 	}
-	wait := min(time.Minute<<min(q.Attempts-1, 12), 24*time.Hour)
-	return time.Since(q.LastAt) >= wait
+	return !time.Now().Before(NextTry(q))
 }
 
 func totalOf(known []storage.Mailbox, raw string) int64 {

@@ -5,26 +5,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
-	"strconv"
-	"strings"
 
 	goimap "github.com/emersion/go-imap/v2"
 
+	"mailcote/engine/chunk"
 	"mailcote/engine/imap"
 	"mailcote/engine/message"
 	"mailcote/storage"
 )
 
-const (
-	chunkStart = 256 << 10 // bytes a chunk asks for at first
-	chunkMost  = 1 << 20
-	chunkLeast = 4 << 10
-	chunkRow   = 4  // chunks that came one after the other let the next be larger
-	chunkTries = 3  // sessions that the smallest chunk may end
-	hopeless   = 50 // rescues in one pass that brought nothing; what the server refuses after them is not tried in other ways
-)
+// hopeless is how many rescues in one pass may bring nothing; what the server refuses after them is not tried in other ways.
+const hopeless = 50
 
 // everything is what a FETCH asks of a message.
 func everything() []string { return []string{"UID", "FLAGS", "INTERNALDATE", "BODY.PEEK[]"} }
@@ -50,12 +42,10 @@ type rescue struct {
 	rung  rung
 	fatal bool // it ended a session
 	known *imap.Message
-	spool *storage.Spool // what came in chunks
-	chunk int64
-	row   int   // chunks of this size that came one after the other
-	tries int   // sessions that ended in a row without a chunk
-	first Fault // why it did not come as others do
-	last  Fault // why it did not come in the way that was tried last
+	body  *chunk.Body    // how far it came in chunks
+	spool *storage.Spool // what came in them
+	first Fault          // why it did not come as others do
+	last  Fault          // why it did not come in the way that was tried last
 }
 
 // reason tells both in one fault.
@@ -102,7 +92,7 @@ func (p *pass) suspect(uid storage.UID, from rung) *rescue {
 			return r
 		}
 	}
-	r := &rescue{mailbox: p.mailbox.ID, validity: p.validity, uid: uid, rung: from, chunk: chunkStart}
+	r := &rescue{mailbox: p.mailbox.ID, validity: p.validity, uid: uid, rung: from}
 	p.w.e.suspects[id] = append(p.w.e.suspects[id], r)
 	return r
 }
@@ -121,7 +111,7 @@ func (p *pass) empty(ctx context.Context, r *rescue) error {
 		return nil
 	}
 	err := r.spool.Drop(context.WithoutCancel(ctx))
-	r.spool = nil
+	r.spool, r.body = nil, nil
 	return in(phaseStore, err)
 }
 
@@ -183,13 +173,7 @@ func (p *pass) guilty(ctx context.Context, r *rescue, err error) bool {
 		r.rung++
 		return true
 	}
-	if came := r.row > 0; r.chunk > chunkLeast {
-		r.row = 0
-		if r.chunk /= 4; came {
-			r.chunk *= 2
-		}
-		r.chunk = max(r.chunk, chunkLeast)
-	} else if r.tries++; r.tries >= chunkTries {
+	if r.body != nil && !r.body.Broke() {
 		r.rung++
 	}
 	return true
@@ -229,7 +213,7 @@ func (p *pass) hearNo(r *rescue, err error) error {
 
 // leftOut is why a message did not come when the server does not say.
 func leftOut() Fault {
-	return Fault{Class: Parsing, Scope: "message", Phase: phaseFetch, Command: "UID FETCH", Detail: "the server lists the message and does not deliver it"}
+	return Fault{Class: Parsing, Scope: "message", Phase: phaseFetch, Command: "UID FETCH", Detail: chunk.ErrLeftOut.Error()}
 }
 
 // lend takes memory for a chunk from the process-wide budget; when others hold it all, as little as does not count.
@@ -239,7 +223,7 @@ func (e *Engine) lend(ctx context.Context, want int64) (granted int64, giveBack 
 	if e.budget.Acquire(timed, want) == nil {
 		return want, func() { e.budget.Release(want) }, nil
 	}
-	return min(want, chunkLeast), func() {}, ctx.Err()
+	return min(want, chunk.Least), func() {}, ctx.Err()
 }
 
 // whole asks for the message in one literal.
@@ -266,96 +250,50 @@ func (p *pass) ask(ctx context.Context, r *rescue) error {
 	return p.hearNo(r, in(phaseFetch, p.s.UIDFetch(ctx, uidSet([]storage.UID{r.uid}), []string{"UID", "FLAGS", "INTERNALDATE", "RFC822.SIZE"}, 0)))
 }
 
-// gather takes the body chunk by chunk behind what has come. The end is where the server gives less than was asked for, and
-// where its size or an empty answer agrees.
+// gather takes the body chunk by chunk behind what has come.
 func (p *pass) gather(ctx context.Context, r *rescue) (bool, error) {
 	if r.spool == nil {
-		r.spool = p.w.e.store.NewSpool(p.w.e.packer)
-		if size := r.claimed(); size >= 0 {
-			r.chunk = min(r.chunk, max(size, chunkLeast))
-		}
+		r.spool, r.body = p.w.e.store.NewSpool(p.w.e.packer), chunk.New(goimap.UID(r.uid), r.claimed())
 	}
 	most := p.w.e.o.Limits.Streamed
 	if most <= 0 {
 		most = imap.DefaultLimits().Streamed
 	}
+	always := context.WithoutCancel(ctx)
 	r.last = leftOut()
-	for short := false; ; {
-		have, want := r.spool.Size(), r.chunk
-		if left := r.claimed() - have; left >= 0 && left <= want {
-			want = left + 1 // so that a whole message ends in a short answer: some servers refuse to read at the end
-		}
-		if have > most {
-			r.last.Detail = fmt.Sprintf("the message is larger than %d bytes", most)
-			return false, nil
-		}
-		want, giveBack, err := p.w.e.lend(ctx, want)
+	for r.body.Have() <= most {
+		want, giveBack, err := p.w.e.lend(ctx, r.body.Want())
 		if err != nil {
 			return false, err
 		}
-		piece, answered, err := p.piece(ctx, r, have, want)
+		piece, end, err := r.body.Next(ctx, p.s, p.handler(), want)
 		giveBack()
-		if err != nil {
-			return false, errors.Join(err, in(phaseStore, r.spool.Flush(context.WithoutCancel(ctx))))
-		}
-		ended := have > 0 && len(piece) == 0 && (answered || short || have == r.claimed())
-		if len(piece) == 0 && !ended {
+		p.watch()
+		switch {
+		case p.swapped:
+			return false, errors.Join(in(phaseFetch, errSwapped), err)
+		case errors.Is(err, chunk.ErrLeftOut):
 			return false, nil
+		case err != nil:
+			if err = p.hearNo(r, in(phaseFetch, err)); err != nil {
+				if full := r.spool.Flush(always); full != nil {
+					err = errors.Join(in(phaseStore, full), p.empty(ctx, r), err)
+				}
+			}
+			return false, err
 		}
 		if len(piece) > 0 {
-			if err := r.spool.Take(context.WithoutCancel(ctx), bytes.NewReader(piece)); err != nil {
+			if err := r.spool.Take(always, bytes.NewReader(piece)); err != nil {
 				return false, errors.Join(in(phaseStore, err), p.empty(ctx, r))
 			}
 			p.w.progressed.Store(true)
-			r.tries = 0
-			if r.row++; r.row == chunkRow {
-				r.row, r.chunk = 0, min(r.chunk*2, chunkMost)
-			}
 		}
-		short = int64(len(piece)) < want
-		if ended || short && r.spool.Size() == r.claimed() {
+		if end {
 			return p.settleSpool(ctx, r)
 		}
 	}
-}
-
-// piece asks for want bytes from an offset. They count only when the whole response was read: behind a literal whose size is
-// wrong nothing fits. answered: the server gave the item, if with nothing in it.
-func (p *pass) piece(ctx context.Context, r *rescue, from, want int64) (out []byte, answered bool, err error) {
-	var held []byte
-	var read bool
-	h := p.handler()
-	h.Body = func(m *imap.Message, section string, size int64, body io.Reader) error {
-		origin, partial := strings.CutPrefix(section, "<"+strconv.FormatInt(from, 10))
-		partial = partial && (strings.HasPrefix(origin, ">") || strings.HasPrefix(origin, "."))
-		if m.UID != 0 && storage.UID(m.UID) != r.uid || read || !partial {
-			return nil
-		}
-		if size > want {
-			return fmt.Errorf("%w: %d octets of a message where %d were asked for", imap.ErrSyntax, size, want)
-		}
-		held = make([]byte, size)
-		_, err := io.ReadFull(body, held)
-		read = err == nil
-		return err
-	}
-	h.Fetch = func(m *imap.Message) error {
-		if storage.UID(m.UID) == r.uid && read && !answered {
-			out, answered = held, true
-		}
-		held, read = nil, false
-		return nil
-	}
-	p.s.SetHandler(h)
-	defer p.watch()
-	err = p.s.UIDFetch(ctx, uidSet([]storage.UID{r.uid}), []string{"UID", fmt.Sprintf("BODY.PEEK[]<%d.%d>", from, want)}, 0)
-	if p.swapped {
-		return nil, false, errors.Join(in(phaseFetch, errSwapped), err)
-	}
-	if err = p.hearNo(r, in(phaseFetch, err)); err != nil {
-		return nil, false, err
-	}
-	return out, answered, nil
+	r.last.Detail = fmt.Sprintf("the message is larger than %d bytes", most)
+	return false, nil
 }
 
 // settleSpool stores a message that came whole in chunks, as any other is.
@@ -375,7 +313,7 @@ func (p *pass) settleSpool(ctx context.Context, r *rescue) (bool, error) {
 	}
 	take := p.newIntake(ctx, []storage.UID{r.uid})
 	take.known, take.current = r.known, &arrival{staged: &body, view: &view}
-	r.spool = nil // the batch has it now
+	r.spool, r.body = nil, nil // the batch has it now
 	if err := errors.Join(take.fetched(&imap.Message{UID: goimap.UID(r.uid), HasBody: true}), take.close()); err != nil {
 		return false, in(phaseStore, err)
 	}

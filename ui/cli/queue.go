@@ -62,10 +62,22 @@ func (a *app) queueList() *cobra.Command {
 		Example: "  mailcote queue list\n  mailcote queue list --all --json",
 		RunE: func(c *cobra.Command, _ []string) error {
 			var views []taskView
+			held := 0
 			err := a.read(c.Context(), func(r *storage.Reader) error {
 				tasks, err := queue.List(r, 0, mostTasks)
 				if err != nil {
 					return err
+				}
+				accounts, err := r.Accounts()
+				if err != nil {
+					return err
+				}
+				for _, one := range accounts {
+					some, err := r.QuarantineOf(one.ID)
+					if err != nil {
+						return err
+					}
+					held += len(some)
 				}
 				for _, t := range tasks {
 					if !all && !t.CompletedAt.IsZero() {
@@ -84,6 +96,9 @@ func (a *app) queueList() *cobra.Command {
 			}
 			if a.json {
 				return each(views, a.voice.JSON)
+			}
+			if held > 0 {
+				a.voice.Note("%s in quarantine and tried again later: mailcote errors quarantine.", voice.Plural(int64(held), "message is", "messages are"))
 			}
 			if len(views) == 0 {
 				a.voice.Note("Nothing is waiting; --all shows what was done.")

@@ -214,7 +214,7 @@ func (s accountStatus) lines() [][2]string {
 	lines := [][2]string{{"  Mail", mail}, {"  Last success", moment(s.LastSuccess)}}
 	var trouble []string
 	if s.Quarantined > 0 {
-		trouble = append(trouble, voice.Count(int64(s.Quarantined))+" quarantined")
+		trouble = append(trouble, voice.Count(int64(s.Quarantined))+" quarantined: mailcote errors quarantine")
 	}
 	if s.Errors > 0 {
 		trouble = append(trouble, voice.Plural(int64(s.Errors), "error", "errors")+" in 24 hours")

@@ -1,0 +1,126 @@
+package chunk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	goimap "github.com/emersion/go-imap/v2"
+
+	"mailcote/engine/imap"
+)
+
+const (
+	start = 256 << 10 // octets asked for at first
+	most  = 1 << 20
+	// Least is the smallest part that is asked for.
+	Least = 4 << 10
+	grow  = 4 // parts that came one after the other let the next be larger
+	tries = 3 // sessions that the smallest part may end
+)
+
+// ErrLeftOut says that the server answers without the message.
+var ErrLeftOut = errors.New("the server lists the message and does not deliver it")
+
+// Body is how far a message has come. One goroutine at a time.
+type Body struct {
+	uid     goimap.UID
+	claimed int64
+	have    int64
+	size    int64 // of the next part
+	row     int   // parts of this size that came one after the other
+	ended   int   // sessions that ended in a row without a part
+	short   bool  // the last part was shorter than asked for
+}
+
+// New begins a message. claimed is its RFC822.SIZE, a hint; -1: unknown.
+func New(uid goimap.UID, claimed int64) *Body {
+	b := &Body{uid: uid, claimed: claimed, size: start}
+	if claimed >= 0 {
+		b.size = min(b.size, max(claimed, Least))
+	}
+	return b
+}
+
+// Have is how many octets came.
+func (b *Body) Have() int64 { return b.have }
+
+// Want is how many octets the next part should ask for.
+func (b *Body) Want() int64 {
+	if left := b.claimed - b.have; left >= 0 && left <= b.size {
+		return left + 1 // so that a whole message ends in a short answer: some servers refuse to read at the end
+	}
+	return b.size
+}
+
+// Next asks for the next want octets on a session whose mailbox is open. end: there are no more. Errors: ErrLeftOut, the
+// server's *imap.StatusError, or what ended the session; after the last, Broke.
+func (b *Body) Next(ctx context.Context, s *imap.Session, h imap.Handler, want int64) (piece []byte, end bool, err error) {
+	piece, answered, err := b.ask(ctx, s, h, want)
+	if s.Err() != nil {
+		return nil, false, err
+	}
+	if len(piece) == 0 {
+		if b.have > 0 && (answered || b.short || b.have == b.claimed) {
+			return nil, true, nil
+		}
+		if err == nil {
+			err = ErrLeftOut
+		}
+		return nil, false, err
+	}
+	b.have += int64(len(piece))
+	b.short, b.ended = int64(len(piece)) < want, 0
+	if b.row++; b.row == grow {
+		b.row, b.size = 0, min(b.size*2, most)
+	}
+	return piece, b.short && b.have == b.claimed, nil
+}
+
+// Broke makes the next part smaller after a session that ended in Next. false: there is no smaller one left to try.
+func (b *Body) Broke() bool {
+	if b.size > Least {
+		if b.size /= 4; b.row > 0 {
+			b.size *= 2
+		}
+		b.size, b.row = max(b.size, Least), 0
+		return true
+	}
+	b.ended++
+	return b.ended < tries
+}
+
+// ask sends the command. answered: the item came, if with nothing in it.
+func (b *Body) ask(ctx context.Context, s *imap.Session, h imap.Handler, want int64) (out []byte, answered bool, err error) {
+	var held []byte
+	var read bool
+	h.Body = func(m *imap.Message, section string, size int64, body io.Reader) error {
+		origin, partial := strings.CutPrefix(section, "<"+strconv.FormatInt(b.have, 10))
+		partial = partial && (strings.HasPrefix(origin, ">") || strings.HasPrefix(origin, "."))
+		if m.UID != 0 && m.UID != b.uid || read || !partial {
+			return nil
+		}
+		if size > want {
+			return fmt.Errorf("%w: %d octets of a message where %d were asked for", imap.ErrSyntax, size, want)
+		}
+		held = make([]byte, size)
+		if _, err := io.ReadFull(body, held); err != nil {
+			return fmt.Errorf("read part: %w", err)
+		}
+		read = true
+		return nil
+	}
+	h.Fetch = func(m *imap.Message) error {
+		if m.UID == b.uid && read && !answered {
+			out, answered = held, true
+		}
+		held, read = nil, false
+		return nil
+	}
+	s.SetHandler(h)
+	err = s.UIDFetch(ctx, goimap.UIDSetNum(b.uid), []string{"UID", fmt.Sprintf("BODY.PEEK[]<%d.%d>", b.have, want)}, 0)
+	return out, answered, err
+}

@@ -1,0 +1,136 @@
+package chunk
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"io"
+
+	goimap "github.com/emersion/go-imap/v2"
+
+	"mailcote/engine/imap"
+)
+
+// Report is what a download brought.
+type Report struct {
+	Got     int64 // octets
+	Claimed int64 // RFC822.SIZE; -1: the server does not say
+	SHA256  [sha256.Size]byte
+	Whole   bool
+	Why     error // the last that went wrong; nil: nothing did
+}
+
+// download is one under way.
+type download struct {
+	Report
+	uid  goimap.UID
+	out  io.Writer
+	body *Body
+	size bool // it was asked for
+}
+
+// Download writes to w what the server will give of a message: in parts, and when nothing comes of them in one literal, as far
+// as that comes. open gives a live session whose mailbox is open, again after one has ended. What came before an error counts.
+func Download(ctx context.Context, open func(context.Context) (*imap.Session, error), uid goimap.UID, w io.Writer) (Report, error) {
+	sum := sha256.New()
+	d := &download{Report: Report{Claimed: -1}, uid: uid, out: io.MultiWriter(w, sum)}
+	err := d.run(ctx, open)
+	sum.Sum(d.SHA256[:0])
+	return d.Report, err
+}
+
+func (d *download) run(ctx context.Context, open func(context.Context) (*imap.Session, error)) error {
+	for {
+		s, err := open(ctx)
+		if err != nil {
+			return err
+		}
+		more, err := d.step(ctx, s)
+		if err != nil || !more {
+			return err
+		}
+	}
+}
+
+// failed is an error of w, as against one of the server.
+type failed struct{ error }
+
+func (f failed) Unwrap() error { return f.error }
+
+// step does the next thing on a session. more: another one follows. An error is w's or the context's.
+func (d *download) step(ctx context.Context, s *imap.Session) (more bool, err error) {
+	if !d.size {
+		d.size = true
+		s.SetHandler(imap.Handler{Fetch: func(m *imap.Message) error {
+			if m.UID == d.uid && m.Size >= 0 {
+				d.Claimed = m.Size
+			}
+			return nil
+		}})
+		d.Why = s.UIDFetch(ctx, goimap.UIDSetNum(d.uid), []string{"UID", "RFC822.SIZE"}, 0)
+		d.body = New(d.uid, d.Claimed)
+		return true, ctx.Err()
+	}
+	piece, end, err := d.body.Next(ctx, s, imap.Handler{}, d.body.Want())
+	switch {
+	case ctx.Err() != nil:
+		return false, ctx.Err()
+	case err != nil && s.Err() != nil && d.body.Broke():
+		d.Why = err
+		return true, nil
+	case err != nil && d.Got == 0 && s.Err() == nil:
+		d.Why = err
+		return false, d.literal(ctx, s)
+	case err != nil:
+		d.Why = err
+		return false, nil
+	}
+	if _, err := d.out.Write(piece); err != nil {
+		return false, failed{err}
+	}
+	if d.Got += int64(len(piece)); end {
+		d.Whole, d.Why = true, nil
+	}
+	return !end, nil
+}
+
+// literal takes the message as it comes.
+func (d *download) literal(ctx context.Context, s *imap.Session) error {
+	var whole bool
+	s.SetHandler(imap.Handler{
+		Body: func(m *imap.Message, section string, _ int64, body io.Reader) error {
+			if section != "" || d.Got > 0 || m.UID != 0 && m.UID != d.uid {
+				return nil
+			}
+			n, err := io.Copy(writer{d.out}, body)
+			d.Got, whole = n, err == nil
+			return err
+		},
+		Fetch: func(m *imap.Message) error {
+			d.Whole = d.Whole || whole && m.UID == d.uid && m.HasBody
+			return nil
+		},
+	})
+	err := s.UIDFetch(ctx, goimap.UIDSetNum(d.uid), []string{"UID", "BODY.PEEK[]"}, 0)
+	if broken := (failed{}); errors.As(err, &broken) {
+		return err
+	}
+	if err != nil {
+		d.Why = err
+	}
+	if d.Whole {
+		d.Why = nil
+	}
+	return ctx.Err()
+}
+
+// writer marks the errors of w.
+type writer struct{ io.Writer }
+
+func (w writer) Write(p []byte) (int, error) {
+	n, err := w.Writer.Write(p)
+	if err != nil {
+		err = failed{err}
+	}
+	return n, err
+}
