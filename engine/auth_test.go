@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"mailcote/engine/imap"
+	"mailcote/engine/line"
 	"mailcote/engine/secret"
 	"mailcote/storage"
 	"mailcote/storage/attempt"
@@ -193,12 +194,12 @@ func TestUnansweredSignIn(t *testing.T) {
 		t.Errorf("%d connections, summary %+v", s.Connections()-connections, sum)
 	}
 	// A minute later.
-	w.sent(attempt.SignIn{SentAt: time.Now().Add(-resendSignIn), Silent: 1})
+	w.sent(attempt.SignIn{SentAt: time.Now().Add(-line.Resend), Silent: 1})
 	if sum := w.sync(); sum.Class != "auth" || s.Count("LOGIN") != 2 || !w.find().Paused || !strings.Contains(sum.NextStep, "did not answer") {
 		t.Errorf("%d sign-ins, summary %+v", s.Count("LOGIN"), sum)
 	}
 	s.Misbehave(script.Faults{})
-	w.sent(attempt.SignIn{SentAt: time.Now().Add(-resendSignIn), Silent: 2})
+	w.sent(attempt.SignIn{SentAt: time.Now().Add(-line.Resend), Silent: 2})
 	w.complete()
 	w.equals(s)
 }

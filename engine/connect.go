@@ -3,14 +3,12 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
-	"net"
 	"strings"
+	"sync"
 	"time"
 
-	"github.com/emersion/go-sasl"
-
 	"mailcote/engine/imap"
+	"mailcote/engine/line"
 	"mailcote/engine/meter"
 	"mailcote/engine/secret"
 	"mailcote/storage"
@@ -20,9 +18,9 @@ import (
 
 // The phases a fault names.
 const (
-	phaseConnect  = "connect"
-	phaseSignIn   = "sign-in"
-	phaseDiscover = "discover"
+	phaseConnect  = line.StepConnect
+	phaseSignIn   = line.StepSignIn
+	phaseDiscover = line.StepGreet
 	phaseOpen     = "open"
 	phaseList     = "list"
 	phaseFlags    = "flags"
@@ -30,54 +28,117 @@ const (
 	phaseStore    = "store"
 )
 
-const (
-	resendSignIn = 60 * time.Second // an unanswered sign-in is not sent again before
-	slowSignIn   = 5 * time.Second  // the person is told
-	logoutTime   = 2 * time.Second
-)
+// errDisagrees says that a server's answers contradict each other.
+var errDisagrees = errors.New("the server's listing and its message count disagree")
 
-var (
-	errSecret    = errors.New("the password could not be read")
-	errDroppedIn = errors.New("the connection broke during two sign-ins in a row")
-	errSilentIn  = errors.New("the server did not answer two sign-ins")
-	// errDisagrees says that a server's answers contradict each other.
-	errDisagrees = errors.New("the server's listing and its message count disagree")
-)
-
-// connect gives the worker's session, dialling and signing in when there is none.
+// connect gives the worker's session: the one it has, else one of the account's pool.
 func (w *worker) connect(ctx context.Context) (*imap.Session, error) {
-	if w.session != nil && w.session.Err() == nil {
-		return w.session, nil
+	if w.lease != nil && w.lease.Session() != nil && w.lease.Session().Err() == nil {
+		return w.lease.Session(), nil
 	}
+	return w.borrow(ctx, false)
+}
+
+// reconnect gives the worker a session that owes nothing to the one it had.
+func (w *worker) reconnect(ctx context.Context) (*imap.Session, error) {
+	w.leave(ctx)
+	return w.borrow(ctx, true)
+}
+
+func (w *worker) borrow(ctx context.Context, fresh bool) (*imap.Session, error) {
 	w.drop()
-	password, err := w.e.password(ctx, w.account)
-	if err != nil {
-		return nil, in(phaseSignIn, fmt.Errorf("%w: %w", errSecret, err))
-	}
-	before, err := w.patience(ctx)
+	p, err := w.e.lines(ctx, w.account)
 	if err != nil {
 		return nil, err
 	}
-	w.e.progress.State(w.account.Name, "connecting", "")
-	if err := w.meter.Dial(ctx); err != nil {
-		return nil, in(phaseConnect, err)
-	}
-	s, err := w.e.dial(ctx, w.account, w.meter)
+	l, err := p.Take(ctx, line.Want{Use: line.Bulk, Fresh: fresh, Asked: w.once})
 	if err != nil {
-		return nil, in(phaseConnect, err)
+		return nil, unconnected(err)
 	}
-	w.line.Store(s)
-	if err := w.signIn(ctx, s, password, before); err != nil {
-		return nil, errors.Join(err, ignoreClosed(s.Close()))
-	}
-	if err := w.greet(ctx, s); err != nil {
-		return nil, errors.Join(in(phaseDiscover, err), ignoreClosed(s.Close()))
-	}
-	failpoint.Hit("engine.signedIn")
-	w.meter.Dialled()
-	w.session = s
+	w.lease = l
+	w.line.Store(l.Session())
 	w.e.progress.State(w.account.Name, "syncing", "")
-	return s, nil
+	return l.Session(), nil
+}
+
+// unconnected says where getting a session ended.
+func unconnected(err error) error {
+	if step := (*line.StepError)(nil); errors.As(err, &step) {
+		return in(step.Step, step.Err)
+	}
+	return in(phaseConnect, err)
+}
+
+// yield lets a person have the session between two commands, where the server allows no other. moved: somebody had it, and no
+// mailbox can be taken for open.
+func (w *worker) yield(ctx context.Context) (moved bool, err error) {
+	if moved, err = w.lease.Yield(ctx); err != nil {
+		return true, unconnected(err)
+	}
+	if moved {
+		w.line.Store(w.lease.Session())
+	}
+	return moved, nil
+}
+
+// release gives the session back between two tasks.
+func (w *worker) release() { w.end((*line.Lease).Give) }
+
+// drop closes the session at once.
+func (w *worker) drop() { w.end((*line.Lease).Drop) }
+
+// away ends the work: what nobody will want soon is signed out.
+func (w *worker) away(ctx context.Context) {
+	w.release()
+	if w.once || ctx.Err() != nil {
+		w.e.retire(ctx, w.account.ID)
+	}
+}
+
+// leave ends the session in order, whatever has happened to the worker's context.
+func (w *worker) leave(ctx context.Context) { w.end(func(l *line.Lease) { l.Leave(ctx) }) }
+
+func (w *worker) end(how func(*line.Lease)) {
+	if w.lease != nil {
+		how(w.lease)
+		w.wire += w.lease.BytesRead()
+		w.lease = nil
+	}
+}
+
+// pool is an account's connections, and where they lead.
+type pool struct {
+	*line.Pool
+	account  string
+	endpoint imap.Endpoint
+	insecure bool
+}
+
+// lines gives an account's connections. They are new ones when it is reached elsewhere by now.
+func (e *Engine) lines(ctx context.Context, a storage.Account) (*line.Pool, error) {
+	m, err := e.meters.Of(ctx, e.store, a)
+	if err != nil {
+		return nil, in(phaseStore, err)
+	}
+	endpoint := loginOf(a).Endpoint()
+	e.mu.Lock()
+	have, ok := e.pools[a.ID]
+	if ok && have.endpoint == endpoint && have.insecure == a.Insecure {
+		e.mu.Unlock()
+		return have.Pool, nil
+	}
+	of := accountLine{e, a.ID, a.Name, m}
+	now := line.New(line.Options{
+		User: a.User, Account: of, Memory: of, Gate: e.gate, Resend: e.o.resend,
+		Connections: m.Connections, Pace: m.Dial, Gone: m.Gone, Low: of.low,
+		Dial: func(ctx context.Context) (*imap.Session, error) { return e.dial(ctx, a, m) },
+	})
+	e.pools[a.ID] = pool{now, a.Name, endpoint, a.Insecure}
+	e.mu.Unlock()
+	if ok {
+		have.Close(ctx)
+	}
+	return now, nil
 }
 
 func loginOf(a storage.Account) Login {
@@ -89,118 +150,109 @@ func (e *Engine) dial(ctx context.Context, a storage.Account, m *meter.Meter) (*
 		Manners: m.Manners(), Meter: m})
 }
 
-// patience waits, before anything is dialled, until a sign-in that was not answered may be sent again: not before a minute is
-// over, but for the first whose connection broke, and those that a person asks for. It gives what is known of it.
-func (w *worker) patience(ctx context.Context) (before attempt.SignIn, err error) {
-	if err := w.e.store.Read(ctx, func(r *storage.Reader) (err error) {
-		before, err = attempt.SignInOf(r, w.account.ID)
+// everyPool runs fn for each pool, side by side.
+func (e *Engine) everyPool(fn func(pool)) {
+	e.mu.Lock()
+	all := make([]pool, 0, len(e.pools))
+	for _, p := range e.pools {
+		all = append(all, p)
+	}
+	e.mu.Unlock()
+	var done sync.WaitGroup
+	for _, p := range all {
+		done.Go(func() { fn(p) })
+	}
+	done.Wait()
+}
+
+// retire ends the sessions of an account that nobody uses.
+func (e *Engine) retire(ctx context.Context, id storage.AccountID) {
+	e.mu.Lock()
+	have, ok := e.pools[id]
+	e.mu.Unlock()
+	if ok {
+		have.Retire(ctx)
+	}
+}
+
+// accountLine is what an account's connections need of the engine; it implements line.Account and line.Memory.
+type accountLine struct {
+	e     *Engine
+	id    storage.AccountID
+	name  string
+	meter *meter.Meter
+}
+
+// Password finds the account's password.
+func (l accountLine) Password(ctx context.Context) (secret.Secret, error) {
+	var a storage.Account
+	if err := l.e.store.Read(ctx, func(r *storage.Reader) (err error) {
+		a, err = r.Account(l.id)
 		return err
 	}); err != nil {
-		return before, in(phaseStore, err)
+		return secret.Secret{}, err
 	}
-	wait := min(time.Until(before.SentAt.Add(w.e.o.resend)), w.e.o.resend) // the clock may have been set back
-	if wait <= 0 || before.Silent == 0 && (before.Dropped < 2 || w.once) {
-		return before, nil
-	}
-	w.e.progress.State(w.account.Name, "waiting", "the server did not answer the sign-in; it is sent again in a minute")
-	return before, in(phaseSignIn, sleep(ctx, wait))
+	return l.e.password(ctx, a)
 }
 
-// signIn sends the credentials once. A server that took them and stays silent gets them once more, a minute later, and then
-// the account waits for a person: guesses are punished by delay. When the connection breaks before the answer, or the process
-// ends, they are sent again at once only the first time.
-func (w *worker) signIn(ctx context.Context, s *imap.Session, password secret.Secret, before attempt.SignIn) error {
-	w.e.progress.State(w.account.Name, "signing in", "")
-	sent := attempt.SignIn{SentAt: time.Now(), Silent: before.Silent, Dropped: before.Dropped + 1}
-	if err := w.noteSignIn(ctx, sent); err != nil {
+// Say shows a state at the doors.
+func (l accountLine) Say(state, note string) { l.e.progress.State(l.name, state, note) }
+
+// Greeted notes what the server calls itself and can do.
+func (l accountLine) Greeted(ctx context.Context, s *imap.Session) error {
+	fields, err := line.Introduce(ctx, s, l.meter.Profile().IDFirst)
+	if err != nil {
 		return err
 	}
-	told := time.AfterFunc(slowSignIn, func() {
-		w.e.progress.State(w.account.Name, "signing in", "the server takes its time to answer the sign-in")
-	})
-	err := authenticate(ctx, s, w.account.User, password)
-	told.Stop()
-	var answer *imap.StatusError
-	switch {
-	case err == nil, errors.As(err, &answer):
-		return errors.Join(in(phaseSignIn, err), w.noteSignIn(ctx, attempt.SignIn{}))
-	case stopped(ctx): // a clean stop gives the attempt back
-		return errors.Join(in(phaseSignIn, err), w.noteSignIn(ctx, before))
-	case errors.Is(err, imap.ErrStalled):
-		if before.Silent++; before.Silent > 1 {
-			err = fmt.Errorf("%w: %w", errSilentIn, err)
+	l.meter.Meet(s, fields["name"])
+	l.meter.Dialled()
+	server, capabilities := strings.TrimSpace(fields["name"]+" "+fields["version"]), strings.Join(s.Capabilities(), " ")
+	err = l.e.store.Write(ctx, storage.Interactive, 0, func(tx *storage.Writer) error {
+		if err := tx.SetServer(l.id, server, capabilities); err != nil {
+			return err
 		}
-		before.SentAt = time.Now()
-		return errors.Join(in(phaseSignIn, err), w.noteSignIn(ctx, before))
-	case sent.Dropped > 1:
-		err = fmt.Errorf("%w: %w", errDroppedIn, err)
+		return l.meter.SaveTx(tx)
+	})
+	if err != nil {
+		l.meter.Gone()
 	}
-	return in(phaseSignIn, err)
+	failpoint.Hit("engine.signedIn")
+	return in(phaseStore, err)
 }
 
-func (w *worker) noteSignIn(ctx context.Context, s attempt.SignIn) error {
-	return in(phaseStore, w.e.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0, func(tx *storage.Writer) error {
-		return attempt.PutSignIn(tx, w.account.ID, s)
+// SignIn gives the sign-in that was not answered.
+func (l accountLine) SignIn(ctx context.Context) (u line.Unanswered, err error) {
+	err = l.e.store.Read(ctx, func(r *storage.Reader) error {
+		s, err := attempt.SignInOf(r, l.id)
+		u = line.Unanswered{At: s.SentAt, Silent: s.Silent, Dropped: s.Dropped}
+		return err
+	})
+	return u, in(phaseStore, err)
+}
+
+// SetSignIn notes it.
+func (l accountLine) SetSignIn(ctx context.Context, u line.Unanswered) error {
+	return in(phaseStore, l.e.store.Write(ctx, storage.Interactive, 0, func(tx *storage.Writer) error {
+		return attempt.PutSignIn(tx, l.id, attempt.SignIn{SentAt: u.At, Silent: u.Silent, Dropped: u.Dropped})
 	}))
 }
 
-// authenticate prefers AUTHENTICATE PLAIN, which carries every character; one attempt is one command.
-func authenticate(ctx context.Context, s *imap.Session, user string, password secret.Secret) error {
-	if s.Has("AUTH=PLAIN") {
-		return s.Authenticate(ctx, sasl.NewPlainClient("", user, password.Reveal()))
-	}
-	return s.Login(ctx, user, password.Reveal())
-}
-
-// greet tells the server who we are (some want it before SELECT) and notes who it is.
-func (w *worker) greet(ctx context.Context, s *imap.Session) error {
-	var fields map[string]string
-	server := ""
-	if s.Has("ID") || w.meter.Profile().IDFirst {
-		var err error
-		var refused *imap.StatusError
-		if fields, err = s.ID(ctx, map[string]string{"name": "mailcote", "vendor": "mailcote"}); err != nil && !errors.As(err, &refused) {
+// low records that work has waited too long for a connection, unless the account waits for a person anyway.
+func (l accountLine) low(since time.Time) {
+	f := Fault{Class: Network, Scope: "account", Phase: phaseConnect,
+		Detail: "no connection for " + time.Since(since).Round(time.Minute).String() + " while there is work"}
+	paused := false
+	_ = l.e.store.Write(context.Background(), storage.Interactive, 0, func(tx *storage.Writer) error { //nolint:errcheck // the faults that led here are recorded
+		a, err := tx.Account(l.id)
+		if paused = a.Paused; err != nil || paused {
 			return err
 		}
-		server = strings.TrimSpace(fields["name"] + " " + fields["version"])
-	}
-	capabilities := strings.Join(s.Capabilities(), " ")
-	w.meter.Meet(s, fields["name"])
-	return w.e.store.Write(ctx, storage.Interactive, 0, func(tx *storage.Writer) error {
-		if err := tx.SetServer(w.account.ID, server, capabilities); err != nil {
-			return err
-		}
-		return w.meter.SaveTx(tx)
+		return tx.RecordFault(storage.Fault{At: time.Now().UTC(), Account: l.id, Class: string(f.Class), Scope: f.Scope, Phase: f.Phase, Detail: f.Detail,
+			NextStep: f.NextStep(l.name), Attempt: 1, Fingerprint: f.fingerprint(l.id, 0)})
 	})
-}
-
-// drop closes the session at once.
-func (w *worker) drop() {
-	if w.session != nil {
-		w.wire += w.session.BytesRead()
-		_ = w.session.Close() //nolint:errcheck // it is given up; why was said where it broke
-		w.meter.Gone()
-		w.session = nil
+	if !paused {
+		l.e.progress.Update(l.name, func(a *AccountProgress) { a.Note = f.Detail })
 	}
-}
-
-// leave ends the session in order, whatever has happened to the worker's context.
-func (w *worker) leave(ctx context.Context) {
-	if w.session == nil || w.session.Err() != nil {
-		w.drop()
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), logoutTime)
-	defer cancel()
-	_ = w.session.Logout(ctx) //nolint:errcheck // everything that counts is committed
-	w.drop()
-}
-
-func ignoreClosed(err error) error {
-	if errors.Is(err, net.ErrClosed) {
-		return nil
-	}
-	return err
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -42,8 +42,7 @@ func (w *worker) discover(ctx context.Context, t queue.Task) error {
 		return err
 	}
 	if mass(known, entries) { // so much mail gone at once is believed only when a new connection says the same
-		w.leave(ctx)
-		if s, err = w.connect(ctx); err != nil {
+		if s, err = w.reconnect(ctx); err != nil {
 			return err
 		}
 		again, err := s.List(ctx, statusItems(s))

@@ -16,6 +16,7 @@ import (
 	"mailcote/engine/fault"
 	"mailcote/engine/imap"
 	"mailcote/engine/index"
+	"mailcote/engine/line"
 	"mailcote/engine/meter"
 	"mailcote/engine/plan"
 	"mailcote/engine/progress"
@@ -42,7 +43,7 @@ type Options struct {
 	Direct    bool           // do without the queue's table from the start
 
 	stuck   time.Duration                                // 0: stuckAfter; tests shorten it
-	resend  time.Duration                                // 0: resendSignIn; tests shorten it
+	resend  time.Duration                                // 0: line.Resend; tests shorten it
 	backoff func(n int, random *rand.Rand) time.Duration // nil: plan.Backoff; tests shorten it
 	least   func(w fault.Wait, n int) time.Duration      // nil: Wait.After; tests shorten it
 }
@@ -58,10 +59,12 @@ type Engine struct {
 	progress *progress.Progress
 	indexer  *index.Indexer
 	meters   meter.Meters
+	gate     *line.Gate
 
 	mu    sync.Mutex
 	given map[storage.AccountID]secret.Secret // passwords given for this process only
 	turns map[storage.AccountID]*turn
+	pools map[storage.AccountID]pool
 
 	suspects map[storage.AccountID][]*rescue // messages that do not come as others do
 }
@@ -84,7 +87,7 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 		o.stuck = stuckAfter
 	}
 	if o.resend == 0 {
-		o.resend = resendSignIn
+		o.resend = line.Resend
 	}
 	if o.backoff == nil {
 		o.backoff = plan.Backoff
@@ -100,6 +103,7 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 		o: o, store: o.Store, queue: queue.New(o.Store), packer: packer, box: secret.BoxOf(o.Store.Path()),
 		budget: semaphore.NewWeighted(budgetBytes), progress: progress.New(),
 		given: map[storage.AccountID]secret.Secret{}, turns: map[storage.AccountID]*turn{}, suspects: map[storage.AccountID][]*rescue{},
+		pools: map[storage.AccountID]pool{}, gate: line.NewGate(line.Dials),
 	}
 	if o.Direct {
 		err = e.queue.GoDirect(ctx)
@@ -130,8 +134,9 @@ func (e *Engine) takeOver(ctx context.Context) error {
 	})
 }
 
-// Close ends the indexer and frees what New made. Sync and Run must have returned. The store stays open.
+// Close ends what connections are left and the indexer, and frees what New made. Sync and Run must have returned. The store stays open.
 func (e *Engine) Close() error {
+	e.everyPool(func(p pool) { p.Close(context.Background()) })
 	return errors.Join(e.indexer.Stop(), e.queue.Close(), e.packer.Close())
 }
 
@@ -266,4 +271,16 @@ type (
 )
 
 // Progress is where every account stands now. It is a copy; doors ask as often as they draw.
-func (e *Engine) Progress() []AccountProgress { return e.progress.Snapshot() }
+func (e *Engine) Progress() []AccountProgress {
+	all := e.progress.Snapshot()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, p := range e.pools {
+		for i := range all {
+			if all[i].Account == p.account {
+				all[i].Connections = p.Figures()
+			}
+		}
+	}
+	return all
+}

@@ -17,6 +17,7 @@ import (
 	"mailcote/engine/fault"
 	"mailcote/engine/imap"
 	"mailcote/engine/limit"
+	"mailcote/engine/line"
 	"mailcote/engine/secret"
 	"mailcote/storage"
 )
@@ -116,7 +117,7 @@ func kind(err error) Fault {
 	case errors.Is(err, storage.ErrFull), errors.Is(err, storage.ErrBusy), errors.Is(err, storage.ErrOutcomeUnknown), errors.Is(err, storage.ErrMoved),
 		errors.Is(err, storage.ErrClosed):
 		f.Class, f.Scope = Storage, "store"
-	case errors.Is(err, secret.ErrNoPassword), errors.Is(err, errSecret), errors.Is(err, errSilentIn):
+	case errors.Is(err, secret.ErrNoPassword), errors.Is(err, line.ErrSecret), errors.Is(err, line.ErrSilent):
 		f.Class, f.Scope = Auth, "account"
 	case isTLS(err):
 		f.Class, f.Scope = TLS, "account"
@@ -128,7 +129,7 @@ func kind(err error) Fault {
 	case errors.Is(err, imap.ErrStalled), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
 		f.Class, f.Scope = Timeout, "connection"
 		if f.Phase == phaseSignIn {
-			f.Wait.Floor = resendSignIn
+			f.Wait.Floor = line.Resend
 		}
 	case errors.Is(err, errNoValidity): // no UID means anything: the mailbox waits, the account goes on
 		f.Class, f.Scope, f.Do, f.Tries = Mailbox, "mailbox", fault.Limit, 10
@@ -139,8 +140,8 @@ func kind(err error) Fault {
 		f.Class, f.Scope = Protocol, "connection"
 	case isNetwork(err):
 		f.Class, f.Scope = Network, "connection"
-		if errors.Is(err, errDroppedIn) {
-			f.Wait.Floor = resendSignIn
+		if errors.Is(err, line.ErrDropped) {
+			f.Wait.Floor = line.Resend
 		}
 	}
 	return f
@@ -223,7 +224,7 @@ func (f Fault) NextStep(account string) string {
 	switch {
 	case errors.Is(f.Err, secret.ErrNoPassword):
 		return "give the password: mailcote account add imaps://" + account + " --password-file FILE, or sync with a URL that holds it"
-	case errors.Is(f.Err, errSilentIn):
+	case errors.Is(f.Err, line.ErrSilent):
 		return "the server took the password and did not answer; it is not sent again by itself: later, mailcote sync " + account
 	case errors.Is(f.Err, storage.ErrFull):
 		return "free disk space, then mailcote sync " + account

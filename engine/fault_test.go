@@ -17,6 +17,7 @@ import (
 
 	"mailcote/engine/fault"
 	"mailcote/engine/imap"
+	"mailcote/engine/line"
 	"mailcote/engine/secret"
 	"mailcote/queue"
 	"mailcote/storage"
@@ -47,7 +48,7 @@ func TestClassify(t *testing.T) {
 		{"not connected in time", phaseConnect, wire("connect", fmt.Errorf("%w: %w", imap.ErrStalled, context.DeadlineExceeded)), Timeout, "connection"},
 		{"stalled", phaseFetch, wire("response", imap.ErrStalled), Timeout, "connection"},
 		{"sign-in stalled", phaseSignIn, wire("response", imap.ErrStalled), Timeout, "connection"},
-		{"sign-in stalled twice", phaseSignIn, fmt.Errorf("%w: %w", errSilentIn, wire("response", imap.ErrStalled)), Auth, "account"},
+		{"sign-in stalled twice", phaseSignIn, fmt.Errorf("%w: %w", line.ErrSilent, wire("response", imap.ErrStalled)), Auth, "account"},
 		{"unknown authority", phaseConnect, wire("tls", &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}), TLS, "account"},
 		{"not TLS", phaseConnect, wire("tls", tls.RecordHeaderError{Msg: "x"}), TLS, "account"},
 		{"no STARTTLS", phaseConnect, wire("tls", imap.ErrNoStartTLS), TLS, "account"},
@@ -70,8 +71,8 @@ func TestClassify(t *testing.T) {
 		{"limit", phaseFetch, no("LIMIT"), Quota, "account"},
 		{"over quota", phaseFetch, no("OVERQUOTA"), Quota, "account"},
 		{"privacy", phaseSignIn, no("PRIVACYREQUIRED"), TLS, "account"},
-		{"no password", phaseSignIn, fmt.Errorf("%w: %w", errSecret, secret.ErrNoPassword), Auth, "account"},
-		{"password command", phaseSignIn, fmt.Errorf("%w: %w", errSecret, context.DeadlineExceeded), Auth, "account"},
+		{"no password", phaseSignIn, fmt.Errorf("%w: %w", line.ErrSecret, secret.ErrNoPassword), Auth, "account"},
+		{"password command", phaseSignIn, fmt.Errorf("%w: %w", line.ErrSecret, context.DeadlineExceeded), Auth, "account"},
 		{"BYE", phaseDiscover, bye(""), Network, "connection"},
 		{"BYE unavailable", phaseConnect, bye("UNAVAILABLE"), Network, "account"},
 		{"BYE at sign-in", phaseSignIn, bye(""), Network, "connection"},
@@ -107,7 +108,7 @@ func TestClassify(t *testing.T) {
 			t.Errorf("%s: stack %q", test.name, f.Stack)
 		}
 	}
-	if f := Classify(in(phaseSignIn, imap.ErrStalled)); f.Wait.Floor != resendSignIn {
+	if f := Classify(in(phaseSignIn, imap.ErrStalled)); f.Wait.Floor != line.Resend {
 		t.Errorf("an unanswered sign-in waits %v", f.Wait)
 	}
 	if f := Classify(in(phaseFetch, no("LIMIT"))); f.Wait.Floor != 5*time.Minute {

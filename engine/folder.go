@@ -263,23 +263,43 @@ func (p *pass) believe(ctx context.Context) (bool, error) {
 
 // relist lists the same generation of the mailbox on a new connection.
 func (p *pass) relist(ctx context.Context) error {
-	p.w.leave(ctx)
-	s, err := p.w.connect(ctx)
+	s, err := p.w.reconnect(ctx)
 	if err != nil {
 		return err
 	}
-	p.s = s
-	p.watch()
-	before := p.selected.HighestModSeq
-	if err := p.examine(ctx); err != nil {
+	if err := p.reopen(ctx, s); err != nil {
 		return err
-	}
-	p.selected.HighestModSeq = min(before, p.selected.HighestModSeq) // flags were compared up to there
-	if storage.UIDValidity(p.selected.UIDValidity) != p.validity {
-		return in(phaseOpen, errSwapped)
 	}
 	p.listing, err = p.list(ctx)
 	return err
+}
+
+// yield lets a person have the session and opens the mailbox again afterwards. It is called between commands.
+func (p *pass) yield(ctx context.Context) error {
+	moved, err := p.w.yield(ctx)
+	if err != nil || !moved {
+		return err
+	}
+	return p.reopen(ctx, p.w.lease.Session())
+}
+
+// reopen examines the mailbox on a session that may have had another one open.
+func (p *pass) reopen(ctx context.Context, s *imap.Session) error {
+	p.s = s
+	p.watch()
+	before := p.selected
+	if err := p.examine(ctx); err != nil {
+		return err
+	}
+	now := &p.selected
+	if storage.UIDValidity(now.UIDValidity) != p.validity {
+		return in(phaseOpen, errSwapped)
+	}
+	if now.UIDNext == 0 || now.UIDNext != before.UIDNext || now.Exists != before.Exists { // nobody told of what came and went meanwhile
+		p.stirred = true
+	}
+	now.HighestModSeq = min(before.HighestModSeq, now.HighestModSeq) // flags were compared up to there
+	return nil
 }
 
 // watch notes messages that come and go while the pass works.

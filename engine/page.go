@@ -225,6 +225,9 @@ func (p *pass) fetch(ctx context.Context, page []storage.UID) (missing []storage
 // the session broke.
 func (p *pass) take(ctx context.Context, page []storage.UID, items []string, known *imap.Message) (missing []storage.UID, inside storage.UID, err error) {
 	p.refusal = nil
+	if err := p.yield(ctx); err != nil {
+		return nil, 0, err
+	}
 	take := p.newIntake(ctx, page)
 	take.known = known
 	defer take.close() //nolint:errcheck // it was asked below; this one is for a panic on the way

@@ -2,11 +2,11 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	"mailcote/engine/imap"
+	"mailcote/engine/line"
 )
 
 // Step is one line of an account test.
@@ -38,15 +38,12 @@ func Probe(ctx context.Context, l Login, o imap.Options) []Step {
 		detail += ", not encrypted"
 	}
 	steps = append(steps, Step{Name: "connect", OK: true, Detail: detail})
-	if err := authenticate(ctx, s, l.User, l.Password); err != nil {
+	if err := line.Authenticate(ctx, s, l.User, l.Password); err != nil {
 		return failed("sign in", phaseSignIn, err)
 	}
 	steps = append(steps, Step{Name: "sign in", OK: true, Detail: l.User})
-	if s.Has("ID") {
-		var refused *imap.StatusError
-		if _, err := s.ID(ctx, map[string]string{"name": "mailcote", "vendor": "mailcote"}); err != nil && !errors.As(err, &refused) {
-			return failed("sign in", phaseSignIn, err)
-		}
+	if _, err := line.Introduce(ctx, s, false); err != nil {
+		return failed("sign in", phaseSignIn, err)
 	}
 	entries, err := s.List(ctx, statusItems(s))
 	if err != nil {

@@ -231,6 +231,7 @@ func (e *Engine) Run(ctx context.Context, every time.Duration) error {
 
 // keep runs one account's passes. A pause is respected until a person acts.
 func (e *Engine) keep(ctx context.Context, id storage.AccountID, every time.Duration) {
+	defer e.retire(ctx, id)
 	for ctx.Err() == nil {
 		e.turn(ctx, id, every)
 		if sleep(ctx, every) != nil {
@@ -263,6 +264,7 @@ func (e *Engine) turn(ctx context.Context, id storage.AccountID, every time.Dura
 	case err != nil:
 		e.progress.State(a.Name, "failed", err.Error())
 	case a.Paused:
+		e.retire(ctx, id)
 		e.progress.State(a.Name, "paused", a.PauseReason)
 	default:
 		w := e.newWorker(a, false)

@@ -10,6 +10,7 @@ import (
 
 	"mailcote/engine/fault"
 	"mailcote/engine/imap"
+	"mailcote/engine/line"
 	"mailcote/engine/meter"
 	"mailcote/queue"
 	"mailcote/storage"
@@ -30,7 +31,7 @@ type worker struct {
 	every   time.Duration   // not once: the next pass is not put off longer than that by a task that waits
 	only    map[string]bool // decoded mailbox names to sync; nil: all
 	run     storage.RunID
-	session *imap.Session
+	lease   *line.Lease  // its hold on a session while a task runs
 	meter   *meter.Meter // the account's limits
 	page    int          // UIDs a FETCH asks for
 	suspect suspicion
@@ -62,14 +63,14 @@ func (w *worker) work(ctx context.Context) {
 	if !w.metered(ctx) {
 		return
 	}
-	defer w.leave(ctx)
+	defer w.away(ctx)
 	for ctx.Err() == nil && w.failed == nil {
 		if rest := time.Until(w.rest); rest > 0 {
 			if w.yields() {
 				return
 			}
 			if rest > longRest {
-				w.leave(ctx)
+				w.e.retire(ctx, w.account.ID)
 			}
 			w.pause(ctx, rest)
 			w.rest = time.Time{} // over, or somebody knows better
@@ -87,6 +88,7 @@ func (w *worker) work(ctx context.Context) {
 			continue
 		}
 		w.settle(ctx, t, w.watched(ctx, t))
+		w.release()
 	}
 }
 
@@ -191,7 +193,7 @@ func (w *worker) settle(ctx context.Context, t queue.Task, err error) {
 	}
 	f := Classify(err)
 	w.meter.Fault(f.Class, strings.HasPrefix(f.ServerText, "BYE"), f.Crowded, f.Connections)
-	if w.session != nil && w.session.Err() != nil || f.Class == Protocol || f.Class == Timeout {
+	if f.Class == Protocol || f.Class == Timeout { // a session that is over goes when it is given back
 		w.drop()
 	}
 	w.shrink(f)

@@ -3,8 +3,9 @@
 //
 // What always holds:
 //
-//   - One goroutine owns a Session. Only Close, BytesRead and BytesWritten may
-//     be called from another one. Nothing is handed over through channels.
+//   - One goroutine owns a Session. Only Close, Abort, BytesRead and
+//     BytesWritten may be called from another one. Nothing is handed over
+//     through channels.
 //   - Pull, not push: bytes are read only inside a call, and Handler functions
 //     run in that call, on the caller's goroutine.
 //   - FETCH data belongs to the selected mailbox and a UID, never to a command.

@@ -128,9 +128,10 @@ func (s *Session) SetProgress(d time.Duration) {
 	s.progress = d
 }
 
-// State returns how far the session has come.
+// State returns how far the session has come. After a BYE it is Closed, though
+// the answer to an open command may still come.
 func (s *Session) State() State {
-	if s.err != nil {
+	if s.err != nil || s.bye != nil {
 		return Closed
 	}
 	return s.state
@@ -168,9 +169,12 @@ func (s *Session) Err() error {
 // Close ends the connection at once, without LOGOUT. Safe from any goroutine
 // and any number of times.
 func (s *Session) Close() error {
-	s.conn.abort(net.ErrClosed)
+	s.Abort(net.ErrClosed)
 	return nil
 }
+
+// Abort is Close with a reason, which the running call and later ones give.
+func (s *Session) Abort(cause error) { s.conn.abort(cause) }
 
 // begin guards a call: it fails if the session or ctx is over, and else turns
 // the end of ctx into the end of the connection until stop is called.

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"mailcote/engine/line"
 )
 
 // Account is where one account stands.
@@ -18,6 +20,8 @@ type Account struct {
 	Fetched   int64     `json:"fetched"` // messages stored in this pass
 	Bytes     int64     `json:"bytes"`   // their raw bytes
 	Unindexed int64     `json:"unindexed"`
+
+	Connections line.Figures `json:"connections"`
 }
 
 // Mailbox is where one mailbox stands: Done of Total messages are in the store.
