@@ -1,0 +1,273 @@
+package line
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestShare: the rule of who may have how many connections.
+func TestShare(t *testing.T) {
+	for _, test := range []struct{ allowed, bulk, watch, person int }{
+		{1, 1, 0, 1}, {2, 1, 1, 2}, {3, 2, 2, 3}, {8, 7, 7, 8},
+	} {
+		for use, want := range map[Use]int{Bulk: test.bulk, Watch: test.watch, Person: test.person} {
+			if n := share(use, test.allowed); n != want {
+				t.Errorf("%d of %d for use %d, want %d", n, test.allowed, use, want)
+			}
+		}
+		if MayWatch(test.allowed) != (test.allowed >= 2) {
+			t.Errorf("IDLE with %d allowed: %v", test.allowed, MayWatch(test.allowed))
+		}
+	}
+	if fits(Bulk, 3, usage{}, 1) || !fits(Person, 3, usage{}, 1) {
+		t.Error("a person who waits does not go first")
+	}
+}
+
+// TestReuse: a session that was given back is lent again, unproven while it is fresh and after a NOOP later; a dead one is
+// replaced and nobody hears of it.
+func TestReuse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, p := start(t, 2, nil)
+		take(t, p, Want{}).Give()
+		time.Sleep(unproven)
+		take(t, p, Want{}).Give()
+		if a.dials.Load() != 1 || a.count("NOOP") != 0 {
+			t.Errorf("%d dials, %d NOOP", a.dials.Load(), a.count("NOOP"))
+		}
+		time.Sleep(time.Minute + time.Second)
+		take(t, p, Want{}).Give()
+		if a.dials.Load() != 1 || a.count("NOOP") != 1 {
+			t.Errorf("%d dials, %d NOOP", a.dials.Load(), a.count("NOOP"))
+		}
+		time.Sleep(time.Hour)
+		a.deaf.Store(true)
+		time.AfterFunc(proofTime-time.Second, func() { a.deaf.Store(false) }) // for the next one
+		began := time.Now()
+		take(t, p, Want{}).Give()
+		if f := p.Figures(); f.Dead != 1 || f.Dialled != 2 || f.Open != 1 || time.Since(began) != proofTime {
+			t.Errorf("after %v: %+v", time.Since(began), f)
+		}
+		take(t, p, Want{Fresh: true}).Drop()
+		if f := p.Figures(); f.Dialled != 3 || f.Open != 1 || f.InUse != 0 {
+			t.Errorf("%+v", f)
+		}
+	})
+}
+
+// TestPersonFirst: with two connections one is always a person's; with one, the session is handed over at the next Yield and
+// comes back, signed in once.
+func TestPersonFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, p := start(t, 2, nil)
+		bulk := take(t, p, Want{})
+		second := make(chan *Lease)
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() { l, _ := p.Take(ctx, Want{}); second <- l }() //nolint:errcheck // a nil lease is none
+		synctest.Wait()
+		if f := p.Figures(); f.InUse != 1 || f.Waiting != 1 {
+			t.Errorf("bulk work takes the person's connection: %+v", f)
+		}
+		began := time.Now()
+		person := take(t, p, Want{Use: Person})
+		if time.Since(began) > 0 {
+			t.Errorf("the person waited %v", time.Since(began))
+		}
+		if moved, err := bulk.Yield(t.Context()); moved || err != nil {
+			t.Error(moved, err)
+		}
+		person.Give()
+		cancel()
+		<-second
+		bulk.Give()
+		p.Retire(t.Context())
+
+		a.allowed.Store(1)
+		bulk = take(t, p, Want{})
+		dials := a.dials.Load()
+		got := make(chan *Lease)
+		go func() { got <- take(t, p, Want{Use: Person}) }()
+		synctest.Wait()
+		go func() {
+			l := <-got
+			time.Sleep(3 * time.Second) // a download
+			l.Give()
+		}()
+		began = time.Now()
+		moved, err := bulk.Yield(t.Context())
+		if !moved || err != nil || time.Since(began) != 3*time.Second || bulk.Session() == nil {
+			t.Errorf("moved %v, %v after %v", moved, err, time.Since(began))
+		}
+		if moved, err := bulk.Yield(t.Context()); moved || err != nil {
+			t.Error(moved, err)
+		}
+		// One who gave up is nobody to yield to.
+		ctx, cancel = context.WithCancel(t.Context())
+		gone := make(chan error)
+		go func() { _, err := p.Take(ctx, Want{Use: Person}); gone <- err }()
+		synctest.Wait()
+		cancel()
+		if err := <-gone; !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+		if moved, err := bulk.Yield(t.Context()); moved || err != nil {
+			t.Error(moved, err)
+		}
+		bulk.Give()
+		if n := a.dials.Load() - dials; n != 0 || a.most.Load() > 2 {
+			t.Errorf("%d more dials, %d at once", n, a.most.Load())
+		}
+	})
+}
+
+// TestWatch: IDLE may hold the person's connection and gives way at once; with one allowed it may hold none.
+func TestWatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, p := start(t, 2, nil)
+		bulk, watch := take(t, p, Want{}), take(t, p, Want{Use: Watch})
+		go func() { <-watch.Wanted(); watch.Give() }()
+		began := time.Now()
+		take(t, p, Want{Use: Person}).Give()
+		select {
+		case <-bulk.Wanted():
+			t.Error("bulk work was asked to yield although a watch could")
+		default:
+		}
+		bulk.Give()
+		if time.Since(began) > 0 || a.dials.Load() != 2 {
+			t.Errorf("after %v, %d dials", time.Since(began), a.dials.Load())
+		}
+		a.allowed.Store(1)
+		if _, err := p.Take(t.Context(), Want{Use: Watch}); !errors.Is(err, ErrNoRoom) {
+			t.Error(err)
+		}
+	})
+}
+
+// TestFewer: a server that turns out to allow one connection makes a person wait for that, not fail.
+func TestFewer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, p := start(t, 2, nil)
+		bulk := take(t, p, Want{})
+		a.refuse.Store(true)
+		p.o.Pace = func(context.Context) error { a.allowed.Store(1); return nil } // as the one who judges the refusal does
+		got := make(chan *Lease)
+		go func() { got <- take(t, p, Want{Use: Person}) }()
+		synctest.Wait()
+		go func() { (<-got).Give() }()
+		if moved, err := bulk.Yield(t.Context()); !moved || err != nil {
+			t.Error(moved, err)
+		}
+		bulk.Give()
+	})
+}
+
+// TestSlept: after a sleep nothing is believed, and the accounts do not dial all at the same moment.
+func TestSlept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, p := start(t, 3, nil)
+		lent, idle := take(t, p, Want{}), take(t, p, Want{})
+		idle.Give()
+		p.Slept()
+		if err := lent.Session().Noop(t.Context()); !errors.Is(err, ErrSlept) {
+			t.Error(err)
+		}
+		lent.Give()
+		synctest.Wait()
+		if f := p.Figures(); f.Open != 0 || f.Dead != 2 || a.open.Load() != 0 {
+			t.Errorf("%+v, %d open", f, a.open.Load())
+		}
+		began := time.Now()
+		take(t, p, Want{}).Give()
+		if took := time.Since(began); took == 0 || took > spread {
+			t.Errorf("dialled after %v", took)
+		}
+		p.Slept()
+		began = time.Now()
+		take(t, p, Want{Use: Person}).Give()
+		if took := time.Since(began); took != 0 {
+			t.Errorf("a person waited %v", took)
+		}
+	})
+}
+
+// TestGate: 50 accounts that wake at once never dial more than eight at a time, and dead ones leave room for the living.
+func TestGate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := NewGate(Dials)
+		var now, most, dead atomic.Int32
+		var all sync.WaitGroup
+		for i := range 50 {
+			all.Go(func() {
+				leave, err := g.enter(t.Context(), i%2 == 0)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer leave()
+				most.Store(max(most.Load(), now.Add(1)))
+				defer now.Add(-1)
+				if i%2 == 0 {
+					if n := dead.Add(1); n > Dials/2 {
+						t.Errorf("%d dead accounts dial at once", n)
+					}
+					defer dead.Add(-1)
+				}
+				time.Sleep(time.Second)
+			})
+		}
+		all.Wait()
+		if most.Load() != Dials {
+			t.Errorf("%d dials at once", most.Load())
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		for range Dials {
+			if _, err := g.enter(t.Context(), false); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := g.enter(ctx, false); !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
+	})
+}
+
+// TestLow: who waits for a connection for five minutes is told of once, and again only after there was one.
+func TestLow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var told atomic.Int32
+		a, p := start(t, 2, func(o *Options) { o.Low = func(time.Time) { told.Add(1) } })
+		fail := func() {
+			t.Helper()
+			if _, err := p.Take(t.Context(), Want{}); err == nil {
+				t.Error("a dead server was dialled")
+			}
+		}
+		a.refuse.Store(true)
+		for range 60 {
+			fail()
+			time.Sleep(20 * time.Second)
+		}
+		if f := p.Figures(); told.Load() != 1 || f.Short.IsZero() || f.Refused != 60 {
+			t.Errorf("told %d times in 20 minutes: %+v", told.Load(), f)
+		}
+		a.refuse.Store(false)
+		take(t, p, Want{}).Drop()
+		if f := p.Figures(); !f.Short.IsZero() {
+			t.Errorf("%+v", f)
+		}
+		a.refuse.Store(true)
+		fail()
+		p.Retire(t.Context()) // nobody wants one any more
+		time.Sleep(time.Hour)
+		if told.Load() != 1 {
+			t.Errorf("told %d times", told.Load())
+		}
+	})
+}
