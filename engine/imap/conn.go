@@ -23,6 +23,7 @@ type progressConn struct {
 	wait     time.Duration // longest waiting at all for them
 	minRate  int64
 	until    time.Time // end of the present phase; zero: none
+	quiet    time.Time // nothing is due before: reads may be roused; zero: something is
 
 	inResponse   bool          // a byte of the awaited response has come
 	slow, waited time.Duration // blocked inside a response, blocked at all
@@ -31,9 +32,19 @@ type progressConn struct {
 	read, written atomic.Int64
 	meter         Meter // nil: nobody counts
 
-	mu    sync.Mutex
-	cause error
+	mu      sync.Mutex
+	cause   error
+	resting bool // a read is waiting in which nothing is due
+	wanted  bool // such reads end at once
 }
+
+// roused ends a read in which nothing was due, and leaves the connection as it
+// is: crypto/tls, too, goes on after a temporary error.
+type roused struct{ wanted bool }
+
+func (r *roused) Error() string   { return "imap: nothing came" }
+func (r *roused) Timeout() bool   { return true }
+func (r *roused) Temporary() bool { return true }
 
 func newProgressConn(c net.Conn, l *Limits) *progressConn {
 	return &progressConn{Conn: c, progress: l.Progress, write: l.Progress, window: l.Window, wait: l.Wait, minRate: l.MinRate}
@@ -66,6 +77,9 @@ func sooner(end time.Time, why string, other time.Time, reason string) (time.Tim
 }
 
 func (p *progressConn) Read(b []byte) (int, error) {
+	if !p.quiet.IsZero() {
+		return p.rest(b)
+	}
 	start := time.Now()
 	end, why := p.deadline(start)
 	// net.Pipe refuses a deadline once its other end is closed; Read then ends at once.
@@ -88,6 +102,71 @@ func (p *progressConn) Read(b []byte) (int, error) {
 		return n, p.fail(err)
 	}
 	return n, nil
+}
+
+// rest reads while nothing is due, until p.quiet.
+func (p *progressConn) rest(b []byte) (int, error) {
+	p.mu.Lock()
+	if p.wanted {
+		p.mu.Unlock()
+		return 0, &roused{wanted: true}
+	}
+	p.resting = true
+	err := p.Conn.SetReadDeadline(p.quiet)
+	p.mu.Unlock()
+	n := 0
+	if err == nil || errors.Is(err, io.ErrClosedPipe) {
+		n, err = p.Conn.Read(b)
+	}
+	p.mu.Lock()
+	p.resting = false
+	wanted := p.wanted
+	p.mu.Unlock()
+	p.read.Add(int64(n))
+	switch {
+	case err == nil || n > 0:
+		return n, nil // an error that counts comes again
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return 0, &roused{wanted: wanted}
+	case err == io.EOF:
+		err = io.ErrUnexpectedEOF
+	}
+	return n, p.fail(err)
+}
+
+// rousedBy ends reads in which nothing is due when wanted is closed, until stop
+// is called. nil never is.
+func (p *progressConn) rousedBy(wanted <-chan struct{}) (stop func()) {
+	p.mu.Lock()
+	p.wanted = false
+	p.mu.Unlock()
+	if wanted == nil {
+		return func() {}
+	}
+	quit, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		select {
+		case <-wanted:
+			p.rouse()
+		case <-quit:
+		}
+	}()
+	return func() {
+		close(quit)
+		<-done
+	}
+}
+
+// rouse ends the read that rests, and those to come. Any other read has a
+// deadline that is not to be touched.
+func (p *progressConn) rouse() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.wanted = true
+	if p.resting {
+		_ = p.Conn.SetReadDeadline(time.Unix(1, 0)) // it fails on a connection that is over: so does the read
+	}
 }
 
 // account books time blocked in a read, and what it brought.

@@ -40,7 +40,7 @@ type Options struct {
 	Limits    Limits
 	TLSConfig *tls.Config // nil: system roots, ServerName from the host, at least TLS 1.2
 	Insecure  bool        // allow plain to another host
-	// Dial opens the TCP connection; nil: net.Dialer over all addresses.
+	// Dial opens the TCP connection; nil: to the first address that answers.
 	Dial    func(ctx context.Context, network, addr string) (net.Conn, error)
 	Manners Manners // what is known of the server; SetManners changes it later
 	Meter   Meter   // nil: nobody counts
@@ -90,7 +90,10 @@ func loopback(host string) bool {
 func connect(ctx context.Context, e Endpoint, o Options, limit time.Duration) (net.Conn, error) {
 	dial := o.Dial
 	if dial == nil {
-		dial = (&net.Dialer{}).DialContext
+		tcp := &net.Dialer{KeepAliveConfig: keepAlive()}
+		dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return dialAll(ctx, net.DefaultResolver.LookupNetIP, tcp.DialContext, strings.Trim(e.Host, "[]"), e.Port)
+		}
 	}
 	timed, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()

@@ -27,6 +27,8 @@ type Limits struct {
 	Greeting time.Duration // the whole greeting (servers look up names first)
 	Auth     time.Duration // a whole LOGIN or AUTHENTICATE
 	Progress time.Duration // silence while a tag is open; also one write
+	Idle     time.Duration // silence in IDLE before the server has to answer
+	Reissue  time.Duration // the age at which an IDLE is ended and begun anew
 	Bye      time.Duration // a tagged answer that may still follow BYE
 }
 
@@ -51,6 +53,8 @@ func DefaultLimits() Limits {
 		Greeting:  30 * time.Second,
 		Auth:      30 * time.Second,
 		Progress:  30 * time.Second,
+		Idle:      90 * time.Second, // with Progress, a dead line is noticed within two minutes
+		Reissue:   9 * time.Minute,
 		Bye:       time.Second,
 	}
 }
@@ -69,7 +73,7 @@ func (l Limits) withDefaults() Limits {
 	orDefault(&l.Mailboxes, d.Mailboxes)
 	for _, f := range []struct{ have, def *time.Duration }{
 		{&l.Window, &d.Window}, {&l.Wait, &d.Wait}, {&l.Connect, &d.Connect}, {&l.TLS, &d.TLS}, {&l.Greeting, &d.Greeting},
-		{&l.Auth, &d.Auth}, {&l.Progress, &d.Progress}, {&l.Bye, &d.Bye},
+		{&l.Auth, &d.Auth}, {&l.Progress, &d.Progress}, {&l.Bye, &d.Bye}, {&l.Idle, &d.Idle}, {&l.Reissue, &d.Reissue},
 	} {
 		orDefault(f.have, *f.def)
 	}

@@ -1,6 +1,7 @@
 package imap
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -64,6 +65,28 @@ func (s *scanner) fill() error {
 	return s.err
 }
 
+// await waits until an octet is there, and skips those that belong to no
+// response. That none came in time does not stick.
+func (s *scanner) await() error {
+	if s.buffered() == 0 {
+		err := s.fill()
+		if r := (*roused)(nil); errors.As(err, &r) {
+			s.err, s.pending = nil, nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for s.pos < s.end && padding(s.buf[s.pos]) {
+		s.pos++
+	}
+	return nil
+}
+
+// padding: some servers keep a connection alive with spaces, pad lines with NUL
+// or send empty lines.
+func padding(c byte) bool { return c == ' ' || c == 0 || c == '\r' || c == '\n' }
+
 // readRaw reads at least one octet, or says why not. EOF is never a clean end.
 func (s *scanner) readRaw(p []byte) (int, error) {
 	if s.pending != nil {
@@ -90,8 +113,7 @@ func (s *scanner) readRaw(p []byte) (int, error) {
 	return 0, io.ErrNoProgress
 }
 
-// begin starts a response. Some servers keep a connection alive with spaces,
-// pad lines with NUL or send empty lines: all of it counts for the limit.
+// begin starts a response. Padding before it counts for the limit.
 func (s *scanner) begin() error {
 	s.start, s.literals, s.streamed, s.kept = s.offset(), 0, 0, 0
 	s.lineLimit = s.lim.Line
@@ -103,7 +125,7 @@ func (s *scanner) begin() error {
 		if err != nil {
 			return err
 		}
-		if c != ' ' && c != 0 && c != '\r' && c != '\n' {
+		if !padding(c) {
 			return nil
 		}
 		s.pos++

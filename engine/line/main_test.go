@@ -36,8 +36,8 @@ type account struct {
 }
 
 func (a *account) Password(context.Context) (secret.Secret, error) { return secret.New("sesame"), nil }
-func (a *account) Say(string, string)                               {}
-func (a *account) Greeted(context.Context, string, string) error   { return nil }
+func (a *account) Say(string, string)                              {}
+func (a *account) Greeted(context.Context, *imap.Session) error    { return nil }
 
 func (a *account) SignIn(context.Context) (Unanswered, error) {
 	a.mu.Lock()
