@@ -15,10 +15,9 @@ import (
 )
 
 const (
-	headerPage = 500  // messages whose headers one FETCH asks for
+	headerPage = 500  // messages whose headers one FETCH asks for, or one snapshot reads
 	headerMost = 3    // times in a row that asking for headers may break a session before the messages are downloaded instead
 	bindBatch  = 1000 // messages one transaction binds
-	sumsAtOnce = 500  // stored messages whose headers one snapshot reads
 )
 
 // acquaintance is what a worker has learnt of a listing that may hold known messages under new UIDs. It outlives a broken
@@ -43,8 +42,9 @@ type stranger struct {
 // and header, and gives the rest, which must be downloaded. There is something to look for in a new generation, and where the
 // store held UIDs of this one before.
 func (p *pass) rebind(ctx context.Context, todo []storage.UID) (rest []storage.UID, err error) {
-	if len(todo) == 0 {
-		return nil, nil
+	next := p.mailbox.Pass.UIDNext
+	if p.mailbox.Building == nil && !slices.ContainsFunc(todo, func(uid storage.UID) bool { return uid < next }) {
+		return todo, nil
 	}
 	before, again, taken, err := p.holdings(ctx, todo)
 	if err != nil || len(before)+len(again) == 0 {
@@ -77,13 +77,12 @@ func (p *pass) rebind(ctx context.Context, todo []storage.UID) (rest []storage.U
 	}
 	listed := make([]plan.Copy, 0, len(a.known)+len(silent))
 	wanted := map[int64]bool{}
-	for uid := range silent {
-		listed = append(listed, plan.Copy{UID: uid, Size: -1})
-	}
 	for _, uid := range todo {
 		if s := a.known[uid]; s != nil {
 			listed = append(listed, s.Copy)
 			wanted[s.Size] = true
+		} else if silent[uid] {
+			listed = append(listed, plan.Copy{UID: uid, Size: -1})
 		}
 	}
 	for _, side := range [][]plan.Copy{before, again, taken} {
@@ -244,14 +243,14 @@ func (p *pass) describe(ctx context.Context, page []storage.UID, header bool, ta
 	return nil
 }
 
-// sums fills in the digests of stored messages of the wanted sizes. A message that cannot be read matches nothing.
+// sums fills in the digests of stored messages of the wanted sizes, nil: of all. A message that cannot be read matches nothing.
 func (p *pass) sums(ctx context.Context, copies []plan.Copy, wanted map[int64]bool) error {
-	at := make(map[storage.EntryID]int, sumsAtOnce)
+	at := make(map[storage.EntryID]int, headerPage)
 	for i := 0; i < len(copies); {
 		clear(at)
 		var ids []storage.EntryID
-		for ; i < len(copies) && len(ids) < sumsAtOnce; i++ {
-			if wanted[copies[i].Size] {
+		for ; i < len(copies) && len(ids) < headerPage; i++ {
+			if wanted == nil || wanted[copies[i].Size] {
 				ids = append(ids, copies[i].Entry)
 				at[copies[i].Entry] = i
 			}
@@ -379,11 +378,7 @@ func (p *pass) different(ctx context.Context, held []plan.Copy) (all []plan.Copy
 // others gives the messages of a page that are not what the store holds, and those the server does not describe. Of a server
 // whose UIDNEXT is worth nothing size and date may be too: then the header decides.
 func (p *pass) others(ctx context.Context, page []plan.Copy, doubt plan.Doubt) ([]storage.UID, error) {
-	every := map[int64]bool{}
-	for _, c := range page {
-		every[c.Size] = true
-	}
-	if err := p.sums(ctx, page, every); err != nil {
+	if err := p.sums(ctx, page, nil); err != nil {
 		return nil, err
 	}
 	uids := make([]storage.UID, len(page))

@@ -332,7 +332,7 @@ func (c *session) news() {
 	}
 	now := b.uids()
 	for i := len(c.view) - 1; i >= 0; i-- {
-		if !slices.Contains(now, c.view[i]) {
+		if _, left := slices.BinarySearch(now, c.view[i]); !left {
 			c.say("* %d EXPUNGE", i+1)
 			c.view = slices.Delete(c.view, i, i+1)
 		}
