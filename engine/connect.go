@@ -147,7 +147,7 @@ func loginOf(a storage.Account) Login {
 
 func (e *Engine) dial(ctx context.Context, a storage.Account, m *meter.Meter) (*imap.Session, error) {
 	return imap.Dial(ctx, loginOf(a).Endpoint(), imap.Options{Limits: e.o.Limits, TLSConfig: e.o.TLSConfig, Insecure: a.Insecure, Trace: e.o.Trace,
-		Manners: m.Manners(), Meter: m})
+		Dial: e.o.dialer, Manners: m.Manners(), Meter: m})
 }
 
 // everyPool runs fn for each pool, side by side.

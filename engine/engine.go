@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"strconv"
 	"sync"
 	"time"
@@ -42,10 +43,11 @@ type Options struct {
 	Keep      time.Duration  // retention of expunged mail; 0: 30 days, < 0: forever
 	Direct    bool           // do without the queue's table from the start
 
-	stuck   time.Duration                                // 0: stuckAfter; tests shorten it
-	resend  time.Duration                                // 0: line.Resend; tests shorten it
-	backoff func(n int, random *rand.Rand) time.Duration // nil: plan.Backoff; tests shorten it
-	least   func(w fault.Wait, n int) time.Duration      // nil: Wait.After; tests shorten it
+	dialer  func(ctx context.Context, network, addr string) (net.Conn, error) // nil: the network; tests go elsewhere
+	stuck   time.Duration                                                     // 0: stuckAfter; tests shorten it
+	resend  time.Duration                                                     // 0: line.Resend; tests shorten it
+	backoff func(n int, random *rand.Rand) time.Duration                      // nil: plan.Backoff; tests shorten it
+	least   func(w fault.Wait, n int) time.Duration                           // nil: Wait.After; tests shorten it
 }
 
 // Engine runs the accounts of one store. Its methods may be called from any goroutine.

@@ -15,6 +15,8 @@ const (
 	pageStart = 500 // UIDs of the first page
 	pageMost  = 500
 	pageLeast = 1
+
+	unknownSize = 1 << 20 // octets a message is taken to have where the server does not say
 )
 
 // suspicion remembers the page during which sessions break, so that a message that breaks them is found: it was being received,
@@ -36,7 +38,7 @@ func (p *pass) fetchAll(ctx context.Context, todo []storage.UID) error {
 	for len(todo) > 0 {
 		n, err := p.room(ctx, todo)
 		if err != nil {
-			return in(phaseFetch, err)
+			return err
 		}
 		page, rest := plan.Page(todo, n)
 		missing, err := p.fetch(ctx, page)
@@ -50,6 +52,9 @@ func (p *pass) fetchAll(ctx context.Context, todo []storage.UID) error {
 		todo = rest
 	}
 	for _, r := range apart {
+		if _, err := p.w.meter.Fits([]int64{unknownSize}); err != nil {
+			return in(phaseFetch, err)
+		}
 		if err := p.rescue(ctx, r); err != nil {
 			return err
 		}
@@ -66,32 +71,37 @@ func (p *pass) room(ctx context.Context, todo []storage.UID) (int, error) {
 	}
 	n, err := p.w.meter.Page(ctx, most)
 	if err != nil || !p.w.meter.Metered() {
-		return n, err
+		return n, in(phaseFetch, err)
 	}
 	sizes, err := p.sizes(ctx, todo[:n])
 	if err != nil {
-		return 0, err
+		return 0, p.blame(ctx, todo[:n], 0, true, in(phaseFetch, err))
 	}
-	return p.w.meter.Fits(sizes)
+	n, err = p.w.meter.Fits(sizes)
+	return n, in(phaseFetch, err)
 }
 
-// sizes asks for the sizes of messages, in their order; 0 for those that are gone.
+// sizes asks for the sizes of messages, in their order.
 func (p *pass) sizes(ctx context.Context, page []storage.UID) ([]int64, error) {
 	at := make(map[storage.UID]int, len(page))
-	for i, uid := range page {
-		at[uid] = i
-	}
 	sizes := make([]int64, len(page))
+	for i, uid := range page {
+		at[uid], sizes[i] = i, unknownSize
+	}
 	h := p.handler()
 	h.Fetch = func(m *imap.Message) error {
-		if i, ok := at[storage.UID(m.UID)]; ok {
-			sizes[i] = max(m.Size, 0)
+		if i, ok := at[storage.UID(m.UID)]; ok && m.Size >= 0 {
+			sizes[i] = m.Size
 		}
 		return nil
 	}
 	p.s.SetHandler(h)
 	defer p.watch()
-	return sizes, p.s.UIDFetch(ctx, uidSet(page), []string{"UID", "RFC822.SIZE"}, 0)
+	err := p.s.UIDFetch(ctx, uidSet(page), []string{"UID", "RFC822.SIZE"}, 0)
+	if err != nil && p.s.Err() == nil && Classify(in(phaseFetch, err)).Class == Parsing {
+		err = nil // it would say so of the bodies too, and there they are asked for in halves
+	}
+	return sizes, err
 }
 
 // blame notes which messages were outstanding when a session broke. One inside which two sessions broke, or which broke two alone,

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -192,7 +191,7 @@ func (w *worker) settle(ctx context.Context, t queue.Task, err error) {
 		return
 	}
 	f := Classify(err)
-	w.meter.Fault(f.Class, strings.HasPrefix(f.ServerText, "BYE"), f.Crowded, f.Connections)
+	w.meter.Fault(f.Class, f.ServerText, f.Crowded, f.Connections)
 	if f.Class == Protocol || f.Class == Timeout { // a session that is over goes when it is given back
 		w.drop()
 	}

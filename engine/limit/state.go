@@ -1,6 +1,9 @@
 package limit
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // The kinds of limits, as rows and doors name them.
 const (
@@ -72,8 +75,7 @@ func (l *Limiter) restore(now time.Time, s State) {
 		}
 	}
 	l.scale(now)
-	for _, slot := range s.Slots {
-		l.day.add(slot.At, slot.Bytes)
-	}
+	l.day.slots = slices.Clone(s.Slots)
+	slices.SortFunc(l.day.slots, func(a, b Slot) int { return a.At.Compare(b.At) })
 	l.day.forget(now)
 }

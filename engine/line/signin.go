@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/emersion/go-sasl"
@@ -173,9 +175,17 @@ func Introduce(ctx context.Context, s *imap.Session, anyway bool) (server map[st
 	if !s.Has("ID") && !anyway {
 		return nil, nil
 	}
-	server, err = s.ID(ctx, map[string]string{"name": "mailcote", "vendor": "mailcote"})
+	server, err = s.ID(ctx, map[string]string{"name": "mailcote", "version": version(), "vendor": "mailcote"})
 	if refused := (*imap.StatusError)(nil); errors.As(err, &refused) && s.Err() == nil {
 		err = nil
 	}
 	return server, err
+}
+
+// version is ours. Some servers open no mailbox for a program that does not name one.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && strings.HasPrefix(info.Main.Version, "v") {
+		return info.Main.Version
+	}
+	return "devel"
 }

@@ -195,17 +195,17 @@ func (m *Meter) Fits(sizes []int64) (int, error) {
 	return m.limiter.Fits(time.Now(), sizes)
 }
 
-// Fault takes note of a fault's signs of throttling. bye: the server ended the connection.
-func (m *Meter) Fault(class fault.Class, bye, crowded bool, connections int) {
+// Fault takes note of a fault's signs of throttling. text is the server's words; without any the limit was our own.
+func (m *Meter) Fault(class fault.Class, text string, crowded bool, connections int) {
 	now := time.Now()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
 	case crowded || connections > 0:
 		m.limiter.Refused(now, connections)
-	case class == fault.Quota:
+	case class == fault.Quota && text != "":
 		m.limiter.Throttled(now)
-	case class == fault.Timeout, class == fault.Network && bye:
+	case class == fault.Timeout, class == fault.Network && strings.HasPrefix(text, "BYE"):
 		m.limiter.Cut(now)
 	}
 }
@@ -222,6 +222,13 @@ func (m *Meter) Resumes() time.Time {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.limiter.Resumes(time.Now())
+}
+
+// Pace is the part of the full speed, in (0, 1].
+func (m *Meter) Pace() float64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.limiter.Pace()
 }
 
 // SaveTx writes everything: when a connection was made, and when the account begins to rest.

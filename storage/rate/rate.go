@@ -118,3 +118,47 @@ func Put(w *storage.Writer, account storage.AccountID, rows []Row, slots []Slot,
 	}
 	return nil
 }
+
+// Use is a row of the view rate_limits: what an account uses now.
+type Use struct {
+	Provider, Kind string
+	Used, Allowed  int64
+	Window         time.Duration // 0: at once
+	Pace           float64
+	Learned        int // connections; 0: nothing was learned
+	LearnedUntil   time.Time
+	Resumes        time.Time // zero: the account does not rest
+}
+
+// moment reads a time of the view; "": zero.
+func moment(text string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	return time.Parse(time.RFC3339, text)
+}
+
+// Uses gives what an account uses of its limits now.
+func Uses(r *storage.Reader, account string) (all []Use, err error) {
+	rows, err := r.Query(`SELECT provider, kind, used, allowed, window_seconds, pace, coalesce(learned, 0), coalesce(learned_until, ''), coalesce(resumes_at, '')
+		FROM rate_limits WHERE account = ? ORDER BY kind`, account)
+	err = storage.Each(rows, err, func(rows *sql.Rows) error {
+		var one Use
+		var window int64
+		var until, resumes string
+		if err := rows.Scan(&one.Provider, &one.Kind, &one.Used, &one.Allowed, &window, &one.Pace, &one.Learned, &until, &resumes); err != nil {
+			return err
+		}
+		one.Window = time.Duration(window) * time.Second
+		var err error
+		if one.LearnedUntil, err = moment(until); err == nil {
+			one.Resumes, err = moment(resumes)
+		}
+		all = append(all, one)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read use of limits: %w", err)
+	}
+	return all, nil
+}

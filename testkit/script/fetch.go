@@ -1,6 +1,7 @@
 package script
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"strconv"
@@ -81,6 +82,11 @@ func (c *session) fetch(tag, args string) {
 			asked = append(asked, m)
 		}
 	}
+	end := "OK done"
+	if n := c.server.options.MessageLimit; n > 0 && len(asked) > n {
+		asked = asked[len(asked)-n:]
+		end = partial(n, asked[0].UID)
+	}
 	wrong := make([]Fault, len(asked)) // each is asked for once
 	faults := c.server.now()
 	for i, m := range asked {
@@ -99,7 +105,6 @@ func (c *session) fetch(tag, args string) {
 		c.drop()
 		return
 	}
-	end := "OK done"
 	for i, m := range asked {
 		switch wrong[i] {
 		case Omit:
@@ -115,6 +120,11 @@ func (c *session) fetch(tag, args string) {
 		}
 	}
 	c.say("%s %s", tag, end)
+}
+
+// partial is the end of a command that got down to a UID.
+func partial(limit int, uid uint32) string {
+	return fmt.Sprintf("OK [MESSAGELIMIT %d %d] not all of them", limit, uid)
 }
 
 // message writes one FETCH response with the items that were asked for.

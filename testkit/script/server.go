@@ -21,6 +21,8 @@ const Capabilities = "IMAP4rev1 LITERAL+ SASL-IR ID CONDSTORE ESEARCH LIST-EXTEN
 // Options of a server.
 type Options struct {
 	Capabilities string // "": Capabilities
+	ID           string // the name in the answer to ID; "": script
+	MessageLimit int    // messages a FETCH or SEARCH gets to, from the highest UID down (RFC 9738); 0: all
 }
 
 // Command is one command as it came, or the greeting that is due.
@@ -96,6 +98,7 @@ type Faults struct {
 type Server struct {
 	listener net.Listener
 	caps     string
+	options  Options
 	ended    sync.WaitGroup
 
 	mu       sync.Mutex
@@ -115,7 +118,7 @@ func Start(t testing.TB, o Options) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Server{listener: listener, caps: o.Capabilities, password: Password, counts: map[string]int{}, conns: map[net.Conn]struct{}{}}
+	s := &Server{listener: listener, caps: o.Capabilities, options: o, password: Password, counts: map[string]int{}, conns: map[net.Conn]struct{}{}}
 	if s.caps == "" {
 		s.caps = Capabilities
 	}

@@ -2,6 +2,7 @@ package script
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/base64"
 	"fmt"
 	"io"
@@ -186,7 +187,7 @@ func (c *session) command(tag string, cmd Command) {
 	case "NOOP":
 		c.news()
 	case "ID":
-		c.say(`* ID ("name" "script" "version" "1")`)
+		c.say(`* ID ("name" %s "version" "1")`, quote(cmp.Or(c.server.options.ID, "script")))
 	case "LOGIN":
 		user, rest := word(cmd.Args)
 		password, _ := word(rest)
@@ -354,6 +355,17 @@ func (c *session) search(tag string, cmd Command) {
 	if f := c.server.now().Listing; f != nil {
 		uids = f(cmd, uids)
 	}
+	end := "OK done"
+	if n := c.server.options.MessageLimit; n > 0 {
+		ranges := parseSet(cmd.Args[strings.LastIndexByte(cmd.Args, ' ')+1:])
+		uids = slices.DeleteFunc(uids, func(uid uint32) bool {
+			return !slices.ContainsFunc(ranges, func(r uidRange) bool { return r.from <= uid && uid <= r.to })
+		})
+		if len(uids) > n {
+			uids = uids[len(uids)-n:]
+			end = partial(n, uids[0])
+		}
+	}
 	words := make([]string, len(uids))
 	for i, uid := range uids {
 		words[i] = strconv.FormatUint(uint64(uid), 10)
@@ -367,7 +379,7 @@ func (c *session) search(tag string, cmd Command) {
 		c.say(`* ESEARCH (TAG "%s") UID ALL %s`, tag, strings.Join(words, ","))
 	}
 	c.news()
-	c.say("%s OK done", tag)
+	c.say("%s %s", tag, end)
 }
 
 func (c *session) modseq(m Message) string {

@@ -11,6 +11,7 @@ import (
 	"mailcote/queue"
 	"mailcote/storage"
 	"mailcote/storage/owner"
+	"mailcote/storage/rate"
 	"mailcote/ui/cli/page"
 	"mailcote/ui/cli/voice"
 )
@@ -42,6 +43,20 @@ type accountStatus struct {
 	Unfinished  int        `json:"unfinished_tasks"`
 	NextTry     *time.Time `json:"next_try_at,omitempty"`
 	NextStep    string     `json:"next_step,omitempty"`
+	Provider    string     `json:"provider,omitempty"` // whose limits hold
+	Limits      []limitUse `json:"limits,omitempty"`
+	Resumes     *time.Time `json:"resumes_at,omitempty"` // the account rests until then
+}
+
+// limitUse is one row of the view rate_limits.
+type limitUse struct {
+	Kind         string     `json:"kind"` // connections, commands, messages, bytes
+	Used         int64      `json:"used"`
+	Allowed      int64      `json:"allowed"`
+	Window       int64      `json:"window_seconds"`
+	Pace         float64    `json:"pace"`
+	Learned      int        `json:"learned,omitempty"`
+	LearnedUntil *time.Time `json:"learned_until,omitempty"`
 }
 
 func (a *app) status() *cobra.Command {
@@ -130,6 +145,9 @@ func viewAccountStatus(r *storage.Reader, a storage.Account, held bool) (account
 	if due && next.After(time.Now()) {
 		s.NextTry = some(next.UTC())
 	}
+	if err := s.fillLimits(r); err != nil {
+		return s, err
+	}
 	last, err := lastRun(r, a.Name)
 	if err != nil {
 		return s, err
@@ -144,6 +162,42 @@ func viewAccountStatus(r *storage.Reader, a storage.Account, held bool) (account
 		s.NextStep = "mailcote sync " + shellWord(a.Name)
 	}
 	return s, nil
+}
+
+// fillLimits reads what the account uses of its provider's limits.
+func (s *accountStatus) fillLimits(r *storage.Reader) error {
+	uses, err := rate.Uses(r, s.Account)
+	for _, u := range uses {
+		s.Provider, s.Resumes = u.Provider, some(u.Resumes)
+		s.Limits = append(s.Limits, limitUse{Kind: u.Kind, Used: u.Used, Allowed: u.Allowed, Window: int64(u.Window / time.Second), Pace: u.Pace,
+			Learned: u.Learned, LearnedUntil: some(u.LearnedUntil)})
+	}
+	return err
+}
+
+// limits puts what is worth knowing of the limits into a line: what is counted, and what is slower or less than usual.
+func (s accountStatus) limits() string {
+	var all []string
+	slow := 1.0
+	for _, l := range s.Limits {
+		slow = min(slow, l.Pace)
+		switch {
+		case l.Kind == "bytes":
+			all = append(all, fmt.Sprintf("%s of %s in 24 hours", voice.Octets(l.Used), voice.Octets(l.Allowed)))
+		case l.Kind == "connections" && l.Learned > 0:
+			all = append(all, fmt.Sprintf("the server takes %s, as far as is known", voice.Plural(int64(l.Learned), "connection", "connections")))
+		}
+	}
+	if slow < 1 {
+		all = append(all, fmt.Sprintf("slowed down to %.0f %%", slow*100))
+	}
+	if s.Resumes != nil {
+		all = append(all, "resumes "+s.Resumes.Local().Format("15:04"))
+	}
+	if len(all) == 0 {
+		return ""
+	}
+	return s.Provider + ": " + strings.Join(all, ", ")
 }
 
 // runEnd is how an account's last pass ended; the zero runEnd: there was none.
@@ -173,7 +227,7 @@ func stateOf(a storage.Account, s accountStatus, last runEnd, held bool) string 
 	switch {
 	case a.Paused:
 		return "paused"
-	case s.NextTry != nil:
+	case s.NextTry != nil, s.Resumes != nil:
 		return "waiting"
 	case held && last.any && last.open:
 		return "syncing"
@@ -226,5 +280,6 @@ func (s accountStatus) lines() [][2]string {
 	if s.NextTry != nil {
 		lines = append(lines, [2]string{"  Next try", voice.Moment(*s.NextTry)})
 	}
+	lines = append(lines, [2]string{"  Limits", s.limits()})
 	return append(lines, [2]string{"  Next step", s.NextStep})
 }
