@@ -59,7 +59,7 @@ func (w *world) close() {
 	if err := w.store.Close(); err != nil {
 		w.t.Error(err)
 	}
-	w.store = nil
+	w.store, w.engine = nil, nil // the cleanup keeps w, and an engine holds buffers
 }
 
 // restart ends the process, as far as the engine can tell, and starts another with the same password.
