@@ -55,6 +55,7 @@ func (l *link) finish() {
 type piece struct {
 	bytes []byte
 	due   time.Time
+	cut   bool // it is not delivered: the connection is reset
 }
 
 // pump moves bytes from one side to the other until either ends. Reading and writing are two goroutines, so that a
@@ -71,7 +72,7 @@ func (l *link) pump(from, to net.Conn, d direction) {
 		n, err := from.Read(buf)
 		if n > 0 {
 			select {
-			case pieces <- piece{buf[:n], time.Now().Add(l.proxy.arrived(n, d))}:
+			case pieces <- l.proxy.arrived(buf[:n], d):
 			case <-l.done:
 				return
 			}
@@ -85,20 +86,33 @@ func (l *link) pump(from, to net.Conn, d direction) {
 	}
 }
 
-// arrived counts bytes and gives their delay.
-func (p *Proxy) arrived(n int, d direction) time.Duration {
+// arrived counts bytes, and says when they are due and whether they will be.
+func (p *Proxy) arrived(bytes []byte, d direction) piece {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if d == up {
-		p.stats.Up += int64(n)
+	if n := int64(len(bytes)); d == up {
+		p.stats.Up += n
 	} else {
-		p.stats.Down += int64(n)
+		p.stats.Down += n
 	}
-	return p.faults.Delay
+	f := p.faults
+	cut := f.CutShare > 0 && p.mayCut() && p.random.Float64() < f.CutShare
+	if cut {
+		p.stats.Cuts++
+	}
+	return piece{bytes, time.Now().Add(f.Delay), cut}
 }
+
+// mayCut says whether CutsAtMost allows another cut.
+func (p *Proxy) mayCut() bool { return p.faults.CutsAtMost == 0 || p.stats.Cuts < p.faults.CutsAtMost }
 
 func (l *link) write(to net.Conn, pieces <-chan piece, d direction) {
 	for p := range pieces {
+		if p.cut {
+			l.sleep(time.Until(p.due))
+			l.reset()
+			return
+		}
 		for rest := p.bytes; len(rest) > 0; {
 			v := l.allow(rest, d)
 			if v.lost {
@@ -174,7 +188,7 @@ func (l *link) allow(octets []byte, d direction) verdict {
 		v.n = 1
 	}
 	limit := l.limit(f, d)
-	if left := max(0, limit-l.passed[d]); limit > 0 && (f.CutsAtMost == 0 || p.stats.Cuts < f.CutsAtMost) && left <= int64(v.n) {
+	if left := max(0, limit-l.passed[d]); limit > 0 && p.mayCut() && left <= int64(v.n) {
 		v.n, v.cut = int(left), true
 	}
 	if l.talk.followed {

@@ -19,7 +19,8 @@ type Faults struct {
 	CutUp      int64         // reset a connection after this many bytes up; 0 never
 	CutDown    int64         // reset a connection after this many bytes down; 0 never
 	CutEvery   int64         // reset a connection after about this many bytes down (±50 %, by seed); 0 never
-	CutsAtMost int           // CutUp, CutDown and CutEvery stop after so many cuts in all; 0 is no limit
+	CutShare   float64       // of what is read at one time (at most 32 KiB, either direction), this share meets a reset in its place
+	CutsAtMost int           // CutUp, CutDown, CutEvery and CutShare stop after so many cuts in all; 0 is no limit
 }
 
 // Stats are totals since the proxy began.

@@ -139,6 +139,26 @@ func TestCutEvery(t *testing.T) {
 	}
 }
 
+func TestCutShare(t *testing.T) {
+	content := pattern(1000)
+	p := Start(t, server(t, content), 3)
+	p.Set(Faults{CutShare: 0.25})
+	broken := 0
+	for range 100 {
+		conn, err := net.Dial("tcp", p.Addr())
+		if err == nil {
+			_, err = io.ReadFull(conn, make([]byte, len(content)))
+			conn.Close()
+		}
+		if err != nil { // a cut may be so early that it shows in the connecting
+			broken++
+		}
+	}
+	if n := p.Stats().Cuts; broken < 10 || broken > 45 || n < broken {
+		t.Fatalf("%d of 100 connections broke, %d cuts", broken, n)
+	}
+}
+
 func TestDelay(t *testing.T) {
 	p := Start(t, server(t, nil), 1)
 	p.Set(Faults{Delay: 50 * time.Millisecond})
