@@ -68,6 +68,8 @@ type Engine struct {
 	turns map[storage.AccountID]*turn
 	pools map[storage.AccountID]pool
 
+	toldPause time.Time // when a pause of the store was last met
+
 	suspects map[storage.AccountID][]*rescue // messages that do not come as others do
 }
 

@@ -20,6 +20,7 @@ import (
 	"mailcote/engine/line"
 	"mailcote/engine/secret"
 	"mailcote/storage"
+	"mailcote/storage/disk"
 )
 
 // Class is what kind of fault something is; it decides what is done about it (package fault).
@@ -82,6 +83,9 @@ func in(phase string, err error) error {
 	return &phased{phase, err}
 }
 
+// exhaustedWait is how long a process that has no file descriptor left waits for others to be closed.
+const exhaustedWait = 5 * time.Second
+
 // Classify says what kind of fault an error is. It is the only function that does.
 func Classify(err error) Fault {
 	f := kind(err)
@@ -114,7 +118,10 @@ func kind(err error) Fault {
 		f.Stack = string(panicked.Stack)
 	case errors.As(err, &recovered):
 		f.Stack = string(recovered.Stack)
-	case errors.Is(err, storage.ErrFull), errors.Is(err, storage.ErrBusy), errors.Is(err, storage.ErrOutcomeUnknown), errors.Is(err, storage.ErrMoved),
+	case disk.Exhausted(err): // also behind a dial, a password's file, or SQLite
+		f.Class, f.Scope, f.Wait.Floor = Storage, "process", exhaustedWait
+	case errors.Is(err, storage.ErrFull), errors.Is(err, storage.ErrPaused), errors.Is(err, storage.ErrBusy), errors.Is(err, storage.ErrOutcomeUnknown),
+		errors.Is(err, storage.ErrFailing), errors.Is(err, storage.ErrSnapshotTooOld), errors.Is(err, storage.ErrMoved),
 		errors.Is(err, storage.ErrClosed):
 		f.Class, f.Scope = Storage, "store"
 	case errors.Is(err, secret.ErrNoPassword), errors.Is(err, line.ErrSecret), errors.Is(err, line.ErrSilent):
@@ -227,7 +234,11 @@ func (f Fault) NextStep(account string) string {
 	case errors.Is(f.Err, line.ErrSilent):
 		return "the server took the password and did not answer; it is not sent again by itself: later, mailcote sync " + account
 	case errors.Is(f.Err, storage.ErrFull):
-		return "free disk space, then mailcote sync " + account
+		return "free disk space; an agent goes on by itself, else mailcote sync " + account
+	case errors.Is(f.Err, storage.ErrPaused):
+		return "end the program that has been reading the store for so long; an agent goes on by itself, else mailcote sync " + account
+	case disk.Exhausted(f.Err):
+		return "it is tried again by itself; allow more open files (ulimit -n) if it lasts"
 	case errors.Is(f.Err, storage.ErrMoved):
 		return "put the store back where it was, then start mailcote again"
 	}

@@ -234,6 +234,14 @@ func (e *Engine) keep(ctx context.Context, id storage.AccountID, every time.Dura
 	defer e.retire(ctx, id)
 	for ctx.Err() == nil {
 		e.turn(ctx, id, every)
+		if _, paused := e.store.Pause(); paused { // the pass it stopped is begun again at once
+			select {
+			case <-e.store.Opened():
+				continue
+			case <-ctx.Done():
+				return
+			}
+		}
 		if sleep(ctx, every) != nil {
 			return
 		}

@@ -4,11 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
 	"mailcote/engine/imap"
 	"mailcote/queue"
+	"mailcote/storage"
+	"mailcote/storage/disk"
+)
+
+const (
+	roomWait = 15 * time.Second // how long a --once run waits for the store to be written again
+	roomLook = 5 * time.Second  // how often a waiting worker tells how much room there is
+	roomTold = 10 * time.Minute // pauses of the store that follow one another so closely are told of once
 )
 
 // stuckAfter is how long a task may move nothing: no byte on the wire, no batch. Every wait in it has a shorter limit of its
@@ -61,4 +70,98 @@ func (w *worker) pulse() int64 {
 		n += s.BytesRead() + s.BytesWritten()
 	}
 	return n
+}
+
+// room waits until the store may be written in bulk, and holds no connection meanwhile. One row tells of a pause, however many tasks
+// it stops. false: something else ended the wait.
+func (w *worker) room(ctx context.Context) bool {
+	opened := w.e.store.Opened()
+	p, paused := w.e.store.Pause()
+	if !paused {
+		return true
+	}
+	if w.e.tellOfPause() {
+		w.tell(ctx, w.pausedBy(p))
+	}
+	w.drop()
+	var late <-chan time.Time
+	if w.once {
+		timer := time.NewTimer(roomWait)
+		defer timer.Stop()
+		late = timer.C
+	}
+	look := time.NewTicker(roomLook)
+	defer look.Stop()
+	for ; paused; p, paused = w.e.store.Pause() {
+		w.e.progress.State(w.account.Name, "waiting", p.String()+"; resumes by itself")
+		select {
+		case <-opened:
+			return true
+		case <-look.C:
+		case <-w.e.queue.Wake(w.account.ID):
+			if w.yields() {
+				return false
+			}
+		case <-late:
+			f := w.pausedBy(p)
+			w.failed = &f
+			return false
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
+}
+
+func (w *worker) pausedBy(p disk.Pause) Fault {
+	err := storage.ErrPaused
+	if p.Full() {
+		err = storage.ErrFull
+	}
+	return Classify(in(phaseStore, fmt.Errorf("%w%s", err, strings.TrimPrefix(p.String(), err.Error()))))
+}
+
+// giveWay returns a task that the store had no room for, and waits for room. Nothing is wrong with the task, so no attempt is
+// counted.
+func (w *worker) giveWay(ctx context.Context, t queue.Task, f Fault) {
+	settle := func() error {
+		if t.ID == 0 {
+			return nil
+		}
+		return w.e.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0, func(tx *storage.Writer) error { return w.e.queue.ReturnTx(tx, t) })
+	}
+	err := settle()
+	if _, paused := w.e.store.Pause(); !paused && w.e.tellOfPause() { // it is over already
+		w.tell(ctx, f)
+	}
+	if w.once && w.barren >= fruitless { // there is room for the store's own look and not for what comes
+		w.failed = &f
+	}
+	if w.room(ctx) && err != nil {
+		err = settle()
+	}
+	if err != nil && !errors.Is(err, queue.ErrLeaseLost) && w.failed == nil { // the next pass, or the next start, releases it
+		w.failed = &f
+	}
+}
+
+// tell records a fault that is no task's. On a disk that takes no row at all it is told again later.
+func (w *worker) tell(ctx context.Context, f Fault) {
+	if err := w.e.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0, func(tx *storage.Writer) error {
+		return tx.RecordFault(w.record(queue.Task{}, f))
+	}); err != nil {
+		w.e.mu.Lock()
+		w.e.toldPause = time.Time{}
+		w.e.mu.Unlock()
+	}
+}
+
+// tellOfPause says whether a pause of the store is news.
+func (e *Engine) tellOfPause() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	now := time.Now()
+	news := now.Sub(e.toldPause) > roomTold
+	e.toldPause = now
+	return news
 }

@@ -64,6 +64,9 @@ func (w *worker) work(ctx context.Context) {
 	}
 	defer w.away(ctx)
 	for ctx.Err() == nil && w.failed == nil {
+		if !w.room(ctx) {
+			return
+		}
 		if rest := time.Until(w.rest); rest > 0 {
 			if w.yields() {
 				return
@@ -201,6 +204,10 @@ func (w *worker) settle(ctx context.Context, t queue.Task, err error) {
 		w.barren = 0
 	case !narrowed:
 		w.barren++
+	}
+	if errors.Is(f.Err, storage.ErrFull) || errors.Is(f.Err, storage.ErrPaused) {
+		w.giveWay(ctx, t, f)
+		return
 	}
 	further := progressed || narrowed
 	if recording := w.e.store.Write(always, storage.Interactive, 0, func(tx *storage.Writer) error { return w.act(tx, t, f, further) }); recording != nil {

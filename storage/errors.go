@@ -36,7 +36,7 @@ var (
 	// ErrIndex says that the search index is damaged or missing. Mail is not touched by that; RenewIndex makes a new one.
 	ErrIndex = errors.New("the search index is damaged")
 	// ErrPaused says that bulk writing rests: the disk is short of room, or a reader that stays has made the log long. Store.Pause
-	// has the particulars, Store.Room waits for the end.
+	// has the particulars, Store.Opened tells of the end.
 	ErrPaused = errors.New("writing rests")
 	// ErrFailing says that the disk has failed more than once: the store can be read where that is possible, and is not written
 	// until it was reopened and checked, which is tried by the clock.

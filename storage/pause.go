@@ -49,13 +49,8 @@ func (s *Store) Pause() (disk.Pause, bool) {
 	return disk.Pause{}, false
 }
 
-// Room waits until bulk writing may go on. Errors: ctx's.
-func (s *Store) Room(ctx context.Context) error {
-	if s.writer == nil {
-		return ErrReadOnly
-	}
-	return s.writer.gate.Wait(ctx)
-}
+// Opened gives a channel that is closed when bulk writing may go on.
+func (s *Store) Opened() <-chan struct{} { return s.writer.gate.Opened() }
 
 // logSize is how long the log's file is.
 func (s *Store) logSize() int64 {
@@ -66,12 +61,13 @@ func (s *Store) logSize() int64 {
 	return info.Size()
 }
 
-// paused is what a bulk write is told while the gate is closed.
-func paused(p disk.Pause) error {
-	if p.Full() {
-		return fmt.Errorf("%w: %w: %s", ErrFull, ErrPaused, p)
-	}
-	return fmt.Errorf("%w: %s", ErrPaused, p)
+// pausedError is what a bulk write is told while the gate is closed.
+type pausedError struct{ disk.Pause }
+
+func (e *pausedError) Error() string { return e.String() + "; resumes by itself" }
+
+func (e *pausedError) Is(target error) bool {
+	return target == ErrPaused || target == ErrFull && e.Full()
 }
 
 // look closes the gate before the disk is full. A system that does not tell is not asked again for being full.

@@ -1,7 +1,6 @@
 package storage
 
 import (
-	"context"
 	"errors"
 	"path/filepath"
 	"strings"
@@ -61,15 +60,13 @@ func TestReserve(t *testing.T) {
 		t.Errorf("beside: %+v, %v", p, closed)
 	}
 	free.Store(220 << 20) // over the reserve, and not far enough
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	if err := s.Room(ctx); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("resumed at the reserve: %v", err)
+	select {
+	case <-s.Opened():
+		t.Error("resumed at the reserve")
+	case <-time.After(50 * time.Millisecond):
 	}
 	free.Store(251 << 20)
-	if err := s.Room(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	<-s.Opened()
 	if err := s.Write(t.Context(), Bulk, 0, put("e", nil)); err != nil {
 		t.Error(err)
 	}
@@ -106,9 +103,7 @@ func TestFullShm(t *testing.T) {
 		t.Errorf("a later write was told %v", err)
 	}
 	faultvfs.Reset()
-	if err := s.Room(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	<-s.Opened()
 	if err := s.Write(t.Context(), Bulk, 0, put("d", nil)); err != nil {
 		t.Errorf("after it: %v", err)
 	}
@@ -159,9 +154,7 @@ func TestLeftOver(t *testing.T) {
 		t.Fatalf("told %v", err)
 	}
 	faultvfs.Reset()
-	if err := s.Room(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	<-s.Opened()
 	if n := number(t, s, `SELECT count(*) FROM blob`); n != 0 {
 		t.Errorf("%d blobs are left", n)
 	}

@@ -89,7 +89,7 @@ func (w *writer) use(ctx context.Context, db *sql.DB) error {
 // Write runs fn in a transaction and returns when it is committed, or nothing of it is. size is roughly how many bytes fn
 // writes. ctx cancels fn only while it waits for its turn. fn may run more than once and sees its own earlier run undone.
 //
-// While the disk is short of room or the log cannot be emptied, bulk writes are refused at once (Room waits for the end of that).
+// While the disk is short of room or the log cannot be emptied, bulk writes are refused at once (Opened tells of the end).
 //
 // Errors: what fn returned, ErrFull, ErrPaused, ErrBusy, ErrOutcomeUnknown, ErrFailing, ErrMoved, ErrClosed, ErrReadOnly, or ctx's.
 func (s *Store) Write(ctx context.Context, lane Lane, size int, fn func(*Writer) error) error {
@@ -155,7 +155,7 @@ func (w *writer) next() *request {
 		if !closed {
 			return r
 		}
-		r.done <- paused(p)
+		r.done <- &pausedError{p}
 	}
 }
 

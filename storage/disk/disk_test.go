@@ -1,7 +1,6 @@
 package disk
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -9,7 +8,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -55,7 +53,7 @@ func TestPauseWords(t *testing.T) {
 		p    Pause
 		says string
 	}{
-		{Pause{Cause: Short, Space: room}, "12 MB free, needs 262 MB; resumes by itself"},
+		{Pause{Cause: Short, Space: room}, "the disk is full: 12 MB free, needs 262 MB"},
 		{Pause{Cause: Refused, Space: Space{Free: 1_230_000, Size: 1 << 40}}, "1.2 MB free, needs 262 MB"},
 		{Pause{Cause: Refused, Space: Space{Free: 30_000_000_000, Size: 1 << 40}}, "refused though 30 GB are free"},
 		{Pause{Cause: Log, Log: 250_000_000}, "grown to 250 MB"},
@@ -68,40 +66,37 @@ func TestPauseWords(t *testing.T) {
 
 // TestGate: it opens with the last cause, wakes who waits, and shows the gravest.
 func TestGate(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var g Gate
-		if err := g.Wait(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		first := time.Now()
-		g.Close(Pause{Cause: Log, Since: first})
-		g.Close(Pause{Cause: Short, Since: first.Add(time.Hour)})
-		g.Close(Pause{Cause: Log, Since: first.Add(time.Hour), Log: 7})
-		if p, ok := g.Closed(); !ok || p.Cause != Short || !p.Full() {
-			t.Errorf("%+v, %v", p, ok)
-		}
-		woken := make(chan error)
-		go func() { woken <- g.Wait(t.Context()) }()
-		synctest.Wait()
-		g.Open(Short, Refused)
-		if p, ok := g.Closed(); !ok || p.Cause != Log || p.Full() || !p.Since.Equal(first) || p.Log != 7 || !g.Is(Log) || g.Is(Short) {
-			t.Errorf("%+v, %v", p, ok)
-		}
-		synctest.Wait()
+	open := func(opened <-chan struct{}) bool {
 		select {
-		case <-woken:
-			t.Error("woken while a cause is left")
+		case <-opened:
+			return true
 		default:
+			return false
 		}
-		g.Open(Log)
-		if err := <-woken; err != nil {
-			t.Error(err)
-		}
-		g.Close(Pause{Cause: Short})
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
-		if err := g.Wait(ctx); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("a closed gate let through: %v", err)
-		}
-	})
+	}
+	var g Gate
+	if _, closed := g.Closed(); closed || !open(g.Opened()) {
+		t.Error("a new gate is closed")
+	}
+	first := time.Now()
+	g.Close(Pause{Cause: Log, Since: first})
+	opened := g.Opened()
+	g.Close(Pause{Cause: Short, Since: first.Add(time.Hour)})
+	g.Close(Pause{Cause: Log, Since: first.Add(time.Hour), Log: 7})
+	if p, ok := g.Closed(); !ok || p.Cause != Short || !p.Full() || !p.Since.Equal(first) {
+		t.Errorf("%+v, %v", p, ok)
+	}
+	g.Open(Short, Refused)
+	if p, ok := g.Closed(); !ok || p.Cause != Log || p.Full() || p.Log != 7 || !g.Is(Log) || g.Is(Short) || open(opened) {
+		t.Errorf("%+v, %v", p, ok)
+	}
+	g.Open(Log)
+	if _, closed := g.Closed(); closed || !open(opened) {
+		t.Error("it did not open with the last cause")
+	}
+	second := first.Add(time.Minute)
+	g.Close(Pause{Cause: Short, Since: second})
+	if p, _ := g.Closed(); !p.Since.Equal(second) || g.Is(Log) {
+		t.Errorf("%+v remembers the pause before", p)
+	}
 }

@@ -1,7 +1,6 @@
 package disk
 
 import (
-	"context"
 	"fmt"
 	"sync"
 	"time"
@@ -20,7 +19,7 @@ const (
 // Pause says why bulk writing rests.
 type Pause struct {
 	Cause Cause
-	Since time.Time
+	Since time.Time // when the gate closed, for whatever cause
 	Space Space
 	Log   int64 // bytes of the log; for the cause Log
 }
@@ -31,34 +30,30 @@ func (p Pause) Full() bool { return p.Cause != Log }
 func (p Pause) String() string {
 	switch {
 	case p.Cause == Log:
-		return fmt.Sprintf("the store's log has grown to %s because a program has been reading the store without a break; resumes by itself when that ends", octets(p.Log))
+		return fmt.Sprintf("writing rests: the store's log has grown to %s because a program has been reading the store without a break", octets(p.Log))
 	case p.Cause == Refused && p.Space.Free >= p.Space.Need():
-		return fmt.Sprintf("a write was refused though %s are free, as a quota or a limit does; resumes by itself", octets(p.Space.Free))
+		return fmt.Sprintf("the disk is full: a write was refused though %s are free, as a quota does", octets(p.Space.Free))
 	}
-	return fmt.Sprintf("%s free, needs %s; resumes by itself", octets(p.Space.Free), octets(p.Space.Need()))
+	return fmt.Sprintf("the disk is full: %s free, needs %s", octets(p.Space.Free), octets(p.Space.Need()))
 }
 
 // Gate is what bulk writing passes. Its methods may be called from any goroutine.
 type Gate struct {
 	mu     sync.Mutex
 	closed map[Cause]Pause
+	since  time.Time
 	opened chan struct{} // closed when the gate opens; nil while it is open
 }
 
-// Close closes the gate for a cause. While it is closed for that cause already, since when stays.
+// Close closes the gate for a cause, or renews what is known of it.
 func (g *Gate) Close(p Pause) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if have, ok := g.closed[p.Cause]; ok {
-		p.Since = have.Since
-	}
-	if g.closed == nil {
-		g.closed = map[Cause]Pause{}
-	}
-	g.closed[p.Cause] = p
 	if g.opened == nil {
-		g.opened = make(chan struct{})
+		g.opened, g.since, g.closed = make(chan struct{}), p.Since, map[Cause]Pause{}
 	}
+	p.Since = g.since
+	g.closed[p.Cause] = p
 }
 
 // Open takes causes away. With the last one the gate opens.
@@ -94,19 +89,14 @@ func (g *Gate) Is(cause Cause) bool {
 	return ok
 }
 
-// Wait returns when the gate is open, or with ctx's error.
-func (g *Gate) Wait(ctx context.Context) error {
-	for {
-		g.mu.Lock()
-		opened := g.opened
-		g.mu.Unlock()
-		if opened == nil {
-			return nil
-		}
-		select {
-		case <-opened:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+// Opened gives a channel that is closed when the gate is open.
+func (g *Gate) Opened() <-chan struct{} {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.opened == nil {
+		open := make(chan struct{})
+		close(open)
+		return open
 	}
+	return g.opened
 }

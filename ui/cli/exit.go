@@ -84,7 +84,7 @@ func statusOf(err error) Status {
 		return own.status
 	case errors.As(err, &usage), errors.As(err, &syntax), errors.Is(err, engine.ErrURL), errors.Is(err, storage.ErrRefused):
 		return Usage
-	case errors.As(err, &held), errors.Is(err, storage.ErrFull):
+	case errors.As(err, &held), errors.Is(err, storage.ErrFull), errors.Is(err, storage.ErrPaused), errors.Is(err, storage.ErrSnapshotTooOld):
 		return Temporary
 	}
 	return Failed
@@ -128,7 +128,7 @@ func statusOfSummary(s engine.Summary) Status {
 		return Done
 	case s.Interrupted || s.Result == "partial" && s.Class == "":
 		return Partly
-	case s.Class == "storage" && strings.Contains(s.Detail, storage.ErrFull.Error()):
+	case s.Class == "storage" && (strings.Contains(s.Detail, storage.ErrFull.Error()) || strings.Contains(s.Detail, storage.ErrPaused.Error())):
 		return Temporary
 	}
 	return statusOfClass(s.Class)

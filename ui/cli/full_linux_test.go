@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"mailcote/testkit/child"
 	"mailcote/testkit/corpus"
@@ -23,7 +24,7 @@ func TestDiskFull(t *testing.T) {
 	args := []string{"sync", r.url(), "--once"}
 	o := r.exits(75, args...)
 	t.Logf("full: %s%s", o.out, o.errs)
-	if strings.Count(o.errs, "\n") != 1 || !strings.Contains(o.errs, "the disk is full") || !strings.Contains(o.errs, "free disk space") {
+	if strings.Count("\n"+o.errs, "\nmailcote: ") != 1 || !strings.Contains(o.errs, "the disk is full") || !strings.Contains(o.errs, "free disk space") {
 		t.Errorf("stderr: %s", o.errs)
 	}
 	r.sound()
@@ -42,6 +43,80 @@ func TestDiskFull(t *testing.T) {
 	r.small("64m")
 	r.sync()
 	r.whole(r.truth())
+}
+
+// TestDiskFillsUnderAgent fills the disk under a running agent, first to the reserve and then to the last byte: intake stops within 5 s,
+// what is stored can be read, one row tells of it, no task fails, and when there is room it goes on by itself within a minute.
+func TestDiskFillsUnderAgent(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, dovecot.Config{})
+	r.fill(63, 600, 4, corpus.Options{AvgSize: 8000})
+	r.small("64m")
+	r.exits(0, "account", "add", r.url())
+	r.leave(10 << 20)
+	p := r.start("run", "--port", "0", "--json")
+	r.ready(p)
+	started := time.Now()
+	for !strings.Contains(r.exits(0, "status", "--json").out, `"rests":"the disk is full: `) {
+		if time.Since(started) > time.Minute {
+			t.Fatal("the agent never pauses")
+		}
+	}
+	kept := r.number(someMail)
+	if kept == 0 || kept == 600 {
+		t.Errorf("%d messages were stored before the disk was full", kept)
+	}
+	r.exits(0, "search", "is:unread", "--limit", "3")
+	r.leave(0)
+	t.Logf("paused %v after the start with %d messages stored", time.Since(started).Round(time.Millisecond), kept)
+	if err := os.Remove(filepath.Join(r.dir, "filler")); err != nil {
+		t.Fatal(err)
+	}
+	room := time.Now()
+	r.awaits(600, someMail)
+	r.awaits(1, `SELECT count(*) = 0 AS n FROM sync_tasks WHERE status IN ('pending', 'processing')`)
+	if took := time.Since(room); took > time.Minute {
+		t.Errorf("it went on and ended after %v", took)
+	} else {
+		t.Logf("went on and ended %v after there was room", took.Round(time.Millisecond))
+	}
+	if n := r.number(`SELECT count(*) AS n FROM sync_errors WHERE class = 'storage'`); n != 1 {
+		t.Errorf("%d rows tell of one pause", n)
+	}
+	if n := r.number(`SELECT count(*) AS n FROM sync_tasks WHERE status = 'failed' OR retry_count > 0`); n != 0 {
+		t.Errorf("%d tasks failed or counted an attempt", n)
+	}
+	if err := p.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if o := r.end(p); o.code != 0 {
+		t.Errorf("the agent ended with %d: %s", o.code, o.errs)
+	}
+	r.whole(r.truth())
+}
+
+// leave writes a file until only so much of the rig's disk is free.
+func (r *rig) leave(free int64) {
+	r.t.Helper()
+	f, err := os.OpenFile(filepath.Join(r.dir, "filler"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer f.Close() //nolint:errcheck // its size is what counts
+	for chunk := make([]byte, 64<<10); ; {
+		var st syscall.Statfs_t
+		if err := syscall.Statfs(r.dir, &st); err != nil {
+			r.t.Fatal(err)
+		}
+		if int64(st.Bavail)*st.Bsize <= free {
+			return
+		}
+		if _, err := f.Write(chunk); errors.Is(err, syscall.ENOSPC) {
+			return
+		} else if err != nil {
+			r.t.Fatal(err)
+		}
+	}
 }
 
 // TestFileLimit lets every write beyond a file size fail with an I/O error: the program ends at once, and loses nothing.

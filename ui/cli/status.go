@@ -27,7 +27,8 @@ type statusView struct {
 	Emails      int64           `json:"emails"`
 	RawBytes    int64           `json:"raw_bytes"`
 	StoredBytes int64           `json:"stored_bytes"`
-	Unindexed   int64           `json:"unindexed"` // emails that search does not find yet
+	Unindexed   int64           `json:"unindexed"`       // emails that search does not find yet
+	Rests       string          `json:"rests,omitempty"` // why no mail can be stored now: a full disk, a log kept long
 }
 
 // accountStatus is one account's part.
@@ -80,6 +81,9 @@ func (a *app) viewStatus(ctx context.Context) (statusView, error) {
 	v := statusView{Type: "status", Accounts: []accountStatus{}}
 	err := a.reading(ctx, func(s *storage.Store) error {
 		v.Store = s.Path()
+		if p, rests := s.Pause(); rests {
+			v.Rests = p.String() + "; resumes by itself"
+		}
 		holder, held := owner.Holder(s.Path())
 		if held {
 			v.PID, v.Owner = holder.PID, holder.Command
@@ -254,6 +258,9 @@ func (a *app) printStatus(v statusView) error {
 		}
 	}
 	lines := [][2]string{{"Store", v.Store}, {"Size", voice.Plural(v.Emails, "message", "messages") + ", " + voice.Octets(v.RawBytes) + " of mail in " + voice.Octets(v.StoredBytes)}}
+	if v.Rests != "" {
+		lines = append(lines, [2]string{"Disk", v.Rests})
+	}
 	if v.Unindexed > 0 {
 		lines = append(lines, [2]string{"Search", voice.Count(v.Unindexed) + " not searchable yet"})
 	}
