@@ -1,0 +1,53 @@
+package message
+
+import (
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestBombs is bar 16: what is nested, cut or encoded a great many times costs at most 2 s a MiB and 64 MiB in all. A plain
+// message of the same run says how fast this machine is just now.
+func TestBombs(t *testing.T) {
+	long, times := os.Getenv("MAILCOTE_LONG") == "1", 1
+	if long {
+		times = 10
+	}
+	cost := func(raw string) (perMiB time.Duration, allocated uint64) {
+		fastest := time.Hour
+		for range 3 { // other tests run beside this one
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			start := time.Now()
+			Parse(strings.NewReader(raw), Limits{})
+			fastest = min(fastest, time.Since(start))
+			runtime.ReadMemStats(&after)
+			allocated = after.TotalAlloc - before.TotalAlloc
+		}
+		return time.Duration(float64(fastest) * mib / float64(len(raw))), allocated
+	}
+	plain, _ := cost("Subject: plain\r\n\r\n" + strings.Repeat("a line of a letter that says nothing in particular\r\n", 4*mib/51))
+	multi := "Content-Type: multipart/mixed; boundary=b\r\n\r\n"
+	for _, c := range []struct{ name, raw string }{
+		{"depth", many(10_000*times, "Content-Type: multipart/mixed; boundary=b%[1]d\r\n\r\n--b%[1]d\r\n")},
+		{"depth of messages", strings.Repeat("Content-Type: message/rfc822\r\n\r\n", 10_000*times)},
+		{"parts", multi + strings.Repeat("--b\r\nContent-Type: a/b; name=x\r\n\r\nx\r\n", 100_000*times) + "--b--\r\n"},
+		{"boundaries that begin alike", many(100, "Content-Type: multipart/mixed; boundary=bbbbbbbbb%[1]d\r\n\r\n--bbbbbbbbb%[1]d\r\n") + "\r\n" + strings.Repeat("--bbbbbbbbbX\n", times*mib/13)},
+		{"encoded words", "Subject: " + strings.Repeat("=?utf-8?Q?=C3=A4?= ", times*mib/20) + "\r\n\r\nx"},
+		{"encoded words in addresses", "To: " + strings.Repeat("=?utf-8?B?w6Q=?= <a@b>, ", times*mib/24) + "\r\n\r\nx"},
+		{"encoded words that never end", "From: " + strings.Repeat("=?a?q?x", times*mib/7) + "\r\n\r\nx"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			took, allocated := cost(c.raw)
+			t.Logf("%d kB: %v a MiB, %.1f times a plain message, %.1f MiB allocated", len(c.raw)>>10, took.Round(time.Microsecond), float64(took)/float64(plain), float64(allocated)/mib)
+			if took > 2*time.Second && (long || took > 500*plain) {
+				t.Errorf("%v a MiB where a plain message takes %v", took, plain)
+			}
+			if allocated > 64*mib {
+				t.Errorf("%d MiB allocated", allocated/mib)
+			}
+		})
+	}
+}
