@@ -18,6 +18,7 @@ import (
 	"mailcote/engine/imap"
 	"mailcote/engine/index"
 	"mailcote/engine/line"
+	"mailcote/engine/memory"
 	"mailcote/engine/meter"
 	"mailcote/engine/plan"
 	"mailcote/engine/progress"
@@ -48,6 +49,7 @@ type Options struct {
 	resend  time.Duration                                                     // 0: line.Resend; tests shorten it
 	backoff func(n int, random *rand.Rand) time.Duration                      // nil: plan.Backoff; tests shorten it
 	least   func(w fault.Wait, n int) time.Duration                           // nil: Wait.After; tests shorten it
+	memory  memory.Readings                                                   // zero: the runtime's
 }
 
 // Engine runs the accounts of one store. Its methods may be called from any goroutine.
@@ -58,6 +60,7 @@ type Engine struct {
 	packer   *storage.Packer
 	box      secret.Box
 	budget   *semaphore.Weighted
+	memory   *memory.Gate
 	progress *progress.Progress
 	indexer  *index.Indexer
 	meters   meter.Meters
@@ -105,7 +108,7 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 	}
 	e := &Engine{
 		o: o, store: o.Store, queue: queue.New(o.Store), packer: packer, box: secret.BoxOf(o.Store.Path()),
-		budget: semaphore.NewWeighted(budgetBytes), progress: progress.New(),
+		budget: semaphore.NewWeighted(budgetBytes), memory: memory.New(o.memory), progress: progress.New(),
 		given: map[storage.AccountID]secret.Secret{}, turns: map[storage.AccountID]*turn{}, suspects: map[storage.AccountID][]*rescue{},
 		pools: map[storage.AccountID]pool{}, gate: line.NewGate(line.Dials),
 	}

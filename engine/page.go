@@ -36,6 +36,9 @@ func (p *pass) fetchAll(ctx context.Context, todo []storage.UID) error {
 		return err
 	}
 	for len(todo) > 0 {
+		if err := p.memory(ctx); err != nil {
+			return err
+		}
 		n, err := p.room(ctx, todo)
 		if err != nil {
 			return err
@@ -55,11 +58,25 @@ func (p *pass) fetchAll(ctx context.Context, todo []storage.UID) error {
 		if _, err := p.w.meter.Fits([]int64{unknownSize}); err != nil {
 			return in(phaseFetch, err)
 		}
+		if err := p.memory(ctx); err != nil {
+			return err
+		}
 		if err := p.rescue(ctx, r); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// memory waits while the process is short of it, and says so.
+func (p *pass) memory(ctx context.Context) error {
+	if p.w.e.memory.Open() {
+		return nil
+	}
+	p.w.e.progress.State(p.w.account.Name, "waiting", "memory is short: it goes on when there is room")
+	_, err := p.w.e.memory.Pass(ctx)
+	p.w.e.progress.State(p.w.account.Name, "syncing", "")
+	return in(phaseFetch, err)
 }
 
 // room gives how many messages the next page may ask for: by its size, by what the server takes in a command, by the pace, and

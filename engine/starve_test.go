@@ -1,8 +1,11 @@
 package engine
 
 import (
+	"strings"
+	"sync/atomic"
 	"testing"
 
+	"mailcote/engine/memory"
 	"mailcote/testkit/script"
 )
 
@@ -15,4 +18,36 @@ func TestStarvedBudget(t *testing.T) {
 	defer w.engine.budget.Release(budgetBytes)
 	w.complete()
 	w.equals(s)
+}
+
+// TestShortOfMemory: while the heap is near the process's limit nothing is asked for, and the account says so.
+func TestShortOfMemory(t *testing.T) {
+	var live, asked atomic.Int64
+	live.Store(900)
+	var w *world
+	s, w := scripted(t, 3, script.Options{}, Options{memory: memory.Readings{
+		Limit: func() int64 { return 1000 },
+		Live:  live.Load,
+		Collect: func() {
+			if w == nil {
+				return
+			}
+			for _, a := range w.engine.Progress() {
+				if strings.Contains(a.Note, "memory is short") {
+					live.Store(100)
+				}
+			}
+		},
+	}})
+	s.Misbehave(script.Faults{On: func(c script.Command) script.Action {
+		if c.Name == "UID FETCH" && live.Load() > 100 && strings.Contains(c.Args, "BODY") {
+			asked.Add(1)
+		}
+		return script.Answer
+	}})
+	w.complete()
+	w.equals(s)
+	if n := asked.Load(); n > 0 || live.Load() != 100 {
+		t.Errorf("%d pages were asked for while memory was short, %d in use", n, live.Load())
+	}
 }

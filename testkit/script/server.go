@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// The one login.
+// The one login. Users named alice+… see the same mail.
 const (
 	User     = "alice"
 	Password = "sesame"

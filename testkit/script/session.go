@@ -249,7 +249,7 @@ func (c *session) authenticate(tag, args string) {
 
 func (c *session) signIn(tag, user, password string) {
 	c.server.mu.Lock()
-	right := user == User && password == c.server.password
+	right := (user == User || strings.HasPrefix(user, User+"+")) && password == c.server.password
 	c.server.mu.Unlock()
 	if !right {
 		c.say("%s NO [AUTHENTICATIONFAILED] wrong name or password", tag)
