@@ -242,7 +242,7 @@ func (e *Engine) keep(ctx context.Context, id storage.AccountID, every time.Dura
 				return
 			}
 		}
-		if sleep(ctx, every) != nil {
+		if sleep(ctx, max(every, e.meters.Poll(id))) != nil {
 			return
 		}
 	}

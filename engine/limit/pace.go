@@ -4,12 +4,14 @@ import "time"
 
 // Answered notes a command that was answered well, and how long that took. Those of a FETCH say nothing of the server's mood.
 func (l *Limiter) Answered(now time.Time, took time.Duration, plain bool) {
-	if plain {
-		if l.usual > 0 && took > max(slowLeast, slowTimes*l.usual) {
-			l.Throttled(now)
-		} else if l.usual += (took - l.usual) / 8; l.usual <= 0 {
-			l.usual = max(took, time.Millisecond)
-		}
+	switch {
+	case !plain:
+	case l.usual == 0:
+		l.usual = max(took, time.Millisecond)
+	case took > max(slowLeast, slowTimes*l.usual):
+		l.Throttled(now)
+	default:
+		l.usual += (took - l.usual) / 8
 	}
 	worked := took
 	if !l.last.IsZero() {

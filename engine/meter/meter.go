@@ -224,6 +224,17 @@ func (m *Meter) Resumes() time.Time {
 	return m.limiter.Resumes(time.Now())
 }
 
+// Poll is the least time between two looks at an account that was met; 0: no limit is known.
+func (m *Meters) Poll(account storage.AccountID) time.Duration {
+	m.mu.Lock()
+	one := m.by[account]
+	m.mu.Unlock()
+	if one == nil {
+		return 0
+	}
+	return one.Profile().Poll
+}
+
 // Pace is the part of the full speed, in (0, 1].
 func (m *Meter) Pace() float64 {
 	m.mu.Lock()
