@@ -121,7 +121,7 @@ func kind(err error) Fault {
 	case disk.Exhausted(err): // also behind a dial, a password's file, or SQLite
 		f.Class, f.Scope, f.Wait.Floor = Storage, "process", exhaustedWait
 	case errors.Is(err, storage.ErrFull), errors.Is(err, storage.ErrPaused), errors.Is(err, storage.ErrBusy), errors.Is(err, storage.ErrOutcomeUnknown),
-		errors.Is(err, storage.ErrFailing), errors.Is(err, storage.ErrSnapshotTooOld), errors.Is(err, storage.ErrMoved),
+		errors.Is(err, storage.ErrFailing), errors.Is(err, storage.ErrSnapshotTooOld), errors.Is(err, storage.ErrMoved), errors.Is(err, storage.ErrCorrupt),
 		errors.Is(err, storage.ErrClosed):
 		f.Class, f.Scope = Storage, "store"
 	case errors.Is(err, secret.ErrNoPassword), errors.Is(err, line.ErrSecret), errors.Is(err, line.ErrSilent):
@@ -239,6 +239,8 @@ func (f Fault) NextStep(account string) string {
 		return "end the program that has been reading the store for so long; an agent goes on by itself, else mailcote sync " + account
 	case disk.Exhausted(f.Err):
 		return "it is tried again by itself; allow more open files (ulimit -n) if it lasts"
+	case errors.Is(f.Err, storage.ErrCorrupt):
+		return "mailcote sync saves what can be read into a new store and fetches the rest again"
 	case errors.Is(f.Err, storage.ErrMoved):
 		return "put the store back where it was, then start mailcote again"
 	}

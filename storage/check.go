@@ -2,11 +2,18 @@ package storage
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"io"
 	"time"
 
+	"modernc.org/sqlite"
+	lib "modernc.org/sqlite/lib"
+
 	"mailcote/storage/check"
+	"mailcote/storage/internal/salvage"
+	"mailcote/storage/owner"
 )
 
 // checkSnapshot is how old a snapshot of a check may grow while much is written: SQLite checks a table in one, and until it has,
@@ -47,13 +54,18 @@ func (s *Store) Check(ctx context.Context, o CheckOptions) ([]Finding, error) {
 		Progress: o.Progress,
 	}
 	if o.Parse != nil {
-		src.Parse = func(r io.Reader) check.Derived { return derivedOf(o.Parse(r)) }
+		src.Parse = derivedBy(o.Parse)
 	}
 	found, err := check.Run(ctx, src)
 	if err != nil {
 		return found, fmt.Errorf("check: %w", err)
 	}
 	return found, nil
+}
+
+// derivedBy gives what the store keeps of a message.
+func derivedBy(parse func(io.Reader) Header) func(io.Reader) check.Derived {
+	return func(r io.Reader) check.Derived { return derivedOf(parse(r)) }
 }
 
 // derivedOf gives what StoreBatch keeps of a header.
@@ -67,4 +79,127 @@ func derivedOf(h Header) check.Derived {
 		d.ThreadKeys = append(d.ThreadKeys, threadKey(id, h.BaseSubject))
 	}
 	return d
+}
+
+// Salvage allows Open to put a new store in the place of a damaged one: all that can be read and verifies, with the damaged
+// one copied aside.
+type Salvage struct {
+	Parse    func(r io.Reader) Header // reads a message afresh
+	Progress func(done, total int64)  // is told how many messages of how many were looked at; nil: nobody asks
+	Cause    error                    // not nil: the store turned out to be damaged while it was open
+}
+
+// Salvaged says what was saved of a damaged store.
+type Salvaged = salvage.Report
+
+// While gives a context that ends when the store turns out to be damaged, with an ErrCorrupt as its cause. stop frees it.
+func (s *Store) While(ctx context.Context) (while context.Context, stop func()) {
+	while, cancel := context.WithCancelCause(ctx)
+	s.damage.mu.Lock()
+	defer s.damage.mu.Unlock()
+	if s.damage.err != nil {
+		cancel(s.damage.err)
+	} else {
+		s.damage.end = append(s.damage.end, cancel)
+	}
+	return while, func() { cancel(nil) }
+}
+
+// Salvaged says what Open saved of a damaged store; nil: it was sound.
+func (s *Store) Salvaged() *Salvaged { return s.salvaged }
+
+// noteDamage gives an error that says what it means (mark), and ends what runs on the store when SQLite found it damaged.
+func (s *Store) noteDamage(err error) error {
+	err = mark(err)
+	if !errors.Is(err, ErrCorrupt) {
+		return err
+	}
+	s.damage.mu.Lock()
+	defer s.damage.mu.Unlock()
+	if s.damage.err == nil {
+		s.damage.err = err
+		for _, end := range s.damage.end {
+			end(err)
+		}
+	}
+	return err
+}
+
+// openSalvaging is openOwner for a store that may be damaged.
+func (s *Store) openSalvaging(ctx context.Context, o *Salvage) error {
+	if replaced, err := salvage.Finish(s.path); err != nil {
+		return err
+	} else if replaced {
+		if err := s.lock.Renew(); err != nil {
+			return err
+		}
+	}
+	reason, foreign := salvage.Unfit(ctx, s.path)
+	var damage error
+	switch {
+	case reason != "":
+		damage = fmt.Errorf("%w: %s", ErrCorrupt, reason)
+	case o != nil && o.Cause != nil:
+		damage = o.Cause
+	default:
+		if damage = s.openOwner(ctx); !errors.Is(damage, ErrCorrupt) {
+			return damage
+		}
+	}
+	if o == nil {
+		return damage
+	}
+	options := salvageOptions(ctx, o)
+	options.NoLog = foreign
+	saved, err := salvage.Replace(ctx, s.path, options)
+	if errors.Is(err, salvage.ErrNoRoom) {
+		return fmt.Errorf("%w: %w: %w", ErrFull, err, damage)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", damage, err)
+	}
+	saved.Cause = damage.Error()
+	s.salvaged = &saved
+	if err := s.lock.Renew(); err != nil {
+		return err
+	}
+	return s.openOwner(ctx)
+}
+
+// SalvageInto saves what can be read of the store at path into a new store at out. The store is only read; nobody may own it
+// meanwhile. Errors: *owner.HeldError, ErrMissing, what is wrong with the two files.
+func SalvageInto(ctx context.Context, path, out string, o Salvage) (Salvaged, error) {
+	if err := owner.Inspect(path); err != nil {
+		return Salvaged{}, missingStore(path, err)
+	}
+	useOFDLocks()
+	lock, err := owner.Acquire(path, "mailcote check --salvage")
+	if err != nil {
+		return Salvaged{}, err
+	}
+	options := salvageOptions(ctx, &o)
+	_, options.NoLog = salvage.Unfit(ctx, path)
+	saved, err := salvage.Into(ctx, path, out, options)
+	return saved, errors.Join(mark(err), lock.Release())
+}
+
+func salvageOptions(ctx context.Context, o *Salvage) salvage.Options {
+	return salvage.Options{
+		Open: func(tx *sql.Tx, blob int64) (io.ReadCloser, int64, error) {
+			return (&Reader{ctx: ctx, tx: tx}).OpenBlob(BlobID(blob))
+		},
+		Parse:    derivedBy(o.Parse),
+		NewID:    newObjectID,
+		Progress: o.Progress,
+	}
+}
+
+// corrupt says whether SQLite found the file damaged.
+func corrupt(err error) bool {
+	var se *sqlite.Error
+	if !errors.As(err, &se) {
+		return false
+	}
+	code := se.Code() & 0xff
+	return code == lib.SQLITE_CORRUPT && se.Code() != lib.SQLITE_CORRUPT_VTAB || code == lib.SQLITE_NOTADB // the index is renewed by itself
 }

@@ -10,6 +10,7 @@ import (
 
 	"mailcote/storage/ask"
 	"mailcote/storage/disk"
+	"mailcote/storage/internal/salvage"
 	"mailcote/storage/internal/schema"
 	"mailcote/storage/owner"
 )
@@ -24,6 +25,10 @@ var (
 	ErrMoved = owner.ErrMoved
 	// ErrRefused says that a person's SQL would do more than read; the message names what.
 	ErrRefused = ask.ErrRefused
+	// ErrCorrupt says that SQLite found the file damaged. Nothing is repaired in it; Options.Salvage saves what can be read.
+	ErrCorrupt = schema.ErrCorrupt
+	// ErrNothingSaved says that not one account could be read from a damaged store, which stays as it is.
+	ErrNothingSaved = salvage.ErrNothing
 	// ErrMissing says that there is no store at the path.
 	ErrMissing = errors.New("there is no store")
 	// ErrNotFound says that the row asked for does not exist.
@@ -92,12 +97,14 @@ func explain(op string, err error) error {
 	return fmt.Errorf("%s: %w", op, mark(err))
 }
 
-// mark makes a full disk an ErrFull and a lock of another program an ErrBusy, once.
+// mark makes a full disk an ErrFull, a lock of another program an ErrBusy and a damaged file an ErrCorrupt, once.
 func mark(err error) error {
 	var se *sqlite.Error
 	switch {
-	case err == nil, errors.Is(err, ErrFull), errors.Is(err, ErrBusy):
+	case err == nil, errors.Is(err, ErrFull), errors.Is(err, ErrBusy), errors.Is(err, ErrCorrupt), errors.Is(err, ErrNotStore):
 		return err
+	case corrupt(err):
+		return fmt.Errorf("%w: %w", ErrCorrupt, err)
 	case disk.Full(err): // of a file that SQLite does not write
 		return fmt.Errorf("%w: %w", ErrFull, err)
 	case !errors.As(err, &se):

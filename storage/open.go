@@ -31,6 +31,12 @@ type Store struct {
 	lock     *owner.Lock
 	warnings []string
 	limits   limits
+	salvaged *Salvaged
+	damage   struct {
+		mu  sync.Mutex
+		err error // what SQLite said first
+		end []context.CancelCauseFunc
+	}
 
 	handles sync.RWMutex // held for reading while a handle is in use, for writing while they are exchanged
 	readers *sql.DB
@@ -43,13 +49,14 @@ type Store struct {
 
 // Options say how a store is opened.
 type Options struct {
-	Default  bool    // the path is the default one: its directory is made (0700) if missing
-	ReadOnly bool    // open beside an owner; the store must exist
-	Holder   string  // what other processes are told about this owner, for example "mailcote run"
-	vfs      string  // SQLite VFS by name; tests inject faults with it
-	weak     string  // PRAGMA synchronous, FULL if ""; a test of power loss shows what another one costs
-	pages    int     // uncopied pages of WAL at which it is checkpointed, checkpointPages if 0; a small store has few
-	limits   *limits // nil: standardLimits
+	Default  bool     // the path is the default one: its directory is made (0700) if missing
+	ReadOnly bool     // open beside an owner; the store must exist
+	Holder   string   // what other processes are told about this owner, for example "mailcote run"
+	Salvage  *Salvage // what to do with a damaged store; nil: ErrCorrupt
+	vfs      string   // SQLite VFS by name; tests inject faults with it
+	weak     string   // PRAGMA synchronous, FULL if ""; a test of power loss shows what another one costs
+	pages    int      // uncopied pages of WAL at which it is checkpointed, checkpointPages if 0; a small store has few
+	limits   *limits  // nil: standardLimits
 }
 
 // Open opens a store, making it if it is missing (unless ReadOnly), and migrates it. An owner holds the lock until Close.
@@ -66,10 +73,8 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 		s.limits = *o.limits
 	}
 	if o.ReadOnly {
-		if err := owner.Inspect(path); errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("%w at %s: add an account or name another file with --store", ErrMissing, path)
-		} else if err != nil {
-			return nil, err
+		if err := owner.Inspect(path); err != nil {
+			return nil, missingStore(path, err)
 		}
 		if s.readers, err = s.openReaders(ctx); err != nil {
 			return nil, err
@@ -83,10 +88,18 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 		return nil, err
 	}
 	failpoint.Hit("storage.beforeOpen")
-	if err := s.openOwner(ctx); err != nil {
+	if err := s.openSalvaging(ctx, o.Salvage); err != nil {
 		return nil, errors.Join(err, s.lock.Release())
 	}
 	return s, nil
+}
+
+// missingStore says what to do when there is no store.
+func missingStore(path string, err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w at %s: add an account or name another file with --store", ErrMissing, path)
+	}
+	return err
 }
 
 // openOwner opens the writing handle, migrates, clears what a dead process staged, and opens the readers.
@@ -144,7 +157,7 @@ func (s *Store) openReaders(ctx context.Context) (*sql.DB, error) {
 	db.SetMaxOpenConns(4)
 	db.SetMaxIdleConns(4)
 	if err := schema.Check(ctx, db, s.path); err != nil {
-		return nil, errors.Join(err, db.Close())
+		return nil, errors.Join(mark(err), db.Close())
 	}
 	return db, nil
 }
@@ -243,7 +256,7 @@ func (s *Store) takeNew(ctx context.Context) error {
 		return err
 	}
 	if err := quickCheck(ctx, db); err != nil {
-		return errors.Join(fmt.Errorf("check after reopening: %w", err), db.Close())
+		return errors.Join(explain("check after reopening", err), db.Close())
 	}
 	if s.readers, err = s.openReaders(ctx); err != nil {
 		return errors.Join(err, db.Close())
@@ -260,7 +273,7 @@ func quickCheck(ctx context.Context, db *sql.DB) error {
 			return err
 		}
 		if verdict != "ok" && !strings.Contains(verdict, "FTS5 table main.search") {
-			return errors.New(verdict)
+			return fmt.Errorf("%w: %s", ErrCorrupt, verdict)
 		}
 		return nil
 	})

@@ -257,6 +257,7 @@ func (w *writer) trouble(err error) {
 // from then on; it is reopened by the clock.
 func (w *writer) recover(cause error) error {
 	w.full(mark(cause))
+	_ = w.store.noteDamage(cause) //nolint:errcheck // it is told below
 	now := time.Now()
 	if now.Sub(w.failedAt) > failingFor {
 		w.failures = 0
@@ -275,7 +276,7 @@ func (w *writer) recover(cause error) error {
 // fail makes every write fail until the store is reopened; err, which may be nil, says what more went wrong. Where the store was
 // moved, that is never.
 func (w *writer) fail(cause, err error) error {
-	cause, err = mark(cause), mark(err)
+	cause, err = w.store.noteDamage(cause), w.store.noteDamage(err)
 	wait := min(w.store.limits.reopen<<min(max(w.failures-1, 0), 10), reopenMost)
 	if errors.Is(err, ErrFull) || errors.Is(cause, ErrFull) {
 		wait = w.store.limits.probe

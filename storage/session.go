@@ -32,21 +32,21 @@ func newWriter(tx *sql.Tx, stmts *statements) *Writer {
 // Read runs fn on one snapshot. A snapshot that stays open keeps the WAL growing, so fn does no network and no rendering. One
 // that does so for too long is ended.
 //
-// Errors: what fn returned, ErrSnapshotTooOld, ErrClosed, ErrFailing, or ctx's.
+// Errors: what fn returned, ErrSnapshotTooOld, ErrClosed, ErrFailing, ErrCorrupt, or ctx's.
 func (s *Store) Read(ctx context.Context, fn func(*Reader) error) error {
 	s.handles.RLock()
 	defer s.handles.RUnlock()
 	if s.readers == nil {
 		return s.unreadable()
 	}
-	return s.bounded(ctx, func(ctx context.Context) error {
+	return s.noteDamage(s.bounded(ctx, func(ctx context.Context) error {
 		tx, err := s.readers.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 		if err != nil {
 			return explain("read", err)
 		}
 		defer tx.Rollback() //nolint:errcheck // a snapshot has nothing to keep
 		return fn(&Reader{ctx: ctx, tx: tx})
-	})
+	}))
 }
 
 // SQL runs one reading statement of a person on a connection of its own and calls row for each row; values are int64,

@@ -147,6 +147,17 @@ func (l *Lock) SameFile() error {
 	return nil
 }
 
+// Renew notes that the owner itself put another file in the store's place.
+func (l *Lock) Renew() error {
+	store, err := os.Lstat(l.path)
+	if err != nil {
+		return fmt.Errorf("owner: look at the store: %w", err)
+	}
+	os.SameFile(store, store) // as in Acquire
+	l.store = store
+	return nil
+}
+
 // Release takes the holder's name away and gives the store back. The caller has closed SQLite before. A second call does
 // nothing.
 func (l *Lock) Release() error {

@@ -100,9 +100,18 @@ func (a *app) owning(ctx context.Context, command string, fn func(*storage.Store
 }
 
 func (a *app) owningAt(ctx context.Context, path string, isDefault bool, command string, fn func(*storage.Store, *engine.Engine) error) error {
-	s, err := storage.Open(ctx, path, storage.Options{Default: isDefault, Holder: command})
+	return a.owningWith(ctx, path, storage.Options{Default: isDefault, Holder: command}, fn)
+}
+
+func (a *app) owningWith(ctx context.Context, path string, o storage.Options, fn func(*storage.Store, *engine.Engine) error) error {
+	s, err := storage.Open(ctx, path, o)
 	if err != nil {
 		return err
+	}
+	if saved := s.Salvaged(); saved != nil {
+		if err := a.saved(*saved); err != nil {
+			return errors.Join(err, s.Close())
+		}
 	}
 	for _, warning := range s.Warnings() {
 		a.voice.Warn("%s", voice.Line(warning))
@@ -116,6 +125,36 @@ func (a *app) owningAt(ctx context.Context, path string, isDefault bool, command
 	}
 	err = fn(s, e)
 	return errors.Join(err, e.Close(), s.Close())
+}
+
+// tending is owning for a command that syncs: a damaged store, found so at the start or under way, is salvaged, and fn runs on
+// what was saved, once. fn's context ends when the store turns out to be damaged.
+func (a *app) tending(ctx context.Context, command string, fn func(context.Context, *storage.Store, *engine.Engine) error) error {
+	path, isDefault, err := a.storePath()
+	if err != nil {
+		return err
+	}
+	tend := func(cause error) (damage error, err error) {
+		o := storage.Options{Default: isDefault, Holder: command, Salvage: engine.Salvage(cause, a.salvaging())}
+		err = a.owningWith(ctx, path, o, func(st *storage.Store, e *engine.Engine) error {
+			while, stop := st.While(ctx)
+			defer stop()
+			err := fn(while, st, e)
+			if errors.Is(context.Cause(while), storage.ErrCorrupt) {
+				damage = context.Cause(while)
+			}
+			return err
+		})
+		return damage, err
+	}
+	damage, err := tend(nil)
+	if damage != nil && ctx.Err() == nil {
+		a.voice.Note("The store is damaged (%s). What can be read of it is saved into a new one.", voice.Line(damage.Error()))
+		if damage, err = tend(damage); damage != nil {
+			err = errors.Join(fmt.Errorf("the store was salvaged and is damaged again, so the disk may be failing: copy %s to another disk", path), damage)
+		}
+	}
+	return err
 }
 
 // trace is where the wire log goes.

@@ -1,6 +1,11 @@
 package cli
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,35 +24,80 @@ type findingView struct {
 }
 
 func (a *app) check() *cobra.Command {
-	return &cobra.Command{
+	var out string
+	c := &cobra.Command{
 		Use: "check", Short: "Verify the store: every digest, row and index", Args: exactly(0, ""),
-		Long:    "Verify the store: SQLite's own check, every digest, coverage, counters, derived rows, the index and the queue.\nNothing is changed.",
-		Example: "  mailcote check\n  mailcote check --json",
+		Long: "Verify the store: SQLite's own check, every digest, coverage, counters, derived rows, the index and the queue.\nNothing is changed.\n" +
+			"With --salvage what can be read of a damaged store is saved into a new one.",
+		Example: "  mailcote check\n  mailcote check --json\n  mailcote check --salvage saved.db",
 		RunE: func(c *cobra.Command, _ []string) error {
-			var found []storage.Finding
-			err := a.reading(c.Context(), func(s *storage.Store) (err error) {
-				found, err = engine.Check(c.Context(), s, a.checking())
-				return err
-			})
-			if a.voice.Bars() {
-				a.voice.Over("")
+			if c.Flags().Changed("salvage") {
+				return a.salvageInto(c.Context(), out)
 			}
-			for _, f := range found {
-				if err := a.printFinding(f); err != nil {
+			return a.findings(func(report func(done, total int64)) (found []storage.Finding, err error) {
+				err = a.reading(c.Context(), func(s *storage.Store) (err error) {
+					found, err = engine.Check(c.Context(), s, report)
 					return err
-				}
-			}
-			if err != nil { // what was found until then is printed all the same
-				return err
-			}
-			if len(found) > 0 {
-				a.voice.Note("%s. Nothing was changed.", voice.Plural(int64(len(found)), "finding", "findings"))
-				return &ended{Failed}
-			}
-			a.voice.Note("The store is sound.")
-			return nil
+				})
+				return found, err
+			}, "The store is sound.")
 		},
 	}
+	c.Flags().StringVar(&out, "salvage", "", "save what can be read into the new store `OUT`; the store is only read")
+	return c
+}
+
+// findings prints what a check finds; sound is what is said when that is nothing.
+func (a *app) findings(look func(report func(done, total int64)) ([]storage.Finding, error), sound string) error {
+	found, err := look(a.checking())
+	if a.voice.Bars() {
+		a.voice.Over("")
+	}
+	for _, f := range found {
+		if err := a.printFinding(f); err != nil {
+			return err
+		}
+	}
+	if err != nil { // what was found until then is printed all the same
+		return err
+	}
+	if len(found) > 0 {
+		a.voice.Note("%s. Nothing was changed.", voice.Plural(int64(len(found)), "finding", "findings"))
+		return &ended{Failed}
+	}
+	a.voice.Note("%s", sound)
+	return nil
+}
+
+// salvageInto saves what can be read of the store into a new one, by hand.
+func (a *app) salvageInto(ctx context.Context, out string) error {
+	path, _, err := a.storePath()
+	if err != nil {
+		return err
+	}
+	if out, err = filepath.Abs(out); err != nil {
+		return fmt.Errorf("salvage: %w", err)
+	}
+	r, err := storage.SalvageInto(ctx, path, out, *engine.Salvage(nil, a.salvaging()))
+	if a.voice.Bars() {
+		a.voice.Over("")
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return usagef("%s exists: name a new file with --salvage", out)
+	}
+	if err != nil {
+		return err
+	}
+	if a.json {
+		if err := a.voice.JSON(viewOf(r)); err != nil {
+			return err
+		}
+	}
+	a.voice.Note("Saved into %s: %s; %s when it is synced. Use it with --store, or move it to the store's place.", voice.Line(out), savedWords(r), refetched(r))
+	if r.Missing > 0 {
+		return &ended{Partly}
+	}
+	return nil
 }
 
 // checking shows how far a check is, on a terminal.
@@ -69,4 +119,59 @@ func (a *app) printFinding(f storage.Finding) error {
 		return a.voice.JSON(findingView{"finding", f.What, f.Where, f.Detail})
 	}
 	return a.voice.Say("%s: %s: %s", a.voice.Strong(voice.Line(f.What)), voice.Line(f.Where), voice.Line(f.Detail))
+}
+
+// salvagedView is what was saved of a damaged store, in JSON.
+type salvagedView struct {
+	Type      string `json:"type"` // salvaged
+	Cause     string `json:"cause,omitempty"`
+	Kept      string `json:"kept,omitempty"` // the copy of the damaged store
+	Accounts  int64  `json:"accounts"`
+	Mailboxes int64  `json:"mailboxes"`
+	Messages  int64  `json:"messages"`
+	Missing   int64  `json:"missing"` // messages the mailboxes counted beyond those
+}
+
+func viewOf(r storage.Salvaged) salvagedView {
+	return salvagedView{"salvaged", r.Cause, r.Aside, r.Accounts, r.Mailboxes, r.Messages, r.Missing}
+}
+
+// salvaging shows how far salvaging is, on a terminal.
+func (a *app) salvaging() func(done, total int64) {
+	if !a.voice.Bars() {
+		return nil
+	}
+	var shown time.Time
+	return func(done, total int64) {
+		if now := time.Now(); now.Sub(shown) >= 200*time.Millisecond {
+			shown = now
+			a.voice.Over("The store is damaged: saved %s of %s messages", voice.Count(done), voice.Count(total))
+		}
+	}
+}
+
+// saved says in one line what was saved and what comes again.
+func (a *app) saved(r storage.Salvaged) error {
+	if a.voice.Bars() {
+		a.voice.Over("")
+	}
+	if a.json {
+		if err := a.voice.JSON(viewOf(r)); err != nil {
+			return err
+		}
+	}
+	a.voice.Warn("the store was damaged (%s) and is kept as %s; saved into a new one: %s; %s", voice.Line(r.Cause), voice.Line(r.Aside), savedWords(r), refetched(r))
+	return nil
+}
+
+func savedWords(r storage.Salvaged) string {
+	return fmt.Sprintf("%s, %s, %s", voice.Plural(r.Accounts, "account", "accounts"), voice.Plural(r.Mailboxes, "mailbox", "mailboxes"),
+		voice.Plural(r.Messages, "message", "messages"))
+}
+
+func refetched(r storage.Salvaged) string {
+	if r.Missing == 0 {
+		return "each mailbox is compared with the server again, what it misses is fetched"
+	}
+	return fmt.Sprintf("%s could not be read: what the server still has is fetched again", voice.Plural(r.Missing, "message", "messages"))
 }

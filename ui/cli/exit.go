@@ -98,6 +98,10 @@ func explained(err error) error {
 		return &failure{Failed, errors.New("interrupted: nothing more was done")}
 	case errors.Is(err, storage.ErrFull):
 		add = "make room on the disk and try again"
+	case errors.Is(err, storage.ErrCorrupt) && !errors.Is(err, storage.ErrNothingSaved):
+		add = "mailcote sync saves what can be read into a new store and fetches the rest again; mailcote check --salvage FILE only saves"
+	case errors.Is(err, storage.ErrNothingSaved):
+		add = "restore a backup, or move the store away and add the accounts again"
 	case errors.Is(err, imap.ErrPlainRefused):
 		add = "write imaps:// or imap+starttls://, or accept the risk with --insecure"
 	case errors.Is(err, secret.ErrNoPassword):

@@ -35,6 +35,8 @@ type deed struct {
 	before map[string][]byte // files beside the store; nil: there is no store
 	do     func(r *rig) outcome
 	again  func(r *rig) // by which everything must be well
+
+	damaged bool // the store is, so nothing holds before again
 }
 
 // TestFailpoints kills the program at each failpoint, when it is first hit and at some later hit, and wants everything to
@@ -152,6 +154,7 @@ func (r *rig) crash(d deed, point string, n int, server []truth.Line) {
 		r.fresh()
 	}
 	switch o := r.run("status"); {
+	case d.damaged:
 	case o.code == 0:
 		r.sound()
 	case d.before != nil || !strings.Contains(o.errs, "no store") && !strings.Contains(o.errs, "the store is empty"):
@@ -215,13 +218,25 @@ func (r *rig) deeds() []deed {
 	add := func(r *rig) outcome { return r.run("account", "add", r.url(), "--no-test") }
 	named := func(r *rig) outcome { return r.run("sync") }
 	return []deed{
-		{"first", dovecot.User, nil, sync(r.url()), well(sync(r.url()))},
-		{"large", bob, nil, sync(u.String()), well(sync(u.String()))},
-		{"later", dovecot.User, once, sync(r.url()), well(sync(r.url()))},
-		{"add", dovecot.User, nil, add, func(r *rig) { r.t.Helper(); well(add)(r); well(named)(r) }},
-		{"run", dovecot.User, old, (*rig).sweeps, well(named)},
-		{"migrate", dovecot.User, r.released(1), sync(r.url()), well(sync(r.url()))},
+		{"first", dovecot.User, nil, sync(r.url()), well(sync(r.url())), false},
+		{"large", bob, nil, sync(u.String()), well(sync(u.String())), false},
+		{"later", dovecot.User, once, sync(r.url()), well(sync(r.url())), false},
+		{"add", dovecot.User, nil, add, func(r *rig) { r.t.Helper(); well(add)(r); well(named)(r) }, false},
+		{"run", dovecot.User, old, (*rig).sweeps, well(named), false},
+		{"migrate", dovecot.User, r.released(1), sync(r.url()), well(sync(r.url())), false},
+		{"damaged", dovecot.User, r.damaged(once, "sync_task"), sync(r.url()), well(sync(r.url())), true},
 	}
+}
+
+// damaged gives files whose store has lost the first page of a table.
+func (r *rig) damaged(files map[string][]byte, table string) map[string][]byte {
+	r.t.Helper()
+	files = maps.Clone(files)
+	text := slices.Clone(files["t.db"])
+	page := r.number(`SELECT rootpage AS n FROM sqlite_schema WHERE name = '` + table + `'`)
+	clear(text[(page-1)*8192 : page*8192])
+	files["t.db"] = text
+	return files
 }
 
 // released gives the store of a released schema, without accounts.

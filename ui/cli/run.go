@@ -30,8 +30,7 @@ func (a *app) run() *cobra.Command {
 		Example: `  mailcote run --open
   mailcote run --json --quiet`,
 		RunE: func(c *cobra.Command, _ []string) error {
-			ctx := c.Context()
-			return a.owning(ctx, "mailcote run", func(st *storage.Store, e *engine.Engine) error {
+			return a.tending(c.Context(), "mailcote run", func(ctx context.Context, st *storage.Store, e *engine.Engine) error {
 				if err := anyAccount(ctx, st); err != nil {
 					return err
 				}

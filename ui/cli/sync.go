@@ -38,13 +38,14 @@ func (a *app) sync() *cobra.Command {
 				return err
 			}
 			var all []engine.Summary
-			err = a.owning(c.Context(), "mailcote sync", func(st *storage.Store, e *engine.Engine) error {
-				ids, err := s.accounts(c.Context(), a, st, e, login, args)
+			err = a.tending(c.Context(), "mailcote sync", func(ctx context.Context, st *storage.Store, e *engine.Engine) error {
+				all = nil
+				ids, err := s.accounts(ctx, a, st, e, login, args)
 				if err != nil {
 					return err
 				}
-				all = a.syncNow(c.Context(), e, ids, s.mailboxes)
-				return s.unknown(c.Context(), st, ids)
+				all = a.syncNow(ctx, e, ids, s.mailboxes)
+				return s.unknown(ctx, st, ids)
 			})
 			if mistyped := (*usageError)(nil); errors.As(err, &mistyped) && !a.json {
 				return err // it says more than the summaries
@@ -191,6 +192,9 @@ func (a *app) onInterrupt(ctx context.Context) (end func()) {
 	told := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(told)
+		if errors.Is(context.Cause(ctx), storage.ErrCorrupt) {
+			return // nobody interrupts
+		}
 		a.voice.Note("Finishing what is being stored; Ctrl-C again ends at once, which loses nothing.")
 	})
 	return func() {

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/bits"
 	"os"
 	"slices"
 	"strings"
@@ -41,6 +42,8 @@ var (
 	ErrNewer = errors.New("the store was made by a newer mailcote")
 	// ErrNotStore says that the file is no mailcote store.
 	ErrNotStore = errors.New("not a mailcote store")
+	// ErrCorrupt says that the file is a store and damaged.
+	ErrCorrupt = errors.New("the store is damaged")
 	// errEmpty says that the file holds nothing yet.
 	errEmpty = errors.New("the store is empty")
 )
@@ -241,6 +244,10 @@ func Check(ctx context.Context, db *sql.DB, path string) error {
 	if pages == 0 && app == 0 && version == 0 {
 		return fmt.Errorf("%w: %s: %w", ErrNotStore, path, errEmpty)
 	}
+	// Another program's file has quite another mark, or none of our tables.
+	if (app != ApplicationID || version == 0) && bits.OnesCount32(uint32(app)^ApplicationID) <= 8 && WasStore(path) {
+		return fmt.Errorf("%w: %s: its first page says that it is no store", ErrCorrupt, path)
+	}
 	if app != ApplicationID {
 		return fmt.Errorf("%w: %s belongs to another program: name another file with --store", ErrNotStore, path)
 	}
@@ -252,7 +259,7 @@ func Check(ctx context.Context, db *sql.DB, path string) error {
 
 func notStore(path string, err error) error {
 	var se *sqlite.Error
-	if errors.As(err, &se) && se.Code()&0xff == lib.SQLITE_NOTADB {
+	if errors.As(err, &se) && se.Code()&0xff == lib.SQLITE_NOTADB && !WasStore(path) {
 		return fmt.Errorf("%w: %s is not an SQLite file: name another file with --store", ErrNotStore, path)
 	}
 	return fmt.Errorf("open store %s: %w", path, err)
