@@ -95,13 +95,6 @@ func TestFailpoints(t *testing.T) {
 	}
 }
 
-// beside is a rig for a subtest, with the same server.
-func (r *rig) beside(t *testing.T) *rig {
-	one := &rig{t: t, server: r.server, addr: r.addr}
-	one.fresh()
-	return one
-}
-
 // place puts the deed's files where they belong.
 func (r *rig) place(d deed) {
 	r.t.Helper()

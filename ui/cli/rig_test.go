@@ -58,6 +58,13 @@ func (r *rig) fresh() {
 	r.home(dir)
 }
 
+// beside is a rig for a subtest, with the same server.
+func (r *rig) beside(t *testing.T) *rig {
+	one := &rig{t: t, server: r.server, addr: r.addr}
+	one.fresh()
+	return one
+}
+
 // home makes a directory the program's own, creating it where it is missing.
 func (r *rig) home(dir string) {
 	r.t.Helper()

@@ -1,0 +1,73 @@
+package cli_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"mailcote/testkit/corpus"
+	"mailcote/testkit/dovecot"
+)
+
+// TestDamagedStore damages a store and wants the next sync to save what can be read, to keep what was found, and to fetch the
+// rest, so that server and store are the same again.
+func TestDamagedStore(t *testing.T) {
+	r := newRig(t, dovecot.Config{})
+	r.fill(23, 240, 3, corpus.Options{AvgSize: 4000})
+	r.sync()
+	server := r.truth()
+	sound, err := os.ReadFile(r.store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := r.number(`SELECT rootpage AS n FROM sqlite_schema WHERE name = 'sync_task'`)
+	for name, damage := range map[string]func(store []byte) []byte{
+		"a first page that is none": func(store []byte) []byte { store[2] ^= 0x20; return store },
+		"a page found under way":    func(store []byte) []byte { clear(store[(root-1)*8192 : root*8192]); return store },
+		"the second half missing":   func(store []byte) []byte { return store[:len(store)/2] },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := r.beside(t)
+			found := damage(bytes.Clone(sound))
+			r.write(r.store, found)
+			o := r.exits(0, "sync", r.url(), "--once", "--json")
+			if !strings.Contains(o.out, `"type":"salvaged"`) || strings.Count(o.out, `"type":"summary"`) != 1 || !strings.Contains(o.errs, "the store was damaged (") {
+				t.Errorf("nothing is said of it: %s%s", o.out, o.errs)
+			}
+			r.whole(server)
+			kept, err := filepath.Glob(r.store + ".corrupt-*")
+			if err != nil || len(kept) != 1 {
+				t.Fatalf("kept: %v, %v", kept, err)
+			}
+			if strings.Contains(name, "under way") {
+				return // it was written to before anybody knew
+			}
+			if text, err := os.ReadFile(kept[0]); err != nil || !bytes.Equal(text, found) {
+				t.Errorf("the copy is not what was found: %v", err)
+			}
+		})
+	}
+	t.Run("by hand", func(t *testing.T) {
+		r := r.beside(t)
+		r.write(r.store, bytes.Clone(sound))
+		out := filepath.Join(r.dir, "saved.db")
+		r.exits(0, "check", "--salvage", out)
+		r.refuses(2, []string{"check", "--salvage", out}, []string{"exists"})
+		if text, err := os.ReadFile(r.store); err != nil || !bytes.Equal(text, sound) {
+			t.Errorf("the store was touched: %v", err)
+		}
+		r.store, r.env[0] = out, "MAILCOTE_STORE="+out
+		r.sound()
+		r.same(server)
+	})
+	t.Run("only read", func(t *testing.T) { // by a command that does not sync
+		r := r.beside(t)
+		store := bytes.Clone(sound)
+		store[2] ^= 0x20
+		r.write(r.store, store)
+		r.refuses(1, []string{"status"}, []string{"damaged", "mailcote sync"})
+		r.refuses(1, []string{"account", "add", r.url(), "--no-test"}, []string{"damaged", "mailcote sync"})
+	})
+}
