@@ -64,6 +64,9 @@ func powerLoss(t *testing.T, synchronous string, seed uint64, images int) (sum t
 	for n := uint64(0); sum.images < images; n++ {
 		one := recordWork(t, synchronous, seed+n)
 		one.lose(&sum, min(images-sum.images, 600))
+		if images > 1000 {
+			t.Logf("so far %v", sum)
+		}
 		if t.Failed() {
 			break
 		}

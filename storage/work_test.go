@@ -270,11 +270,11 @@ func (w *work) together(b *box) {
 // large stages a message of several pieces and seals it.
 func (w *work) large(b *box) {
 	w.t.Helper()
-	raw := make([]byte, 3<<19)
-	for i := range raw {
-		raw[i] = "0123456789abcdef"[w.random.IntN(16)]
+	raw := []byte("Subject: large\r\n\r\n")
+	for range 48 << 10 {
+		raw = append(raw, "0123456789abcdef"[w.random.IntN(16)])
 	}
-	raw = append([]byte("Subject: large\r\n\r\n"), raw[:1<<20+w.random.IntN(1<<18)]...)
+	raw = append(raw, bytes.Repeat([]byte("and so on, "), 100_000+w.random.IntN(100_000))...) // one to two pieces more, which take little room
 	body, err := w.store.Stage(context.Background(), w.packer, bytes.NewReader(raw))
 	w.must(err)
 	a := w.arrival(b, raw, &body)
