@@ -127,6 +127,14 @@ func (v verdict) String() string {
 		v.arrived, v.flagged, v.gone, v.faults, v.paused, v.took.Round(time.Millisecond), v.mail, len(v.differ), v.failed, v.tasks, share)
 }
 
+// said is what the last agent that ended by itself had to say.
+func (v verdict) said() string {
+	if v.last == "" {
+		return ""
+	}
+	return "the last agent that ended by itself: " + v.last
+}
+
 func (v verdict) err() error {
 	if len(v.differ) > 0 {
 		return fmt.Errorf("the store is not what the server holds:\n%s", strings.Join(v.differ[:min(20, len(v.differ))], "\n"))

@@ -67,7 +67,7 @@ func run(ctx context.Context, out io.Writer, o options) (err error) {
 	if err != nil {
 		return err
 	}
-	fmt.Fprint(out, verdict)
+	fmt.Fprint(out, verdict, verdict.said())
 	return verdict.err()
 }
 
