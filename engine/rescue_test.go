@@ -165,3 +165,38 @@ func TestRescueOnce(t *testing.T) {
 		t.Errorf("quarantine %s", got)
 	}
 }
+
+// TestRescueGone: a message that leaves, or a mailbox that is numbered anew, while it comes in parts leaves nothing behind.
+func TestRescueGone(t *testing.T) {
+	for name, change := range map[string]func(b *script.Box){
+		"expunged":   func(b *script.Box) { b.Expunge(6) },
+		"renumbered": func(b *script.Box) { b.Renumber(77, 100) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, w := scripted(t, 5, script.Options{}, Options{})
+			s.Change(func(m *script.Model) { m.Box("INBOX").Add(large(1, 1)) })
+			var parts atomic.Int32
+			s.Misbehave(script.Faults{Part: func(p script.Part) script.Fault {
+				if !strings.Contains(p.Items, "BODY") || p.UID != 6 {
+					return script.Whole
+				}
+				if p.Most == 0 {
+					return script.Cut
+				}
+				if parts.Add(1) == 2 {
+					s.Change(func(m *script.Model) { change(m.Box("INBOX")) })
+					return script.CutEarly
+				}
+				return script.Whole
+			}})
+			if sum := w.complete(); sum.Quarantined != 0 {
+				t.Errorf("summary %+v", sum)
+			}
+			w.equals(s)
+			if left := w.text(`SELECT count(*) FROM blob WHERE state = 'staged'`); left != "0" || len(w.engine.rescues(w.id)) > 0 {
+				t.Errorf("%s staged blobs are left, suspects %v", left, w.engine.rescues(w.id))
+			}
+		})
+	}
+}

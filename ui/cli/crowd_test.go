@@ -20,7 +20,7 @@ import (
 func TestCrowd(t *testing.T) {
 	n, each, size := 40, 8, 60_000
 	if long() {
-		n, each, size = 200, 30, 200_000
+		n, each, size = 200, 20, 60_000
 	} else if raced {
 		n = 20
 	}
