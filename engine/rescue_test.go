@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"mailcote/engine/imap"
+	"mailcote/testkit/dovecot"
 	"mailcote/testkit/proxy"
 	"mailcote/testkit/script"
 )
@@ -131,6 +132,24 @@ func TestShortLivedLink(t *testing.T) {
 	t.Logf("%d bytes over links that live for %d: %d connections", source.Size, lives, n)
 	if n*lives > 2*source.Size {
 		t.Errorf("%d connections that bring %d bytes each for a message of %d", n, lives, source.Size)
+	}
+}
+
+// TestShortLivedLinkDovecot is the same with a real server.
+func TestShortLivedLinkDovecot(t *testing.T) {
+	t.Parallel()
+	server := dovecot.Start(t, dovecot.Config{})
+	for i := range 5 {
+		server.Deliver(t, dovecot.User, "INBOX", mail("INBOX", uint32(i)), dovecot.Options{})
+	}
+	server.Deliver(t, dovecot.User, "INBOX", large(5, 5), dovecot.Options{})
+	p := proxy.Start(t, server.Addr(), 1)
+	p.Set(proxy.Faults{CutDown: 900_000})
+	w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{backoff: quick}).account("127.0.0.1", p.Port())
+	w.complete()
+	w.agrees(server)
+	if n := p.Stats().Cuts; n < 5 {
+		t.Errorf("%d cuts: the message came in one piece", n)
 	}
 }
 
