@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"crypto/sha256"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -50,6 +51,34 @@ func (r *Reader) Held(mailbox MailboxID, validity UIDValidity) ([]Held, error) {
 		h.InternalDate = time.UnixMilli(date).UTC()
 		all = append(all, h)
 		return err
+	})
+}
+
+// Shown is a live entry as it is compared with the server's message itself.
+type Shown struct {
+	UID          UID
+	Flags        Flags
+	InternalDate time.Time
+	HasBody      bool
+	SHA256       [sha256.Size]byte // zero without a body
+}
+
+// Shown lists the live entries of one generation of a mailbox.
+func (r *Reader) Shown(mailbox MailboxID, validity UIDValidity) ([]Shown, error) {
+	var all []Shown
+	rows, err := r.Query(`SELECT n.uid, n.flags, n.internal_date, b.sha256 FROM entry n LEFT JOIN blob b ON b.id = n.blob_id
+		WHERE n.mailbox_id = ? AND n.uidvalidity = ? AND n.uid IS NOT NULL AND n.expunged_at IS NULL`, mailbox, validity)
+	return all, Each(rows, err, func(rows *sql.Rows) error {
+		var h Shown
+		var sum []byte
+		var at int64
+		if err := rows.Scan(&h.UID, &h.Flags, &at, &sum); err != nil {
+			return err
+		}
+		h.InternalDate = time.UnixMilli(at).UTC()
+		h.HasBody = copy(h.SHA256[:], sum) == sha256.Size
+		all = append(all, h)
+		return nil
 	})
 }
 

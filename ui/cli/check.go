@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mailcote/engine"
+	"mailcote/engine/imap"
 	"mailcote/storage"
 	"mailcote/ui/cli/voice"
 )
@@ -25,26 +26,51 @@ type findingView struct {
 
 func (a *app) check() *cobra.Command {
 	var out string
+	var remote bool
 	c := &cobra.Command{
 		Use: "check", Short: "Verify the store: every digest, row and index", Args: exactly(0, ""),
 		Long: "Verify the store: SQLite's own check, every digest, coverage, counters, derived rows, the index and the queue.\nNothing is changed.\n" +
+			"With --remote each message is compared with its server too: number, flags, arrival and, by a download, every byte.\n" +
 			"With --salvage what can be read of a damaged store is saved into a new one.",
-		Example: "  mailcote check\n  mailcote check --json\n  mailcote check --salvage saved.db",
+		Example: "  mailcote check\n  mailcote check --json\n  mailcote check --remote\n  mailcote check --salvage saved.db",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if c.Flags().Changed("salvage") {
+				if remote {
+					return usagef("--salvage and --remote are two tasks: give one of them")
+				}
 				return a.salvageInto(c.Context(), out)
 			}
 			return a.findings(func(report func(done, total int64)) (found []storage.Finding, err error) {
 				err = a.reading(c.Context(), func(s *storage.Store) (err error) {
-					found, err = engine.Check(c.Context(), s, report)
+					if found, err = engine.Check(c.Context(), s, report); err != nil || !remote {
+						return err
+					}
+					more, err := a.compare(c.Context(), s, report)
+					found = append(found, more...)
 					return err
 				})
 				return found, err
 			}, "The store is sound.")
 		},
 	}
+	c.Flags().BoolVar(&remote, "remote", false, "compare every message with its server too; downloads all mail once")
 	c.Flags().StringVar(&out, "salvage", "", "save what can be read into the new store `OUT`; the store is only read")
 	return c
+}
+
+// compare compares every account with its server.
+func (a *app) compare(ctx context.Context, s *storage.Store, report func(done, total int64)) ([]storage.Finding, error) {
+	o := engine.RemoteOptions{Options: imap.Options{Trace: a.trace()}, Progress: report}
+	if err := s.Read(ctx, func(r *storage.Reader) (err error) {
+		o.Accounts, err = r.Accounts()
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	if len(o.Accounts) == 0 {
+		return nil, noAccount()
+	}
+	return engine.CheckRemote(ctx, s, o)
 }
 
 // findings prints what a check finds; sound is what is said when that is nothing.

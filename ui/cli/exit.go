@@ -74,6 +74,7 @@ func statusOf(err error) Status {
 		usage  *usageError
 		syntax *query.SyntaxError
 		held   *owner.HeldError
+		fault  engine.Fault
 	)
 	switch {
 	case err == nil:
@@ -86,6 +87,8 @@ func statusOf(err error) Status {
 		return Usage
 	case errors.As(err, &held), errors.Is(err, storage.ErrFull), errors.Is(err, storage.ErrPaused), errors.Is(err, storage.ErrSnapshotTooOld):
 		return Temporary
+	case errors.As(err, &fault):
+		return statusOfClass(string(fault.Class))
 	}
 	return Failed
 }

@@ -288,20 +288,6 @@ func (r *rig) sweeps() outcome {
 	}
 }
 
-// files reads the store and its secrets.
-func (r *rig) files() map[string][]byte {
-	r.t.Helper()
-	files := map[string][]byte{}
-	for _, name := range []string{"t.db", "t.db.secrets"} {
-		text, err := os.ReadFile(filepath.Join(r.dir, name))
-		if err != nil {
-			r.t.Fatal(err)
-		}
-		files[name] = text
-	}
-	return files
-}
-
 // wrapped breaks base64 into lines.
 func wrapped(text string) string {
 	var b strings.Builder

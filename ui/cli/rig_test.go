@@ -65,6 +65,20 @@ func (r *rig) beside(t *testing.T) *rig {
 	return one
 }
 
+// files reads the store and its secrets.
+func (r *rig) files() map[string][]byte {
+	r.t.Helper()
+	files := map[string][]byte{}
+	for _, name := range []string{"t.db", "t.db.secrets"} {
+		text, err := os.ReadFile(filepath.Join(r.dir, name))
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		files[name] = text
+	}
+	return files
+}
+
 // home makes a directory the program's own, creating it where it is missing.
 func (r *rig) home(dir string) {
 	r.t.Helper()
