@@ -2,7 +2,6 @@
 package main
 
 import (
-	"context"
 	"os"
 	"os/signal"
 	"syscall"
@@ -12,15 +11,11 @@ import (
 
 func main() { os.Exit(run()) }
 
-// run ends its context at the first signal and then stops listening, so that the second one kills the process.
 func run() int {
 	noCore()
 	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
 	if !signal.Ignored(syscall.SIGHUP) { // nohup stays in force
 		signals = append(signals, syscall.SIGHUP)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), signals...)
-	defer stop()
-	defer context.AfterFunc(ctx, stop)()
-	return cli.Run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	return cli.Main(signals, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 }

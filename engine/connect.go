@@ -51,7 +51,7 @@ func (w *worker) borrow(ctx context.Context, fresh bool) (*imap.Session, error) 
 	if err != nil {
 		return nil, err
 	}
-	l, err := p.Take(ctx, line.Want{Use: line.Bulk, Fresh: fresh, Asked: w.once})
+	l, err := p.Take(w.until, line.Want{Use: line.Bulk, Fresh: fresh, Asked: w.once})
 	if err != nil {
 		return nil, unconnected(err)
 	}
@@ -59,6 +59,24 @@ func (w *worker) borrow(ctx context.Context, fresh bool) (*imap.Session, error) 
 	w.line.Store(l.Session())
 	w.e.progress.State(w.account.Name, "syncing", "")
 	return l.Session(), nil
+}
+
+// person gives a session to somebody who waits for an answer, in place of one that is over.
+func (e *Engine) person(ctx context.Context, a storage.Account, l **line.Lease) (*imap.Session, error) {
+	p, err := e.lines(ctx, a)
+	if err != nil {
+		return nil, err
+	}
+	if *l != nil {
+		(*l).Drop()
+		*l = nil
+	}
+	next, err := p.Take(ctx, line.Want{Use: line.Person})
+	if err != nil {
+		return nil, unconnected(err)
+	}
+	*l = next
+	return next.Session(), nil
 }
 
 // unconnected says where getting a session ended.
@@ -69,10 +87,13 @@ func unconnected(err error) error {
 	return in(phaseConnect, err)
 }
 
-// yield lets a person have the session between two commands, where the server allows no other. moved: somebody had it, and no
-// mailbox can be taken for open.
-func (w *worker) yield(ctx context.Context) (moved bool, err error) {
-	if moved, err = w.lease.Yield(ctx); err != nil {
+// yield is called between two commands: it ends the work of one who has to stop, and lets a person have the session where the
+// server allows no other. moved: somebody had it, and no mailbox can be taken for open.
+func (w *worker) yield() (moved bool, err error) {
+	if w.until.Err() != nil {
+		return false, errStop
+	}
+	if moved, err = w.lease.Yield(w.until); err != nil {
 		return true, unconnected(err)
 	}
 	if moved {

@@ -274,9 +274,10 @@ func (p *pass) relist(ctx context.Context) error {
 	return err
 }
 
-// yield lets a person have the session and opens the mailbox again afterwards. It is called between commands.
+// yield ends the pass of one who has to stop, or lets a person have the session and opens the mailbox again afterwards. It is
+// called between commands.
 func (p *pass) yield(ctx context.Context) error {
-	moved, err := p.w.yield(ctx)
+	moved, err := p.w.yield()
 	if err != nil || !moved {
 		return err
 	}

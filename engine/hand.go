@@ -10,6 +10,7 @@ import (
 
 	"mailcote/engine/chunk"
 	"mailcote/engine/imap"
+	"mailcote/engine/line"
 	"mailcote/queue"
 	"mailcote/storage"
 )
@@ -83,7 +84,7 @@ func (e *Engine) RetryQuarantined(ctx context.Context, all []storage.Quarantined
 	return err
 }
 
-// Raw writes to out what the server will give of a quarantined message, on a connection of its own. Errors: what kept it from
+// Raw writes to out what the server will give of a quarantined message, on the connection that is a person's. Errors: what kept it from
 // asking at all, or out's; what the server did is in the report.
 func (e *Engine) Raw(ctx context.Context, q storage.Quarantined, out io.Writer) (chunk.Report, error) {
 	var a storage.Account
@@ -97,17 +98,19 @@ func (e *Engine) Raw(ctx context.Context, q storage.Quarantined, out io.Writer) 
 	}); err != nil {
 		return chunk.Report{}, err
 	}
-	leave, err := e.own(ctx, q.Account)
-	if err != nil {
-		return chunk.Report{}, err
-	}
-	defer leave()
-	p.w = e.newWorker(a, true)
-	defer p.w.leave(ctx)
+	var lease *line.Lease
+	defer func() {
+		if lease != nil {
+			lease.Give()
+		}
+	}()
 	report, err := chunk.Download(ctx, func(ctx context.Context) (*imap.Session, error) {
-		s, err := p.w.connect(ctx)
-		if err != nil || s == p.s {
-			return s, err
+		if lease != nil && lease.Session().Err() == nil {
+			return lease.Session(), nil
+		}
+		s, err := e.person(ctx, a, &lease)
+		if err != nil {
+			return nil, err
 		}
 		p.s = s
 		if err := p.examine(ctx); err != nil {

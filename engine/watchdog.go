@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"sync"
 	"time"
@@ -27,9 +28,15 @@ const stuckAfter = 20 * time.Minute
 // errStuck ends a task that moved nothing.
 var errStuck = fmt.Errorf("nothing moved for too long and the task was ended: %w", imap.ErrStalled)
 
-// watched runs a task and ends it when it is stuck.
+// grace is how long a command may run on after a stop was asked for. Then its connection ends in the middle of it.
+const grace = 2 * time.Second
+
+// errStop ends a task at the next command boundary after a stop was asked for.
+var errStop = errors.New("the work was stopped")
+
+// watched runs a task and ends it when it is stuck, and a moment after ctx has ended.
 func (w *worker) watched(ctx context.Context, t queue.Task) error {
-	ctx, end := context.WithCancelCause(ctx)
+	ctx, end := graced(ctx)
 	defer end(nil)
 	done := make(chan struct{})
 	var watching sync.WaitGroup
@@ -41,6 +48,18 @@ func (w *worker) watched(ctx context.Context, t queue.Task) error {
 		return errors.Join(errStuck, err)
 	}
 	return err
+}
+
+// graced gives a context that ends a moment after ctx does: who asks for no new command meanwhile leaves the server in order.
+func graced(ctx context.Context) (context.Context, context.CancelCauseFunc) {
+	hard, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	late := time.AfterFunc(math.MaxInt64, func() { cancel(context.Cause(ctx)) })
+	stop := context.AfterFunc(ctx, func() { late.Reset(grace) })
+	return hard, func(cause error) {
+		stop()
+		late.Stop()
+		cancel(cause)
+	}
 }
 
 // watch calls end when nothing has moved for too long, and returns when done is closed.

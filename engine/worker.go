@@ -30,9 +30,10 @@ type worker struct {
 	every   time.Duration   // not once: the next pass is not put off longer than that by a task that waits
 	only    map[string]bool // decoded mailbox names to sync; nil: all
 	run     storage.RunID
-	lease   *line.Lease  // its hold on a session while a task runs
-	meter   *meter.Meter // the account's limits
-	page    int          // UIDs a FETCH asks for
+	until   context.Context // when it ends nothing new is begun, and a command under way has a moment left
+	lease   *line.Lease     // its hold on a session while a task runs
+	meter   *meter.Meter    // the account's limits
+	page    int             // UIDs a FETCH asks for
 	suspect suspicion
 	met     *acquaintance // nil: nobody new
 	random  *rand.Rand
@@ -62,6 +63,7 @@ func (w *worker) work(ctx context.Context) {
 	if !w.metered(ctx) {
 		return
 	}
+	w.until = ctx
 	defer w.away(ctx)
 	for ctx.Err() == nil && w.failed == nil {
 		if !w.room(ctx) {

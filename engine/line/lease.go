@@ -70,10 +70,10 @@ func (p *Pool) stillWanted(l *Lease) bool {
 	return true
 }
 
-// Give gives the session back for others to use, or ends it when it is over.
+// Give gives the session back for others to use, or ends it when it is over. Of those that nobody uses one is enough.
 func (l *Lease) Give() {
 	if l.s != nil {
-		l.end(true)
+		l.p.logout(context.Background(), l.end(true))
 	}
 }
 
@@ -94,8 +94,8 @@ func (l *Lease) Leave(ctx context.Context) {
 	l.Drop()
 }
 
-// end takes the session from the lease; keep: others may have it, if it lives.
-func (l *Lease) end(keep bool) {
+// end takes the session from the lease; keep: others may have it, if it lives. over are idle ones beyond the one that is kept.
+func (l *Lease) end(keep bool) (over []kept) {
 	l.read = l.BytesRead()
 	p, s := l.p, l.s
 	keep = keep && s.State() != imap.Closed
@@ -107,8 +107,11 @@ func (l *Lease) end(keep bool) {
 		s.SetHandler(imap.Handler{})
 		s.SetProgress(0)
 		p.idle = append(p.idle, newKept(s))
+		last := len(p.idle) - 1
+		over, p.idle = p.idle[:last:last], p.idle[last:]
 	} else {
 		p.bury(s)
 	}
 	p.stir()
+	return over
 }

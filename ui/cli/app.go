@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"time"
 
 	"github.com/adrg/xdg"
 
@@ -23,6 +25,31 @@ type app struct {
 	json    bool
 	verbose bool
 	direct  bool // sync --direct
+}
+
+// stopTime is how long a command may take to end after the first signal: nothing new is begun, a command to a server has a
+// moment to be answered, what came is committed, LOGOUT.
+const stopTime = 5 * time.Second
+
+// Main is Run until a signal. It stops listening at the first one, so that the second one kills the process. What has not ended
+// in stopTime after the first is left where it is: the store loses nothing by that.
+func Main(signals []os.Signal, args []string, in, out, err *os.File) int {
+	ctx, stop := signal.NotifyContext(context.Background(), signals...)
+	defer stop()
+	late := make(chan struct{})
+	defer context.AfterFunc(ctx, func() {
+		stop()
+		time.AfterFunc(stopTime, func() { close(late) })
+	})()
+	ended := make(chan int, 1)
+	go func() { ended <- Run(ctx, args, in, out, err) }()
+	select {
+	case status := <-ended:
+		return status
+	case <-late:
+		fmt.Fprintln(err, "mailcote: not everything ended in time and the rest was left; what was stored is kept, and the next run goes on from there") //nolint:errcheck // there is nobody else to tell
+		return int(Temporary)
+	}
 }
 
 // Run runs the command line and gives its exit status. It returns soon after ctx ends.
