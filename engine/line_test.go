@@ -1,0 +1,174 @@
+package engine
+
+import (
+	"context"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"mailcote/engine/imap"
+	"mailcote/engine/line"
+	"mailcote/engine/secret"
+	"mailcote/storage"
+	"mailcote/testkit/dovecot"
+	"mailcote/testkit/script"
+)
+
+// TestPersonBetweenPages: a server that allows one connection serves a person's command between two pages of a long FETCH, on
+// the same session; the mailbox is examined again, and what came meanwhile is not missed.
+func TestPersonBetweenPages(t *testing.T) {
+	s, w := scripted(t, 900, script.Options{}, Options{})
+	put(s, "Other", 3)
+	a := w.find()
+	m, err := w.engine.meters.Of(t.Context(), w.store, a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Refused(1)
+	if m.Connections() != 1 {
+		t.Fatalf("%d connections are allowed", m.Connections())
+	}
+	pool, err := w.engine.lines(t.Context(), a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var person sync.WaitGroup
+	var pages atomic.Int32
+	var between int32
+	s.Misbehave(script.Faults{On: func(c script.Command) script.Action {
+		if c.Name != "UID FETCH" || !strings.Contains(c.Args, "BODY") || pages.Add(1) != 1 {
+			return script.Answer
+		}
+		person.Go(func() {
+			l, err := pool.Take(t.Context(), line.Want{Use: line.Person})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer l.Give()
+			between = pages.Load()
+			if _, err := l.Session().Examine(t.Context(), "Other", false); err != nil {
+				t.Error(err)
+			}
+			put(s, "INBOX", 1)
+		})
+		for pool.Figures().Waiting == 0 {
+			time.Sleep(time.Millisecond) // a figure is no signal
+		}
+		return script.Answer
+	}})
+	w.complete()
+	person.Wait()
+	w.equals(s)
+	if s.Connections() != 1 || s.Count("LOGIN") != 1 || between != 1 || len(w.faults()) > 0 {
+		t.Errorf("%d connections, %d sign-ins, served after page %d, faults %+v", s.Connections(), s.Count("LOGIN"), between, w.faults())
+	}
+}
+
+// TestSessionKept: run signs in once for many passes, and out when it ends; a server that ended the session meanwhile costs a
+// new one and is no fault.
+func TestSessionKept(t *testing.T) {
+	s, w := scripted(t, 5, script.Options{}, Options{})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	passes := func() int { return s.Count("LIST") }
+	go func() { done <- w.engine.Run(ctx, 5*time.Millisecond) }()
+	for passes() < 5 {
+		time.Sleep(time.Millisecond) // the server's count is no signal
+	}
+	if s.Connections() != 1 {
+		t.Errorf("%d connections in %d passes", s.Connections(), passes())
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if s.Count("LOGOUT") != 1 {
+		t.Errorf("commands %v", s.Counts())
+	}
+	w.complete()
+	w.equals(s)
+}
+
+// TestBlackHoles is bar 8's other half: whatever a server was asked when it falls silent, and inside whatever it was saying, the
+// command ends by its own limit, the rest of the mail arrives over the next connection, and the fault is called a timeout.
+func TestBlackHoles(t *testing.T) {
+	const limit = time.Second // stands in for 30 s; the defaults are checked below
+	d := imap.DefaultLimits()
+	if worst := max(d.Connect, d.TLS, d.Greeting, d.Auth, d.Progress); worst > time.Minute {
+		t.Errorf("a black hole is noticed after %v", worst)
+	}
+	short := imap.Limits{Connect: limit, TLS: limit, Greeting: limit, Auth: limit, Progress: limit}
+	silent := func(name string) func(s *script.Server, fired *atomic.Int32) {
+		return func(s *script.Server, fired *atomic.Int32) {
+			s.Misbehave(script.Faults{On: func(c script.Command) script.Action {
+				if c.Name == name && fired.Add(1) == 1 {
+					return script.Silent
+				}
+				return script.Answer
+			}})
+		}
+	}
+	holes := map[string]func(s *script.Server, fired *atomic.Int32){
+		"inside a literal": func(s *script.Server, fired *atomic.Int32) {
+			s.Misbehave(script.Faults{Message: func(_ string, uid uint32) script.Fault {
+				if uid == 7 && fired.Add(1) == 1 {
+					return script.Stall
+				}
+				return script.Whole
+			}})
+		},
+	}
+	for _, name := range []string{"GREETING", "AUTHENTICATE", "ID", "LIST", "EXAMINE", "UID SEARCH", "UID FETCH", "NOOP"} {
+		holes[name] = silent(name)
+	}
+	for name, dig := range holes {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, w := scripted(t, 20, script.Options{}, Options{Limits: short, resend: time.Millisecond})
+			var fired atomic.Int32
+			dig(s, &fired)
+			began := time.Now()
+			if name == "AUTHENTICATE" { // it is not sent again within a minute: that run ends
+				if sum := w.sync(); sum.Class != "timeout" || s.Count("LOGIN") != 1 {
+					t.Errorf("%d sign-ins, %+v", s.Count("LOGIN"), sum)
+				}
+			}
+			w.complete()
+			w.equals(s)
+			faults := w.faults()
+			if len(faults) != 1 || faults[0].Class != "timeout" || fired.Load() == 0 {
+				t.Errorf("faults %+v", faults)
+			}
+			t.Logf("complete %v after the start, limit %v", time.Since(began).Round(time.Millisecond), limit)
+		})
+	}
+}
+
+// TestNeighbour: an account on a line of a byte a second keeps nothing from another one (FAULTS N5), and a server that is not
+// there keeps no other's dial waiting (N1).
+func TestNeighbour(t *testing.T) {
+	slow, fast := script.Start(t, script.Options{AnyUser: true}), script.Start(t, script.Options{})
+	put(slow, "INBOX", 5)
+	put(fast, "INBOX", 50)
+	slow.Misbehave(script.Faults{Message: func(string, uint32) script.Fault { return script.Stall }})
+	w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{}).account(fast.Host(), fast.Port())
+	id, _, err := w.engine.AddAccount(t.Context(), NewAccount{Login: Login{User: "other", Host: slow.Host(), Port: slow.Port(), Security: imap.Plain, Password: secret.New(dovecot.Password)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan Summary, 1)
+	go func() { done <- w.engine.Sync(ctx, []storage.AccountID{id}, SyncOptions{})[0] }()
+	for slow.Count("UID FETCH") == 0 {
+		time.Sleep(time.Millisecond) // a count is no signal
+	}
+	w.complete()
+	cancel()
+	if sum := <-done; !sum.Interrupted {
+		t.Errorf("%+v", sum)
+	}
+}
