@@ -8,12 +8,14 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mailcote/engine/line"
 	"mailcote/queue"
 	"mailcote/storage"
 	"mailcote/storage/owner"
 	"mailcote/storage/rate"
 	"mailcote/ui/cli/page"
 	"mailcote/ui/cli/voice"
+	"mailcote/ui/web"
 )
 
 // statusView is `status --json`.
@@ -47,6 +49,9 @@ type accountStatus struct {
 	Provider    string     `json:"provider,omitempty"` // whose limits hold
 	Limits      []limitUse `json:"limits,omitempty"`
 	Resumes     *time.Time `json:"resumes_at,omitempty"` // the account rests until then
+
+	Connections *line.Figures `json:"connections,omitempty"` // while an agent runs
+	id          storage.AccountID
 }
 
 // limitUse is one row of the view rate_limits.
@@ -91,9 +96,36 @@ func (a *app) viewStatus(ctx context.Context) (statusView, error) {
 		if agent, ok := page.Running(stateDir(s.Path()), s.Path()); ok {
 			v.URL = agent.URL
 		}
-		return s.Read(ctx, func(r *storage.Reader) error { return v.fill(r, held) })
+		if err := s.Read(ctx, func(r *storage.Reader) error { return v.fill(r, held) }); err != nil {
+			return err
+		}
+		v.connections(ctx, s.Path())
+		return nil
 	})
 	return v, err
+}
+
+// connections adds what only a running agent knows. One that does not answer is no reason not to show the rest.
+func (v *statusView) connections(ctx context.Context, store string) {
+	agent, ok := page.Running(stateDir(store), store)
+	if !ok {
+		return
+	}
+	token, err := web.Token(stateDir(store), store)
+	if err != nil {
+		return
+	}
+	now, err := agent.Ask(ctx, token)
+	if err != nil {
+		return
+	}
+	for _, p := range now.Accounts {
+		for i := range v.Accounts {
+			if int64(v.Accounts[i].id) == p.ID {
+				v.Accounts[i].Connections = p.Connections
+			}
+		}
+	}
 }
 
 func (v *statusView) fill(r *storage.Reader, held bool) error {
@@ -124,7 +156,7 @@ func (v *statusView) fill(r *storage.Reader, held bool) error {
 }
 
 func viewAccountStatus(r *storage.Reader, a storage.Account, held bool) (accountStatus, error) {
-	s := accountStatus{Account: a.Name, LastSuccess: some(a.LastSuccess)}
+	s := accountStatus{id: a.ID, Account: a.Name, LastSuccess: some(a.LastSuccess)}
 	boxes, err := r.Mailboxes(a.ID)
 	if err != nil {
 		return s, err

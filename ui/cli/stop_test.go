@@ -136,6 +136,15 @@ func TestKillRun(t *testing.T) {
 	if o := r.exits(0, "status", "--json"); !strings.Contains(o.out, `"owner":"mailcote run"`) || !strings.Contains(o.out, `"url":"http://127.0.0.1:`) {
 		t.Errorf("beside it: %s", o.out)
 	}
+	for began := time.Now(); ; { // an agent that is slow to answer is left out
+		o := r.exits(0, "status", "--json")
+		if strings.Contains(o.out, `"connections":{"open":`) && strings.Contains(o.out, `"dialled":1`) {
+			break
+		}
+		if time.Since(began) > 20*time.Second {
+			t.Fatalf("the agent's connections are not shown: %s", o.out)
+		}
+	}
 	r.exits(75, "sync")
 	r.exits(0, "check")
 	p.Kill()

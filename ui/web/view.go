@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"mailcote/engine/line"
 )
 
 // ErrNotFound says that the mailbox or message does not exist (any more).
@@ -137,6 +139,7 @@ type AccountProgress struct {
 	LastSuccess time.Time         `json:"lastSuccess,omitzero"`
 	Errors      int               `json:"errors"`
 	Mailboxes   []MailboxProgress `json:"mailboxes"`
+	Connections *line.Figures     `json:"connections,omitempty"` // of the running engine
 }
 
 // MailboxProgress is one mailbox's part.

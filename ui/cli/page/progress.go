@@ -2,6 +2,11 @@ package page
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
 
 	"mailcote/engine"
 	"mailcote/ui/web"
@@ -22,6 +27,9 @@ func (s *Source) Progress(ctx context.Context) (web.Progress, error) {
 	for _, a := range o.Accounts {
 		one := web.AccountProgress{ID: a.ID, State: a.State, Detail: a.Detail, LastSuccess: a.LastSuccess, Errors: a.Errors,
 			Mailboxes: make([]web.MailboxProgress, 0, len(a.Mailboxes))}
+		if now, ok := live[a.Name]; ok {
+			one.Connections = &now.Connections
+		}
 		for _, m := range a.Mailboxes {
 			for _, moving := range live[a.Name].Mailboxes {
 				if moving.Path == m.Path && moving.Total > m.Total {
@@ -31,6 +39,35 @@ func (s *Source) Progress(ctx context.Context) (web.Progress, error) {
 			one.Mailboxes = append(one.Mailboxes, web.MailboxProgress{ID: m.ID, Stored: m.Stored, Total: m.Total, Unread: m.Unread})
 		}
 		p.Accounts = append(p.Accounts, one)
+	}
+	return p, nil
+}
+
+const (
+	askTime  = 2 * time.Second // a running agent answers at once, or its figures are left out
+	askLimit = 16 << 20
+)
+
+// Ask asks a running agent for its progress.
+func (a Agent) Ask(ctx context.Context, token string) (p web.Progress, err error) {
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, a.URL+"/progress.json", nil)
+	if err != nil {
+		return p, fmt.Errorf("ask the agent: %w", err)
+	}
+	request.Header.Set("Authorization", "Bearer "+token)
+	transport := &http.Transport{DisableKeepAlives: true} // no proxy: it is this machine
+	answer, err := transport.RoundTrip(request)           // and no redirect
+	if err != nil {
+		return p, fmt.Errorf("ask the agent: %w", err)
+	}
+	defer answer.Body.Close() //nolint:errcheck // it was only read
+	if answer.StatusCode != http.StatusOK {
+		return p, fmt.Errorf("ask the agent: %s", answer.Status)
+	}
+	if err := json.NewDecoder(io.LimitReader(answer.Body, askLimit)).Decode(&p); err != nil {
+		return p, fmt.Errorf("ask the agent: %w", err)
 	}
 	return p, nil
 }
