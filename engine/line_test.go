@@ -151,12 +151,12 @@ func TestBlackHoles(t *testing.T) {
 // TestNeighbour: an account on a line of a byte a second keeps nothing from another one (FAULTS N5), and a server that is not
 // there keeps no other's dial waiting (N1).
 func TestNeighbour(t *testing.T) {
-	slow, fast := script.Start(t, script.Options{AnyUser: true}), script.Start(t, script.Options{})
+	slow, fast := script.Start(t, script.Options{}), script.Start(t, script.Options{})
 	put(slow, "INBOX", 5)
 	put(fast, "INBOX", 50)
 	slow.Misbehave(script.Faults{Message: func(string, uint32) script.Fault { return script.Stall }})
 	w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{}).account(fast.Host(), fast.Port())
-	id, _, err := w.engine.AddAccount(t.Context(), NewAccount{Login: Login{User: "other", Host: slow.Host(), Port: slow.Port(), Security: imap.Plain, Password: secret.New(dovecot.Password)}})
+	id, _, err := w.engine.AddAccount(t.Context(), NewAccount{Login: Login{User: dovecot.User + "+other", Host: slow.Host(), Port: slow.Port(), Security: imap.Plain, Password: secret.New(dovecot.Password)}})
 	if err != nil {
 		t.Fatal(err)
 	}
