@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -11,7 +12,17 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// The test binary is also another program: MAILCOTE_HOLDS names the store it reads.
+func TestMain(m *testing.M) {
+	if path := os.Getenv("MAILCOTE_HOLDS"); path != "" {
+		if err := hold(path); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // openTest opens a store of its own and closes it with the test.
 func openTest(t testing.TB) *Store {
