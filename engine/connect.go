@@ -166,11 +166,6 @@ func loginOf(a storage.Account) Login {
 	return Login{User: a.User, Host: a.Host, Port: a.Port, Security: imap.Security(a.Security)}
 }
 
-func (e *Engine) dial(ctx context.Context, a storage.Account, m *meter.Meter) (*imap.Session, error) {
-	return imap.Dial(ctx, loginOf(a).Endpoint(), imap.Options{Limits: e.o.Limits, TLSConfig: e.o.TLSConfig, Insecure: a.Insecure, Trace: e.o.Trace,
-		Dial: e.o.dialer, Manners: m.Manners(), Meter: m})
-}
-
 // everyPool runs fn for each pool, side by side.
 func (e *Engine) everyPool(fn func(pool)) {
 	e.mu.Lock()

@@ -150,7 +150,8 @@ func (w *worker) retries(q storage.Quarantined) bool {
 	if w.once {
 		return q.LastAt.Before(w.started)
 	}
-	return !time.Now().Before(NextTry(q))
+	now := time.Now()
+	return !now.Before(NextTry(q)) || now.Before(q.LastAt) // the clock was set back
 }
 
 func totalOf(known []storage.Mailbox, raw string) int64 {

@@ -14,6 +14,8 @@ import (
 
 	"golang.org/x/sync/semaphore"
 
+	"mailcote/engine/breaker"
+	"mailcote/engine/clock"
 	"mailcote/engine/fault"
 	"mailcote/engine/imap"
 	"mailcote/engine/index"
@@ -25,6 +27,7 @@ import (
 	"mailcote/engine/secret"
 	"mailcote/queue"
 	"mailcote/storage"
+	"mailcote/storage/attempt"
 	"mailcote/testkit/failpoint"
 )
 
@@ -45,6 +48,8 @@ type Options struct {
 	Direct    bool           // do without the queue's table from the start
 
 	dialer  func(ctx context.Context, network, addr string) (net.Conn, error) // nil: the network; tests go elsewhere
+	wall    func() time.Time                                                  // nil: time.Now; tests set it
+	again   time.Duration                                                     // 0: byHand; tests shorten it
 	stuck   time.Duration                                                     // 0: stuckAfter; tests shorten it
 	resend  time.Duration                                                     // 0: line.Resend; tests shorten it
 	backoff func(n int, random *rand.Rand) time.Duration                      // nil: plan.Backoff; tests shorten it
@@ -65,11 +70,15 @@ type Engine struct {
 	indexer  *index.Indexer
 	meters   meter.Meters
 	gate     *line.Gate
+	breakers *breaker.Set
+	watching sync.WaitGroup // the clock's watch
+	endWatch func()
 
 	mu    sync.Mutex
 	given map[storage.AccountID]secret.Secret // passwords given for this process only
 	turns map[storage.AccountID]*turn
 	pools map[storage.AccountID]pool
+	byes  map[storage.AccountID][]time.Time // when a server said BYE to a young session
 
 	toldPause time.Time // when a pause of the store was last met
 
@@ -90,6 +99,9 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 	if o.Keep == 0 {
 		o.Keep = keepDeleted
 	}
+	if o.again == 0 {
+		o.again = byHand
+	}
 	if o.stuck == 0 {
 		o.stuck = stuckAfter
 	}
@@ -109,17 +121,26 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 	e := &Engine{
 		o: o, store: o.Store, queue: queue.New(o.Store), packer: packer, box: secret.BoxOf(o.Store.Path()),
 		budget: semaphore.NewWeighted(budgetBytes), memory: memory.New(o.memory), progress: progress.New(),
-		given: map[storage.AccountID]secret.Secret{}, turns: map[storage.AccountID]*turn{}, suspects: map[storage.AccountID][]*rescue{},
-		pools: map[storage.AccountID]pool{}, gate: line.NewGate(line.Dials),
+		given: map[storage.AccountID]secret.Secret{}, turns: map[storage.AccountID]*turn{}, byes: map[storage.AccountID][]time.Time{},
+		suspects: map[storage.AccountID][]*rescue{}, pools: map[storage.AccountID]pool{}, gate: line.NewGate(line.Dials),
 	}
 	if o.Direct {
 		err = e.queue.GoDirect(ctx)
 	}
-	if err = errors.Join(err, e.takeOver(ctx)); err != nil {
+	if err == nil {
+		e.breakers, err = known(ctx, o.Store)
+	}
+	if err == nil {
+		err = e.takeOver(ctx)
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("take over the store: %w", err), e.queue.Close(), packer.Close())
 	}
 	failpoint.Hit("engine.afterTakeOver")
 	e.indexer = index.Start(o.Store, e.progress)
+	watching, end := context.WithCancel(context.WithoutCancel(ctx))
+	e.endWatch = end
+	e.watching.Go(func() { clock.Clock{Wall: o.wall}.Watch(watching, e.jumped) })
 	return e, nil
 }
 
@@ -141,8 +162,49 @@ func (e *Engine) takeOver(ctx context.Context) error {
 	})
 }
 
+// known takes over what an earlier process learned of accounts and hosts in trouble.
+func known(ctx context.Context, store *storage.Store) (*breaker.Set, error) {
+	var rows []breaker.Row
+	err := store.Read(ctx, func(r *storage.Reader) (err error) {
+		rows, err = attempt.Breakers(r)
+		return err
+	})
+	return breaker.New(time.Now(), rows), err
+}
+
+// jumped follows a wall clock that was set, or a sleep: waits keep their length, or end when they are over by the new time, and
+// after a sleep the network is perhaps another one, so what waits for it is tried at once.
+func (e *Engine) jumped(jump time.Duration) {
+	now := time.Now()
+	rows := e.breakers.Rebase(now)
+	if jump > 0 {
+		rows = append(rows, e.breakers.HurryAll(now)...)
+		e.everyPool(func(p pool) { p.Slept() })
+	}
+	err := e.store.Write(context.Background(), storage.Interactive, 0, func(w *storage.Writer) error {
+		if err := putAll(w, rows); err != nil {
+			return err
+		}
+		return e.queue.JumpTx(w, jump)
+	})
+	if err != nil { // the next turn of each account reads the clock again
+		e.report(err)
+	}
+	e.queue.NotifyAll()
+}
+
+// report records a fault that belongs to no task.
+func (e *Engine) report(err error) {
+	f := Classify(in(phaseStore, err))
+	_ = e.store.Write(context.Background(), storage.Bulk, 0, func(tx *storage.Writer) error { //nolint:errcheck // a store that cannot be written says so everywhere
+		return tx.RecordFault(storage.Fault{At: time.Now().UTC(), Class: string(f.Class), Scope: f.Scope, Phase: f.Phase, Detail: f.Detail})
+	})
+}
+
 // Close ends what connections are left and the indexer, and frees what New made. Sync and Run must have returned. The store stays open.
 func (e *Engine) Close() error {
+	e.endWatch()
+	e.watching.Wait()
 	e.everyPool(func(p pool) { p.Close(context.Background()) })
 	return errors.Join(e.indexer.Stop(), e.queue.Close(), e.packer.Close())
 }

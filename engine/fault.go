@@ -106,6 +106,7 @@ func kind(err error) Fault {
 	var recovered *fault.PanicError
 	var status *imap.StatusError
 	var wire *imap.WireError
+	var held *heldError
 	if errors.As(err, &wire) {
 		f.Command = wire.Op
 	}
@@ -126,6 +127,8 @@ func kind(err error) Fault {
 		f.Class, f.Scope = Storage, "store"
 	case errors.Is(err, secret.ErrNoPassword), errors.Is(err, line.ErrSecret), errors.Is(err, line.ErrSilent):
 		f.Class, f.Scope = Auth, "account"
+	case errors.As(err, &held):
+		f.Class, f.Scope = Class(held.Class), "account"
 	case isTLS(err):
 		f.Class, f.Scope = TLS, "account"
 		f.Detail += certificate(err)

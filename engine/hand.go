@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"mailcote/engine/line"
 	"mailcote/queue"
 	"mailcote/storage"
+	"mailcote/storage/attempt"
 )
 
 // PauseAccounts stops accounts until a person resumes them. `run` respects it as any other pause; a sync that names the account
@@ -31,10 +33,63 @@ func (e *Engine) PauseAccounts(ctx context.Context, ids []storage.AccountID, rea
 	})
 }
 
-// ResumeAccounts ends any pause of accounts. A person acts: their waiting tasks are due, but for those a quota holds.
+// TooSoonError says that a person's retry comes right after the one before. Nothing was changed.
+type TooSoonError struct {
+	Account string
+	At      time.Time // from then on it is let through
+}
+
+func (e *TooSoonError) Error() string {
+	return fmt.Sprintf("%s was tried again by hand just now and its server still refuses: the next try is possible at %s", e.Account, e.At.Local().Format("15:04:05"))
+}
+
+// retry lets a person cut short what an account and its host wait for, but for a quota (force: that too); every so often, so
+// that pressing again and again is no way to hammer a server. Where nothing is cut short it costs nothing. The result is to be
+// stored by the transaction that said yes.
+func (e *Engine) retry(tx *storage.Writer, a storage.Account, paused, force bool) error {
+	now := time.Now()
+	if h, held := e.breakers.Held(now, scopeOf(a.ID), hostOf(loginOf(a).Endpoint())); !paused && (!held || Class(h.Class) == Quota && !force) {
+		return nil
+	}
+	again, err := attempt.RetryTx(tx, scopeOf(a.ID), now, e.o.again)
+	if err == nil && !again.IsZero() {
+		err = &TooSoonError{a.Name, again}
+	}
+	return err
+}
+
+// hurry ends the waits of an account and its host, after retry has let a person do so.
+func (e *Engine) hurry(ctx context.Context, a storage.Account, force bool) error {
+	rows := e.breakers.Hurry(time.Now(), force, scopeOf(a.ID), hostOf(loginOf(a).Endpoint()))
+	if len(rows) == 0 {
+		return nil
+	}
+	return e.note(ctx, rows...)
+}
+
+// knows says whether this process was given the account's password: it may be another than the one that was refused.
+func (e *Engine) knows(id storage.AccountID) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	_, given := e.given[id]
+	return given
+}
+
+// ResumeAccounts ends any pause of accounts. A person acts: their waiting tasks are due, and nothing holds the accounts, but for
+// a quota. Errors: *TooSoonError; then nothing was changed.
 func (e *Engine) ResumeAccounts(ctx context.Context, ids []storage.AccountID) error {
+	var all []storage.Account
 	err := e.queued(ctx, func(w *storage.Writer) error {
+		all = nil
 		for _, id := range ids {
+			a, err := w.Account(id)
+			if err != nil {
+				return err
+			}
+			if err := e.retry(w, a, false, false); err != nil {
+				return err
+			}
+			all = append(all, a)
 			if err := w.ResumeAccount(id); err != nil {
 				return err
 			}
@@ -44,17 +99,49 @@ func (e *Engine) ResumeAccounts(ctx context.Context, ids []storage.AccountID) er
 		}
 		return nil
 	})
-	if err == nil {
-		for _, id := range ids {
-			e.queue.Notify(id)
+	for _, a := range all {
+		if err == nil {
+			err = e.hurry(ctx, a, false)
 		}
+		e.queue.Notify(a.ID)
 	}
 	return err
 }
 
-// Tasks carries out a person's order on tasks; see queue.ByHand.
-func (e *Engine) Tasks(ctx context.Context, o queue.Order) ([]queue.Outcome, error) {
-	return e.queue.ByHand(ctx, o)
+// Tasks carries out a person's order on tasks; see queue.ByHand. A retry of tasks that wait also ends what their accounts and
+// hosts wait for. Errors: those of queue.ByHand, and *TooSoonError; then nothing was changed.
+func (e *Engine) Tasks(ctx context.Context, o queue.Order) (all []queue.Outcome, err error) {
+	accounts := map[storage.AccountID]storage.Account{}
+	if err := e.queued(ctx, func(w *storage.Writer) (err error) {
+		clear(accounts)
+		if all, err = e.queue.ByHandTx(w, o); err != nil {
+			return err
+		}
+		for _, one := range all {
+			id := one.Task.Account
+			if _, seen := accounts[id]; seen || !one.Changed {
+				continue
+			}
+			if accounts[id], err = w.Account(id); err != nil {
+				return err
+			}
+			if o.Verb == queue.VerbRetry {
+				if err := e.retry(w, accounts[id], false, o.Force); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	for id, a := range accounts {
+		if o.Verb == queue.VerbRetry {
+			err = errors.Join(err, e.hurry(ctx, a, o.Force))
+		}
+		e.queue.Notify(id)
+	}
+	return all, err
 }
 
 // RetryQuarantined has quarantined messages tried at the next pass over their mailboxes, and enqueues it. Errors: storage.ErrNotFound

@@ -188,6 +188,9 @@ func scripted(t *testing.T, n int, so script.Options, o Options) (*script.Server
 	if o.backoff == nil {
 		o.backoff = quick
 	}
+	if o.again == 0 {
+		o.again = time.Nanosecond
+	}
 	return s, open(t, filepath.Join(t.TempDir(), "mail.db"), o).account(s.Host(), s.Port())
 }
 

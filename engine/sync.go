@@ -41,6 +41,9 @@ type Summary struct {
 	Wire        int64   `json:"wire_bytes"`       // taken from the server, below TLS
 
 	Interrupted bool `json:"-"`
+
+	missing int  // mailboxes that are not complete
+	over    bool // every task has ended, one way or the other
 }
 
 // Sync brings accounts to the server's state, side by side, and returns when their tasks are done and the index caught up.
@@ -73,7 +76,11 @@ func (e *Engine) syncOne(ctx context.Context, id storage.AccountID, o SyncOption
 		if a, err = tx.Account(id); err != nil {
 			return err
 		}
-		if a.Paused && a.PauseClass != storage.ByHand {
+		paused := a.Paused && a.PauseClass != storage.ByHand
+		if err := e.retry(tx, a, paused && !e.knows(id), false); err != nil {
+			return err
+		}
+		if paused {
 			if err := tx.ResumeAccount(id); err != nil {
 				return err
 			}
@@ -87,6 +94,12 @@ func (e *Engine) syncOne(ctx context.Context, id storage.AccountID, o SyncOption
 		run, err = e.begin(tx, a, 8)
 		return err
 	})
+	if soon := (*TooSoonError)(nil); errors.As(err, &soon) {
+		return Summary{Type: "summary", Account: a.Name, Result: Failed, Class: string(Quota), Detail: soon.Error(), NextStep: "mailcote errors says why"}
+	}
+	if err == nil {
+		err = e.hurry(ctx, a, false)
+	}
 	if err != nil {
 		f := Classify(in(phaseStore, err))
 		return Summary{Type: "summary", Account: a.Name, Result: Failed, Class: string(f.Class), Detail: f.Detail, NextStep: f.NextStep(a.Name), Interrupted: ctx.Err() != nil}
@@ -130,6 +143,9 @@ func (w *worker) conclude(ctx context.Context) Summary {
 	err := w.e.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0, func(tx *storage.Writer) error {
 		return w.concludeTx(tx, &s, ctx.Err() != nil)
 	})
+	if err == nil {
+		err = w.judge(ctx, s)
+	}
 	if err != nil {
 		f := Classify(in(phaseStore, err))
 		s.Result, s.Class, s.Detail, s.NextStep = Failed, string(f.Class), f.Detail, f.NextStep(w.account.Name)
@@ -139,20 +155,30 @@ func (w *worker) conclude(ctx context.Context) Summary {
 	return s
 }
 
+// judge draws the account's conclusion: a pass that came to its end is a recovery, one in which no mailbox could be had is none.
+func (w *worker) judge(ctx context.Context, s Summary) error {
+	switch none := s.Mailboxes > 0 && s.missing == s.Mailboxes; {
+	case s.over && !none:
+		return w.e.absolve(ctx, scopeOf(w.account.ID))
+	case none && w.failed == nil && w.vain != nil && ctx.Err() == nil:
+		return w.e.blame(ctx, scopeOf(w.account.ID), *w.vain, false)
+	}
+	return nil
+}
+
 func (w *worker) concludeTx(tx *storage.Writer, s *Summary, interrupted bool) error {
 	*s = Summary{Type: "summary", Account: w.account.Name, Result: Complete, Wire: w.wire}
 	mailboxes, err := tx.Mailboxes(w.account.ID)
 	if err != nil {
 		return err
 	}
-	incomplete := 0
 	for _, m := range mailboxes {
 		if !m.Selectable || !w.wants(m.Path) {
 			continue
 		}
 		s.Mailboxes++
 		if m.Pass.At.IsZero() {
-			incomplete++
+			s.missing++
 		}
 	}
 	held, err := tx.QuarantineOf(w.account.ID)
@@ -177,9 +203,9 @@ func (w *worker) concludeTx(tx *storage.Writer, s *Summary, interrupted bool) er
 		}
 	case interrupted:
 		s.Result, s.Detail = Partial, "interrupted"
-	case incomplete > 0 || s.Quarantined > 0:
+	case s.missing > 0 || s.Quarantined > 0:
 		s.Result = Partial
-		s.Detail, s.NextStep = missingText(incomplete, s.Quarantined), "mailcote errors says why"
+		s.Detail, s.NextStep = missingText(s.missing, s.Quarantined), "mailcote errors says why"
 	}
 	unfinished, err := queue.Unfinished(&tx.Reader, w.account.ID)
 	if err != nil {
@@ -195,8 +221,9 @@ func (w *worker) concludeTx(tx *storage.Writer, s *Summary, interrupted bool) er
 	if interrupted && w.failed == nil {
 		result = "interrupted"
 	}
-	if w.failed == nil && !interrupted && w.only == nil && w.discovered && unfinished == 0 { // one that made room for a person's has done nothing
-		if incomplete == 0 { // else an email may be on its way to a mailbox that could not be listed
+	s.over = w.failed == nil && !interrupted && w.discovered && unfinished == 0
+	if s.over && w.only == nil { // one that made room for a person's has done nothing
+		if s.missing == 0 { // else an email may be on its way to a mailbox that could not be listed
 			if _, err := tx.SettleOrphans(w.account.ID); err != nil {
 				return err
 			}
@@ -286,10 +313,7 @@ func (e *Engine) turn(ctx context.Context, id storage.AccountID, every time.Dura
 func (e *Engine) sweep(ctx context.Context) {
 	for {
 		if _, err := e.store.Sweep(ctx, time.Now(), e.o.Keep); err != nil && ctx.Err() == nil {
-			f := Classify(in(phaseStore, err))
-			_ = e.store.Write(ctx, storage.Bulk, 0, func(tx *storage.Writer) error { //nolint:errcheck // a store that cannot be written says so everywhere
-				return tx.RecordFault(storage.Fault{At: time.Now().UTC(), Class: string(f.Class), Scope: f.Scope, Phase: f.Phase, Detail: f.Detail})
-			})
+			e.report(err)
 		}
 		if sleep(ctx, 6*time.Hour) != nil {
 			return

@@ -69,7 +69,7 @@ func TestYield(t *testing.T) {
 	defer cancel()
 	done := make(chan error, 1)
 	go func() { done <- w.engine.Run(ctx, time.Hour) }()
-	for w.engine.Progress() == nil || len(w.engine.Progress()) == 0 || w.engine.Progress()[0].State != "waiting" {
+	for len(w.engine.Progress()) == 0 || w.engine.Progress()[0].State != "offline" {
 		time.Sleep(time.Millisecond) // Progress is a picture, not a signal
 	}
 	if sum := w.sync(); sum.Class != "network" {

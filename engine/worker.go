@@ -18,7 +18,6 @@ import (
 const (
 	fruitless  = 5                     // tries in a row without progress that end a --once run
 	onceWait   = 31 * time.Second      // the longest single wait a --once run accepts
-	longRest   = 5 * time.Minute       // a longer one keeps no connection
 	leastPause = 10 * time.Millisecond // between two looks at a queue that says something is due and shows nothing
 )
 
@@ -38,8 +37,11 @@ type worker struct {
 	met     *acquaintance // nil: nobody new
 	random  *rand.Rand
 	started time.Time
-	rest    time.Time // after a network fault no task is begun before
-	barren  int       // attempts in a row that got no further
+
+	barren    int           // attempts in a row that got no further
+	waited    time.Duration // in all, for the account or its host, since something useful was done
+	unreached bool          // the last dial came to nothing
+	vain      *Fault        // the last fault of a mailbox since something useful was done
 
 	line       atomic.Pointer[imap.Session] // the session, for the watchdog
 	batches    atomic.Int64                 // committed, for the watchdog
@@ -69,15 +71,10 @@ func (w *worker) work(ctx context.Context) {
 		if !w.room(ctx) {
 			return
 		}
-		if rest := time.Until(w.rest); rest > 0 {
-			if w.yields() {
+		if hold, held := w.hold(); held {
+			if !w.sit(ctx, hold) {
 				return
 			}
-			if rest > longRest {
-				w.e.retire(ctx, w.account.ID)
-			}
-			w.pause(ctx, rest)
-			w.rest = time.Time{} // over, or somebody knows better
 			continue
 		}
 		t, ok, err := w.e.queue.Claim(ctx, w.account.ID)
@@ -111,7 +108,6 @@ func (w *worker) metered(ctx context.Context) bool {
 		w.failed = &Fault{Class: Quota, Scope: "account", Detail: "the account rests", Wait: fault.Wait{Floor: rest}, Resumes: until}
 		return false
 	}
-	w.rest = until
 	return true
 }
 
@@ -146,20 +142,21 @@ func (w *worker) wait(ctx context.Context) bool {
 			return false
 		}
 	}
-	w.pause(ctx, max(pause, leastPause))
+	w.pause(ctx, min(max(pause, leastPause), longPause), nil)
 	return true
 }
 
 // yields says whether a worker that has nothing to do but wait makes room for a person's.
 func (w *worker) yields() bool { return !w.once && w.e.wanted(w.account.ID) }
 
-// pause waits; a wake-up or the end of ctx ends it early.
-func (w *worker) pause(ctx context.Context, d time.Duration) {
+// pause waits; a wake-up, a change or the end of ctx ends it early.
+func (w *worker) pause(ctx context.Context, d time.Duration, changed <-chan struct{}) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 	case <-w.e.queue.Wake(w.account.ID):
+	case <-changed:
 	case <-ctx.Done():
 	}
 }
@@ -186,47 +183,74 @@ func (w *worker) do(ctx context.Context, t queue.Task) (err error) {
 func (w *worker) settle(ctx context.Context, t queue.Task, err error) {
 	progressed, narrowed := w.progressed.Swap(false), w.narrowed
 	w.narrowed = false
+	if progressed || err == nil && t.Type == queue.FolderSync { // a sign-in or a listing alone is no recovery
+		w.barren, w.waited, w.vain = 0, 0, nil
+		if noting := w.e.absolve(ctx, scopeOf(w.account.ID)); err == nil {
+			err = noting
+		}
+	}
 	if err == nil || errors.Is(err, queue.ErrLeaseLost) {
-		w.barren = 0
+		w.unreached = false
 		return
 	}
-	always := context.WithoutCancel(ctx)
-	if stopped(ctx) { // a clean stop gives the attempt back
-		_ = w.e.store.Write(always, storage.Interactive, 0, func(tx *storage.Writer) error { return w.e.queue.ReturnTx(tx, t) }) //nolint:errcheck // the next start releases it
+	var held *heldError
+	if stopped(ctx) || errors.As(err, &held) { // it gives the attempt back
+		w.unreached = held != nil
+		_ = w.e.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0, func(tx *storage.Writer) error { return w.e.queue.ReturnTx(tx, t) }) //nolint:errcheck // the next start releases it
 		return
 	}
-	f := Classify(err)
+	f := w.throttled(Classify(err))
 	w.meter.Fault(f.Class, f.ServerText, f.Crowded, f.Connections)
 	if f.Class == Protocol || f.Class == Timeout { // a session that is over goes when it is given back
 		w.drop()
 	}
 	w.shrink(f)
-	switch {
-	case progressed:
-		w.barren = 0
-	case !narrowed:
+	if !progressed && !narrowed {
 		w.barren++
 	}
 	if errors.Is(f.Err, storage.ErrFull) || errors.Is(f.Err, storage.ErrPaused) {
 		w.giveWay(ctx, t, f)
 		return
 	}
-	further := progressed || narrowed
-	if recording := w.e.store.Write(always, storage.Interactive, 0, func(tx *storage.Writer) error { return w.act(tx, t, f, further) }); recording != nil {
-		w.failed = &f
-		if !errors.Is(recording, queue.ErrLeaseLost) {
-			w.failed = &Fault{Class: Storage, Scope: "store", Detail: recording.Error(), Err: recording}
-		}
+	if t.Type == queue.FolderSync {
+		w.vain = &f
 	}
-	if !w.rest.IsZero() { // what was enqueued before is no reason to cut the rest short
-		select {
-		case <-w.e.queue.Wake(w.account.ID):
-		default:
+	w.unreached = f.Phase == phaseConnect
+	failed := w.punish(ctx, t, f, progressed || narrowed)
+	if failed != nil {
+		w.failed = &f
+		if !errors.Is(failed, queue.ErrLeaseLost) {
+			w.failed = &Fault{Class: Storage, Scope: "store", Detail: failed.Error(), Err: failed}
 		}
 	}
 	if f.Class == Mailbox {
 		w.relisted[t.Payload.Mailbox] = true
 	}
+}
+
+// punish notes a fault of the account (one of the host is noted by the dial that met it), and acts.
+func (w *worker) punish(ctx context.Context, t queue.Task, f Fault, further bool) error {
+	if w.wholly(t, f) && !w.unreached {
+		if err := w.e.blame(ctx, scopeOf(w.account.ID), f, further); err != nil {
+			return err
+		}
+	}
+	hold, _ := w.hold()
+	return w.e.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0, func(tx *storage.Writer) error { return w.act(tx, t, f, further, hold.Until) })
+}
+
+// wholly says whether a fault is the account's: another task would be no luckier. Trouble with one mailbox, message or the
+// store is not.
+func (w *worker) wholly(t queue.Task, f Fault) bool {
+	if f.Class == Storage || f.Do == fault.Pause {
+		return false
+	}
+	return f.Class == Network || f.Class == Quota || early(t, f)
+}
+
+// early says whether a fault came before any mailbox was opened.
+func early(t queue.Task, f Fault) bool {
+	return t.Type != queue.FolderSync || f.Phase == phaseConnect || f.Phase == phaseSignIn || f.Phase == phaseDiscover
 }
 
 // stopped says whether ctx ended. A dial gives up at its deadline, which is a little before that.
@@ -235,8 +259,8 @@ func stopped(ctx context.Context) bool {
 	return ctx.Err() != nil || ok && !time.Now().Before(deadline)
 }
 
-// act records a fault and does what its class asks for, in one transaction.
-func (w *worker) act(tx *storage.Writer, t queue.Task, f Fault, further bool) error {
+// act records a fault and does what its class asks for, in one transaction. The account or its host is let be until then.
+func (w *worker) act(tx *storage.Writer, t queue.Task, f Fault, further bool, until time.Time) error {
 	if err := tx.RecordFault(w.record(t, f)); err != nil {
 		return err
 	}
@@ -269,38 +293,42 @@ func (w *worker) act(tx *storage.Writer, t queue.Task, f Fault, further bool) er
 			}
 		}
 		return w.fail(tx, t, f, why)
-	case fault.Retry:
-		tries = max(tries, w.barren)
 	}
 	if further {
 		tries = 0
 	}
-	delay := max(w.e.o.backoff(tries, w.random), w.e.o.least(f.Wait, tries))
-	if f.Do == fault.Limit && (tries >= f.Tries || w.once && delay > onceWait) {
+	// What is no fault of the task's does not make it wait by itself: it is due as soon as the account is tried again. A quota's
+	// deadline is written on the task too, where a person finds it.
+	at := time.Now()
+	switch {
+	case f.Class == Quota && until.After(at):
+		at = until
+	case !early(t, f) || f.Class == Storage:
+		at = at.Add(w.e.delay(f, tries))
+	}
+	if f.Do == fault.Limit && (tries >= f.Tries || w.once && time.Until(at) > onceWait) {
 		return w.fail(tx, t, f, why)
 	}
 	if f.Do == fault.Retry {
-		if f.Class == Network || f.Class == Quota || f.Phase == phaseConnect || f.Phase == phaseSignIn {
-			w.rest = time.Now().Add(delay) // it is the connection's fault or the account's, so no other task is luckier
-		}
+		rest := max(time.Until(at), time.Until(until))
 		if f.Class == Quota {
-			f.Resumes = w.rest
-			w.meter.Rest(w.rest)
+			f.Resumes = at
+			w.meter.Rest(at)
 			if err := w.meter.SaveTx(tx); err != nil {
 				return err
 			}
 		}
-		if w.once && (tries >= fruitless || f.Class == Quota || delay > onceWait) {
+		if w.once && (max(tries, w.barren) >= fruitless || f.Class == Quota || w.waited+rest > onceWait) {
 			w.failed = &f
 		}
-		w.e.progress.Update(w.account.Name, func(a *AccountProgress) {
-			a.State, a.Note, a.Until = "waiting", f.Detail, time.Now().Add(delay)
-		})
+		if until.IsZero() { // else sit says so
+			w.e.progress.Update(w.account.Name, func(a *AccountProgress) { a.State, a.Note, a.Until = "waiting", f.Detail, at })
+		}
 	}
 	if further {
-		return w.e.queue.DelayTx(tx, t, time.Now().Add(delay), why)
+		return w.e.queue.DelayTx(tx, t, at, why)
 	}
-	return w.e.queue.RetryTx(tx, t, time.Now().Add(delay), why)
+	return w.e.queue.RetryTx(tx, t, at, why)
 }
 
 // fail ends a task for good. Without its discovery the account got nowhere; without a folder_sync its mailbox is not complete,

@@ -82,7 +82,7 @@ func (q *Queue) endTx(w *storage.Writer, t Task, end State) error {
 	return q.dropTx(w, t.Account, t.messageID)
 }
 
-// RetryTx puts a task back to wait until at and notes why. The attempt counts as one without progress.
+// RetryTx puts a task back to wait until at, which may be now, and notes why. The attempt counts as one without progress.
 func (q *Queue) RetryTx(w *storage.Writer, t Task, at time.Time, why Failure) error {
 	return q.waitTx(w, t, at, why, 1)
 }
@@ -93,14 +93,20 @@ func (q *Queue) DelayTx(w *storage.Writer, t Task, at time.Time, why Failure) er
 }
 
 func (q *Queue) waitTx(w *storage.Writer, t Task, at time.Time, why Failure, counted int) error {
+	wait := max(time.Until(at), 0)
+	why.Wait = wait.Seconds()
 	if err := q.noteTx(w, t, why); err != nil {
 		return err
 	}
-	if err := leased(w, t, `UPDATE sync_task SET retry_count = retry_count + ?, state = 'waiting', next_retry_at = ?, generation = generation + 1, again = 0`,
-		counted, at.UnixMilli()); err != nil {
+	state, next := Pending, any(nil)
+	if wait > 0 {
+		state, next = Waiting, at.UnixMilli()
+	}
+	if err := leased(w, t, `UPDATE sync_task SET retry_count = retry_count + ?, state = ?, next_retry_at = ?, generation = generation + 1, again = 0`,
+		counted, string(state), next); err != nil {
 		return err
 	}
-	return q.delayTx(w, t, min(max(time.Until(at), 0), longestQuota))
+	return q.delayTx(w, t, wait)
 }
 
 // ReturnTx gives a task back at a clean stop: pending, the attempt not counted.

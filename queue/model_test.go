@@ -166,7 +166,9 @@ func TestModel(t *testing.T) {
 					delete(model, task.ID)
 				}
 			case 2, 3:
-				one.state, one.later = Waiting, later
+				if one.state, one.later = Pending, later; later {
+					one.state = Waiting
+				}
 				if verb == 2 {
 					one.retries++
 				}

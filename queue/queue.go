@@ -21,8 +21,9 @@ import (
 const (
 	leaseTime = 100 * 365 * 24 * time.Hour // a lease ends by a verb, never by the clock
 
-	longestQuota = 12 * time.Hour   // the longest wait a quota asks for
-	longestWait  = 15 * time.Minute // the longest wait any other fault asks for
+	longestQuota = 12 * time.Hour // what a quota may have asked for that did not write it down
+	longestWait  = time.Hour      // and any other fault
+	doubted      = time.Minute    // a wait that a clock set back has made too long
 
 	keptErrors = 20 // lines of a task's error log
 )
@@ -82,6 +83,18 @@ func (q *Queue) Notify(account storage.AccountID) {
 	select {
 	case q.wake(account) <- struct{}{}:
 	default:
+	}
+}
+
+// NotifyAll wakes every worker that waits.
+func (q *Queue) NotifyAll() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, wake := range q.wakes {
+		select {
+		case wake <- struct{}{}:
+		default:
+		}
 	}
 }
 
@@ -207,24 +220,47 @@ func (q *Queue) releaseTx(w *storage.Writer, account storage.AccountID) (release
 		return 0, fmt.Errorf("release tasks: %w", err)
 	}
 	for _, t := range tasks {
-		switch t.State {
-		case Processing:
+		if t.State == Processing {
 			err = q.visibleTx(w, t)
 			released++
-		case Pending: // the clock may have been set back since it was sent
-			err = q.delayTx(w, t, 0)
-		default:
-			wait := t.wait()
-			if _, err := w.Exec(`UPDATE sync_task SET next_retry_at = min(next_retry_at, ?) WHERE id = ?`, time.Now().Add(wait).UnixMilli(), t.ID); err != nil {
-				return 0, fmt.Errorf("release task: %w", err)
-			}
-			err = q.delayTx(w, t, wait)
+		} else {
+			err = q.retimeTx(w, t)
 		}
 		if err != nil {
 			return 0, err
 		}
 	}
 	return released, nil
+}
+
+// retimeTx writes again when a task that nobody works on is due: the clock may have been set since.
+func (q *Queue) retimeTx(w *storage.Writer, t Task) error {
+	if t.State == Pending {
+		return q.delayTx(w, t, 0)
+	}
+	wait := t.wait()
+	if _, err := w.Exec(`UPDATE sync_task SET next_retry_at = min(next_retry_at, ?) WHERE id = ?`, time.Now().Add(wait).UnixMilli(), t.ID); err != nil {
+		return fmt.Errorf("retime task: %w", err)
+	}
+	return q.delayTx(w, t, wait)
+}
+
+// JumpTx follows a wall clock that was set by jump while tasks wait: back, and every wait keeps its length; forward, and what is
+// due by the new time is due. Call Notify afterwards, for every account.
+func (q *Queue) JumpTx(w *storage.Writer, jump time.Duration) error {
+	if jump < 0 {
+		if _, err := w.Exec(`UPDATE sync_task SET next_retry_at = max(next_retry_at + ?, 0) WHERE state IN ('waiting', 'paused') AND next_retry_at IS NOT NULL`,
+			jump.Milliseconds()); err != nil {
+			return fmt.Errorf("shift waits: %w", err)
+		}
+	}
+	tasks, err := list(w.Query(`SELECT ` + taskColumns + ` FROM sync_task WHERE message_id IS NOT NULL AND state IN ('pending', 'waiting')`))
+	for _, t := range tasks {
+		if err == nil {
+			err = q.retimeTx(w, t)
+		}
+	}
+	return wrap("follow the clock", err)
 }
 
 // visibleTx gives a task back as pending and takes its lease from whoever has it.

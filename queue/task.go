@@ -62,6 +62,7 @@ type Failure struct {
 	Class   string    `json:"class"`
 	Message string    `json:"message"`
 	Attempt int       `json:"attempt"`
+	Wait    float64   `json:"wait,omitempty"` // seconds until the next one
 }
 
 // Task is one unit of sync work.
@@ -104,13 +105,31 @@ func (t Task) lastClass() string {
 	return ""
 }
 
-// wait is how long the task still waits, never longer than its fault asks for: the clock may have been set.
-func (t Task) wait() time.Duration {
-	longest := longestWait
-	if t.lastClass() == "quota" {
-		longest = longestQuota
+// lastWait is what the fault asked for that made the task wait, in seconds; 0: it is not known.
+func (t Task) lastWait() float64 {
+	if n := len(t.ErrorLog); n > 0 {
+		return t.ErrorLog[n-1].Wait
 	}
-	return min(max(time.Until(t.NextRetryAt), 0), longest)
+	return 0
+}
+
+// wait is how long the task still waits, never longer than its fault asked for: one that lies further off was written by
+// another clock. Then nobody knows how much of it is over, and it is tried soon, but for a quota.
+func (t Task) wait() time.Duration {
+	left := max(time.Until(t.NextRetryAt), 0)
+	asked := time.Duration(t.lastWait() * float64(time.Second))
+	switch quota := t.lastClass() == "quota"; {
+	case left <= asked:
+		return left
+	case asked == 0 && quota: // written by an early version
+		return min(left, longestQuota)
+	case quota:
+		return asked
+	case asked == 0:
+		return min(left, longestWait)
+	default:
+		return min(asked, doubted)
+	}
 }
 
 const taskColumns = `id, account_id, task_type, state, priority, payload, checkpoint, retry_count, max_retries, error_log,

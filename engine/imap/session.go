@@ -57,6 +57,7 @@ type Session struct {
 	trace *tracer
 	h     Handler
 	err   *WireError // why the session is over
+	since time.Time
 
 	state    State
 	greeting string
@@ -98,7 +99,7 @@ type sentCommand struct {
 func newSession(conn *progressConn, lim Limits, trace io.Writer) *Session {
 	s := &Session{
 		lim: lim, conn: conn, progress: lim.Progress,
-		done: map[string]Status{}, keywords: map[string]goimap.Flag{},
+		done: map[string]Status{}, keywords: map[string]goimap.Flag{}, since: time.Now(),
 	}
 	if trace != nil {
 		s.trace = &tracer{w: trace}
@@ -115,6 +116,9 @@ func (s *Session) layer(rw net.Conn) {
 		s.sc.tee = s.trace.server
 	}
 }
+
+// Opened is when the connection was made.
+func (s *Session) Opened() time.Time { return s.since }
 
 // SetHandler replaces the handler; call it between commands only.
 func (s *Session) SetHandler(h Handler) { s.h = h }

@@ -6,21 +6,26 @@ import (
 )
 
 // Backoff is the wait after the n-th fruitless attempt in a row: full jitter over 1, 2, 4, 8, 16, 30 s, and beyond that,
-// offline, over 1, 2, 4, 8, 15 min but never under 30 s (DESIGN §6). After an attempt that got further (n < 1) it is short.
+// offline, 30 s, 1, 2, 4, 8, 15 min give or take a fifth (DESIGN §6): full jitter over 15 min would be 190 attempts a day. After
+// an attempt that got further (n < 1) it is short.
 func Backoff(n int, random *rand.Rand) time.Duration {
-	floor, ceiling := time.Duration(0), 15*time.Minute
+	const longest = 15 * time.Minute
 	switch {
 	case n < 1:
-		ceiling = 250 * time.Millisecond
+		return jitter(250*time.Millisecond, random)
 	case n < 6:
-		ceiling = time.Second << (n - 1)
+		return jitter(time.Second<<(n-1), random)
 	case n == 6:
-		ceiling = 30 * time.Second
-	default:
-		floor = 30 * time.Second
-		if n < 11 {
-			ceiling = time.Minute << (n - 7)
-		}
+		return jitter(30*time.Second, random)
 	}
-	return floor + time.Duration(random.Int64N(int64(ceiling-floor))+1)
+	d := longest
+	if n < 12 {
+		d = min(30*time.Second<<(n-7), longest)
+	}
+	return d*4/5 + jitter(d*2/5, random)
+}
+
+// jitter is full: anything up to d.
+func jitter(d time.Duration, random *rand.Rand) time.Duration {
+	return time.Duration(random.Int64N(int64(d)) + 1)
 }

@@ -169,8 +169,8 @@ func TestBackoff(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 3))
 	limits := map[int][2]time.Duration{
 		-1: {0, 250 * time.Millisecond}, 0: {0, 250 * time.Millisecond}, 1: {0, time.Second}, 2: {0, 2 * time.Second}, 5: {0, 16 * time.Second},
-		6: {0, 30 * time.Second}, 7: {30 * time.Second, time.Minute}, 8: {30 * time.Second, 2 * time.Minute}, 10: {30 * time.Second, 8 * time.Minute},
-		11: {30 * time.Second, 15 * time.Minute}, 1 << 30: {30 * time.Second, 15 * time.Minute},
+		6: {0, 30 * time.Second}, 7: {24 * time.Second, 36 * time.Second}, 8: {48 * time.Second, 72 * time.Second}, 11: {384 * time.Second, 576 * time.Second},
+		12: {12 * time.Minute, 18 * time.Minute}, 1 << 30: {12 * time.Minute, 18 * time.Minute},
 	}
 	for n, limit := range limits {
 		var most time.Duration

@@ -346,10 +346,22 @@ CREATE TABLE breaker (
   scope     TEXT NOT NULL CHECK (scope GLOB 'account:?*' OR scope GLOB 'host:?*'),
   class     TEXT NOT NULL,
   failures  INTEGER NOT NULL CHECK (failures >= 1),
-  opened_at INTEGER NOT NULL,
+  failed_at INTEGER NOT NULL,
   until     INTEGER NOT NULL,
+  opened_at INTEGER,
+  detail    TEXT NOT NULL DEFAULT '',
   PRIMARY KEY (scope, class)
 ) STRICT, WITHOUT ROWID;
+CREATE TRIGGER breaker_of_account AFTER DELETE ON account BEGIN
+  DELETE FROM breaker WHERE scope = 'account:' || old.id;
+END;
+CREATE VIEW breakers AS
+SELECT coalesce(a.name, '') AS account, CASE WHEN b.scope GLOB 'host:*' THEN substr(b.scope, 6) ELSE '' END AS host, b.class, b.failures,
+       b.opened_at IS NOT NULL AS open,
+       strftime('%Y-%m-%dT%H:%M:%SZ', b.failed_at / 1000, 'unixepoch') AS failed_at,
+       strftime('%Y-%m-%dT%H:%M:%SZ', b.until / 1000, 'unixepoch') AS until, b.detail
+  FROM breaker b LEFT JOIN account a ON b.scope = 'account:' || a.id
+ WHERE b.class <> 'manual';
 CREATE TABLE sign_in (
   account_id INTEGER PRIMARY KEY REFERENCES account (id) ON DELETE CASCADE,
   sent_at    INTEGER NOT NULL,
@@ -378,6 +390,7 @@ SELECT q.id, a.name AS account, m.path AS mailbox, q.uid, q.reason, q.attempts, 
   FROM quarantine q JOIN mailbox m ON m.id = q.mailbox_id JOIN account a ON a.id = m.account_id
  WHERE m.gone_at IS NULL AND q.uidvalidity IN (m.uidvalidity, m.building);
 INSERT INTO meta VALUES ('change_no', 8);
+<<<<<<< HEAD
 INSERT INTO meta VALUES ('created_at', 1795642890908);
 INSERT INTO meta VALUES ('epoch', 1);
 INSERT INTO meta VALUES ('indexed_email', 0);
@@ -402,3 +415,29 @@ INSERT INTO change VALUES (1, 'Email', 'eoth0h16pi9j4ha373ir977no', 3, 3, 0, 179
 INSERT INTO change VALUES (1, 'Mailbox', 'M1', 1, 8, 0, 1795642890951);
 INSERT INTO change VALUES (1, 'Thread', 't8vhvqjdikpjortg44e51ph5c', 4, 4, 0, 1795642890942);
 INSERT INTO change VALUES (1, 'Thread', 'tvjo92au2945vnf879fdcqt21', 2, 2, 0, 1795642890941);
+=======
+INSERT INTO meta VALUES ('created_at', 1795643324944);
+INSERT INTO meta VALUES ('epoch', 1);
+INSERT INTO meta VALUES ('indexed_email', 0);
+INSERT INTO meta VALUES ('store_id', 'bf61b5a01912c5011b221bf84963d379');
+INSERT INTO account VALUES (1, 'ada', 'ada', 'localhost', 143, 'plain', 0, '', 'active', '', '', NULL, '', '', 1795643325125, NULL);
+INSERT INTO mailbox VALUES (1, 1, X'494E424F58', 'INBOX', '/', '', '', 1, 5, 7, NULL, 1, 0, 0, 0, 0, NULL, 1, 0, NULL);
+INSERT INTO blob VALUES (1, X'83DD1DC4882A94A59B8FA0AD65CDA5EAAFC4ABC96E0DCF316134DC0F09EF9D06', 111, 107, 'sealed', 1795643325299);
+INSERT INTO blob VALUES (2, X'0F3BE79CEACD3945A11233A104FE22A817D5D2C93EF344C6A9349EFC0C2A32FE', 111, 107, 'sealed', 1795643325300);
+INSERT INTO blob_piece VALUES (1, 0, X'28B52FFD0400F50200A2C5141B706B130044C6DA126B97C45B93F5C01E21888DDECC9A41F10038108728993D51C7E1C5727BDE7CA6791B6FC3240E5349C4A90CAC74B1C261B25A35C5198983380C2C6CA1371E9ACF0509B12218005F72F787021005680F4F031953FADD45');
+INSERT INTO blob_piece VALUES (2, 0, X'28B52FFD0400F50200A2C5141B706B130044C6DA126B97C45B93F5C01E21888DC3DC9A42890170208728993D51C7E1C5727BDE7CA6791B6FC3240E5349C4A90CAC74B1C261B25A35C5198983380C2C6CA1371E9ACF0509B12218005F72F787021005680F4F03196B15D5D7');
+INSERT INTO thread VALUES (1, 1, 'tpio23fh575obiun8c88mlu89');
+INSERT INTO thread VALUES (2, 1, 'tqt6cnm41rncdmrhflnq6dtst');
+INSERT INTO thread_reference VALUES (1, X'0D5C73DC1D34A4754B3DDAB392EA15A6', 1);
+INSERT INTO thread_reference VALUES (1, X'06EFD581F8CA13285F23942861AF7908', 2);
+INSERT INTO email VALUES (1, 1, 'e96p11oqoea7f1qdv9m79qbmn', 1, X'83DD1DC4882A94A59B8FA0AD65CDA5EAAFC4ABC96E0DCF316134DC0F09EF9D06', '<1@example.org>', 'message 1', 'Ada <ada@example.org>', '', 1600000000000, 1700000001000, 111, 'This is the text', 0, 0, 1, NULL);
+INSERT INTO email VALUES (2, 1, 'eofiaj64bghjbhpja6sbslkel', 2, X'0F3BE79CEACD3945A11233A104FE22A817D5D2C93EF344C6A9349EFC0C2A32FE', '<2@example.org>', 'message 2', 'Ada <ada@example.org>', '', 1600000000000, 1700000002000, 111, 'This is the text', 0, 0, 0, NULL);
+INSERT INTO entry VALUES (1, 1, 7, 1, NULL, 1, 1, '\Seen', 1, 1700000001000, 111, NULL);
+INSERT INTO entry VALUES (2, 1, 7, 2, NULL, 2, 2, '', 1, 1700000002000, 111, 1795643325319);
+INSERT INTO coverage VALUES (1, 7, 'body', 1, 2);
+INSERT INTO change VALUES (1, 'Email', 'e96p11oqoea7f1qdv9m79qbmn', 3, 3, 0, 1795643325300);
+INSERT INTO change VALUES (1, 'Email', 'eofiaj64bghjbhpja6sbslkel', 5, 7, 0, 1795643325319);
+INSERT INTO change VALUES (1, 'Mailbox', 'M1', 1, 8, 0, 1795643325319);
+INSERT INTO change VALUES (1, 'Thread', 'tpio23fh575obiun8c88mlu89', 2, 2, 0, 1795643325300);
+INSERT INTO change VALUES (1, 'Thread', 'tqt6cnm41rncdmrhflnq6dtst', 4, 4, 0, 1795643325301);
+>>>>>>> 9e90018 (engine: keep waits and circuit breakers per account and host, across restarts)

@@ -41,16 +41,31 @@ SELECT a.name AS account, r.provider, r.kind,
        CASE WHEN r.resumes_at > unixepoch() * 1000 THEN strftime('%Y-%m-%dT%H:%M:%SZ', r.resumes_at / 1000, 'unixepoch') END AS resumes_at
   FROM rate r JOIN account a ON a.id = r.account_id;
 
--- A row is a circuit breaker that is not closed: until then nothing is tried, after it one probe. scope: account:ID or
--- host:NAME.
+-- A row is an account or a host that has failed and done nothing useful since: before until nothing is tried there. With
+-- opened_at it is an open circuit breaker, and what is tried then is one probe. scope: account:ID or host:NAME:PORT. The class
+-- manual is no fault: a person asked for a retry at failed_at, and can again from until on.
 CREATE TABLE breaker (
   scope     TEXT NOT NULL CHECK (scope GLOB 'account:?*' OR scope GLOB 'host:?*'),
   class     TEXT NOT NULL,
   failures  INTEGER NOT NULL CHECK (failures >= 1),
-  opened_at INTEGER NOT NULL,
+  failed_at INTEGER NOT NULL,
   until     INTEGER NOT NULL,
+  opened_at INTEGER,
+  detail    TEXT NOT NULL DEFAULT '',
   PRIMARY KEY (scope, class)
 ) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER breaker_of_account AFTER DELETE ON account BEGIN
+  DELETE FROM breaker WHERE scope = 'account:' || old.id;
+END;
+
+CREATE VIEW breakers AS
+SELECT coalesce(a.name, '') AS account, CASE WHEN b.scope GLOB 'host:*' THEN substr(b.scope, 6) ELSE '' END AS host, b.class, b.failures,
+       b.opened_at IS NOT NULL AS open,
+       strftime('%Y-%m-%dT%H:%M:%SZ', b.failed_at / 1000, 'unixepoch') AS failed_at,
+       strftime('%Y-%m-%dT%H:%M:%SZ', b.until / 1000, 'unixepoch') AS until, b.detail
+  FROM breaker b LEFT JOIN account a ON b.scope = 'account:' || a.id
+ WHERE b.class <> 'manual';
 
 -- A row is a sign-in that was sent and not answered: it is not sent again within a minute, and at most once.
 CREATE TABLE sign_in (

@@ -1,0 +1,227 @@
+package breaker
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"mailcote/storage/attempt"
+)
+
+const (
+	trips  = 5                // failures …
+	window = 10 * time.Minute // … within this open a breaker
+
+	quota = "quota" // the class whose deadline a person does not shorten
+
+	// doubted is how long a stored deadline is believed that lies further off than its fault asked for: the clock was set back
+	// meanwhile, nobody knows how much of the wait is over, and one attempt too early hurts less than a wait of years.
+	doubted = time.Minute
+)
+
+// Row is a breaker as it is stored.
+type Row = attempt.Breaker
+
+// key names a breaker.
+type key struct{ scope, class string }
+
+// state is a breaker and what need not be stored of it.
+type state struct {
+	Row
+	recent []time.Time // the failures within the window
+}
+
+// Set is the breakers of one process. Its methods may be called from any goroutine.
+type Set struct {
+	mu      sync.Mutex
+	by      map[key]*state
+	probing map[string]bool // scopes that somebody probes
+	changed chan struct{}   // closed when something changes, and replaced
+}
+
+// New takes over what an earlier process stored.
+func New(now time.Time, rows []Row) *Set {
+	s := &Set{by: map[key]*state{}, probing: map[string]bool{}, changed: make(chan struct{})}
+	for _, r := range rows {
+		if r.Class == attempt.ByHand {
+			continue
+		}
+		asked, left := r.Until.Sub(r.FailedAt), r.Until.Sub(now)
+		if left > asked {
+			left = asked
+			if r.Class != quota {
+				left = min(left, doubted)
+			}
+		}
+		r.FailedAt, r.Until = now.Add(left-asked), now.Add(left)
+		s.by[key{r.Scope, r.Class}] = &state{Row: r}
+	}
+	return s
+}
+
+// Hold says why nothing is to be tried now.
+type Hold struct {
+	Row                     // what forbids it
+	Probing bool            // its time has come, and somebody else probes
+	Changed <-chan struct{} // closed when it is worth asking again, at Until or before
+}
+
+// Held says whether one of the scopes forbids an attempt. The Hold that ends last is given.
+func (s *Set) Held(now time.Time, scopes ...string) (Hold, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.held(now, scopes)
+}
+
+func (s *Set) held(now time.Time, scopes []string) (h Hold, held bool) {
+	for k, b := range s.by {
+		if !slices.Contains(scopes, k.scope) {
+			continue
+		}
+		probing := !b.OpenedAt.IsZero() && s.probing[k.scope]
+		if (now.Before(b.Until) || probing) && (!held || b.Until.After(h.Until)) {
+			h, held = Hold{Row: b.Row, Probing: probing && !now.Before(b.Until), Changed: s.changed}, true
+		}
+	}
+	return h, held
+}
+
+// Enter begins an attempt at a scope, unless it is held. leave is called once, after Fail or Succeed.
+func (s *Set) Enter(now time.Time, scope string) (leave func(), h Hold, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if h, held := s.held(now, []string{scope}); held {
+		return nil, h, false
+	}
+	if !s.open(scope) {
+		return func() {}, Hold{}, true
+	}
+	s.probing[scope] = true
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.probing, scope)
+		s.stir()
+	}, Hold{}, true
+}
+
+func (s *Set) open(scope string) bool {
+	for k, b := range s.by {
+		if k.scope == scope && !b.OpenedAt.IsZero() {
+			return true
+		}
+	}
+	return false
+}
+
+// Fail notes a failure and gives the row to store. wait says how long to let the scope be after the n-th failure in a row.
+func (s *Set) Fail(now time.Time, scope, class, detail string, wait func(n int) time.Duration) Row {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k := key{scope, class}
+	b := s.by[k]
+	if b == nil {
+		b = &state{Row: Row{Scope: scope, Class: class}}
+		s.by[k] = b
+	}
+	b.Failures++
+	b.recent = append(slices.DeleteFunc(b.recent, func(at time.Time) bool { return now.Sub(at) > window }), now)
+	if len(b.recent) >= trips && b.OpenedAt.IsZero() {
+		b.OpenedAt = now
+	}
+	if len(b.recent) > trips {
+		b.recent = b.recent[1:]
+	}
+	b.FailedAt, b.Detail = now, detail
+	// Two that were under way at once both fail: the second shortens nothing.
+	b.Until = later(b.Until, now.Add(wait(b.Failures)))
+	return b.Row
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// Succeed clears a scope. Rows are to be dropped when it says so.
+func (s *Set) Succeed(scope string) (had bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for k := range s.by {
+		if k.scope == scope {
+			delete(s.by, k)
+			had = true
+		}
+	}
+	if had {
+		s.stir()
+	}
+	return had
+}
+
+// Hurry ends the waits of scopes, but for a quota's unless force says so: a person asks, or the network is another one. What
+// is open stays open, so that the next attempt is a probe. The changed rows are to be stored.
+func (s *Set) Hurry(now time.Time, force bool, scopes ...string) []Row {
+	return s.change(func(b *state) bool {
+		if !slices.Contains(scopes, b.Scope) || b.Class == quota && !force || !now.Before(b.Until) {
+			return false
+		}
+		b.Until = now
+		return true
+	})
+}
+
+// HurryAll is Hurry for every scope.
+func (s *Set) HurryAll(now time.Time) []Row {
+	return s.change(func(b *state) bool {
+		if b.Class == quota || !now.Before(b.Until) {
+			return false
+		}
+		b.Until = now
+		return true
+	})
+}
+
+// Rebase writes every deadline in the time of a wall clock that was set, and gives the rows to store.
+func (s *Set) Rebase(now time.Time) []Row {
+	return s.change(func(b *state) bool {
+		b.FailedAt, b.Until = now.Add(b.FailedAt.Sub(now)), now.Add(b.Until.Sub(now))
+		if !b.OpenedAt.IsZero() {
+			b.OpenedAt = now.Add(b.OpenedAt.Sub(now))
+		}
+		return true
+	})
+}
+
+func (s *Set) change(do func(b *state) bool) (rows []Row) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, b := range s.by {
+		if do(b) {
+			rows = append(rows, b.Row)
+		}
+	}
+	if len(rows) > 0 {
+		s.stir()
+	}
+	return rows
+}
+
+// Rows gives what is to be stored of scopes.
+func (s *Set) Rows(scopes ...string) (rows []Row) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for k, b := range s.by {
+		if slices.Contains(scopes, k.scope) {
+			rows = append(rows, b.Row)
+		}
+	}
+	return rows
+}
+
+func (s *Set) stir() {
+	close(s.changed)
+	s.changed = make(chan struct{})
+}

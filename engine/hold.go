@@ -1,0 +1,191 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"mailcote/engine/breaker"
+	"mailcote/engine/fault"
+	"mailcote/engine/imap"
+	"mailcote/engine/meter"
+	"mailcote/storage"
+	"mailcote/storage/attempt"
+)
+
+const (
+	longPause = 5 * time.Minute  // a longer wait looks again in between
+	offline   = 30 * time.Second // a wait from this on is called offline, not waiting
+	byHand    = 30 * time.Second // between two retries of a person's that cut a wait short
+	noise     = 0.2              // of a least wait, so that accounts do not come back together
+
+	young    = 2 * time.Minute  // a BYE to a younger session …
+	mostByes = 5                // so many times …
+	byesIn   = 10 * time.Minute // within this is how some servers say that it is too much
+)
+
+// scopeOf names an account's breakers.
+func scopeOf(id storage.AccountID) string { return "account:" + strconv.FormatInt(int64(id), 10) }
+
+// hostOf names a host's breakers. Each port is a service of its own.
+func hostOf(e imap.Endpoint) string { return "host:" + strings.ToLower(e.Addr()) }
+
+// heldError says that nothing was tried, because the host is being let be.
+type heldError struct{ breaker.Hold }
+
+func (e *heldError) Error() string { return "nothing was tried: " + words(e.Hold) }
+
+// words says for a person why nothing is tried and until when.
+func words(h breaker.Hold) string {
+	of := "it"
+	if host, ok := strings.CutPrefix(h.Scope, "host:"); ok {
+		of = host
+	}
+	if h.Probing {
+		return fmt.Sprintf("another account is trying %s (%s)", of, h.Detail)
+	}
+	return fmt.Sprintf("%s is tried again at %s (%s)", of, h.Until.Local().Format("15:04:05"), h.Detail)
+}
+
+// dial opens a connection, unless its host is being let be, and keeps the host's breaker.
+func (e *Engine) dial(ctx context.Context, a storage.Account, m *meter.Meter) (*imap.Session, error) {
+	to := loginOf(a).Endpoint()
+	host := hostOf(to)
+	leave, hold, ok := e.breakers.Enter(time.Now(), host)
+	if !ok {
+		return nil, &heldError{hold}
+	}
+	defer leave()
+	s, err := imap.Dial(ctx, to, imap.Options{Limits: e.o.Limits, TLSConfig: e.o.TLSConfig, Insecure: a.Insecure, Trace: e.o.Trace,
+		Manners: m.Manners(), Meter: m, Dial: e.o.dialer})
+	if err == nil {
+		if err = e.absolve(ctx, host); err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+		return s, nil
+	}
+	if f := Classify(in(phaseConnect, err)); !stopped(ctx) && f.Do != fault.Pause { // a certificate is no fault of this kind: somebody answers
+		err = errors.Join(err, e.blame(ctx, host, f, false))
+	}
+	return nil, err
+}
+
+// blame notes a fault of a scope: nothing is tried there before the wait is over. further: the attempt got somewhere.
+func (e *Engine) blame(ctx context.Context, scope string, f Fault, further bool) error {
+	row := e.breakers.Fail(time.Now(), scope, string(f.Class), f.Detail, func(n int) time.Duration {
+		if further {
+			n = 0
+		}
+		return e.delay(f, n)
+	})
+	return e.note(ctx, row)
+}
+
+// absolve clears a scope that did something useful.
+func (e *Engine) absolve(ctx context.Context, scope string) error {
+	if !e.breakers.Succeed(scope) {
+		return nil
+	}
+	return in(phaseStore, e.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0, func(tx *storage.Writer) error {
+		return attempt.DropBreakers(tx, scope)
+	}))
+}
+
+// note stores breakers.
+func (e *Engine) note(ctx context.Context, rows ...breaker.Row) error {
+	return in(phaseStore, e.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0, func(tx *storage.Writer) error { return putAll(tx, rows) }))
+}
+
+func putAll(tx *storage.Writer, rows []breaker.Row) error {
+	for _, row := range rows {
+		if err := attempt.PutBreaker(tx, row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// delay is the wait after the n-th fault in a row: the backoff, and never less than the fault asks for. What a provider asks
+// for is only ever lengthened; other least waits are spread to both sides.
+func (e *Engine) delay(f Fault, n int) time.Duration {
+	random := rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
+	least := e.o.least(f.Wait, n)
+	spread := time.Duration(noise * float64(least) * random.Float64())
+	if f.Class == Quota {
+		spread = min(spread, time.Minute)
+	} else if random.IntN(2) == 0 {
+		spread = -spread
+	}
+	return max(e.o.backoff(n, random), least+spread)
+}
+
+// hold says what forbids the worker's next task: trouble of the account, a provider's limit, and trouble of the host when the
+// last dial came to nothing.
+func (w *worker) hold() (h breaker.Hold, held bool) {
+	now := time.Now()
+	scopes := []string{scopeOf(w.account.ID)}
+	if w.unreached {
+		scopes = append(scopes, hostOf(loginOf(w.account).Endpoint()))
+	}
+	h, held = w.e.breakers.Held(now, scopes...)
+	if until := w.meter.Resumes(); until.After(now) && until.After(h.Until) {
+		h.Scope, h.Class, h.Detail = scopes[0], string(Quota), "the provider's limit is used up"
+		h.FailedAt, h.Until, h.Probing, held = now, until, false, true
+	}
+	return h, held
+}
+
+// sit waits while something forbids the next task. false: the worker has no time for that.
+func (w *worker) sit(ctx context.Context, h breaker.Hold) bool {
+	if w.yields() {
+		return false
+	}
+	now := time.Now()
+	wait := h.Until.Sub(now)
+	if h.Probing {
+		wait = longPause // until it is over
+	} else if w.once && w.waited+wait > onceWait {
+		w.failed = &Fault{Class: Class(h.Class), Scope: "account", Detail: words(h), Wait: fault.Wait{Floor: wait}}
+		return false
+	}
+	state := "waiting"
+	if h.Until.Sub(h.FailedAt) >= offline && (h.Class == string(Network) || h.Class == string(Timeout)) {
+		state = "offline"
+	}
+	w.e.progress.Update(w.account.Name, func(a *AccountProgress) { a.State, a.Note, a.Until = state, words(h), h.Until })
+	if wait > longPause { // a longer one keeps no connection
+		w.e.retire(ctx, w.account.ID)
+	}
+	w.pause(ctx, min(wait, longPause), h.Changed)
+	w.waited += time.Since(now)
+	return true
+}
+
+// throttled judges a BYE that nobody expected: one is a connection that ended, but a server that sends several young sessions
+// away wants to be left alone, whatever it says (PROVIDERS §5).
+func (w *worker) throttled(f Fault) Fault {
+	var bye *imap.StatusError
+	s := w.line.Load()
+	if f.Class != Network || f.Phase == phaseConnect || f.Phase == phaseSignIn || s == nil || time.Since(s.Opened()) > young ||
+		!errors.As(f.Err, &bye) || bye.Type != "BYE" {
+		return f
+	}
+	w.e.mu.Lock()
+	defer w.e.mu.Unlock()
+	now := time.Now()
+	recent := slices.DeleteFunc(w.e.byes[w.account.ID], func(at time.Time) bool { return now.Sub(at) > byesIn })
+	recent = append(recent, now)
+	w.e.byes[w.account.ID] = recent[max(0, len(recent)-mostByes):]
+	if len(recent) < mostByes {
+		return f
+	}
+	limit := fault.PolicyOf(Quota)
+	f.Class, f.Scope, f.Do, f.Wait = Quota, limit.Scope, limit.Do, limit.Wait
+	f.Detail = fmt.Sprintf("%d short sessions in %v: %s", mostByes, byesIn, f.Detail)
+	return f
+}

@@ -1,0 +1,80 @@
+package attempt
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"mailcote/storage"
+)
+
+// ByHand is the class of the row that remembers a person's retry: Until is when the next one is let through.
+const ByHand = storage.ByHand
+
+// Breaker is an account or a host that failed and has done nothing useful since.
+type Breaker struct {
+	Scope    string // account:ID or host:NAME:PORT
+	Class    string
+	Failures int // in a row
+	FailedAt time.Time
+	Until    time.Time // nothing is tried before
+	OpenedAt time.Time // zero: it is closed
+	Detail   string    // the last fault in words
+}
+
+// Breakers gives every row, in no order that counts.
+func Breakers(r *storage.Reader) (all []Breaker, err error) {
+	rows, err := r.Query(`SELECT scope, class, failures, failed_at, until, opened_at, detail FROM breaker ORDER BY scope, class`)
+	return all, storage.Each(rows, err, func(rows *sql.Rows) error {
+		var b Breaker
+		var failed, until int64
+		var opened *int64
+		if err := rows.Scan(&b.Scope, &b.Class, &b.Failures, &failed, &until, &opened, &b.Detail); err != nil {
+			return fmt.Errorf("read breaker: %w", err)
+		}
+		b.FailedAt, b.Until = time.UnixMilli(failed).UTC(), time.UnixMilli(until).UTC()
+		if opened != nil {
+			b.OpenedAt = time.UnixMilli(*opened).UTC()
+		}
+		all = append(all, b)
+		return nil
+	})
+}
+
+// PutBreaker writes a row in place of an earlier one.
+func PutBreaker(w *storage.Writer, b Breaker) error {
+	var opened any
+	if !b.OpenedAt.IsZero() {
+		opened = b.OpenedAt.UnixMilli()
+	}
+	if _, err := w.Exec(`INSERT INTO breaker (scope, class, failures, failed_at, until, opened_at, detail) VALUES (?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (scope, class) DO UPDATE SET failures = excluded.failures, failed_at = excluded.failed_at, until = excluded.until,
+		opened_at = excluded.opened_at, detail = excluded.detail`,
+		b.Scope, b.Class, b.Failures, b.FailedAt.UnixMilli(), b.Until.UnixMilli(), opened, b.Detail); err != nil {
+		return fmt.Errorf("note breaker: %w", err)
+	}
+	return nil
+}
+
+// DropBreakers forgets the faults of a scope. A person's retry stays.
+func DropBreakers(w *storage.Writer, scope string) error {
+	if _, err := w.Exec(`DELETE FROM breaker WHERE scope = ? AND class <> 'manual'`, scope); err != nil {
+		return fmt.Errorf("forget breaker: %w", err)
+	}
+	return nil
+}
+
+// RetryTx notes that a person asks for a retry of an account now, and gives the zero time; or, when the last one is less than
+// gap ago, changes nothing and gives the time from which the next is let through.
+func RetryTx(w *storage.Writer, scope string, now time.Time, gap time.Duration) (again time.Time, err error) {
+	var until int64
+	err = w.QueryRow(`SELECT until FROM breaker WHERE scope = ? AND class = 'manual'`, scope).Scan(&until)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return time.Time{}, fmt.Errorf("find retry: %w", err)
+	}
+	if left := time.UnixMilli(until).Sub(now); err == nil && left > 0 && left <= gap { // more: the clock was set back
+		return now.Add(left), nil
+	}
+	return time.Time{}, PutBreaker(w, Breaker{Scope: scope, Class: ByHand, Failures: 1, FailedAt: now, Until: now.Add(gap)})
+}
