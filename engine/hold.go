@@ -20,7 +20,7 @@ import (
 
 const (
 	longPause = 5 * time.Minute  // a longer wait looks again in between
-	offline   = 30 * time.Second // a wait from this on is called offline, not waiting
+	offline   = 20 * time.Second // a wait from this on is called offline, not waiting: half a minute, give or take
 	byHand    = 30 * time.Second // between two retries of a person's that cut a wait short
 	noise     = 0.2              // of a least wait, so that accounts do not come back together
 
@@ -154,7 +154,7 @@ func (w *worker) sit(ctx context.Context, h breaker.Hold) bool {
 		return false
 	}
 	state := "waiting"
-	if h.Until.Sub(h.FailedAt) >= offline && (h.Class == string(Network) || h.Class == string(Timeout)) {
+	if Offline(h.Row) {
 		state = "offline"
 	}
 	w.e.progress.Update(w.account.Name, func(a *AccountProgress) { a.State, a.Note, a.Until = state, words(h), h.Until })
@@ -188,4 +188,17 @@ func (w *worker) throttled(f Fault) Fault {
 	f.Class, f.Scope, f.Do, f.Wait = Quota, limit.Scope, limit.Do, limit.Wait
 	f.Detail = fmt.Sprintf("%d short sessions in %v: %s", mostByes, byesIn, f.Detail)
 	return f
+}
+
+// Holds gives what an account's next attempt has to wait for, its own trouble and its host's, whether the time is over or not.
+func Holds(r *storage.Reader, a storage.Account) ([]breaker.Row, error) {
+	all, err := attempt.Breakers(r)
+	return slices.DeleteFunc(all, func(b breaker.Row) bool {
+		return b.Class == attempt.ByHand || b.Scope != scopeOf(a.ID) && b.Scope != hostOf(loginOf(a).Endpoint())
+	}), err
+}
+
+// Offline says whether what holds an account is a network that is away for longer, and not a moment's trouble.
+func Offline(b breaker.Row) bool {
+	return b.Until.Sub(b.FailedAt) >= offline && (b.Class == string(Network) || b.Class == string(Timeout))
 }

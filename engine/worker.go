@@ -67,6 +67,7 @@ func (w *worker) work(ctx context.Context) {
 	}
 	w.until = ctx
 	defer w.away(ctx)
+	sat := false
 	for ctx.Err() == nil && w.failed == nil {
 		if !w.room(ctx) {
 			return
@@ -75,7 +76,15 @@ func (w *worker) work(ctx context.Context) {
 			if !w.sit(ctx, hold) {
 				return
 			}
+			sat = true
 			continue
+		}
+		if sat {
+			sat = false
+			if err := w.e.queued(ctx, func(tx *storage.Writer) error { return w.e.queue.FreeTx(tx, w.account.ID) }); err != nil {
+				w.settle(ctx, queue.Task{}, in(phaseStore, err))
+				continue
+			}
 		}
 		t, ok, err := w.e.queue.Claim(ctx, w.account.ID)
 		if err != nil {
@@ -297,11 +306,9 @@ func (w *worker) act(tx *storage.Writer, t queue.Task, f Fault, further bool, un
 	if further {
 		tries = 0
 	}
-	// What is no fault of the task's does not make it wait by itself: it is due as soon as the account is tried again. A quota's
-	// deadline is written on the task too, where a person finds it.
 	at := time.Now()
-	switch {
-	case f.Class == Quota && until.After(at):
+	switch why.Held = until.After(at) && (f.Class == Quota || early(t, f)); {
+	case why.Held: // what is no fault of the task's is over when the account is tried again
 		at = until
 	case !early(t, f) || f.Class == Storage:
 		at = at.Add(w.e.delay(f, tries))

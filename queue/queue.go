@@ -158,7 +158,7 @@ func (q *Queue) joinTx(w *storage.Writer, have Task, n NewTask) error {
 	case have.State == Processing:
 		_, err := w.Exec(`UPDATE sync_task SET again = 1 WHERE id = ?`, have.ID)
 		return wrap("run task again", err)
-	case have.State == Waiting && n.Hurry && have.lastClass() != "quota": // a quota's deadline is kept
+	case have.State == Waiting && n.Hurry && have.last().Class != "quota": // a quota's deadline is kept
 		return q.hurryTx(w, have)
 	}
 	return nil
@@ -180,7 +180,7 @@ func (q *Queue) HurryTx(w *storage.Writer, account storage.AccountID) error {
 		return fmt.Errorf("hurry tasks: %w", err)
 	}
 	for _, t := range tasks {
-		if t.State == Waiting && t.lastClass() == "quota" {
+		if t.State == Waiting && t.last().Class == "quota" {
 			continue
 		}
 		if t.RetryCount > 0 {
@@ -189,6 +189,22 @@ func (q *Queue) HurryTx(w *storage.Writer, account storage.AccountID) error {
 			}
 		}
 		if t.State == Waiting {
+			if err := q.hurryTx(w, t); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// FreeTx makes due what waited because its account did: nothing holds that any more.
+func (q *Queue) FreeTx(w *storage.Writer, account storage.AccountID) error {
+	tasks, err := list(w.Query(`SELECT `+taskColumns+` FROM sync_task WHERE account_id = ? AND state = 'waiting'`, account))
+	if err != nil {
+		return fmt.Errorf("free tasks: %w", err)
+	}
+	for _, t := range tasks {
+		if t.last().Held {
 			if err := q.hurryTx(w, t); err != nil {
 				return err
 			}

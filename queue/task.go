@@ -63,6 +63,7 @@ type Failure struct {
 	Message string    `json:"message"`
 	Attempt int       `json:"attempt"`
 	Wait    float64   `json:"wait,omitempty"` // seconds until the next one
+	Held    bool      `json:"held,omitempty"` // it waits because its account does, for nothing of its own
 }
 
 // Task is one unit of sync work.
@@ -97,28 +98,20 @@ func (t Task) Status() string {
 	return string(t.State)
 }
 
-// lastClass is the class of the fault that made the task wait.
-func (t Task) lastClass() string {
+// last is the fault that made the task wait; the zero one: there was none.
+func (t Task) last() (f Failure) {
 	if n := len(t.ErrorLog); n > 0 {
-		return t.ErrorLog[n-1].Class
+		f = t.ErrorLog[n-1]
 	}
-	return ""
-}
-
-// lastWait is what the fault asked for that made the task wait, in seconds; 0: it is not known.
-func (t Task) lastWait() float64 {
-	if n := len(t.ErrorLog); n > 0 {
-		return t.ErrorLog[n-1].Wait
-	}
-	return 0
+	return f
 }
 
 // wait is how long the task still waits, never longer than its fault asked for: one that lies further off was written by
 // another clock. Then nobody knows how much of it is over, and it is tried soon, but for a quota.
 func (t Task) wait() time.Duration {
 	left := max(time.Until(t.NextRetryAt), 0)
-	asked := time.Duration(t.lastWait() * float64(time.Second))
-	switch quota := t.lastClass() == "quota"; {
+	asked := time.Duration(t.last().Wait * float64(time.Second))
+	switch quota := t.last().Class == "quota"; {
 	case left <= asked:
 		return left
 	case asked == 0 && quota: // written by an early version

@@ -17,7 +17,7 @@ import (
 // Only tables of accounts, their breakers and mailboxes, constants and partial indexes that are empty at rest may be read whole.
 var (
 	scan  = regexp.MustCompile(`^SCAN `)
-	small = regexp.MustCompile(`^SCAN (account|a|mailbox|m|meta|\d+ CONSTANT ROWS?|CONSTANT ROW|\(subquery-\d+\)|pragma_table_list VIRTUAL TABLE.*|same|sqlite_schema|\d+-ROW VALUES CLAUSE|blob USING COVERING INDEX blob_staged|(search|q)( VIRTUAL TABLE INDEX \d+:M\S*)?)( |$)`)
+	small = regexp.MustCompile(`^SCAN (account|a|breaker|mailbox|m|meta|\d+ CONSTANT ROWS?|CONSTANT ROW|\(subquery-\d+\)|pragma_table_list VIRTUAL TABLE.*|same|sqlite_schema|\d+-ROW VALUES CLAUSE|blob USING COVERING INDEX blob_staged|(search|q)( VIRTUAL TABLE INDEX \d+:M\S*)?)( |$)`)
 )
 
 // scans are the queries that may read a big table whole, with the reason; the key is a piece of the query.

@@ -74,6 +74,9 @@ func (a *app) errors() *cobra.Command {
 			}
 			var views []faultView
 			if err := a.read(c.Context(), func(r *storage.Reader) error {
+				if err := a.noteHolds(r); err != nil {
+					return err
+				}
 				faults, err := r.Faults(time.Now().Add(-since), mostFaults)
 				for _, f := range faults {
 					views = append(views, viewFault(f))
@@ -102,10 +105,26 @@ func (a *app) errors() *cobra.Command {
 	return c
 }
 
+// noteHolds says beside the list which accounts wait, for what and until when.
+func (a *app) noteHolds(r *storage.Reader) error {
+	accounts, err := r.Accounts()
+	for _, one := range accounts {
+		holds, failed := viewHolds(r, one)
+		for _, h := range holds {
+			a.voice.Note("%s waits: %s", voice.Line(one.Name), h)
+		}
+		err = errors.Join(err, failed)
+	}
+	return err
+}
+
 // problems lists each problem once, the latest first.
 func (a *app) problems(ctx context.Context, since time.Duration) error {
 	var views []problemView
 	if err := a.read(ctx, func(r *storage.Reader) error {
+		if err := a.noteHolds(r); err != nil {
+			return err
+		}
 		groups, err := r.FaultGroups(time.Now().Add(-since), mostFaults)
 		for _, g := range groups {
 			views = append(views, problemView{"problem", g.Fault.Fingerprint, g.Count, g.First, g.Last, viewFault(g.Fault)})

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,7 +37,7 @@ type statusView struct {
 // accountStatus is one account's part.
 type accountStatus struct {
 	Account     string     `json:"account"`
-	State       string     `json:"state"` // new, syncing, waiting, paused, partial, failed, ok
+	State       string     `json:"state"` // new, syncing, waiting, offline, paused, partial, failed, ok
 	Mailboxes   int        `json:"mailboxes"`
 	Messages    int64      `json:"messages"`
 	Remote      int64      `json:"remote_messages"`
@@ -52,6 +53,7 @@ type accountStatus struct {
 
 	Connections *line.Figures `json:"connections,omitempty"` // while an agent runs
 	id          storage.AccountID
+	Holds       []holdView `json:"holds,omitempty"` // what it fails at, and until when nothing is tried
 }
 
 // limitUse is one row of the view rate_limits.
@@ -184,6 +186,14 @@ func viewAccountStatus(r *storage.Reader, a storage.Account, held bool) (account
 	if err := s.fillLimits(r); err != nil {
 		return s, err
 	}
+	if s.Holds, err = viewHolds(r, a); err != nil {
+		return s, err
+	}
+	for _, h := range s.Holds {
+		if s.NextTry == nil && h.Until.After(time.Now()) || s.NextTry != nil && h.Until.After(*s.NextTry) {
+			s.NextTry = some(h.Until)
+		}
+	}
 	last, err := lastRun(r, a.Name)
 	if err != nil {
 		return s, err
@@ -263,6 +273,8 @@ func stateOf(a storage.Account, s accountStatus, last runEnd, held bool) string 
 	switch {
 	case a.Paused:
 		return "paused"
+	case s.NextTry != nil && slices.ContainsFunc(s.Holds, func(h holdView) bool { return h.Offline && h.Until.After(time.Now()) }):
+		return "offline"
 	case s.NextTry != nil, s.Resumes != nil:
 		return "waiting"
 	case held && last.any && last.open:
@@ -318,6 +330,9 @@ func (s accountStatus) lines() [][2]string {
 	lines = append(lines, [2]string{"  Note", strings.Join(trouble, ", ")})
 	if s.NextTry != nil {
 		lines = append(lines, [2]string{"  Next try", voice.Moment(*s.NextTry)})
+	}
+	for _, h := range s.Holds {
+		lines = append(lines, [2]string{"  Trouble", h.String()})
 	}
 	lines = append(lines, [2]string{"  Limits", s.limits()})
 	return append(lines, [2]string{"  Next step", s.NextStep})

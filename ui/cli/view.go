@@ -7,6 +7,7 @@ import (
 	"time"
 	"unicode"
 
+	"mailcote/engine"
 	"mailcote/engine/secret"
 	"mailcote/storage"
 	"mailcote/ui/cli/voice"
@@ -152,4 +153,44 @@ func (a *app) pairs(lines [][2]string) error {
 		}
 	}
 	return nil
+}
+
+// holdView is what an account or its host fails at, in JSON; the names are those of the view breakers.
+type holdView struct {
+	Host     string    `json:"host,omitempty"` // empty: it is the account's own trouble
+	Class    string    `json:"class"`
+	Failures int       `json:"failures"` // in a row
+	Open     bool      `json:"open"`     // a circuit breaker that lets one probe through at until
+	Until    time.Time `json:"until"`    // nothing is tried before
+	Detail   string    `json:"detail,omitempty"`
+	Offline  bool      `json:"offline"` // the network is away for longer
+}
+
+func viewHolds(r *storage.Reader, a storage.Account) (views []holdView, err error) {
+	all, err := engine.Holds(r, a)
+	for _, b := range all {
+		v := holdView{Class: b.Class, Failures: b.Failures, Open: !b.OpenedAt.IsZero(), Until: b.Until, Detail: b.Detail, Offline: engine.Offline(b)}
+		v.Host, _ = strings.CutPrefix(b.Scope, "host:")
+		if v.Host == b.Scope {
+			v.Host = ""
+		}
+		views = append(views, v)
+	}
+	return views, err
+}
+
+func (h holdView) String() string {
+	text := voice.Plural(int64(h.Failures), "failure", "failures") + " in a row (" + h.Class + ")"
+	if h.Host != "" {
+		text = voice.Line(h.Host) + ": " + text
+	}
+	switch {
+	case h.Until.Before(time.Now()):
+		text += ", tried again now"
+	case h.Open:
+		text += ", breaker open: one probe at " + voice.Moment(h.Until)
+	default:
+		text += ", tried again at " + voice.Moment(h.Until)
+	}
+	return text + after(": ", voice.Line(h.Detail))
 }
