@@ -1,11 +1,13 @@
 package script
 
 import (
+	"context"
 	"io"
 	"maps"
 	"net"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 )
 
@@ -23,6 +25,7 @@ type Options struct {
 	Capabilities string // "": Capabilities
 	ID           string // the name in the answer to ID; "": script
 	MessageLimit int    // messages a FETCH or SEARCH gets to, from the highest UID down (RFC 9738); 0: all
+	Pipe         bool   // it does not listen and is reached by Dial alone, so that it can live in a testing/synctest bubble
 }
 
 // Command is one command as it came, or the greeting that is due.
@@ -114,16 +117,19 @@ type Server struct {
 // Start runs a server until the test ends.
 func Start(t testing.TB, o Options) *Server {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &Server{listener: listener, caps: o.Capabilities, options: o, password: Password, counts: map[string]int{}, conns: map[net.Conn]struct{}{}}
+	s := &Server{caps: o.Capabilities, options: o, password: Password, counts: map[string]int{}, conns: map[net.Conn]struct{}{}}
 	if s.caps == "" {
 		s.caps = Capabilities
 	}
 	s.model.Box("INBOX")
-	s.ended.Go(s.accept)
+	if !o.Pipe {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.listener = listener
+		s.ended.Go(s.accept)
+	}
 	t.Cleanup(s.Close)
 	return s
 }
@@ -193,7 +199,9 @@ func (s *Server) Close() {
 	s.mu.Lock()
 	if !s.closed {
 		s.closed = true
-		s.listener.Close()
+		if s.listener != nil {
+			s.listener.Close()
+		}
 		for conn := range s.conns {
 			conn.Close()
 		}
@@ -208,24 +216,40 @@ func (s *Server) accept() {
 		if err != nil {
 			return // closed
 		}
-		s.mu.Lock()
-		if s.closed {
-			s.mu.Unlock()
-			conn.Close()
+		if !s.take(conn) {
 			return
 		}
-		s.opened++
-		n := s.opened
-		s.conns[conn] = struct{}{}
-		s.mu.Unlock()
-		s.ended.Go(func() {
-			newSession(s, conn, n).run()
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			conn.Close()
-			delete(s.conns, conn)
-		})
 	}
+}
+
+// Dial connects without a network. Its arguments, those of net.Dialer.DialContext, do not matter.
+func (s *Server) Dial(context.Context, string, string) (net.Conn, error) {
+	near, far := net.Pipe()
+	if !s.take(far) {
+		return nil, syscall.ECONNREFUSED
+	}
+	return near, nil
+}
+
+// take begins to serve a connection, unless the server is closed.
+func (s *Server) take(conn net.Conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		conn.Close()
+		return false
+	}
+	s.opened++
+	n := s.opened
+	s.conns[conn] = struct{}{}
+	s.ended.Go(func() {
+		newSession(s, conn, n).run()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		conn.Close()
+		delete(s.conns, conn)
+	})
+	return true
 }
 
 // enter counts a command and asks what is to be done.
