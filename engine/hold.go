@@ -117,7 +117,7 @@ func (e *Engine) delay(f Fault, n int) time.Duration {
 	least := e.o.least(f.Wait, n)
 	spread := time.Duration(noise * float64(least) * random.Float64())
 	if f.Class == Quota {
-		spread = min(spread, time.Minute)
+		spread = min(spread, 5*time.Second)
 	} else if random.IntN(2) == 0 {
 		spread = -spread
 	}
