@@ -172,3 +172,25 @@ func TestNeighbour(t *testing.T) {
 		t.Errorf("%+v", sum)
 	}
 }
+
+// TestLowPool: a pool that has had no connection for too long is told of in errors and at the doors, unless a person has to act
+// anyway.
+func TestLowPool(t *testing.T) {
+	_, w := scripted(t, 1, script.Options{}, Options{})
+	a := w.find()
+	of := accountLine{e: w.engine, id: a.ID, name: a.Name}
+	of.low(time.Now().Add(-line.Patience))
+	faults := w.faults()
+	if len(faults) != 1 || faults[0].Class != "network" || !strings.Contains(faults[0].Detail, "no connection for 5m") {
+		t.Errorf("faults %+v", faults)
+	}
+	if p := w.engine.Progress(); len(p) != 1 || !strings.Contains(p[0].Note, "no connection") {
+		t.Errorf("progress %+v", p)
+	}
+	if err := w.engine.PauseAccounts(t.Context(), []storage.AccountID{a.ID}, ""); err != nil {
+		t.Fatal(err)
+	}
+	if of.low(time.Now()); len(w.faults()) != 1 {
+		t.Errorf("a paused account is told of: %+v", w.faults())
+	}
+}
