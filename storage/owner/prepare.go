@@ -74,6 +74,10 @@ func (s system) prepareDir(dir string, isDefault bool) ([]string, error) {
 		return nil, refuse(dir, "is on "+kind+", where SQLite's locks and shared memory are not safe",
 			"keep the store on a local disk (--store FILE)")
 	}
+	if by := syncedBy(dir); by != "" {
+		return nil, refuse(dir, "is in a folder that "+by+" keeps in step with other machines, which copies the store's files one by one and damages it",
+			"keep the store outside of it (--store FILE)")
+	}
 	if err := writable(dir); err != nil {
 		return nil, refuse(dir, "cannot be written ("+err.Error()+"), and SQLite keeps files beside the store",
 			"make it writable, or choose another --store")
