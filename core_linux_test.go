@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,10 +12,18 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 )
 
 func TestMain(m *testing.M) {
-	if os.Getenv("MAILCOTE_TEST_MAIN") != "" {
+	switch os.Getenv("MAILCOTE_TEST_MAIN") {
+	case "":
+	case "dumpable":
+		noCore()
+		n, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0)
+		fmt.Println(n, err)
+		os.Exit(0)
+	default:
 		os.Exit(run())
 	}
 	goleak.VerifyTestMain(m)
@@ -46,5 +55,10 @@ func TestNoCore(t *testing.T) {
 	}
 	if err := c.Wait(); err != nil {
 		t.Errorf("Ctrl-C: %v", err)
+	}
+	c = exec.CommandContext(t.Context(), os.Args[0])
+	c.Env = append(os.Environ(), "MAILCOTE_TEST_MAIN=dumpable")
+	if said, err := c.Output(); err != nil || string(said) != "0 <nil>\n" {
+		t.Errorf("dumpable: %q, %v, want 0", said, err)
 	}
 }

@@ -11,4 +11,5 @@ func noCore() {
 		limit.Cur = 0
 		_ = syscall.Setrlimit(syscall.RLIMIT_CORE, &limit) // lowering one's own limit is always allowed
 	}
+	undumpable()
 }

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net"
@@ -88,10 +89,30 @@ func (h *home) crash(ready func(stdout *bufio.Reader) error, signal syscall.Sign
 	h.said.Write(stderr.Bytes())
 }
 
-// search looks for the password, plain and as AUTHENTICATE PLAIN writes it, in every file and every word.
-func (h *home) search(user string) {
+// dies starts the program, waits until ready says that it is busy, and kills it.
+func (h *home) dies(ready func(stdout *bufio.Reader) error, args ...string) {
 	h.t.Helper()
-	forms := []string{h.canary, base64.StdEncoding.EncodeToString([]byte("\x00" + user + "\x00" + h.canary))}
+	c := h.command(args...)
+	c.Stderr = &h.said
+	stdout, err := c.StdoutPipe()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		h.t.Fatal(err)
+	}
+	failed := ready(bufio.NewReader(stdout))
+	_ = c.Process.Kill() // Wait says the rest
+	_ = c.Wait()
+	if failed != nil {
+		h.t.Fatal(failed)
+	}
+}
+
+// search looks for the password, plain, as a URL and as AUTHENTICATE PLAIN write it, in every file but one, and in every word.
+func (h *home) search(user string, least int) {
+	h.t.Helper()
+	forms := []string{h.canary, url.QueryEscape(h.canary), base64.StdEncoding.EncodeToString([]byte("\x00" + user + "\x00" + h.canary))}
 	look := func(where string, text []byte) {
 		for _, form := range forms {
 			if bytes.Contains(text, []byte(form)) {
@@ -107,14 +128,20 @@ func (h *home) search(user string) {
 		}
 		text, err := os.ReadFile(path)
 		files++
+		if strings.HasSuffix(path, ".secrets") { // where a person let it be remembered
+			if info, err := d.Info(); err != nil || info.Mode().Perm() != 0o600 {
+				h.t.Errorf("%s: %v, mode %v", path, err, info.Mode())
+			}
+			return err
+		}
 		look(path, text)
 		return err
 	})
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	if files < 3 {
-		h.t.Errorf("only %d files were searched: the crash should have left the store and its log", files)
+	if files < least {
+		h.t.Errorf("only %d files were searched, want at least %d", files, least)
 	}
 }
 
@@ -146,8 +173,61 @@ func TestSecret(t *testing.T) {
 			h.run("account", "show", "demo@127.0.0.1", "--json")
 			h.run("errors", "--json")
 			h.crash(func(out *bufio.Reader) error { _, err := out.ReadString('\n'); return err }, syscall.SIGQUIT, "-v", "run", "--port", "0", "--json")
-			h.search(u.User.Username())
+			h.search(u.User.Username(), 3)
 		})
+	}
+}
+
+// TestSecretInURL gives the password in a URL, which one sync uses and account add remembers, kills and crashes the program, and
+// finds it in the file of remembered passwords and nowhere else; not in the copy of a damaged store either.
+func TestSecretInURL(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("signals that dump goroutines are Unix's")
+	}
+	server, err := demo.Start(t.Context(), demo.Options{Seed: 12, Messages: 40})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close() //nolint:errcheck // the scripts test it
+	u, err := url.Parse(server.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	canary, _ := u.User.Password()
+	line := func(out *bufio.Reader) error { _, err := out.ReadString('\n'); return err }
+	run := []string{"-v", "run", "--port", "0", "--json"}
+	once := newHome(t, canary)
+	once.run("-v", "sync", u.String(), "--once", "--json")
+	once.search(u.User.Username(), 2)
+	if _, err := os.Stat(filepath.Join(once.dir, "t.db.secrets")); err == nil {
+		t.Error("--once remembered the password")
+	}
+	h := newHome(t, canary)
+	h.run("-v", "account", "add", u.String())
+	for range 3 {
+		h.dies(line, run...)
+	}
+	h.crash(line, syscall.SIGABRT, run...)
+	h.run("check")
+	h.damage()
+	h.run("-v", "sync", "--json")
+	copies, err := filepath.Glob(filepath.Join(h.dir, "t.db.corrupt-*"))
+	if err != nil || len(copies) == 0 {
+		t.Errorf("no copy of the damaged store: %v", err)
+	}
+	h.search(u.User.Username(), 4)
+}
+
+// damage makes the store's first page none.
+func (h *home) damage() {
+	h.t.Helper()
+	f, err := os.OpenFile(filepath.Join(h.dir, "t.db"), os.O_WRONLY, 0)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	_, writing := f.WriteAt([]byte("q"), 2)
+	if err := errors.Join(writing, f.Close()); err != nil {
+		h.t.Fatal(err)
 	}
 }
 
@@ -185,7 +265,7 @@ func TestSecretInSignIn(t *testing.T) {
 				return fmt.Errorf("the program never signed in")
 			}
 		}, signal, "-v", "sync")
-		h.search(user)
+		h.search(user, 3)
 	}
 }
 
