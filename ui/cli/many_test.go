@@ -71,7 +71,7 @@ func TestManyAccounts(t *testing.T) {
 	r.sound()
 	r.settled()
 	t.Logf("%d accounts, %d messages, %v round trip: %d connections, %d of them reset, all complete in %v", len(users), mail, 2*half, stats.Connections, stats.Cuts, o.took.Round(time.Millisecond))
-	if stats.Cuts == 0 {
+	if stats.Cuts == 0 && !raced { // two accounts may be lucky
 		t.Error("no connection was reset")
 	}
 }
