@@ -2,11 +2,22 @@ package engine
 
 import (
 	"context"
+	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
+	"time"
 
+	goimap "github.com/emersion/go-imap/v2"
+
+	"mailcote/engine/imap"
+	"mailcote/engine/line"
 	"mailcote/engine/message"
+	"mailcote/engine/plan"
 	"mailcote/engine/row"
+	"mailcote/engine/secret"
 	"mailcote/storage"
 )
 
@@ -23,13 +34,233 @@ func Salvage(cause error, progress func(done, total int64)) *storage.Salvage {
 // header reads what a message says of itself, as when it arrived.
 func header(r io.Reader) storage.Header { return row.Header(message.Parse(r, message.Limits{})) }
 
-// missingText names what a partial sync lacks.
-func missingText(mailboxes, messages int) string {
-	switch {
-	case messages == 0:
-		return fmt.Sprintf("%d mailboxes are not complete", mailboxes)
-	case mailboxes == 0:
-		return fmt.Sprintf("%d messages are quarantined", messages)
+// remotePage is how many messages one FETCH of a remote check asks for.
+const remotePage = 500
+
+// RemoteOptions are what a comparison with the servers needs.
+type RemoteOptions struct {
+	Accounts []storage.Account
+	Options  imap.Options
+	Progress func(done, total int64) // messages; nil: nobody asks
+}
+
+// CheckRemote compares what the store shows with the servers, message by message: which UIDs there are, their flags, the time
+// they arrived and, by downloading each, their bytes. Mailboxes are examined and bodies peeked at, nothing is stored, and the
+// store may be open beside its owner. Each account signs in once. What the server does not let us see is an error, a Fault an
+// account; findings come with it.
+func CheckRemote(ctx context.Context, s *storage.Store, o RemoteOptions) ([]storage.Finding, error) {
+	c := &comparison{store: s, o: o}
+	var all [][]storage.Mailbox
+	if err := s.Read(ctx, func(r *storage.Reader) error {
+		all, c.total = nil, 0
+		for _, a := range o.Accounts {
+			boxes, err := r.Mailboxes(a.ID)
+			if err != nil {
+				return err
+			}
+			all = append(all, boxes)
+			for _, m := range boxes {
+				c.total += m.Total
+			}
+		}
+		return nil
+	}); err != nil {
+		return nil, err
 	}
-	return fmt.Sprintf("%d mailboxes are not complete, %d messages are quarantined", mailboxes, messages)
+	var failed []error
+	for i, a := range o.Accounts {
+		if err := c.account(ctx, a, all[i]); err != nil {
+			failed = append(failed, fmt.Errorf("%s: %w", a.Name, Classify(err)))
+		}
+	}
+	return c.found, errors.Join(failed...)
+}
+
+// comparison is one run of CheckRemote.
+type comparison struct {
+	store       *storage.Store
+	o           RemoteOptions
+	found       []storage.Finding
+	done, total int64
+}
+
+func (c *comparison) account(ctx context.Context, a storage.Account, boxes []storage.Mailbox) error {
+	ref, err := secret.ParseRef(a.SecretRef)
+	if err != nil {
+		return in(phaseSignIn, fmt.Errorf("%w: %w", line.ErrSecret, err))
+	}
+	password, err := ref.Resolve(ctx, secret.BoxOf(c.store.Path()), a.User+"@"+a.Host)
+	if err != nil {
+		return in(phaseSignIn, fmt.Errorf("%w: %w", line.ErrSecret, err))
+	}
+	o := c.o.Options
+	o.Insecure = o.Insecure || a.Insecure
+	s, err := imap.Dial(ctx, loginOf(a).Endpoint(), o)
+	if err != nil {
+		return in(phaseConnect, err)
+	}
+	defer s.Close() //nolint:errcheck // LOGOUT has closed it, or a step has failed and says why
+	if err := line.Authenticate(ctx, s, a.User, password); err != nil {
+		return in(phaseSignIn, err)
+	}
+	if _, err := line.Introduce(ctx, s, false); err != nil { // some want it before a mailbox is opened
+		return in(phaseDiscover, err)
+	}
+	for _, m := range boxes {
+		if !m.Selectable || m.UIDValidity == 0 {
+			continue
+		}
+		if err := c.mailbox(ctx, s, a, m); err != nil {
+			return err
+		}
+	}
+	return in(phaseDiscover, s.Logout(ctx))
+}
+
+func (c *comparison) add(a storage.Account, m storage.Mailbox, uid storage.UID, what, format string, args ...any) {
+	place := fmt.Sprintf("account %s, mailbox %s", a.Name, m.Path)
+	if uid > 0 {
+		place += fmt.Sprintf(", UID %d", uid)
+	}
+	c.found = append(c.found, storage.Finding{What: what, Where: place, Detail: fmt.Sprintf(format, args...)})
+}
+
+func (c *comparison) mailbox(ctx context.Context, s *imap.Session, a storage.Account, m storage.Mailbox) error {
+	selected, err := s.Examine(ctx, m.Raw, false)
+	if refused := (*imap.StatusError)(nil); errors.As(err, &refused) && s.Err() == nil {
+		c.add(a, m, 0, "other mailbox", "The server does not open it: it says %q.", serverText(refused))
+		return nil
+	}
+	if err != nil {
+		return in(phaseOpen, err)
+	}
+	if now := storage.UIDValidity(selected.UIDValidity); now != m.UIDValidity {
+		c.add(a, m, 0, "other mailbox", "The server gave it new numbers (UIDVALIDITY %d, the store has %d): sync, then check again.", now, m.UIDValidity)
+		return nil
+	}
+	set, err := s.UIDSearchAll(ctx)
+	if err != nil {
+		return in(phaseList, err)
+	}
+	listing, ok := expand(set, s.Exists())
+	if !ok {
+		return in(phaseList, fmt.Errorf("%s: %w", m.Path, errDisagrees))
+	}
+	// Read after the listing: what an owner stored meanwhile is newer than it.
+	held := map[storage.UID]storage.Shown{}
+	var barred []storage.UID
+	if err := c.store.Read(ctx, func(r *storage.Reader) error {
+		clear(held)
+		barred = nil
+		all, err := r.Shown(m.ID, m.UIDValidity)
+		if err != nil {
+			return err
+		}
+		for _, h := range all {
+			held[h.UID] = h
+		}
+		aside, err := r.QuarantineOf(a.ID)
+		for _, q := range aside {
+			if q.Mailbox == m.ID {
+				barred = append(barred, q.UID)
+			}
+		}
+		return err
+	}); err != nil {
+		return in(phaseStore, err)
+	}
+	if err := s.Noop(ctx); err != nil {
+		return in(phaseList, err)
+	}
+	if int(s.Exists()) != len(listing) { // something came: what is stored beyond the listing may be that
+		maps.DeleteFunc(held, func(uid storage.UID, _ storage.Shown) bool { return len(listing) == 0 || uid > listing[len(listing)-1] })
+	}
+	both := c.numbers(a, m, listing, held, barred)
+	for len(both) > 0 {
+		page, rest := plan.Page(both, remotePage)
+		if err := c.page(ctx, s, a, m, page, held); err != nil {
+			return err
+		}
+		both = rest
+	}
+	return nil
+}
+
+// numbers compares the UIDs and gives those that both have. What is listed beyond the last pass is mail that is still to come.
+func (c *comparison) numbers(a storage.Account, m storage.Mailbox, listing []storage.UID, held map[storage.UID]storage.Shown, barred []storage.UID) (both []storage.UID) {
+	for _, uid := range listing {
+		_, here := held[uid]
+		switch {
+		case here:
+			both = append(both, uid)
+		case m.Pass.At.IsZero() || uid >= m.Pass.UIDNext || slices.Contains(barred, uid):
+		default:
+			c.add(a, m, uid, "missing message", "The server has it and the store does not: sync to fetch it.")
+		}
+	}
+	for uid := range held {
+		if _, there := slices.BinarySearch(listing, uid); !there {
+			c.add(a, m, uid, "not on the server", "The store has it and the server does not: it was deleted there since the last sync, or its number is wrong; a sync settles it.")
+		}
+	}
+	return both
+}
+
+// page compares messages by their flags, their time and their bytes, which are hashed as they come and not kept.
+func (c *comparison) page(ctx context.Context, s *imap.Session, a storage.Account, m storage.Mailbox, page []storage.UID, held map[storage.UID]storage.Shown) error {
+	seen := map[storage.UID]bool{}
+	var sum [sha256.Size]byte
+	s.SetHandler(imap.Handler{
+		Body: func(_ *imap.Message, section string, _ int64, r io.Reader) error {
+			if section != "" {
+				return nil
+			}
+			h := sha256.New()
+			if _, err := io.Copy(h, r); err != nil {
+				return fmt.Errorf("read message: %w", err)
+			}
+			h.Sum(sum[:0])
+			return nil
+		},
+		Fetch: func(msg *imap.Message) error {
+			uid := storage.UID(msg.UID)
+			have, known := held[uid]
+			if !known || !msg.HasBody || seen[uid] {
+				return nil
+			}
+			seen[uid] = true
+			if now := flagsOf(msg.Flags); msg.HasFlags && now != have.Flags {
+				c.add(a, m, uid, "other flags", "The store has %q, the server %q: a sync settles it, if the server notes such changes.", have.Flags, now)
+			}
+			if t := msg.InternalDate; plausible(t) && !t.Equal(have.InternalDate.Truncate(time.Second)) {
+				c.add(a, m, uid, "other date", "It arrived at %s by the store, at %s by the server.", have.InternalDate.Format(time.RFC3339), t.Format(time.RFC3339))
+			}
+			if have.HasBody && have.SHA256 != sum {
+				c.add(a, m, uid, "other message", "Its bytes are not the server's: they were changed here, or the server gives others under the same number.")
+			}
+			return nil
+		},
+	})
+	defer s.SetHandler(imap.Handler{})
+	var set goimap.UIDSet
+	for _, uid := range page {
+		set.AddNum(goimap.UID(uid))
+	}
+	if err := s.UIDFetch(ctx, set, []string{"UID", "FLAGS", "INTERNALDATE", "BODY.PEEK[]"}, 0); err != nil {
+		return in(phaseFetch, err)
+	}
+	for _, uid := range page {
+		if !seen[uid] {
+			c.add(a, m, uid, "not delivered", "The server lists it and does not give it: it was deleted in this moment, or cannot be read there.")
+		}
+	}
+	if c.done += int64(len(page)); c.o.Progress != nil {
+		c.o.Progress(min(c.done, c.total), c.total)
+	}
+	return nil
+}
+
+// plausible says whether an arrival time is one that the store keeps as it is (row.ReceivedAt).
+func plausible(t time.Time) bool {
+	return t.After(time.Date(1971, 1, 1, 0, 0, 0, 0, time.UTC)) && t.Before(time.Now())
 }

@@ -320,3 +320,14 @@ func (e *Engine) sweep(ctx context.Context) {
 		}
 	}
 }
+
+// missingText names what a partial sync lacks.
+func missingText(mailboxes, messages int) string {
+	switch {
+	case messages == 0:
+		return fmt.Sprintf("%d mailboxes are not complete", mailboxes)
+	case mailboxes == 0:
+		return fmt.Sprintf("%d messages are quarantined", messages)
+	}
+	return fmt.Sprintf("%d mailboxes are not complete, %d messages are quarantined", mailboxes, messages)
+}
