@@ -2,6 +2,7 @@ package storage
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"database/sql"
 	"errors"
@@ -175,7 +176,31 @@ func (r *Reader) OpenBlob(id BlobID) (io.ReadCloser, int64, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	return &blobReader{r: r, id: id, want: want, left: size, dec: dec, sum: sha256.New()}, size, nil
+	next := func(n int) ([]byte, error) { return r.piece(dec, id, n) }
+	return &blobReader{next: next, id: id, want: want, left: size, dec: dec, sum: sha256.New()}, size, nil
+}
+
+// OpenBlob is Reader.OpenBlob for who takes his time, as a pager does: each piece is read in a snapshot of its own, which a blob,
+// never changed, allows. One that was dropped meanwhile ends with ErrNotFound.
+func (s *Store) OpenBlob(ctx context.Context, id BlobID) (io.ReadCloser, error) {
+	var b *blobReader
+	if err := s.Read(ctx, func(r *Reader) error {
+		body, _, err := r.OpenBlob(id)
+		if err == nil {
+			b = body.(*blobReader)
+		}
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	b.next = func(n int) (piece []byte, err error) {
+		err = s.Read(ctx, func(r *Reader) error {
+			piece, err = r.piece(b.dec, id, n)
+			return err
+		})
+		return piece, err
+	}
+	return b, nil
 }
 
 // EmailBlob finds the blob of an email: that of its first live entry, else of any. Errors: ErrNotFound.
@@ -194,7 +219,8 @@ func (r *Reader) Beginnings(entries []EntryID, each func(id EntryID, raw io.Read
 	}
 	defer dec.Close()
 	for _, id := range entries {
-		b := blobReader{r: r, dec: dec}
+		b := blobReader{dec: dec}
+		b.next = func(n int) ([]byte, error) { return r.piece(dec, b.id, n) }
 		err := r.QueryRow(`SELECT b.id, b.size FROM entry n JOIN blob b ON b.id = n.blob_id WHERE n.id = ?`, id).Scan(&b.id, &b.left)
 		if errors.Is(err, sql.ErrNoRows) {
 			continue
@@ -210,7 +236,7 @@ func (r *Reader) Beginnings(entries []EntryID, each func(id EntryID, raw io.Read
 }
 
 type blobReader struct {
-	r     *Reader
+	next  func(n int) ([]byte, error) // reads a piece
 	id    BlobID
 	n     int
 	left  int64
@@ -231,7 +257,7 @@ func (b *blobReader) Read(p []byte) (int, error) {
 			}
 			return 0, io.EOF
 		}
-		piece, err := b.r.piece(b.dec, b.id, b.n)
+		piece, err := b.next(b.n)
 		if err != nil {
 			return 0, err
 		}

@@ -1,10 +1,12 @@
 package storage
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -163,4 +165,29 @@ func (s *Store) shortened(most int64) <-chan struct{} {
 		}
 	}()
 	return done
+}
+
+// TestOpenBlobHoldsNothing: who reads a message slowly has no snapshot between its pieces.
+func TestOpenBlobHoldsNothing(t *testing.T) {
+	b := newBed(t)
+	box := b.mailbox("INBOX", 7)
+	raw := bytes.Repeat([]byte("0123456789abcdef"), 3<<16)
+	b.store(box, 7, b.arrivalOf(1, raw, 1))
+	beside := openAt(t, b.Path(), Options{ReadOnly: true})
+	body, err := beside.OpenBlob(t.Context(), BlobID(number(t, b.Store, "SELECT id FROM blob")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer body.Close() //nolint:errcheck // it frees memory only
+	first := make([]byte, 1)
+	if _, err := body.Read(first); err != nil {
+		t.Fatal(err)
+	}
+	if n := beside.readers.Stats().InUse; n != 0 {
+		t.Errorf("%d connections are in use", n)
+	}
+	rest, err := io.ReadAll(body)
+	if err != nil || !bytes.Equal(append(first, rest...), raw) {
+		t.Errorf("%d bytes, %v", len(rest)+1, err)
+	}
 }

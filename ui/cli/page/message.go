@@ -33,55 +33,51 @@ func (m Message) Note() string {
 // Read reads and parses one message. Errors: storage.ErrNotFound.
 func Read(ctx context.Context, store *storage.Store, id storage.EmailID) (Message, error) {
 	var m Message
-	err := store.Read(ctx, func(r *storage.Reader) error {
-		body, err := open(r, id, &m)
-		if err != nil || body == nil {
-			return err
-		}
-		m.HasBody = true
-		m.View = message.Parse(body, message.DefaultLimits())
-		return body.Close()
-	})
-	return m, err
+	body, err := open(ctx, store, id, &m)
+	if err != nil || body == nil {
+		return m, err
+	}
+	m.HasBody = true
+	m.View = message.Parse(body, message.DefaultLimits())
+	return m, body.Close()
 }
 
-// Raw copies the exact bytes of a message to w. Errors: storage.ErrNotFound.
+// Raw copies the exact bytes of a message to w, however slowly that takes them. Errors: storage.ErrNotFound.
 func Raw(ctx context.Context, store *storage.Store, id storage.EmailID, w io.Writer) error {
-	return store.Read(ctx, func(r *storage.Reader) error {
-		var m Message
-		body, err := open(r, id, &m)
+	var m Message
+	body, err := open(ctx, store, id, &m)
+	if err != nil {
+		return err
+	}
+	if body == nil {
+		return fmt.Errorf("body of message %s: %w", id, storage.ErrNotFound)
+	}
+	_, err = io.Copy(w, body)
+	return errors.Join(err, body.Close())
+}
+
+// open finds an email's live entries and its bytes; nil when they are not there yet.
+func open(ctx context.Context, store *storage.Store, id storage.EmailID, m *Message) (io.ReadCloser, error) {
+	var blob storage.BlobID
+	if err := store.Read(ctx, func(r *storage.Reader) error {
+		row, err := r.EmailRowOf(id)
 		if err != nil {
 			return err
 		}
-		if body == nil {
-			return fmt.Errorf("body of message %s: %w", id, storage.ErrNotFound)
+		if m.Copies, err = r.MailOf(row); err != nil {
+			return err
 		}
-		_, err = io.Copy(w, body)
-		return errors.Join(err, body.Close())
-	})
-}
-
-// open finds an email's live entries and its blob; nil when there is no blob yet.
-func open(r *storage.Reader, id storage.EmailID, m *Message) (io.ReadCloser, error) {
-	row, err := r.EmailRowOf(id)
-	if err != nil {
+		if len(m.Copies) == 0 {
+			return fmt.Errorf("message %s: %w", id, storage.ErrNotFound)
+		}
+		if blob, err = r.EmailBlob(row); errors.Is(err, storage.ErrNotFound) {
+			return nil
+		}
+		return err
+	}); err != nil || blob == 0 {
 		return nil, err
 	}
-	if m.Copies, err = r.MailOf(row); err != nil {
-		return nil, err
-	}
-	if len(m.Copies) == 0 {
-		return nil, fmt.Errorf("message %s: %w", id, storage.ErrNotFound)
-	}
-	blob, err := r.EmailBlob(row)
-	if errors.Is(err, storage.ErrNotFound) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	body, _, err := r.OpenBlob(blob)
-	return body, err
+	return store.OpenBlob(ctx, blob)
 }
 
 func people(all []message.Address) []web.Address {
