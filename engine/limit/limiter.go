@@ -96,10 +96,11 @@ func (l *Limiter) Command(now time.Time) time.Duration {
 	return wait
 }
 
-// Page books messages to be asked for, at most most, and gives how many and how long to wait before.
+// Page books messages to be asked for, at most most, and gives how many and how long to wait before. Their number a second is
+// nobody's rule, only what others found to be gentle: it is kept to while the server shows that it has enough.
 func (l *Limiter) Page(now time.Time, most int) (n int, wait time.Duration) {
 	n = min(most, l.p.UIDs)
-	if l.messages == nil {
+	if l.messages == nil || l.pace >= 1 {
 		return n, 0
 	}
 	n = max(min(n, l.messages.free(now)), min(n, l.p.Messages*pageSpan))

@@ -18,7 +18,7 @@ type Profile struct {
 	Start, Most int           // connections at first and at most
 	DialEvery   time.Duration // between two connections
 	Commands    int           // a minute; 0: no limit known
-	Messages    int           // a second, when it goes on for long; 0: no limit known
+	Messages    int           // a second, kept to while the server throttles; 0: no limit known
 	Day         int64         // octets down in any 24 hours; 0: no limit known
 	Hour        int64         // reported octets down an hour; shown, not enforced
 	Largest     int64         // octets of a message it takes; 0: not known

@@ -36,7 +36,7 @@ func providers() []Profile {
 			Start: 2, Most: 4, Messages: 4, Hour: 300 * mb, Largest: 45 * mb, Line: 4096, UIDs: 1000,
 			Sources: []Source{
 				{connections, "users' reports: about 20 at once, node-imap issue 523; connecting often is punished"},
-				{messages, "imapsync's default for Office 365; the first 1,000 go at once"},
+				{messages, "imapsync's default for Office 365; kept to only after a throttle, while the pace is reduced"},
 				{hour, "users' reports: imapsync FAQ.Office365, called theoretical there"},
 				{largest, "imapsync's default for Office 365"},
 				{line, "users' reports: Mailspring-Sync issue 5, longer lines get error 12"},
