@@ -137,7 +137,7 @@ func TestMessagesASecond(t *testing.T) {
 		sum += n
 	}
 	t.Logf("%d messages in %v at pace %v", sum, longRun, l.Pace())
-	if sum < 1000 || sum > 2200 {
+	if sum < 1000 || sum > 2600 { // a quarter may come at once
 		t.Errorf("%d messages in %v at pace %v", sum, longRun, l.Pace())
 	}
 	if n, wait := New(Unknown(), false, now, State{}).Page(now, 5000); n != 1000 || wait != 0 {
