@@ -240,7 +240,7 @@ func (w *worker) settle(ctx context.Context, t queue.Task, err error) {
 // punish notes a fault of the account (one of the host is noted by the dial that met it), and acts.
 func (w *worker) punish(ctx context.Context, t queue.Task, f Fault, further bool) error {
 	if w.wholly(t, f) && !w.unreached {
-		if err := w.e.blame(ctx, scopeOf(w.account.ID), f, further); err != nil {
+		if err := w.e.blame(ctx, scopeOf(w.account.ID), f, further && f.Class != Quota); err != nil {
 			return err
 		}
 	}
