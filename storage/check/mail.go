@@ -26,6 +26,16 @@ func (c *checker) mailboxes() error {
 func (c *checker) mailbox(s Snapshot, id int64) error {
 	if err := each(s, func(scan func(...any) error) error {
 		var place string
+		if err := scan(&place); err != nil {
+			return err
+		}
+		return c.add("missing change", place, "The change feed does not know it, or says that it is gone: a mail program would never see it.")
+	}, `SELECT 'account ' || a.name || ', mailbox ' || m.path FROM mailbox m JOIN account a ON a.id = m.account_id
+		WHERE m.id = ? AND m.gone_at IS NULL AND NOT EXISTS (SELECT 1 FROM change WHERE account_id = m.account_id AND type = 'Mailbox' AND object_id = 'M' || m.id AND destroyed = 0)`, id); err != nil {
+		return err
+	}
+	if err := each(s, func(scan func(...any) error) error {
+		var place string
 		var total, unread, entries, unseen int64
 		if err := scan(&place, &total, &unread, &entries, &unseen); err != nil {
 			return err
@@ -95,9 +105,9 @@ func (c *checker) emails() error {
 	return c.windows(`SELECT coalesce(max(id), 0), count(*) FROM (SELECT id FROM email WHERE id > ? ORDER BY id LIMIT ?)`, "check emails", func(s Snapshot, after, upTo int64) error {
 		return each(s, func(scan func(...any) error) error {
 			var id, live, entries int64
-			var destroyed, blob, foreign bool
+			var destroyed, blob, sized, foreign bool
 			var feed *bool
-			if err := scan(&id, &live, &entries, &destroyed, &blob, &foreign, &feed); err != nil {
+			if err := scan(&id, &live, &entries, &destroyed, &blob, &sized, &foreign, &feed); err != nil {
 				return err
 			}
 			switch {
@@ -105,6 +115,8 @@ func (c *checker) emails() error {
 				return c.add("wrong counter", whereEmail(s, id), "It counts %d live copies and has %d: a message was lost or a counter is wrong.", live, entries)
 			case !blob:
 				return c.add("missing message", whereEmail(s, id), "Its bytes are not there: the message must be fetched again.")
+			case !sized:
+				return c.add("wrong size", whereEmail(s, id), "It is noted with another size than its bytes have: the row must be rebuilt.")
 			case foreign:
 				return c.add("wrong account", whereEmail(s, id), "Its thread belongs to another account.")
 			case feed == nil && !destroyed:
@@ -114,7 +126,8 @@ func (c *checker) emails() error {
 			}
 			return nil
 		}, `SELECT e.id, e.live, (SELECT count(*) FROM entry WHERE email_id = e.id AND expunged_at IS NULL), e.destroyed_at IS NOT NULL,
-			e.digest IS NULL OR EXISTS (SELECT 1 FROM blob WHERE sha256 = e.digest), t.account_id <> e.account_id, c.destroyed
+			e.digest IS NULL OR EXISTS (SELECT 1 FROM blob WHERE sha256 = e.digest),
+			NOT EXISTS (SELECT 1 FROM blob WHERE sha256 = e.digest AND size <> e.size), t.account_id <> e.account_id, c.destroyed
 			FROM email e JOIN thread t ON t.id = e.thread_id
 			LEFT JOIN change c ON c.account_id = e.account_id AND c.type = 'Email' AND c.object_id = e.jmap_id
 			WHERE e.id > ? AND e.id <= ?`, after, upTo)
