@@ -35,6 +35,7 @@ func TestCheckSeeded(t *testing.T) {
 	dir := t.TempDir()
 	alarms, found := 0, 0
 	for n := range clean {
+		wanted := wanted
 		path := filepath.Join(dir, fmt.Sprintf("%d.db", n))
 		lived(t, path, random)
 		text, err := os.ReadFile(path)
@@ -53,7 +54,10 @@ func TestCheckSeeded(t *testing.T) {
 			if err := os.WriteFile(path, text, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if done := c.do(t, path, random); done == "" || len(findingsAt(t, path)) > 0 {
+			done := c.do(t, path, random)
+			if done == "" { // there was nothing to change
+				wanted++
+			} else if len(findingsAt(t, path)) > 0 {
 				found++
 			} else {
 				t.Errorf("%s: %s was not found", c.name, done)
@@ -63,7 +67,7 @@ func TestCheckSeeded(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	t.Logf("%d of %d corruptions found, %d false alarms in %d clean stores", found, wanted, alarms, clean)
+	t.Logf("%d corruptions found, %d false alarms in %d clean stores", found, alarms, clean)
 }
 
 func findingsAt(t *testing.T, path string) []Finding {
@@ -175,8 +179,14 @@ func corruptions() []corruption {
 	}
 	run := func(name, statement string) {
 		add(name, func(db *sql.DB, random *rand.Rand) (string, error) {
-			_, err := db.Exec(withoutTriggers+statement, random.Uint32())
-			return statement, err
+			result, err := db.Exec(withoutTriggers+statement, random.Uint32())
+			if err != nil {
+				return "", err
+			}
+			if n, err := result.RowsAffected(); err != nil || n == 0 {
+				return "", err
+			}
+			return statement, nil
 		})
 	}
 	// pick is a row of a table, drawn by the number that every statement is given.
