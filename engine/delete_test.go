@@ -1,12 +1,17 @@
 package engine
 
 import (
+	"fmt"
+	"io"
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
+	"mailcote/engine/fault"
 	"mailcote/testkit/script"
 )
 
@@ -63,31 +68,100 @@ func on(match func(script.Command) bool, a script.Action) func(script.Command) s
 	}
 }
 
-// TestTruncatedListings: 1,000 random truncations, no false delete. EXISTS stays true.
-func TestTruncatedListings(t *testing.T) {
-	s, w := scripted(t, 120, script.Options{}, Options{})
+// TestBar13 is bar 13: listings, flags and counts that are cut short at random, empty, failing or made up delete nothing.
+func TestBar13(t *testing.T) {
+	want := volume(300)
+	if long() {
+		want = 10_000
+	}
+	s, w := scripted(t, 120, script.Options{}, Options{least: func(fault.Wait, int) time.Duration { return 0 }})
 	w.complete()
+	var mu sync.Mutex
 	random := rand.New(rand.NewPCG(1, 2))
-	var listings atomic.Int32
-	s.Misbehave(script.Faults{Listing: func(_ script.Command, uids []uint32) []uint32 {
-		listings.Add(1)
+	chance := func(n int) int {
+		mu.Lock()
+		defer mu.Unlock()
+		return random.IntN(n)
+	}
+	var spoilt [6]atomic.Int64
+	total := func() (n int64) {
+		for i := range spoilt {
+			n += spoilt[i].Load()
+		}
+		return n
+	}
+	cut := func(uids []uint32) []uint32 {
 		keep := slices.Clone(uids)
-		for range 1 + random.IntN(len(uids)) {
-			keep = slices.Delete(keep, random.IntN(len(keep)), len(keep))
+		for range 1 + chance(len(uids)) {
 			if len(keep) == 0 {
 				break
 			}
+			from := chance(len(keep))
+			keep = slices.Delete(keep, from, from+1+chance(len(keep)-from))
 		}
 		return keep
-	}})
-	for int(listings.Load()) < volume(1000) {
-		s.Change(func(m *script.Model) { m.Box("INBOX").ModSeq++ })
+	}
+	listing := func(_ script.Command, uids []uint32) []uint32 { spoilt[0].Add(1); return cut(uids) }
+	exists := func(_ int, _ string, n int) int { spoilt[1].Add(1); return chance(n + 2) }
+	at := func(name string) func(script.Command) bool {
+		return func(c script.Command) bool { return c.Name == name }
+	}
+	kinds := []func() script.Faults{
+		func() script.Faults { return script.Faults{Listing: listing} },
+		func() script.Faults { return script.Faults{Listing: listing, Exists: exists} },
+		func() script.Faults { return script.Faults{Exists: exists} },
+		func() script.Faults { // the answers about flags
+			return script.Faults{Line: func(c script.Command, line string) string {
+				if c.Name == "UID FETCH" && strings.Contains(line, "FETCH") && chance(3) > 0 {
+					spoilt[2].Add(1)
+					return ""
+				}
+				return line
+			}}
+		},
+		func() script.Faults { // a listing that agrees with a VANISHED which nobody may send
+			return script.Faults{Line: func(c script.Command, line string) string {
+				if c.Name != "UID SEARCH" || !strings.Contains(line, "SEARCH") {
+					return line
+				}
+				spoilt[3].Add(1)
+				from := chance(120)
+				line = fmt.Sprintf("* VANISHED %d:%d\r\n%s", 1+from, 1+from+chance(200), line)
+				return line[:strings.LastIndexAny(line, " ,")]
+			}}
+		},
+		func() script.Faults {
+			spoilt[4].Add(1)
+			return script.Faults{On: on(at([]string{"UID SEARCH", "EXAMINE", "UID FETCH"}[chance(3)]),
+				[]script.Action{script.Bare, script.Drop, "NO not now", "BAD what", "BYE [UNAVAILABLE] x"}[chance(5)])}
+		},
+		func() script.Faults { // the connection ends inside the listing
+			return script.Faults{Raw: func(c script.Command, out io.Writer) bool {
+				if c.Name != "UID SEARCH" {
+					return false
+				}
+				spoilt[5].Add(1)
+				fmt.Fprintf(out, "* SEARCH %.*s\r\n* BYE\r\n", chance(100), strings.Repeat("1 2 3 4 ", 20))
+				return true
+			}}
+		},
+	}
+	for total() < int64(want) {
+		s.Misbehave(kinds[chance(len(kinds))]())
+		s.Change(func(m *script.Model) { m.Box("INBOX").Flag(uint32(1+chance(120)), "$Now") })
 		w.sync()
 	}
 	if n := w.text(`SELECT count(*) FROM entry WHERE expunged_at IS NOT NULL`); n != "0" {
 		t.Errorf("%s false deletes", n)
 	}
+	t.Logf("bar 13: 0 deletes wanted from %d answers: %d listings, %d counts, %d flags, %d VANISHED, %d failures, %d broken off",
+		total(), spoilt[0].Load(), spoilt[1].Load(), spoilt[2].Load(), spoilt[3].Load(), spoilt[4].Load(), spoilt[5].Load())
 	s.Misbehave(script.Faults{})
+	s.Change(func(m *script.Model) { // flags that an answer left out are told anew
+		for uid := range uint32(120) {
+			m.Box("INBOX").Flag(uid+1, "$Then")
+		}
+	})
 	w.complete()
 	w.equals(s)
 }

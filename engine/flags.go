@@ -33,9 +33,13 @@ func (p *pass) flags(ctx context.Context, stored []storage.Listed) error {
 		have[entry.UID] = entry.Flags
 	}
 	var changes []storage.FlagChange
+	told := make(map[storage.UID]bool, len(stored))
 	h := p.handler()
 	h.Fetch = func(m *imap.Message) error {
 		flags, known := have[storage.UID(m.UID)]
+		if known && m.HasFlags {
+			told[storage.UID(m.UID)] = true
+		}
 		if now := flagsOf(m.Flags); known && m.HasFlags && now != flags {
 			changes = append(changes, storage.FlagChange{UID: storage.UID(m.UID), Flags: now, ModSeq: storage.ModSeq(m.ModSeq)})
 		}
@@ -47,7 +51,7 @@ func (p *pass) flags(ctx context.Context, stored []storage.Listed) error {
 	set.AddRange(goimap.UID(stored[0].UID), goimap.UID(stored[len(stored)-1].UID))
 	err := p.s.UIDFetch(ctx, set, []string{"UID", "FLAGS"}, uint64(since))
 	if since > 0 && p.refused(err) { // some offer CONDSTORE and do not know how
-		changes = nil
+		changes, since = nil, 0
 		err = p.s.UIDFetch(ctx, set, []string{"UID", "FLAGS"}, 0)
 	}
 	if err != nil {
@@ -56,7 +60,8 @@ func (p *pass) flags(ctx context.Context, stored []storage.Listed) error {
 	if p.swapped {
 		return in(phaseFlags, errSwapped)
 	}
-	return p.applyFlags(ctx, changes, condstore && p.mailbox.Building == nil, now)
+	all := since > 0 || len(told) == len(stored) // an answer that is short vouches for nothing
+	return p.applyFlags(ctx, changes, all && condstore && p.mailbox.Building == nil, now)
 }
 
 // refused says whether an error is the server's NO or BAD in a session that lives.

@@ -165,6 +165,9 @@ func (p *pass) round(ctx context.Context) (moved bool, err error) {
 			return false, err
 		}
 	}
+	if err := p.proven(ctx, d.Gone); err != nil {
+		return false, err
+	}
 	if err := p.expunge(ctx, d.Gone); err != nil {
 		return false, err
 	}
@@ -245,6 +248,29 @@ func (p *pass) confirm(ctx context.Context, first plan.Difference, have []storag
 		return !missed
 	})
 	return second, nil
+}
+
+// proven asks for the messages that are to go: a server that still gives one of them has listed wrongly, and nothing goes.
+func (p *pass) proven(ctx context.Context, gone []storage.UID) error {
+	if len(gone) == 0 {
+		return nil
+	}
+	alive := false
+	h := p.handler()
+	h.Fetch = func(m *imap.Message) error {
+		_, found := slices.BinarySearch(gone, storage.UID(m.UID))
+		alive = alive || found
+		return nil
+	}
+	p.s.SetHandler(h)
+	defer p.watch()
+	err := p.s.UIDFetch(ctx, uidSet(gone), []string{"UID", "FLAGS"}, 0)
+	if alive {
+		err = fmt.Errorf("%s: a message is given that the listing lacks: %w", p.mailbox.Path, errDisagrees)
+	} else if p.refused(err) { // some refuse a set of which nothing is left
+		err = nil
+	}
+	return in(phaseList, err)
 }
 
 // believe says whether the generation that was built may take the place of the shown one: when it holds so much less that a
