@@ -88,7 +88,11 @@ func (w *world) account(host string, port int) *world {
 
 func (w *world) sync() Summary {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), 5*time.Minute)
+	most := 5 * time.Minute
+	if long() {
+		most = time.Hour
+	}
+	ctx, cancel := context.WithTimeout(w.t.Context(), most)
 	defer cancel()
 	return w.engine.Sync(ctx, []storage.AccountID{w.id}, SyncOptions{})[0]
 }

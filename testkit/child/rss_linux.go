@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"strconv"
 )
 
@@ -27,3 +28,13 @@ func peakRSS(pid int) int64 {
 	}
 	return kib << 10
 }
+
+// ResetPeak forgets this process's peak of memory and gives what it holds now, in bytes.
+func ResetPeak() int64 {
+	debug.FreeOSMemory()
+	_ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) // where the kernel does not allow it, the peak is the old one
+	return Peak()
+}
+
+// Peak is this process's peak of memory since ResetPeak, in bytes; 0 where the system does not tell.
+func Peak() int64 { return peakRSS(os.Getpid()) }
