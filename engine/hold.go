@@ -181,8 +181,8 @@ func (w *worker) throttled(f Fault) Fault {
 	recent := slices.DeleteFunc(w.e.byes[w.account.ID], func(at time.Time) bool { return now.Sub(at) > byesIn })
 	recent = append(recent, now)
 	w.e.byes[w.account.ID] = recent[max(0, len(recent)-mostByes):]
-	if len(recent) < mostByes {
-		return f
+	if warned := slices.ContainsFunc(w.e.breakers.Rows(scopeOf(w.account.ID)), func(b breaker.Row) bool { return b.Class == string(Quota) }); len(recent) < mostByes && !warned {
+		return f // once warned, and nothing useful done since, one more is enough
 	}
 	limit := fault.PolicyOf(Quota)
 	f.Class, f.Scope, f.Do, f.Wait = Quota, limit.Scope, limit.Do, limit.Wait

@@ -38,10 +38,11 @@ type worker struct {
 	random  *rand.Rand
 	started time.Time
 
-	barren    int           // attempts in a row that got no further
-	waited    time.Duration // in all, for the account or its host, since something useful was done
-	unreached bool          // the last dial came to nothing
-	vain      *Fault        // the last fault of a mailbox since something useful was done
+	barren    int               // attempts in a row that got no further
+	waited    time.Duration     // in all, for the account or its host, since something useful was done
+	unreached bool              // the last dial came to nothing
+	vain      *Fault            // the last fault of a mailbox since something useful was done
+	vainly    storage.MailboxID // that mailbox
 
 	line       atomic.Pointer[imap.Session] // the session, for the watchdog
 	batches    atomic.Int64                 // committed, for the watchdog
@@ -193,7 +194,7 @@ func (w *worker) settle(ctx context.Context, t queue.Task, err error) {
 	progressed, narrowed := w.progressed.Swap(false), w.narrowed
 	w.narrowed = false
 	if progressed || err == nil && t.Type == queue.FolderSync { // a sign-in or a listing alone is no recovery
-		w.barren, w.waited, w.vain = 0, 0, nil
+		w.barren, w.waited, w.vain, w.vainly = 0, 0, nil, 0
 		if noting := w.e.absolve(ctx, scopeOf(w.account.ID)); err == nil {
 			err = noting
 		}
@@ -221,11 +222,11 @@ func (w *worker) settle(ctx context.Context, t queue.Task, err error) {
 		w.giveWay(ctx, t, f)
 		return
 	}
-	if t.Type == queue.FolderSync {
-		w.vain = &f
-	}
 	w.unreached = f.Phase == phaseConnect
 	failed := w.punish(ctx, t, f, progressed || narrowed)
+	if t.Type == queue.FolderSync {
+		w.vain, w.vainly = &f, t.Payload.Mailbox
+	}
 	if failed != nil {
 		w.failed = &f
 		if !errors.Is(failed, queue.ErrLeaseLost) {
@@ -249,12 +250,13 @@ func (w *worker) punish(ctx context.Context, t queue.Task, f Fault, further bool
 }
 
 // wholly says whether a fault is the account's: another task would be no luckier. Trouble with one mailbox, message or the
-// store is not.
+// store is not; a line that breaks in one mailbox may be the mailbox's doing, in a second one it is the line.
 func (w *worker) wholly(t queue.Task, f Fault) bool {
 	if f.Class == Storage || f.Do == fault.Pause {
 		return false
 	}
-	return f.Class == Network || f.Class == Quota || early(t, f)
+	elsewhere := w.vainly != 0 && w.vainly != t.Payload.Mailbox
+	return f.Class == Network && elsewhere || f.Class == Quota || early(t, f)
 }
 
 // early says whether a fault came before any mailbox was opened.

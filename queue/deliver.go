@@ -24,12 +24,13 @@ const direct = "direct"
 // GoDirect makes the rows of sync_task deliver themselves, by the same order and the same times, until this process ends. The
 // next StartTx of a process that can use goqite's table hands them over to it again.
 func (q *Queue) GoDirect(ctx context.Context) error {
-	q.direct.Store(true)
+	q.direct.Store(true) // before the rows say so: nobody may rely on the table any more
 	err := q.store.Write(ctx, storage.Interactive, 0, func(w *storage.Writer) error {
 		_, err := w.Exec(`UPDATE sync_task SET message_id = ? WHERE message_id IS NOT NULL`, direct)
 		return err
 	})
 	if err != nil {
+		q.direct.Store(false)
 		return fmt.Errorf("do without the queue's table: %w", err)
 	}
 	err = q.store.Write(ctx, storage.Interactive, 0, func(w *storage.Writer) error {
@@ -88,8 +89,8 @@ func (q *Queue) sendTx(w *storage.Writer, account storage.AccountID, id storage.
 // receiveTx gives the account's next visible task and its message; no message: there is none.
 func (q *Queue) receiveTx(w *storage.Writer, account storage.AccountID) (id storage.TaskID, message string, err error) {
 	if q.direct.Load() {
-		err := w.QueryRow(`SELECT id FROM sync_task WHERE account_id = ? AND (state = 'pending' OR state = 'waiting' AND next_retry_at <= ?)
-			ORDER BY priority DESC, id LIMIT 1`, account, time.Now().UnixMilli()).Scan(&id)
+		err := w.QueryRow(`SELECT id FROM sync_task WHERE account_id = ? AND message_id = ? AND (state = 'pending' OR state = 'waiting' AND next_retry_at <= ?)
+			ORDER BY priority DESC, id LIMIT 1`, account, direct, time.Now().UnixMilli()).Scan(&id)
 		if errors.Is(err, sql.ErrNoRows) {
 			return 0, "", nil
 		}

@@ -12,7 +12,7 @@
 //   - retry_count counts attempts without progress; ProgressTx zeroes it.
 //
 //   - At most one unfinished task per (account, type, folder, range). Enqueueing it again raises its priority; while it is
-//     being worked on it is run once more afterwards.
+//     being worked on it is run once more afterwards; one that has to wait then keeps its time.
 //
 //   - Each unfinished task that is not paused has exactly its goqite row, a paused or finished one has none. A person's verbs
 //     (ByHand) never touch a task that is being worked on, but for its priority.

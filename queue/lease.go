@@ -117,10 +117,18 @@ func (q *Queue) ReturnTx(w *storage.Writer, t Task) error {
 	return q.visibleTx(w, t)
 }
 
-// FailTx ends a task as failed and notes why. It can be retried by hand.
+// FailTx ends a task as failed and notes why, or puts it back once when it was asked for again while it ran. It can be retried
+// by hand.
 func (q *Queue) FailTx(w *storage.Writer, t Task, why Failure) error {
 	if err := q.noteTx(w, t, why); err != nil {
 		return err
+	}
+	var again bool
+	if err := w.QueryRow(`SELECT again FROM sync_task WHERE id = ?`, t.ID).Scan(&again); err != nil {
+		return fmt.Errorf("fail task: %w", err)
+	}
+	if again {
+		return q.visibleTx(w, t)
 	}
 	return q.endTx(w, t, Failed)
 }

@@ -175,6 +175,10 @@ func TestModel(t *testing.T) {
 			case 4:
 				one.state = Pending
 			case 5:
+				if one.again {
+					one.state = Pending
+					break
+				}
 				delete(model, task.ID)
 				one.state, ended[task.ID] = Failed, one
 			}

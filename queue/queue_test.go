@@ -558,3 +558,22 @@ func TestDirect(t *testing.T) {
 		})
 	}
 }
+
+// TestDirectUnderWay: a claim that comes while the rows do not deliver themselves yet finds nothing and ends.
+func TestDirectUnderWay(t *testing.T) {
+	b := open(t)
+	id := b.add(b.ada, 1, 5)
+	b.direct.Store(true)
+	if one, ok := b.claim(b.ada); ok {
+		t.Errorf("claimed %+v", one)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := b.GoDirect(ended); err == nil || b.Direct() {
+		t.Errorf("direct %v without a committed row: %v", b.Direct(), err)
+	}
+	if err := b.GoDirect(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b.take(b.ada, id)
+}
