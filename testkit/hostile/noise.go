@@ -166,14 +166,14 @@ func phases() []Script {
 				continue
 			}
 			worst := max(harm, Inbox)
-			if a != script.Bare { // a connection that breaks each time is taken for the line's fault, and the account rests
+			if strings.Contains(string(a), "UNAVAILABLE") { // which speaks for the account
 				worst = Account
 			}
 			all = append(all, Script{Name: fmt.Sprintf("%s always: %q", p, a), Harm: worst, Lies: p == Flags && a == script.Bare, Capabilities: passing(p), Mix: []Mixin{Do(p, a)}})
 		}
 		all = append(all, Script{Name: fmt.Sprintf("%s once: BYE", p), Harm: harm, Capabilities: passing(p), Mix: []Mixin{Once(p, "BYE autologout")}},
 			Script{Name: fmt.Sprintf("%s once: silence", p), Harm: harm, Capabilities: passing(p), Mix: []Mixin{Once(p, script.Silent)}})
-		all = append(all, Script{Name: fmt.Sprintf("%s: BYE inside the answer", p), Harm: max(harm, Account), Capabilities: passing(p), Mix: []Mixin{First(p, "* BYE in the middle\r\n")}})
+		all = append(all, Script{Name: fmt.Sprintf("%s: BYE inside the answer", p), Harm: max(harm, Inbox), Capabilities: passing(p), Mix: []Mixin{First(p, "* BYE in the middle\r\n")}})
 	}
 	return all
 }
