@@ -30,7 +30,7 @@ func TestBar6(t *testing.T) {
 	scripts := hostile.All()
 	if !long() { // a quarter of each kind; names are in order
 		var some []hostile.Script
-		for i := 0; i < len(scripts); i += 4 * 1000 / volume(1000) {
+		for i := 0; i < len(scripts); i += 4 * 1000 / volume(volume(1000)) {
 			some = append(some, scripts[i])
 		}
 		scripts = some

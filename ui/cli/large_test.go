@@ -38,6 +38,8 @@ func TestLargeMessage(t *testing.T) {
 	size, most := int64(64<<20), int64(60<<20)
 	if long() {
 		size, most = 1<<30, 64<<20
+	} else if raced {
+		size = 8 << 20
 	}
 	r, _ := scripted(t)
 	small := r.sync().rss
