@@ -168,6 +168,9 @@ func (p *pass) round(ctx context.Context) (moved bool, err error) {
 	if err := p.proven(ctx, d.Gone); err != nil {
 		return false, err
 	}
+	if p.swapped { // the listing may be that of other UIDs
+		return false, in(phaseList, errSwapped)
+	}
 	if err := p.expunge(ctx, d.Gone); err != nil {
 		return false, err
 	}

@@ -124,6 +124,10 @@ func (s *Set) Fail(now time.Time, scope, class, detail string, wait func(n int) 
 		b = &state{Row: Row{Scope: scope, Class: class}}
 		s.by[k] = b
 	}
+	if b.Failures > 0 && now.Before(b.Until) { // under way together with one that has failed: the same failure
+		b.Detail, b.Until = detail, later(b.Until, now.Add(wait(b.Failures)))
+		return b.Row
+	}
 	b.Failures++
 	b.recent = append(slices.DeleteFunc(b.recent, func(at time.Time) bool { return now.Sub(at) > window }), now)
 	if len(b.recent) >= trips && b.OpenedAt.IsZero() {
@@ -133,8 +137,7 @@ func (s *Set) Fail(now time.Time, scope, class, detail string, wait func(n int) 
 		b.recent = b.recent[1:]
 	}
 	b.FailedAt, b.Detail = now, detail
-	// Two that were under way at once both fail: the second shortens nothing.
-	b.Until = later(b.Until, now.Add(wait(b.Failures)))
+	b.Until = now.Add(wait(b.Failures))
 	return b.Row
 }
 

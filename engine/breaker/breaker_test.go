@@ -80,12 +80,23 @@ func TestSlowFailures(t *testing.T) {
 	}
 }
 
+// TestTogether: attempts that were under way together and fail are one failure.
+func TestTogether(t *testing.T) {
+	s, now := New(time.Now(), nil), time.Now()
+	for range 8 {
+		if row := s.Fail(now, host, "network", "", second); row.Failures != 1 || !row.OpenedAt.IsZero() {
+			t.Fatalf("%+v", row)
+		}
+	}
+}
+
 // TestHurry: a person shortens every wait but a quota's, and what is open stays so.
 func TestHurry(t *testing.T) {
 	now := time.Now()
 	s := New(now, nil)
 	for range trips {
-		s.Fail(now, "account:1", "timeout", "", func(int) time.Duration { return time.Hour })
+		now = now.Add(time.Minute)
+		s.Fail(now, "account:1", "timeout", "", func(int) time.Duration { return time.Minute })
 	}
 	s.Fail(now, "account:2", "quota", "", func(int) time.Duration { return time.Hour })
 	if rows := s.Hurry(now, false, "account:1", "account:2"); len(rows) != 1 || rows[0].Class != "timeout" || rows[0].OpenedAt.IsZero() {

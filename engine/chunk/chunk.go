@@ -64,7 +64,7 @@ func (b *Body) Next(ctx context.Context, s *imap.Session, h imap.Handler, want i
 		return nil, false, err
 	}
 	if len(piece) == 0 {
-		if b.have > 0 && (answered || b.short || b.have == b.claimed) {
+		if b.have > 0 && (answered || b.have == b.claimed) { // a refusal is no end: a server that gives short parts may refuse in the middle
 			return nil, true, nil
 		}
 		if err == nil {

@@ -231,12 +231,8 @@ func (p *Pool) open(ctx context.Context, l *Lease, allowed int) error {
 	for len(p.idle) > 0 && p.usage().all()+len(p.idle) > allowed {
 		over, p.idle = append(over, p.idle[0]), p.idle[1:]
 	}
-	p.mu.Unlock()
-	p.logout(ctx, over)
-	s, err := p.connect(ctx, l.asked)
-	p.mu.Lock()
-	p.dialling[l.use]--
 	defer p.stir()
+	s, err := p.unlocked(ctx, l, over)
 	if err != nil {
 		if !stopped(ctx) {
 			p.figures.Refused++
@@ -255,6 +251,17 @@ func (p *Pool) open(ctx context.Context, l *Lease, allowed int) error {
 		p.press(Person)
 	}
 	return nil
+}
+
+// unlocked ends sessions and dials without the lock, and has it again afterwards whatever happens.
+func (p *Pool) unlocked(ctx context.Context, l *Lease, over []kept) (*imap.Session, error) {
+	p.mu.Unlock()
+	defer func() {
+		p.mu.Lock()
+		p.dialling[l.use]--
+	}()
+	p.logout(ctx, over)
+	return p.connect(ctx, l.asked)
 }
 
 // Slept presumes every session dead: idle ones are closed, what runs on the others fails with ErrSlept. The next dial but a
