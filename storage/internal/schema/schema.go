@@ -23,6 +23,7 @@ import (
 	"modernc.org/sqlite"
 	lib "modernc.org/sqlite/lib"
 
+	"mailcote/storage/disk"
 	"mailcote/testkit/failpoint"
 )
 
@@ -189,7 +190,10 @@ func copyBefore(ctx context.Context, db *sql.DB, path string) (err error) {
 		return errors.Join(err, os.Remove(temp))
 	}
 	failpoint.Hit("schema.beforeRename")
-	return os.Rename(temp, path)
+	if err := os.Rename(temp, path); err != nil {
+		return err
+	}
+	return disk.SyncDir(path)
 }
 
 func step(ctx context.Context, db *sql.DB, version int, text string) error {
