@@ -127,7 +127,7 @@ func (s *Store) noteDamage(err error) error {
 
 // openSalvaging is openOwner for a store that may be damaged.
 func (s *Store) openSalvaging(ctx context.Context, o *Salvage) error {
-	if replaced, err := salvage.Finish(s.path); err != nil {
+	if replaced, err := salvage.Finish(ctx, s.path); err != nil {
 		return err
 	} else if replaced {
 		if err := s.lock.Renew(); err != nil {
@@ -160,6 +160,9 @@ func (s *Store) openSalvaging(ctx context.Context, o *Salvage) error {
 	}
 	saved.Cause = damage.Error()
 	s.salvaged = &saved
+	s.damage.mu.Lock()
+	s.damage.err = nil // it was the old file's
+	s.damage.mu.Unlock()
 	if err := s.lock.Renew(); err != nil {
 		return err
 	}
@@ -167,7 +170,7 @@ func (s *Store) openSalvaging(ctx context.Context, o *Salvage) error {
 }
 
 // SalvageInto saves what can be read of the store at path into a new store at out. The store is only read; nobody may own it
-// meanwhile. Errors: *owner.HeldError, ErrMissing, what is wrong with the two files.
+// meanwhile. Errors: *owner.HeldError, ErrMissing, ErrSalvageName, fs.ErrExist, what is wrong with the two files.
 func SalvageInto(ctx context.Context, path, out string, o Salvage) (Salvaged, error) {
 	if err := owner.Inspect(path); err != nil {
 		return Salvaged{}, missingStore(path, err)

@@ -29,6 +29,8 @@ var (
 	ErrCorrupt = schema.ErrCorrupt
 	// ErrNothingSaved says that not one account could be read from a damaged store, which stays as it is.
 	ErrNothingSaved = salvage.ErrNothing
+	// ErrSalvageName says that a store was to be salvaged into a name that the store uses itself.
+	ErrSalvageName = salvage.ErrName
 	// ErrMissing says that there is no store at the path.
 	ErrMissing = errors.New("there is no store")
 	// ErrNotFound says that the row asked for does not exist.

@@ -119,7 +119,11 @@ func (s *Store) openOwner(ctx context.Context) error {
 	}
 	if err := s.Write(ctx, Interactive, 0, func(w *Writer) error { return w.dropStaged() }); err != nil {
 		s.writer.stop()
-		return errors.Join(fmt.Errorf("clear staged blobs: %w", err), s.readers.Close(), s.writer.close())
+		err = fmt.Errorf("clear staged blobs: %w", err)
+		if s.readers != nil { // reopening may have failed
+			err = errors.Join(err, s.readers.Close())
+		}
+		return errors.Join(err, s.writer.close())
 	}
 	return nil
 }

@@ -108,6 +108,9 @@ func (a *app) salvageInto(ctx context.Context, out string) error {
 	if a.voice.Bars() {
 		a.voice.Over("")
 	}
+	if errors.Is(err, storage.ErrSalvageName) {
+		return usagef("%s is a name that the store uses itself: name another file with --salvage", out)
+	}
 	if errors.Is(err, fs.ErrExist) {
 		return usagef("%s exists: name a new file with --salvage", out)
 	}

@@ -54,6 +54,7 @@ func TestDamagedStore(t *testing.T) {
 		r.write(r.store, bytes.Clone(sound))
 		out := filepath.Join(r.dir, "saved.db")
 		r.exits(0, "check", "--salvage", out)
+		r.refuses(2, []string{"check", "--salvage", r.store + ".salvaged"}, []string{"uses itself"})
 		r.refuses(2, []string{"check", "--salvage", out}, []string{"exists"})
 		if text, err := os.ReadFile(r.store); err != nil || !bytes.Equal(text, sound) {
 			t.Errorf("the store was touched: %v", err)

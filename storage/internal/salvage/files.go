@@ -1,13 +1,13 @@
 package salvage
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"time"
 
@@ -20,25 +20,27 @@ import (
 )
 
 const (
-	fillSuffix   = ".salvage"       // the new store while it is being filled; worth nothing
-	doneSuffix   = ".salvaged"      // the new store, whole: it takes the old one's place
-	asideSuffix  = ".salvage.aside" // the copy of the damaged one until it has its lasting name
-	firstSuffix  = ".first"         // beside that: where its first page is made
-	sourceSuffix = ".source"        // beside the new store: a copy of the damaged one, made readable
-	logSuffix    = "-wal"
-	shareSuffix  = "-shm"
+	fillSuffix    = ".salvage"       // the new store while it is being filled; worth nothing
+	doneSuffix    = ".salvaged"      // the new store, whole: it takes the old one's place
+	keptSuffix    = ".corrupt-"      // before a time: the copy of the damaged one, which stays
+	asideSuffix   = ".salvage.aside" // the copy of the damaged one until it has its lasting name
+	firstSuffix   = ".first"         // beside that: where its first page is made
+	sourceSuffix  = ".source"        // beside the new store: a copy of the damaged one, made readable
+	logSuffix     = "-wal"
+	shareSuffix   = "-shm"
+	journalSuffix = "-journal"
 )
 
 // keep gives the copy of the damaged store its lasting name, <store>.corrupt-<time>.
 func keep(path string, at time.Time) (string, error) {
-	name := path + ".corrupt-" + at.UTC().Format("20060102-150405")
+	name := path + keptSuffix + at.UTC().Format("20060102-150405")
 	for n := 2; ; n++ {
 		if _, err := os.Lstat(name); errors.Is(err, fs.ErrNotExist) {
 			break
 		} else if err != nil {
 			return "", err
 		}
-		name = fmt.Sprintf("%s.corrupt-%s-%d", path, at.UTC().Format("20060102-150405"), n)
+		name = fmt.Sprintf("%s%s%s-%d", path, keptSuffix, at.UTC().Format("20060102-150405"), n)
 	}
 	// The log first: without it the copy would look whole and lack what was committed last.
 	if err := os.Rename(path+asideSuffix+logSuffix, name+logSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -47,7 +49,7 @@ func keep(path string, at time.Time) (string, error) {
 	if err := os.Rename(path+asideSuffix, name); err != nil {
 		return "", err
 	}
-	return name, syncDir(path)
+	return name, disk.SyncDir(path)
 }
 
 // discard removes what a salvage that failed or was killed has left.
@@ -63,7 +65,7 @@ func copySet(from, to string) error {
 	if err := copyFile(from+logSuffix, to+logSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return errors.Join(err, os.Remove(to))
 	}
-	return syncDir(to)
+	return disk.SyncDir(to)
 }
 
 // copyFile makes a file that only its owner can read; on the disk when it returns.
@@ -85,37 +87,49 @@ func copyFile(from, to string) (err error) {
 }
 
 // commit gives a store that is whole the name that decides, and puts it in place.
-func commit(path string) error {
+func commit(ctx context.Context, path string) error {
 	if err := os.Rename(path+fillSuffix, path+doneSuffix); err != nil {
 		return err
 	}
-	if err := syncDir(path); err != nil {
+	if err := disk.SyncDir(path); err != nil {
 		return err
 	}
 	failpoint.Hit("salvage.decided")
-	_, err := Finish(path)
+	_, err := Finish(ctx, path)
 	return err
 }
 
-// Finish puts a salvaged store in place, if one waits for it, and says whether it did. The old one's log goes first: it would
-// be taken for the new one's.
-func Finish(path string) (bool, error) {
+// Finish puts a salvaged store in place, if one waits for it and nothing is lost by it, and says whether it did. The old one's
+// log goes first, on the disk too: it would be taken for the new one's.
+func Finish(ctx context.Context, path string) (bool, error) {
 	done := path + doneSuffix
 	if err := owner.Inspect(done); errors.Is(err, fs.ErrNotExist) {
 		return false, discard(path)
 	} else if err != nil {
 		return false, err
 	}
+	if err := fit(ctx, done); err != nil {
+		return false, err
+	}
+	if ok, err := expendable(path); err != nil {
+		return false, fmt.Errorf("put the salvaged store in place: %w", err)
+	} else if !ok {
+		return false, fmt.Errorf("%[2]s waits to take the place of %[1]s, but no %[1]s%[3]s* is the same as that: another store was put there, or the copy was removed. "+
+			"Nothing was changed: to go on with %[1]s remove %[2]s; to use what was saved move %[1]s and %[1]s%[4]s away", path, done, keptSuffix, logSuffix)
+	}
 	for _, suffix := range []string{logSuffix, shareSuffix} {
 		if err := remove(path + suffix); err != nil {
 			return false, fmt.Errorf("put the salvaged store in place: %w", err)
 		}
 	}
+	if err := disk.SyncDir(path); err != nil {
+		return false, fmt.Errorf("put the salvaged store in place: %w", err)
+	}
 	failpoint.Hit("salvage.beforeReplace")
 	if err := os.Rename(done, path); err != nil {
 		return false, fmt.Errorf("put the salvaged store in place: %w", err)
 	}
-	return true, syncDir(path)
+	return true, disk.SyncDir(path)
 }
 
 // remove removes a file that may be missing.
@@ -128,7 +142,7 @@ func remove(path string) error {
 
 // removeSet removes a store that nobody needs, with what SQLite put beside it.
 func removeSet(path string) error {
-	return errors.Join(remove(path), remove(path+logSuffix), remove(path+shareSuffix), remove(path+"-journal"))
+	return errors.Join(remove(path), remove(path+logSuffix), remove(path+shareSuffix), remove(path+journalSuffix))
 }
 
 // tidy removes what reading a copy put beside it.
@@ -151,18 +165,6 @@ func syncFile(path string) error {
 		return err
 	}
 	return errors.Join(f.Sync(), f.Close())
-}
-
-// syncDir makes the names in the directory of path last. Windows has no such call and needs none.
-func syncDir(path string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	d, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // sizeOf is how many bytes the files of a store take.

@@ -311,7 +311,7 @@ func (f *filler) entries() error {
 		var account, size int64
 		var digest []byte
 		var shown bool
-		if err := f.tx.QueryRowContext(f.ctx, `SELECT m.account_id, b.size, b.sha256, m.gone_at IS NULL AND m.uidvalidity = ? FROM mailbox m, blob b WHERE m.id = ? AND b.id = ?`,
+		if err := f.tx.QueryRowContext(f.ctx, `SELECT m.account_id, b.size, b.sha256, m.gone_at IS NULL AND m.uidvalidity IS ? FROM mailbox m, blob b WHERE m.id = ? AND b.id = ?`,
 			one["uidvalidity"], one["mailbox_id"], one["blob_id"]).Scan(&account, &size, &digest, &shown); err != nil {
 			return false, absent(err)
 		}

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"mailcote/storage/check"
@@ -22,6 +23,9 @@ var ErrNothing = errors.New("no account could be read from the damaged store")
 
 // ErrNoRoom says that the disk has no room for the copy and the new store.
 var ErrNoRoom = errors.New("there is no room to save the damaged store")
+
+// ErrName says that the new file would have a name that salvaging uses itself.
+var ErrName = errors.New("the name is one that the store uses itself")
 
 // Options are what salvaging needs.
 type Options struct {
@@ -91,26 +95,61 @@ func replace(ctx context.Context, path string, o Options) (r Report, err error) 
 		return r, err
 	}
 	failpoint.Hit("salvage.kept")
-	return r, commit(path)
+	return r, commit(ctx, path)
 }
 
-// Into saves what can be read of the store at path into a new file. The store is only read, through a copy that goes again.
+// Into saves what can be read of the store at path into a new file, which has its name only when it is whole. The store is only
+// read, through a copy that goes again. Errors: ErrName, fs.ErrExist, what is wrong with the two files.
 func Into(ctx context.Context, path, out string, o Options) (r Report, err error) {
-	if _, err := os.Lstat(out); !errors.Is(err, fs.ErrNotExist) {
-		return r, errors.Join(fmt.Errorf("salvage into %s: %w", out, fs.ErrExist), err)
+	if reserved(path, out) || reserved(out, path) {
+		return r, fmt.Errorf("salvage into %s: %w", out, ErrName)
 	}
-	copied := out + fillSuffix + ".copy"
-	defer func() { err = errors.Join(err, removeSet(copied)) }()
-	if err := removeSet(copied); err != nil {
+	if err := unused(out); err != nil {
+		return r, err
+	}
+	filled, copied := out+fillSuffix, out+fillSuffix+".copy"
+	clean := func() error { return errors.Join(discard(out), removeSet(copied)) }
+	defer func() { err = errors.Join(err, clean()) }()
+	if err := clean(); err != nil {
 		return r, fmt.Errorf("salvage: %w", err)
 	}
 	if err := copySet(path, copied); err != nil {
 		return r, fmt.Errorf("copy the store: %w", err)
 	}
-	if r, err = fill(ctx, copied, out, o); err != nil {
-		return r, errors.Join(fmt.Errorf("salvage: %w", err), removeSet(out))
+	if r, err = fill(ctx, copied, filled, o); err != nil {
+		return r, fmt.Errorf("salvage: %w", err)
 	}
-	return r, errors.Join(syncFile(out), syncDir(out))
+	if err := syncFile(filled); err != nil {
+		return r, fmt.Errorf("salvage: %w", err)
+	}
+	if err := unused(out); err != nil {
+		return r, err
+	}
+	if err := os.Rename(filled, out); err != nil {
+		return r, fmt.Errorf("salvage: %w", err)
+	}
+	return r, disk.SyncDir(out)
+}
+
+// reserved says whether name is one that a salvage of the store at path, or SQLite, gives to what is its own.
+func reserved(path, name string) bool {
+	a, errA := os.Stat(filepath.Dir(path))
+	b, errB := os.Stat(filepath.Dir(name))
+	if errA != nil || errB != nil || !os.SameFile(a, b) {
+		return false
+	}
+	rest, ok := strings.CutPrefix(strings.ToLower(filepath.Base(name)), strings.ToLower(filepath.Base(path))) // some systems do not tell them apart
+	return ok && (strings.HasPrefix(rest, fillSuffix) || rest == logSuffix || rest == shareSuffix || rest == journalSuffix)
+}
+
+// unused refuses a name that is taken, or beside which there is a log that would be taken for the new store's.
+func unused(out string) error {
+	for _, suffix := range []string{"", logSuffix, shareSuffix, journalSuffix} {
+		if _, err := os.Lstat(out + suffix); !errors.Is(err, fs.ErrNotExist) {
+			return errors.Join(fmt.Errorf("salvage into %s: %w", out, &fs.PathError{Op: "make", Path: out + suffix, Err: fs.ErrExist}), err)
+		}
+	}
+	return nil
 }
 
 // fill makes the new store at to, whole and checked, from the copy of a damaged one.
