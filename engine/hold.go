@@ -186,6 +186,8 @@ func (w *worker) throttled(f Fault) Fault {
 	}
 	limit := fault.PolicyOf(Quota)
 	f.Class, f.Scope, f.Do, f.Wait = Quota, limit.Scope, limit.Do, limit.Wait
+	more := 1 + noise*rand.Float64() // nobody has named this time, so it may differ
+	f.Wait.Floor, f.Wait.Cap = time.Duration(more*float64(f.Wait.Floor)), time.Duration(more*float64(f.Wait.Cap))
 	f.Detail = fmt.Sprintf("%d short sessions in %v: %s", mostByes, byesIn, f.Detail)
 	return f
 }
