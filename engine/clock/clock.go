@@ -18,9 +18,6 @@ type Clock struct {
 	Every time.Duration    // 0: the constant
 }
 
-// Watch is Clock.Watch on the machine's clock.
-func Watch(ctx context.Context, jumped func(jump time.Duration)) { Clock{}.Watch(ctx, jumped) }
-
 // Watch looks at the clock until ctx ends, and calls jumped with the time that passed on the wall and not here: positive when
 // the clock was set forward or nothing ran for a while, negative when it was set back. The next look waits for jumped.
 func (c Clock) Watch(ctx context.Context, jumped func(jump time.Duration)) {
