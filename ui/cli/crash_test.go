@@ -17,6 +17,7 @@ import (
 	"mailcote/testkit/child"
 	"mailcote/testkit/corpus"
 	"mailcote/testkit/dovecot"
+	"mailcote/testkit/proxy"
 	"mailcote/testkit/truth"
 )
 
@@ -249,10 +250,13 @@ func (l *killLoop) stir() {
 func TestStartTogether(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, dovecot.Config{})
+	line := r.through()
 	r.fill(8, 1000, 4, corpus.Options{AvgSize: 5000})
+	line.Set(proxy.Faults{Rate: 500_000}) // the sync is not over when it is killed
 	p := r.start("sync", r.url(), "--once")
-	r.awaits(400, `SELECT count(*) AS n FROM mail`)
+	r.awaits(400, someMail)
 	p.Kill()
+	line.Set(proxy.Faults{})
 	log, err := os.ReadFile(r.store + "-wal")
 	if err != nil || len(log) == 0 {
 		t.Fatalf("the killed program left no log: %v", err)
