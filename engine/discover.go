@@ -103,13 +103,15 @@ func bars(attribute string) bool {
 	return strings.EqualFold(attribute, `\Noselect`) || strings.EqualFold(attribute, `\NonExistent`)
 }
 
-// status gives what LIST-STATUS said of a mailbox, else asks; a NO to STATUS leaves it unsaid, and the mailbox is opened.
+// status gives what LIST-STATUS said of a mailbox, else asks; a NO to STATUS that is about the mailbox leaves it unsaid, and
+// the mailbox is opened.
 func (w *worker) status(ctx context.Context, s *imap.Session, entry imap.ListEntry, wanted bool, kind queue.Type) (plan.Status, error) {
 	data := entry.Status
 	if data == nil && wanted && kind == queue.IncrementalSync {
 		asked, err := s.Status(ctx, entry.Raw, statusItems(s))
-		var refused *imap.StatusError
-		if (errors.As(err, &refused) || errors.Is(err, imap.ErrCommand)) && s.Err() == nil { // EXAMINE will say why
+		var answer *imap.StatusError
+		told := errors.As(err, &answer) && Classify(in(phaseDiscover, err)).Class != Quota
+		if (told || errors.Is(err, imap.ErrCommand)) && s.Err() == nil { // EXAMINE will say why; a limit is not the mailbox's
 			return plan.Status{}, nil
 		}
 		if err != nil {

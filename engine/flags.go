@@ -49,13 +49,13 @@ func (p *pass) flags(ctx context.Context, stored []storage.Listed) error {
 	defer p.watch()
 	var set goimap.UIDSet
 	set.AddRange(goimap.UID(stored[0].UID), goimap.UID(stored[len(stored)-1].UID))
-	err := p.s.UIDFetch(ctx, set, []string{"UID", "FLAGS"}, uint64(since))
+	err := in(phaseFlags, p.s.UIDFetch(ctx, set, []string{"UID", "FLAGS"}, uint64(since)))
 	if since > 0 && p.refused(err) { // some offer CONDSTORE and do not know how
 		changes, since = nil, 0
-		err = p.s.UIDFetch(ctx, set, []string{"UID", "FLAGS"}, 0)
+		err = in(phaseFlags, p.s.UIDFetch(ctx, set, []string{"UID", "FLAGS"}, 0))
 	}
 	if err != nil {
-		return in(phaseFlags, err)
+		return err
 	}
 	if p.swapped {
 		return in(phaseFlags, errSwapped)
@@ -64,10 +64,15 @@ func (p *pass) flags(ctx context.Context, stored []storage.Listed) error {
 	return p.applyFlags(ctx, changes, all && condstore && p.mailbox.Building == nil, now)
 }
 
-// refused says whether an error is the server's NO or BAD in a session that lives.
+// refused says whether an error, with its phase, is the server's NO or BAD to what was asked, in a session that lives. Words about a
+// limit, the line or the mailbox answer nothing: a server that is throttled knows no more of a message than before.
 func (p *pass) refused(err error) bool {
-	var refused *imap.StatusError
-	return errors.As(err, &refused) && p.s.Err() == nil
+	var answer *imap.StatusError
+	if !errors.As(err, &answer) || p.s.Err() != nil {
+		return false
+	}
+	class := Classify(err).Class
+	return class == Parsing || class == Protocol || class == Bug
 }
 
 // applyFlags commits changed flags in slices; the watermark moves with the last one.

@@ -104,11 +104,11 @@ func (p *pass) open(ctx context.Context) (err error) {
 func (p *pass) examine(ctx context.Context) (err error) {
 	condstore := p.s.Has("CONDSTORE")
 	p.selected, err = p.s.Examine(ctx, p.mailbox.Raw, condstore)
-	var bad *imap.StatusError
-	if condstore && errors.As(err, &bad) && bad.Type == "BAD" && p.s.Err() == nil {
+	if err = in(phaseOpen, err); condstore && p.refused(err) { // a BAD: a NO is about the mailbox
 		p.selected, err = p.s.Examine(ctx, p.mailbox.Raw, false)
+		err = in(phaseOpen, err)
 	}
-	return in(phaseOpen, err)
+	return err
 }
 
 // load reads the mailbox and its quarantine.
@@ -267,13 +267,14 @@ func (p *pass) proven(ctx context.Context, gone []storage.UID) error {
 	}
 	p.s.SetHandler(h)
 	defer p.watch()
-	err := p.s.UIDFetch(ctx, uidSet(gone), []string{"UID", "FLAGS"}, 0)
+	err := in(phaseList, p.s.UIDFetch(ctx, uidSet(gone), []string{"UID", "FLAGS"}, 0))
 	if alive {
-		err = fmt.Errorf("%s: a message is given that the listing lacks: %w", p.mailbox.Path, errDisagrees)
-	} else if p.refused(err) { // some refuse a set of which nothing is left
-		err = nil
+		return in(phaseList, fmt.Errorf("%s: a message is given that the listing lacks: %w", p.mailbox.Path, errDisagrees))
 	}
-	return in(phaseList, err)
+	if p.refused(err) { // some refuse a set of which nothing is left
+		return nil
+	}
+	return err
 }
 
 // believe says whether the generation that was built may take the place of the shown one: when it holds so much less that a

@@ -67,10 +67,12 @@ func (p *pass) rebind(ctx context.Context, todo []storage.UID) (rest []storage.U
 		return todo, nil
 	}
 	if err != nil {
-		if a.broke++; a.learnt > learnt {
+		if a.learnt > learnt {
 			a.broke, p.w.narrowed = 0, true
+		} else if p.s.Err() != nil {
+			a.broke++
 		}
-		return nil, in(phaseList, err)
+		return nil, err
 	}
 	if p.swapped {
 		return nil, in(phaseList, errSwapped)
@@ -237,7 +239,7 @@ func (p *pass) describe(ctx context.Context, page []storage.UID, header bool, ta
 	most := cmp.Or(p.s.MostMessages(), len(page), 1)
 	for some := range slices.Chunk(page, most) {
 		if err := p.s.UIDFetch(ctx, uidSet(some), items, 0); err != nil {
-			return err
+			return in(phaseList, err)
 		}
 	}
 	return nil
@@ -341,7 +343,7 @@ func (p *pass) reused(ctx context.Context, stored []storage.Listed) ([]storage.U
 		}
 		return all, nil
 	}
-	return all, in(phaseList, err)
+	return all, err
 }
 
 // listedHoldings gives what the store holds of the listing.
