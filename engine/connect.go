@@ -151,7 +151,7 @@ func (e *Engine) lines(ctx context.Context, a storage.Account) (*line.Pool, erro
 	of := accountLine{e, a.ID, a.Name, m}
 	now := line.New(line.Options{
 		User: a.User, Account: of, Memory: of, Gate: e.gate, Resend: e.o.resend,
-		Connections: m.Connections, Pace: m.Dial, Gone: m.Gone, Low: of.low,
+		Connections: m.Connections, Pace: m.Dial, Gone: m.Gone, Vain: of.vain, Low: of.low,
 		Dial: func(ctx context.Context) (*imap.Session, error) { return e.dial(ctx, a, m) },
 	})
 	e.pools[a.ID] = pool{now, a.Name, endpoint, a.Insecure}
@@ -251,6 +251,19 @@ func (l accountLine) SetSignIn(ctx context.Context, u line.Unanswered) error {
 	return in(phaseStore, l.e.store.Write(ctx, storage.Interactive, 0, func(tx *storage.Writer) error {
 		return attempt.PutSignIn(tx, l.id, attempt.SignIn{SentAt: u.At, Silent: u.Silent, Dropped: u.Dropped})
 	}))
+}
+
+// vain takes note of what a person's dial or sign-in showed of the server's limits, as the end of a task does for a worker's.
+func (l accountLine) vain(ctx context.Context, err error) {
+	var held *heldError
+	if errors.As(err, &held) { // nothing was tried
+		return
+	}
+	f := Classify(unconnected(err))
+	l.meter.Fault(f.Class, f.ServerText, f.Crowded, f.Connections)
+	if f.Class == Quota {
+		_ = l.e.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0, l.meter.SaveTx) //nolint:errcheck // it is saved with the next batch too
+	}
 }
 
 // low records that work has waited too long for a connection, unless the account waits for a person anyway.

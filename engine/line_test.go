@@ -27,7 +27,7 @@ func TestPersonBetweenPages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.Refused(1)
+	m.Fault(Quota, "NO too many", true, 1)
 	if m.Connections() != 1 {
 		t.Fatalf("%d connections are allowed", m.Connections())
 	}
@@ -65,6 +65,50 @@ func TestPersonBetweenPages(t *testing.T) {
 	w.equals(s)
 	if s.Connections() != 1 || s.Count("LOGIN") != 1 || between != 1 || len(w.faults()) > 0 {
 		t.Errorf("%d connections, %d sign-ins, served after page %d, faults %+v", s.Connections(), s.Count("LOGIN"), between, w.faults())
+	}
+}
+
+// TestPersonLearns: a person whose sign-in is refused because the server takes no more connections waits for the one there is, and
+// what the server said is kept for a day.
+func TestPersonLearns(t *testing.T) {
+	s, w := scripted(t, 900, script.Options{}, Options{})
+	a := w.find()
+	m := w.meter()
+	var person sync.WaitGroup
+	var pages, signIns atomic.Int32
+	s.Misbehave(script.Faults{On: func(c script.Command) script.Action {
+		switch {
+		case c.Name == "AUTHENTICATE" && signIns.Add(1) == 2:
+			return "NO [UNAVAILABLE] Maximum number of connections from user+IP exceeded (mail_max_userip_connections=3)"
+		case c.Name != "UID FETCH" || !strings.Contains(c.Args, "BODY") || pages.Add(1) != 1:
+			return script.Answer
+		}
+		person.Go(func() {
+			var l *line.Lease
+			session, err := w.engine.person(t.Context(), a, &l)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer l.Give()
+			if err := session.Noop(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+		for began := time.Now(); m.Connections() > 1 && time.Since(began) < 10*time.Second; {
+			time.Sleep(time.Millisecond) // a figure is no signal
+		}
+		return script.Answer
+	}})
+	w.complete()
+	person.Wait()
+	w.equals(s)
+	if n := signIns.Load(); n != 2 || s.Connections() != 2 {
+		t.Errorf("%d sign-ins, %d connections", n, s.Connections())
+	}
+	w.restart()
+	if n := w.meter().Connections(); n != 1 {
+		t.Errorf("%d connections after a restart", n)
 	}
 }
 

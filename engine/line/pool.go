@@ -58,6 +58,9 @@ type Options struct {
 	Gone func()
 	// Resend is the least wait between an unanswered sign-in and the next; 0: the constant.
 	Resend time.Duration
+	// Vain is told why a person's attempt came to nothing, before Connections is asked again; other work tells it with its own end.
+	// nil: nobody.
+	Vain func(ctx context.Context, err error)
 	// Low is told once when work has waited for a connection for longer than Patience; see Figures. nil: nobody.
 	Low func(since time.Time)
 }
@@ -261,7 +264,11 @@ func (p *Pool) unlocked(ctx context.Context, l *Lease, over []kept) (*imap.Sessi
 		p.dialling[l.use]--
 	}()
 	p.logout(ctx, over)
-	return p.connect(ctx, l.asked)
+	s, err := p.connect(ctx, l.asked)
+	if err != nil && l.use == Person && p.o.Vain != nil && !stopped(ctx) {
+		p.o.Vain(ctx, err)
+	}
+	return s, err
 }
 
 // Slept presumes every session dead: idle ones are closed, what runs on the others fails with ErrSlept. The next dial but a

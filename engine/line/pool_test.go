@@ -152,10 +152,10 @@ func TestWatch(t *testing.T) {
 // TestFewer: a server that turns out to allow one connection makes a person wait for that, not fail.
 func TestFewer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a, p := start(t, 2, nil)
+		var a *account
+		a, p := start(t, 2, func(o *Options) { o.Vain = func(context.Context, error) { a.allowed.Store(1) } })
 		bulk := take(t, p, Want{})
 		a.refuse.Store(true)
-		p.o.Pace = func(context.Context) error { a.allowed.Store(1); return nil } // as the one who judges the refusal does
 		got := make(chan *Lease)
 		go func() { got <- take(t, p, Want{Use: Person}) }()
 		synctest.Wait()

@@ -113,13 +113,6 @@ func (m *Meter) Gone() {
 	m.limiter.Gone()
 }
 
-// Refused notes that the server takes no more connections. said is how many it allows; 0: it does not say.
-func (m *Meter) Refused(said int) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.limiter.Refused(time.Now(), said)
-}
-
 // Manners is how the server wants to be spoken to.
 func (m *Meter) Manners() imap.Manners {
 	p := m.Profile()

@@ -33,7 +33,7 @@ func TestDial(t *testing.T) {
 				t.Errorf("dial %d after %v: %v", i, time.Since(start), err)
 			}
 		}
-		m.Refused(0)
+		m.Fault(fault.Quota, "NO too many", true, 0)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if err := m.Dial(ctx); !errors.Is(err, context.DeadlineExceeded) {
