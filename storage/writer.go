@@ -199,7 +199,9 @@ func (w *writer) run() {
 			continue
 		}
 		if w.broken == nil {
-			w.broken = w.store.lock.SameFile() // what is written to a store that was moved is lost to whoever opens its path
+			if err := w.store.lock.SameFile(); err != nil { // what is written to a store that was moved is lost to whoever opens its path
+				_ = w.fail(err, nil) //nolint:errcheck // it is w.broken
+			}
 		}
 		switch {
 		case w.broken != nil:

@@ -79,7 +79,13 @@ func takeLock(path string) (*flock.Flock, error) {
 		if err != nil {
 			return nil, fmt.Errorf("owner: lock the store: %w", err)
 		}
-		if got && sameLock(held, name) {
+		same := false
+		if got {
+			if same, err = sameLock(held, name); err != nil {
+				return nil, errors.Join(fmt.Errorf("owner: lock the store: %w", err), held.Close())
+			}
+		}
+		if same {
 			return held, nil
 		}
 		if got { // somebody removed the lock file in this instant: what we hold excludes nobody
@@ -93,13 +99,17 @@ func takeLock(path string) (*flock.Flock, error) {
 	}
 }
 
-func sameLock(held *flock.Flock, name string) bool {
+// sameLock says whether name leads to the file that is locked. An error says that it cannot be known now.
+func sameLock(held *flock.Flock, name string) (bool, error) {
 	ours, err := held.Stat()
 	if err != nil {
-		return false
+		return false, err
 	}
 	there, err := os.Lstat(name)
-	return err == nil && os.SameFile(ours, there)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil && os.SameFile(ours, there), err
 }
 
 // isHeld says whether somebody holds the lock exclusively, by asking for it shared for an instant.
@@ -131,8 +141,8 @@ func Holder(path string) (Info, bool) {
 }
 
 // SameFile checks that the store's path still leads to the file that was there at Acquire, and the lock's to the file that
-// is locked. Otherwise it returns ErrMoved: what SQLite still writes is lost to whoever opens the path next, so the caller
-// must stop writing.
+// is locked. Where another file is there, or none, it returns ErrMoved: what SQLite still writes is lost to whoever opens the
+// path next, so the caller must stop writing for good. Another error says that it cannot be known now.
 func (l *Lock) SameFile() error {
 	now, err := os.Lstat(l.path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -141,7 +151,11 @@ func (l *Lock) SameFile() error {
 	if err != nil || !os.SameFile(now, l.store) {
 		return fmt.Errorf("owner: %s: %w", printable(l.path), ErrMoved)
 	}
-	if !sameLock(l.flock, l.path+lockSuffix) {
+	same, err := sameLock(l.flock, l.path+lockSuffix)
+	if err != nil {
+		return fmt.Errorf("owner: look at the lock: %w", err)
+	}
+	if !same {
 		return fmt.Errorf("owner: %s: %w", printable(l.path+lockSuffix), ErrMoved)
 	}
 	return nil
@@ -166,7 +180,11 @@ func (l *Lock) Release() error {
 	}
 	var errs []error
 	// A lock file that was replaced may have a new owner already, and the name would be that owner's.
-	if sameLock(l.flock, l.path+lockSuffix) {
+	same, err := sameLock(l.flock, l.path+lockSuffix)
+	if err != nil {
+		errs = append(errs, fmt.Errorf("owner: look at the lock: %w", err)) // the name stays: it decides nothing
+	}
+	if same {
 		if err := os.Remove(l.path + ownerSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, fmt.Errorf("owner: remove the holder's name: %w", err))
 		}

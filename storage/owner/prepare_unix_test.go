@@ -241,3 +241,26 @@ func TestMoved(t *testing.T) {
 		})
 	}
 }
+
+// What cannot be looked at was not moved, so far as anybody knows.
+func TestNotToBeSeen(t *testing.T) {
+	path := newStore(t)
+	lock := acquire(t, path)
+	dir := filepath.Dir(path)
+	must(t, os.Rename(dir, dir+".old"))
+	must(t, os.Symlink(dir, dir)) // a way that leads nowhere
+	if err := lock.SameFile(); err == nil || errors.Is(err, ErrMoved) {
+		t.Errorf("the store: SameFile = %v", err)
+	}
+	must(t, os.Remove(dir))
+	must(t, os.Rename(dir+".old", dir))
+	must(t, lock.SameFile())
+	lock.path = filepath.Join(dir, strings.Repeat("x", 254))
+	must(t, os.Link(path, lock.path))
+	if err := lock.SameFile(); err == nil || errors.Is(err, ErrMoved) { // the lock's name is too long
+		t.Errorf("the lock: SameFile = %v", err)
+	}
+	must(t, os.Remove(lock.path))
+	lock.path = path
+	must(t, lock.SameFile())
+}
