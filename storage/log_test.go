@@ -155,6 +155,115 @@ func TestSnapshotTooOld(t *testing.T) {
 	}
 }
 
+// TestSnapshotOfLongLog: a log's file that is long from earlier, or a wait for a connection, ends no reading.
+func TestSnapshotOfLongLog(t *testing.T) {
+	l := hasty()
+	l.snapshot, l.logMost = 40*time.Millisecond, 1<<20
+	s := openAt(t, filepath.Join(t.TempDir(), "mail.db"), Options{limits: l})
+	sink(t, s)
+	write(t, s, put("a", nil))
+	if err := bulk(t.Context(), s, 3<<20); err != nil {
+		t.Fatal(err)
+	}
+	if busy, _, err := s.writer.empty(false); busy != 0 || err != nil { // the writer is idle
+		t.Fatal(busy, err)
+	}
+	if s.logSize() <= l.logMost {
+		t.Fatal("the log's file is short")
+	}
+	beside := openAt(t, s.Path(), Options{ReadOnly: true, limits: l})
+	for name, from := range map[string]*Store{"owner": s, "beside": beside} {
+		if err := from.Read(t.Context(), func(r *Reader) error {
+			var n int
+			if err := r.QueryRow("SELECT count(*) FROM meta").Scan(&n); err != nil {
+				return err
+			}
+			time.Sleep(4 * l.snapshot) // what is tested is that nothing happens in this time
+			return r.QueryRow("SELECT count(*) FROM meta").Scan(&n)
+		}); err != nil {
+			t.Errorf("%s: a reading was told %v", name, err)
+		}
+		rows := 0
+		if err := from.SQL(t.Context(), "SELECT key FROM meta", func([]string, []any) error {
+			if rows++; rows == 1 {
+				time.Sleep(4 * l.snapshot)
+			}
+			return nil
+		}); err != nil {
+			t.Errorf("%s: a statement was told %v", name, err)
+		}
+	}
+
+	var taken []*sql.Conn
+	for range 4 { // every connection
+		conn, err := beside.readers.Conn(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		taken = append(taken, conn)
+	}
+	fifth := make(chan error)
+	go func() {
+		fifth <- beside.Read(context.Background(), func(r *Reader) error { var n int; return r.QueryRow("SELECT count(*) FROM meta").Scan(&n) })
+	}()
+	for beside.readers.Stats().WaitCount == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	if err := bulk(t.Context(), s, 3<<20); err != nil {
+		t.Fatal(err)
+	}
+	if s.logSize() <= l.logMost {
+		t.Fatal("the log is short")
+	}
+	time.Sleep(4 * l.snapshot)
+	for _, conn := range taken {
+		if err := conn.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := <-fifth; err != nil {
+		t.Errorf("who waited for a connection was told %v", err)
+	}
+}
+
+// TestSnapshotThatStopsMail: a reading that began when the log was long already is ended when bulk writing rests for it.
+func TestSnapshotThatStopsMail(t *testing.T) {
+	l := hasty()
+	l.snapshot, l.logMost, l.logPause = 40*time.Millisecond, 1<<20, 2<<20
+	s := openAt(t, filepath.Join(t.TempDir(), "mail.db"), Options{limits: l, pages: 40})
+	sink(t, s)
+	write(t, s, put("a", nil))
+	beside := openAt(t, s.Path(), Options{ReadOnly: true, limits: l})
+	for name, from := range map[string]*Store{"owner": s, "beside": beside} {
+		t.Run(name, func(t *testing.T) {
+			reader := child.Start(t, []string{os.Args[0]}, []string{"MAILCOTE_HOLDS=" + s.Path()})
+			if _, err := reader.WaitLine(t.Context(), func(line string) bool { return line == "holds" }); err != nil {
+				t.Fatal(err)
+			}
+			for {
+				if err := bulk(t.Context(), s, 64<<10); errors.Is(err, ErrPaused) {
+					break
+				} else if err != nil {
+					t.Fatal(err)
+				}
+			}
+			err := from.Read(t.Context(), func(r *Reader) error {
+				var n int
+				if err := r.QueryRow("SELECT count(*) FROM meta").Scan(&n); err != nil {
+					return err
+				}
+				<-r.ctx.Done()
+				return r.ctx.Err()
+			})
+			if !errors.Is(err, ErrSnapshotTooOld) {
+				t.Errorf("told %v", err)
+			}
+			reader.Kill()
+			<-s.Opened()
+		})
+	}
+}
+
 // shortened gives a channel that is closed when the log is short: then no snapshot holds it.
 func (s *Store) shortened(most int64) <-chan struct{} {
 	done := make(chan struct{})

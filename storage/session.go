@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"mailcote/storage/ask"
+	"mailcote/storage/disk"
+	"mailcote/storage/owner"
 )
 
 // Reader reads one snapshot. It is valid inside the closure it was given to.
@@ -39,8 +41,9 @@ func (s *Store) Read(ctx context.Context, fn func(*Reader) error) error {
 	if s.readers == nil {
 		return s.unreadable()
 	}
-	return s.noteDamage(s.bounded(ctx, func(ctx context.Context) error {
+	return s.noteDamage(s.bounded(ctx, func(ctx context.Context, begun func()) error {
 		tx, err := s.readers.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+		begun()
 		if err != nil {
 			return explain("read", err)
 		}
@@ -70,8 +73,9 @@ func (s *Store) SQL(ctx context.Context, text string, row func(columns []string,
 	}
 	defer db.Close() //nolint:errcheck // it was only read
 	db.SetMaxOpenConns(1)
-	return s.bounded(ctx, func(ctx context.Context) error {
+	return s.bounded(ctx, func(ctx context.Context, begun func()) error {
 		conn, err := db.Conn(ctx)
+		begun()
 		if err != nil {
 			return fmt.Errorf("open store for SQL: %w", err)
 		}
@@ -87,28 +91,43 @@ func (s *Store) unreadable() error {
 	return ErrClosed
 }
 
-// bounded runs fn, which takes a snapshot, and ends its context when the snapshot is old and the log is long: the writer cannot
-// empty a log that a snapshot needs, whichever process has it.
-func (s *Store) bounded(ctx context.Context, fn func(context.Context) error) error {
+// bounded runs fn, which takes a snapshot and says when, and ends its context when the snapshot is old and the log is long: the
+// writer cannot empty a log that a snapshot needs, whichever process has it. A log that is long and did not grow is no matter
+// of the snapshot's: its file keeps its length when it starts again from its head. Unless bulk writing rests for it.
+func (s *Store) bounded(ctx context.Context, fn func(ctx context.Context, begun func()) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	var short int64 // the least length of the log since then
 	var timer *time.Timer
 	timer = time.AfterFunc(time.Hour, func() {
+		log := s.logSize()
+		short = min(short, log)
 		switch {
 		case ctx.Err() != nil:
-		case s.logSize() > s.limits.logMost:
+		case log > s.limits.logMost && (log > short || s.restsForLog(log)):
 			cancel(ErrSnapshotTooOld)
 		default:
 			timer.Reset(s.limits.snapshot / 4)
 		}
 	})
-	timer.Reset(s.limits.snapshot)
 	defer timer.Stop()
-	err := fn(ctx)
+	err := fn(ctx, func() {
+		short = s.logSize()
+		timer.Reset(s.limits.snapshot)
+	})
 	if errors.Is(context.Cause(ctx), ErrSnapshotTooOld) {
 		return ErrSnapshotTooOld // whatever fn made of it
 	}
 	return err
+}
+
+// restsForLog says whether bulk writing rests until the log can be emptied.
+func (s *Store) restsForLog(log int64) bool {
+	if s.writer != nil {
+		return s.writer.gate.Is(disk.Log)
+	}
+	_, owned := owner.Holder(s.path)
+	return owned && log >= s.limits.logPause
 }
 
 // Tx is the transaction itself, for package queue and no other: its rows live in the transaction of the mail they describe.
