@@ -176,13 +176,16 @@ func known(ctx context.Context, store *storage.Store) (*breaker.Set, error) {
 // after a sleep the network is perhaps another one, so what waits for it is tried at once.
 func (e *Engine) jumped(jump time.Duration) {
 	now := time.Now()
-	rows := e.breakers.Rebase(now)
+	var scopes []string
+	for _, row := range e.breakers.Rebase(now) {
+		scopes = append(scopes, row.Scope)
+	}
 	if jump > 0 {
-		rows = append(rows, e.breakers.HurryAll(now)...)
+		e.breakers.HurryAll(now)
 		e.everyPool(func(p pool) { p.Slept() })
 	}
 	err := e.store.Write(context.Background(), storage.Interactive, 0, func(w *storage.Writer) error {
-		if err := putAll(w, rows); err != nil {
+		if err := e.noteTx(w, scopes...); err != nil {
 			return err
 		}
 		return e.queue.JumpTx(w, jump)

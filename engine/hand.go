@@ -12,6 +12,7 @@ import (
 	"mailcote/engine/chunk"
 	"mailcote/engine/imap"
 	"mailcote/engine/line"
+	"mailcote/engine/meter"
 	"mailcote/queue"
 	"mailcote/storage"
 	"mailcote/storage/attempt"
@@ -44,11 +45,11 @@ func (e *TooSoonError) Error() string {
 }
 
 // retry lets a person cut short what an account and its host wait for, but for a quota (force: that too); every so often, so
-// that pressing again and again is no way to hammer a server. Where nothing is cut short it costs nothing. The result is to be
-// stored by the transaction that said yes.
-func (e *Engine) retry(tx *storage.Writer, a storage.Account, paused, force bool) error {
+// that pressing again and again is no way to hammer a server. Where nothing is cut short it costs nothing; waits: the account is
+// paused, or rests and that is to end, whatever else it waits for. The result is to be stored by the transaction that said yes.
+func (e *Engine) retry(tx *storage.Writer, a storage.Account, waits, force bool) error {
 	now := time.Now()
-	if h, held := e.breakers.Held(now, scopeOf(a.ID), hostOf(loginOf(a).Endpoint())); !paused && (!held || Class(h.Class) == Quota && !force) {
+	if h, held := e.breakers.Held(now, scopeOf(a.ID), hostOf(loginOf(a).Endpoint())); !waits && (!held || Class(h.Class) == Quota && !force) {
 		return nil
 	}
 	again, err := attempt.RetryTx(tx, scopeOf(a.ID), now, e.o.again)
@@ -60,11 +61,11 @@ func (e *Engine) retry(tx *storage.Writer, a storage.Account, paused, force bool
 
 // hurry ends the waits of an account and its host, after retry has let a person do so.
 func (e *Engine) hurry(ctx context.Context, a storage.Account, force bool) error {
-	rows := e.breakers.Hurry(time.Now(), force, scopeOf(a.ID), hostOf(loginOf(a).Endpoint()))
-	if len(rows) == 0 {
+	scopes := []string{scopeOf(a.ID), hostOf(loginOf(a).Endpoint())}
+	if len(e.breakers.Hurry(time.Now(), force, scopes...)) == 0 {
 		return nil
 	}
-	return e.note(ctx, rows...)
+	return e.note(ctx, scopes...)
 }
 
 // knows says whether this process was given the account's password: it may be another than the one that was refused.
@@ -108,9 +109,38 @@ func (e *Engine) ResumeAccounts(ctx context.Context, ids []storage.AccountID) er
 	return err
 }
 
+// resting gives the meters of the accounts that rest.
+func (e *Engine) resting(ctx context.Context) (map[storage.AccountID]*meter.Meter, error) {
+	var accounts []storage.Account
+	if err := e.store.Read(ctx, func(r *storage.Reader) (err error) {
+		accounts, err = r.Accounts()
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	all := map[storage.AccountID]*meter.Meter{}
+	for _, a := range accounts {
+		m, err := e.meters.Of(ctx, e.store, a)
+		if err != nil {
+			return nil, err
+		}
+		if m.Resumes().After(time.Now()) {
+			all[a.ID] = m
+		}
+	}
+	return all, nil
+}
+
 // Tasks carries out a person's order on tasks; see queue.ByHand. A retry of tasks that wait also ends what their accounts and
-// hosts wait for. Errors: those of queue.ByHand, and *TooSoonError; then nothing was changed.
+// hosts wait for; a forced one their rests, too. Errors: those of queue.ByHand, and *TooSoonError; then nothing was changed.
 func (e *Engine) Tasks(ctx context.Context, o queue.Order) (all []queue.Outcome, err error) {
+	var resting map[storage.AccountID]*meter.Meter
+	if o.Verb == queue.VerbRetry && o.Force {
+		if resting, err = e.resting(ctx); err != nil {
+			return nil, err
+		}
+	}
+	lifted := map[*meter.Meter]time.Time{}
 	accounts := map[storage.AccountID]storage.Account{}
 	if err := e.queued(ctx, func(w *storage.Writer) (err error) {
 		clear(accounts)
@@ -126,13 +156,26 @@ func (e *Engine) Tasks(ctx context.Context, o queue.Order) (all []queue.Outcome,
 				return err
 			}
 			if o.Verb == queue.VerbRetry {
-				if err := e.retry(w, accounts[id], false, o.Force); err != nil {
+				m := resting[id]
+				if err := e.retry(w, accounts[id], m != nil, o.Force); err != nil {
+					return err
+				}
+				if m == nil {
+					continue
+				}
+				if _, before := lifted[m]; !before {
+					lifted[m] = m.Resumes()
+				}
+				if err := m.LiftTx(w); err != nil {
 					return err
 				}
 			}
 		}
 		return nil
 	}); err != nil {
+		for m, until := range lifted {
+			m.Rest(until)
+		}
 		return nil, err
 	}
 	for id, a := range accounts {

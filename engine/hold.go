@@ -77,13 +77,13 @@ func (e *Engine) dial(ctx context.Context, a storage.Account, m *meter.Meter) (*
 
 // blame notes a fault of a scope: nothing is tried there before the wait is over. further: the attempt got somewhere.
 func (e *Engine) blame(ctx context.Context, scope string, f Fault, further bool) error {
-	row := e.breakers.Fail(time.Now(), scope, string(f.Class), f.Detail, func(n int) time.Duration {
+	e.breakers.Fail(time.Now(), scope, string(f.Class), f.Detail, func(n int) time.Duration {
 		if further {
 			n = 0
 		}
 		return e.delay(f, n)
 	})
-	return e.note(ctx, row)
+	return e.note(ctx, scope)
 }
 
 // absolve clears a scope that did something useful.
@@ -91,18 +91,23 @@ func (e *Engine) absolve(ctx context.Context, scope string) error {
 	if !e.breakers.Succeed(scope) {
 		return nil
 	}
-	return in(phaseStore, e.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0, func(tx *storage.Writer) error {
-		return attempt.DropBreakers(tx, scope)
-	}))
+	return e.note(ctx, scope)
 }
 
-// note stores breakers.
-func (e *Engine) note(ctx context.Context, rows ...breaker.Row) error {
-	return in(phaseStore, e.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0, func(tx *storage.Writer) error { return putAll(tx, rows) }))
+// note stores the breakers of scopes that have just changed.
+func (e *Engine) note(ctx context.Context, scopes ...string) error {
+	return in(phaseStore, e.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0, func(tx *storage.Writer) error { return e.noteTx(tx, scopes...) }))
 }
 
-func putAll(tx *storage.Writer, rows []breaker.Row) error {
-	for _, row := range rows {
+// noteTx makes the rows of scopes what memory says in this moment, and not when the write was asked for: of a failure and a success
+// at the same time the later write would else store what is over.
+func (e *Engine) noteTx(tx *storage.Writer, scopes ...string) error {
+	for _, scope := range scopes {
+		if err := attempt.DropBreakers(tx, scope); err != nil {
+			return err
+		}
+	}
+	for _, row := range e.breakers.Rows(scopes...) {
 		if err := attempt.PutBreaker(tx, row); err != nil {
 			return err
 		}

@@ -1,15 +1,18 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"mailcote/engine/secret"
+	"mailcote/queue"
 	"mailcote/storage"
 	"mailcote/testkit/script"
 )
@@ -34,6 +37,84 @@ func TestRetryByHand(t *testing.T) {
 	sum := w.sync()
 	if sum.Class != "quota" || !strings.Contains(sum.Detail, "possible at") || len(d.at) != 6 {
 		t.Errorf("%d connections, %+v", len(d.at), sum)
+	}
+}
+
+// TestForcedRetry: a person who forces a retry ends the account's rest too, in the store as well; again at once, while the server
+// still refuses, changes nothing.
+func TestForcedRetry(t *testing.T) {
+	s, w := scripted(t, 20, script.Options{Capabilities: gmailCapabilities}, Options{again: time.Hour})
+	refused := script.Faults{On: on(func(c script.Command) bool { return c.Name == "UID FETCH" }, "NO [OVERQUOTA] Account exceeded command or bandwidth limits. (Failure)")}
+	s.Misbehave(refused)
+	if sum := w.sync(); sum.Class != "quota" {
+		t.Fatalf("%+v", sum)
+	}
+	rests := func() bool { return w.text(`SELECT count(*) FROM rate WHERE resumes_at IS NOT NULL`) != "0" }
+	retry := func(force bool) error {
+		_, err := w.engine.Tasks(t.Context(), queue.Order{Verb: queue.VerbRetry, Selection: queue.Selection{Account: w.id}, Force: force})
+		return err
+	}
+	w.restart() // as the command does
+	if err := retry(false); err != nil || !rests() || !w.meter().Resumes().After(time.Now()) {
+		t.Errorf("a retry that is not forced: rests %v, %v", rests(), err)
+	}
+	if err := retry(true); err != nil || rests() || w.meter().Resumes().After(time.Now()) {
+		t.Errorf("a forced one: rests %v until %v, %v", rests(), w.meter().Resumes(), err)
+	}
+	if sum := w.sync(); sum.Class != "quota" || !rests() {
+		t.Errorf("it was not tried: %+v", sum)
+	}
+	soon := (*TooSoonError)(nil)
+	if err := retry(true); !errors.As(err, &soon) || !rests() || !w.meter().Resumes().After(time.Now()) {
+		t.Errorf("again at once: rests %v until %v, %v", rests(), w.meter().Resumes(), err)
+	}
+}
+
+// TestBreakerRows: of a failure and a success at the same time the table keeps what memory does, whichever is written last.
+func TestBreakerRows(t *testing.T) {
+	w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{backoff: quick})
+	const scope = "host:x:1"
+	second := func(int) time.Duration { return time.Second }
+	rows := func() string { return w.text(`SELECT class FROM breaker`) }
+	for name, test := range map[string]struct {
+		first func() error
+		then  func()
+		want  string
+	}{
+		"success last": {
+			func() error { return w.engine.blame(t.Context(), scope, Fault{Class: Network}, false) },
+			func() { w.engine.breakers.Succeed(scope) }, ""},
+		"failure last": {
+			func() error { return w.engine.absolve(t.Context(), scope) },
+			func() { w.engine.breakers.Fail(time.Now(), scope, "timeout", "", second) }, "timeout"},
+	} {
+		w.engine.breakers.Succeed(scope)
+		if name == "failure last" {
+			w.engine.breakers.Fail(time.Now(), scope, "network", "", second)
+		}
+		before := len(w.engine.breakers.Rows(scope))
+		busy, free := make(chan struct{}), make(chan struct{})
+		var writes sync.WaitGroup
+		writes.Go(func() {
+			if err := w.store.Write(t.Context(), storage.Interactive, 0, func(*storage.Writer) error { close(busy); <-free; return nil }); err != nil {
+				t.Error(err)
+			}
+		})
+		<-busy
+		writes.Go(func() {
+			if err := test.first(); err != nil {
+				t.Error(err)
+			}
+		})
+		for len(w.engine.breakers.Rows(scope)) == before {
+			time.Sleep(time.Millisecond) // memory is no signal
+		}
+		test.then() // its own write has overtaken the first one's
+		close(free)
+		writes.Wait()
+		if got := rows(); got != test.want {
+			t.Errorf("%s: the table says %q, want %q", name, got, test.want)
+		}
 	}
 }
 

@@ -160,6 +160,9 @@ func (l *Limiter) Rest(now, until time.Time) time.Time {
 	return l.Resumes(now)
 }
 
+// Lift ends the rest.
+func (l *Limiter) Lift() { l.resumes = time.Time{} }
+
 // Resumes is when the account may go on; now and earlier: it may.
 func (l *Limiter) Resumes(now time.Time) time.Time {
 	if l.resumes.Sub(now.Round(0)) > Longest {

@@ -210,6 +210,14 @@ func (m *Meter) Rest(until time.Time) {
 	m.limiter.Rest(time.Now(), until)
 }
 
+// LiftTx ends the rest, here and in the store. Where the transaction fails, Rest brings it back.
+func (m *Meter) LiftTx(w *storage.Writer) error {
+	m.mu.Lock()
+	m.limiter.Lift()
+	m.mu.Unlock()
+	return m.SaveTx(w)
+}
+
 // Resumes is when the account may go on; a time that is past, and the zero time: it may.
 func (m *Meter) Resumes() time.Time {
 	m.mu.Lock()
