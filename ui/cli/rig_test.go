@@ -319,6 +319,8 @@ func (r *rig) whole(server []truth.Line) {
 	r.settled()
 }
 
+const someMail = `SELECT count(*) AS n FROM mail`
+
 // awaits runs a query beside the program until it gives at least n.
 func (r *rig) awaits(n int64, query string) {
 	r.t.Helper()

@@ -19,8 +19,6 @@ import (
 	"mailcote/testkit/proxy"
 )
 
-const someMail = `SELECT count(*) AS n FROM mail`
-
 // TestInterruptTwice presses Ctrl-C while another program keeps the store from being written, so that the commit at the end
 // has to wait, and again while it does: the second one ends at once, and nothing is lost.
 func TestInterruptTwice(t *testing.T) {
