@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -14,6 +15,7 @@ import (
 	"mailcote/engine/secret"
 	"mailcote/storage"
 	"mailcote/testkit/dovecot"
+	"mailcote/testkit/proxy"
 	"mailcote/testkit/script"
 )
 
@@ -192,28 +194,67 @@ func TestBlackHoles(t *testing.T) {
 	}
 }
 
-// TestNeighbour: an account on a line of a byte a second keeps nothing from another one (FAULTS N5), and a server that is not
-// there keeps no other's dial waiting (N1).
+// TestNeighbour: accounts on lines of a byte a second in both directions, before servers that fall silent inside a message and
+// before ones that never answer, more of them than may dial at once, keep nothing from another account (FAULTS N1, N4, N5); each
+// of their connections is ended, and when the lines are well everything arrives.
 func TestNeighbour(t *testing.T) {
 	slow, fast := script.Start(t, script.Options{}), script.Start(t, script.Options{})
 	put(slow, "INBOX", 5)
 	put(fast, "INBOX", 50)
-	slow.Misbehave(script.Faults{Message: func(string, uint32) script.Fault { return script.Stall }})
-	w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{}).account(fast.Host(), fast.Port())
-	id, _, err := w.engine.AddAccount(t.Context(), NewAccount{Login: Login{User: dovecot.User + "+other", Host: slow.Host(), Port: slow.Port(), Security: imap.Plain, Password: secret.New(dovecot.Password)}})
-	if err != nil {
-		t.Fatal(err)
+	var well atomic.Bool
+	slow.Misbehave(script.Faults{Message: func(string, uint32) script.Fault {
+		if well.Load() {
+			return script.Whole
+		}
+		return script.Stall
+	}})
+	const limit = time.Second
+	w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{backoff: quick, again: time.Nanosecond, resend: time.Millisecond, Limits: imap.Limits{Greeting: limit, TLS: limit, Auth: limit, Progress: limit, Window: limit}})
+	w.account(fast.Host(), fast.Port())
+	drip, hole := proxy.Start(t, slow.Addr(), 1), proxy.Start(t, slow.Addr(), 1)
+	drip.Set(proxy.Faults{Rate: 1})
+	hole.Set(proxy.Faults{BlackHole: true})
+	var ids []storage.AccountID
+	for i := range 15 {
+		port := []int{drip.Port(), hole.Port(), slow.Port()}[i%3]
+		id, _, err := w.engine.AddAccount(t.Context(), NewAccount{Login: Login{User: fmt.Sprintf("%s+%d", dovecot.User, i), Host: "127.0.0.1", Port: port,
+			Security: imap.Plain, Password: secret.New(dovecot.Password)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, id)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan Summary, 1)
-	go func() { done <- w.engine.Sync(ctx, []storage.AccountID{id}, SyncOptions{})[0] }()
-	for slow.Count("UID FETCH") == 0 {
+	done := make(chan []Summary, 1)
+	go func() { done <- w.engine.Sync(ctx, ids, SyncOptions{}) }()
+	for slow.Count("UID FETCH") == 0 || drip.Stats().Connections < 2 || hole.Stats().Connections < 2 {
 		time.Sleep(time.Millisecond) // a count is no signal
 	}
+	began := time.Now()
 	w.complete()
+	took := time.Since(began)
 	cancel()
-	if sum := <-done; !sum.Interrupted {
-		t.Errorf("%+v", sum)
+	for _, sum := range <-done {
+		if sum.Result == Complete {
+			t.Errorf("%+v", sum)
+		}
+	}
+	t.Logf("complete in %v beside %d others", took.Round(time.Millisecond), len(ids))
+	if took > 30*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	well.Store(true)
+	drip.Set(proxy.Faults{})
+	hole.Set(proxy.Faults{})
+	for _, sum := range w.engine.Sync(t.Context(), ids, SyncOptions{}) {
+		if sum.Result != Complete || sum.Fetched != 5 {
+			t.Errorf("%+v", sum)
+		}
+	}
+	for _, f := range w.faults() {
+		if f.Class != "timeout" && f.Class != "network" {
+			t.Errorf("fault %+v", f)
+		}
 	}
 }
 

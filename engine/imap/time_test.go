@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	goimap "github.com/emersion/go-imap/v2"
 )
 
 // timed runs one call against a script on a fake clock and tells how long it took.
@@ -173,6 +175,71 @@ func TestWriteStalls(t *testing.T) {
 			t.Errorf("after %v: %v", time.Since(start), err)
 		}
 	})
+}
+
+// FAULTS N5, the other direction: a peer that takes a byte a second is left as
+// well, and one that takes a short command that way is not.
+func TestDripsUp(t *testing.T) {
+	dripping := func(every time.Duration, answers func(p *peer, line string)) func(p *peer) {
+		return func(p *peer) {
+			var text []byte
+			for b := make([]byte, 1); ; {
+				time.Sleep(every)
+				if n, err := p.c.Read(b); n == 0 || err != nil {
+					return
+				}
+				if text = append(text, b[0]); b[0] == '\n' {
+					answers(p, string(text))
+					text = nil
+				}
+			}
+		}
+	}
+	deaf := func(*peer, string) {}
+	secret := strings.Repeat("s", 3000)
+	tests := []struct {
+		name   string
+		every  time.Duration
+		script func(p *peer, line string)
+		call   func(s *Session) error
+		phase  string
+		most   time.Duration
+	}{
+		{"LOGIN with a quoted password", time.Second, deaf, func(s *Session) error { return s.Login(context.Background(), "u", secret[:500]) }, "write", 30 * time.Second},
+		{"LOGIN with a literal", time.Second, deaf, func(s *Session) error { return s.Login(context.Background(), "u", secret) }, "write", 30 * time.Second},
+		{"LOGIN with a literal that was asked for", 20 * time.Millisecond, // a whole minute for the literal
+			func(p *peer, _ string) { p.say("+ go on") }, func(s *Session) error {
+				delete(s.caps, "LITERAL+")
+				return s.Login(context.Background(), "u", secret)
+			}, "write", 30 * time.Second},
+		{"a large UID set", time.Second, deaf, func(s *Session) error {
+			var set goimap.UIDSet
+			for uid := goimap.UID(1); uid < 2000; uid += 2 {
+				set = append(set, goimap.UIDRange{Start: uid, Stop: uid})
+			}
+			return s.UIDFetch(context.Background(), set, []string{"FLAGS"}, 0)
+		}, "write", 30 * time.Second},
+		{"a long mailbox name", time.Second, deaf, func(s *Session) error {
+			_, err := s.Examine(context.Background(), strings.Repeat("n", 400), false)
+			return err
+		}, "write", 30 * time.Second},
+		{"NOOP, never answered", time.Second, deaf, noop, "response", time.Minute},
+		{"NOOP", time.Second, func(p *peer, line string) { tag, _, _ := strings.Cut(line, " "); p.say(tag + " OK") }, noop, "", time.Minute},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			timed(t, dripping(tt.every, tt.script), tt.call, func(d time.Duration, s *Session, err error) {
+				var wire *WireError
+				stalled := errors.Is(err, ErrStalled) && errors.As(err, &wire) && wire.Phase == tt.phase
+				if tt.phase == "" && err != nil || tt.phase != "" && !stalled || d > tt.most {
+					t.Errorf("after %v: %v; want it within %v", d, err, tt.most)
+				}
+				if tt.phase != "" && noop(s) != err {
+					t.Error("the session lives")
+				}
+			})
+		})
+	}
 }
 
 // The steps of Dial and login have absolute limits, whatever drips in.
