@@ -47,14 +47,15 @@ type Options struct {
 	Keep      time.Duration  // retention of expunged mail; 0: 30 days, < 0: forever
 	Direct    bool           // do without the queue's table from the start
 
-	dialer  func(ctx context.Context, network, addr string) (net.Conn, error) // nil: the network; tests go elsewhere
-	wall    func() time.Time                                                  // nil: time.Now; tests set it
-	again   time.Duration                                                     // 0: byHand; tests shorten it
-	stuck   time.Duration                                                     // 0: stuckAfter; tests shorten it
-	resend  time.Duration                                                     // 0: line.Resend; tests shorten it
-	backoff func(n int, random *rand.Rand) time.Duration                      // nil: plan.Backoff; tests shorten it
-	least   func(w fault.Wait, n int) time.Duration                           // nil: Wait.After; tests shorten it
-	memory  memory.Readings                                                   // zero: the runtime's
+	dialer   func(ctx context.Context, network, addr string) (net.Conn, error) // nil: the network; tests go elsewhere
+	resolver *net.Resolver                                                     // nil: the system's; tests ask another
+	wall     func() time.Time                                                  // nil: time.Now; tests set it
+	again    time.Duration                                                     // 0: byHand; tests shorten it
+	stuck    time.Duration                                                     // 0: stuckAfter; tests shorten it
+	resend   time.Duration                                                     // 0: line.Resend; tests shorten it
+	backoff  func(n int, random *rand.Rand) time.Duration                      // nil: plan.Backoff; tests shorten it
+	least    func(w fault.Wait, n int) time.Duration                           // nil: Wait.After; tests shorten it
+	memory   memory.Readings                                                   // zero: the runtime's
 }
 
 // Engine runs the accounts of one store. Its methods may be called from any goroutine.
@@ -71,6 +72,7 @@ type Engine struct {
 	meters   meter.Meters
 	gate     *line.Gate
 	breakers *breaker.Set
+	detours  imap.Detours
 	watching sync.WaitGroup // the clock's watch
 	endWatch func()
 

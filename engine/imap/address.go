@@ -2,6 +2,7 @@ package imap
 
 import (
 	"context"
+	"maps"
 	"net"
 	"net/netip"
 	"strconv"
@@ -10,8 +11,11 @@ import (
 )
 
 const (
+	patience     = 2 * time.Second        // with a look-up of both families together
 	stagger      = 300 * time.Millisecond // between two addresses while the first says nothing (RFC 8305 §5)
 	maxAddresses = 16                     // that are tried of a host
+	detour       = 15 * time.Minute       // that an address which came to nothing is tried last
+	maxDetours   = 1000
 )
 
 type (
@@ -28,12 +32,12 @@ func keepAlive() net.KeepAliveConfig {
 // turn a moment after the one before, or as soon as that one has failed, and
 // goes on until one has won: a dead address costs a moment and not the time for
 // all. The two families take turns, since one may have no route.
-func dialAll(ctx context.Context, lookup lookupFunc, dial dialFunc, host string, port int) (net.Conn, error) {
-	found, err := lookup(ctx, "ip", host)
+func dialAll(ctx context.Context, lookup lookupFunc, dial dialFunc, detours *Detours, host string, port int) (net.Conn, error) {
+	found, err := resolve(ctx, lookup, host)
 	if err != nil {
 		return nil, err
 	}
-	all := alternate(found)
+	all := detours.last(alternate(found), port)
 	ctx, cancel := context.WithCancel(ctx)
 	type end struct {
 		conn net.Conn
@@ -80,6 +84,92 @@ func dialAll(ctx context.Context, lookup lookupFunc, dial dialFunc, host string,
 		return nil, &net.DNSError{Err: "the host has no address", Name: host, IsNotFound: true}
 	}
 	return nil, first
+}
+
+// resolve finds the addresses of a host. Some routers never answer a question
+// for IPv6, and a look-up of both families waits for the answer to each: when it
+// takes long, each family is looked up by itself, and the first that has
+// addresses will do.
+func resolve(ctx context.Context, lookup lookupFunc, host string) ([]netip.Addr, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	type answer struct {
+		found []netip.Addr
+		err   error
+	}
+	answers := make(chan answer, 3)
+	asked := 0
+	var looking sync.WaitGroup
+	ask := func(network string) {
+		asked++
+		looking.Go(func() { found, err := lookup(ctx, network, host); answers <- answer{found, err} })
+	}
+	defer looking.Wait()
+	defer cancel()
+	ask("ip")
+	slow := time.NewTimer(patience)
+	defer slow.Stop()
+	var first error
+	for answered := 0; answered < asked; {
+		select {
+		case <-slow.C:
+			ask("ip4")
+			ask("ip6")
+		case a := <-answers:
+			answered++
+			if len(a.found) > 0 {
+				return a.found, nil
+			}
+			if first == nil {
+				first = a.err
+			}
+		}
+	}
+	return nil, first
+}
+
+// Detours remembers addresses that took a connection and came to no session: the
+// others of their host have their turn first for a while. A server behind several
+// addresses is not lost with one of them, which may well go on accepting. nil
+// remembers nothing. The methods may be called from any goroutine.
+type Detours struct {
+	mu  sync.Mutex
+	bad map[string]time.Time // by address and port: until when
+}
+
+// note keeps how the dial of an address ended.
+func (d *Detours) note(addr net.Addr, failed bool) {
+	if d == nil {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	now := time.Now()
+	maps.DeleteFunc(d.bad, func(_ string, until time.Time) bool { return now.After(until) })
+	delete(d.bad, addr.String())
+	if failed && len(d.bad) < maxDetours {
+		if d.bad == nil {
+			d.bad = map[string]time.Time{}
+		}
+		d.bad[addr.String()] = now.Add(detour)
+	}
+}
+
+// last puts the addresses to be avoided behind the others.
+func (d *Detours) last(all []netip.Addr, port int) []netip.Addr {
+	if d == nil {
+		return all
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var good, bad []netip.Addr
+	for _, a := range all {
+		if until, ok := d.bad[net.JoinHostPort(a.String(), strconv.Itoa(port))]; ok && time.Now().Before(until) {
+			bad = append(bad, a)
+		} else {
+			good = append(good, a)
+		}
+	}
+	return append(good, bad...)
 }
 
 // alternate puts addresses in turns of their families, in the order they were

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -70,7 +71,7 @@ func TestDialAll(t *testing.T) {
 					}
 					client, _ := net.Pipe()
 					return client, nil
-				}, "mail.example.org", 993)
+				}, nil, "mail.example.org", 993)
 				if took := time.Since(began); !errors.Is(err, tt.fails) || (conn == nil) != (tt.fails != nil) || took != tt.took {
 					t.Errorf("after %v, want %v: %v", took, tt.took, err)
 				}
@@ -84,14 +85,112 @@ func TestDialAll(t *testing.T) {
 		})
 	}
 	for _, cause := range []*net.DNSError{{Err: "no such host", IsNotFound: true}, {Err: "server misbehaving", IsTemporary: true}, {Err: "i/o timeout", IsTimeout: true}} {
-		_, err := dialAll(t.Context(), func(context.Context, string, string) ([]netip.Addr, error) { return nil, cause }, nil, "mail.example.org", 993)
+		_, err := dialAll(t.Context(), func(context.Context, string, string) ([]netip.Addr, error) { return nil, cause }, nil, nil, "mail.example.org", 993)
 		if got := (*net.DNSError)(nil); !errors.As(err, &got) || got != cause {
 			t.Errorf("%v: %v", cause, err)
 		}
 	}
-	if _, err := dialAll(t.Context(), func(context.Context, string, string) ([]netip.Addr, error) { return nil, nil }, nil, "mail.example.org", 993); err == nil {
+	if _, err := dialAll(t.Context(), func(context.Context, string, string) ([]netip.Addr, error) { return nil, nil }, nil, nil, "mail.example.org", 993); err == nil {
 		t.Error("a host without addresses was dialled")
 	}
+}
+
+// FAULTS N2: a look-up ends within the time of a connection whatever is not answered, and one family that is never answered
+// costs a moment.
+func TestLookups(t *testing.T) {
+	const never = -1
+	four, six := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")
+	lame := &net.DNSError{Err: "server misbehaving", IsTemporary: true}
+	tests := []struct {
+		name  string
+		takes map[string]time.Duration // by network; never: until it is given up
+		gives map[string][]netip.Addr  // none: lame
+		took  time.Duration
+		want  netip.Addr
+		fails error
+		asked int
+	}{
+		{"both at once", nil, map[string][]netip.Addr{"ip": {six, four}}, 0, six, nil, 1},
+		{"slow", map[string]time.Duration{"ip": 1900 * time.Millisecond}, map[string][]netip.Addr{"ip": {four}}, 1900 * time.Millisecond, four, nil, 1},
+		{"slower than each", map[string]time.Duration{"ip": 2100 * time.Millisecond, "ip4": never, "ip6": never}, map[string][]netip.Addr{"ip": {four}},
+			2100 * time.Millisecond, four, nil, 3},
+		{"IPv6 is never answered", map[string]time.Duration{"ip": never, "ip6": never}, map[string][]netip.Addr{"ip4": {four}}, patience, four, nil, 3},
+		{"IPv4 is never answered", map[string]time.Duration{"ip": never, "ip4": never}, map[string][]netip.Addr{"ip6": {six}}, patience, six, nil, 3},
+		{"one fails, the other is late", map[string]time.Duration{"ip": never, "ip6": 3 * time.Second}, map[string][]netip.Addr{"ip6": {six}}, 5 * time.Second, six, nil, 3},
+		{"nothing is answered", map[string]time.Duration{"ip": never, "ip4": never, "ip6": never}, nil, 10 * time.Second, netip.Addr{}, context.DeadlineExceeded, 3},
+		{"refused", nil, nil, 0, netip.Addr{}, lame, 1},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithTimeout(t.Context(), DefaultLimits().Connect)
+				defer cancel()
+				var asked atomic.Int32
+				var dialled string
+				began := time.Now()
+				conn, err := dialAll(ctx, func(ctx context.Context, network, host string) ([]netip.Addr, error) {
+					asked.Add(1)
+					if takes := tt.takes[network]; takes == never {
+						<-ctx.Done()
+						return nil, ctx.Err()
+					} else if takes > 0 {
+						time.Sleep(takes)
+					}
+					if tt.gives[network] == nil {
+						return nil, lame
+					}
+					return tt.gives[network], nil
+				}, func(_ context.Context, _, addr string) (net.Conn, error) {
+					dialled = addr
+					client, _ := net.Pipe()
+					return client, nil
+				}, nil, "mail.example.org", 993)
+				if took := time.Since(began); took != tt.took || !errors.Is(err, tt.fails) || int(asked.Load()) != tt.asked {
+					t.Errorf("after %v, want %v: %v, asked %d times", took, tt.took, err, asked.Load())
+				}
+				if conn == nil {
+					return
+				}
+				_ = conn.Close()
+				if want := net.JoinHostPort(tt.want.String(), "993"); dialled != want {
+					t.Errorf("dialled %s, want %s", dialled, want)
+				}
+			})
+		})
+	}
+}
+
+// An address that came to nothing is behind the others until it does well or a while is over, and only so many are kept.
+func TestDetours(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all := []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("192.0.2.2")}
+		at := func(a netip.Addr, port int) net.Addr { return &net.TCPAddr{IP: a.AsSlice(), Port: port} }
+		other := []netip.Addr{all[1], all[2], all[0]}
+		var d Detours
+		check := func(when string, want []netip.Addr) {
+			t.Helper()
+			if got := d.last(all, 993); !slices.Equal(got, want) {
+				t.Errorf("%s: %v", when, got)
+			}
+		}
+		check("at first", all)
+		d.note(at(all[0], 143), true)
+		check("another port", all)
+		d.note(at(all[0], 993), true)
+		check("failed", other)
+		d.note(at(all[0], 993), false)
+		check("well again", all)
+		d.note(at(all[1], 993), true)
+		check("the other family", []netip.Addr{all[0], all[2], all[1]})
+		time.Sleep(detour + time.Second)
+		check("later", all)
+		for i := range 2 * maxDetours {
+			d.note(at(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 993), true)
+		}
+		if len(d.bad) != maxDetours {
+			t.Errorf("%d are kept", len(d.bad))
+		}
+	})
 }
 
 // The dialler that is used finds this machine by name and number.

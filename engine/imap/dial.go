@@ -1,6 +1,7 @@
 package imap
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -41,9 +42,11 @@ type Options struct {
 	TLSConfig *tls.Config // nil: system roots, ServerName from the host, at least TLS 1.2
 	Insecure  bool        // allow plain to another host
 	// Dial opens the TCP connection; nil: to the first address that answers.
-	Dial    func(ctx context.Context, network, addr string) (net.Conn, error)
-	Manners Manners // what is known of the server; SetManners changes it later
-	Meter   Meter   // nil: nobody counts
+	Dial     func(ctx context.Context, network, addr string) (net.Conn, error)
+	Resolver *net.Resolver // finds those addresses; nil: the system's
+	Detours  *Detours      // which of them are tried last; nil: none
+	Manners  Manners       // what is known of the server; SetManners changes it later
+	Meter    Meter         // nil: nobody counts
 	// Trace gets the wire log; what LOGIN and AUTHENTICATE send is always masked.
 	Trace io.Writer
 }
@@ -71,7 +74,11 @@ func Dial(ctx context.Context, e Endpoint, o Options) (*Session, error) {
 	}
 	stop := s.watch(ctx)
 	defer stop()
-	if err := s.open(e, o.TLSConfig); err != nil {
+	err = s.open(e, o.TLSConfig)
+	if ctx.Err() == nil {
+		o.Detours.note(raw.RemoteAddr(), err != nil)
+	}
+	if err != nil {
 		_ = s.Close()
 		return nil, err
 	}
@@ -92,7 +99,7 @@ func connect(ctx context.Context, e Endpoint, o Options, limit time.Duration) (n
 	if dial == nil {
 		tcp := &net.Dialer{KeepAliveConfig: keepAlive()}
 		dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return dialAll(ctx, net.DefaultResolver.LookupNetIP, tcp.DialContext, strings.Trim(e.Host, "[]"), e.Port)
+			return dialAll(ctx, cmp.Or(o.Resolver, net.DefaultResolver).LookupNetIP, tcp.DialContext, o.Detours, strings.Trim(e.Host, "[]"), e.Port)
 		}
 	}
 	timed, cancel := context.WithTimeout(ctx, limit)

@@ -52,8 +52,11 @@ type Proxy struct {
 }
 
 // New listens on a free loopback port and forwards to target (host:port). The seed decides where CutEvery cuts.
-func New(target string, seed uint64) (*Proxy, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+func New(target string, seed uint64) (*Proxy, error) { return NewAt("127.0.0.1:0", target, seed) }
+
+// NewAt is New at another address of this machine, as a server with several has them: Linux takes all of 127.0.0.0/8.
+func NewAt(addr, target string, seed uint64) (*Proxy, error) {
+	listener, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("proxy: %w", err)
 	}

@@ -1,0 +1,146 @@
+package dns
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"sync"
+	"testing"
+
+	"golang.org/x/net/dns/dnsmessage"
+)
+
+// Answer is what is said to a question. The zero Answer says that the name has no address of this kind.
+type Answer struct {
+	Silent bool // nothing is said
+	Code   Code
+	Addrs  []netip.Addr // those of the other family are left out
+}
+
+// Code is how a question ends.
+type Code = dnsmessage.RCode
+
+// The codes a test asks for.
+const (
+	NoSuchName = dnsmessage.RCodeNameError
+	Failed     = dnsmessage.RCodeServerFailure
+	Refused    = dnsmessage.RCodeRefused
+)
+
+// Addrs is an answer with addresses.
+func Addrs(all ...string) (a Answer) {
+	for _, one := range all {
+		a.Addrs = append(a.Addrs, netip.MustParseAddr(one))
+	}
+	return a
+}
+
+// Server is one running server.
+type Server struct {
+	conn   net.PacketConn
+	answer func(n int, six bool) Answer
+	ended  sync.WaitGroup
+
+	mu     sync.Mutex
+	asked  [2]int // by family
+	closed bool
+	askers []net.Conn // of resolvers
+}
+
+// Start runs a server until the test ends. answer is asked for each question, one at a time: the n-th (from 1) for addresses of
+// IPv4 or, six, of IPv6.
+func Start(t testing.TB, answer func(n int, six bool) Answer) *Server {
+	t.Helper()
+	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Server{conn: conn, answer: answer}
+	s.ended.Go(s.serve)
+	t.Cleanup(s.close)
+	return s
+}
+
+// close ends the server, and what its resolvers still wait for: net's look-ups outlive the context of who asked.
+func (s *Server) close() {
+	s.mu.Lock()
+	s.closed = true
+	for _, c := range s.askers {
+		_ = c.Close() // it may be over
+	}
+	s.mu.Unlock()
+	_ = s.conn.Close() // it has no state
+	s.ended.Wait()
+}
+
+// Resolver gives a resolver that asks this server.
+func (s *Server) Resolver() *net.Resolver { return &net.Resolver{PreferGo: true, Dial: s.dial} }
+
+func (s *Server) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, net.ErrClosed
+	}
+	c, err := new(net.Dialer).DialContext(ctx, "udp", s.conn.LocalAddr().String())
+	if err == nil {
+		s.askers = append(s.askers, c)
+	}
+	return c, err
+}
+
+// Asked is how many questions came, for IPv4 and for IPv6.
+func (s *Server) Asked() (four, six int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.asked[0], s.asked[1]
+}
+
+func (s *Server) serve() {
+	for buf := make([]byte, 4096); ; {
+		n, from, err := s.conn.ReadFrom(buf)
+		if err != nil {
+			return // closed
+		}
+		if reply := s.reply(buf[:n]); reply != nil {
+			_, _ = s.conn.WriteTo(reply, from) // who asked may be gone
+		}
+	}
+}
+
+// reply answers a packet; nil: with nothing.
+func (s *Server) reply(packet []byte) []byte {
+	var m dnsmessage.Message
+	if err := m.Unpack(packet); err != nil || len(m.Questions) != 1 {
+		return nil
+	}
+	q := m.Questions[0]
+	six := q.Type == dnsmessage.TypeAAAA
+	family := 0
+	if six {
+		family = 1
+	}
+	s.mu.Lock()
+	s.asked[family]++
+	n := s.asked[family]
+	s.mu.Unlock()
+	a := s.answer(n, six)
+	if a.Silent {
+		return nil
+	}
+	m = dnsmessage.Message{Header: dnsmessage.Header{ID: m.ID, Response: true, RecursionAvailable: true, RCode: a.Code}, Questions: m.Questions}
+	for _, addr := range a.Addrs {
+		h := dnsmessage.ResourceHeader{Name: q.Name, Class: dnsmessage.ClassINET}
+		switch {
+		case addr.Is4() && q.Type == dnsmessage.TypeA:
+			m.Answers = append(m.Answers, dnsmessage.Resource{Header: h, Body: &dnsmessage.AResource{A: addr.As4()}})
+		case addr.Is6() && six:
+			m.Answers = append(m.Answers, dnsmessage.Resource{Header: h, Body: &dnsmessage.AAAAResource{AAAA: addr.As16()}})
+		}
+	}
+	reply, err := m.Pack()
+	if err != nil {
+		return nil
+	}
+	return reply
+}
