@@ -133,9 +133,9 @@ func (s *Session) SetProgress(d time.Duration) {
 }
 
 // State returns how far the session has come. After a BYE it is Closed, though
-// the answer to an open command may still come.
+// the answer to an open command may still come; after an Abort, too.
 func (s *Session) State() State {
-	if s.err != nil || s.bye != nil {
+	if s.err != nil || s.bye != nil || s.conn.failed() != nil {
 		return Closed
 	}
 	return s.state
@@ -164,10 +164,13 @@ func (s *Session) BytesWritten() int64 { return s.conn.written.Load() }
 
 // Err returns why the session is over; nil while it is not.
 func (s *Session) Err() error {
-	if s.err == nil {
-		return nil
+	if s.err != nil {
+		return s.err
 	}
-	return s.err
+	if cause := s.conn.failed(); cause != nil { // between two commands
+		return &WireError{Op: s.op(), Phase: "closed", Cause: cause}
+	}
+	return nil
 }
 
 // Close ends the connection at once, without LOGOUT. Safe from any goroutine

@@ -98,12 +98,11 @@ func (l *Lease) Leave(ctx context.Context) {
 func (l *Lease) end(keep bool) (over []kept) {
 	l.read = l.BytesRead()
 	p, s := l.p, l.s
-	keep = keep && s.State() != imap.Closed
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.leases, l)
 	l.s = nil
-	if keep && !p.closed {
+	if keep && !p.closed && s.State() != imap.Closed {
 		s.SetHandler(imap.Handler{})
 		s.SetProgress(0)
 		p.idle = append(p.idle, newKept(s))

@@ -206,7 +206,7 @@ func (p *Pool) press(waiting Use) {
 func (p *Pool) lend(ctx context.Context, l *Lease, k kept) bool {
 	p.leases[l] = struct{}{}
 	l.take(k.s, k.s.BytesRead())
-	if time.Since(k.since) <= unproven || p.proven(ctx, k.s) {
+	if k.s.State() != imap.Closed && (time.Since(k.since) <= unproven || p.proven(ctx, k.s)) {
 		p.rested()
 		return true
 	}

@@ -182,6 +182,15 @@ func TestSlept(t *testing.T) {
 		if f := p.Figures(); f.Open != 0 || f.Dead != 2 || a.open.Load() != 0 {
 			t.Errorf("%+v, %d open", f, a.open.Load())
 		}
+		between := take(t, p, Want{Use: Person}) // nothing runs on it when it is ended, and it is given back at once
+		p.Slept()
+		if err := between.Session().Err(); !errors.Is(err, ErrSlept) {
+			t.Error(err)
+		}
+		between.Give()
+		if f := p.Figures(); f.Open != 0 {
+			t.Errorf("it is kept: %+v", f)
+		}
 		began := time.Now()
 		take(t, p, Want{}).Give()
 		if took := time.Since(began); took == 0 || took > spread {
