@@ -1,16 +1,22 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"mailcote/engine/line"
 	"mailcote/engine/secret"
 	"mailcote/queue"
 	"mailcote/storage"
@@ -118,8 +124,93 @@ func TestBreakerRows(t *testing.T) {
 	}
 }
 
-// TestOneProbe: of many accounts on a host that is down a few find out, and then one asks for all.
+// TestOneProbe: when the time of a host that is let be has come, one dial is made for all who want one, workers and doors; until it is
+// known what becomes of it no other is, and when it has come to nothing none is before the next time.
 func TestOneProbe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const accounts, wait = 12, time.Minute
+		s := script.Start(t, script.Options{Pipe: true})
+		put(s, "INBOX", 2)
+		var dialled atomic.Int32
+		outcome := make(chan error)
+		w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{backoff: func(int, *rand.Rand) time.Duration { return wait },
+			dialer: func(ctx context.Context, network, addr string) (net.Conn, error) {
+				dialled.Add(1)
+				select {
+				case err, open := <-outcome:
+					if open {
+						return nil, err
+					}
+					return s.Dial(ctx, network, addr)
+				case <-ctx.Done():
+					return nil, ctx.Err()
+				}
+			}})
+		var all []storage.Account
+		for i := range accounts {
+			id, _, err := w.engine.AddAccount(t.Context(), NewAccount{Login: Login{User: fmt.Sprint(script.User, "+", i), Host: "127.0.0.1", Port: 143,
+				Security: "plain", Password: secret.New(script.Password)}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.id = id
+			all = append(all, w.find())
+		}
+		for range 5 {
+			if err := w.engine.blame(t.Context(), hostOf(loginOf(all[0]).Endpoint()), Fault{Class: Network, Detail: "refused"}, false); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(wait)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- w.engine.Run(ctx, time.Hour) }()
+		var doors sync.WaitGroup
+		knock := func() (held *atomic.Int32) {
+			held = new(atomic.Int32)
+			for _, a := range all[:accounts/2] {
+				doors.Go(func() {
+					var l *line.Lease
+					_, err := w.engine.person(ctx, a, &l)
+					if l != nil {
+						l.Give()
+					}
+					if errors.As(err, new(*heldError)) {
+						held.Add(1)
+					}
+				})
+			}
+			synctest.Wait()
+			return held
+		}
+		time.Sleep(time.Second)
+		if held := knock(); dialled.Load() != 1 || held.Load() != accounts/2 {
+			t.Errorf("%d dials when the time has come, %d doors were told to wait", dialled.Load(), held.Load())
+		}
+		outcome <- syscall.ECONNREFUSED
+		time.Sleep(wait - 2*time.Second)
+		if held := knock(); dialled.Load() != 1 || held.Load() != accounts/2 {
+			t.Errorf("%d dials before the next time, %d doors were told to wait", dialled.Load(), held.Load())
+		}
+		time.Sleep(5 * time.Second)
+		if knock(); dialled.Load() != 2 {
+			t.Errorf("%d dials at the next time", dialled.Load()-1)
+		}
+		close(outcome)
+		time.Sleep(time.Minute)
+		if n := w.text(`SELECT count(*) FROM mail`); n != strconv.Itoa(2*accounts) {
+			t.Errorf("%s messages came", n)
+		}
+		cancel()
+		doors.Wait()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestDeadHost: of many accounts on a host that is down each finds out once at most.
+func TestDeadHost(t *testing.T) {
 	s := script.Start(t, script.Options{Pipe: true})
 	var d dials
 	w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{dialer: d.through(s, syscall.ECONNREFUSED), again: time.Nanosecond,

@@ -74,6 +74,7 @@ func statusOf(err error) Status {
 		usage  *usageError
 		syntax *query.SyntaxError
 		held   *owner.HeldError
+		soon   *engine.TooSoonError
 		fault  engine.Fault
 	)
 	switch {
@@ -85,7 +86,7 @@ func statusOf(err error) Status {
 		return own.status
 	case errors.As(err, &usage), errors.As(err, &syntax), errors.Is(err, engine.ErrURL), errors.Is(err, storage.ErrRefused):
 		return Usage
-	case errors.As(err, &held), errors.Is(err, storage.ErrFull), errors.Is(err, storage.ErrPaused), errors.Is(err, storage.ErrSnapshotTooOld):
+	case errors.As(err, &held), errors.As(err, &soon), errors.Is(err, storage.ErrFull), errors.Is(err, storage.ErrPaused), errors.Is(err, storage.ErrSnapshotTooOld):
 		return Temporary
 	case errors.As(err, &fault):
 		return statusOfClass(string(fault.Class))

@@ -26,6 +26,7 @@ func TestStatusOf(t *testing.T) {
 		{&query.SyntaxError{}, Usage},
 		{fmt.Errorf("z: %w", &owner.HeldError{}), Temporary},
 		{fmt.Errorf("z: %w", storage.ErrFull), Temporary},
+		{fmt.Errorf("z: %w", &engine.TooSoonError{Account: "ada"}), Temporary},
 		{explained(fmt.Errorf("z: %w", storage.ErrFull)), Temporary},
 		{fmt.Errorf("z: %w", storage.ErrNewer), Failed},
 		{storage.ErrMissing, Failed},
