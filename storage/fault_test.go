@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"mailcote/storage/disk"
 	"mailcote/storage/internal/schema"
 	"mailcote/testkit/faultvfs"
 )
@@ -123,6 +125,133 @@ func TestFailedCheckpoint(t *testing.T) {
 	}
 	if m := marks(t, s); m != "kept big" {
 		t.Errorf("kept %q", m)
+	}
+	usable(t, s)
+}
+
+// So is one before which nobody knows how long the log is.
+func TestFailedLookAtTheLog(t *testing.T) {
+	s := faulty(t)
+	write(t, s, put("kept", nil))
+	s.writer.stop() // what it does next is done here
+	before := s.writer.db
+	share, err := os.OpenFile(s.Path()+"-shm", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := share.Write(make([]byte, 96)); err != nil { // without its head the log must be read again
+		t.Fatal(err)
+	}
+	faultvfs.Fail(faultvfs.Read, "-wal", 1, faultvfs.IOErrRead)
+	s.writer.checkpoint()
+	if faultvfs.Fired() != 1 || s.writer.db == before {
+		t.Errorf("%d faults, and nothing came of them", faultvfs.Fired())
+	}
+	if err := share.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if m := marks(t, s); m != "kept" {
+		t.Errorf("kept %q", m)
+	}
+}
+
+// Checkpoints that fail in whatever way do not let the log grow for ever.
+func TestCheckpointsThatFail(t *testing.T) {
+	l := hasty()
+	l.logMost, l.logPause, l.probe = 1<<20, 2<<20, time.Hour
+	s := hastyFaulty(t, l)
+	if err := bulk(t.Context(), s, 3<<20); err != nil {
+		t.Fatal(err)
+	}
+	s.writer.stop() // what it does next is done here
+	s.writer.trouble(errors.New("no memory"))
+	if p, rests := s.Pause(); !rests || p.Cause != disk.Log || p.Log < l.logPause {
+		t.Errorf("%+v, %v", p, rests)
+	}
+}
+
+// A write that SQLite refuses because its handle may only read costs the handle.
+func TestReadOnlyHandle(t *testing.T) {
+	s := faulty(t)
+	faultvfs.Fail(faultvfs.Write, "-wal", 1, faultvfs.ReadOnly)
+	if err := s.Write(t.Context(), Interactive, 0, put("a", nil)); !errors.Is(err, ErrOutcomeUnknown) {
+		t.Errorf("told %v", err)
+	}
+	usable(t, s)
+}
+
+// A store that can only be opened for reading is not written by those handles: it is failing until it can be.
+func TestReopenedReadOnly(t *testing.T) {
+	l := hasty()
+	l.reopen = time.Millisecond
+	s := hastyFaulty(t, l)
+	write(t, s, put("a", nil))
+	faultvfs.Fail(faultvfs.Sync, "-wal", 1, faultvfs.IOErrSync)
+	faultvfs.FailFrom(faultvfs.Open, ".db", 1, faultvfs.ReadOnly)
+	for range 2 {
+		if err := s.Write(t.Context(), Interactive, 0, put("b", nil)); !errors.Is(err, ErrFailing) || !strings.Contains(err.Error(), "readonly") {
+			t.Errorf("told %v", err)
+		}
+	}
+	if m := marks(t, s); !strings.HasPrefix(m, "a") { // reads go on
+		t.Errorf("kept %q", m)
+	}
+	faultvfs.Reset()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
+		err := s.Write(t.Context(), Interactive, 0, put("later", nil))
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, ErrFailing) || time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+	}
+	usable(t, s)
+}
+
+// While a reopened store is checked, which lasts with a large one, it is read.
+func TestReadingWhileItIsChecked(t *testing.T) {
+	s := faulty(t)
+	write(t, s, func(w *Writer) error {
+		_, err := w.Exec("INSERT INTO sink (who, what) VALUES ('big', zeroblob(20000000))")
+		return err
+	})
+	write(t, s, func(*Writer) error { return nil }) // behind the checkpoint
+	fail := func() error {
+		faultvfs.Fail(faultvfs.Sync, "-wal", 1, faultvfs.IOErrSync)
+		return s.Write(context.Background(), Interactive, 0, put("a", nil))
+	}
+	if err := fail(); !errors.Is(err, ErrOutcomeUnknown) || errors.Is(err, ErrFailing) {
+		t.Fatalf("told %v", err)
+	}
+	reads := faultvfs.Calls(faultvfs.Read, ".db")
+	write(t, s, func(*Writer) error { s.writer.failedAt = time.Time{}; return nil }) // it was long ago
+	faultvfs.Reset()
+	checks, release := faultvfs.Hold(faultvfs.Read, ".db", reads/2)
+	defer release()
+	told := make(chan error)
+	go func() { told <- fail() }()
+	<-checks
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	read := make(chan error)
+	go func() {
+		read <- s.Read(ctx, func(r *Reader) error { var n int; return r.QueryRow("SELECT count(*) FROM meta").Scan(&n) })
+	}()
+	select {
+	case err := <-read:
+		if err != nil {
+			t.Errorf("a reading was told %v", err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("a reading waits for the check")
+	}
+	release()
+	if err := <-told; !errors.Is(err, ErrOutcomeUnknown) || errors.Is(err, ErrFailing) {
+		t.Errorf("told %v", err)
+	}
+	if t.Failed() {
+		<-read
 	}
 	usable(t, s)
 }

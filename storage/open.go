@@ -147,6 +147,10 @@ func (s *Store) openWriting(ctx context.Context) (*sql.DB, error) {
 	if err := schema.Migrate(ctx, db, s.path); err != nil {
 		return nil, errors.Join(mark(err), db.Close())
 	}
+	// A file that may only be read opens, too, and BEGIN IMMEDIATE makes a reading transaction of it. No row has this key.
+	if _, err := db.ExecContext(ctx, `DELETE FROM meta WHERE key = ''`); err != nil {
+		return nil, errors.Join(explain("open store for writing", err), db.Close())
+	}
 	return db, nil
 }
 
@@ -218,29 +222,36 @@ func (s *Store) close() error {
 	return errors.Join(errs...)
 }
 
-// reopen exchanges every handle after an unknown outcome: the page cache of the old ones may hold what is not on disk. When it
-// fails, what can be read is read.
+// reopen exchanges every handle after an unknown outcome: the page cache of the old ones may hold what is not on disk. The file is
+// checked before it is written again; it is read meanwhile, and when this fails.
 func (s *Store) reopen(ctx context.Context) error {
-	s.handles.Lock()
-	defer s.handles.Unlock()
-	err := s.drop()
-	if err == nil {
-		err = s.takeNew(ctx)
+	if err := s.onlyRead(ctx); err != nil {
+		return err
 	}
-	if err != nil && s.readers == nil && !errors.Is(err, ErrMoved) {
-		s.readers, _ = s.openReaders(ctx) //nolint:errcheck // err is what is told
+	db, err := s.openWriting(ctx)
+	if err != nil {
+		return err
 	}
-	return err
+	if err := quickCheck(ctx, db); err != nil {
+		return errors.Join(explain("check after reopening", err), db.Close())
+	}
+	if err := s.writer.use(ctx, db); err != nil {
+		return errors.Join(err, db.Close())
+	}
+	return nil
 }
 
 // onlyRead leaves the store open for reading, where that is possible.
-func (s *Store) onlyRead(ctx context.Context) (err error) {
+func (s *Store) onlyRead(ctx context.Context) error {
 	s.handles.Lock()
 	defer s.handles.Unlock()
-	if err = s.drop(); err == nil {
-		s.readers, err = s.openReaders(ctx)
+	err := s.drop()
+	if errors.Is(err, ErrMoved) {
+		return err
 	}
-	return err
+	readers, failed := s.openReaders(ctx)
+	s.readers = readers
+	return errors.Join(err, failed)
 }
 
 // drop closes every handle. What the old ones say to it is of no interest; that the path still leads to the store is.
@@ -252,20 +263,6 @@ func (s *Store) drop() error {
 		s.readers = nil
 	}
 	return s.lock.SameFile()
-}
-
-func (s *Store) takeNew(ctx context.Context) error {
-	db, err := s.openWriting(ctx)
-	if err != nil {
-		return err
-	}
-	if err := quickCheck(ctx, db); err != nil {
-		return errors.Join(explain("check after reopening", err), db.Close())
-	}
-	if s.readers, err = s.openReaders(ctx); err != nil {
-		return errors.Join(err, db.Close())
-	}
-	return s.writer.use(ctx, db)
 }
 
 // quickCheck looks whether the file is sound. A damaged search index does not count: it is made anew (RenewIndex).

@@ -245,12 +245,15 @@ func (w *writer) empty(cut bool) (busy, frames int, err error) {
 	return busy, frames, errors.Join(err, impatient, patient)
 }
 
-// trouble acts on the failure of a checkpoint, which nobody waits for: what is committed stays in the log.
+// trouble acts on the failure of a checkpoint, which nobody waits for: what is committed stays in the log, which is not to grow for
+// ever.
 func (w *writer) trouble(err error) {
 	w.full(mark(err))
 	if severityOf(err) == unknown {
 		_ = w.recover(err) //nolint:errcheck // a store that cannot be reopened says so to the next write
+		return
 	}
+	w.measure(int(w.store.logSize() / (schema.PageSize + frameHeader)))
 }
 
 // recover reopens the store after an unknown outcome and says so to the caller. A store that fails again soon can only be read

@@ -298,11 +298,15 @@ func (w *writer) checkpoint() {
 	}
 	ctx, conn := context.Background(), w.stmts.conn
 	var busy, pages, copied int
-	if err := conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint(NOOP)").Scan(&busy, &pages, &copied); err != nil || pages-copied < w.store.pages {
+	err := conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint(NOOP)").Scan(&busy, &pages, &copied)
+	if err != nil {
+		w.trouble(err)
+		return
+	}
+	if pages-copied < w.store.pages {
 		return
 	}
 	failpoint.Hit("storage.beforeCheckpoint")
-	var err error
 	if pages <= w.patience {
 		err = conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint(PASSIVE)").Scan(&busy, &pages, &copied)
 	} else {

@@ -25,6 +25,7 @@ func Operations() []string { return []string{Open, Read, Write, Truncate, Sync, 
 
 // SQLite's result codes that tests inject most; any other nonzero code may be given.
 const (
+	ReadOnly      = 8         // SQLITE_READONLY; of Open: the file opens, and only for reading, as where this user may not write it
 	Full          = 13        // SQLITE_FULL: no space left
 	CantOpen      = 14        // SQLITE_CANTOPEN
 	IOErrRead     = 10 | 1<<8 // SQLITE_IOERR_READ
@@ -43,6 +44,7 @@ type rule struct {
 	nth, times int
 	code       int32
 	seen       int
+	hold       func() // waits, instead of failing
 }
 
 // faults is the state behind the callbacks.
@@ -58,10 +60,20 @@ type call struct{ op, name string }
 
 // Fail makes the nth call (from 1, counted from now) of op on files whose name ends in suffix ("" is every file) return
 // code, once. The first fault that applies decides. Panics on an operation that does not exist.
-func Fail(op, suffix string, nth, code int) { state.add(op, suffix, nth, 1, code) }
+func Fail(op, suffix string, nth, code int) { state.add(op, suffix, nth, 1, code, nil) }
 
 // FailFrom is Fail for the nth call and every one after it, until Reset: a disk that stays full.
-func FailFrom(op, suffix string, nth, code int) { state.add(op, suffix, nth, always, code) }
+func FailFrom(op, suffix string, nth, code int) { state.add(op, suffix, nth, always, code, nil) }
+
+// Hold makes the nth call wait until release is called, as on a disk that hangs. reached is closed when it waits.
+func Hold(op, suffix string, nth int) (reached <-chan struct{}, release func()) {
+	there, free := make(chan struct{}), make(chan struct{})
+	state.add(op, suffix, nth, 1, 0, func() {
+		close(there)
+		<-free
+	})
+	return there, sync.OnceFunc(func() { close(free) })
+}
 
 // Calls says how often op was called on files whose name ends in suffix since the last Reset, failed calls included.
 func Calls(op, suffix string) int {
@@ -91,31 +103,38 @@ func Reset() {
 	state.rules, state.calls, state.fired = nil, make(map[call]int), 0
 }
 
-func (f *faults) add(op, suffix string, nth, times, code int) {
+func (f *faults) add(op, suffix string, nth, times, code int, hold func()) {
 	known := slices.Contains(Operations(), op)
-	if !known || nth < 1 || code == 0 {
+	if !known || nth < 1 || code == 0 && hold == nil {
 		panic(fmt.Sprintf("faultvfs: cannot fail call %d of %q with code %d", nth, op, code))
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.rules = append(f.rules, &rule{op: op, suffix: suffix, nth: nth, times: times, code: int32(code)})
+	f.rules = append(f.rules, &rule{op: op, suffix: suffix, nth: nth, times: times, code: int32(code), hold: hold})
 }
 
 // judge counts a call and gives the code it fails with, 0 to go on.
 func (f *faults) judge(op, name string) int32 {
+	code, hold := f.verdict(op, name)
+	if hold != nil {
+		hold()
+	}
+	return code
+}
+
+func (f *faults) verdict(op, name string) (code int32, hold func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.calls[call{op, name}]++
-	var code int32
 	for _, r := range f.rules {
 		if r.op != op || !strings.HasSuffix(name, r.suffix) {
 			continue
 		}
 		r.seen++
-		if code == 0 && r.seen >= r.nth && r.seen-r.nth < r.times {
-			code = r.code
+		if code == 0 && hold == nil && r.seen >= r.nth && r.seen-r.nth < r.times {
+			code, hold = r.code, r.hold
 			f.fired++
 		}
 	}
-	return code
+	return code, hold
 }

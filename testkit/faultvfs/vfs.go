@@ -85,7 +85,11 @@ func xOpen(tls *libc.TLS, vfs, cname, handle uintptr, flags int32, outFlags uint
 	if cname != 0 {
 		name = libc.GoString(cname)
 	}
-	if code := state.judge(Open, name); code != 0 {
+	switch code := state.judge(Open, name); code {
+	case 0:
+	case ReadOnly:
+		flags = flags&^(lib.SQLITE_OPEN_READWRITE|lib.SQLITE_OPEN_CREATE) | lib.SQLITE_OPEN_READONLY
+	default:
 		*methods = 0 // tells SQLite that there is nothing to close
 		return code
 	}
