@@ -53,6 +53,10 @@ func (w *worker) discover(ctx context.Context, t queue.Task) error {
 	}
 	found := make([]found, 0, len(entries))
 	for _, entry := range entries {
+		if _, err := w.yield(); err != nil {
+			return err
+		}
+		s = w.lease.Session()
 		one := describe(w.account.ID, entry)
 		if one.status, err = w.status(ctx, s, entry, one.mailbox.Selectable && w.wants(one.mailbox.Path), t.Type); err != nil {
 			return in(phaseDiscover, err)

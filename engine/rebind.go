@@ -234,10 +234,13 @@ func (p *pass) describe(ctx context.Context, page []storage.UID, header bool, ta
 		digest = plan.Digest{}
 		return nil
 	}
-	p.s.SetHandler(h)
 	defer p.watch()
 	most := cmp.Or(p.s.MostMessages(), len(page), 1)
 	for some := range slices.Chunk(page, most) {
+		if err := p.yield(ctx); err != nil {
+			return err
+		}
+		p.s.SetHandler(h)
 		if err := p.s.UIDFetch(ctx, uidSet(some), items, 0); err != nil {
 			return in(phaseList, err)
 		}

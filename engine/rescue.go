@@ -237,6 +237,9 @@ func (p *pass) whole(ctx context.Context, r *rescue, items []string) (bool, erro
 
 // ask fetches what is not the body.
 func (p *pass) ask(ctx context.Context, r *rescue) error {
+	if err := p.yield(ctx); err != nil {
+		return err
+	}
 	h := p.handler()
 	h.Fetch = func(m *imap.Message) error {
 		if storage.UID(m.UID) == r.uid && (r.known == nil || m.HasFlags) {
@@ -262,9 +265,12 @@ func (p *pass) gather(ctx context.Context, r *rescue) (bool, error) {
 	always := context.WithoutCancel(ctx)
 	r.last = leftOut()
 	for r.body.Have() <= most {
+		if err := p.yield(ctx); err != nil {
+			return false, p.keep(ctx, r, err)
+		}
 		want, giveBack, err := p.w.e.lend(ctx, r.body.Want())
 		if err != nil {
-			return false, err
+			return false, p.keep(ctx, r, err)
 		}
 		piece, end, err := r.body.Next(ctx, p.s, p.handler(), want)
 		giveBack()
@@ -276,9 +282,7 @@ func (p *pass) gather(ctx context.Context, r *rescue) (bool, error) {
 			return false, nil
 		case err != nil:
 			if err = p.hearNo(r, in(phaseFetch, err)); err != nil {
-				if full := r.spool.Flush(always); full != nil {
-					err = errors.Join(in(phaseStore, full), p.empty(ctx, r), err)
-				}
+				err = p.keep(ctx, r, err)
 			}
 			return false, err
 		}
@@ -294,6 +298,14 @@ func (p *pass) gather(ctx context.Context, r *rescue) (bool, error) {
 	}
 	r.last.Detail = fmt.Sprintf("the message is larger than %d bytes", most)
 	return false, nil
+}
+
+// keep stores what came of a body before an error that ends the pass, and gives that error.
+func (p *pass) keep(ctx context.Context, r *rescue, err error) error {
+	if full := r.spool.Flush(context.WithoutCancel(ctx)); full != nil {
+		return errors.Join(in(phaseStore, full), p.empty(ctx, r), err)
+	}
+	return err
 }
 
 // settleSpool stores a message that came whole in chunks, as any other is.
