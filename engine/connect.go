@@ -51,7 +51,9 @@ func (w *worker) borrow(ctx context.Context, fresh bool) (*imap.Session, error) 
 	if err != nil {
 		return nil, err
 	}
-	l, err := p.Take(w.until, line.Want{Use: line.Bulk, Fresh: fresh, Asked: w.once})
+	waiting, end := w.waiting(ctx)
+	defer end()
+	l, err := p.Take(waiting, line.Want{Use: line.Bulk, Fresh: fresh, Asked: w.once})
 	if err != nil {
 		return nil, unconnected(err)
 	}
@@ -89,17 +91,30 @@ func unconnected(err error) error {
 
 // yield is called between two commands: it ends the work of one who has to stop, and lets a person have the session where the
 // server allows no other. moved: somebody had it, and no mailbox can be taken for open.
-func (w *worker) yield() (moved bool, err error) {
+func (w *worker) yield(ctx context.Context) (moved bool, err error) {
 	if w.until.Err() != nil {
 		return false, errStop
 	}
-	if moved, err = w.lease.Yield(w.until); err != nil {
+	waiting, end := w.waiting(ctx)
+	defer end()
+	if moved, err = w.lease.Yield(waiting); err != nil {
 		return true, unconnected(err)
 	}
 	if moved {
 		w.line.Store(w.lease.Session())
 	}
 	return moved, nil
+}
+
+// waiting gives a context for waits in the pool: they end as soon as nothing new may be begun, and with the task, which the watchdog
+// may end.
+func (w *worker) waiting(ctx context.Context) (context.Context, func()) {
+	waiting, cancel := context.WithCancelCause(w.until)
+	stop := context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })
+	return waiting, func() {
+		stop()
+		cancel(nil)
+	}
 }
 
 // release gives the session back between two tasks.

@@ -53,7 +53,7 @@ func (w *worker) discover(ctx context.Context, t queue.Task) error {
 	}
 	found := make([]found, 0, len(entries))
 	for _, entry := range entries {
-		if _, err := w.yield(); err != nil {
+		if _, err := w.yield(ctx); err != nil {
 			return err
 		}
 		s = w.lease.Session()

@@ -307,7 +307,7 @@ func (p *pass) relist(ctx context.Context) error {
 // yield ends the pass of one who has to stop, or lets a person have the session and opens the mailbox again afterwards. It is
 // called between commands.
 func (p *pass) yield(ctx context.Context) error {
-	moved, err := p.w.yield()
+	moved, err := p.w.yield(ctx)
 	if err != nil || !moved {
 		return err
 	}

@@ -1,11 +1,15 @@
 package engine
 
 import (
+	"fmt"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"mailcote/engine/imap"
+	"mailcote/engine/line"
 	"mailcote/testkit/script"
 )
 
@@ -23,5 +27,68 @@ func TestWatchdog(t *testing.T) {
 	w.equals(s)
 	if faults := w.faults(); len(faults) != 1 || faults[0].Class != "timeout" {
 		t.Errorf("faults %+v", faults)
+	}
+}
+
+// TestWatchdogInThePool: a task that waits for a connection nobody gives back ends too, before it has one and between two pages.
+func TestWatchdogInThePool(t *testing.T) {
+	for _, page := range []int32{0, 1} {
+		t.Run(fmt.Sprint("before page ", page+1), func(t *testing.T) {
+			t.Parallel()
+			s, w := scripted(t, 900, script.Options{}, Options{stuck: 500 * time.Millisecond})
+			w.meter().Fault(Quota, "NO too many", true, 1)
+			a := w.find()
+			pool, err := w.engine.lines(t.Context(), a)
+			if err != nil {
+				t.Fatal(err)
+			}
+			took, give := make(chan struct{}), make(chan struct{})
+			var person sync.WaitGroup
+			keep := func() {
+				person.Go(func() {
+					l, err := pool.Take(t.Context(), line.Want{Use: line.Person})
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					close(took)
+					<-give
+					l.Give()
+				})
+			}
+			var pages atomic.Int32
+			s.Misbehave(script.Faults{On: func(c script.Command) script.Action {
+				if c.Name == "UID FETCH" && strings.Contains(c.Args, "BODY") && pages.Add(1) == page {
+					keep()
+					for pool.Figures().Waiting == 0 {
+						time.Sleep(time.Millisecond) // a figure is no signal
+					}
+				}
+				return script.Answer
+			}})
+			if page == 0 {
+				keep()
+				<-took
+			}
+			var work sync.WaitGroup
+			work.Go(func() {
+				if sum := w.sync(); sum.Result != Complete {
+					t.Errorf("%+v", sum)
+				}
+			})
+			for began := time.Now(); len(w.faults()) == 0; time.Sleep(5 * time.Millisecond) { // the store does not say when it changes
+				if time.Since(began) > 20*time.Second {
+					t.Error("it waits on")
+					break
+				}
+			}
+			close(give)
+			work.Wait()
+			person.Wait()
+			w.equals(s)
+			if faults := w.faults(); len(faults) == 0 || faults[0].Class != "timeout" {
+				t.Errorf("faults %+v", faults)
+			}
+		})
 	}
 }
