@@ -119,6 +119,15 @@ func (p *Proxy) CutAll() {
 	}
 }
 
+// LoseAll makes every open connection Void.
+func (p *Proxy) LoseAll() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for l := range p.links {
+		l.lost = [2]bool{true, true}
+	}
+}
+
 // Close resets what is open and waits until everything has ended. It may be called twice.
 func (p *Proxy) Close() {
 	p.mu.Lock()

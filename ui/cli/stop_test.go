@@ -171,34 +171,57 @@ func TestKillRun(t *testing.T) {
 	}
 }
 
-// TestStopped stops the whole program for seconds in the middle of a sync, as a closed lid does: readers go on beside it,
-// the store stays taken, and the sync completes when it wakes.
+// TestStopped stops the whole program in the middle of a sync, as a closed lid does, and its connection may die meanwhile: readers
+// go on beside it, the store stays taken, and the sync completes when it wakes, with every message there once. The default form
+// stops it for seconds and resets the connection; the full one for longer than the clock's watch bears, and the connection goes
+// dead without a word: it is presumed so before its command is out of time.
 func TestStopped(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, dovecot.Config{})
-	line := r.through()
-	r.fill(44, 600, 4, corpus.Options{AvgSize: 4000})
-	line.Set(proxy.Faults{Rate: 200_000})
-	p := r.start("sync", r.url(), "--once", "--json")
-	r.awaits(100, someMail)
-	if err := p.Signal(syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
+	for _, dies := range []bool{false, true} {
+		t.Run(map[bool]string{false: "line lives", true: "line dies"}[dies], func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, dovecot.Config{})
+			line := r.through()
+			r.fill(44, 600, 4, corpus.Options{AvgSize: 4000})
+			line.Set(proxy.Faults{Rate: 200_000})
+			p := r.start("sync", r.url(), "--once", "--json")
+			r.awaits(100, someMail)
+			if err := p.Signal(syscall.SIGSTOP); err != nil {
+				t.Fatal(err)
+			}
+			stopped, asleep := time.Now(), 3*time.Second
+			before := r.number(someMail)
+			switch {
+			case dies && long():
+				asleep = 75 * time.Second // it bears a minute, and looks every ten seconds
+				line.LoseAll()
+			case dies:
+				line.CutAll()
+			}
+			for time.Since(stopped) < asleep {
+				if n := r.number(someMail); n < before {
+					t.Fatalf("%d messages, %d before", n, before)
+				}
+				r.sound()
+				r.refuses(75, []string{"sync", r.url(), "--once"}, []string{"is in use by process"})
+			}
+			if err := p.Signal(syscall.SIGCONT); err != nil {
+				t.Fatal(err)
+			}
+			line.Set(proxy.Faults{})
+			woke := time.Now()
+			o := r.end(p)
+			t.Logf("complete %v after it woke, %d connections", time.Since(woke).Round(time.Millisecond), line.Stats().Connections)
+			if o.code != 0 || before == 600 {
+				t.Errorf("status %d, %d of 600 messages when it stopped: %s%s", o.code, before, o.out, o.errs)
+			}
+			if dies && line.Stats().Connections < 2 {
+				t.Error("the connection did not die")
+			}
+			if dies && long() && !strings.Contains(r.exits(0, "errors", "--json").out, "presumed dead") {
+				t.Error("nothing was presumed dead")
+			}
+			r.whole(r.truth())
+		})
 	}
-	stopped := time.Now()
-	before := r.number(someMail)
-	for time.Since(stopped) < 3*time.Second {
-		if n := r.number(someMail); n < before {
-			t.Fatalf("%d messages, %d before", n, before)
-		}
-		r.sound()
-		r.refuses(75, []string{"sync", r.url(), "--once"}, []string{"is in use by process"})
-	}
-	if err := p.Signal(syscall.SIGCONT); err != nil {
-		t.Fatal(err)
-	}
-	line.Set(proxy.Faults{})
-	if o := r.end(p); o.code != 0 || before == 600 {
-		t.Errorf("status %d, %d of 600 messages when it stopped: %s%s", o.code, before, o.out, o.errs)
-	}
-	r.whole(r.truth())
 }
