@@ -140,6 +140,8 @@ func TestIdleEnds(t *testing.T) {
 		{"black hole behind news", func(p *peer) { idle(p); p.say("* 1 EXISTS"); p.untilGone() }, 2 * time.Minute, stalled},
 		{"nobody reads", func(p *peer) { idle(p); time.Sleep(time.Hour) }, 2 * time.Minute, stalled},
 		{"end", func(p *peer) { idle(p) }, time.Second, func(err error) bool { return errors.Is(err, io.ErrUnexpectedEOF) }},
+		{"BYE in place of the go-ahead", func(p *peer) { p.next(); p.say("* BYE not now"); p.untilGone() }, time.Second,
+			func(err error) bool { return errors.As(err, &st) && st.Text == "not now" && st.Command == "IDLE" }},
 		{"BYE", func(p *peer) { idle(p); p.say("* BYE Idle for too long"); p.untilGone() }, 2 * time.Second, func(err error) bool {
 			return errors.As(err, &st) && st.Type == "BYE" && st.Text == "Idle for too long" && st.Command == "IDLE"
 		}},

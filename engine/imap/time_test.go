@@ -386,6 +386,26 @@ func TestBye(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	t.Run("STARTTLS", func(t *testing.T) {
+		for _, stays := range []bool{true, false} {
+			synctest.Test(t, func(t *testing.T) {
+				d, p := pipe(t, func(p *peer) {
+					p.say("* OK [CAPABILITY IMAP4rev1 STARTTLS] hi")
+					p.next()
+					p.say("* BYE [UNAVAILABLE] not now")
+					if stays {
+						p.untilGone()
+					}
+				})
+				start := time.Now()
+				_, err := Dial(context.Background(), Endpoint{"localhost", 143, StartTLS}, Options{Dial: d})
+				var st *StatusError
+				if !errors.As(err, &st) || st.Code != "UNAVAILABLE" || errors.Is(err, ErrNoStartTLS) || time.Since(start) > time.Second || len(p.lines()) != 1 {
+					t.Errorf("after %v: %v; sent %q", time.Since(start), err, p.lines())
+				}
+			})
+		}
+	})
 	t.Run("logout", func(t *testing.T) {
 		for _, script := range []func(p *peer){
 			func(p *peer) { p.answer("* BYE bye") },

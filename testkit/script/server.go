@@ -85,16 +85,17 @@ type Part struct {
 
 // Faults are the ways to misbehave; the zero value is a good server. Functions run without the server's lock.
 type Faults struct {
-	On       func(Command) Action                              // asked before every command
-	Message  func(box string, uid uint32) Fault                // what is wrong with a message when its body is asked for
-	Part     func(Part) Fault                                  // the same, by what is asked for; it goes before Message
-	Listing  func(c Command, uids []uint32) (said []uint32)    // what UID SEARCH says in place of the truth
-	Exists   func(connection int, box string, n int) int       // what EXAMINE and STATUS say
-	Validity func(connection int, box string, v uint32) uint32 // what EXAMINE and STATUS say
-	Stalled  func()                                            // called when everything before a Stall has been sent
-	ModSeq   func(box string, v uint64) uint64                 // what EXAMINE and STATUS say
-	Line     func(c Command, line string) string               // what is said in place of a line; "": nothing
-	Raw      func(c Command, w io.Writer) (answered bool)      // writes to the wire as it likes, before the right answer or in place of it
+	On       func(Command) Action                                   // asked before every command
+	Message  func(box string, uid uint32) Fault                     // what is wrong with a message when its body is asked for
+	Part     func(Part) Fault                                       // the same, by what is asked for; it goes before Message
+	Listing  func(c Command, uids []uint32) (said []uint32)         // what UID SEARCH says in place of the truth
+	Exists   func(connection int, box string, n int) int            // what EXAMINE and STATUS say
+	Validity func(connection int, box string, v uint32) uint32      // what EXAMINE and STATUS say
+	Stalled  func()                                                 // called when everything before a Stall has been sent
+	ModSeq   func(box string, v uint64) uint64                      // what EXAMINE and STATUS say
+	Line     func(c Command, line string) string                    // what is said in place of a line; "": nothing
+	Last     func(c Command, line string) (said string, stays bool) // "" or what is said in place of a line, and nothing ever after; the connection stays open or not
+	Raw      func(c Command, w io.Writer) (answered bool)           // writes to the wire as it likes, before the right answer or in place of it
 }
 
 // Server is one running server.
@@ -162,6 +163,13 @@ func (s *Server) SetPassword(password string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.password = password
+}
+
+// Open is how many connections are open, as far as this side knows.
+func (s *Server) Open() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.conns)
 }
 
 // Count is how often a command came, such as "UID FETCH". "LOGIN" counts AUTHENTICATE too.

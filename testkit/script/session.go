@@ -32,14 +32,28 @@ func newSession(s *Server, conn net.Conn, n int) *session {
 }
 
 func (c *session) say(format string, args ...any) {
-	line := c.server.now().Line
-	if line == nil {
-		fmt.Fprintf(c.out, format+"\r\n", args...)
+	if c.over {
 		return
 	}
-	if said := line(c.now, fmt.Sprintf(format, args...)); said != "" {
-		_, _ = c.out.WriteString(said + "\r\n") // an error shows at Flush
+	faults := c.server.now()
+	said := fmt.Sprintf(format, args...)
+	if faults.Last != nil {
+		if last, stays := faults.Last(c.now, said); last != "" {
+			_, _ = c.out.WriteString(last + "\r\n") // an error shows at Flush
+			if stays {
+				c.silence()
+			} else {
+				c.drop()
+			}
+			return
+		}
 	}
+	if faults.Line != nil {
+		if said = faults.Line(c.now, said); said == "" {
+			return
+		}
+	}
+	_, _ = c.out.WriteString(said + "\r\n") // an error shows at Flush
 }
 
 func (c *session) run() {
@@ -216,7 +230,9 @@ func (c *session) command(tag string, cmd Command) {
 		return
 	case "LOGOUT":
 		c.say("* BYE see you")
+		c.say("%s OK done", tag)
 		c.over = true
+		return
 	default:
 		c.say("%s BAD what?", tag)
 		return

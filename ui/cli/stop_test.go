@@ -173,8 +173,8 @@ func TestKillRun(t *testing.T) {
 
 // TestStopped stops the whole program in the middle of a sync, as a closed lid does, and its connection may die meanwhile: readers
 // go on beside it, the store stays taken, and the sync completes when it wakes, with every message there once. The default form
-// stops it for seconds and resets the connection; the full one for longer than the clock's watch bears, and the connection goes
-// dead without a word: it is presumed so before its command is out of time.
+// stops it for seconds and resets the connection; the full one for longer than a command may take and the clock's watch bears, and
+// the connection goes dead without a word.
 func TestStopped(t *testing.T) {
 	t.Parallel()
 	for _, dies := range []bool{false, true} {
@@ -211,15 +211,16 @@ func TestStopped(t *testing.T) {
 			line.Set(proxy.Faults{})
 			woke := time.Now()
 			o := r.end(p)
-			t.Logf("complete %v after it woke, %d connections", time.Since(woke).Round(time.Millisecond), line.Stats().Connections)
+			took := time.Since(woke)
+			t.Logf("complete %v after it woke, %d connections", took.Round(time.Millisecond), line.Stats().Connections)
+			if took > time.Minute {
+				t.Errorf("it went on %v after it woke", took)
+			}
 			if o.code != 0 || before == 600 {
 				t.Errorf("status %d, %d of 600 messages when it stopped: %s%s", o.code, before, o.out, o.errs)
 			}
 			if dies && line.Stats().Connections < 2 {
 				t.Error("the connection did not die")
-			}
-			if dies && long() && !strings.Contains(r.exits(0, "errors", "--json").out, "presumed dead") {
-				t.Error("nothing was presumed dead")
 			}
 			r.whole(r.truth())
 		})

@@ -1,0 +1,184 @@
+package engine
+
+import (
+	"context"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+	"unicode"
+
+	"mailcote/engine/imap"
+	"mailcote/engine/secret"
+	"mailcote/testkit/script"
+)
+
+// farewell is a moment at which a server says BYE: in place of a line of its answer to a command.
+type farewell struct {
+	name, command, line string // line is a pattern
+	nth                 int    // which such line of a connection; 0 and 1: the first
+	later               bool   // only a later sync gets there
+	caps                string // what the server offers; "": the usual
+	class               Class  // of the fault; "": Network
+}
+
+// farewells are the phases of S1. STARTTLS and IDLE, which need more than a scripted server, are in engine/imap.
+func farewells() []farewell {
+	const flat = "IMAP4rev1 LITERAL+ SASL-IR ID CONDSTORE ESEARCH AUTH=PLAIN" // no STATUS in LIST
+	return []farewell{
+		{name: "the greeting", command: "GREETING", line: `^\*`},
+		{name: "CAPABILITY unanswered", command: "CAPABILITY", line: `^\*`},
+		{name: "behind the capabilities", command: "CAPABILITY", line: ` OK`},
+		{name: "AUTHENTICATE refused its first part", command: "AUTHENTICATE", line: `^\+`, caps: "IMAP4rev1 LITERAL+ ID ESEARCH LIST-STATUS AUTH=PLAIN"},
+		{name: "AUTHENTICATE unanswered", command: "AUTHENTICATE", line: ` OK`},
+		{name: "LOGIN unanswered", command: "LOGIN", line: ` OK`, caps: "IMAP4rev1 LITERAL+ ID ESEARCH LIST-STATUS"},
+		{name: "ID unanswered", command: "ID", line: `^\*`},
+		{name: "behind the answer to ID", command: "ID", line: ` OK`},
+		{name: "LIST unanswered", command: "LIST", line: `^\*`},
+		{name: "inside LIST", command: "LIST", line: `^\* LIST`, nth: 2},
+		{name: "behind LIST", command: "LIST", line: ` OK`},
+		{name: "STATUS unanswered", command: "STATUS", line: `^\*`, nth: 2, later: true, caps: flat},
+		{name: "EXAMINE unanswered", command: "EXAMINE", line: `^\*`},
+		{name: "inside EXAMINE", command: "EXAMINE", line: `UIDVALIDITY`},
+		{name: "behind EXAMINE", command: "EXAMINE", line: ` OK \[READ`, nth: 2},
+		{name: "UID SEARCH unanswered", command: "UID SEARCH", line: `^\*`},
+		{name: "behind the listing", command: "UID SEARCH", line: ` OK`},
+		{name: "UID FETCH unanswered", command: "UID FETCH", line: `BODY`},
+		{name: "between two messages", command: "UID FETCH", line: `BODY`, nth: 3},
+		{name: "behind a literal", command: "UID FETCH", line: `^\)`, nth: 2, class: Protocol},
+		{name: "behind the messages", command: "UID FETCH", line: `^m\d+ OK`},
+		{name: "flags unanswered", command: "UID FETCH", line: `FLAGS \([^)]*\) MODSEQ`, later: true},
+		{name: "NOOP unanswered", command: "NOOP", line: ` OK`},
+		{name: "LOGOUT unanswered", command: "LOGOUT", line: `^\*`},
+		{name: "LOGOUT half answered", command: "LOGOUT", line: ` OK`},
+	}
+}
+
+// TestBye is FAULTS S1: a server says BYE at any phase, in words that want to be more than words, in a first sync and in one
+// that finds changes, and closes the connection or leaves it open. It is closed by us, the words are kept escaped and cut, no
+// account is paused, the next connection brings everything, and nothing is half there.
+func TestBye(t *testing.T) {
+	t.Parallel()
+	type run struct {
+		farewell
+		later, stays bool
+	}
+	var all []run
+	for i, f := range farewells() {
+		for j := range 4 {
+			later, stays := j&1 == 1, j&2 == 2
+			if f.later && !later || !long() && stays != ((i+j&1)%2 == 0) { // in the default form each phase has both, in two of four ways
+				continue
+			}
+			all = append(all, run{f, later, stays})
+		}
+	}
+	words := "Go away\x1b[31m \xff\u202e " + strings.Repeat("and stay away ", 1000)
+	sideBySide(len(all), func(i int) {
+		r := all[i]
+		name := r.name + map[bool]string{false: ", first", true: ", later"}[r.later] + map[bool]string{false: ", closed", true: ", open"}[r.stays]
+		s := script.Start(t, script.Options{Capabilities: r.caps})
+		defer s.Close()
+		put(s, "INBOX", 6)
+		put(s, "Archive", 3)
+		w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{backoff: quick, again: time.Nanosecond, resend: time.Millisecond, Limits: imap.Limits{Bye: 20 * time.Millisecond}})
+		defer w.close()
+		w.account(s.Host(), s.Port())
+		if r.later {
+			if sum := w.sync(); sum.Result != Complete {
+				t.Errorf("%s, before: %+v", name, sum)
+			}
+			s.Change(func(m *script.Model) {
+				m.Box("INBOX").Expunge(2)
+				m.Box("INBOX").Flag(3, "$Now")
+				m.Box("Archive").Flag(1, "$Now")
+			})
+			put(s, "INBOX", 6)
+		}
+		var mu sync.Mutex
+		said, seen := 0, map[int]int{}
+		f := script.Faults{Last: func(c script.Command, line string) (string, bool) {
+			mu.Lock()
+			defer mu.Unlock()
+			if c.Name != r.command || said == 2 || !regexp.MustCompile(r.line).MatchString(line) {
+				return "", false
+			}
+			if seen[c.Connection]++; seen[c.Connection] != max(1, r.nth) {
+				return "", false
+			}
+			said++
+			return "* BYE " + words, r.stays
+		}}
+		if r.command == "CAPABILITY" { // it is asked for where the greeting does not say it
+			f.Line = func(_ script.Command, line string) string {
+				return regexp.MustCompile(`OK \[CAPABILITY [^\]]*\]`).ReplaceAllString(line, "OK")
+			}
+		}
+		s.Misbehave(f)
+		if sum := w.sync(); sum.Result != Complete {
+			t.Errorf("%s: %+v", name, sum)
+		}
+		for began := time.Now(); s.Open() > 0; time.Sleep(time.Millisecond) { // its side ends a moment after ours
+			if time.Since(began) > 10*time.Second {
+				t.Errorf("%s: %d connections are left open", name, s.Open())
+				break
+			}
+		}
+		s.Misbehave(script.Faults{})
+		w.equals(s)
+		faults := w.faults()
+		wanted := said
+		if r.command == "LOGOUT" {
+			wanted = 0
+		}
+		if said == 0 || len(faults) != wanted || w.find().Paused {
+			t.Errorf("%s: said %d times, %d faults, paused %v", name, said, len(faults), w.find().Paused)
+		}
+		for _, f := range faults {
+			want := r.class
+			if want == "" {
+				want = Network
+				if !strings.HasPrefix(f.ServerText, `BYE Go away\u{1b}[31m`) {
+					t.Errorf("%s: %.100q", name, f.ServerText)
+				}
+			}
+			for _, text := range []string{f.ServerText, f.Detail} {
+				if f.Class != string(want) || len(text) > 1500 || strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsGraphic(r) || r == unicode.ReplacementChar }) {
+					t.Errorf("%s: %s, %d octets: %q", name, f.Class, len(text), text)
+				}
+			}
+		}
+	})
+}
+
+// TestAutologout: a server that ends an agent's session between two passes, as many do after a time without use, costs a dial
+// and is no fault, whether it closes the connection or not.
+func TestAutologout(t *testing.T) {
+	for _, stays := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			s := script.Start(t, script.Options{Pipe: true})
+			put(s, "INBOX", 3)
+			s.Misbehave(script.Faults{Last: func(c script.Command, line string) (string, bool) {
+				if c.Name != "LIST" || s.Count("LIST") == 1 || !strings.Contains(line, " OK") { // the first pass has more to do
+					return "", false
+				}
+				return line + "\r\n* BYE Autologout; idle for too long", stays
+			}})
+			w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{dialer: s.Dial})
+			w.account("127.0.0.1", 143)
+			w.engine.UsePassword(w.id, secret.New(script.Password))
+			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+			defer cancel()
+			if err := w.engine.Run(ctx, time.Minute); err != nil && ctx.Err() == nil {
+				t.Error(err)
+			}
+			if n := s.Count("LIST"); n < 50 || len(w.faults()) > 0 {
+				t.Errorf("%d passes over %d connections, faults %+v", n, s.Connections(), w.faults())
+			}
+			w.equals(s)
+		})
+	}
+}
