@@ -131,6 +131,19 @@ func (w *Writer) addStaged() (BlobID, error) {
 	return BlobID(id), explain("stage blob", err)
 }
 
+// addStagedAfter is addStaged for a number above last.
+func (w *Writer) addStagedAfter(last BlobID) (BlobID, error) {
+	id, err := w.addStaged()
+	if err != nil || id > last {
+		return id, err
+	}
+	if err := w.dropBlob(id); err != nil {
+		return 0, err
+	}
+	_, err = w.Exec(`INSERT INTO blob (id, size, stored, state, created_at) VALUES (?, 0, 0, 'staged', ?)`, last+1, millis(now()))
+	return last + 1, explain("stage blob", err)
+}
+
 func (w *Writer) addPieces(id BlobID, first int, frames [][]byte) error {
 	for i, frame := range frames {
 		if _, err := w.Exec(`INSERT INTO blob_piece (blob_id, n, frame) VALUES (?, ?, ?)`, id, first+i, frame); err != nil {
@@ -153,8 +166,9 @@ func (w *Writer) sealBlob(b Body) error {
 	return nil
 }
 
+// dropBlob removes a blob that no batch has sealed.
 func (w *Writer) dropBlob(id BlobID) error {
-	_, err := w.Exec(`DELETE FROM blob WHERE id = ? AND NOT EXISTS (SELECT 1 FROM entry WHERE blob_id = blob.id)`, id)
+	_, err := w.Exec(`DELETE FROM blob WHERE id = ? AND state = 'staged'`, id)
 	return explain("drop blob", err)
 }
 

@@ -44,7 +44,7 @@ type Store struct {
 	closed  sync.Once
 
 	mu   sync.Mutex
-	left []BlobID // staged blobs that a full disk did not let go
+	left []BlobID // staged blobs that could not be dropped
 }
 
 // Options say how a store is opened.

@@ -119,7 +119,7 @@ func (w *writer) due() time.Time {
 	if w.broken != nil {
 		return w.reopenAt
 	}
-	if _, closed := w.gate.Closed(); closed || w.long {
+	if _, closed := w.gate.Closed(); closed || w.long || len(w.store.leftOver()) > 0 {
 		return w.probeAt
 	}
 	return time.Time{}
@@ -138,6 +138,9 @@ func (w *writer) probe() {
 	w.shorten()
 	if w.broken == nil && (w.gate.Is(disk.Short) || w.gate.Is(disk.Refused)) {
 		w.roomAgain()
+	}
+	if _, closed := w.gate.Closed(); !closed && w.broken == nil {
+		w.full(w.clear())
 	}
 }
 
@@ -165,7 +168,6 @@ func (w *writer) roomAgain() {
 
 // try writes something and takes it away again, with what failed writes have left behind.
 func (w *writer) try() error {
-	left := w.store.leftOver()
 	for _, fn := range []func(*Writer) error{
 		func(tx *Writer) error {
 			_, err := tx.Exec(`INSERT OR REPLACE INTO meta (key, value) VALUES ('probe', zeroblob(?))`, probeBytes)
@@ -175,22 +177,38 @@ func (w *writer) try() error {
 			_, err := tx.Exec(`DELETE FROM meta WHERE key = 'probe'`)
 			return err
 		},
-		func(tx *Writer) error {
-			for _, id := range left {
-				if err := tx.dropBlob(id); err != nil {
-					return err
-				}
-			}
-			return nil
-		},
 	} {
-		r := &request{fn: fn}
-		if err := w.once(r); err != nil {
-			if severityOf(err) == unknown {
-				err = w.recover(err)
-			}
+		if err := w.own(fn); err != nil {
 			return err
 		}
+	}
+	return w.clear()
+}
+
+// own runs a closure of the writer itself.
+func (w *writer) own(fn func(*Writer) error) error {
+	err := w.once(&request{fn: fn})
+	if severityOf(err) == unknown {
+		err = w.recover(err)
+	}
+	return err
+}
+
+// clear drops the staged blobs that Unstage could not.
+func (w *writer) clear() error {
+	left := w.store.leftOver()
+	if len(left) == 0 {
+		return nil
+	}
+	if err := w.own(func(tx *Writer) error {
+		for _, id := range left {
+			if err := tx.dropBlob(id); err != nil {
+				return err
+			}
+		}
+		return nil
+	}); err != nil {
+		return err
 	}
 	w.store.forgetLeft(len(left))
 	return nil

@@ -25,16 +25,17 @@ func (s *Store) Stage(ctx context.Context, p *Packer, r io.Reader) (Body, error)
 	return Body{}, errors.Join(err, sp.Drop(context.WithoutCancel(ctx)))
 }
 
-// Unstage drops a staged body that no batch took.
+// Unstage drops a staged body that no batch took. What it cannot drop the writer drops later.
 func (s *Store) Unstage(ctx context.Context, b Body) error {
 	if b.staged == 0 {
 		return nil
 	}
 	err := s.Write(ctx, Interactive, 0, func(w *Writer) error { return w.dropBlob(b.staged) }) // it makes room: the reserve is for that
-	if errors.Is(err, ErrFull) {
+	if err != nil && !errors.Is(err, ErrClosed) && !errors.Is(err, ErrReadOnly) {              // a start drops them all
 		s.mu.Lock()
 		s.left = append(s.left, b.staged)
 		s.mu.Unlock()
+		s.writer.nudge()
 	}
 	return err
 }
@@ -136,14 +137,21 @@ func (sp *Spool) write(ctx context.Context) error {
 		return nil
 	}
 	id, first, frames := sp.id, sp.pieces, sp.frames
-	if err := sp.store.Write(ctx, Bulk, stageBytes, func(w *Writer) (err error) {
+	err := sp.store.Write(ctx, Bulk, stageBytes, func(w *Writer) (err error) {
 		if id = sp.id; id == 0 {
-			if id, err = w.addStaged(); err != nil {
+			// A number that is given twice, after an outcome that is not known, would let Drop drop another spool's.
+			last := &sp.store.writer.staged
+			if id, err = w.addStagedAfter(*last); err != nil {
 				return err
 			}
+			*last = max(*last, id)
 		}
 		return w.addPieces(id, first, frames)
-	}); err != nil {
+	})
+	if errors.Is(err, ErrOutcomeUnknown) {
+		sp.id = id // it may be there
+	}
+	if err != nil {
 		return fmt.Errorf("stage message: %w", err)
 	}
 	sp.id, sp.pieces, sp.frames = id, first+len(frames), nil

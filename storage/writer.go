@@ -56,7 +56,8 @@ type writer struct {
 	broken   error // set when the store was moved or fails again and again: writes fail with it
 
 	gate     disk.Gate // closed: bulk writes are refused
-	probeAt  time.Time // while the gate is closed or the log is long: when to look again
+	staged   BlobID    // the highest that was given to a staged blob, kept or not
+	probeAt  time.Time // while the gate is closed, the log is long or staged blobs are left: when to look again
 	refusals int       // writes that a full disk refused, since one of bulk was committed
 	long     bool      // readers kept the log from being emptied when it should have been
 	failures int       // unknown outcomes in a row
@@ -68,7 +69,7 @@ type writer struct {
 }
 
 func startWriter(ctx context.Context, s *Store, db *sql.DB) (*writer, error) {
-	w := &writer{store: s, wake: make(chan struct{}, 1), finished: make(chan struct{}), groupTime: groupTime, patience: restartTimes * s.pages}
+	w := &writer{store: s, wake: make(chan struct{}, 1), finished: make(chan struct{}), groupTime: groupTime, patience: restartTimes * s.pages, probeAt: time.Now()}
 	if err := w.use(ctx, db); err != nil {
 		return nil, err
 	}
@@ -116,10 +117,7 @@ func (s *Store) enqueue(ctx context.Context, r *request) error {
 	}
 	w.queues[r.lane] = append(w.queues[r.lane], r)
 	w.mu.Unlock()
-	select {
-	case w.wake <- struct{}{}:
-	default:
-	}
+	w.nudge()
 	select {
 	case err := <-r.done:
 		return err
@@ -230,11 +228,16 @@ func (w *writer) stop() {
 	w.mu.Lock()
 	w.stopping = true
 	w.mu.Unlock()
+	w.nudge()
+	<-w.finished
+}
+
+// nudge wakes the writer, or keeps it from falling asleep.
+func (w *writer) nudge() {
 	select {
 	case w.wake <- struct{}{}:
 	default:
 	}
-	<-w.finished
 }
 
 // close copies the WAL into the file and closes the handle. The readers are closed by then.
