@@ -124,6 +124,7 @@ func (p *Pool) Take(ctx context.Context, w Want) (*Lease, error) {
 func (p *Pool) fill(ctx context.Context, l *Lease, fresh bool) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	defer p.served(l)
 	for {
 		allowed := p.allowed()
 		switch {
@@ -134,8 +135,9 @@ func (p *Pool) fill(ctx context.Context, l *Lease, fresh bool) error {
 		case l.use == Watch && !MayWatch(allowed):
 			return ErrNoRoom
 		case !fits(l.use, allowed, p.usage(), p.persons):
-			p.await(ctx, l.use)
+			p.await(ctx, l)
 		case !fresh && len(p.idle) > 0:
+			p.served(l)
 			last := len(p.idle) - 1
 			k := p.idle[last]
 			p.idle = p.idle[:last]
@@ -143,6 +145,7 @@ func (p *Pool) fill(ctx context.Context, l *Lease, fresh bool) error {
 				return nil
 			}
 		default:
+			p.served(l)
 			err := p.open(ctx, l, allowed)
 			if err == nil || l.use != Person || p.allowed() >= allowed {
 				return err
@@ -162,14 +165,16 @@ func (p *Pool) usage() usage {
 	return have
 }
 
-// await waits until something has changed, or ctx ends.
-func (p *Pool) await(ctx context.Context, use Use) {
+// await waits until something has changed, or ctx ends. A person counts as one who waits until served says otherwise, however often
+// something changes meanwhile: to tell the others each time would let two persons wake each other without end.
+func (p *Pool) await(ctx context.Context, l *Lease) {
 	changed := p.changed
-	if use == Person {
+	if l.use == Person && !l.waits {
+		l.waits = true
 		p.persons++
 	}
 	p.figures.Waiting++
-	p.press(use)
+	p.press(l.use)
 	p.mu.Unlock()
 	select {
 	case <-changed:
@@ -177,7 +182,12 @@ func (p *Pool) await(ctx context.Context, use Use) {
 	}
 	p.mu.Lock()
 	p.figures.Waiting--
-	if use == Person {
+}
+
+// served notes that a lease waits no more, if it did.
+func (p *Pool) served(l *Lease) {
+	if l.waits {
+		l.waits = false
 		p.persons--
 		p.stir() // others stood back for it
 	}

@@ -125,6 +125,52 @@ func TestPersonFirst(t *testing.T) {
 	})
 }
 
+// TestTwoPersons: of two persons who wait for the one connection neither wakes the other for nothing, and both get it.
+func TestTwoPersons(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var looks atomic.Int32
+		_, p := start(t, 1, func(o *Options) {
+			o.Connections = func() int {
+				if looks.Add(1) > 100 { // so that it ends
+					return 3
+				}
+				return 1
+			}
+		})
+		first := take(t, p, Want{Use: Person})
+		var others sync.WaitGroup
+		for range 2 {
+			others.Go(func() {
+				l := take(t, p, Want{Use: Person})
+				time.Sleep(time.Second)
+				l.Give()
+			})
+		}
+		bulk := make(chan *Lease)
+		go func() { bulk <- take(t, p, Want{}) }()
+		synctest.Wait()
+		before := looks.Load()
+		p.Retire(t.Context())
+		time.Sleep(time.Hour)
+		p.mu.Lock()
+		p.stir()
+		p.mu.Unlock()
+		synctest.Wait()
+		if n := looks.Load() - before; n != 3 {
+			t.Errorf("one change had three who wait look %d times", n)
+		}
+		first.Give()
+		others.Wait()
+		(<-bulk).Give()
+		if n := looks.Load(); n > 20 {
+			t.Errorf("they looked %d times in all", n)
+		}
+		if f := p.Figures(); f.Waiting != 0 || p.persons != 0 || f.Dialled != 1 {
+			t.Errorf("%+v, %d persons", f, p.persons)
+		}
+	})
+}
+
 // TestWatch: IDLE may hold the person's connection and gives way at once; with one allowed it may hold none.
 func TestWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
