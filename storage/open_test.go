@@ -79,6 +79,37 @@ func TestReopenKeeps(t *testing.T) {
 	}
 }
 
+// TestKilledWhileMade: the first transaction of a file was cut, and its journal is there. Who only reads cannot undo it and says
+// who can; the owner does.
+func TestKilledWhileMade(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "mail.db")
+	half := filepath.Join(t.TempDir(), "half.db")
+	db, err := sql.Open("sqlite", half)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close() //nolint:errcheck // a test's
+	db.SetMaxOpenConns(1)
+	for _, one := range []string{"PRAGMA cache_size = 1", "BEGIN", "CREATE TABLE t (b)", "INSERT INTO t VALUES (zeroblob(200000))"} {
+		if _, err := db.Exec(one); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, suffix := range []string{"", "-journal"} {
+		content, err := os.ReadFile(half + suffix)
+		if err := errors.Join(err, os.WriteFile(path+suffix, content, 0o600)); err != nil || len(content) == 0 {
+			t.Fatalf("%s: %d octets, %v", suffix, len(content), err)
+		}
+	}
+	if _, err := Open(t.Context(), path, Options{ReadOnly: true}); !errors.Is(err, ErrNotStore) || !strings.Contains(err.Error(), "making was interrupted") {
+		t.Errorf("who only reads is told %v", err)
+	}
+	openAt(t, path, Options{})
+	if _, err := os.Stat(path + "-journal"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the journal: %v", err)
+	}
+}
+
 func TestOpenRefuses(t *testing.T) {
 	plant := func(t *testing.T, statements ...string) string {
 		path := filepath.Join(t.TempDir(), "mail.db")

@@ -46,7 +46,7 @@ var (
 	// ErrCorrupt says that the file is a store and damaged.
 	ErrCorrupt = errors.New("the store is damaged")
 	// errEmpty says that the file holds nothing yet.
-	errEmpty = errors.New("the store is empty")
+	errEmpty = errors.New("the store is empty: mailcote account add or sync makes it whole")
 )
 
 // migrations are the numbered files, in order; number n brings user_version n-1 to n.
@@ -265,6 +265,9 @@ func notStore(path string, err error) error {
 	var se *sqlite.Error
 	if errors.As(err, &se) && se.Code()&0xff == lib.SQLITE_NOTADB && !WasStore(path) {
 		return fmt.Errorf("%w: %s is not an SQLite file: name another file with --store", ErrNotStore, path)
+	}
+	if se != nil && se.Code() == lib.SQLITE_READONLY_ROLLBACK { // a store has a log; only its making, or another program, has a journal
+		return fmt.Errorf("%w: %s: its making was interrupted: mailcote account add or sync makes it whole", ErrNotStore, path)
 	}
 	return fmt.Errorf("open store %s: %w", path, err)
 }
