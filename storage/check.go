@@ -150,7 +150,7 @@ func (s *Store) openSalvaging(ctx context.Context, o *Salvage) error {
 		return damage
 	}
 	options := salvageOptions(ctx, o)
-	options.NoLog = foreign
+	options.NoLog, options.Space = foreign, s.limits.space
 	saved, err := salvage.Replace(ctx, s.path, options)
 	if errors.Is(err, salvage.ErrNoRoom) {
 		return fmt.Errorf("%w: %w: %w", ErrFull, err, damage)
@@ -183,6 +183,9 @@ func SalvageInto(ctx context.Context, path, out string, o Salvage) (Salvaged, er
 	options := salvageOptions(ctx, &o)
 	_, options.NoLog = salvage.Unfit(ctx, path)
 	saved, err := salvage.Into(ctx, path, out, options)
+	if errors.Is(err, salvage.ErrNoRoom) {
+		err = fmt.Errorf("%w: %w", ErrFull, err)
+	}
 	return saved, errors.Join(mark(err), lock.Release())
 }
 

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"mailcote/storage/disk"
 	"mailcote/storage/internal/schema"
 )
 
@@ -294,5 +296,64 @@ func TestSalvageInto(t *testing.T) {
 	left, err := filepath.Glob(out + ".*")
 	if err != nil || len(left) > 2 { // lock and owner
 		t.Errorf("left: %v, %v", left, err)
+	}
+}
+
+// The room that salvaging asks for is what it takes: twice the store's size, or three times where the file must be made readable.
+func TestSalvageRoom(t *testing.T) {
+	w := newWreck(t)
+	page := w.page("<200@example.org>")
+	size := int64(len(w.bytes))
+	damages := map[string]func(b []byte) []byte{
+		"a page":    func(b []byte) []byte { clear(b[page*schema.PageSize : (page+1)*schema.PageSize]); return b },
+		"the head":  func(b []byte) []byte { b[3] ^= 4; return b },
+		"its words": func(b []byte) []byte { clear(b[100:schema.PageSize]); return b },
+	}
+	for _, c := range []struct {
+		damage string
+		tenths int64
+		fits   bool
+	}{
+		{"a page", 19, false}, {"a page", 21, true},
+		{"the head", 29, false}, {"the head", 40, true}, // a new store's tables count beside so small a one
+		{"its words", 29, false}, {"its words", 40, true},
+	} {
+		t.Run(fmt.Sprintf("%s/%d", c.damage, c.tenths), func(t *testing.T) {
+			path := w.damaged(damages[c.damage])
+			before, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			l := standardLimits()
+			l.space = func(dir string) (disk.Space, error) { // a disk with room for so much beside the store
+				free := c.tenths * size / 10
+				all, err := os.ReadDir(dir)
+				for _, one := range all {
+					if info, err := one.Info(); err == nil && one.Name() != "mail.db" {
+						free -= info.Size()
+					}
+				}
+				return disk.Space{Free: free, Size: 1 << 40}, err
+			}
+			s, err := Open(t.Context(), path, Options{limits: &l, Salvage: &Salvage{Parse: parseRaw, Cause: ErrCorrupt}})
+			if err == nil {
+				err = s.Close()
+			}
+			if c.fits {
+				if err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			if !errors.Is(err, ErrFull) || !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), "MB are free") {
+				t.Errorf("told %v", err)
+			}
+			if after, err := os.ReadFile(path); err != nil || !bytes.Equal(before, after) {
+				t.Errorf("the store was touched: %v", err)
+			}
+			if left, err := filepath.Glob(path + ".[cs]*"); err != nil || len(left) > 0 {
+				t.Errorf("left: %v, %v", left, err)
+			}
+		})
 	}
 }

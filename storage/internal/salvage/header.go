@@ -33,7 +33,7 @@ func fixed() map[int][]byte {
 
 // mended writes a copy of the store whose header is as it must be, and gives its name; path itself when it is already. A file
 // that lost even its first page gets an empty one: its log may hold the true one.
-func mended(path, copied string) (string, error) {
+func mended(path, copied string, o Options) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return "", err
@@ -61,7 +61,7 @@ func mended(path, copied string) (string, error) {
 	if bytes.Equal(head, right) && length <= info.Size() {
 		return path, nil
 	}
-	if err := copySet(path, copied); err != nil {
+	if err := o.scratch(path, copied); err != nil {
 		return "", err
 	}
 	out, err := os.OpenFile(copied, os.O_WRONLY, 0)

@@ -37,6 +37,8 @@ type Options struct {
 	NewID func(letter string) string
 	// NoLog leaves the store's log out: it is another store's.
 	NoLog bool
+	// Space says what room a folder has; nil: disk.Of.
+	Space func(path string) (disk.Space, error)
 	// Progress is told how many messages of how many were looked at; nil: nobody asks.
 	Progress func(done, total int64)
 }
@@ -57,25 +59,41 @@ func Replace(ctx context.Context, path string, o Options) (r Report, err error) 
 	if err := discard(path); err != nil {
 		return r, fmt.Errorf("salvage: %w", err)
 	}
-	needed := 2 * sizeOf(path)
-	space, err := disk.Of(filepath.Dir(path))
-	if err != nil {
+	if err := o.room(path, 2*sizeOf(path)); err != nil {
 		return r, fmt.Errorf("salvage: %w", err)
-	}
-	noRoom := func(cause string) error {
-		return fmt.Errorf("%w: its copy and the new store take up to %d MB in %s%s", ErrNoRoom, needed>>20+1, filepath.Dir(path), cause)
-	}
-	if space.Size > 0 && space.Free < needed {
-		return r, noRoom(fmt.Sprintf(", and %d MB are free", space.Free>>20))
 	}
 	if r, err = replace(ctx, path, o); err == nil {
 		failpoint.Hit("salvage.replaced")
 		return r, nil
 	}
-	if err = errors.Join(fmt.Errorf("salvage: %w", err), discard(path)); full(err) { // the damaged store is where it was
-		err = noRoom(": " + err.Error())
+	if full(err) {
+		err = fmt.Errorf("%w: %w", ErrNoRoom, err)
 	}
-	return r, err
+	return r, errors.Join(fmt.Errorf("salvage: %w", err), discard(path)) // the damaged store is where it was
+}
+
+// room refuses what the folder of path has no room for. A system that does not tell is not asked.
+func (o Options) room(path string, needed int64) error {
+	of := o.Space
+	if of == nil {
+		of = disk.Of
+	}
+	space, err := of(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	if space.Size > 0 && space.Free < needed {
+		return fmt.Errorf("%w: copies and the new store take up to %d MB in %s, and %d MB are free", ErrNoRoom, needed>>20+1, filepath.Dir(path), space.Free>>20)
+	}
+	return nil
+}
+
+// scratch makes a copy that is made readable. What will be read from it takes as much again.
+func (o Options) scratch(from, to string) error {
+	if err := o.room(to, 2*sizeOf(from)); err != nil {
+		return err
+	}
+	return copySet(from, to)
 }
 
 func replace(ctx context.Context, path string, o Options) (r Report, err error) {
@@ -111,6 +129,9 @@ func Into(ctx context.Context, path, out string, o Options) (r Report, err error
 	clean := func() error { return errors.Join(discard(out), removeSet(copied)) }
 	defer func() { err = errors.Join(err, clean()) }()
 	if err := clean(); err != nil {
+		return r, fmt.Errorf("salvage: %w", err)
+	}
+	if err := o.room(out, 2*sizeOf(path)); err != nil {
 		return r, fmt.Errorf("salvage: %w", err)
 	}
 	if err := copySet(path, copied); err != nil {
@@ -160,7 +181,7 @@ func fill(ctx context.Context, from, to string, o Options) (r Report, err error)
 	}
 	defer func() { err = errors.Join(err, made.Close()) }()
 	scratch := to + sourceSuffix
-	old, readable, err := open(ctx, from, scratch, made, o.NoLog)
+	old, readable, err := open(ctx, from, scratch, made, o)
 	if err != nil {
 		return r, errors.Join(fmt.Errorf("read the damaged store: %w", err), removeSet(scratch))
 	}
@@ -201,12 +222,12 @@ func create(ctx context.Context, path string) (*sql.DB, error) {
 
 // open opens the copy of a damaged store for reading: as it is, or through a scratch copy that is made readable, and gives the
 // name of what it opened.
-func open(ctx context.Context, from, scratch string, made *sql.DB, noLog bool) (*sql.DB, string, error) {
+func open(ctx context.Context, from, scratch string, made *sql.DB, o Options) (*sql.DB, string, error) {
 	log := ""
-	if noLog {
+	if o.NoLog {
 		log = "&immutable=1"
 	}
-	path, err := mended(from, scratch)
+	path, err := mended(from, scratch, o)
 	if err != nil {
 		return nil, "", err
 	}
@@ -222,11 +243,11 @@ func open(ctx context.Context, from, scratch string, made *sql.DB, noLog bool) (
 		return nil, "", err
 	}
 	if path == from {
-		if err := copySet(from, scratch); err != nil {
+		if err := o.scratch(from, scratch); err != nil {
 			return nil, "", err
 		}
 	}
-	if err := redescribe(ctx, scratch, made, noLog); err != nil {
+	if err := redescribe(ctx, scratch, made, o.NoLog); err != nil {
 		return nil, "", err
 	}
 	db, err = dial(scratch, "mode=ro")

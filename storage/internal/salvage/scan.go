@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 )
@@ -60,8 +61,8 @@ func (d *damaged) each(t table, n int, give func(row) error) error {
 	if len(t.columns) == 0 {
 		return nil
 	}
-	for after := int64(-1); ; {
-		rows, last, err := d.some(t, after, n)
+	for from := int64(0); ; {
+		rows, next, err := d.some(t, from, n)
 		for _, one := range rows {
 			if err := give(one); err != nil {
 				return err
@@ -73,25 +74,24 @@ func (d *damaged) each(t table, n int, give func(row) error) error {
 		switch {
 		case err != nil:
 			d.gaps++
-			next, ok := d.beyond(t, last)
-			if !ok {
-				return nil
+			ok := false
+			if from, ok = d.beyond(t, next); !ok {
+				return d.ctx.Err()
 			}
-			after = next
-		case len(rows) < n:
+		case len(rows) < n, next <= from: // the latter behind the last key there can be
 			return nil
 		default:
-			after = last
+			from = next
 		}
 	}
 }
 
-// some reads at most n rows after a key. last is the key of the last one read.
-func (d *damaged) some(t table, after int64, n int) (all []row, last int64, err error) {
-	last = after
-	rows, err := d.db.QueryContext(d.ctx, fmt.Sprintf(`SELECT rowid, %s FROM %s NOT INDEXED WHERE rowid > ? ORDER BY rowid LIMIT ?`, strings.Join(t.columns, ", "), t.name), after, n)
+// some reads at most n rows from a key on. next is that key, or the one behind the last row that was read.
+func (d *damaged) some(t table, from int64, n int) (all []row, next int64, err error) {
+	next = from
+	rows, err := d.db.QueryContext(d.ctx, fmt.Sprintf(`SELECT rowid, %s FROM %s NOT INDEXED WHERE rowid >= ? ORDER BY rowid LIMIT ?`, strings.Join(t.columns, ", "), t.name), from, n)
 	if err != nil {
-		return nil, last, err
+		return nil, next, err
 	}
 	defer rows.Close() //nolint:errcheck // rows.Err has what matters
 	for rows.Next() {
@@ -102,34 +102,48 @@ func (d *damaged) some(t table, after int64, n int) (all []row, last int64, err 
 			into = append(into, &values[i])
 		}
 		if err := rows.Scan(into...); err != nil {
-			return all, last, err
+			return all, next, err
 		}
-		if key <= last {
-			return all, last, fmt.Errorf("row %d after row %d", key, last)
+		if key < next {
+			return all, next, fmt.Errorf("row %d is not before row %d", next-1, key)
 		}
-		last = key
+		next = key + 1
 		one := row{}
 		for i, name := range t.columns {
 			one[name] = values[i]
 		}
 		all = append(all, one)
 	}
-	return all, last, rows.Err()
+	return all, next, rows.Err()
 }
 
-// beyond finds the least key from which reading works again after the row last. Pages hold spans of keys, so it doubles its
-// step until something can be read and then halves back.
-func (d *damaged) beyond(t table, last int64) (int64, bool) {
-	readable := func(after int64) bool {
-		rows, _, err := d.some(t, after, 1)
-		return err == nil && len(rows) > 0
+// near is how many keys a gap is searched for one by one: many pages full of small rows.
+const near = 1 << 14
+
+// beyond finds the least key behind bad from which reading works, if only to say that nothing comes any more. Between two damaged
+// pages there may be a sound one, so it takes no larger steps while it is near. Then it doubles them until something can be read
+// and halves back.
+func (d *damaged) beyond(t table, bad int64) (int64, bool) {
+	readable := func(from int64) bool {
+		_, _, err := d.some(t, from, 1)
+		return err == nil
 	}
-	bad := last
+	for n := 0; n < near && bad < math.MaxInt64; n++ {
+		if d.ctx.Err() != nil {
+			return 0, false
+		}
+		if bad++; readable(bad) {
+			return bad, true
+		}
+	}
 	for step := int64(1); step < 1<<40; step *= 2 {
 		if d.ctx.Err() != nil {
 			return 0, false
 		}
-		good := last + step
+		good := bad + step
+		if good < bad {
+			return 0, false
+		}
 		if !readable(good) {
 			bad = good
 			continue
