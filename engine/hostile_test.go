@@ -19,6 +19,7 @@ import (
 	"mailcote/storage"
 	"mailcote/testkit/child"
 	"mailcote/testkit/hostile"
+	"mailcote/testkit/race"
 	"mailcote/testkit/script"
 	"mailcote/testkit/truth"
 )
@@ -80,7 +81,7 @@ func TestBar6(t *testing.T) {
 	}
 	t.Logf("bar 6: %d hostile scripts in %.1f s, the slowest %.1f s; the program grew by %d MiB at most", len(scripts), time.Since(start).Seconds(),
 		time.Duration(slowest.Load()).Seconds(), grown>>20)
-	if grown > 64<<20 && !raced {
+	if grown > 64<<20 && !race.On {
 		t.Errorf("the program grew by %d MiB", grown>>20)
 	}
 	if took := time.Duration(slowest.Load()); took > 120*time.Second && !long() { // with the limits of the product six tries may take longer

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -19,11 +20,31 @@ import (
 	"mailcote/queue"
 	"mailcote/storage"
 	"mailcote/testkit/dovecot"
+	"mailcote/testkit/race"
 	"mailcote/testkit/script"
 	"mailcote/testkit/truth"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// long says whether the full forms of bars run.
+func long() bool { return os.Getenv("MAILCOTE_LONG") == "1" }
+
+// volume is how much of something a test does: a fifth under the race detector.
+func volume(n int) int {
+	if race.On {
+		return n / 5
+	}
+	return n
+}
+
+// patience is how long a server may be silent in tests that do not want to wait.
+var patience = func() time.Duration {
+	if race.On {
+		return 5 * time.Second
+	}
+	return time.Second
+}()
 
 // world is one store, one engine and one account on a server.
 type world struct {

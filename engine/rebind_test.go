@@ -3,7 +3,6 @@ package engine
 import (
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -13,9 +12,6 @@ import (
 	"mailcote/testkit/dovecot"
 	"mailcote/testkit/script"
 )
-
-// long says whether the full forms of bars run.
-func long() bool { return os.Getenv("MAILCOTE_LONG") == "1" }
 
 // fetches counts the bodies a server sends, by UID.
 type fetches struct {

@@ -11,6 +11,7 @@ import (
 
 	"mailcote/testkit/corpus"
 	"mailcote/testkit/dovecot"
+	"mailcote/testkit/race"
 )
 
 const quietBytes = 60_000 // what a sync with nothing to do may move, both directions
@@ -91,7 +92,7 @@ func TestAcceptMemory(t *testing.T) {
 	size := r.fill(5, n, 8, corpus.Options{AvgSize: 20_000})
 	o := r.sync()
 	t.Logf("%d messages, %.0f MB in %v, peak memory %.1f MiB", n, float64(size)/1e6, o.took, float64(o.rss)/(1<<20))
-	if most := int64(128 << 20); o.rss > most && !raced {
+	if most := int64(128 << 20); o.rss > most && !race.On {
 		t.Errorf("peak memory %d bytes, more than %d", o.rss, most)
 	}
 	if o.rss == 0 {

@@ -19,6 +19,7 @@ import (
 	"mailcote/testkit/corpus"
 	"mailcote/testkit/dovecot"
 	"mailcote/testkit/proxy"
+	"mailcote/testkit/race"
 	"mailcote/testkit/truth"
 )
 
@@ -97,7 +98,7 @@ func byLength(normal, full int) int {
 	switch {
 	case long():
 		return full
-	case raced:
+	case race.On:
 		return normal / 4
 	}
 	return normal

@@ -1,6 +1,0 @@
-//go:build race
-
-package cli_test
-
-// raced says that the race detector is on: programs take ten times the memory and the time.
-const raced = true
