@@ -15,9 +15,9 @@ import (
 	"mailcote/engine/imap"
 	"mailcote/engine/line"
 	"mailcote/engine/message"
+	"mailcote/engine/meter"
 	"mailcote/engine/plan"
 	"mailcote/engine/row"
-	"mailcote/engine/secret"
 	"mailcote/storage"
 )
 
@@ -40,18 +40,17 @@ const remotePage = 500
 // RemoteOptions are what a comparison with the servers needs.
 type RemoteOptions struct {
 	Accounts []storage.Account
-	Options  imap.Options
 	Progress func(done, total int64) // messages; nil: nobody asks
 }
 
 // CheckRemote compares what the store shows with the servers, message by message: which UIDs there are, their flags, the time
-// they arrived and, by downloading each, their bytes. Mailboxes are examined and bodies peeked at, nothing is stored, and the
-// store may be open beside its owner. Each account signs in once. What the server does not let us see is an error, a Fault an
-// account; findings come with it.
-func CheckRemote(ctx context.Context, s *storage.Store, o RemoteOptions) ([]storage.Finding, error) {
-	c := &comparison{store: s, o: o}
+// they arrived and, by downloading each, their bytes. Mailboxes are examined and bodies peeked at, and no mail is changed or stored. It
+// has the connection that is a person's, and keeps to pauses, waits and limits: what it downloads counts as what a sync does. What
+// the server does not let us see is an error, a Fault an account; findings come with it.
+func (e *Engine) CheckRemote(ctx context.Context, o RemoteOptions) ([]storage.Finding, error) {
+	c := &comparison{e: e, store: e.store, o: o}
 	var all [][]storage.Mailbox
-	if err := s.Read(ctx, func(r *storage.Reader) error {
+	if err := e.store.Read(ctx, func(r *storage.Reader) error {
 		all, c.total = nil, 0
 		for _, a := range o.Accounts {
 			boxes, err := r.Mailboxes(a.ID)
@@ -78,43 +77,37 @@ func CheckRemote(ctx context.Context, s *storage.Store, o RemoteOptions) ([]stor
 
 // comparison is one run of CheckRemote.
 type comparison struct {
+	e           *Engine
 	store       *storage.Store
 	o           RemoteOptions
+	meter       *meter.Meter // the present account's
 	found       []storage.Finding
 	done, total int64
 }
 
 func (c *comparison) account(ctx context.Context, a storage.Account, boxes []storage.Mailbox) error {
-	ref, err := secret.ParseRef(a.SecretRef)
+	var lease *line.Lease
+	s, err := c.e.person(ctx, a, &lease)
 	if err != nil {
-		return in(phaseSignIn, fmt.Errorf("%w: %w", line.ErrSecret, err))
+		return err
 	}
-	password, err := ref.Resolve(ctx, secret.BoxOf(c.store.Path()), a.User+"@"+a.Host)
-	if err != nil {
-		return in(phaseSignIn, fmt.Errorf("%w: %w", line.ErrSecret, err))
-	}
-	o := c.o.Options
-	o.Insecure = o.Insecure || a.Insecure
-	s, err := imap.Dial(ctx, loginOf(a).Endpoint(), o)
-	if err != nil {
-		return in(phaseConnect, err)
-	}
-	defer s.Close() //nolint:errcheck // LOGOUT has closed it, or a step has failed and says why
-	if err := line.Authenticate(ctx, s, a.User, password); err != nil {
-		return in(phaseSignIn, err)
-	}
-	if _, err := line.Introduce(ctx, s, false); err != nil { // some want it before a mailbox is opened
-		return in(phaseDiscover, err)
+	defer lease.Give()
+	if c.meter, err = c.e.meters.Of(ctx, c.store, a); err != nil {
+		return in(phaseStore, err)
 	}
 	for _, m := range boxes {
 		if !m.Selectable || m.UIDValidity == 0 {
 			continue
 		}
 		if err := c.mailbox(ctx, s, a, m); err != nil {
+			f := Classify(err)
+			if c.meter.Fault(f.Class, f.ServerText, f.Crowded, f.Connections); f.Class == Quota {
+				err = errors.Join(err, c.e.letBe(ctx, a.ID, c.meter, f))
+			}
 			return err
 		}
 	}
-	return in(phaseDiscover, s.Logout(ctx))
+	return nil
 }
 
 func (c *comparison) add(a storage.Account, m storage.Mailbox, uid storage.UID, what, format string, args ...any) {
@@ -127,12 +120,13 @@ func (c *comparison) add(a storage.Account, m storage.Mailbox, uid storage.UID, 
 
 func (c *comparison) mailbox(ctx context.Context, s *imap.Session, a storage.Account, m storage.Mailbox) error {
 	selected, err := s.Examine(ctx, m.Raw, false)
-	if refused := (*imap.StatusError)(nil); errors.As(err, &refused) && s.Err() == nil {
+	if err = in(phaseOpen, err); err != nil {
+		refused := (*imap.StatusError)(nil)
+		if class := Classify(err).Class; !errors.As(err, &refused) || s.Err() != nil || class == Quota || class == Network || class == Auth {
+			return err
+		}
 		c.add(a, m, 0, "other mailbox", "The server does not open it: it says %q.", serverText(refused))
 		return nil
-	}
-	if err != nil {
-		return in(phaseOpen, err)
 	}
 	if now := storage.UIDValidity(selected.UIDValidity); now != m.UIDValidity {
 		c.add(a, m, 0, "other mailbox", "The server gave it new numbers (UIDVALIDITY %d, the store has %d): sync, then check again.", now, m.UIDValidity)
@@ -177,7 +171,11 @@ func (c *comparison) mailbox(ctx context.Context, s *imap.Session, a storage.Acc
 	}
 	both := c.numbers(a, m, listing, held, barred)
 	for len(both) > 0 {
-		page, rest := plan.Page(both, remotePage)
+		n, err := c.room(ctx, s, both, held)
+		if err != nil {
+			return in(phaseFetch, err)
+		}
+		page, rest := plan.Page(both, n)
 		if err := c.page(ctx, s, a, m, page, held); err != nil {
 			return err
 		}
@@ -204,6 +202,23 @@ func (c *comparison) numbers(a storage.Account, m storage.Mailbox, listing []sto
 		}
 	}
 	return both
+}
+
+// room gives how many messages the next FETCH may ask for, by the server and by the account's limits.
+func (c *comparison) room(ctx context.Context, s *imap.Session, todo []storage.UID, held map[storage.UID]storage.Shown) (int, error) {
+	most := min(remotePage, len(todo))
+	if n := s.MostMessages(); n > 0 {
+		most = min(most, n)
+	}
+	n, err := c.meter.Page(ctx, most)
+	if err != nil {
+		return 0, err
+	}
+	sizes := make([]int64, n)
+	for i, uid := range todo[:n] {
+		sizes[i] = held[uid].Size
+	}
+	return c.meter.Fits(sizes)
 }
 
 // page compares messages by their flags, their time and their bytes, which are hashed as they come and not kept.
@@ -246,8 +261,12 @@ func (c *comparison) page(ctx context.Context, s *imap.Session, a storage.Accoun
 	for _, uid := range page {
 		set.AddNum(goimap.UID(uid))
 	}
-	if err := s.UIDFetch(ctx, set, []string{"UID", "FLAGS", "INTERNALDATE", "BODY.PEEK[]"}, 0); err != nil {
-		return in(phaseFetch, err)
+	err := in(phaseFetch, s.UIDFetch(ctx, set, []string{"UID", "FLAGS", "INTERNALDATE", "BODY.PEEK[]"}, 0))
+	if counted := c.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0, c.meter.CountTx); err == nil {
+		err = in(phaseStore, counted)
+	}
+	if err != nil {
+		return err
 	}
 	for _, uid := range page {
 		if !seen[uid] {

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"mailcote/engine/breaker"
+	"mailcote/engine/fault"
 	"mailcote/engine/imap"
 	"mailcote/engine/line"
 	"mailcote/engine/meter"
@@ -63,8 +65,19 @@ func (w *worker) borrow(ctx context.Context, fresh bool) (*imap.Session, error) 
 	return l.Session(), nil
 }
 
-// person gives a session to somebody who waits for an answer, in place of one that is over.
+// person gives a session to somebody who waits for an answer, in place of one that is over. Where a fault has paused the account, or
+// it or its host is let be, nothing is tried: to try all the same is for a sync, an account test and the retries by hand.
 func (e *Engine) person(ctx context.Context, a storage.Account, l **line.Lease) (*imap.Session, error) {
+	if a.Paused && a.PauseClass != storage.ByHand {
+		return nil, in(phaseSignIn, &heldError{breaker.Hold{Row: breaker.Row{Class: a.PauseClass, Detail: a.PauseReason}}})
+	}
+	m, err := e.meters.Of(ctx, e.store, a)
+	if err != nil {
+		return nil, in(phaseStore, err)
+	}
+	if hold, held := e.held(m, scopeOf(a.ID), hostOf(loginOf(a).Endpoint())); held {
+		return nil, in(phaseConnect, &heldError{hold})
+	}
 	p, err := e.lines(ctx, a)
 	if err != nil {
 		return nil, err
@@ -268,17 +281,36 @@ func (l accountLine) SetSignIn(ctx context.Context, u line.Unanswered) error {
 	}))
 }
 
-// vain takes note of what a person's dial or sign-in showed of the server's limits, as the end of a task does for a worker's.
-func (l accountLine) vain(ctx context.Context, err error) {
+// vain settles a person's dial or sign-in that came to nothing, as the end of a task does a worker's: what it showed of the server's
+// limits, how long the account is let be, and whether it waits for a person now.
+func (l accountLine) vain(ctx context.Context, err error) error {
 	var held *heldError
 	if errors.As(err, &held) { // nothing was tried
-		return
+		return nil
 	}
 	f := Classify(unconnected(err))
 	l.meter.Fault(f.Class, f.ServerText, f.Crowded, f.Connections)
-	if f.Class == Quota {
-		_ = l.e.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0, l.meter.SaveTx) //nolint:errcheck // it is saved with the next batch too
+	crowded := f.Crowded || f.Connections > 0 // there are sessions, and one of them comes free
+	if f.Do == fault.Retry && f.Class != Storage && f.Phase != phaseConnect && !crowded {
+		if err := l.e.letBe(ctx, l.id, l.meter, f); err != nil {
+			return err
+		}
 	}
+	return in(phaseStore, l.e.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0, func(tx *storage.Writer) error {
+		if err := tx.RecordFault(l.record(f)); err != nil {
+			return err
+		}
+		if f.Do == fault.Pause {
+			return tx.PauseAccount(l.id, string(f.Class), f.Detail)
+		}
+		return l.meter.SaveTx(tx)
+	}))
+}
+
+// record is the row of a fault that belongs to no task.
+func (l accountLine) record(f Fault) storage.Fault {
+	return storage.Fault{At: time.Now().UTC(), Account: l.id, Class: string(f.Class), Scope: f.Scope, Phase: f.Phase, Command: f.Command,
+		ServerText: f.ServerText, Detail: f.Detail, NextStep: f.NextStep(l.name), Attempt: 1, Stack: f.Stack, Fingerprint: f.fingerprint(l.id, 0)}
 }
 
 // low records that work has waited too long for a connection, unless the account waits for a person anyway.
@@ -291,8 +323,7 @@ func (l accountLine) low(since time.Time) {
 		if paused = a.Paused; err != nil || paused {
 			return err
 		}
-		return tx.RecordFault(storage.Fault{At: time.Now().UTC(), Account: l.id, Class: string(f.Class), Scope: f.Scope, Phase: f.Phase, Detail: f.Detail,
-			NextStep: f.NextStep(l.name), Attempt: 1, Fingerprint: f.fingerprint(l.id, 0)})
+		return tx.RecordFault(l.record(f))
 	})
 	if !paused {
 		l.e.progress.Update(l.name, func(a *AccountProgress) { a.Note = f.Detail })

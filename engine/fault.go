@@ -128,7 +128,9 @@ func kind(err error) Fault {
 	case errors.Is(err, secret.ErrNoPassword), errors.Is(err, line.ErrSecret), errors.Is(err, line.ErrSilent):
 		f.Class, f.Scope = Auth, "account"
 	case errors.As(err, &held):
-		f.Class, f.Scope = Class(held.Class), "account"
+		if f.Class, f.Scope = Class(held.Class), "account"; f.Class == Quota {
+			f.Resumes = held.Until
+		}
 	case isTLS(err):
 		f.Class, f.Scope = TLS, "account"
 		f.Detail += certificate(err)

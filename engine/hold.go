@@ -35,13 +35,16 @@ func scopeOf(id storage.AccountID) string { return "account:" + strconv.FormatIn
 // hostOf names a host's breakers. Each port is a service of its own.
 func hostOf(e imap.Endpoint) string { return "host:" + strings.ToLower(e.Addr()) }
 
-// heldError says that nothing was tried, because the host is being let be.
+// heldError says that nothing was tried, because the account or its host is being let be. Until is zero: a person has to act.
 type heldError struct{ breaker.Hold }
 
 func (e *heldError) Error() string { return "nothing was tried: " + words(e.Hold) }
 
 // words says for a person why nothing is tried and until when.
 func words(h breaker.Hold) string {
+	if h.Until.IsZero() {
+		return fmt.Sprintf("the account is paused (%s)", h.Detail)
+	}
 	of := "it"
 	if host, ok := strings.CutPrefix(h.Scope, "host:"); ok {
 		of = host
@@ -132,13 +135,18 @@ func (e *Engine) delay(f Fault, n int) time.Duration {
 // hold says what forbids the worker's next task: trouble of the account, a provider's limit, and trouble of the host when the
 // last dial came to nothing.
 func (w *worker) hold() (h breaker.Hold, held bool) {
-	now := time.Now()
 	scopes := []string{scopeOf(w.account.ID)}
 	if w.unreached {
 		scopes = append(scopes, hostOf(loginOf(w.account).Endpoint()))
 	}
-	h, held = w.e.breakers.Held(now, scopes...)
-	if until := w.meter.Resumes(); until.After(now) && until.After(h.Until) {
+	return w.e.held(w.meter, scopes...)
+}
+
+// held says whether scopes, the account's first, or the account's limits forbid an attempt.
+func (e *Engine) held(m *meter.Meter, scopes ...string) (h breaker.Hold, held bool) {
+	now := time.Now()
+	h, held = e.breakers.Held(now, scopes...)
+	if until := m.Resumes(); until.After(now) && until.After(h.Until) {
 		h.Scope, h.Class, h.Detail = scopes[0], string(Quota), "the provider's limit is used up"
 		h.FailedAt, h.Until, h.Probing, held = now, until, false, true
 	}
@@ -169,6 +177,16 @@ func (w *worker) sit(ctx context.Context, h breaker.Hold) bool {
 	w.pause(ctx, min(wait, longPause), h.Changed)
 	w.waited += time.Since(now)
 	return true
+}
+
+// letBe lets an account be after a fault that a person's command met, and rest after a quota.
+func (e *Engine) letBe(ctx context.Context, id storage.AccountID, m *meter.Meter, f Fault) error {
+	if err := e.blame(ctx, scopeOf(id), f, false); err != nil || f.Class != Quota {
+		return err
+	}
+	hold, _ := e.held(m, scopeOf(id))
+	m.Rest(hold.Until)
+	return in(phaseStore, e.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0, m.SaveTx))
 }
 
 // throttled judges a BYE that nobody expected: one is a connection that ended, but a server that sends several young sessions

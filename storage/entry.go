@@ -57,6 +57,7 @@ func (r *Reader) Held(mailbox MailboxID, validity UIDValidity) ([]Held, error) {
 // Shown is a live entry as it is compared with the server's message itself.
 type Shown struct {
 	UID          UID
+	Size         int64 // octets
 	Flags        Flags
 	InternalDate time.Time
 	HasBody      bool
@@ -66,13 +67,13 @@ type Shown struct {
 // Shown lists the live entries of one generation of a mailbox.
 func (r *Reader) Shown(mailbox MailboxID, validity UIDValidity) ([]Shown, error) {
 	var all []Shown
-	rows, err := r.Query(`SELECT n.uid, n.flags, n.internal_date, b.sha256 FROM entry n LEFT JOIN blob b ON b.id = n.blob_id
+	rows, err := r.Query(`SELECT n.uid, n.size, n.flags, n.internal_date, b.sha256 FROM entry n LEFT JOIN blob b ON b.id = n.blob_id
 		WHERE n.mailbox_id = ? AND n.uidvalidity = ? AND n.uid IS NOT NULL AND n.expunged_at IS NULL`, mailbox, validity)
 	return all, Each(rows, err, func(rows *sql.Rows) error {
 		var h Shown
 		var sum []byte
 		var at int64
-		if err := rows.Scan(&h.UID, &h.Flags, &at, &sum); err != nil {
+		if err := rows.Scan(&h.UID, &h.Size, &h.Flags, &at, &sum); err != nil {
 			return err
 		}
 		h.InternalDate = time.UnixMilli(at).UTC()

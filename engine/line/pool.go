@@ -59,8 +59,8 @@ type Options struct {
 	// Resend is the least wait between an unanswered sign-in and the next; 0: the constant.
 	Resend time.Duration
 	// Vain is told why a person's attempt came to nothing, before Connections is asked again; other work tells it with its own end.
-	// nil: nobody.
-	Vain func(ctx context.Context, err error)
+	// nil: nobody. Its error is one of noting it.
+	Vain func(ctx context.Context, err error) error
 	// Low is told once when work has waited for a connection for longer than Patience; see Figures. nil: nobody.
 	Low func(since time.Time)
 }
@@ -276,7 +276,7 @@ func (p *Pool) unlocked(ctx context.Context, l *Lease, over []kept) (*imap.Sessi
 	p.logout(ctx, over)
 	s, err := p.connect(ctx, l.asked)
 	if err != nil && l.use == Person && p.o.Vain != nil && !stopped(ctx) {
-		p.o.Vain(ctx, err)
+		err = errors.Join(err, p.o.Vain(ctx, err))
 	}
 	return s, err
 }

@@ -199,7 +199,7 @@ func TestWatch(t *testing.T) {
 func TestFewer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var a *account
-		a, p := start(t, 2, func(o *Options) { o.Vain = func(context.Context, error) { a.allowed.Store(1) } })
+		a, p := start(t, 2, func(o *Options) { o.Vain = func(context.Context, error) error { a.allowed.Store(1); return nil } })
 		bulk := take(t, p, Want{})
 		a.refuse.Store(true)
 		got := make(chan *Lease)

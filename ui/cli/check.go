@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"mailcote/engine"
-	"mailcote/engine/imap"
 	"mailcote/storage"
 	"mailcote/ui/cli/voice"
 )
@@ -31,6 +30,7 @@ func (a *app) check() *cobra.Command {
 		Use: "check", Short: "Verify the store: every digest, row and index", Args: exactly(0, ""),
 		Long: "Verify the store: SQLite's own check, every digest, coverage, counters, derived rows, the index and the queue.\nNothing is changed.\n" +
 			"With --remote each message is compared with its server too: number, flags, arrival and, by a download, every byte.\n" +
+			"That keeps to pauses and limits as a sync does, and no other process may own the store meanwhile.\n" +
 			"With --salvage what can be read of a damaged store is saved into a new one.",
 		Example: "  mailcote check\n  mailcote check --json\n  mailcote check --remote\n  mailcote check --salvage saved.db",
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -41,15 +41,14 @@ func (a *app) check() *cobra.Command {
 				return a.salvageInto(c.Context(), out)
 			}
 			return a.findings(func(report func(done, total int64)) (found []storage.Finding, err error) {
-				err = a.reading(c.Context(), func(s *storage.Store) (err error) {
-					if found, err = engine.Check(c.Context(), s, report); err != nil || !remote {
-						return err
-					}
-					more, err := a.compare(c.Context(), s, report)
-					found = append(found, more...)
+				if err := a.reading(c.Context(), func(s *storage.Store) (err error) {
+					found, err = engine.Check(c.Context(), s, report)
 					return err
-				})
-				return found, err
+				}); err != nil || !remote {
+					return found, err
+				}
+				more, err := a.compare(c.Context(), report)
+				return append(found, more...), err
 			}, "The store is sound.")
 		},
 	}
@@ -59,18 +58,22 @@ func (a *app) check() *cobra.Command {
 }
 
 // compare compares every account with its server.
-func (a *app) compare(ctx context.Context, s *storage.Store, report func(done, total int64)) ([]storage.Finding, error) {
-	o := engine.RemoteOptions{Options: imap.Options{Trace: a.trace()}, Progress: report}
-	if err := s.Read(ctx, func(r *storage.Reader) (err error) {
-		o.Accounts, err = r.Accounts()
+func (a *app) compare(ctx context.Context, report func(done, total int64)) (found []storage.Finding, err error) {
+	o := engine.RemoteOptions{Progress: report}
+	err = a.owning(ctx, "mailcote check --remote", func(s *storage.Store, e *engine.Engine) error {
+		if err := s.Read(ctx, func(r *storage.Reader) (err error) {
+			o.Accounts, err = r.Accounts()
+			return err
+		}); err != nil {
+			return err
+		}
+		if len(o.Accounts) == 0 {
+			return noAccount()
+		}
+		found, err = e.CheckRemote(ctx, o)
 		return err
-	}); err != nil {
-		return nil, err
-	}
-	if len(o.Accounts) == 0 {
-		return nil, noAccount()
-	}
-	return engine.CheckRemote(ctx, s, o)
+	})
+	return found, err
 }
 
 // findings prints what a check finds; sound is what is said when that is nothing.

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"mailcote/storage"
 	"mailcote/testkit/corpus"
 	"mailcote/testkit/dovecot"
 )
@@ -52,4 +53,11 @@ func TestCheckRemote(t *testing.T) {
 	}
 	one.alter(one.store, `UPDATE account SET port = 1`)
 	one.refuses(75, []string{"check", "--remote"}, []string{"network"})
+	owner, err := storage.Open(t.Context(), r.store, storage.Options{Holder: "somebody"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer owner.Close()
+	r.exits(0, "check")
+	r.refuses(75, []string{"check", "--remote"}, []string{"somebody"})
 }
