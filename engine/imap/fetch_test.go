@@ -304,6 +304,50 @@ func parseSet(text string) (goimap.UIDSet, error) {
 	return b.set(), err
 }
 
+// A set larger than a piece is the same in order, backwards and with everything twice; touching ranges are one.
+func TestSetBuilder(t *testing.T) {
+	const n = 3*setPiece + 7
+	for _, name := range []string{"in order", "backwards", "twice", "touching"} {
+		b := setBuilder{most: 2 * n}
+		var want goimap.UIDSet
+		for i := range uint32(n) {
+			uid := 2*i + 1
+			if name == "backwards" {
+				uid = 2*(n-1-i) + 1
+			}
+			want = append(want, goimap.UIDRange{Start: goimap.UID(2*i + 1), Stop: goimap.UID(2*i + 1)})
+			if name == "touching" && i > 0 {
+				want[0].Stop, want = goimap.UID(2*i+1), want[:1]
+				if err := b.add(2*i, 2*i); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := b.add(uid, uid); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if name == "twice" {
+			for i := range uint32(n) {
+				if err := b.add(2*i+1, 2*i+1); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if d := cmp.Diff(want, b.set()); d != "" {
+			t.Errorf("%s: %.500s", name, d)
+		}
+	}
+	b := setBuilder{most: setPiece + 1}
+	for i := uint32(1); ; i += 2 {
+		if err := b.add(i, i); err != nil {
+			if got := len(b.set()); !errors.Is(err, ErrLimit) || got != b.most {
+				t.Errorf("%d ranges, then %v; want %d", got, err, b.most)
+			}
+			return
+		}
+	}
+}
+
 // A handler may leave a body unread, or fail; a failure ends the session.
 func TestBodyLeftUnread(t *testing.T) {
 	answer := "* 1 FETCH (BODY[] {200000}\r\n" + strings.Repeat("x", 200_000) + " UID 1)\r\n* 2 FETCH (UID 2 BODY[] {1}\r\ny)\r\n"

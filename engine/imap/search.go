@@ -12,12 +12,16 @@ import (
 	goimap "github.com/emersion/go-imap/v2"
 )
 
-// setBuilder collects UIDs as ranges, however many and in whatever order.
+// setBuilder collects UIDs as ranges, however many and in whatever order. A slice that grows to the end would leave several times
+// its size behind; so it is made of pieces.
 type setBuilder struct {
+	full     [][]goimap.UIDRange // each of setPiece
 	ranges   []goimap.UIDRange
 	most     int
 	unsorted bool
 }
+
+const setPiece = 16 << 10
 
 // add adds a closed range; ends may be swapped. 0 is no UID and is left out.
 func (b *setBuilder) add(from, to uint32) error {
@@ -31,30 +35,46 @@ func (b *setBuilder) add(from, to uint32) error {
 	r := goimap.UIDRange{Start: goimap.UID(from), Stop: goimap.UID(to)}
 	if n := len(b.ranges); n > 0 {
 		last := &b.ranges[n-1]
-		if r.Start >= last.Start && (r.Start <= last.Stop || r.Start-last.Stop == 1) {
-			last.Stop = max(last.Stop, r.Stop)
+		if joined(last, r) {
 			return nil
 		}
 		b.unsorted = b.unsorted || r.Start < last.Start
 	}
-	if len(b.ranges) >= b.most {
+	if len(b.full)*setPiece+len(b.ranges) >= b.most {
 		return fmt.Errorf("%w: over %d UID ranges", ErrLimit, b.most)
+	}
+	if len(b.ranges) == setPiece {
+		b.full, b.ranges = append(b.full, b.ranges), make([]goimap.UIDRange, 0, setPiece)
 	}
 	b.ranges = append(b.ranges, r)
 	return nil
 }
 
+// joined makes a range part of the last one, where they touch and are in order.
+func joined(last *goimap.UIDRange, r goimap.UIDRange) bool {
+	touch := r.Start >= last.Start && (r.Start <= last.Stop || r.Start-last.Stop == 1)
+	if touch {
+		last.Stop = max(last.Stop, r.Stop)
+	}
+	return touch
+}
+
 // set returns the ranges sorted and merged.
 func (b *setBuilder) set() goimap.UIDSet {
+	if len(b.full) > 0 {
+		b.ranges, b.full = slices.Concat(append(b.full, b.ranges)...), nil
+	}
 	if !b.unsorted {
 		return b.ranges
 	}
 	slices.SortFunc(b.ranges, func(x, y goimap.UIDRange) int { return cmp.Compare(x.Start, y.Start) })
-	sorted := setBuilder{ranges: b.ranges[:0], most: math.MaxInt}
+	sorted := b.ranges[:0]
 	for _, r := range b.ranges {
-		_ = sorted.add(uint32(r.Start), uint32(r.Stop)) // cannot fail: no limit
+		if n := len(sorted); n == 0 || !joined(&sorted[n-1], r) {
+			sorted = append(sorted, r)
+		}
 	}
-	return sorted.ranges
+	return sorted
 }
 
 // read reads "1:5,9,12:*", "*" being the highest UID there can be.
