@@ -95,3 +95,42 @@ func TestClockJumps(t *testing.T) {
 		})
 	}
 }
+
+// TestSweepWhenClockJumps: what is kept for 30 days is not deleted because the clock is set ten years on for a while.
+func TestSweepWhenClockJumps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var wall atomic.Int64
+		w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{wall: func() time.Time { return time.Now().Add(time.Duration(wall.Load())) }})
+		w.account("127.0.0.1", 143)
+		if err := w.store.Write(t.Context(), storage.Interactive, 0, func(tx *storage.Writer) error {
+			return tx.RecordFault(storage.Fault{At: time.Now(), Class: "network", Scope: "account"})
+		}); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			w.engine.sweep(ctx)
+		}()
+		kept := func(want, when string) {
+			t.Helper()
+			synctest.Wait()
+			if n := w.text(`SELECT count(*) FROM sync_error WHERE class = 'network'`); n != want {
+				t.Errorf("%s: %s faults are left, want %s", when, n, want)
+			}
+		}
+		time.Sleep(time.Hour)
+		kept("1", "at first")
+		wall.Store(int64(10 * 365 * 24 * time.Hour))
+		time.Sleep(20 * time.Hour)
+		kept("1", "while the clock is wrong")
+		wall.Store(0)
+		time.Sleep(29 * 24 * time.Hour)
+		kept("1", "before its time")
+		time.Sleep(2 * 24 * time.Hour)
+		kept("0", "after its time")
+		cancel()
+		<-done
+	})
+}

@@ -101,6 +101,9 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 	if o.Keep == 0 {
 		o.Keep = keepDeleted
 	}
+	if o.wall == nil {
+		o.wall = time.Now
+	}
 	if o.again == 0 {
 		o.again = byHand
 	}

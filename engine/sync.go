@@ -312,7 +312,12 @@ func (e *Engine) turn(ctx context.Context, id storage.AccountID, every time.Dura
 // sweep ends what its retention kept, at the start and every few hours.
 func (e *Engine) sweep(ctx context.Context) {
 	for {
-		if _, err := e.store.Sweep(ctx, time.Now(), e.o.Keep); err != nil && ctx.Err() == nil {
+		at := e.o.wall()
+		ok, err := e.store.MaySweep(ctx, at)
+		if ok && err == nil {
+			_, err = e.store.Sweep(ctx, at, e.o.Keep)
+		}
+		if err != nil && ctx.Err() == nil {
 			e.report(err)
 		}
 		if sleep(ctx, 6*time.Hour) != nil {

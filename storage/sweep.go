@@ -18,8 +18,10 @@ const (
 	tombstoneAge  = 30 * 24 * time.Hour
 	historyAge    = 7 * 24 * time.Hour // finished tasks and runs
 	faultAge      = 30 * 24 * time.Hour
-	keptOfAccount = 100 // finished tasks and runs that stay however old they are
-	vacuumPages   = 256 // pages one vacuuming transaction gives back, and free pages that stay
+	keptOfAccount = 100                // finished tasks and runs that stay however old they are
+	vacuumPages   = 256                // pages one vacuuming transaction gives back, and free pages that stay
+	clockStep     = 2 * 24 * time.Hour // what may lie between two sweeps, on the wall
+	clockAgain    = 24 * time.Hour     // after which a wall clock that moved farther is believed
 )
 
 // Swept says how many rows a sweep deleted and what it gave back.
@@ -46,6 +48,41 @@ func (s *Store) Sweep(ctx context.Context, at time.Time, keep time.Duration) (Sw
 		}
 	}
 	return sw.done, nil
+}
+
+// MaySweep says whether at, the wall clock's time, is one to end retentions by: near that of the last time it was, or a clock that
+// moved far meanwhile and says so still a day later. It may have been set wrong, and what a sweep deletes does not come back
+// when it is set right.
+func (s *Store) MaySweep(ctx context.Context, at time.Time) (ok bool, err error) {
+	err = s.Write(ctx, Bulk, 0, func(w *Writer) error {
+		var known, doubted int64
+		if err := w.QueryRow(`SELECT coalesce((SELECT value FROM meta WHERE key = 'swept_at'), 0), coalesce((SELECT value FROM meta WHERE key = 'swept_doubt'), 0)`).
+			Scan(&known, &doubted); err != nil {
+			return err
+		}
+		ok, doubted = believed(millis(at), known, doubted)
+		if ok {
+			known = millis(at)
+		}
+		_, err := w.Exec(`INSERT INTO meta (key, value) VALUES ('swept_at', ?), ('swept_doubt', ?) ON CONFLICT DO UPDATE SET value = excluded.value`, known, doubted)
+		return err
+	})
+	return ok, explain("look at the clock", err)
+}
+
+// believed is MaySweep's rule, in Unix milliseconds; 0 is none. doubted is the first look at a clock that moved far from known, to
+// whichever side of it.
+func believed(at, known, doubted int64) (ok bool, doubt int64) {
+	switch {
+	case known == 0, max(at-known, known-at) <= clockStep.Milliseconds():
+		return true, 0
+	case doubted == 0, (doubted > known) != (at > known), at < doubted:
+		return false, at
+	}
+	if at-doubted < clockAgain.Milliseconds() {
+		return false, doubted
+	}
+	return true, 0
 }
 
 type sweep struct {

@@ -185,3 +185,32 @@ func TestSweepStops(t *testing.T) {
 		t.Errorf("%+v", done)
 	}
 }
+
+// TestMaySweep: a clock that moved far ends no retention until it says so a day later, also over restarts.
+func TestMaySweep(t *testing.T) {
+	const year = 365 * day
+	type look struct {
+		after time.Duration // since the store was made, on the wall
+		ok    bool
+	}
+	for name, looks := range map[string][]look{
+		"every six hours":      {{0, true}, {6 * time.Hour, true}, {12 * time.Hour, true}, {18 * time.Hour, true}},
+		"a weekend asleep":     {{0, true}, {2 * day, true}},
+		"ten years on, back":   {{0, true}, {10 * year, false}, {10*year + 6*time.Hour, false}, {10*year + 23*time.Hour, false}, {day, true}, {10 * year, false}},
+		"ten years on for all": {{0, true}, {10 * year, false}, {10*year + day, true}, {10*year + day + 6*time.Hour, true}, {2 * day, false}, {3 * day, true}},
+		"used once a week":     {{0, true}, {7 * day, false}, {14 * day, true}, {21 * day, false}, {28 * day, true}},
+		"1970 at each start":   {{0, true}, {-50 * year, false}, {6 * time.Hour, true}, {-50 * year, false}, {12 * time.Hour, true}},
+		"both sides":           {{0, true}, {-50 * year, false}, {10 * year, false}, {10*year + day, true}},
+		"never the same":       {{0, true}, {20 * year, false}, {10 * year, false}, {10*year + time.Hour, false}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := openTest(t)
+			made := time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC)
+			for i, one := range looks {
+				if ok, err := s.MaySweep(t.Context(), made.Add(one.after)); ok != one.ok || err != nil {
+					t.Errorf("look %d, after %v: %v, %v", i, one.after, ok, err)
+				}
+			}
+		})
+	}
+}
