@@ -3,6 +3,7 @@ package storage
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"os"
@@ -245,4 +246,81 @@ func TestFullAtEveryWrite(t *testing.T) {
 		t.Errorf("the slowest write was told after %v", slowest)
 	}
 	t.Logf("%d runs up to write %d: %d writes were told, the slowest after %v; nothing lost, each went on by itself", runs, calls, failed, slowest.Round(time.Millisecond))
+}
+
+// TestMigrationOnFullDisk: a store of the first schema is brought to the newest one while the n-th write, and every one after it, finds the
+// disk full. It is told as that, leaves the store as it was or as it shall be, and works when there is room.
+func TestMigrationOnFullDisk(t *testing.T) {
+	if err := faultvfs.Register(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(faultvfs.Reset)
+	frozen, err := os.ReadFile(filepath.Join(frozenDir, "0001.sql"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	state := func(path string) (version int, mail string) {
+		db, err := sql.Open("sqlite", "file:"+path+"?mode=ro")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close() //nolint:errcheck // it was only read
+		if err := errors.Join(db.QueryRow("PRAGMA user_version").Scan(&version),
+			db.QueryRow("SELECT group_concat(mailbox || ' ' || uid || ' ' || subject || ' ' || flags) FROM mail").Scan(&mail)); err != nil {
+			t.Fatal(err)
+		}
+		return version, mail
+	}
+	once := func(n int) (fired bool) {
+		path := filepath.Join(t.TempDir(), "mail.db")
+		build(t, path, string(frozen))
+		faultvfs.Reset()
+		faultvfs.FailFrom(faultvfs.Write, "", n, faultvfs.Full)
+		s, err := Open(t.Context(), path, Options{vfs: faultvfs.Name})
+		fired = faultvfs.Fired() > 0
+		if err == nil {
+			err = s.Close()
+			if fired && err == nil { // only what is done at the end, and can be left, was refused
+				err = ErrFull
+			}
+		}
+		faultvfs.Reset()
+		if fired && (!errors.Is(err, ErrFull) || errors.Is(err, ErrCorrupt)) || !fired && err != nil {
+			t.Errorf("write %d: told %v", n, err)
+		}
+		if version, mail := state(path); version != 1 && version != SchemaVersion() || mail != "INBOX 1 message 1 \\Seen" {
+			t.Errorf("write %d: schema %d, %q", n, version, mail)
+		}
+		if left, err := filepath.Glob(path + ".v1.bak.new*"); err != nil || len(left) > 0 {
+			t.Errorf("write %d: left %v, %v", n, left, err)
+		}
+		if _, err := os.Stat(path + ".v1.bak"); err == nil {
+			if version, mail := state(path + ".v1.bak"); version != 1 || mail != "INBOX 1 message 1 \\Seen" {
+				t.Errorf("write %d: the copy has schema %d, %q", n, version, mail)
+			}
+		}
+		again, err := Open(t.Context(), path, Options{})
+		if err != nil {
+			t.Fatalf("write %d: with room: %v", n, err)
+		}
+		if found, err := again.Check(t.Context(), CheckOptions{}); err != nil || len(found) > 0 {
+			t.Errorf("write %d: with room: %v, %v", n, found, err)
+		}
+		if err := again.Close(); err != nil {
+			t.Error(err)
+		}
+		if version, mail := state(path); version != SchemaVersion() || mail != "INBOX 1 message 1 \\Seen" {
+			t.Errorf("write %d: with room: schema %d, %q", n, version, mail)
+		}
+		return fired
+	}
+	step := 1
+	if os.Getenv("MAILCOTE_LONG") != "1" {
+		step = 9
+	}
+	n := 1
+	for once(n) && !t.Failed() {
+		n += step
+	}
+	t.Logf("full from each write on, up to write %d", n-step)
 }

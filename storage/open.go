@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"modernc.org/sqlite"
+	lib "modernc.org/sqlite/lib"
 
 	"mailcote/storage/internal/schema"
 	"mailcote/storage/owner"
@@ -77,7 +78,7 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 			return nil, missingStore(path, err)
 		}
 		if s.readers, err = s.openReaders(ctx); err != nil {
-			return nil, err
+			return nil, cannotOpen(path, err)
 		}
 		return s, nil
 	}
@@ -98,6 +99,15 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 func missingStore(path string, err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w at %s: add an account or name another file with --store", ErrMissing, path)
+	}
+	return err
+}
+
+// cannotOpen says why where SQLite does not.
+func cannotOpen(path string, err error) error {
+	var se *sqlite.Error
+	if errors.As(err, &se) && (se.Code()&0xff == lib.SQLITE_CANTOPEN || se.Code()&0xff == lib.SQLITE_READONLY) {
+		return cmp.Or(owner.Beside(path), err)
 	}
 	return err
 }

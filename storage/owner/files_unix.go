@@ -56,8 +56,12 @@ func bits(mode fs.FileMode) uint32 {
 	return all
 }
 
-func writable(dir string) error {
+func writableDir(dir string) error {
 	return unix.Faccessat(unix.AT_FDCWD, dir, unix.W_OK|unix.X_OK, unix.AT_EACCESS)
+}
+
+func writableFile(path string) error {
+	return unix.Faccessat(unix.AT_FDCWD, path, unix.W_OK, unix.AT_EACCESS)
 }
 
 func dirWarnings(dir string, info fs.FileInfo) []string {

@@ -50,7 +50,13 @@ func (s system) prepare(path string, isDefault bool) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("owner: look at the store: %w", err)
 	}
-	return warnings, s.check(path, info)
+	if err := s.check(path, info); err != nil {
+		return warnings, err
+	}
+	if err := writableFile(path); err != nil { // whatever its mode is: a mount or an attribute may forbid it
+		return warnings, refuse(path, "cannot be written ("+err.Error()+")", "make it writable, or choose another --store")
+	}
+	return warnings, nil
 }
 
 func (s system) prepareDir(dir string, isDefault bool) ([]string, error) {
@@ -78,12 +84,23 @@ func (s system) prepareDir(dir string, isDefault bool) ([]string, error) {
 		return nil, refuse(dir, "is in a folder that "+by+" keeps in step with other machines, which copies the store's files one by one and damages it",
 			"keep the store outside of it (--store FILE)")
 	}
-	if err := writable(dir); err != nil {
-		return nil, refuse(dir, "cannot be written ("+err.Error()+"), and SQLite keeps files beside the store",
-			"make it writable, or choose another --store")
+	if err := checkDir(dir); err != nil {
+		return nil, err
 	}
 	return dirWarnings(dir, info), nil
 }
+
+func checkDir(dir string) error {
+	if err := writableDir(dir); err != nil {
+		return refuse(dir, "cannot be written ("+err.Error()+"), and SQLite keeps files beside the store",
+			"make it writable, or choose another --store")
+	}
+	return nil
+}
+
+// Beside says why SQLite cannot put its files beside the store at path, which it does for a reader, too: a *RefusedError; nil: it
+// can.
+func Beside(path string) error { return checkDir(filepath.Dir(path)) }
 
 // Inspect makes sure that a store may be opened for reading beside its owner: what Prepare would refuse about the file itself
 // comes back as a *RefusedError, apart from its mode, which does not matter to a reader. Errors: fs.ErrNotExist.

@@ -95,6 +95,72 @@ func TestDiskFillsUnderAgent(t *testing.T) {
 	r.whole(r.truth())
 }
 
+// TestReadOnlyPlaces: a folder or a store that cannot be written is refused at the start, by every command that writes, in one line
+// that says what to do; what only reads goes on where SQLite can read at all.
+func TestReadOnlyPlaces(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, dovecot.Config{})
+	r.fill(64, 20, 2, corpus.Options{AvgSize: 3000})
+	r.small("64m")
+	r.exits(0, "sync", r.url())
+	writing := [][]string{{"sync"}, {"run", "--port", "0"}, {"account", "pause", account}, {"account", "add", r.url()}}
+	reading := [][]string{{"status"}, {"search", "is:unread", "--limit", "3"}, {"errors"}, {"check"}, {"sql", someMail}}
+	tell := func(where string, wants ...string) {
+		t.Helper()
+		t.Log(where)
+		for _, args := range writing {
+			r.refuses(1, args, wants)
+		}
+	}
+	remount := func(flags uintptr) {
+		t.Helper()
+		if err := syscall.Mount("", r.dir, "", syscall.MS_REMOUNT|flags, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	remount(syscall.MS_RDONLY)
+	tell("the folder, and nothing beside the store", r.dir+" cannot be written", "read-only file system", "make it writable, or choose another --store")
+	for _, args := range reading {
+		r.refuses(1, args, []string{r.dir + " cannot be written", "SQLite keeps files beside the store", "make it writable"})
+	}
+	remount(0)
+	r.exits(0, "status") // a reader leaves the log
+	remount(syscall.MS_RDONLY)
+	tell("the folder", r.dir+" cannot be written", "read-only file system", "make it writable, or choose another --store")
+	for _, args := range reading {
+		r.exits(0, args...)
+	}
+	remount(0)
+
+	t.Cleanup(func() { _ = syscall.Unmount(r.store, 0) }) //nolint:errcheck // it is there only if the test ended early
+	if err := errors.Join(syscall.Mount(r.store, r.store, "", syscall.MS_BIND, ""), syscall.Mount("", r.store, "", syscall.MS_REMOUNT|syscall.MS_BIND|syscall.MS_RDONLY, "")); err != nil {
+		t.Fatal(err)
+	}
+	tell("the file", r.store+" cannot be written", "read-only file system", "make it writable, or choose another --store")
+	for _, args := range reading {
+		r.exits(0, args...)
+	}
+	if err := syscall.Unmount(r.store, 0); err != nil {
+		t.Fatal(err)
+	}
+
+	if err := os.Chmod(r.store, 0o400); err != nil {
+		t.Fatal(err)
+	}
+	tell("the file's mode", " is read-only (mode 0400)", "run chmod 600 "+r.store)
+	for _, args := range reading {
+		r.exits(0, args...)
+	}
+	for _, name := range []string{r.store, r.store + "-wal"} { // SQLite gives the latter the store's mode
+		if err := os.Chmod(name, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.sync()
+	r.whole(r.truth())
+}
+
 // leave writes a file until only so much of the rig's disk is free.
 func (r *rig) leave(free int64) {
 	r.t.Helper()
