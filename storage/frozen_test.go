@@ -38,9 +38,32 @@ func TestFrozenSchemasMigrate(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			more, err := os.ReadFile(strings.TrimSuffix(file, ".sql") + ".rows") // what a frozen file has no row for
+			if err != nil {
+				t.Fatal(err)
+			}
 			path := filepath.Join(t.TempDir(), "mail.db")
-			build(t, path, string(text))
+			build(t, path, string(text)+string(more))
+			before := tableRows(t, path)
 			s := openAt(t, path, Options{})
+			after := tableRows(t, path)
+			for table, rows := range before {
+				if len(rows) == 0 {
+					t.Errorf("no row in %s: add one to %s.rows", table, strings.TrimSuffix(file, ".sql"))
+				}
+				for i, row := range rows {
+					if i >= len(after[table]) {
+						t.Errorf("%s: row %d of %d is gone: %v", table, i, len(rows), row)
+						continue
+					}
+					now := after[table][i]
+					for column, value := range row {
+						if has, ok := now[column]; ok && has != value {
+							t.Errorf("%s: row %d has %s %s, had %s", table, i, column, has, value)
+						}
+					}
+				}
+			}
 			if n := number(t, s, "PRAGMA user_version"); n != int64(SchemaVersion()) {
 				t.Errorf("user_version %d", n)
 			}
@@ -53,6 +76,54 @@ func TestFrozenSchemasMigrate(t *testing.T) {
 			}
 		})
 	}
+}
+
+// tableRows reads every row of every table, in the order of the first schema's keys, each value as SQL writes it.
+func tableRows(t *testing.T, path string) map[string][]map[string]string {
+	t.Helper()
+	db, err := sql.Open("sqlite", "file:"+path+"?mode=ro")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close() //nolint:errcheck // it was only read
+	db.SetMaxOpenConns(1)
+	list := func(query string, args ...any) (all []string) {
+		rows, err := db.Query(query, args...)
+		if err := Each(rows, err, func(rows *sql.Rows) error {
+			var one string
+			err := rows.Scan(&one)
+			all = append(all, one)
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	all := map[string][]map[string]string{}
+	for _, table := range list(`SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite%'`) {
+		columns := list(`SELECT name FROM pragma_table_info(?)`, table)
+		values := make([]string, len(columns))
+		into := make([]any, len(columns))
+		for i := range values {
+			into[i] = &values[i]
+		}
+		all[table] = nil
+		rows, err := db.Query(`SELECT quote("` + strings.Join(columns, `"), quote("`) + `") FROM "` + table + `"`)
+		if err := Each(rows, err, func(rows *sql.Rows) error {
+			if err := rows.Scan(into...); err != nil {
+				return err
+			}
+			one := map[string]string{}
+			for i, column := range columns {
+				one[column] = values[i]
+			}
+			all[table] = append(all[table], one)
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return all
 }
 
 // The newest frozen schema is what this program makes: a migration that was frozen is never edited.
