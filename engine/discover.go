@@ -218,7 +218,7 @@ func (w *worker) enqueue(tx *storage.Writer, t queue.Task, all []found, due map[
 			}
 			continue
 		}
-		if !m.Selectable || !w.wants(m.Path) || !plan.Moved(m, one.status) && !due[id] {
+		if !m.Selectable || !w.wants(m.Path) || !plan.Moved(m, one.status) && !due[id] || w.shuns(id) {
 			continue
 		}
 		if err := tx.BreakPass(id); err != nil { // it is complete again when the task ends well

@@ -72,6 +72,7 @@ type Engine struct {
 	meters   meter.Meters
 	gate     *line.Gate
 	breakers *breaker.Set
+	shunned  *breaker.Set // mailboxes that are let be, for this process only
 	detours  imap.Detours
 	watching sync.WaitGroup // the clock's watch
 	endWatch func()
@@ -128,6 +129,7 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 		budget: semaphore.NewWeighted(budgetBytes), memory: memory.New(o.memory), progress: progress.New(),
 		given: map[storage.AccountID]secret.Secret{}, turns: map[storage.AccountID]*turn{}, byes: map[storage.AccountID][]time.Time{},
 		suspects: map[storage.AccountID][]*rescue{}, pools: map[storage.AccountID]pool{}, gate: line.NewGate(line.Dials),
+		shunned: breaker.New(time.Now(), nil),
 	}
 	if o.Direct {
 		err = e.queue.GoDirect(ctx)

@@ -14,6 +14,7 @@ import (
 	"mailcote/engine/fault"
 	"mailcote/engine/imap"
 	"mailcote/engine/meter"
+	"mailcote/queue"
 	"mailcote/storage"
 	"mailcote/storage/attempt"
 )
@@ -116,6 +117,26 @@ func (e *Engine) noteTx(tx *storage.Writer, scopes ...string) error {
 		}
 	}
 	return nil
+}
+
+// shun lets a mailbox be whose task was given up. Its account is well, so a pass comes each minute, and each would have as many
+// tries, every one of them with a sign-in, as the first.
+func (e *Engine) shun(id storage.MailboxID, f Fault) {
+	f.Wait = fault.Wait{Floor: max(f.Wait.Floor, time.Minute), Factor: max(f.Wait.Factor, 2), Cap: max(f.Wait.Cap, 15*time.Minute)}
+	e.shunned.Fail(time.Now(), mailboxOf(id), string(f.Class), f.Detail, func(n int) time.Duration { return e.delay(f, n) })
+}
+
+func mailboxOf(id storage.MailboxID) string { return "mailbox:" + strconv.FormatInt(int64(id), 10) }
+
+// shuns says whether this worker lets a mailbox be for now. A person's tries everything.
+func (w *worker) shuns(id storage.MailboxID) bool {
+	_, held := w.e.shunned.Held(time.Now(), mailboxOf(id))
+	return held && !w.once
+}
+
+// probes says whether a task was given up before and nobody asks for this one: one try is enough.
+func (w *worker) probes(t queue.Task) bool {
+	return !w.once && t.Type == queue.FolderSync && len(w.e.shunned.Rows(mailboxOf(t.Payload.Mailbox))) > 0
 }
 
 // delay is the wait after the n-th fault in a row: the backoff, and never less than the fault asks for. What a provider asks

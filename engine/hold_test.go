@@ -234,3 +234,64 @@ func TestDeadHost(t *testing.T) {
 		t.Errorf("%d connections", len(d.at))
 	}
 }
+
+// TestShunned: a mailbox that its server refuses costs an agent no sign-in each minute. It is tried at growing waits, the others
+// go on as ever, a person's sync tries it at once, and when it is well it arrives by itself.
+func TestShunned(t *testing.T) {
+	for _, test := range []struct {
+		name, command string
+		a             script.Action
+		most          int // commands in three hours
+	}{
+		{"NO to SEARCH", "UID SEARCH", "NO not now", 2 * 30},
+		{"nonsense in place of a listing", "UID SEARCH", "* SEARCH ((", 30},
+		{"NO to EXAMINE", "EXAMINE", "NO not now", 2 * 30},
+		{"a damaged mailbox", "EXAMINE", "NO [CORRUPTION] index broken", 6},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := script.Start(t, script.Options{Pipe: true})
+				put(s, "INBOX", 3)
+				put(s, "Archive", 3)
+				var asked atomic.Int32
+				s.Misbehave(script.Faults{On: func(c script.Command) script.Action {
+					if c.Name != test.command || c.Box != "Archive" && !strings.Contains(c.Args, "Archive") {
+						return script.Answer
+					}
+					asked.Add(1)
+					return test.a
+				}})
+				w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{dialer: s.Dial})
+				w.account("127.0.0.1", 143)
+				w.engine.UsePassword(w.id, secret.New(script.Password))
+				ctx, cancel := context.WithCancel(t.Context())
+				done := make(chan error, 1)
+				go func() { done <- w.engine.Run(ctx, time.Minute) }()
+				time.Sleep(90 * time.Minute)
+				put(s, "INBOX", 1)
+				time.Sleep(2 * time.Minute)
+				if n := w.text(`SELECT count(*) FROM mail`); n != "4" {
+					t.Errorf("%s messages of the other mailbox", n)
+				}
+				time.Sleep(90 * time.Minute)
+				passes := s.Count("LIST")
+				t.Logf("%d passes over %d connections, %s asked %d times", passes, s.Connections(), test.command, asked.Load())
+				if n := int(asked.Load()); n < 2 || n > test.most || s.Connections() > 30 || passes < 150 {
+					t.Errorf("%d passes over %d connections, asked %d times", passes, s.Connections(), n)
+				}
+				before := asked.Load()
+				if sum := w.sync(); sum.Result != Partial || asked.Load() == before {
+					t.Errorf("a person's sync asked %d times: %+v", asked.Load()-before, sum)
+				}
+				s.Misbehave(script.Faults{})
+				time.Sleep(80 * time.Minute)
+				w.equals(s)
+				cancel()
+				if err := <-done; err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}

@@ -199,6 +199,9 @@ func (w *worker) settle(ctx context.Context, t queue.Task, err error) {
 			err = noting
 		}
 	}
+	if err == nil && t.Type == queue.FolderSync {
+		w.e.shunned.Succeed(mailboxOf(t.Payload.Mailbox))
+	}
 	if err == nil || errors.Is(err, queue.ErrLeaseLost) {
 		w.unreached = false
 		return
@@ -211,7 +214,7 @@ func (w *worker) settle(ctx context.Context, t queue.Task, err error) {
 	}
 	f := w.throttled(Classify(err))
 	w.meter.Fault(f.Class, f.ServerText, f.Crowded, f.Connections)
-	if f.Class == Protocol || f.Class == Timeout { // a session that is over goes when it is given back
+	if (f.Class == Protocol || f.Class == Timeout) && (f.ServerText == "" || !w.probes(t)) { // a session that is over goes when it is given back
 		w.drop()
 	}
 	w.shrink(f)
@@ -315,7 +318,7 @@ func (w *worker) act(tx *storage.Writer, t queue.Task, f Fault, further bool, un
 	case !early(t, f) || f.Class == Storage:
 		at = at.Add(w.e.delay(f, tries))
 	}
-	if f.Do == fault.Limit && (tries >= f.Tries || w.once && time.Until(at) > onceWait) {
+	if f.Do == fault.Limit && (tries >= f.Tries || tries > 0 && w.probes(t) || w.once && time.Until(at) > onceWait) {
 		return w.fail(tx, t, f, why)
 	}
 	if f.Do == fault.Retry {
@@ -345,6 +348,8 @@ func (w *worker) act(tx *storage.Writer, t queue.Task, f Fault, further bool, un
 func (w *worker) fail(tx *storage.Writer, t queue.Task, f Fault, why queue.Failure) error {
 	if t.Type != queue.FolderSync {
 		w.failed = &f
+	} else if f.Do != fault.Relist || w.relisted[t.Payload.Mailbox] {
+		w.e.shun(t.Payload.Mailbox, f)
 	}
 	return w.e.queue.FailTx(tx, t, why)
 }
