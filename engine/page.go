@@ -128,6 +128,9 @@ func (p *pass) blame(ctx context.Context, missing []storage.UID, inside storage.
 	if f.Phase != phaseFetch || f.Class != Protocol && f.Class != Timeout && f.Class != Network || stopped(ctx) {
 		return err
 	}
+	if f.Scope == "account" && p.s.Err() == nil { // an answer, in a session that lives: no message is to blame that nobody is served
+		return err
+	}
 	again := s.mailbox == p.mailbox.ID && s.inside == inside
 	if s.mailbox == p.mailbox.ID && slices.Equal(s.page, missing) {
 		s.times++
