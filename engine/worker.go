@@ -13,6 +13,7 @@ import (
 	"mailcote/engine/meter"
 	"mailcote/queue"
 	"mailcote/storage"
+	"mailcote/storage/disk"
 )
 
 const (
@@ -213,6 +214,9 @@ func (w *worker) settle(ctx context.Context, t queue.Task, err error) {
 		return
 	}
 	f := w.throttled(Classify(err))
+	if disk.Exhausted(f.Err) { // accounts that have nothing to do keep a session each
+		w.e.everyPool(func(p pool) { p.Retire(ctx) })
+	}
 	w.meter.Fault(f.Class, f.ServerText, f.Crowded, f.Connections)
 	if (f.Class == Protocol || f.Class == Timeout) && (f.ServerText == "" || !w.probes(t)) { // a session that is over goes when it is given back
 		w.drop()
