@@ -15,7 +15,7 @@ import (
 // TestFewDescriptors is FAULTS L9: with room for 64 open files and far more accounts, a sync and an agent survive, do not spin, and every
 // account has its turn: what an agent keeps open between two passes is given back.
 func TestFewDescriptors(t *testing.T) {
-	accounts := byLength(100, 300)
+	accounts := max(byLength(100, 300), 80) // more than there are descriptors, under the race detector too
 	for _, command := range [][]string{{"sync", "--once", "--json"}, {"run", "--port", "0", "--json"}} {
 		t.Run(command[0], func(t *testing.T) {
 			t.Parallel()
