@@ -182,3 +182,38 @@ func TestAutologout(t *testing.T) {
 		})
 	}
 }
+
+// TestAlert is FAULTS S11: what a server wants a person to read is in errors once, over passes and restarts, and no fault; a server
+// that has more and more to say is not listened to for ever.
+func TestAlert(t *testing.T) {
+	s, w := scripted(t, 3, script.Options{}, Options{})
+	said := 0
+	f := script.Faults{Line: func(c script.Command, line string) string {
+		switch {
+		case c.Name == "AUTHENTICATE":
+			return "* NO [ALERT] Mailbox is at 98% of quota\x1b[31m\r\n" + line
+		case c.Name == "NOOP" && said > 0:
+			for i := range said {
+				line = "* OK [ALERT] " + strings.Repeat("a", i+1) + "\r\n" + line
+			}
+		}
+		return line
+	}}
+	s.Misbehave(f)
+	before := len(w.faults())
+	w.complete()
+	w.complete()
+	w.restart()
+	w.complete()
+	faults := w.faults()
+	if len(faults) != before+1 || faults[0].Detail != `the server says: Mailbox is at 98% of quota\u{1b}[31m` || faults[0].Scope != "nothing" || faults[0].NextStep == "" {
+		t.Errorf("faults %+v", faults)
+	}
+	said = 500
+	put(s, "INBOX", 1)
+	w.complete()
+	if n := len(w.faults()); n != before+mostAlerts {
+		t.Errorf("%d alerts are recorded", n-before)
+	}
+	w.equals(s)
+}

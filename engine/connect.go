@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -328,6 +329,37 @@ func (l accountLine) low(since time.Time) {
 	if !paused {
 		l.e.progress.Update(l.name, func(a *AccountProgress) { a.Note = f.Detail })
 	}
+}
+
+// mostAlerts is how many different alerts of an account are recorded in a process.
+const mostAlerts = 20
+
+// alert records what a server wants a person to read, once in the time that faults are kept.
+func (l accountLine) alert(st imap.Status) {
+	f := Fault{Class: Protocol, Scope: "nothing", Phase: "alert", ServerText: st.Type + " [ALERT] " + st.Text, Detail: "the server says: " + st.Text,
+		Hint: "the server wants you to read this; mailcote goes on"}
+	row := l.record(f)
+	l.e.mu.Lock()
+	told := l.e.alerts[l.id]
+	if told == nil {
+		told = map[string]bool{}
+		l.e.alerts[l.id] = told
+	}
+	known := told[row.Fingerprint] || len(told) >= mostAlerts
+	if !known {
+		told[row.Fingerprint] = true
+	}
+	l.e.mu.Unlock()
+	if known {
+		return
+	}
+	_ = l.e.store.Write(context.Background(), storage.Interactive, 0, func(tx *storage.Writer) error { //nolint:errcheck // a store that cannot be written says so everywhere
+		before, err := tx.Faults(time.Time{}, 1000)
+		if err != nil || slices.ContainsFunc(before, func(f storage.Fault) bool { return f.Fingerprint == row.Fingerprint }) {
+			return err
+		}
+		return tx.RecordFault(row)
+	})
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -66,7 +66,7 @@ func (e *Engine) dial(ctx context.Context, a storage.Account, m *meter.Meter) (*
 	}
 	defer leave()
 	s, err := imap.Dial(ctx, to, imap.Options{Limits: e.o.Limits, TLSConfig: e.o.TLSConfig, Insecure: a.Insecure, Trace: e.o.Trace,
-		Manners: m.Manners(), Meter: m, Dial: e.o.dialer, Resolver: e.o.resolver, Detours: &e.detours})
+		Manners: m.Manners(), Meter: m, Dial: e.o.dialer, Resolver: e.o.resolver, Detours: &e.detours, Alert: accountLine{e, a.ID, a.Name, m}.alert})
 	if err == nil {
 		if err = e.absolve(ctx, host); err != nil {
 			return nil, errors.Join(err, s.Close())

@@ -47,6 +47,10 @@ type Options struct {
 	Detours  *Detours      // which of them are tried last; nil: none
 	Manners  Manners       // what is known of the server; SetManners changes it later
 	Meter    Meter         // nil: nobody counts
+	// Alert gets what the server wants a person to read (RFC 9051 §7.1), other
+	// than refusals and BYE, which are errors; nil: nobody. It is called like a
+	// Handler. What came before STARTTLS may be anybody's and is left out.
+	Alert func(Status)
 	// Trace gets the wire log; what LOGIN and AUTHENTICATE send is always masked.
 	Trace io.Writer
 }
@@ -72,9 +76,12 @@ func Dial(ctx context.Context, e Endpoint, o Options) (*Session, error) {
 	if o.Meter != nil {
 		s.meter, s.conn.meter = o.Meter, o.Meter
 	}
+	if e.Security != StartTLS {
+		s.alert = o.Alert
+	}
 	stop := s.watch(ctx)
 	defer stop()
-	err = s.open(e, o.TLSConfig)
+	err = s.open(e, o)
 	if ctx.Err() == nil {
 		o.Detours.note(raw.RemoteAddr(), err != nil)
 	}
@@ -123,7 +130,8 @@ func connect(ctx context.Context, e Endpoint, o Options, limit time.Duration) (n
 }
 
 // open brings a fresh connection to the end of the first CAPABILITY.
-func (s *Session) open(e Endpoint, cfg *tls.Config) error {
+func (s *Session) open(e Endpoint, o Options) error {
+	cfg := o.TLSConfig
 	if e.Security == TLS {
 		if err := s.startTLS(e, cfg); err != nil {
 			return err
@@ -141,6 +149,7 @@ func (s *Session) open(e Endpoint, cfg *tls.Config) error {
 		if err := s.upgrade(e, cfg); err != nil {
 			return err
 		}
+		s.alert = o.Alert
 	}
 	s.conn.until = time.Now().Add(s.lim.TLS)
 	if !s.capsNew {

@@ -323,3 +323,50 @@ func TestAuthenticateGivesUp(t *testing.T) {
 		t.Errorf("%v, sent %q", err, p.lines())
 	}
 }
+
+// FAULTS S11: what a server wants a person to read is told, escaped and cut, wherever it says so, refusals and BYE apart, which
+// are errors; what somebody said before TLS is not.
+func TestAlerts(t *testing.T) {
+	now := time.Now()
+	cert, pool := certificate(t, "localhost", now.Add(-time.Hour), now.Add(time.Hour))
+	for _, sec := range []Security{Plain, StartTLS} {
+		var told []string
+		d, _ := tcp(t, func(p *peer) {
+			p.say("* OK [ALERT] greeting")
+			if sec == StartTLS {
+				p.answer("* CAPABILITY IMAP4rev1 STARTTLS", "* OK [ALERT] forged")
+				c := tls.Server(p.c, &tls.Config{Certificates: []tls.Certificate{cert}})
+				if c.Handshake() != nil {
+					return
+				}
+				p.c = c
+				p.br.Reset(c)
+			}
+			p.answer("* CAPABILITY IMAP4rev1")
+			p.answer("* NO [ALERT] nearly full\x1b[31m", "* OK [ALERT] "+strings.Repeat("x", 5000), "* OK [X] else")
+			tag, _ := p.next()
+			p.say(tag + " NO [ALERT] refused")
+			tag, _ = p.next()
+			p.say(tag+" OK [ALERT] done", "* BYE [ALERT] gone")
+			p.untilGone()
+		})
+		s, err := Dial(context.Background(), Endpoint{"localhost", 143, sec}, Options{Dial: d, TLSConfig: &tls.Config{RootCAs: pool},
+			Alert: func(st Status) { told = append(told, st.Type+" "+st.Text) }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 4 {
+			_ = s.Noop(context.Background()) // what it says is not the question
+		}
+		_ = s.Close()
+		if sec == Plain {
+			if len(told) == 0 || told[0] != "OK greeting" {
+				t.Fatalf("told %.100q", told)
+			}
+			told = told[1:]
+		}
+		if len(told) != 3 || told[0] != `NO nearly full\u{1b}[31m` || len(told[1]) > 1100 || told[2] != "OK done" {
+			t.Errorf("%s: told %.100q", sec, told)
+		}
+	}
+}

@@ -181,7 +181,7 @@ func TestUnsolicited(t *testing.T) {
 	}
 	want := []string{
 		"expunge 2", "exists 9", "vanished false 1,7:9,12:4294967295", "vanished true 1:5",
-		`OK [ALERT ] fire\u{202e}`, `alert fire\u{202e}`, "NO [X y] meh",
+		`OK [ALERT ] fire\u{202e}`, "NO [X y] meh",
 	}
 	if d := cmp.Diff(want, g.events); d != "" {
 		t.Error(d)

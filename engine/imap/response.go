@@ -143,8 +143,8 @@ func (s *Session) status(tag, kind string) (Status, error) {
 	if tag == "" && s.meter != nil {
 		s.meter.Answered("", st, 0)
 	}
-	if st.Code == "ALERT" && s.h.Alert != nil {
-		s.h.Alert(st.Text)
+	if st.Code == "ALERT" && s.alert != nil && kind != "BYE" && (tag == "" || kind == "OK") {
+		s.alert(st)
 	}
 	return st, nil
 }

@@ -158,7 +158,6 @@ func (g *got) handler() Handler {
 		Exists:   func(n uint32) { g.events = append(g.events, fmt.Sprintf("exists %d", n)) },
 		Expunge:  func(n uint32) { g.events = append(g.events, fmt.Sprintf("expunge %d", n)) },
 		Vanished: func(e bool, set goimap.UIDSet) { g.events = append(g.events, fmt.Sprintf("vanished %v %v", e, set)) },
-		Alert:    func(t string) { g.events = append(g.events, "alert "+t) },
 		Status: func(st Status) {
 			if st.Tag == "" {
 				g.events = append(g.events, fmt.Sprintf("%s [%s %s] %s", st.Type, st.Code, st.CodeArgs, st.Text))

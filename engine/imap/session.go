@@ -42,8 +42,6 @@ type Handler struct {
 	Expunge func(seq uint32)
 	// Vanished gets ranges as sent, "*" being 4294967295: never expand them.
 	Vanished func(earlier bool, set goimap.UIDSet)
-	// Alert gets the text of [ALERT], escaped.
-	Alert func(text string)
 	// Status gets each status response, tagged ones too: [THROTTLED] may stand in an OK.
 	Status func(st Status)
 }
@@ -65,7 +63,8 @@ type Session struct {
 	manners  Manners
 	most     int   // messages a command may name, by the server's own MESSAGELIMIT; 0: it said nothing
 	meter    Meter // nil: nobody counts
-	capsNew  bool  // capabilities came since this was last cleared
+	alert    func(Status)
+	capsNew  bool // capabilities came since this was last cleared
 	exists   uint32
 	progress time.Duration // silence allowed to the commands to come
 
