@@ -272,6 +272,23 @@ func TestReopenFails(t *testing.T) {
 	}
 }
 
+// When the store fails under the first of a void group's closures, nothing of the others was written, and it failed once.
+func TestFailsInAVoidGroup(t *testing.T) {
+	s := faulty(t)
+	faultvfs.Fail(faultvfs.Write, "-wal", 1, faultvfs.Full)
+	faultvfs.Fail(faultvfs.Sync, "-wal", 1, faultvfs.IOErrSync)
+	faultvfs.FailFrom(faultvfs.Open, ".db", 1, faultvfs.CantOpen)
+	for i, err := range together(t, s, &request{fn: put("a", nil)}, &request{fn: put("b", nil)}, &request{fn: put("c", nil)}) {
+		if !errors.Is(err, ErrFailing) || errors.Is(err, ErrOutcomeUnknown) != (i == 0) {
+			t.Errorf("member %d was told %v", i, err)
+		}
+	}
+	s.writer.stop()
+	if n := s.writer.failures; n != 1 {
+		t.Errorf("%d failures", n)
+	}
+}
+
 // A page that cannot be read inside one closure is the whole transaction's matter.
 func TestUnreadablePage(t *testing.T) {
 	s := faulty(t)

@@ -89,8 +89,10 @@ func (w *writer) settle(members []*request, trouble error) {
 		return
 	}
 	for i, r := range members {
-		if w.broken != nil {
-			w.refuse(members[i:], w.broken)
+		if w.broken != nil { // since the one before: of these nothing was written
+			for _, r := range members[i:] {
+				r.done <- explain("write", w.broken)
+			}
 			return
 		}
 		w.alone(r)
