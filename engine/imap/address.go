@@ -23,7 +23,9 @@ type (
 	dialFunc   = func(ctx context.Context, network, addr string) (net.Conn, error)
 )
 
-// keepAlive lets the system find a line dead that nothing is said on.
+// keepAlive lets the system find a line dead that nothing is said on. That is
+// all it is asked for: each write and each silence has a limit of ours, on every
+// system, and TCP_USER_TIMEOUT would only put Linux's count of probes out of use.
 func keepAlive() net.KeepAliveConfig {
 	return net.KeepAliveConfig{Enable: true, Idle: time.Minute, Interval: 15 * time.Second, Count: 3}
 }
