@@ -212,7 +212,7 @@ func TestAlert(t *testing.T) {
 	said = 500
 	put(s, "INBOX", 1)
 	w.complete()
-	if n := len(w.faults()); n != before+mostAlerts {
+	if n := len(w.faults()); n != before+mostNotices {
 		t.Errorf("%d alerts are recorded", n-before)
 	}
 	w.equals(s)

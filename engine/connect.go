@@ -331,21 +331,25 @@ func (l accountLine) low(since time.Time) {
 	}
 }
 
-// mostAlerts is how many different alerts of an account are recorded in a process.
-const mostAlerts = 20
+// mostNotices is how many different notices of an account are recorded in a process.
+const mostNotices = 20
 
-// alert records what a server wants a person to read, once in the time that faults are kept.
+// alert records what a server wants a person to read.
 func (l accountLine) alert(st imap.Status) {
-	f := Fault{Class: Protocol, Scope: "nothing", Phase: "alert", ServerText: st.Type + " [ALERT] " + st.Text, Detail: "the server says: " + st.Text,
-		Hint: "the server wants you to read this; mailcote goes on"}
+	l.notice(Fault{Class: Protocol, Scope: "nothing", Phase: "alert", ServerText: st.Type + " [ALERT] " + st.Text, Detail: "the server says: " + st.Text,
+		Hint: "the server wants you to read this; mailcote goes on"})
+}
+
+// notice records what stops nothing and comes with each pass, once in the time that faults are kept.
+func (l accountLine) notice(f Fault) {
 	row := l.record(f)
 	l.e.mu.Lock()
-	told := l.e.alerts[l.id]
+	told := l.e.notices[l.id]
 	if told == nil {
 		told = map[string]bool{}
-		l.e.alerts[l.id] = told
+		l.e.notices[l.id] = told
 	}
-	known := told[row.Fingerprint] || len(told) >= mostAlerts
+	known := told[row.Fingerprint] || len(told) >= mostNotices
 	if !known {
 		told[row.Fingerprint] = true
 	}

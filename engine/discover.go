@@ -31,7 +31,11 @@ func (w *worker) discover(ctx context.Context, t queue.Task) error {
 		return err
 	}
 	entries, err := s.List(ctx, statusItems(s))
-	if err != nil {
+	if w.cut = errors.Is(err, imap.ErrLimit) && s.Err() == nil && len(entries) > 0; w.cut {
+		f := Classify(in(phaseDiscover, err))
+		f.Scope, f.Hint = "account", "the first mailboxes that the server lists are synced, the others are not"
+		accountLine{w.e, w.account.ID, w.account.Name, w.meter}.notice(f)
+	} else if err != nil {
 		return in(phaseDiscover, err)
 	}
 	if len(entries) == 0 {
@@ -41,7 +45,7 @@ func (w *worker) discover(ctx context.Context, t queue.Task) error {
 	if err != nil {
 		return err
 	}
-	if mass(known, entries) { // so much mail gone at once is believed only when a new connection says the same
+	if !w.cut && mass(known, entries) { // so much mail gone at once is believed only when a new connection says the same
 		if s, err = w.reconnect(ctx); err != nil {
 			return err
 		}
@@ -234,7 +238,7 @@ func (w *worker) enqueue(tx *storage.Writer, t queue.Task, all []found, due map[
 		return err
 	}
 	for _, m := range before {
-		if !listed[m.ID] {
+		if !listed[m.ID] && !w.cut {
 			if err := tx.LoseMailbox(m.ID); err != nil {
 				return err
 			}

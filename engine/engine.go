@@ -83,7 +83,7 @@ type Engine struct {
 	pools map[storage.AccountID]pool
 	byes  map[storage.AccountID][]time.Time // when a server said BYE to a young session
 
-	alerts map[storage.AccountID]map[string]bool // what servers wanted to be read, by fingerprint
+	notices map[storage.AccountID]map[string]bool // that were recorded, by fingerprint
 
 	toldPause time.Time // when a pause of the store was last met
 
@@ -130,7 +130,7 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 		o: o, store: o.Store, queue: queue.New(o.Store), packer: packer, box: secret.BoxOf(o.Store.Path()),
 		budget: semaphore.NewWeighted(budgetBytes), memory: memory.New(o.memory), progress: progress.New(),
 		given: map[storage.AccountID]secret.Secret{}, turns: map[storage.AccountID]*turn{}, byes: map[storage.AccountID][]time.Time{},
-		suspects: map[storage.AccountID][]*rescue{}, pools: map[storage.AccountID]pool{}, alerts: map[storage.AccountID]map[string]bool{}, gate: line.NewGate(line.Dials),
+		suspects: map[storage.AccountID][]*rescue{}, pools: map[storage.AccountID]pool{}, notices: map[storage.AccountID]map[string]bool{}, gate: line.NewGate(line.Dials),
 		shunned: breaker.New(time.Now(), nil),
 	}
 	if o.Direct {

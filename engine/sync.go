@@ -206,6 +206,8 @@ func (w *worker) concludeTx(tx *storage.Writer, s *Summary, interrupted bool) er
 	case s.missing > 0 || s.Quarantined > 0:
 		s.Result = Partial
 		s.Detail, s.NextStep = missingText(s.missing, s.Quarantined), "mailcote errors says why"
+	case w.cut:
+		s.Result, s.Detail, s.NextStep = Partial, "the server lists too many mailboxes, and the last of them are not synced", "mailcote errors says how many are"
 	}
 	unfinished, err := queue.Unfinished(&tx.Reader, w.account.ID)
 	if err != nil {

@@ -3,12 +3,16 @@ package engine
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"mailcote/engine/imap"
 	"mailcote/testkit/corpus"
 	"mailcote/testkit/dovecot"
+	"mailcote/testkit/script"
 	"mailcote/testkit/truth"
 )
 
@@ -83,5 +87,42 @@ func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestTooManyMailboxes is FAULTS S15: of a server that lists more mailboxes than are kept the first are synced, one row says that the
+// others are not, and none that is left out goes from the store.
+func TestTooManyMailboxes(t *testing.T) {
+	s, w := scripted(t, 3, script.Options{}, Options{Limits: imap.Limits{Mailboxes: 5}})
+	for i := range 4 {
+		put(s, fmt.Sprintf("Box %d", i), 2)
+	}
+	w.complete()
+	s.Change(func(m *script.Model) { // one that is kept is among the last now
+		m.Boxes[1], m.Boxes[4] = m.Boxes[4], m.Boxes[1]
+	})
+	want := modelOf(s)
+	put(s, "First", 1)
+	s.Change(func(m *script.Model) {
+		last := len(m.Boxes) - 1
+		m.Boxes = append([]*script.Box{m.Boxes[last]}, m.Boxes[:last]...)
+	})
+	put(s, "INBOX", 1)
+	for range 2 {
+		if sum := w.sync(); sum.Result != Partial || !strings.Contains(sum.Detail, "too many") {
+			t.Errorf("%+v", sum)
+		}
+	}
+	have := w.lines()
+	for _, line := range append(want, modelOf(s)[0]) {
+		if !slices.Contains(have, line) {
+			t.Errorf("%+v is not there", line)
+		}
+	}
+	if n := w.text(`SELECT count(*) FROM mail WHERE mailbox = 'INBOX'`); n != "4" {
+		t.Errorf("%s messages in INBOX", n)
+	}
+	if faults := w.faults(); len(faults) != 1 || faults[0].Class != "protocol" || !strings.Contains(faults[0].Detail, "more than 5 mailboxes") {
+		t.Errorf("faults %+v", faults)
 	}
 }

@@ -51,6 +51,7 @@ type worker struct {
 	narrowed   bool                         // the last fault made the page smaller or set a message aside
 	relisted   map[storage.MailboxID]bool   // mailboxes a refusal has sent back to discovery
 	discovered bool                         // the account's mailboxes were listed
+	cut        bool                         // though not all of them: they are too many
 
 	wire   int64  // bytes taken from the server by sessions that ended
 	failed *Fault // what ended the work, nil while it goes on

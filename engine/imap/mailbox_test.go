@@ -1,17 +1,22 @@
 package imap
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	goimap "github.com/emersion/go-imap/v2"
+
+	"mailcote/testkit/child"
+	"mailcote/testkit/race"
 )
 
 // offering dials a server with the given capabilities.
@@ -107,6 +112,51 @@ func TestListTooMany(t *testing.T) {
 	got, err := s.List(context.Background(), nil)
 	if len(got) != 3 || !errors.Is(err, ErrLimit) || s.Err() != nil {
 		t.Errorf("%d, %v", len(got), err)
+	}
+	if err := s.Noop(context.Background()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestHalfMillion is the listing of bar 17: half a million mailboxes, deep and with long names, cost little memory and end with a
+// notice in a session that goes on.
+func TestHalfMillion(t *testing.T) {
+	const n = 500_000
+	d, _ := tcp(t, func(p *peer) {
+		p.say("* OK [CAPABILITY IMAP4rev1] hi")
+		tag, _ := p.next()
+		w := bufio.NewWriter(p.c)
+		deep := strings.Repeat("d/", 1000)
+		for i := range n {
+			switch {
+			case i%10_000 == 1:
+				fmt.Fprintf(w, "* LIST (\\HasChildren) \"/\" \"%s%d\"\r\n", deep, i)
+			case i%10_000 == 2:
+				fmt.Fprintf(w, "* LIST () \"/\" {65536}\r\n%065536d\r\n", i)
+			default:
+				fmt.Fprintf(w, "* LIST (\\HasNoChildren \\Subscribed) \"/\" \"a/box/with/some/name/%d\"\r\n", i)
+			}
+		}
+		_ = w.Flush() // the client may be gone
+		p.say(tag + " OK")
+		p.answer()
+		p.untilGone()
+	})
+	s, err := Dial(context.Background(), Endpoint{"localhost", 143, Plain}, Options{Dial: d})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	before := child.ResetPeak()
+	began := time.Now()
+	got, err := s.List(context.Background(), nil)
+	grown := child.Peak() - before
+	t.Logf("%d of %d mailboxes in %v, %d MiB", len(got), n, time.Since(began).Round(time.Millisecond), grown>>20)
+	if len(got) != DefaultLimits().Mailboxes || !errors.Is(err, ErrLimit) || s.Err() != nil {
+		t.Errorf("%d, %v", len(got), err)
+	}
+	if grown > 64<<20 && !race.On {
+		t.Errorf("the program grew by %d MiB", grown>>20)
 	}
 	if err := s.Noop(context.Background()); err != nil {
 		t.Error(err)
