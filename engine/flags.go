@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"slices"
 
 	goimap "github.com/emersion/go-imap/v2"
 
@@ -73,6 +74,29 @@ func (p *pass) refused(err error) bool {
 	}
 	class := Classify(err).Class
 	return class == Parsing || class == Protocol || class == Bug
+}
+
+// askFlags asks for the flags of messages that came without them: they may be older than what the watermark covers, and a server
+// with MODSEQ is not asked for them again. What it does not say even now is unknown until it changes.
+func (p *pass) askFlags(ctx context.Context, uids []storage.UID) error {
+	if len(uids) == 0 {
+		return nil
+	}
+	var said []storage.FlagChange
+	h := p.handler()
+	h.Fetch = func(m *imap.Message) error {
+		if _, asked := slices.BinarySearch(uids, storage.UID(m.UID)); asked && m.HasFlags {
+			said = append(said, storage.FlagChange{UID: storage.UID(m.UID), Flags: flagsOf(m.Flags), ModSeq: storage.ModSeq(m.ModSeq)})
+		}
+		return nil
+	}
+	p.s.SetHandler(h)
+	defer p.watch()
+	err := in(phaseFlags, p.s.UIDFetch(ctx, uidSet(uids), []string{"UID", "FLAGS"}, 0))
+	if p.refused(err) {
+		err = nil
+	}
+	return errors.Join(err, p.applyFlags(context.WithoutCancel(ctx), said, false, 0))
 }
 
 // applyFlags commits changed flags in slices; the watermark moves with the last one.

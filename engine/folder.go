@@ -33,11 +33,12 @@ type pass struct {
 	fatal    map[storage.UID]bool // those that are, and ended sessions before
 	hopeless int                  // rescues that brought nothing
 	listing  []storage.UID
-	refusal  error // the NO that ended the last FETCH early
-	stirred  bool  // the server told of a message that came or went since the listing
-	swapped  bool  // the server told of another UIDVALIDITY while the mailbox is open
-	compared bool  // what is stored was looked at for UIDs that were given out again
-	sure     bool  // that so little is left in a new generation was confirmed
+	refusal  error         // the NO that ended the last FETCH early
+	unsaid   []storage.UID // what it brought without flags
+	stirred  bool          // the server told of a message that came or went since the listing
+	swapped  bool          // the server told of another UIDVALIDITY while the mailbox is open
+	compared bool          // what is stored was looked at for UIDs that were given out again
+	sure     bool          // that so little is left in a new generation was confirmed
 }
 
 var (

@@ -49,6 +49,7 @@ type intake struct {
 	budget  context.Context // of waiting for memory: a stop ends it
 	wanted  map[storage.UID]bool
 	late    map[storage.UID]storage.FlagChange // flags that came in a response of their own, behind the body or before it
+	mute    map[storage.UID]bool               // arrivals whose flags the server has not said
 	known   *imap.Message                      // what the server said before of the one message that is asked for; nil: nothing
 	current *arrival                           // its body came, its closing paren did not
 	inside  storage.UID                        // whose response is not over; 0: none, or it is not known yet
@@ -62,7 +63,7 @@ type intake struct {
 }
 
 func (p *pass) newIntake(ctx context.Context, page []storage.UID) *intake {
-	take := &intake{p: p, ctx: context.WithoutCancel(ctx), budget: ctx, wanted: make(map[storage.UID]bool, len(page)), late: map[storage.UID]storage.FlagChange{},
+	take := &intake{p: p, ctx: context.WithoutCancel(ctx), budget: ctx, wanted: make(map[storage.UID]bool, len(page)), late: map[storage.UID]storage.FlagChange{}, mute: map[storage.UID]bool{},
 		slots: make(chan struct{}, batchesAhead)}
 	for _, uid := range page {
 		take.wanted[uid] = true
@@ -147,6 +148,9 @@ func (t *intake) fetched(m *imap.Message) error {
 	said := m
 	if t.known != nil && !m.HasFlags {
 		said = t.known
+	}
+	if !said.HasFlags {
+		t.mute[uid] = true
 	}
 	a.uid, a.flags, a.modseq, a.date = uid, flagsOf(said.Flags), storage.ModSeq(said.ModSeq), said.InternalDate
 	t.batch = append(t.batch, *a)
@@ -298,6 +302,14 @@ func (t *intake) failure() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.err
+}
+
+// unsaid gives the arrivals whose flags the server has not said, in a response of their own either.
+func (t *intake) unsaid() []storage.UID {
+	for uid := range t.late {
+		delete(t.mute, uid)
+	}
+	return slices.Sorted(maps.Keys(t.mute))
 }
 
 // missing gives the UIDs of the page that are not committed. Call it after close.

@@ -232,7 +232,10 @@ func (p *pass) whole(ctx context.Context, r *rescue, items []string) (bool, erro
 	if r.last = leftOut(); p.refusal != nil {
 		r.last = Classify(p.refusal)
 	}
-	return len(missing) == 0 && err == nil, err
+	if len(missing) > 0 || err != nil {
+		return false, err
+	}
+	return true, p.askFlags(ctx, p.unsaid)
 }
 
 // ask fetches what is not the body.
@@ -330,8 +333,8 @@ func (p *pass) settleSpool(ctx context.Context, r *rescue) (bool, error) {
 		return false, in(phaseStore, err)
 	}
 	if claimed := r.claimed(); claimed >= 0 && claimed != body.Size {
-		return true, p.remark(ctx, r.uid, Fault{Class: Parsing, Scope: "message", Phase: phaseFetch, Command: "UID FETCH",
+		err = p.remark(ctx, r.uid, Fault{Class: Parsing, Scope: "message", Phase: phaseFetch, Command: "UID FETCH",
 			Detail: fmt.Sprintf("the server says the message has %d bytes and gave %d to its end: these are stored", claimed, body.Size)})
 	}
-	return true, nil
+	return true, errors.Join(err, p.askFlags(ctx, take.unsaid()))
 }

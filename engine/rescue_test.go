@@ -16,6 +16,7 @@ import (
 // TestRescue: a message that does not come as others do comes in another way, whole, and the others are not held up.
 func TestRescue(t *testing.T) {
 	const bad = 21
+	var asked atomic.Bool // for what is not the body, in vain
 	whole := func(p script.Part) bool { return p.Most == 0 && strings.Contains(p.Items, "BODY") }
 	tests := []struct {
 		name   string
@@ -32,6 +33,13 @@ func TestRescue(t *testing.T) {
 				return script.TooShort
 			}
 			return script.Broken
+		}},
+		{name: "its flags end sessions at first", part: func(p script.Part) script.Fault {
+			if !strings.Contains(p.Items, "FLAGS") || asked.Load() {
+				return script.Whole
+			}
+			asked.Store(!strings.Contains(p.Items, "BODY"))
+			return script.CutEarly
 		}},
 		{name: "refused with its flags", part: func(p script.Part) script.Fault {
 			if strings.Contains(p.Items, "FLAGS") && whole(p) {
