@@ -92,7 +92,7 @@ func (d *dials) late() (waits []time.Duration) {
 func TestDayOfRefusals(t *testing.T) {
 	cases := grudges
 	if os.Getenv("MAILCOTE_LONG") != "1" {
-		cases = []grudge{grudges[0], grudges[5], grudges[12]}
+		cases = []grudge{grudges[0], grudges[5], grudges[12], grudges[20]}
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

@@ -139,15 +139,16 @@ func (w *worker) probes(t queue.Task) bool {
 	return !w.once && t.Type == queue.FolderSync && len(w.e.shunned.Rows(mailboxOf(t.Payload.Mailbox))) > 0
 }
 
-// delay is the wait after the n-th fault in a row: the backoff, and never less than the fault asks for. What a provider asks
-// for is only ever lengthened; other least waits are spread to both sides.
+// delay is the wait after the n-th fault in a row: the backoff, and never less than the fault asks for. What a provider's limit
+// asks for is only ever lengthened, by a moment where the time was named; other least waits are spread to both sides.
 func (e *Engine) delay(f Fault, n int) time.Duration {
 	random := rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
 	least := e.o.least(f.Wait, n)
 	spread := time.Duration(noise * float64(least) * random.Float64())
-	if f.Class == Quota {
+	switch {
+	case f.Class == Quota && f.Named:
 		spread = min(spread, 5*time.Second)
-	} else if random.IntN(2) == 0 {
+	case f.Class != Quota && random.IntN(2) == 0:
 		spread = -spread
 	}
 	return max(e.o.backoff(n, random), least+spread)
@@ -230,8 +231,6 @@ func (w *worker) throttled(f Fault) Fault {
 	}
 	limit := fault.PolicyOf(Quota)
 	f.Class, f.Scope, f.Do, f.Wait = Quota, limit.Scope, limit.Do, limit.Wait
-	more := 1 + noise*rand.Float64() // nobody has named this time, so it may differ
-	f.Wait.Floor, f.Wait.Cap = time.Duration(more*float64(f.Wait.Floor)), time.Duration(more*float64(f.Wait.Cap))
 	f.Detail = fmt.Sprintf("%d short sessions in %v: %s", mostByes, byesIn, f.Detail)
 	return f
 }

@@ -269,7 +269,7 @@ func (p *pass) take(ctx context.Context, page []storage.UID, items []string, kno
 	if err != nil && p.s.Err() == nil && Classify(err).Class == Parsing {
 		p.refusal, err = err, nil // what came before the NO is kept (RFC 2180); the rest is asked for again
 	}
-	inside = take.inside
+	inside, p.w.answered = take.inside, p.w.answered || err == nil
 	if stored := take.close(); stored != nil {
 		return nil, 0, in(phaseStore, stored)
 	}

@@ -253,7 +253,9 @@ func (p *pass) ask(ctx context.Context, r *rescue) error {
 	}
 	p.s.SetHandler(h)
 	defer p.watch()
-	return p.hearNo(r, in(phaseFetch, p.s.UIDFetch(ctx, uidSet([]storage.UID{r.uid}), []string{"UID", "FLAGS", "INTERNALDATE", "RFC822.SIZE"}, 0)))
+	err := p.hearNo(r, in(phaseFetch, p.s.UIDFetch(ctx, uidSet([]storage.UID{r.uid}), []string{"UID", "FLAGS", "INTERNALDATE", "RFC822.SIZE"}, 0)))
+	p.w.answered = p.w.answered || err == nil
+	return err
 }
 
 // gather takes the body chunk by chunk behind what has come.
@@ -294,6 +296,7 @@ func (p *pass) gather(ctx context.Context, r *rescue) (bool, error) {
 				return false, errors.Join(in(phaseStore, err), p.empty(ctx, r))
 			}
 			p.w.progressed.Store(true)
+			p.w.answered = true
 		}
 		if end {
 			return p.settleSpool(ctx, r)

@@ -49,6 +49,8 @@ type worker struct {
 	batches    atomic.Int64                 // committed, for the watchdog
 	progressed atomic.Bool                  // a batch was committed since the last fault
 	narrowed   bool                         // the last fault made the page smaller or set a message aside
+	narrowings int                          // how often, since a FETCH of messages was answered
+	answered   bool                         // one was, since the last fault
 	relisted   map[storage.MailboxID]bool   // mailboxes a refusal has sent back to discovery
 	discovered bool                         // the account's mailboxes were listed
 	cut        bool                         // though not all of them: they are too many
@@ -193,8 +195,7 @@ func (w *worker) do(ctx context.Context, t queue.Task) (err error) {
 
 // settle acts on how a task ended: the one place where faults have consequences.
 func (w *worker) settle(ctx context.Context, t queue.Task, err error) {
-	progressed, narrowed := w.progressed.Swap(false), w.narrowed
-	w.narrowed = false
+	progressed, narrowed := w.progressed.Swap(false), w.getsFurther()
 	if progressed || err == nil && t.Type == queue.FolderSync { // a sign-in or a listing alone is no recovery
 		w.barren, w.waited, w.vain, w.vainly = 0, 0, nil, 0
 		if noting := w.e.absolve(ctx, scopeOf(w.account.ID)); err == nil {
@@ -246,6 +247,23 @@ func (w *worker) settle(ctx context.Context, t queue.Task, err error) {
 	}
 }
 
+// narrowMost is how many faults in a row may count as getting further while no FETCH is answered at all: enough to find the one
+// message of a page that ends sessions, in every way of asking. Behind them it is the line that breaks, and not each message.
+const narrowMost = 10
+
+// getsFurther says whether the last fault brought what is to blame nearer.
+func (w *worker) getsFurther() bool {
+	narrowed := w.narrowed
+	if w.answered {
+		w.narrowings = 0
+	}
+	if narrowed {
+		w.narrowings++
+	}
+	w.narrowed, w.answered = false, false
+	return narrowed && w.narrowings <= narrowMost
+}
+
 // punish notes a fault of the account (one of the host is noted by the dial that met it), and acts.
 func (w *worker) punish(ctx context.Context, t queue.Task, f Fault, further bool) error {
 	if w.wholly(t, f) && !w.unreached {
@@ -263,7 +281,7 @@ func (w *worker) wholly(t queue.Task, f Fault) bool {
 	if f.Class == Storage || f.Do == fault.Pause {
 		return false
 	}
-	elsewhere := w.vainly != 0 && w.vainly != t.Payload.Mailbox
+	elsewhere := w.vainly != 0 && w.vainly != t.Payload.Mailbox || w.narrowings > narrowMost
 	return f.Class == Network && elsewhere || f.Class == Quota || early(t, f)
 }
 

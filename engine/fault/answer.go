@@ -30,6 +30,7 @@ type Verdict struct {
 	Class       Class
 	Scope       string
 	Wait        Wait   // never shorter than the class's
+	Named       bool   // the server said how long
 	Do          Action // the class's, or what the row says instead
 	Tries       int    // for Limit
 	Then        Class  // not "": after Tries attempts it is a fault of this class
@@ -128,7 +129,8 @@ func (r *Row) verdict(a Answer) Verdict {
 	v := r.plain()
 	v.Row = r
 	if v.Class == Quota {
-		v.Wait.Floor = max(v.Wait.Floor, suggested(a.Text))
+		named := suggested(a.Text)
+		v.Wait.Floor, v.Named = max(v.Wait.Floor, named), named > 0
 	}
 	if v.Connections = connections(a.Text); v.Connections > 0 {
 		v.Hint = "the server allows " + strconv.Itoa(v.Connections) + " connections from here, and other mail programs hold them: it goes on by itself"
