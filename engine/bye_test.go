@@ -13,6 +13,7 @@ import (
 
 	"mailcote/engine/imap"
 	"mailcote/engine/secret"
+	"mailcote/testkit/form"
 	"mailcote/testkit/script"
 )
 
@@ -70,7 +71,7 @@ func TestBye(t *testing.T) {
 	for i, f := range farewells() {
 		for j := range 4 {
 			later, stays := j&1 == 1, j&2 == 2
-			if f.later && !later || !long() && stays != ((i+j&1)%2 == 0) { // in the default form each phase has both, in two of four ways
+			if f.later && !later || !form.Long() && stays != ((i+j&1)%2 == 0) { // in the default form each phase has both, in two of four ways
 				continue
 			}
 			all = append(all, run{f, later, stays})

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"mailcote/engine/secret"
-	"mailcote/testkit/race"
+	"mailcote/testkit/form"
 	"mailcote/testkit/script"
 	"mailcote/testkit/truth"
 )
@@ -54,7 +54,7 @@ func refusals() []refusing {
 // arrives.
 func TestCodes(t *testing.T) {
 	for i, r := range refusals() {
-		if race.On && i%5 != 0 {
+		if form.Race && i%5 != 0 {
 			continue
 		}
 		t.Run(r.at+" "+r.code, func(t *testing.T) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,6 +15,7 @@ import (
 
 	"mailcote/engine/secret"
 	"mailcote/testkit/dovecot"
+	"mailcote/testkit/form"
 	"mailcote/testkit/script"
 	"mailcote/testkit/truth"
 )
@@ -91,7 +91,7 @@ func (d *dials) late() (waits []time.Duration) {
 // most, at intervals nobody can predict; and when it no longer refuses, everything arrives by itself.
 func TestDayOfRefusals(t *testing.T) {
 	cases := grudges
-	if os.Getenv("MAILCOTE_LONG") != "1" {
+	if !form.Long() {
 		cases = []grudge{grudges[0], grudges[5], grudges[12], grudges[20]}
 	}
 	for _, c := range cases {

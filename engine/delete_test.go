@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"mailcote/engine/fault"
+	"mailcote/testkit/form"
 	"mailcote/testkit/script"
 )
 
@@ -71,7 +72,7 @@ func on(match func(script.Command) bool, a script.Action) func(script.Command) s
 // TestBar13 is bar 13: listings, flags and counts that are cut short at random, empty, failing or made up delete nothing.
 func TestBar13(t *testing.T) {
 	want := volume(300)
-	if long() {
+	if form.Long() {
 		want = 10_000
 	}
 	s, w := scripted(t, 120, script.Options{}, Options{least: func(fault.Wait, int) time.Duration { return 0 }})

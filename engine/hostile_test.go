@@ -18,8 +18,8 @@ import (
 	"mailcote/engine/secret"
 	"mailcote/storage"
 	"mailcote/testkit/child"
+	"mailcote/testkit/form"
 	"mailcote/testkit/hostile"
-	"mailcote/testkit/race"
 	"mailcote/testkit/script"
 	"mailcote/testkit/truth"
 )
@@ -29,7 +29,7 @@ import (
 // is named, and arrives when the server is well again.
 func TestBar6(t *testing.T) {
 	scripts := hostile.All()
-	if !long() { // a quarter of each kind; names are in order
+	if !form.Long() { // a quarter of each kind; names are in order
 		var some []hostile.Script
 		for i := 0; i < len(scripts); i += 4 * 1000 / volume(volume(1000)) {
 			some = append(some, scripts[i])
@@ -38,11 +38,11 @@ func TestBar6(t *testing.T) {
 	}
 	limits := imap.Limits{Line: 256 << 10, Listing: 1 << 20, Literal: 1 << 20, Streamed: 8 << 20, Command: 8 << 20, Responses: 200_000,
 		Progress: patience, Greeting: patience, Auth: patience, Bye: 20 * time.Millisecond}
-	if long() {
+	if form.Long() {
 		limits = imap.Limits{}
 	}
 	beds := 4
-	if long() { // each alone: what one server does to the memory
+	if form.Long() { // each alone: what one server does to the memory
 		beds = 1
 	}
 	worlds := make([]*world, beds)
@@ -88,10 +88,10 @@ func TestBar6(t *testing.T) {
 	}
 	t.Logf("bar 6: %d hostile scripts in %.1f s, the slowest %.1f s; the program grew by %d MiB at most", len(scripts), time.Since(start).Seconds(),
 		time.Duration(slowest.Load()).Seconds(), grown>>20)
-	if grown > 64<<20 && !race.On {
+	if grown > 64<<20 && !form.Race {
 		t.Errorf("the program grew by %d MiB", grown>>20)
 	}
-	if took := time.Duration(slowest.Load()); took > 120*time.Second && !long() { // with the limits of the product six tries may take longer
+	if took := time.Duration(slowest.Load()); took > 120*time.Second && !form.Long() { // with the limits of the product six tries may take longer
 		t.Errorf("a script held the program for %v", took)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
-	"os"
 	"path/filepath"
 	"strconv"
 	"testing"
@@ -12,6 +11,7 @@ import (
 
 	"mailcote/engine/fault"
 	"mailcote/engine/imap"
+	"mailcote/testkit/form"
 	"mailcote/testkit/proxy"
 	"mailcote/testkit/script"
 	"mailcote/testkit/truth"
@@ -114,18 +114,8 @@ func TestNetworkFaults(t *testing.T) {
 
 // misfortunes are all 2,400, or each fault five times and each phase three times.
 func misfortunes(t *testing.T) (all []misfortune) {
-	long := os.Getenv("MAILCOTE_LONG") == "1"
-	base := uint64(1)
-	if text := os.Getenv("MAILCOTE_SEED"); text != "" {
-		var err error
-		if base, err = strconv.ParseUint(text, 10, 64); err != nil {
-			t.Fatal(err)
-		}
-	} else if long {
-		base = rand.Uint64()
-	}
-	t.Logf("MAILCOTE_SEED=%d", base)
-	if !long {
+	base := form.Seed(t, 1)
+	if !form.Long() {
 		for i := range volume(60) {
 			all = append(all, misfortune{i % 12, (i + int(base%20)) % 20, base + uint64(i)})
 		}

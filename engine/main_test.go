@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -20,19 +19,16 @@ import (
 	"mailcote/queue"
 	"mailcote/storage"
 	"mailcote/testkit/dovecot"
-	"mailcote/testkit/race"
+	"mailcote/testkit/form"
 	"mailcote/testkit/script"
 	"mailcote/testkit/truth"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// long says whether the full forms of bars run.
-func long() bool { return os.Getenv("MAILCOTE_LONG") == "1" }
-
 // volume is how much of something a test does: a fifth under the race detector.
 func volume(n int) int {
-	if race.On {
+	if form.Race {
 		return n / 5
 	}
 	return n
@@ -40,7 +36,7 @@ func volume(n int) int {
 
 // patience is how long a server may be silent in tests that do not want to wait.
 var patience = func() time.Duration {
-	if race.On {
+	if form.Race {
 		return 5 * time.Second
 	}
 	return time.Second
@@ -110,7 +106,7 @@ func (w *world) account(host string, port int) *world {
 func (w *world) sync() Summary {
 	w.t.Helper()
 	most := 5 * time.Minute
-	if long() {
+	if form.Long() {
 		most = time.Hour
 	}
 	ctx, cancel := context.WithTimeout(w.t.Context(), most)

@@ -22,6 +22,7 @@ import (
 	"mailcote/queue"
 	"mailcote/storage"
 	"mailcote/testkit/dovecot"
+	"mailcote/testkit/form"
 	"mailcote/testkit/proxy"
 	"mailcote/testkit/script"
 	"mailcote/testkit/truth"
@@ -31,7 +32,7 @@ import (
 // dies, a person pauses and retries, in any order; after each sync that says it is complete, and in the end, the store holds
 // exactly what the server has, and check finds nothing. The model is the scripted server's own: mailboxes × UIDs × flags × hashes.
 func TestModel(t *testing.T) {
-	checks := map[bool]string{false: strconv.Itoa(max(2, volume(10))), true: "1000"}[os.Getenv("MAILCOTE_LONG") == "1"]
+	checks := map[bool]string{false: strconv.Itoa(max(2, volume(10))), true: "1000"}[form.Long()]
 	restore := flag.Lookup("rapid.checks").Value.String()
 	if restore == "100" { // nobody asked for another number
 		if err := flag.Set("rapid.checks", checks); err != nil {

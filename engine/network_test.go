@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -18,6 +17,7 @@ import (
 	"mailcote/storage"
 	"mailcote/testkit/corpus"
 	"mailcote/testkit/dovecot"
+	"mailcote/testkit/form"
 	"mailcote/testkit/proxy"
 	"mailcote/testkit/script"
 	"mailcote/testkit/truth"
@@ -163,12 +163,8 @@ func TestCutAnywhere(t *testing.T) {
 	}
 	whole := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{}).account(server.Host(), server.Port())
 	wire := whole.complete().Wire
-	seed := uint64(1)
-	if os.Getenv("MAILCOTE_LONG") == "1" {
-		seed = rand.Uint64()
-	}
-	random := rand.New(rand.NewPCG(seed, 0))
-	t.Logf("seed %d, %d bytes", seed, wire)
+	random := rand.New(rand.NewPCG(form.Seed(t, 1), 0))
+	t.Logf("%d bytes", wire)
 	cuts := make([]proxy.Faults, volume(200))
 	for i := range cuts {
 		cuts[i] = proxy.Faults{CutDown: random.Int64N(wire) + 1, CutsAtMost: 1}

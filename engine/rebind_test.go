@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"mailcote/testkit/dovecot"
+	"mailcote/testkit/form"
 	"mailcote/testkit/script"
 )
 
@@ -56,7 +57,7 @@ func twin(n, which int) []byte {
 // header tell for certain, and every other one is.
 func TestBar12(t *testing.T) {
 	n := volume(2000)
-	if long() {
+	if form.Long() {
 		n = 100_000
 	}
 	s, w := scripted(t, n, script.Options{}, Options{})

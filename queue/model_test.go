@@ -3,12 +3,12 @@ package queue
 import (
 	"errors"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"testing"
 	"time"
 
 	"mailcote/storage"
+	"mailcote/testkit/form"
 )
 
 // twin is what the model holds of an unfinished task.
@@ -26,12 +26,10 @@ type twin struct {
 // exactly its goqite row, unless goqite is done without. Some transactions fail in the end and must leave nothing.
 func TestModel(t *testing.T) {
 	steps := 1500
-	seed := uint64(11)
-	if os.Getenv("MAILCOTE_LONG") == "1" {
-		steps, seed = 30_000, rand.Uint64()
+	if form.Long() {
+		steps = 30_000
 	}
-	t.Logf("seed %d", seed)
-	r := rand.New(rand.NewPCG(seed, 0))
+	r := rand.New(rand.NewPCG(form.Seed(t, 11), 0))
 	b := open(t)
 	model := map[storage.TaskID]*twin{}
 	ended := map[storage.TaskID]*twin{} // failed or cancelled

@@ -8,9 +8,10 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"strconv"
 	"testing"
 	"time"
+
+	"mailcote/testkit/form"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -19,19 +20,10 @@ import (
 // only the server can tell (flags, UIDs, arrival) is in ui/cli TestCheckRemote.
 func TestCheckSeeded(t *testing.T) {
 	clean, wanted := 3, 60
-	if os.Getenv("MAILCOTE_LONG") == "1" {
+	if form.Long() {
 		clean, wanted = 100, 1000
 	}
-	seed := uint64(time.Now().UnixNano())
-	if text := os.Getenv("MAILCOTE_SEED"); text != "" {
-		n, err := strconv.ParseUint(text, 10, 64)
-		if err != nil {
-			t.Fatal(err)
-		}
-		seed = n
-	}
-	t.Logf("MAILCOTE_SEED=%d", seed)
-	random := rand.New(rand.NewPCG(seed, 22))
+	random := rand.New(rand.NewPCG(form.Seed(t, 0), 22))
 	dir := t.TempDir()
 	alarms, found := 0, 0
 	for n := range clean {

@@ -15,6 +15,7 @@ import (
 	"modernc.org/sqlite"
 
 	"mailcote/testkit/faultvfs"
+	"mailcote/testkit/form"
 )
 
 const (
@@ -193,7 +194,7 @@ func everyNth(t *testing.T, packer *Packer, op string, inject func(n int), full 
 	}
 	once(0)
 	step := 1
-	if os.Getenv("MAILCOTE_LONG") != "1" {
+	if !form.Long() {
 		step = max(1, calls/7)
 	}
 	for n := 1; ; n += step {
@@ -322,7 +323,7 @@ func TestMigrationOnFullDisk(t *testing.T) {
 		return fired
 	}
 	step := 1
-	if os.Getenv("MAILCOTE_LONG") != "1" {
+	if !form.Long() {
 		step = 9
 	}
 	n := 1

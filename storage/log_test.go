@@ -14,6 +14,7 @@ import (
 
 	"mailcote/storage/disk"
 	"mailcote/testkit/child"
+	"mailcote/testkit/form"
 )
 
 // hold is another program that reads the store and does not stop; the test binary plays it.
@@ -50,7 +51,7 @@ func TestLongReader(t *testing.T) {
 	l, pages, size, held, calm := hasty(), 40, 64<<10, 300*time.Millisecond, 10*time.Millisecond
 	l.probe, l.logMost, l.logPause = 200*time.Millisecond, 1<<20, 7<<19
 	bound := int64(4 << 20)
-	if os.Getenv("MAILCOTE_LONG") == "1" {
+	if form.Long() {
 		shipped := standardLimits()
 		l, pages, size, held, calm, bound = &shipped, 0, 1<<20, 20*time.Minute, 10*time.Second, 256<<20
 		if text := os.Getenv("MAILCOTE_HOLD"); text != "" {

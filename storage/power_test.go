@@ -12,12 +12,12 @@ import (
 	"slices"
 	"strconv"
 	"testing"
-	"time"
 
 	"mailcote/engine/message"
 	"mailcote/engine/row"
 	"mailcote/storage"
 	"mailcote/testkit/faultvfs"
+	"mailcote/testkit/form"
 )
 
 // TestPowerLoss is FAULTS' bar 2: mailcote's own work is recorded, power fails at any moment of it, and what the disk may hold
@@ -25,18 +25,10 @@ import (
 // synchronous = OFF the same must show damage, or nothing was tested.
 func TestPowerLoss(t *testing.T) {
 	images, weak := 150, 20
-	if os.Getenv("MAILCOTE_LONG") == "1" {
+	if form.Long() {
 		images, weak = 10_200, 300
 	}
-	seed := uint64(time.Now().UnixNano())
-	if text := os.Getenv("MAILCOTE_SEED"); text != "" {
-		n, err := strconv.ParseUint(text, 10, 64)
-		if err != nil {
-			t.Fatal(err)
-		}
-		seed = n
-	}
-	t.Logf("MAILCOTE_SEED=%d", seed)
+	seed := form.Seed(t, 0)
 	if err := faultvfs.Register(); err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"mailcote/storage/disk"
 	"mailcote/storage/internal/schema"
+	"mailcote/testkit/form"
 )
 
 // wreck is a closed store with a past, to be damaged.
@@ -182,7 +183,7 @@ func TestSalvageAnyPage(t *testing.T) {
 		func(page []byte) { copy(page, w.bytes[random.IntN(pages)*schema.PageSize:][:schema.PageSize]) },
 	}
 	rounds := 8
-	if os.Getenv("MAILCOTE_LONG") == "1" {
+	if form.Long() {
 		rounds = 20 * pages
 	}
 	for n := range rounds {

@@ -7,12 +7,13 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
-	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"mailcote/testkit/form"
 )
 
 // idling is a server's side of IDLE: it answers every command and counts.
@@ -256,7 +257,7 @@ func TestIdleWanted(t *testing.T) {
 // IDLE too many.
 func TestIdleHours(t *testing.T) {
 	hours := 1000
-	if os.Getenv("MAILCOTE_LONG") == "1" {
+	if form.Long() {
 		hours = 10_000
 	}
 	synctest.Test(t, func(t *testing.T) {

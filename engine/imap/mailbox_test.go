@@ -16,7 +16,7 @@ import (
 	goimap "github.com/emersion/go-imap/v2"
 
 	"mailcote/testkit/child"
-	"mailcote/testkit/race"
+	"mailcote/testkit/form"
 )
 
 // offering dials a server with the given capabilities.
@@ -155,7 +155,7 @@ func TestHalfMillion(t *testing.T) {
 	if len(got) != DefaultLimits().Mailboxes || !errors.Is(err, ErrLimit) || s.Err() != nil {
 		t.Errorf("%d, %v", len(got), err)
 	}
-	if grown > 64<<20 && !race.On {
+	if grown > 64<<20 && !form.Race {
 		t.Errorf("the program grew by %d MiB", grown>>20)
 	}
 	if err := s.Noop(context.Background()); err != nil {

@@ -1,17 +1,18 @@
 package message
 
 import (
-	"os"
 	"runtime"
 	"strings"
 	"testing"
 	"time"
+
+	"mailcote/testkit/form"
 )
 
 // TestBombs is bar 16: what is nested, cut or encoded a great many times costs at most 2 s a MiB and 64 MiB in all. A plain
 // message of the same run says how fast this machine is just now.
 func TestBombs(t *testing.T) {
-	long, times := os.Getenv("MAILCOTE_LONG") == "1", 1
+	long, times := form.Long(), 1
 	if long {
 		times = 10
 	}

@@ -11,7 +11,7 @@ import (
 	"testing/iotest"
 	"time"
 
-	"mailcote/testkit/race"
+	"mailcote/testkit/form"
 )
 
 // within fails when f takes longer than the promise of 2 s a MiB, at least 1 s, in an ordinary build (the race detector costs it
@@ -23,7 +23,7 @@ func within(t testing.TB, size int, f func()) {
 	defer hang.Stop()
 	start := time.Now()
 	f()
-	if d := time.Since(start); d > limit && !race.On {
+	if d := time.Since(start); d > limit && !form.Race {
 		t.Errorf("%v for %d bytes, limit %v", d, size, limit)
 	}
 }

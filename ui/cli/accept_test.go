@@ -11,7 +11,7 @@ import (
 
 	"mailcote/testkit/corpus"
 	"mailcote/testkit/dovecot"
-	"mailcote/testkit/race"
+	"mailcote/testkit/form"
 )
 
 const quietBytes = 60_000 // what a sync with nothing to do may move, both directions
@@ -92,7 +92,7 @@ func TestAcceptMemory(t *testing.T) {
 	size := r.fill(5, n, 8, corpus.Options{AvgSize: 20_000})
 	o := r.sync()
 	t.Logf("%d messages, %.0f MB in %v, peak memory %.1f MiB", n, float64(size)/1e6, o.took, float64(o.rss)/(1<<20))
-	if most := int64(128 << 20); o.rss > most && !race.On {
+	if most := int64(128 << 20); o.rss > most && !form.Race {
 		t.Errorf("peak memory %d bytes, more than %d", o.rss, most)
 	}
 	if o.rss == 0 {
@@ -101,7 +101,7 @@ func TestAcceptMemory(t *testing.T) {
 	if got := r.number(`SELECT count(*) AS n FROM mail WHERE has_body = 1`); got != int64(n) {
 		t.Errorf("%d messages have a body", got)
 	}
-	if long() {
+	if form.Long() {
 		r.whole(r.truth())
 	}
 }

@@ -13,16 +13,16 @@ import (
 	"mailcote/engine/imap"
 	"mailcote/engine/secret"
 	"mailcote/storage"
-	"mailcote/testkit/race"
+	"mailcote/testkit/form"
 	"mailcote/testkit/script"
 )
 
 // TestCrowd syncs 200 accounts at once: memory stays bounded, everything arrives, and nobody is kept waiting for the others.
 func TestCrowd(t *testing.T) {
 	n, each, size := 40, 8, 60_000
-	if long() {
+	if form.Long() {
 		n, each, size = 200, 20, 60_000
-	} else if race.On {
+	} else if form.Race {
 		n = 20
 	}
 	r, s := scripted(t)
@@ -51,7 +51,7 @@ func TestCrowd(t *testing.T) {
 	slices.Sort(seconds)
 	t.Logf("%d accounts, %d MB at once: peak memory %.1f MiB, in %v; readable after %.1f to %.1f s, median %.1f s", n, n*each*size/1_000_000, mib(o.rss), o.took,
 		seconds[0], seconds[n-1], seconds[n/2])
-	if most := int64(512 << 20); o.rss > most && !race.On {
+	if most := int64(512 << 20); o.rss > most && !form.Race {
 		t.Errorf("peak memory %.1f MiB, more than %.0f", mib(o.rss), mib(most))
 	}
 	if got := r.number(`SELECT count(*) AS n FROM mail WHERE has_body = 1`); got != int64(n*each) {

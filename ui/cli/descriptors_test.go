@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"mailcote/testkit/child"
-	"mailcote/testkit/race"
+	"mailcote/testkit/form"
 )
 
 // TestFewDescriptors is FAULTS L9: with room for 64 open files and far more accounts, a sync and an agent survive, do not spin, and every
@@ -39,7 +39,7 @@ func TestFewDescriptors(t *testing.T) {
 			if n := r.number(`SELECT count(*) AS n FROM sync_errors WHERE class <> 'storage'`); n != 0 || faults == 0 {
 				t.Errorf("%d faults of another class, %d in all", n, faults)
 			}
-			if cpu > wall/2 && cpu > 20*time.Second && !race.On {
+			if cpu > wall/2 && cpu > 20*time.Second && !form.Race {
 				t.Errorf("%v of processor in %v", cpu, wall)
 			}
 			r.sound()

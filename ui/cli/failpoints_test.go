@@ -22,6 +22,7 @@ import (
 
 	"mailcote/testkit/corpus"
 	"mailcote/testkit/dovecot"
+	"mailcote/testkit/form"
 	"mailcote/testkit/truth"
 )
 
@@ -76,7 +77,7 @@ func TestFailpoints(t *testing.T) {
 		}
 		random.Shuffle(len(able), func(i, j int) { able[i], able[j] = able[j], able[i] })
 		slices.SortStableFunc(able, func(a, b int) int { return min(hits[b][point], 2) - min(hits[a][point], 2) })
-		if !long() {
+		if !form.Long() {
 			able = able[:min(1, len(able))]
 		}
 		for _, i := range able {

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"mailcote/testkit/race"
+	"mailcote/testkit/form"
 	"mailcote/testkit/script"
 )
 
@@ -37,9 +37,9 @@ func scripted(t *testing.T) (*rig, *script.Server) {
 // they are.
 func TestLargeMessage(t *testing.T) {
 	size, most := int64(64<<20), int64(60<<20)
-	if long() {
+	if form.Long() {
 		size, most = 1<<30, 64<<20
-	} else if race.On {
+	} else if form.Race {
 		size = 8 << 20
 	}
 	r, _ := scripted(t)
@@ -58,7 +58,7 @@ func TestLargeMessage(t *testing.T) {
 			s.Change(func(m *script.Model) { m.Box("INBOX").AddSource(kind.source) })
 			o := r.sync()
 			t.Logf("%s of %d MiB: peak memory %.1f MiB, %.1f MiB with a small message only, in %v", kind.name, size>>20, mib(o.rss), mib(small), o.took)
-			if grown := o.rss - small; grown > most && !race.On {
+			if grown := o.rss - small; grown > most && !form.Race {
 				t.Errorf("memory grew by %.1f MiB, more than %.0f", mib(grown), mib(most))
 			}
 			sum := script.Message{Source: kind.source}.Sum()
@@ -73,7 +73,7 @@ func TestLargeMessage(t *testing.T) {
 			}
 			show := r.run("show", got.ID)
 			t.Logf("show: exit status %d, peak memory %.1f MiB in %v", show.code, mib(show.rss), show.took)
-			if show.code != 0 || show.rss-small > most && !race.On {
+			if show.code != 0 || show.rss-small > most && !form.Race {
 				t.Errorf("show: exit status %d, %.1f MiB: %.300s", show.code, mib(show.rss), show.errs)
 			}
 		})

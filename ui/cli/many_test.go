@@ -10,8 +10,8 @@ import (
 
 	"mailcote/testkit/corpus"
 	"mailcote/testkit/dovecot"
+	"mailcote/testkit/form"
 	"mailcote/testkit/proxy"
-	"mailcote/testkit/race"
 	"mailcote/testkit/truth"
 )
 
@@ -20,7 +20,7 @@ import (
 func TestManyAccounts(t *testing.T) {
 	t.Parallel()
 	accounts, half := byLength(10, 50), 20*time.Millisecond
-	if long() {
+	if form.Long() {
 		half = 100 * time.Millisecond
 	}
 	users := map[string]string{}
@@ -72,7 +72,7 @@ func TestManyAccounts(t *testing.T) {
 	r.sound()
 	r.settled()
 	t.Logf("%d accounts, %d messages, %v round trip: %d connections, %d of them reset, all complete in %v", len(users), mail, 2*half, stats.Connections, stats.Cuts, o.took.Round(time.Millisecond))
-	if stats.Cuts == 0 && !race.On { // two accounts may be lucky
+	if stats.Cuts == 0 && !form.Race { // two accounts may be lucky
 		t.Error("no connection was reset")
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -18,8 +17,8 @@ import (
 	"mailcote/testkit/child"
 	"mailcote/testkit/corpus"
 	"mailcote/testkit/dovecot"
+	"mailcote/testkit/form"
 	"mailcote/testkit/proxy"
-	"mailcote/testkit/race"
 	"mailcote/testkit/truth"
 )
 
@@ -90,15 +89,12 @@ func (r *rig) home(dir string) {
 	r.env = []string{"MAILCOTE_STORE=" + r.store, "XDG_STATE_HOME=" + filepath.Join(dir, "state"), "XDG_DATA_HOME=" + filepath.Join(dir, "data"), "TMPDIR=" + dir}
 }
 
-// long says whether the full forms are asked for, which take minutes.
-func long() bool { return os.Getenv("MAILCOTE_LONG") == "1" }
-
 // byLength gives the size of a test's default form or that of its full one; a quarter of the former under the race detector.
 func byLength(normal, full int) int {
 	switch {
-	case long():
+	case form.Long():
 		return full
-	case race.On:
+	case form.Race:
 		return normal / 4
 	}
 	return normal
@@ -107,16 +103,7 @@ func byLength(normal, full int) int {
 // seeded gives a random source whose seed is printed; MAILCOTE_SEED repeats a run.
 func seeded(t *testing.T) *rand.Rand {
 	t.Helper()
-	seed := uint64(time.Now().UnixNano())
-	if text := os.Getenv("MAILCOTE_SEED"); text != "" {
-		n, err := strconv.ParseUint(text, 10, 64)
-		if err != nil {
-			t.Fatal(err)
-		}
-		seed = n
-	}
-	t.Logf("MAILCOTE_SEED=%d", seed)
-	return rand.New(rand.NewPCG(seed, 0))
+	return rand.New(rand.NewPCG(form.Seed(t, 0), 0))
 }
 
 // through puts a proxy before the server.

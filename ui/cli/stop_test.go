@@ -16,6 +16,7 @@ import (
 	"mailcote/testkit/child"
 	"mailcote/testkit/corpus"
 	"mailcote/testkit/dovecot"
+	"mailcote/testkit/form"
 	"mailcote/testkit/proxy"
 )
 
@@ -192,7 +193,7 @@ func TestStopped(t *testing.T) {
 			stopped, asleep := time.Now(), 3*time.Second
 			before := r.number(someMail)
 			switch {
-			case dies && long():
+			case dies && form.Long():
 				asleep = 75 * time.Second // it bears a minute, and looks every ten seconds
 				line.LoseAll()
 			case dies:
