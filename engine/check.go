@@ -18,6 +18,7 @@ import (
 	"mailcote/engine/meter"
 	"mailcote/engine/plan"
 	"mailcote/engine/row"
+	"mailcote/engine/secret"
 	"mailcote/storage"
 )
 
@@ -75,6 +76,17 @@ func (e *Engine) CheckRemote(ctx context.Context, o RemoteOptions) ([]storage.Fi
 	return c.found, errors.Join(failed...)
 }
 
+// CheckRemoteBeside is CheckRemote beside the process that owns the store. It signs in by itself, keeps to the pauses, waits and
+// limits that the store has, and notes nothing: what it downloads does not count.
+func CheckRemoteBeside(ctx context.Context, s *storage.Store, trace io.Writer, o RemoteOptions) ([]storage.Finding, error) {
+	breakers, err := known(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{o: Options{Store: s, Trace: trace}, store: s, box: secret.BoxOf(s.Path()), breakers: breakers}
+	return e.CheckRemote(ctx, o)
+}
+
 // comparison is one run of CheckRemote.
 type comparison struct {
 	e           *Engine
@@ -86,12 +98,11 @@ type comparison struct {
 }
 
 func (c *comparison) account(ctx context.Context, a storage.Account, boxes []storage.Mailbox) error {
-	var lease *line.Lease
-	s, err := c.e.person(ctx, a, &lease)
+	s, give, err := c.session(ctx, a)
 	if err != nil {
 		return err
 	}
-	defer lease.Give()
+	defer give()
 	if c.meter, err = c.e.meters.Of(ctx, c.store, a); err != nil {
 		return in(phaseStore, err)
 	}
@@ -101,13 +112,52 @@ func (c *comparison) account(ctx context.Context, a storage.Account, boxes []sto
 		}
 		if err := c.mailbox(ctx, s, a, m); err != nil {
 			f := Classify(err)
-			if c.meter.Fault(f.Class, f.ServerText, f.Crowded, f.Connections); f.Class == Quota {
+			if c.meter.Fault(f.Class, f.ServerText, f.Crowded, f.Connections); f.Class == Quota && !c.store.ReadOnly() {
 				err = errors.Join(err, c.e.letBe(ctx, a.ID, c.meter, f))
 			}
 			return err
 		}
 	}
 	return nil
+}
+
+// session gives the connection that is a person's, or beside an owner one of our own.
+func (c *comparison) session(ctx context.Context, a storage.Account) (s *imap.Session, give func(), err error) {
+	if !c.store.ReadOnly() {
+		var lease *line.Lease
+		s, err = c.e.person(ctx, a, &lease)
+		return s, func() { lease.Give() }, err
+	}
+	m, err := c.e.free(ctx, a)
+	if err != nil {
+		return nil, nil, err
+	}
+	ref, err := secret.ParseRef(a.SecretRef)
+	if err != nil {
+		return nil, nil, in(phaseSignIn, fmt.Errorf("%w: %w", line.ErrSecret, err))
+	}
+	password, err := ref.Resolve(ctx, c.e.box, a.User+"@"+a.Host)
+	if err != nil {
+		return nil, nil, in(phaseSignIn, fmt.Errorf("%w: %w", line.ErrSecret, err))
+	}
+	s, err = imap.Dial(ctx, loginOf(a).Endpoint(), imap.Options{Limits: c.e.o.Limits, TLSConfig: c.e.o.TLSConfig, Insecure: a.Insecure,
+		Trace: c.e.o.Trace, Manners: m.Manners(), Meter: m})
+	if err != nil {
+		return nil, nil, in(phaseConnect, err)
+	}
+	give = func() {
+		_ = s.Logout(context.WithoutCancel(ctx)) //nolint:errcheck // what was read was read
+		_ = s.Close()                            //nolint:errcheck // as above
+	}
+	if err := line.Authenticate(ctx, s, a.User, password); err != nil {
+		give()
+		return nil, nil, in(phaseSignIn, err)
+	}
+	if _, err := line.Introduce(ctx, s, false); err != nil { // some want it before a mailbox is opened
+		give()
+		return nil, nil, in(phaseDiscover, err)
+	}
+	return s, give, nil
 }
 
 func (c *comparison) add(a storage.Account, m storage.Mailbox, uid storage.UID, what, format string, args ...any) {
@@ -262,8 +312,10 @@ func (c *comparison) page(ctx context.Context, s *imap.Session, a storage.Accoun
 		set.AddNum(goimap.UID(uid))
 	}
 	err := in(phaseFetch, s.UIDFetch(ctx, set, []string{"UID", "FLAGS", "INTERNALDATE", "BODY.PEEK[]"}, 0))
-	if counted := c.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0, c.meter.CountTx); err == nil {
-		err = in(phaseStore, counted)
+	if !c.store.ReadOnly() {
+		if counted := c.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0, c.meter.CountTx); err == nil {
+			err = in(phaseStore, counted)
+		}
 	}
 	if err != nil {
 		return err

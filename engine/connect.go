@@ -69,15 +69,8 @@ func (w *worker) borrow(ctx context.Context, fresh bool) (*imap.Session, error) 
 // person gives a session to somebody who waits for an answer, in place of one that is over. Where a fault has paused the account, or
 // it or its host is let be, nothing is tried: to try all the same is for a sync, an account test and the retries by hand.
 func (e *Engine) person(ctx context.Context, a storage.Account, l **line.Lease) (*imap.Session, error) {
-	if a.Paused && a.PauseClass != storage.ByHand {
-		return nil, in(phaseSignIn, &heldError{breaker.Hold{Row: breaker.Row{Class: a.PauseClass, Detail: a.PauseReason}}})
-	}
-	m, err := e.meters.Of(ctx, e.store, a)
-	if err != nil {
-		return nil, in(phaseStore, err)
-	}
-	if hold, held := e.held(m, scopeOf(a.ID), hostOf(loginOf(a).Endpoint())); held {
-		return nil, in(phaseConnect, &heldError{hold})
+	if _, err := e.free(ctx, a); err != nil {
+		return nil, err
 	}
 	p, err := e.lines(ctx, a)
 	if err != nil {
@@ -93,6 +86,21 @@ func (e *Engine) person(ctx context.Context, a storage.Account, l **line.Lease) 
 	}
 	*l = next
 	return next.Session(), nil
+}
+
+// free gives the limits of an account that may be tried now; else the error says what it waits for.
+func (e *Engine) free(ctx context.Context, a storage.Account) (*meter.Meter, error) {
+	if a.Paused && a.PauseClass != storage.ByHand {
+		return nil, in(phaseSignIn, &heldError{breaker.Hold{Row: breaker.Row{Class: a.PauseClass, Detail: a.PauseReason}}})
+	}
+	m, err := e.meters.Of(ctx, e.store, a)
+	if err != nil {
+		return nil, in(phaseStore, err)
+	}
+	if hold, held := e.held(m, scopeOf(a.ID), hostOf(loginOf(a).Endpoint())); held {
+		return nil, in(phaseConnect, &heldError{hold})
+	}
+	return m, nil
 }
 
 // unconnected says where getting a session ended.

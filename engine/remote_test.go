@@ -16,7 +16,22 @@ import (
 // compares runs a comparison and gives the class of its fault; "": there was none.
 func (w *world) compares() Class {
 	w.t.Helper()
-	found, err := w.engine.CheckRemote(w.t.Context(), RemoteOptions{Accounts: []storage.Account{w.find()}})
+	return w.classOf(w.engine.CheckRemote(w.t.Context(), RemoteOptions{Accounts: []storage.Account{w.find()}}))
+}
+
+// besideCompares is compares beside the owner.
+func (w *world) besideCompares() Class {
+	w.t.Helper()
+	s, err := storage.Open(w.t.Context(), w.store.Path(), storage.Options{ReadOnly: true})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer s.Close() //nolint:errcheck // it was only read
+	return w.classOf(CheckRemoteBeside(w.t.Context(), s, nil, RemoteOptions{Accounts: []storage.Account{w.find()}}))
+}
+
+func (w *world) classOf(found []storage.Finding, err error) Class {
+	w.t.Helper()
 	if len(found) > 0 {
 		w.t.Errorf("findings %+v", found)
 	}
@@ -38,7 +53,10 @@ func TestCheckRemoteHeld(t *testing.T) {
 		"refused": {func(w *world) error {
 			return w.store.Write(w.t.Context(), storage.Interactive, 0, func(tx *storage.Writer) error { return tx.PauseAccount(w.id, "auth", "no") })
 		}, Auth},
-		"rest": {func(w *world) error { w.meter().Rest(time.Now().Add(time.Hour)); return nil }, Quota},
+		"rest": {func(w *world) error {
+			w.meter().Rest(time.Now().Add(time.Hour))
+			return w.store.Write(w.t.Context(), storage.Interactive, 0, w.meter().SaveTx)
+		}, Quota},
 		"account": {func(w *world) error {
 			return w.engine.blame(w.t.Context(), scopeOf(w.id), Fault{Class: Timeout}, false)
 		}, Timeout},
@@ -55,6 +73,12 @@ func TestCheckRemoteHeld(t *testing.T) {
 			before := s.Connections()
 			if class := w.compares(); class != test.want || (s.Connections() > before) != (test.want == "") {
 				t.Errorf("%q, want %q, %d connections", class, test.want, s.Connections()-before)
+			}
+			if test.want == "" { // beside an owner: ui/cli TestCheckRemote
+				return
+			}
+			if class := w.besideCompares(); class != test.want || s.Connections() > before {
+				t.Errorf("beside: %q, want %q, %d connections", class, test.want, s.Connections()-before)
 			}
 		})
 	}

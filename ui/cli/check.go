@@ -12,6 +12,7 @@ import (
 
 	"mailcote/engine"
 	"mailcote/storage"
+	"mailcote/storage/owner"
 	"mailcote/ui/cli/voice"
 )
 
@@ -30,7 +31,7 @@ func (a *app) check() *cobra.Command {
 		Use: "check", Short: "Verify the store: every digest, row and index", Args: exactly(0, ""),
 		Long: "Verify the store: SQLite's own check, every digest, coverage, counters, derived rows, the index and the queue.\nNothing is changed.\n" +
 			"With --remote each message is compared with its server too: number, flags, arrival and, by a download, every byte.\n" +
-			"That keeps to pauses and limits as a sync does, and no other process may own the store meanwhile.\n" +
+			"That keeps to pauses and limits as a sync does; beside a running mailcote it takes a connection of its own.\n" +
 			"With --salvage what can be read of a damaged store is saved into a new one.",
 		Example: "  mailcote check\n  mailcote check --json\n  mailcote check --remote\n  mailcote check --salvage saved.db",
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -57,10 +58,10 @@ func (a *app) check() *cobra.Command {
 	return c
 }
 
-// compare compares every account with its server.
+// compare compares every account with its server, as the store's owner or beside it.
 func (a *app) compare(ctx context.Context, report func(done, total int64)) (found []storage.Finding, err error) {
 	o := engine.RemoteOptions{Progress: report}
-	err = a.owning(ctx, "mailcote check --remote", func(s *storage.Store, e *engine.Engine) error {
+	with := func(s *storage.Store, check func() ([]storage.Finding, error)) error {
 		if err := s.Read(ctx, func(r *storage.Reader) (err error) {
 			o.Accounts, err = r.Accounts()
 			return err
@@ -70,9 +71,17 @@ func (a *app) compare(ctx context.Context, report func(done, total int64)) (foun
 		if len(o.Accounts) == 0 {
 			return noAccount()
 		}
-		found, err = e.CheckRemote(ctx, o)
+		found, err = check()
 		return err
+	}
+	err = a.owning(ctx, "mailcote check --remote", func(s *storage.Store, e *engine.Engine) error {
+		return with(s, func() ([]storage.Finding, error) { return e.CheckRemote(ctx, o) })
 	})
+	if held := (*owner.HeldError)(nil); errors.As(err, &held) {
+		err = a.reading(ctx, func(s *storage.Store) error {
+			return with(s, func() ([]storage.Finding, error) { return engine.CheckRemoteBeside(ctx, s, a.trace(), o) })
+		})
+	}
 	return found, err
 }
 
