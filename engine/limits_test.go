@@ -154,7 +154,8 @@ func TestGmailBandwidthOnce(t *testing.T) {
 	if again := w.sync(); again.Class != "quota" || !strings.Contains(again.NextStep, resumes) || s.Connections() != connections {
 		t.Errorf("after a restart %+v, %d connections more", again, s.Connections()-connections)
 	}
-	if rest := time.Until(w.meter().Resumes()); rest < 14*time.Minute || rest > 16*time.Minute || !strings.HasSuffix(strings.SplitN(w.limits(), "\n", 2)[0], " 1") {
+	// 15 min is a guess, and is spread.
+	if rest := time.Until(w.meter().Resumes()); rest < 14*time.Minute || rest > 19*time.Minute || !strings.HasSuffix(strings.SplitN(w.limits(), "\n", 2)[0], " 1") {
 		t.Errorf("it rests %v, limits\n%s", rest, w.limits())
 	}
 }
