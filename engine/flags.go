@@ -48,21 +48,40 @@ func (p *pass) flags(ctx context.Context, stored []storage.Listed) error {
 	}
 	p.s.SetHandler(h)
 	defer p.watch()
-	var set goimap.UIDSet
-	set.AddRange(goimap.UID(stored[0].UID), goimap.UID(stored[len(stored)-1].UID))
+	set, asked := p.audible(stored)
 	err := in(phaseFlags, p.s.UIDFetch(ctx, set, []string{"UID", "FLAGS"}, uint64(since)))
 	if since > 0 && p.refused(err) { // some offer CONDSTORE and do not know how
 		changes, since = nil, 0
 		err = in(phaseFlags, p.s.UIDFetch(ctx, set, []string{"UID", "FLAGS"}, 0))
 	}
 	if err != nil {
+		if since == 0 && p.s.Err() != nil && !stopped(ctx) && 0 < len(told) && len(told) < asked { // behind others: the line was there
+			due := slices.IndexFunc(stored, func(one storage.Listed) bool { return !told[one.UID] && !p.w.choking[p.mailbox.ID].mute[one.UID] })
+			err = errors.Join(err, p.choked(ctx, stored[due].UID))
+		}
 		return err
 	}
 	if p.swapped {
 		return in(phaseFlags, errSwapped)
 	}
-	all := since > 0 || len(told) == len(stored) // an answer that is short vouches for nothing
+	all := since > 0 || len(told) == asked // an answer that is short vouches for nothing
 	return p.applyFlags(ctx, changes, all && condstore && p.mailbox.Building == nil, now)
+}
+
+// audible gives the set of what is stored, without the messages whose flags end sessions, and how many are asked for.
+func (p *pass) audible(stored []storage.Listed) (set goimap.UIDSet, asked int) {
+	mute := p.w.choking[p.mailbox.ID].mute
+	if len(mute) == 0 {
+		set.AddRange(goimap.UID(stored[0].UID), goimap.UID(stored[len(stored)-1].UID))
+		return set, len(stored)
+	}
+	for _, one := range stored {
+		if !mute[one.UID] {
+			set.AddNum(goimap.UID(one.UID))
+			asked++
+		}
+	}
+	return set, asked
 }
 
 // refused says whether an error, with its phase, is the server's NO or BAD to what was asked, in a session that lives. Words about a
@@ -76,10 +95,46 @@ func (p *pass) refused(err error) bool {
 	return class == Parsing || class == Protocol || class == Bug
 }
 
-// askFlags asks for the flags of messages that came without them: they may be older than what the watermark covers, and a server
-// with MODSEQ is not asked for them again. What it does not say even now is unknown until it changes.
-func (p *pass) askFlags(ctx context.Context, uids []storage.UID) error {
-	if len(uids) == 0 {
+// choke is where comparisons of a mailbox's flags broke off, and whose flags are not asked for any more for that.
+type choke struct {
+	at    storage.UID
+	times int
+	mute  map[storage.UID]bool
+}
+
+const (
+	chokes    = 3  // how often in a row a comparison may break off at a message before its flags are what ends the session
+	mostMutes = 10 // messages of a mailbox: more of them are the line's or the server's trouble
+)
+
+// choked notes that the session broke when the flags of a message were due. Those of one at which it broke again and again are left
+// out: they are unknown until the server tells of a change.
+func (p *pass) choked(ctx context.Context, at storage.UID) error {
+	c := p.w.choking[p.mailbox.ID]
+	if c.at != at {
+		c.at, c.times = at, 0
+	}
+	c.times++
+	var err error
+	if c.times == chokes && len(c.mute) < mostMutes {
+		if c.mute == nil {
+			c.mute = map[storage.UID]bool{}
+		}
+		c.mute[at] = true
+		p.w.narrowed = true
+		err = p.remark(context.WithoutCancel(ctx), at, Fault{Class: Protocol, Scope: "message", Phase: phaseFlags, Command: "UID FETCH",
+			Detail: "the session ends whenever the server is asked for the flags of this message: they may not be up to date"})
+	}
+	p.w.choking[p.mailbox.ID] = c
+	return err
+}
+
+// askFlags asks for the flags of what the last FETCH brought without them, and puts the watermark back that its batches dropped. When
+// the session breaks it stays dropped, and the next pass compares all flags.
+func (p *pass) askFlags(ctx context.Context) error {
+	uids, owing := p.unsaid, p.owing
+	p.unsaid, p.owing = nil, false
+	if !owing {
 		return nil
 	}
 	var said []storage.FlagChange
@@ -90,13 +145,19 @@ func (p *pass) askFlags(ctx context.Context, uids []storage.UID) error {
 		}
 		return nil
 	}
-	p.s.SetHandler(h)
-	defer p.watch()
-	err := in(phaseFlags, p.s.UIDFetch(ctx, uidSet(uids), []string{"UID", "FLAGS"}, 0))
-	if p.refused(err) {
-		err = nil
+	var err error
+	if len(uids) > 0 {
+		p.s.SetHandler(h)
+		defer p.watch()
+		if err = in(phaseFlags, p.s.UIDFetch(ctx, uidSet(uids), []string{"UID", "FLAGS"}, 0)); p.refused(err) {
+			err = nil
+		}
+		if err != nil && p.s.Err() != nil && !stopped(ctx) && len(said) < len(uids) {
+			err = errors.Join(err, p.choked(ctx, uids[len(said)]))
+		}
 	}
-	return errors.Join(err, p.applyFlags(context.WithoutCancel(ctx), said, false, 0))
+	settled := err == nil && !p.swapped && p.mailbox.Building == nil
+	return errors.Join(err, p.applyFlags(context.WithoutCancel(ctx), said, settled, p.mailbox.ModSeq))
 }
 
 // applyFlags commits changed flags in slices; the watermark moves with the last one.

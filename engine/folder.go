@@ -35,6 +35,7 @@ type pass struct {
 	listing  []storage.UID
 	refusal  error         // the NO that ended the last FETCH early
 	unsaid   []storage.UID // what it brought without flags
+	owing    bool          // the watermark of flags was dropped for such
 	stirred  bool          // the server told of a message that came or went since the listing
 	swapped  bool          // the server told of another UIDVALIDITY while the mailbox is open
 	compared bool          // what is stored was looked at for UIDs that were given out again

@@ -39,6 +39,7 @@ type arrival struct {
 	raw    []byte        // nil when the body was staged
 	staged *storage.Body // large ones
 	view   *message.View // parsed while it was staged
+	mute   bool          // its flags were not said
 }
 
 // intake takes one page from the wire, gathers batches and commits them. body and fetched run in the session's goroutine;
@@ -150,7 +151,7 @@ func (t *intake) fetched(m *imap.Message) error {
 		said = t.known
 	}
 	if !said.HasFlags {
-		t.mute[uid] = true
+		t.mute[uid], a.mute = true, true
 	}
 	a.uid, a.flags, a.modseq, a.date = uid, flagsOf(said.Flags), storage.ModSeq(said.ModSeq), said.InternalDate
 	t.batch = append(t.batch, *a)
@@ -228,6 +229,7 @@ func (t *intake) commit(batch []arrival) error {
 	failpoint.Hit("engine.beforeBatch")
 	var stored storage.Stored
 	w := t.p.w
+	owing := t.p.mailbox.Building == nil && slices.ContainsFunc(batch, func(a arrival) bool { return a.mute }) // all are compared while building
 	err := w.e.store.Write(t.ctx, storage.Bulk, out.Size(), func(tx *storage.Writer) (err error) {
 		if stored, err = tx.StoreBatch(out); err != nil {
 			return err
@@ -244,6 +246,11 @@ func (t *intake) commit(batch []arrival) error {
 		}
 		if len(t.p.barred) > 0 { // whatever arrived is no longer set aside
 			if err := tx.ReleaseGone(out.Mailbox, out.Validity, uids); err != nil {
+				return err
+			}
+		}
+		if owing { // a restart compares all flags
+			if err := tx.SetModSeq(out.Mailbox, 0); err != nil {
 				return err
 			}
 		}
@@ -304,12 +311,13 @@ func (t *intake) failure() error {
 	return t.err
 }
 
-// unsaid gives the arrivals whose flags the server has not said, in a response of their own either.
-func (t *intake) unsaid() []storage.UID {
-	for uid := range t.late {
+// owe tells the pass of the arrivals whose flags the server has not said. Call it after close.
+func (t *intake) owe() {
+	t.p.owing = len(t.mute) > 0
+	for uid := range t.late { // those it said in a response of their own
 		delete(t.mute, uid)
 	}
-	return slices.Sorted(maps.Keys(t.mute))
+	t.p.unsaid = slices.Sorted(maps.Keys(t.mute))
 }
 
 // missing gives the UIDs of the page that are not committed. Call it after close.

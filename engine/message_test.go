@@ -2,9 +2,11 @@ package engine
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
@@ -265,6 +267,45 @@ func TestFlagsApart(t *testing.T) {
 	}})
 	w.complete()
 	w.equals(s)
+}
+
+// TestFlagsLeftOut: a server that gives bodies without flags is asked for these; if the session breaks over it, or the process ends
+// there, the next pass asks, though the server keeps MODSEQ and nothing has changed since.
+func TestFlagsLeftOut(t *testing.T) {
+	flags := regexp.MustCompile(` FLAGS \([^)]*\)`)
+	for name, end := range map[string]func(context.CancelFunc) script.Action{
+		"nothing":  func(context.CancelFunc) script.Action { return script.Answer },
+		"the line": func(context.CancelFunc) script.Action { return script.Drop },
+		"a stop": func(stop context.CancelFunc) script.Action {
+			stop()
+			return script.Drop
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, w := scripted(t, 250, script.Options{}, Options{})
+			ctx, stop := context.WithCancel(t.Context())
+			defer stop()
+			var asked atomic.Bool
+			s.Misbehave(script.Faults{
+				Line: func(c script.Command, line string) string {
+					if c.Name == "UID FETCH" && strings.Contains(c.Args, "BODY") {
+						return flags.ReplaceAllString(line, "")
+					}
+					return line
+				},
+				On: func(c script.Command) script.Action {
+					if c.Name == "UID FETCH" && !strings.Contains(c.Args, "BODY") && !asked.Swap(true) {
+						return end(stop)
+					}
+					return script.Answer
+				},
+			})
+			w.engine.Sync(ctx, []storage.AccountID{w.id}, SyncOptions{})
+			w.restart()
+			w.complete()
+			w.equals(s)
+		})
+	}
 }
 
 // TestSwappedBudget: a UIDVALIDITY that moves before a body costs no memory of the process-wide budget and nothing staged.

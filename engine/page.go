@@ -247,14 +247,14 @@ func (p *pass) fetch(ctx context.Context, page []storage.UID) (missing []storage
 	if err != nil {
 		return missing, p.blame(ctx, missing, inside, len(missing) == len(page), err)
 	}
-	return missing, p.askFlags(ctx, p.unsaid)
+	return missing, p.askFlags(ctx)
 }
 
 // take asks for items of messages, their bodies among them, and stores what comes; what came whole before an error too. known is
 // what the server said before of the one message that is asked for. inside is the message whose body was being received when
 // the session broke.
 func (p *pass) take(ctx context.Context, page []storage.UID, items []string, known *imap.Message) (missing []storage.UID, inside storage.UID, err error) {
-	p.refusal, p.unsaid = nil, nil
+	p.refusal = nil
 	if err := p.yield(ctx); err != nil {
 		return nil, 0, err
 	}
@@ -273,7 +273,7 @@ func (p *pass) take(ctx context.Context, page []storage.UID, items []string, kno
 	if stored := take.close(); stored != nil {
 		return nil, 0, in(phaseStore, stored)
 	}
-	p.unsaid = take.unsaid()
+	take.owe()
 	if len(take.late) > 0 {
 		if err := p.applyFlags(take.ctx, slices.Collect(maps.Values(take.late)), false, 0); err != nil {
 			return nil, 0, err

@@ -235,7 +235,7 @@ func (p *pass) whole(ctx context.Context, r *rescue, items []string) (bool, erro
 	if len(missing) > 0 || err != nil {
 		return false, err
 	}
-	return true, p.askFlags(ctx, p.unsaid)
+	return true, p.askFlags(ctx)
 }
 
 // ask fetches what is not the body.
@@ -339,5 +339,6 @@ func (p *pass) settleSpool(ctx context.Context, r *rescue) (bool, error) {
 		err = p.remark(ctx, r.uid, Fault{Class: Parsing, Scope: "message", Phase: phaseFetch, Command: "UID FETCH",
 			Detail: fmt.Sprintf("the server says the message has %d bytes and gave %d to its end: these are stored", claimed, body.Size)})
 	}
-	return true, errors.Join(err, p.askFlags(ctx, take.unsaid()))
+	take.owe()
+	return true, errors.Join(err, p.askFlags(ctx))
 }

@@ -16,7 +16,6 @@ import (
 // TestRescue: a message that does not come as others do comes in another way, whole, and the others are not held up.
 func TestRescue(t *testing.T) {
 	const bad = 21
-	var asked atomic.Bool // for what is not the body, in vain
 	whole := func(p script.Part) bool { return p.Most == 0 && strings.Contains(p.Items, "BODY") }
 	tests := []struct {
 		name   string
@@ -34,13 +33,8 @@ func TestRescue(t *testing.T) {
 			}
 			return script.Broken
 		}},
-		{name: "its flags end sessions at first", part: func(p script.Part) script.Fault {
-			if !strings.Contains(p.Items, "FLAGS") || asked.Load() {
-				return script.Whole
-			}
-			asked.Store(!strings.Contains(p.Items, "BODY"))
-			return script.CutEarly
-		}},
+		{name: "its flags end sessions until they were asked for", part: deaf(1)},
+		{name: "its flags end sessions until they were asked for again", part: deaf(2)},
 		{name: "refused with its flags", part: func(p script.Part) script.Fault {
 			if strings.Contains(p.Items, "FLAGS") && whole(p) {
 				return script.Refuse
@@ -109,6 +103,20 @@ func TestRescue(t *testing.T) {
 				t.Error("the message is still a suspect")
 			}
 		})
+	}
+}
+
+// deaf makes a message end sessions that ask for its flags, until n have asked for them and for no body.
+func deaf(n int32) func(script.Part) script.Fault {
+	var asked atomic.Int32
+	return func(p script.Part) script.Fault {
+		if !strings.Contains(p.Items, "FLAGS") || asked.Load() >= n {
+			return script.Whole
+		}
+		if !strings.Contains(p.Items, "BODY") {
+			asked.Add(1)
+		}
+		return script.CutEarly
 	}
 }
 

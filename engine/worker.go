@@ -51,6 +51,7 @@ type worker struct {
 	narrowed   bool                         // the last fault made the page smaller or set a message aside
 	narrowings int                          // how often, since a FETCH of messages was answered
 	answered   bool                         // one was, since the last fault
+	choking    map[storage.MailboxID]choke  // where comparisons of flags broke off
 	relisted   map[storage.MailboxID]bool   // mailboxes a refusal has sent back to discovery
 	discovered bool                         // the account's mailboxes were listed
 	cut        bool                         // though not all of them: they are too many
@@ -62,7 +63,7 @@ type worker struct {
 func (e *Engine) newWorker(a storage.Account, once bool) *worker {
 	e.progress.Update(a.Name, func(p *AccountProgress) { p.Fetched, p.Bytes = 0, 0 })
 	return &worker{e: e, account: a, once: once, page: pageStart, random: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
-		started: time.Now().Truncate(time.Millisecond), relisted: map[storage.MailboxID]bool{}}
+		started: time.Now().Truncate(time.Millisecond), relisted: map[storage.MailboxID]bool{}, choking: map[storage.MailboxID]choke{}}
 }
 
 // work runs the account's tasks until none is left (once) or ctx ends. What ended it early is in failed.
