@@ -18,10 +18,11 @@ const (
 	tombstoneAge  = 30 * 24 * time.Hour
 	historyAge    = 7 * 24 * time.Hour // finished tasks and runs
 	faultAge      = 30 * 24 * time.Hour
-	keptOfAccount = 100                // finished tasks and runs that stay however old they are
-	vacuumPages   = 256                // pages one vacuuming transaction gives back, and free pages that stay
-	clockStep     = 2 * 24 * time.Hour // what may lie between two sweeps, on the wall
-	clockAgain    = 24 * time.Hour     // after which a wall clock that moved farther is believed
+	keptOfAccount = 100                 // finished tasks and runs that stay however old they are
+	vacuumPages   = 256                 // pages one vacuuming transaction gives back, and free pages that stay
+	clockStep     = 2 * 24 * time.Hour  // what may lie between two sweeps, on the wall
+	clockAgain    = 24 * time.Hour      // after which a wall clock that moved farther is believed
+	clockApart    = 30 * 24 * time.Hour // looks at it that far apart do not say the same
 )
 
 // Swept says how many rows a sweep deleted and what it gave back.
@@ -76,7 +77,7 @@ func believed(at, known, doubted int64) (ok bool, doubt int64) {
 	switch {
 	case known == 0, max(at-known, known-at) <= clockStep.Milliseconds():
 		return true, 0
-	case doubted == 0, (doubted > known) != (at > known), at < doubted:
+	case doubted == 0, (doubted > known) != (at > known), at < doubted, at-doubted > clockApart.Milliseconds():
 		return false, at
 	}
 	if at-doubted < clockAgain.Milliseconds() {

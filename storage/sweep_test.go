@@ -200,6 +200,7 @@ func TestMaySweep(t *testing.T) {
 		"ten years on for all": {{0, true}, {10 * year, false}, {10*year + day, true}, {10*year + day + 6*time.Hour, true}, {2 * day, false}, {3 * day, true}},
 		"used once a week":     {{0, true}, {7 * day, false}, {14 * day, true}, {21 * day, false}, {28 * day, true}},
 		"1970 at each start":   {{0, true}, {-50 * year, false}, {6 * time.Hour, true}, {-50 * year, false}, {12 * time.Hour, true}},
+		"farther and farther":  {{0, true}, {10 * year, false}, {12 * year, false}, {14 * year, false}, {14*year + 2*day, true}},
 		"both sides":           {{0, true}, {-50 * year, false}, {10 * year, false}, {10*year + day, true}},
 		"never the same":       {{0, true}, {20 * year, false}, {10 * year, false}, {10*year + time.Hour, false}},
 	} {
