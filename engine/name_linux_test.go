@@ -30,6 +30,16 @@ func named(t *testing.T, names *dns.Server, port int, l imap.Limits) *world {
 	return w
 }
 
+// eventually waits for what no signal tells of.
+func eventually(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(2 * time.Minute); !is(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not in two minutes: %s", what)
+		}
+	}
+}
+
 // TestNames is FAULTS N2: whatever a name server says or keeps to itself is the network's trouble. No attempt costs the account
 // more than that attempt, a sync ends with what is wrong, and the next one goes on.
 func TestNames(t *testing.T) {
@@ -66,6 +76,17 @@ func TestNames(t *testing.T) {
 				return dns.Answer{Silent: true}
 			}
 			return dns.Addrs(here)
+		}, true, "", ""},
+		{"IPv6 has no route and is known before IPv4", func(n int, six bool) dns.Answer {
+			switch {
+			case n == 1: // the look-up of both
+				return dns.Answer{Silent: true}
+			case six:
+				return dns.Addrs("2001:db8::1")
+			}
+			a := dns.Addrs(here)
+			a.Late = 100 * time.Millisecond
+			return a
 		}, true, "", ""},
 		{"IPv4 comes and goes", func(n int, six bool) dns.Answer {
 			if n%2 == 1 {
@@ -135,16 +156,13 @@ func TestNameAway(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- w.engine.Run(ctx, time.Millisecond) }()
-	for four, _ := names.Asked(); four < 4; four, _ = names.Asked() {
-		time.Sleep(time.Millisecond) // a count is no signal
-	}
+	defer cancel()
+	eventually(t, "four questions to the name server", func() bool { four, _ := names.Asked(); return four >= 4 })
 	if a := w.find(); a.Paused {
 		t.Errorf("paused: %s", a.PauseReason)
 	}
 	away.Store(false)
-	for len(w.lines()) < 5 {
-		time.Sleep(time.Millisecond) // the store is a picture, not a signal
-	}
+	eventually(t, "five messages", func() bool { return len(w.lines()) == 5 })
 	cancel()
 	if err := <-done; err != nil {
 		t.Error(err)

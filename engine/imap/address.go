@@ -5,15 +5,18 @@ import (
 	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
 )
 
 const (
-	patience     = 2 * time.Second        // with a look-up of both families together
+	patience     = 2 * time.Second        // with a look-up of both families together, and with the second family
 	stagger      = 300 * time.Millisecond // between two addresses while the first says nothing (RFC 8305 §5)
 	maxAddresses = 16                     // that are tried of a host
+	lookups      = 3                      // of a host: both families together, then each
+	both         = "ip"                   // that look-up's network
 	detour       = 15 * time.Minute       // that an address which came to nothing is tried last
 	maxDetours   = 1000
 )
@@ -33,30 +36,41 @@ func keepAlive() net.KeepAliveConfig {
 // dialAll connects to the first address of a host that answers. Each has its
 // turn a moment after the one before, or as soon as that one has failed, and
 // goes on until one has won: a dead address costs a moment and not the time for
-// all. The two families take turns, since one may have no route.
+// all. The two families take turns, since one may have no route; addresses that
+// are found later join in.
 func dialAll(ctx context.Context, lookup lookupFunc, dial dialFunc, detours *Detours, host string, port int) (net.Conn, error) {
-	found, err := resolve(ctx, lookup, host)
-	if err != nil {
-		return nil, err
-	}
-	all := detours.last(alternate(found), port)
 	ctx, cancel := context.WithCancel(ctx)
 	type end struct {
 		conn net.Conn
 		err  error
 	}
-	ends := make(chan end, len(all))
-	var dialling sync.WaitGroup
+	answers := make(chan []netip.Addr, lookups)
+	found := (<-chan []netip.Addr)(answers) // nil: there are no more
+	ends := make(chan end, maxAddresses)
+	var all []netip.Addr // those that had their turn first
+	var running sync.WaitGroup
 	var won net.Conn
-	var first error
+	var first, unknown error
+	running.Go(func() { unknown = resolve(ctx, lookup, host, answers) })
 	turn := time.NewTimer(0)
 	defer turn.Stop()
-	for next, failed := 0, 0; won == nil && failed < len(all); {
+	for next, failed := 0, 0; won == nil && (found != nil || failed < len(all)); {
 		select {
+		case more, ok := <-found:
+			if !ok {
+				found = nil
+				break
+			}
+			all = join(all, next, more, func(rest []netip.Addr) []netip.Addr { return detours.last(rest, port) })
+			if failed == next {
+				turn.Reset(0)
+			} else {
+				turn.Reset(stagger)
+			}
 		case <-turn.C:
 			if next < len(all) {
 				to := net.JoinHostPort(all[next].String(), strconv.Itoa(port))
-				dialling.Go(func() { conn, err := dial(ctx, "tcp", to); ends <- end{conn, err} })
+				running.Go(func() { conn, err := dial(ctx, "tcp", to); ends <- end{conn, err} })
 				next++
 				turn.Reset(stagger)
 			}
@@ -72,7 +86,7 @@ func dialAll(ctx context.Context, lookup lookupFunc, dial dialFunc, detours *Det
 		}
 	}
 	cancel()
-	dialling.Wait()
+	running.Wait()
 	close(ends)
 	for e := range ends { // those that were too late
 		if e.conn != nil {
@@ -82,51 +96,84 @@ func dialAll(ctx context.Context, lookup lookupFunc, dial dialFunc, detours *Det
 	switch {
 	case won != nil:
 		return won, nil
-	case first == nil:
-		return nil, &net.DNSError{Err: "the host has no address", Name: host, IsNotFound: true}
+	case first != nil:
+		return nil, first
+	case unknown != nil:
+		return nil, unknown
 	}
-	return nil, first
+	return nil, &net.DNSError{Err: "the host has no address", Name: host, IsNotFound: true}
 }
 
-// resolve finds the addresses of a host. Some routers never answer a question
-// for IPv6, and a look-up of both families waits for the answer to each: when it
-// takes long, each family is looked up by itself, and the first that has
-// addresses will do.
-func resolve(ctx context.Context, lookup lookupFunc, host string) ([]netip.Addr, error) {
+// join puts new addresses among those that wait for their turn behind the first tried ones; order sorts those that wait. A family
+// that comes later is the next.
+func join(all []netip.Addr, tried int, more []netip.Addr, order func([]netip.Addr) []netip.Addr) []netip.Addr {
+	var rest []netip.Addr
+	for _, a := range append(slices.Clone(more), all[tried:]...) {
+		if !slices.Contains(all[:tried], a.Unmap()) {
+			rest = append(rest, a)
+		}
+	}
+	all = append(all[:tried:tried], order(alternate(rest))...)
+	return all[:min(len(all), maxAddresses)]
+}
+
+// resolve sends the addresses of a host to found, which has room for all answers, and closes it. Some routers never answer a
+// question for IPv6, and a look-up of both families waits for the answer to each: when it takes long, each family is looked up by
+// itself. What one has is sent at once; the other may come later, if not for ever: the host may be reached by that one alone. An
+// error says that nothing was found.
+func resolve(ctx context.Context, lookup lookupFunc, host string, found chan<- []netip.Addr) error {
+	defer close(found)
 	ctx, cancel := context.WithCancel(ctx)
 	type answer struct {
-		found []netip.Addr
-		err   error
+		network string
+		found   []netip.Addr
+		err     error
 	}
-	answers := make(chan answer, 3)
+	answers := make(chan answer, lookups)
 	asked := 0
 	var looking sync.WaitGroup
 	ask := func(network string) {
 		asked++
-		looking.Go(func() { found, err := lookup(ctx, network, host); answers <- answer{found, err} })
+		looking.Go(func() { found, err := lookup(ctx, network, host); answers <- answer{network, found, err} })
 	}
 	defer looking.Wait()
 	defer cancel()
-	ask("ip")
+	ask(both)
 	slow := time.NewTimer(patience)
 	defer slow.Stop()
+	var enough <-chan time.Time
 	var first error
-	for answered := 0; answered < asked; {
+	for answered, each := 0, 0; answered < asked; {
 		select {
+		case <-enough:
+			return nil
 		case <-slow.C:
 			ask("ip4")
 			ask("ip6")
 		case a := <-answers:
 			answered++
+			if a.network != both {
+				each++
+			}
 			if len(a.found) > 0 {
-				return a.found, nil
+				found <- a.found
+				if a.network == both {
+					return nil
+				}
+				enough = time.After(patience)
+			}
+			if enough != nil && each == 2 {
+				return nil
 			}
 			if first == nil {
 				first = a.err
 			}
 		}
 	}
-	return nil, first
+	if enough != nil {
+		return nil
+	}
+	return first
 }
 
 // Detours remembers addresses that took a connection and came to no session: the

@@ -101,6 +101,18 @@ func TestLookups(t *testing.T) {
 	const never = -1
 	four, six := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")
 	lame := &net.DNSError{Err: "server misbehaving", IsTemporary: true}
+	unreachable := func(ctx context.Context, six bool) error {
+		if six {
+			return syscall.ENETUNREACH
+		}
+		return nil
+	}
+	hole := func(ctx context.Context, six bool) error {
+		if six {
+			<-ctx.Done()
+		}
+		return ctx.Err()
+	}
 	tests := []struct {
 		name  string
 		takes map[string]time.Duration // by network; never: until it is given up
@@ -109,16 +121,27 @@ func TestLookups(t *testing.T) {
 		want  netip.Addr
 		fails error
 		asked int
+		dial  func(ctx context.Context, six bool) error // nil: it answers
 	}{
-		{"both at once", nil, map[string][]netip.Addr{"ip": {six, four}}, 0, six, nil, 1},
-		{"slow", map[string]time.Duration{"ip": 1900 * time.Millisecond}, map[string][]netip.Addr{"ip": {four}}, 1900 * time.Millisecond, four, nil, 1},
+		{"both at once", nil, map[string][]netip.Addr{"ip": {six, four}}, 0, six, nil, 1, nil},
+		{"slow", map[string]time.Duration{"ip": 1900 * time.Millisecond}, map[string][]netip.Addr{"ip": {four}}, 1900 * time.Millisecond, four, nil, 1, nil},
 		{"slower than each", map[string]time.Duration{"ip": 2100 * time.Millisecond, "ip4": never, "ip6": never}, map[string][]netip.Addr{"ip": {four}},
-			2100 * time.Millisecond, four, nil, 3},
-		{"IPv6 is never answered", map[string]time.Duration{"ip": never, "ip6": never}, map[string][]netip.Addr{"ip4": {four}}, patience, four, nil, 3},
-		{"IPv4 is never answered", map[string]time.Duration{"ip": never, "ip4": never}, map[string][]netip.Addr{"ip6": {six}}, patience, six, nil, 3},
-		{"one fails, the other is late", map[string]time.Duration{"ip": never, "ip6": 3 * time.Second}, map[string][]netip.Addr{"ip6": {six}}, 5 * time.Second, six, nil, 3},
-		{"nothing is answered", map[string]time.Duration{"ip": never, "ip4": never, "ip6": never}, nil, 10 * time.Second, netip.Addr{}, context.DeadlineExceeded, 3},
-		{"refused", nil, nil, 0, netip.Addr{}, lame, 1},
+			2100 * time.Millisecond, four, nil, 3, nil},
+		{"IPv6 is never answered", map[string]time.Duration{"ip": never, "ip6": never}, map[string][]netip.Addr{"ip4": {four}}, patience, four, nil, 3, nil},
+		{"IPv4 is never answered", map[string]time.Duration{"ip": never, "ip4": never}, map[string][]netip.Addr{"ip6": {six}}, patience, six, nil, 3, nil},
+		{"one fails, the other is late", map[string]time.Duration{"ip": never, "ip6": 3 * time.Second}, map[string][]netip.Addr{"ip6": {six}}, 5 * time.Second, six, nil, 3, nil},
+		{"nothing is answered", map[string]time.Duration{"ip": never, "ip4": never, "ip6": never}, nil, 10 * time.Second, netip.Addr{}, context.DeadlineExceeded, 3, nil},
+		{"refused", nil, nil, 0, netip.Addr{}, lame, 1, nil},
+		{"IPv6 is a little faster and has no route", map[string]time.Duration{"ip": never, "ip4": 10 * time.Millisecond},
+			map[string][]netip.Addr{"ip4": {four}, "ip6": {six}}, patience + 10*time.Millisecond, four, nil, 3, unreachable},
+		{"IPv6 is a little faster and dead", map[string]time.Duration{"ip": never, "ip4": 10 * time.Millisecond},
+			map[string][]netip.Addr{"ip4": {four}, "ip6": {six}}, patience + 10*time.Millisecond + stagger, four, nil, 3, hole},
+		{"IPv6 is faster, and both come", map[string]time.Duration{"ip": 3 * time.Second, "ip4": never},
+			map[string][]netip.Addr{"ip": {six, four}, "ip6": {six}}, 3 * time.Second, four, nil, 3, unreachable},
+		{"IPv6 has no route, IPv4 is never answered", map[string]time.Duration{"ip": never, "ip4": never}, map[string][]netip.Addr{"ip6": {six}},
+			2 * patience, netip.Addr{}, syscall.ENETUNREACH, 3, unreachable},
+		{"IPv6 has no route, IPv4 fails", map[string]time.Duration{"ip": never}, map[string][]netip.Addr{"ip6": {six}},
+			patience, netip.Addr{}, syscall.ENETUNREACH, 3, unreachable},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -140,7 +163,12 @@ func TestLookups(t *testing.T) {
 						return nil, lame
 					}
 					return tt.gives[network], nil
-				}, func(_ context.Context, _, addr string) (net.Conn, error) {
+				}, func(ctx context.Context, _, addr string) (net.Conn, error) {
+					if tt.dial != nil {
+						if err := tt.dial(ctx, strings.HasPrefix(addr, "[")); err != nil {
+							return nil, err
+						}
+					}
 					dialled = addr
 					client, _ := net.Pipe()
 					return client, nil

@@ -6,13 +6,15 @@ import (
 	"net/netip"
 	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/net/dns/dnsmessage"
 )
 
 // Answer is what is said to a question. The zero Answer says that the name has no address of this kind.
 type Answer struct {
-	Silent bool // nothing is said
+	Silent bool          // nothing is said
+	Late   time.Duration // after so long
 	Code   Code
 	Addrs  []netip.Addr // those of the other family are left out
 }
@@ -102,17 +104,21 @@ func (s *Server) serve() {
 		if err != nil {
 			return // closed
 		}
-		if reply := s.reply(buf[:n]); reply != nil {
-			_, _ = s.conn.WriteTo(reply, from) // who asked may be gone
+		reply, late := s.reply(buf[:n])
+		if reply != nil {
+			s.ended.Go(func() {
+				time.Sleep(late)
+				_, _ = s.conn.WriteTo(reply, from) // who asked may be gone
+			})
 		}
 	}
 }
 
-// reply answers a packet; nil: with nothing.
-func (s *Server) reply(packet []byte) []byte {
+// reply answers a packet, so much later; nil: with nothing.
+func (s *Server) reply(packet []byte) ([]byte, time.Duration) {
 	var m dnsmessage.Message
 	if err := m.Unpack(packet); err != nil || len(m.Questions) != 1 {
-		return nil
+		return nil, 0
 	}
 	q := m.Questions[0]
 	six := q.Type == dnsmessage.TypeAAAA
@@ -126,7 +132,7 @@ func (s *Server) reply(packet []byte) []byte {
 	s.mu.Unlock()
 	a := s.answer(n, six)
 	if a.Silent {
-		return nil
+		return nil, 0
 	}
 	m = dnsmessage.Message{Header: dnsmessage.Header{ID: m.ID, Response: true, RecursionAvailable: true, RCode: a.Code}, Questions: m.Questions}
 	for _, addr := range a.Addrs {
@@ -140,7 +146,7 @@ func (s *Server) reply(packet []byte) []byte {
 	}
 	reply, err := m.Pack()
 	if err != nil {
-		return nil
+		return nil, 0
 	}
-	return reply
+	return reply, a.Late
 }
