@@ -122,7 +122,7 @@ func kind(err error) Fault {
 		f.Stack = string(recovered.Stack)
 	case disk.Exhausted(err): // also behind a dial, a password's file, or SQLite
 		f.Class, f.Scope, f.Wait.Floor = Storage, "process", exhaustedWait
-	case errors.Is(err, storage.ErrFull), errors.Is(err, storage.ErrPaused), errors.Is(err, storage.ErrBusy), errors.Is(err, storage.ErrOutcomeUnknown),
+	case errors.Is(err, storage.ErrFull), errors.Is(err, storage.ErrPaused), errors.Is(err, storage.ErrBusy), errors.Is(err, storage.ErrIO), errors.Is(err, storage.ErrOutcomeUnknown),
 		errors.Is(err, storage.ErrFailing), errors.Is(err, storage.ErrSnapshotTooOld), errors.Is(err, storage.ErrMoved), errors.Is(err, storage.ErrCorrupt),
 		errors.Is(err, storage.ErrClosed):
 		f.Class, f.Scope = Storage, "store"

@@ -50,6 +50,8 @@ var (
 	ErrFailing = errors.New("the store is not written for now because its disk fails again and again: check the disk")
 	// ErrSnapshotTooOld says that a reading lasted so long, while much was written, that the log could not be emptied behind it.
 	ErrSnapshotTooOld = errors.New("the reading was ended because it lasted too long while much is being written: try again, or ask for less at once")
+	// ErrIO says that the file could not be opened, read or written just now.
+	ErrIO = errors.New("the store's file cannot be used for now")
 	// ErrBusy says that another program locked the file, and for longer than is waited for. Nothing of the write was kept.
 	ErrBusy = errors.New("another program locks the store")
 	// ErrClosed says that the store was closed.
@@ -99,11 +101,11 @@ func explain(op string, err error) error {
 	return fmt.Errorf("%s: %w", op, mark(err))
 }
 
-// mark makes a full disk an ErrFull, a lock of another program an ErrBusy and a damaged file an ErrCorrupt, once.
+// mark makes a full disk an ErrFull, a lock of another program an ErrBusy, a failing disk an ErrIO and a damaged file an ErrCorrupt, once.
 func mark(err error) error {
 	var se *sqlite.Error
 	switch {
-	case err == nil, errors.Is(err, ErrFull), errors.Is(err, ErrBusy), errors.Is(err, ErrCorrupt), errors.Is(err, ErrNotStore):
+	case err == nil, errors.Is(err, ErrFull), errors.Is(err, ErrBusy), errors.Is(err, ErrIO), errors.Is(err, ErrCorrupt), errors.Is(err, ErrNotStore):
 		return err
 	case corrupt(err):
 		return fmt.Errorf("%w: %w", ErrCorrupt, err)
@@ -115,6 +117,8 @@ func mark(err error) error {
 		return fmt.Errorf("%w: %w", ErrFull, err)
 	case se.Code()&0xff == lib.SQLITE_BUSY:
 		return fmt.Errorf("%w: %w", ErrBusy, err)
+	case se.Code()&0xff == lib.SQLITE_IOERR, se.Code()&0xff == lib.SQLITE_CANTOPEN:
+		return fmt.Errorf("%w: %w", ErrIO, err)
 	}
 	return err
 }

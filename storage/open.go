@@ -164,6 +164,9 @@ func (s *Store) openWriting(ctx context.Context) (*sql.DB, error) {
 	return db, nil
 }
 
+// readers is how many can read at once.
+const readers = 4
+
 func (s *Store) openReaders(ctx context.Context) (*sql.DB, error) {
 	db, err := sql.Open("sqlite", s.dsn(url.Values{
 		"mode":    {"ro"},
@@ -172,10 +175,21 @@ func (s *Store) openReaders(ctx context.Context) (*sql.DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open store for reading: %w", err)
 	}
-	db.SetMaxOpenConns(4)
-	db.SetMaxIdleConns(4)
+	db.SetMaxOpenConns(readers)
+	db.SetMaxIdleConns(readers)
 	if err := schema.Check(ctx, db, s.path); err != nil {
 		return nil, errors.Join(mark(err), db.Close())
+	}
+	if s.readOnly {
+		return db, nil
+	}
+	// All at once, while there are descriptors: later they may all be connections.
+	var conns [readers]*sql.Conn
+	for i := range conns {
+		if conns[i], err = db.Conn(ctx); err != nil {
+			return nil, errors.Join(explain("open store for reading", err), db.Close())
+		}
+		defer conns[i].Close() //nolint:errcheck // it goes back
 	}
 	return db, nil
 }

@@ -3,6 +3,7 @@
 package cli_test
 
 import (
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -10,6 +11,7 @@ import (
 
 	"mailcote/testkit/child"
 	"mailcote/testkit/form"
+	"mailcote/testkit/script"
 )
 
 // TestFewDescriptors is FAULTS L9: with room for 64 open files and far more accounts, a sync and an agent survive, do not spin, and every
@@ -21,6 +23,12 @@ func TestFewDescriptors(t *testing.T) {
 			t.Parallel()
 			r, s := scripted(t)
 			r.accounts(s, accounts)
+			s.Misbehave(script.Faults{On: func(c script.Command) script.Action {
+				if c.Name == "LIST" { // long enough for all to be there
+					time.Sleep(300 * time.Millisecond)
+				}
+				return script.Answer
+			}})
 			began := time.Now()
 			p := child.Start(t, append([]string{"sh", "-c", `ulimit -n 64 && exec mailcote "$@"`, "sh"}, command...), r.env)
 			if command[0] == "run" {
@@ -37,7 +45,7 @@ func TestFewDescriptors(t *testing.T) {
 				t.Errorf("status %d: %.3000s%.3000s", o.code, o.out, o.errs)
 			}
 			if n := r.number(`SELECT count(*) AS n FROM sync_errors WHERE class <> 'storage'`); n != 0 || faults == 0 {
-				t.Errorf("%d faults of another class, %d in all", n, faults)
+				t.Errorf("%d faults of another class, %d in all: %v", n, faults, slices.Collect(r.rows(`SELECT class, phase, detail FROM sync_errors WHERE class <> 'storage'`)))
 			}
 			if cpu > wall/2 && cpu > 20*time.Second && !form.Race {
 				t.Errorf("%v of processor in %v", cpu, wall)
