@@ -171,11 +171,10 @@ func (c *comparison) add(a storage.Account, m storage.Mailbox, uid storage.UID, 
 func (c *comparison) mailbox(ctx context.Context, s *imap.Session, a storage.Account, m storage.Mailbox) error {
 	selected, err := s.Examine(ctx, m.Raw, false)
 	if err = in(phaseOpen, err); err != nil {
-		refused := (*imap.StatusError)(nil)
-		if class := Classify(err).Class; !errors.As(err, &refused) || s.Err() != nil || class == Quota || class == Network || class == Auth {
+		if !declined(s, err, Mailbox) {
 			return err
 		}
-		c.add(a, m, 0, "other mailbox", "The server does not open it: it says %q.", serverText(refused))
+		c.add(a, m, 0, "other mailbox", "The server does not open it: it says %q.", Classify(err).ServerText)
 		return nil
 	}
 	if now := storage.UIDValidity(selected.UIDValidity); now != m.UIDValidity {

@@ -32,8 +32,8 @@ func refusals() []refusing {
 			all = append(all, refusing{"NO [" + code + "] words", places[i], class, asked})
 		}
 	}
-	// In the order of places. A STATUS that is refused for another reason than a limit is left out: EXAMINE has the last word.
-	row("UNAVAILABLE", 40, Network, Network, "", Network, Network, Network, Network)
+	// In the order of places. A STATUS that is refused for a reason of the mailbox is left out: EXAMINE has the last word.
+	row("UNAVAILABLE", 40, Network, Network, Network, Network, Network, Network, Network)
 	row("INUSE", 80, Network, Mailbox, "", Mailbox, Mailbox, Mailbox, Mailbox)
 	row("LIMIT", 16, Quota, Quota, Quota, Quota, Quota, Quota, Quota)
 	row("OVERQUOTA", 16, Quota, Quota, Quota, Quota, Quota, Quota, Quota)

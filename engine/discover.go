@@ -117,9 +117,7 @@ func (w *worker) status(ctx context.Context, s *imap.Session, entry imap.ListEnt
 	data := entry.Status
 	if data == nil && wanted && kind == queue.IncrementalSync {
 		asked, err := s.Status(ctx, entry.Raw, statusItems(s))
-		var answer *imap.StatusError
-		told := errors.As(err, &answer) && Classify(in(phaseDiscover, err)).Class != Quota
-		if (told || errors.Is(err, imap.ErrCommand)) && s.Err() == nil { // EXAMINE will say why; a limit is not the mailbox's
+		if declined(s, in(phaseOpen, err), Mailbox) || errors.Is(err, imap.ErrCommand) && s.Err() == nil { // EXAMINE will say why
 			return plan.Status{}, nil
 		}
 		if err != nil {

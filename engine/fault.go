@@ -11,6 +11,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -158,6 +159,17 @@ func kind(err error) Fault {
 		}
 	}
 	return f
+}
+
+// declined says whether an error, with its phase, is the server's NO or BAD to what was asked, in a session that lives. Words about a
+// limit, the line or the account answer nothing: a server that is throttled knows no more of a message than before. also are classes
+// that are an answer too: Mailbox, where a mailbox was asked for.
+func declined(s *imap.Session, err error, also ...Class) bool {
+	var answer *imap.StatusError
+	if !errors.As(err, &answer) || s.Err() != nil {
+		return false
+	}
+	return slices.Contains(append(also, Parsing, Protocol, Bug), Classify(err).Class)
 }
 
 func serverText(s *imap.StatusError) string {

@@ -84,16 +84,8 @@ func (p *pass) audible(stored []storage.Listed) (set goimap.UIDSet, asked int) {
 	return set, asked
 }
 
-// refused says whether an error, with its phase, is the server's NO or BAD to what was asked, in a session that lives. Words about a
-// limit, the line or the mailbox answer nothing: a server that is throttled knows no more of a message than before.
-func (p *pass) refused(err error) bool {
-	var answer *imap.StatusError
-	if !errors.As(err, &answer) || p.s.Err() != nil {
-		return false
-	}
-	class := Classify(err).Class
-	return class == Parsing || class == Protocol || class == Bug
-}
+// refused is declined for a command within a mailbox: words about the mailbox answer nothing.
+func (p *pass) refused(err error) bool { return declined(p.s, err) }
 
 // choke is where comparisons of a mailbox's flags broke off, and whose flags are not asked for any more for that.
 type choke struct {

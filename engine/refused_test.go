@@ -2,6 +2,7 @@ package engine
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -83,6 +84,37 @@ func TestThrottledIsNoRefusal(t *testing.T) {
 			if sum.Class != "quota" || refused.Load() != 1 || bodies.Load() != 0 {
 				t.Errorf("refused %d times, %d pages of bodies, %+v", refused.Load(), bodies.Load(), sum)
 			}
+		})
+	}
+}
+
+// TestUnavailableStatus: a server that is unavailable is not asked for each mailbox, and no mailbox is opened instead; one that refuses
+// a single mailbox is.
+func TestUnavailableStatus(t *testing.T) {
+	for answer, all := range map[script.Action]bool{
+		"NO [UNAVAILABLE] later":                true,
+		"NO [AUTHORIZATIONFAILED] not for you":  false,
+		"NO [NONEXISTENT] there is none":        false,
+		"NO [X-NEVER-HEARD-OF] words":           false,
+		"BAD nothing that we know how to do it": false,
+	} {
+		t.Run(string(answer), func(t *testing.T) {
+			t.Parallel()
+			s, w := scripted(t, 5, script.Options{Capabilities: "IMAP4rev1 SASL-IR AUTH=PLAIN"}, Options{least: soon})
+			for i := range 30 {
+				put(s, "Box "+strconv.Itoa(i), 1)
+			}
+			w.complete()
+			status, opened := s.Count("STATUS"), s.Count("EXAMINE")
+			s.Misbehave(script.Faults{On: on(func(c script.Command) bool { return c.Name == "STATUS" }, answer)})
+			sum := w.sync()
+			status, opened = s.Count("STATUS")-status, s.Count("EXAMINE")-opened
+			if all && (sum.Result != Failed || status > fruitless || opened > 0) || !all && (sum.Result != Complete || status != 31 || opened != 31) {
+				t.Errorf("%d STATUS, %d EXAMINE, %+v", status, opened, sum)
+			}
+			s.Misbehave(script.Faults{})
+			w.complete()
+			w.equals(s)
 		})
 	}
 }
