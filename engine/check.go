@@ -111,11 +111,7 @@ func (c *comparison) account(ctx context.Context, a storage.Account, boxes []sto
 			continue
 		}
 		if err := c.mailbox(ctx, s, a, m); err != nil {
-			f := Classify(err)
-			if c.meter.Fault(f.Class, f.ServerText, f.Crowded, f.Connections); f.Class == Quota && !c.store.ReadOnly() {
-				err = errors.Join(err, c.e.letBe(ctx, a.ID, c.meter, f))
-			}
-			return err
+			return errors.Join(err, c.e.met(ctx, a, c.meter, err))
 		}
 	}
 	return nil

@@ -214,47 +214,124 @@ func (e *Engine) RetryQuarantined(ctx context.Context, all []storage.Quarantined
 	return err
 }
 
-// Raw writes to out what the server will give of a quarantined message, on the connection that is a person's. Errors: what kept it from
-// asking at all, or out's; what the server did is in the report.
+// Raw writes to out what the server will give of a quarantined message, on the connection that is a person's. It keeps to pauses, waits
+// and limits, and what comes counts. Errors: what kept it from asking at all or on, or out's; what the server did of the message is in
+// the report.
 func (e *Engine) Raw(ctx context.Context, q storage.Quarantined, out io.Writer) (chunk.Report, error) {
-	var a storage.Account
-	p := &pass{validity: q.Validity}
-	if err := e.store.Read(ctx, func(r *storage.Reader) (err error) {
-		if a, err = r.Account(q.Account); err != nil {
+	d := &raw{e: e, q: q, p: &pass{validity: q.Validity}}
+	err := e.store.Read(ctx, func(r *storage.Reader) (err error) {
+		if d.a, err = r.Account(q.Account); err != nil {
 			return err
 		}
-		p.mailbox, err = r.Mailbox(q.Mailbox)
+		d.p.mailbox, err = r.Mailbox(q.Mailbox)
 		return err
-	}); err != nil {
+	})
+	if err != nil {
 		return chunk.Report{}, err
 	}
-	var lease *line.Lease
+	if d.meter, err = e.meters.Of(ctx, e.store, d.a); err != nil {
+		return chunk.Report{}, Classify(in(phaseStore, err))
+	}
 	defer func() {
-		if lease != nil {
-			lease.Give()
+		if d.lease != nil {
+			d.lease.Give()
 		}
 	}()
-	report, err := chunk.Download(ctx, func(ctx context.Context) (*imap.Session, error) {
-		if lease != nil && lease.Session().Err() == nil {
-			return lease.Session(), nil
-		}
-		s, err := e.person(ctx, a, &lease)
-		if err != nil {
-			return nil, err
-		}
-		p.s = s
-		if err := p.examine(ctx); err != nil {
-			return nil, err
-		}
-		if v := storage.UIDValidity(p.selected.UIDValidity); v != q.Validity {
-			return nil, fmt.Errorf("the server has numbered %s anew since (UIDVALIDITY was %d, is %d): the next sync looks for the message", p.mailbox.Path, q.Validity, v)
-		}
-		return s, nil
-	}, goimap.UID(q.UID), out)
+	report, err := chunk.Download(ctx, d.open, goimap.UID(q.UID), out)
+	if counted := d.count(ctx); err == nil {
+		err = counted
+	}
+	if err == nil {
+		err = d.settle(ctx, report.Why)
+	}
 	if err != nil {
 		return report, Classify(err)
 	}
 	return report, nil
+}
+
+// raw is one run of Raw.
+type raw struct {
+	e     *Engine
+	a     storage.Account
+	q     storage.Quarantined
+	p     *pass
+	meter *meter.Meter
+	lease *line.Lease
+}
+
+// open is a chunk.Open: it settles the command before, and asks the account's limits for the next.
+func (d *raw) open(ctx context.Context, want int64, why error) (*imap.Session, error) {
+	if d.p.s != nil {
+		if err := d.count(ctx); err != nil {
+			return nil, err
+		}
+		if err := d.settle(ctx, why); err != nil {
+			return nil, err
+		}
+	}
+	if d.lease == nil || d.lease.Session().Err() != nil {
+		s, err := d.e.person(ctx, d.a, &d.lease)
+		if err != nil {
+			return nil, err
+		}
+		d.p.s = s
+		if err := d.p.examine(ctx); err != nil {
+			return nil, errors.Join(err, d.e.met(ctx, d.a, d.meter, err))
+		}
+		if v := storage.UIDValidity(d.p.selected.UIDValidity); v != d.q.Validity {
+			return nil, fmt.Errorf("the server has numbered %s anew since (UIDVALIDITY was %d, is %d): the next sync looks for the message", d.p.mailbox.Path, d.q.Validity, v)
+		}
+	}
+	_, err := d.meter.Page(ctx, 1)
+	if err == nil {
+		_, err = d.meter.Fits([]int64{want})
+	}
+	if err != nil {
+		err = in(phaseFetch, err)
+		return nil, errors.Join(err, d.e.met(ctx, d.a, d.meter, err))
+	}
+	return d.lease.Session(), nil
+}
+
+// count writes what came since the last time.
+func (d *raw) count(ctx context.Context) error {
+	return in(phaseStore, d.e.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0, d.meter.CountTx))
+}
+
+// settle acts on why a command brought nothing. An error is one that ends the download: it is the account's trouble, and neither the
+// message's nor that of a session that is over.
+func (d *raw) settle(ctx context.Context, why error) error {
+	why = in(phaseFetch, why)
+	if why == nil || errors.Is(why, chunk.ErrLeftOut) || declined(d.p.s, why) {
+		return nil
+	}
+	noting := d.e.met(ctx, d.a, d.meter, why)
+	if d.p.s.Err() != nil && Classify(why).Class != Quota {
+		return noting
+	}
+	return errors.Join(why, noting)
+}
+
+// met settles a fault that a person's command met on a session it had, as the end of a task does a worker's: what it showed of the
+// server's limits, how long the account rests after a quota, and its row. Beside an owner nothing is written. An error is one of noting.
+func (e *Engine) met(ctx context.Context, a storage.Account, m *meter.Meter, err error) error {
+	if stopped(ctx) {
+		return nil
+	}
+	f := Classify(err)
+	m.Fault(f.Class, f.ServerText, f.Crowded, f.Connections)
+	if e.store.ReadOnly() {
+		return nil
+	}
+	if f.Class == Quota {
+		if err := e.letBe(ctx, a.ID, m, f); err != nil {
+			return err
+		}
+	}
+	return in(phaseStore, e.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0, func(tx *storage.Writer) error {
+		return tx.RecordFault(accountLine{e, a.ID, a.Name, m}.record(f))
+	}))
 }
 
 // NextTry is when a quarantined message is tried again by run; a sync that a person asks for tries it at once.

@@ -2,11 +2,14 @@ package engine
 
 import (
 	"errors"
+	"io"
 	"math/rand/v2"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"mailcote/engine/chunk"
 	"mailcote/engine/secret"
 	"mailcote/storage"
 	"mailcote/storage/rate"
@@ -127,21 +130,9 @@ func TestCheckRemoteCounts(t *testing.T) {
 		}
 	})
 	w.complete()
-	used := func() (n int64) {
-		if err := w.store.Read(t.Context(), func(r *storage.Reader) error {
-			all, err := rate.Slots(r, w.id)
-			for _, one := range all {
-				n += one.Bytes
-			}
-			return err
-		}); err != nil {
-			t.Fatal(err)
-		}
-		return n
-	}
-	before := used()
-	if class := w.compares(); class != "" || used()-before < 1_000_000 {
-		t.Errorf("%q, %d octets counted", class, used()-before)
+	before := w.used()
+	if class := w.compares(); class != "" || w.used()-before < 1_000_000 {
+		t.Errorf("%q, %d octets counted", class, w.used()-before)
 	}
 	w.meter().Received(2_449_000_000)
 	bodies := 0
@@ -153,6 +144,136 @@ func TestCheckRemoteCounts(t *testing.T) {
 	}})
 	if class := w.compares(); class != Quota || bodies != 0 || !w.meter().Resumes().After(time.Now()) {
 		t.Errorf("%q, %d FETCH, it rests until %v", class, bodies, w.meter().Resumes())
+	}
+	if all := w.faults(); len(all) != 1 || all[0].Class != "quota" {
+		t.Errorf("faults %+v", all)
+	}
+}
+
+// used is how many octets the store has counted.
+func (w *world) used() (n int64) {
+	w.t.Helper()
+	if err := w.store.Read(w.t.Context(), func(r *storage.Reader) error {
+		all, err := rate.Slots(r, w.id)
+		for _, one := range all {
+			n += one.Bytes
+		}
+		return err
+	}); err != nil {
+		w.t.Fatal(err)
+	}
+	return n
+}
+
+// aside is a world with a large message in quarantine, UID 2, that the server would give by now.
+func aside(t *testing.T) (*script.Server, *world, storage.Quarantined) {
+	t.Helper()
+	s, w := scripted(t, 1, script.Options{Capabilities: gmailCapabilities}, Options{backoff: hourly})
+	s.Change(func(m *script.Model) { m.Box("INBOX").Add(large(1, 1)[:900_000]) })
+	s.Misbehave(script.Faults{Message: func(_ string, uid uint32) script.Fault {
+		if uid == 2 {
+			return script.Nil
+		}
+		return script.Whole
+	}})
+	if sum := w.sync(); sum.Quarantined != 1 {
+		t.Fatalf("%+v", sum)
+	}
+	s.Misbehave(script.Faults{})
+	w.restart()
+	var q []storage.Quarantined
+	if err := w.store.Read(t.Context(), func(r *storage.Reader) (err error) { q, err = r.QuarantineOf(w.id); return err }); err != nil {
+		t.Fatal(err)
+	}
+	return s, w, q[0]
+}
+
+// raws downloads a message in quarantine and gives the class of what ended that.
+func (w *world) raws(q storage.Quarantined) (chunk.Report, Class) {
+	w.t.Helper()
+	report, err := w.engine.Raw(w.t.Context(), q, io.Discard)
+	return report, w.classOf(nil, err)
+}
+
+// TestRawCounts: what a download of one message brings counts, and it begins nothing that the day has no room for.
+func TestRawCounts(t *testing.T) {
+	s, w, q := aside(t)
+	before := w.used()
+	if report, class := w.raws(q); !report.Whole || class != "" || w.used()-before < 900_000 {
+		t.Errorf("%+v, %q, %d octets counted", report, class, w.used()-before)
+	}
+	told := len(w.faults())
+	asked := s.Count("UID FETCH")
+	w.meter().Received(2_450_000_000 - int(w.used()) - 600_000) // there is room for some of it
+	report, class := w.raws(q)
+	if class != Quota || report.Got == 0 || report.Got > 600_000 || !w.meter().Resumes().After(time.Now()) {
+		t.Errorf("%+v, %q, it rests until %v", report, class, w.meter().Resumes())
+	}
+	w.restart()
+	most := s.Count("UID FETCH")
+	if _, class := w.raws(q); class != Quota || s.Count("UID FETCH") != most || most > asked+4 {
+		t.Errorf("%q, %d FETCH", class, s.Count("UID FETCH")-asked)
+	}
+	if all := w.faults(); len(all) != told+1 || all[0].Class != "quota" {
+		t.Errorf("faults %+v", all[:len(all)-told])
+	}
+}
+
+// TestRawRefused: words about a limit end a download and are heard; those about the message are its report.
+func TestRawRefused(t *testing.T) {
+	for name, test := range map[string]struct {
+		command, body string
+		answer        script.Action
+		asked         int
+		class         Class
+		rows          int
+	}{
+		"examine":     {"EXAMINE", "", "NO [LIMIT] too much", 1, Quota, 1},
+		"size":        {"UID FETCH", "", "NO [LIMIT] too much", 1, Quota, 1},
+		"part":        {"UID FETCH", "BODY", "NO [LIMIT] too much", 1, Quota, 1},
+		"unavailable": {"UID FETCH", "BODY", "NO [UNAVAILABLE] later", 1, Network, 1},
+		"message":     {"UID FETCH", "BODY", "NO [SERVERBUG] cannot be read", 2, "", 0},
+		"dropped":     {"UID FETCH", "BODY", script.Drop, 0, "", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, w, q := aside(t)
+			told := len(w.faults())
+			var count atomic.Int32
+			s.Misbehave(script.Faults{On: func(c script.Command) script.Action {
+				if c.Name != test.command || !strings.Contains(c.Args, test.body) {
+					return script.Answer
+				}
+				count.Add(1)
+				return test.answer
+			}})
+			report, class := w.raws(q)
+			asked := int(count.Load())
+			if test.asked == 0 { // each time a session ended
+				test.asked, test.rows = asked, asked
+			}
+			if class != test.class || asked != test.asked || asked == 0 || report.Got != 0 || class == "" && report.Why == nil {
+				t.Errorf("%q, asked %d times, %+v", class, asked, report)
+			}
+			all := w.faults()
+			for _, f := range all[:len(all)-told] {
+				if test.class != "" && f.Class != string(test.class) {
+					t.Errorf("fault %+v", f)
+				}
+			}
+			if len(all) != told+test.rows {
+				t.Errorf("%d rows for %d", len(all)-told, test.rows)
+			}
+			rest := time.Until(w.meter().Resumes())
+			if w.restart(); (rest > 4*time.Minute) != (test.class == Quota) {
+				t.Errorf("it rests %v", rest)
+			}
+			if test.class == Quota {
+				if _, class := w.raws(q); class != Quota || int(count.Load()) != asked {
+					t.Errorf("%q, asked %d times", class, count.Load())
+				}
+			}
+		})
 	}
 }
 

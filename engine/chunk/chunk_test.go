@@ -77,7 +77,7 @@ func TestDownload(t *testing.T) {
 			s.Misbehave(script.Faults{Part: test.part})
 			var session *imap.Session
 			var out bytes.Buffer
-			report, err := Download(t.Context(), func(ctx context.Context) (*imap.Session, error) {
+			report, err := Download(t.Context(), func(ctx context.Context, _ int64, _ error) (*imap.Session, error) {
 				if session == nil || session.Err() != nil {
 					session = dial(t, ctx, s)
 				}
@@ -110,7 +110,7 @@ func TestFullDisk(t *testing.T) {
 			return script.Whole
 		}})
 		session := dial(t, t.Context(), s)
-		if _, err := Download(t.Context(), func(context.Context) (*imap.Session, error) { return session, nil }, 1, broken{full}); !errors.Is(err, full) {
+		if _, err := Download(t.Context(), func(context.Context, int64, error) (*imap.Session, error) { return session, nil }, 1, broken{full}); !errors.Is(err, full) {
 			t.Errorf("%v", err)
 		}
 	}

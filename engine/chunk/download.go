@@ -25,13 +25,17 @@ type download struct {
 	Report
 	uid  goimap.UID
 	out  io.Writer
-	body *Body
-	size bool // it was asked for
+	body *Body // nil: its size was not asked for
+	bare bool  // no part comes of it
 }
 
+// Open gives a live session whose mailbox is open, again after one has ended. It is asked before each command: want is how many octets
+// that may bring, why what the command before it came to, nil: to something. An error ends the download.
+type Open func(ctx context.Context, want int64, why error) (*imap.Session, error)
+
 // Download writes to w what the server will give of a message: in parts, and when nothing comes of them in one literal, as far
-// as that comes. open gives a live session whose mailbox is open, again after one has ended. What came before an error counts.
-func Download(ctx context.Context, open func(context.Context) (*imap.Session, error), uid goimap.UID, w io.Writer) (Report, error) {
+// as that comes. What came before an error counts.
+func Download(ctx context.Context, open Open, uid goimap.UID, w io.Writer) (Report, error) {
 	sum := sha256.New()
 	d := &download{Report: Report{Claimed: -1}, uid: uid, out: io.MultiWriter(w, sum)}
 	err := d.run(ctx, open)
@@ -39,9 +43,9 @@ func Download(ctx context.Context, open func(context.Context) (*imap.Session, er
 	return d.Report, err
 }
 
-func (d *download) run(ctx context.Context, open func(context.Context) (*imap.Session, error)) error {
+func (d *download) run(ctx context.Context, open Open) error {
 	for {
-		s, err := open(ctx)
+		s, err := open(ctx, d.want(), d.Why)
 		if err != nil {
 			return err
 		}
@@ -52,6 +56,16 @@ func (d *download) run(ctx context.Context, open func(context.Context) (*imap.Se
 	}
 }
 
+func (d *download) want() int64 {
+	switch {
+	case d.body == nil:
+		return 0
+	case d.bare:
+		return max(d.Claimed, 0)
+	}
+	return d.body.Want()
+}
+
 // failed is an error of w, as against one of the server.
 type failed struct{ error }
 
@@ -59,8 +73,10 @@ func (f failed) Unwrap() error { return f.error }
 
 // step does the next thing on a session. more: another one follows. An error is w's or the context's.
 func (d *download) step(ctx context.Context, s *imap.Session) (more bool, err error) {
-	if !d.size {
-		d.size = true
+	if d.bare {
+		return false, d.literal(ctx, s)
+	}
+	if d.body == nil {
 		s.SetHandler(imap.Handler{Fetch: func(m *imap.Message) error {
 			if m.UID == d.uid && m.Size >= 0 {
 				d.Claimed = m.Size
@@ -79,8 +95,8 @@ func (d *download) step(ctx context.Context, s *imap.Session) (more bool, err er
 		d.Why = err
 		return true, nil
 	case err != nil && d.Got == 0 && s.Err() == nil:
-		d.Why = err
-		return false, d.literal(ctx, s)
+		d.Why, d.bare = err, true
+		return true, nil
 	case err != nil:
 		d.Why = err
 		return false, nil
@@ -88,9 +104,8 @@ func (d *download) step(ctx context.Context, s *imap.Session) (more bool, err er
 	if _, err := d.out.Write(piece); err != nil {
 		return false, failed{err}
 	}
-	if d.Got += int64(len(piece)); end {
-		d.Whole, d.Why = true, nil
-	}
+	d.Got += int64(len(piece))
+	d.Why, d.Whole = nil, end
 	return !end, nil
 }
 
