@@ -155,19 +155,8 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 
 func (e *Engine) takeOver(ctx context.Context) error {
 	return e.queued(ctx, func(w *storage.Writer) error {
-		if _, err := e.queue.StartTx(w); err != nil {
-			return err
-		}
-		accounts, err := w.Accounts()
-		if err != nil {
-			return err
-		}
-		for _, a := range accounts {
-			if _, err := w.SettleOrphans(a.ID); err != nil {
-				return err
-			}
-		}
-		return nil
+		_, err := e.queue.StartTx(w)
+		return err
 	})
 }
 

@@ -225,7 +225,7 @@ func (w *worker) concludeTx(tx *storage.Writer, s *Summary, interrupted bool) er
 	}
 	s.over = w.failed == nil && !interrupted && w.discovered && unfinished == 0
 	if s.over && w.only == nil { // one that made room for a person's has done nothing
-		if s.missing == 0 { // else an email may be on its way to a mailbox that could not be listed
+		if s.missing == 0 && !w.cut { // else an email may be on its way to a mailbox that could not be listed
 			if _, err := tx.SettleOrphans(w.account.ID); err != nil {
 				return err
 			}

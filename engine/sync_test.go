@@ -91,7 +91,7 @@ func must(t *testing.T, err error) {
 }
 
 // TestTooManyMailboxes is FAULTS S15: of a server that lists more mailboxes than are kept the first are synced, one row says that the
-// others are not, and none that is left out goes from the store.
+// others are not, and nothing goes from the store for that: no mailbox that is left out, and no email that was moved to one.
 func TestTooManyMailboxes(t *testing.T) {
 	s, w := scripted(t, 3, script.Options{}, Options{Limits: imap.Limits{Mailboxes: 5}})
 	for i := range 4 {
@@ -121,6 +121,18 @@ func TestTooManyMailboxes(t *testing.T) {
 	}
 	if n := w.text(`SELECT count(*) FROM mail WHERE mailbox = 'INBOX'`); n != "4" {
 		t.Errorf("%s messages in INBOX", n)
+	}
+	s.Change(func(m *script.Model) {
+		in := m.Box("INBOX")
+		m.Box("Behind").Add(in.Messages[0].Raw)
+		in.Expunge(in.Messages[0].UID)
+	})
+	for range 2 {
+		w.sync()
+		if n := w.text(`SELECT count(*) FROM email WHERE destroyed_at IS NOT NULL`); n != "0" {
+			t.Errorf("%s emails are destroyed that the server has", n)
+		}
+		w.restart()
 	}
 	if faults := w.faults(); len(faults) != 1 || faults[0].Class != "protocol" || !strings.Contains(faults[0].Detail, "more than 5 mailboxes") {
 		t.Errorf("faults %+v", faults)
