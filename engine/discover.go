@@ -240,6 +240,7 @@ func (w *worker) enqueue(tx *storage.Writer, t queue.Task, all []found, due map[
 			if err := tx.LoseMailbox(m.ID); err != nil {
 				return err
 			}
+			w.e.forgive(m.ID)
 		}
 	}
 	_, err = w.e.queue.CompleteTx(tx, t)

@@ -72,7 +72,6 @@ type Engine struct {
 	meters   meter.Meters
 	gate     *line.Gate
 	breakers *breaker.Set
-	shunned  *breaker.Set // mailboxes that are let be, for this process only
 	detours  imap.Detours
 	watching sync.WaitGroup // the clock's watch
 	endWatch func()
@@ -82,6 +81,8 @@ type Engine struct {
 	turns map[storage.AccountID]*turn
 	pools map[storage.AccountID]pool
 	byes  map[storage.AccountID][]time.Time // when a server said BYE to a young session
+
+	shunned map[storage.MailboxID]shunned // for this process only
 
 	notices map[storage.AccountID]map[string]bool // that were recorded, by fingerprint
 
@@ -131,7 +132,7 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 		budget: semaphore.NewWeighted(budgetBytes), memory: memory.New(o.memory), progress: progress.New(),
 		given: map[storage.AccountID]secret.Secret{}, turns: map[storage.AccountID]*turn{}, byes: map[storage.AccountID][]time.Time{},
 		suspects: map[storage.AccountID][]*rescue{}, pools: map[storage.AccountID]pool{}, notices: map[storage.AccountID]map[string]bool{}, gate: line.NewGate(line.Dials),
-		shunned: breaker.New(time.Now(), nil),
+		shunned: map[storage.MailboxID]shunned{},
 	}
 	if o.Direct {
 		err = e.queue.GoDirect(ctx)

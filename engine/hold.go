@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -119,24 +120,58 @@ func (e *Engine) noteTx(tx *storage.Writer, scopes ...string) error {
 	return nil
 }
 
-// shun lets a mailbox be whose task was given up. Its account is well, so a pass comes each minute, and each would have as many
-// tries, every one of them with a sign-in, as the first.
-func (e *Engine) shun(id storage.MailboxID, f Fault) {
-	f.Wait = fault.Wait{Floor: max(f.Wait.Floor, time.Minute), Factor: max(f.Wait.Factor, 2), Cap: max(f.Wait.Cap, 15*time.Minute)}
-	e.shunned.Fail(time.Now(), mailboxOf(id), string(f.Class), f.Detail, func(n int) time.Duration { return e.delay(f, n) })
+// shunned is a mailbox that is let be for a while.
+type shunned struct {
+	account storage.AccountID
+	times   int       // its tasks were given up in a row
+	until   time.Time // on the monotonic clock
 }
 
-func mailboxOf(id storage.MailboxID) string { return "mailbox:" + strconv.FormatInt(int64(id), 10) }
+// shun lets a mailbox be whose task was given up. Its account is well, so a pass comes each minute, and each would have as many
+// tries, every one of them with a sign-in, as the first.
+func (w *worker) shun(id storage.MailboxID, f Fault) {
+	f.Wait = fault.Wait{Floor: max(f.Wait.Floor, time.Minute), Factor: max(f.Wait.Factor, 2), Cap: max(f.Wait.Cap, 15*time.Minute)}
+	w.e.mu.Lock()
+	defer w.e.mu.Unlock()
+	now, s := time.Now(), w.e.shunned[id]
+	if !now.Before(s.until) { // else a person's, and the same failure
+		s.times++
+	}
+	if until := now.Add(w.e.delay(f, s.times)); until.After(s.until) {
+		s.until = until
+	}
+	s.account = w.account.ID
+	w.e.shunned[id] = s
+}
+
+// forgive ends what shun began, for a mailbox that is well or gone.
+func (e *Engine) forgive(id storage.MailboxID) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.shunned, id)
+}
+
+// forgiveAll does so for an account that waits for a person: when it is resumed everything is tried.
+func (e *Engine) forgiveAll(id storage.AccountID) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	maps.DeleteFunc(e.shunned, func(_ storage.MailboxID, s shunned) bool { return s.account == id })
+}
 
 // shuns says whether this worker lets a mailbox be for now. A person's tries everything.
 func (w *worker) shuns(id storage.MailboxID) bool {
-	_, held := w.e.shunned.Held(time.Now(), mailboxOf(id))
-	return held && !w.once
+	w.e.mu.Lock()
+	defer w.e.mu.Unlock()
+	return !w.once && time.Now().Before(w.e.shunned[id].until)
 }
 
-// probes says whether a task was given up before and nobody asks for this one: one try is enough.
+// probes says whether a task was given up before and nobody asks for this one: one try is enough. Discovery makes none before the
+// time has come, so that one is a person's.
 func (w *worker) probes(t queue.Task) bool {
-	return !w.once && t.Type == queue.FolderSync && len(w.e.shunned.Rows(mailboxOf(t.Payload.Mailbox))) > 0
+	w.e.mu.Lock()
+	defer w.e.mu.Unlock()
+	s := w.e.shunned[t.Payload.Mailbox]
+	return !w.once && t.Type == queue.FolderSync && s.times > 0 && !time.Now().Before(s.until)
 }
 
 // delay is the wait after the n-th fault in a row: the backoff, and never less than the fault asks for. What a provider's limit

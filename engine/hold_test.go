@@ -295,3 +295,78 @@ func TestShunned(t *testing.T) {
 		})
 	}
 }
+
+// TestShunnedEnds: a person's retry of a mailbox that is let be has all its tries, an account that is resumed is tried whole, and of a
+// mailbox that is gone nothing is kept.
+func TestShunnedEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := script.Start(t, script.Options{Pipe: true})
+		put(s, "INBOX", 3)
+		put(s, "Archive", 3)
+		var asked atomic.Int32
+		refuse := script.Faults{On: func(c script.Command) script.Action {
+			if c.Name != "UID SEARCH" || c.Box != "Archive" {
+				return script.Answer
+			}
+			asked.Add(1)
+			return "* SEARCH (("
+		}}
+		s.Misbehave(refuse)
+		w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{dialer: s.Dial, again: time.Nanosecond})
+		w.account("127.0.0.1", 143)
+		w.engine.UsePassword(w.id, secret.New(script.Password))
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- w.engine.Run(ctx, time.Minute) }()
+		time.Sleep(time.Hour)
+		tried := func() { // from here on it is let be for 12 minutes at least
+			t.Helper()
+			before := asked.Load()
+			for end := time.Now().Add(30 * time.Minute); asked.Load() == before; time.Sleep(time.Second) {
+				if time.Now().After(end) {
+					t.Fatal("it is not tried any more")
+				}
+			}
+		}
+		tried()
+		before := asked.Load()
+		if _, err := w.engine.Tasks(t.Context(), queue.Order{Verb: queue.VerbRetry, Selection: queue.Selection{Account: w.id, State: queue.Failed}}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Minute)
+		if n := asked.Load() - before; n < 3 {
+			t.Errorf("a person's retry had %d tries", n)
+		}
+		tried()
+		if err := w.engine.PauseAccounts(t.Context(), []storage.AccountID{w.id}, ""); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Minute)
+		s.Misbehave(script.Faults{})
+		if err := w.engine.ResumeAccounts(t.Context(), []storage.AccountID{w.id}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Minute)
+		w.equals(s)
+		put(s, "Archive", 1)
+		s.Misbehave(refuse)
+		shunned := func() int {
+			w.engine.mu.Lock()
+			defer w.engine.mu.Unlock()
+			return len(w.engine.shunned)
+		}
+		time.Sleep(time.Hour)
+		if n := shunned(); n != 1 {
+			t.Errorf("%d mailboxes are let be", n)
+		}
+		s.Change(func(m *script.Model) { m.Drop("Archive") })
+		time.Sleep(20 * time.Minute)
+		if n := shunned(); n != 0 {
+			t.Errorf("%d mailboxes are let be that are gone", n)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -204,7 +204,7 @@ func (w *worker) settle(ctx context.Context, t queue.Task, err error) {
 		}
 	}
 	if err == nil && t.Type == queue.FolderSync {
-		w.e.shunned.Succeed(mailboxOf(t.Payload.Mailbox))
+		w.e.forgive(t.Payload.Mailbox)
 	}
 	if err == nil || errors.Is(err, queue.ErrLeaseLost) {
 		w.unreached = false
@@ -373,7 +373,7 @@ func (w *worker) fail(tx *storage.Writer, t queue.Task, f Fault, why queue.Failu
 	if t.Type != queue.FolderSync {
 		w.failed = &f
 	} else if f.Do != fault.Relist || w.relisted[t.Payload.Mailbox] {
-		w.e.shun(t.Payload.Mailbox, f)
+		w.shun(t.Payload.Mailbox, f)
 	}
 	return w.e.queue.FailTx(tx, t, why)
 }
