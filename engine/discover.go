@@ -33,7 +33,7 @@ func (w *worker) discover(ctx context.Context, t queue.Task) error {
 	entries, err := s.List(ctx, statusItems(s))
 	if w.cut = errors.Is(err, imap.ErrLimit) && s.Err() == nil && len(entries) > 0; w.cut {
 		f := Classify(in(phaseDiscover, err))
-		f.Scope, f.Hint = "account", "the first mailboxes that the server lists are synced, the others are not"
+		f.Scope, f.Hint = "account", "the first mailboxes that the server lists are synced, the others are not; new ones are left out when the store has twice as many"
 		accountLine{w.e, w.account.ID, w.account.Name, w.meter}.notice(f)
 	} else if err != nil {
 		return in(phaseDiscover, err)
@@ -44,6 +44,9 @@ func (w *worker) discover(ctx context.Context, t queue.Task) error {
 	known, due, err := w.known(ctx)
 	if err != nil {
 		return err
+	}
+	if w.cut {
+		entries = within(2*len(entries), known, entries)
 	}
 	if !w.cut && mass(known, entries) { // so much mail gone at once is believed only when a new connection says the same
 		if s, err = w.reconnect(ctx); err != nil {
@@ -186,6 +189,23 @@ func mass(known []storage.Mailbox, entries []imap.ListEntry) bool {
 		}
 	}
 	return plan.Mass(int(gone), int(all))
+}
+
+// within leaves out new mailboxes where the store has most already: under a listing that is cut none is ever lost, and a server that
+// lists other names each time would fill the store.
+func within(most int, known []storage.Mailbox, entries []imap.ListEntry) []imap.ListEntry {
+	have := make(map[string]bool, most)
+	for _, m := range known {
+		have[m.Raw] = true
+	}
+	return slices.DeleteFunc(entries, func(entry imap.ListEntry) bool {
+		raw := describe(0, entry).mailbox.Raw
+		if !have[raw] && len(have) >= most {
+			return true
+		}
+		have[raw] = true
+		return false
+	})
 }
 
 // union adds the mailboxes that only the other listing has: one that a listing lacks by mistake is not gone.

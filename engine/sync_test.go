@@ -138,3 +138,29 @@ func TestTooManyMailboxes(t *testing.T) {
 		t.Errorf("faults %+v", faults)
 	}
 }
+
+// TestOtherMailboxes: a server that lists too many mailboxes, and others each time, fills no store; what is known goes on being synced.
+func TestOtherMailboxes(t *testing.T) {
+	s, w := scripted(t, 1, script.Options{}, Options{Limits: imap.Limits{Mailboxes: 3}})
+	for i := range 3 {
+		put(s, fmt.Sprint("Box ", i), 1)
+	}
+	for pass := range 6 {
+		put(s, "INBOX", 1)
+		s.Change(func(m *script.Model) {
+			for i, b := range m.Boxes[1:] {
+				b.Name = fmt.Sprintf("Box %d of %d", i, pass)
+			}
+		})
+		w.sync()
+	}
+	if n := w.text(`SELECT count(*) FROM mailbox WHERE gone_at IS NULL`); n != "6" {
+		t.Errorf("%s mailboxes", n)
+	}
+	if n := w.text(`SELECT count(*) FROM mail WHERE mailbox = 'INBOX'`); n != "7" {
+		t.Errorf("%s messages in INBOX", n)
+	}
+	if faults := w.faults(); len(faults) != 1 || !strings.Contains(faults[0].NextStep, "new ones are left out") {
+		t.Errorf("faults %+v", faults)
+	}
+}
