@@ -4,6 +4,7 @@ import (
 	"context"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -213,8 +214,42 @@ func TestAlert(t *testing.T) {
 	said = 500
 	put(s, "INBOX", 1)
 	w.complete()
-	if n := len(w.faults()); n != before+mostNotices {
+	if n := len(w.faults()); n != before+mostAlerts {
 		t.Errorf("%d alerts are recorded", n-before)
 	}
 	w.equals(s)
+}
+
+// TestNotice: what comes with each pass is recorded once in the time that faults are kept, whatever else the server has to say; one that
+// could not be written is not taken for recorded, and one that an earlier process recorded lasts no longer.
+func TestNotice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{})
+		w.account("127.0.0.1", 143)
+		w.id++ // not there yet, so that nothing of it can be written
+		f := Fault{Class: Protocol, Scope: "account", Phase: phaseDiscover, Detail: "too many mailboxes"}
+		of := func() accountLine { return accountLine{e: w.engine, id: w.id} }
+		of().notice(f)
+		if _, _, err := w.engine.AddAccount(t.Context(), NewAccount{Login: Login{User: "bob", Host: "127.0.0.1", Port: 143, Security: "plain"}}); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 2 * mostAlerts {
+			of().alert(imap.Status{Type: "OK", Text: strings.Repeat("a", i+1)})
+		}
+		recorded := func(want int) {
+			t.Helper()
+			of().notice(f)
+			of().notice(f)
+			if n := w.text(`SELECT count(*) FROM sync_error WHERE detail = ?`, f.Detail); n != strconv.Itoa(want) {
+				t.Errorf("recorded %s times, want %d", n, want)
+			}
+		}
+		recorded(1)
+		time.Sleep(faultAge - time.Hour)
+		recorded(1)
+		w.restart()
+		recorded(1)
+		time.Sleep(2 * time.Hour)
+		recorded(2)
+	})
 }

@@ -84,7 +84,7 @@ type Engine struct {
 
 	shunned map[storage.MailboxID]shunned // for this process only
 
-	notices map[storage.AccountID]map[string]bool // that were recorded, by fingerprint
+	notices map[noticed]map[string]time.Time // when they were recorded, by fingerprint
 
 	toldPause time.Time // when a pause of the store was last met
 
@@ -131,7 +131,7 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 		o: o, store: o.Store, queue: queue.New(o.Store), packer: packer, box: secret.BoxOf(o.Store.Path()),
 		budget: semaphore.NewWeighted(budgetBytes), memory: memory.New(o.memory), progress: progress.New(),
 		given: map[storage.AccountID]secret.Secret{}, turns: map[storage.AccountID]*turn{}, byes: map[storage.AccountID][]time.Time{},
-		suspects: map[storage.AccountID][]*rescue{}, pools: map[storage.AccountID]pool{}, notices: map[storage.AccountID]map[string]bool{}, gate: line.NewGate(line.Dials),
+		suspects: map[storage.AccountID][]*rescue{}, pools: map[storage.AccountID]pool{}, notices: map[noticed]map[string]time.Time{}, gate: line.NewGate(line.Dials),
 		shunned: map[storage.MailboxID]shunned{},
 	}
 	if o.Direct {
