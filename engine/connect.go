@@ -118,6 +118,11 @@ func (w *worker) yield(ctx context.Context) (moved bool, err error) {
 	if w.until.Err() != nil {
 		return false, errStop
 	}
+	select {
+	case <-w.lease.Wanted():
+	default: // the usual, and once a mailbox of a listing
+		return false, nil
+	}
 	waiting, end := w.waiting(ctx)
 	defer end()
 	if moved, err = w.lease.Yield(waiting); err != nil {

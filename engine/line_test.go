@@ -279,3 +279,21 @@ func TestLowPool(t *testing.T) {
 		t.Errorf("a paused account is told of: %+v", w.faults())
 	}
 }
+
+// TestYieldIsCheap: discovery offers its session after each mailbox that is listed, and nearly always nobody wants it.
+func TestYieldIsCheap(t *testing.T) {
+	_, w := scripted(t, 0, script.Options{}, Options{})
+	worker := w.engine.newWorker(w.find(), true)
+	worker.until = t.Context()
+	if _, err := worker.connect(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer worker.leave(t.Context())
+	if n := testing.AllocsPerRun(100, func() {
+		if moved, err := worker.yield(t.Context()); moved || err != nil {
+			t.Error(moved, err)
+		}
+	}); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
