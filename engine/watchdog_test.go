@@ -15,7 +15,8 @@ import (
 
 // TestWatchdog: a task that moves nothing ends although no limit of the session does it, and the next try brings everything.
 func TestWatchdog(t *testing.T) {
-	s, w := scripted(t, 20, script.Options{}, Options{stuck: 200 * time.Millisecond, Limits: imap.Limits{Progress: time.Hour, Wait: time.Hour}})
+	t.Parallel()
+	s, w := scripted(t, 20, script.Options{}, Options{stuck: 2 * time.Second, Limits: imap.Limits{Progress: time.Hour, Wait: time.Hour}})
 	var spoken atomic.Bool
 	s.Misbehave(script.Faults{On: func(c script.Command) script.Action {
 		if c.Name == "UID FETCH" && spoken.CompareAndSwap(false, true) {
