@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"os"
 	"slices"
@@ -282,4 +283,60 @@ func (f Fault) fingerprint(account storage.AccountID, mailbox storage.MailboxID)
 	}, f.ServerText)
 	sum := sha256.Sum256(fmt.Appendf(nil, "%d %d %s %s %s %s", account, mailbox, f.Class, f.Phase, f.Command, words))
 	return hex.EncodeToString(sum[:8])
+}
+
+const (
+	mostAlerts = 20                  // different ones of an account that are recorded
+	faultAge   = 30 * 24 * time.Hour // how long the store keeps a fault
+)
+
+// noticed is whose notices they are; a server that has many alerts shuts out nothing but alerts.
+type noticed struct {
+	account storage.AccountID
+	alerts  bool
+}
+
+// alert records what a server wants a person to read.
+func (l accountLine) alert(st imap.Status) {
+	l.tell(noticed{l.id, true}, Fault{Class: Protocol, Scope: "nothing", Phase: "alert", ServerText: st.Type + " [ALERT] " + st.Text, Detail: "the server says: " + st.Text,
+		Hint: "the server wants you to read this; mailcote goes on"})
+}
+
+// notice records what stops nothing and comes with each pass, once in the time that faults are kept.
+func (l accountLine) notice(f Fault) { l.tell(noticed{account: l.id}, f) }
+
+func (l accountLine) tell(of noticed, f Fault) {
+	row, now := l.record(f), time.Now()
+	l.e.mu.Lock()
+	told := l.e.notices[of]
+	if told == nil {
+		told = map[string]time.Time{}
+		l.e.notices[of] = told
+	}
+	maps.DeleteFunc(told, func(_ string, at time.Time) bool { return now.Sub(at) >= faultAge })
+	_, known := told[row.Fingerprint]
+	if known = known || of.alerts && len(told) >= mostAlerts; !known {
+		told[row.Fingerprint] = now
+	}
+	l.e.mu.Unlock()
+	if known {
+		return
+	}
+	at := now
+	err := l.e.store.Write(context.Background(), storage.Interactive, 0, func(tx *storage.Writer) error {
+		before, err := tx.Faults(now.Add(-faultAge), 1000)
+		if err != nil {
+			return err
+		}
+		if i := slices.IndexFunc(before, func(f storage.Fault) bool { return f.Fingerprint == row.Fingerprint }); i >= 0 { // of an earlier process
+			at = before[i].At
+			return nil
+		}
+		return tx.RecordFault(row)
+	})
+	l.e.mu.Lock()
+	defer l.e.mu.Unlock()
+	if told[row.Fingerprint] = at; err != nil { // a store that cannot be written says so everywhere
+		delete(told, row.Fingerprint)
+	}
 }
