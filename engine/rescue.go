@@ -308,6 +308,9 @@ func (p *pass) gather(ctx context.Context, r *rescue) (bool, error) {
 
 // keep stores what came of a body before an error that ends the pass, and gives that error.
 func (p *pass) keep(ctx context.Context, r *rescue, err error) error {
+	if r.received() == 0 {
+		return err
+	}
 	if full := r.spool.Flush(context.WithoutCancel(ctx)); full != nil {
 		return errors.Join(in(phaseStore, full), p.empty(ctx, r), err)
 	}

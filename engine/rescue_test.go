@@ -235,3 +235,30 @@ func TestRescueGone(t *testing.T) {
 		})
 	}
 }
+
+// TestRescueNothing: a message of which nothing has come yet takes no place in the store.
+func TestRescueNothing(t *testing.T) {
+	t.Parallel()
+	s, w := scripted(t, 5, script.Options{}, Options{})
+	s.Change(func(m *script.Model) { m.Box("INBOX").Add(large(1, 1)[:300_000]) })
+	var parts atomic.Int32
+	s.Misbehave(script.Faults{Part: func(p script.Part) script.Fault {
+		switch {
+		case p.UID != 6 || !strings.Contains(p.Items, "BODY"):
+			return script.Whole
+		case p.Most == 0:
+			return script.Cut
+		case parts.Add(1) == 1:
+			return script.CutEarly
+		}
+		if staged := w.text(`SELECT count(*) FROM blob WHERE state = 'staged'`); parts.Load() == 2 && staged != "0" {
+			t.Errorf("%s staged blobs before anything came", staged)
+		}
+		return script.Whole
+	}})
+	w.complete()
+	w.equals(s)
+	if parts.Load() < 2 {
+		t.Error("it was not asked for in parts")
+	}
+}
