@@ -39,6 +39,10 @@ func TestWatchdogInThePool(t *testing.T) {
 			s, w := scripted(t, 900, script.Options{}, Options{stuck: 500 * time.Millisecond})
 			w.meter().Fault(Quota, "NO too many", true, 1)
 			a := w.find()
+			for range 4 { // one more is a sign of throttling
+				w.meter().Fault(Timeout, "", false, 0)
+			}
+			pace := w.meter().Pace()
 			pool, err := w.engine.lines(t.Context(), a)
 			if err != nil {
 				t.Fatal(err)
@@ -82,6 +86,9 @@ func TestWatchdogInThePool(t *testing.T) {
 					t.Error("it waits on")
 					break
 				}
+			}
+			if now := w.meter().Pace(); now < pace {
+				t.Errorf("the pace was %g and is %g: nobody asked the server", pace, now)
 			}
 			close(give)
 			work.Wait()

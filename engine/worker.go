@@ -220,7 +220,9 @@ func (w *worker) settle(ctx context.Context, t queue.Task, err error) {
 	if disk.Exhausted(f.Err) { // accounts that have nothing to do keep a session each
 		w.e.everyPool(func(p pool) { p.Retire(ctx) })
 	}
-	w.meter.Fault(f.Class, f.ServerText, f.Crowded, f.Connections)
+	if !errors.Is(f.Err, errStuck) || w.lease != nil && w.lease.Session() != nil { // a wait for a session is no silence of the server's
+		w.meter.Fault(f.Class, f.ServerText, f.Crowded, f.Connections)
+	}
 	if (f.Class == Protocol || f.Class == Timeout) && (f.ServerText == "" || !w.probes(t)) { // a session that is over goes when it is given back
 		w.drop()
 	}
