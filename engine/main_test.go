@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -293,4 +294,10 @@ func (w *world) text(query string, args ...any) string {
 		w.t.Fatal(err)
 	}
 	return strings.Join(all, "\n")
+}
+
+// raise makes a maximum at least n.
+func raise(most *atomic.Int32, n int32) {
+	for seen := most.Load(); n > seen && !most.CompareAndSwap(seen, n); seen = most.Load() {
+	}
 }

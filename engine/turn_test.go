@@ -23,7 +23,7 @@ func TestOneWorker(t *testing.T) {
 	s.Misbehave(script.Faults{On: func(c script.Command) script.Action {
 		switch c.Name {
 		case "AUTHENTICATE":
-			most.Store(max(most.Load(), open.Add(1)))
+			raise(&most, open.Add(1))
 		case "LOGOUT":
 			open.Add(-1)
 		}

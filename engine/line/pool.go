@@ -124,7 +124,8 @@ func (p *Pool) Take(ctx context.Context, w Want) (*Lease, error) {
 func (p *Pool) fill(ctx context.Context, l *Lease, fresh bool) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	defer p.served(l)
+	waits := false // it is one of p.persons
+	defer func() { p.served(&waits) }()
 	for {
 		allowed := p.allowed()
 		switch {
@@ -135,9 +136,9 @@ func (p *Pool) fill(ctx context.Context, l *Lease, fresh bool) error {
 		case l.use == Watch && !MayWatch(allowed):
 			return ErrNoRoom
 		case !fits(l.use, allowed, p.usage(), p.persons):
-			p.await(ctx, l)
+			p.await(ctx, l.use, &waits)
 		case !fresh && len(p.idle) > 0:
-			p.served(l)
+			p.served(&waits)
 			last := len(p.idle) - 1
 			k := p.idle[last]
 			p.idle = p.idle[:last]
@@ -145,7 +146,7 @@ func (p *Pool) fill(ctx context.Context, l *Lease, fresh bool) error {
 				return nil
 			}
 		default:
-			p.served(l)
+			p.served(&waits)
 			err := p.open(ctx, l, allowed)
 			if err == nil || l.use != Person || p.allowed() >= allowed {
 				return err
@@ -167,14 +168,14 @@ func (p *Pool) usage() usage {
 
 // await waits until something has changed, or ctx ends. A person counts as one who waits until served says otherwise, however often
 // something changes meanwhile: to tell the others each time would let two persons wake each other without end.
-func (p *Pool) await(ctx context.Context, l *Lease) {
+func (p *Pool) await(ctx context.Context, use Use, waits *bool) {
 	changed := p.changed
-	if l.use == Person && !l.waits {
-		l.waits = true
+	if use == Person && !*waits {
+		*waits = true
 		p.persons++
 	}
 	p.figures.Waiting++
-	p.press(l.use)
+	p.press(use)
 	p.mu.Unlock()
 	select {
 	case <-changed:
@@ -184,10 +185,10 @@ func (p *Pool) await(ctx context.Context, l *Lease) {
 	p.figures.Waiting--
 }
 
-// served notes that a lease waits no more, if it did.
-func (p *Pool) served(l *Lease) {
-	if l.waits {
-		l.waits = false
+// served notes that somebody waits no more, if he did.
+func (p *Pool) served(waits *bool) {
+	if *waits {
+		*waits = false
 		p.persons--
 		p.stir() // others stood back for it
 	}
@@ -276,7 +277,10 @@ func (p *Pool) unlocked(ctx context.Context, l *Lease, over []kept) (*imap.Sessi
 	p.logout(ctx, over)
 	s, err := p.connect(ctx, l.asked)
 	if err != nil && l.use == Person && p.o.Vain != nil && !stopped(ctx) {
-		err = errors.Join(err, p.o.Vain(ctx, err))
+		var step *StepError
+		if noting := p.o.Vain(ctx, err); noting != nil && errors.As(err, &step) {
+			err = &StepError{step.Step, errors.Join(step.Err, noting)}
+		}
 	}
 	return s, err
 }

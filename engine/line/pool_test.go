@@ -3,6 +3,7 @@ package line
 import (
 	"context"
 	"errors"
+	"io"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -213,6 +214,20 @@ func TestFewer(t *testing.T) {
 	})
 }
 
+// TestVain: what could not be noted of a person's vain attempt is in its error.
+func TestVain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		noting := errors.New("the store is full")
+		a, p := start(t, 2, func(o *Options) { o.Vain = func(context.Context, error) error { return noting } })
+		a.refuse.Store(true)
+		var step *StepError
+		if _, err := p.Take(t.Context(), Want{Use: Person}); !errors.As(err, &step) || step.Step != StepConnect ||
+			!errors.Is(step.Err, noting) || !errors.Is(step.Err, io.ErrClosedPipe) {
+			t.Errorf("%v, step %+v", err, step)
+		}
+	})
+}
+
 // TestSlept: after a sleep nothing is believed, and the accounts do not dial all at the same moment.
 func TestSlept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -265,7 +280,7 @@ func TestGate(t *testing.T) {
 					return
 				}
 				defer leave()
-				most.Store(max(most.Load(), now.Add(1)))
+				raise(&most, now.Add(1))
 				defer now.Add(-1)
 				if i%2 == 0 {
 					if n := dead.Add(1); n > Dials/2 {
