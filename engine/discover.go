@@ -59,6 +59,7 @@ func (w *worker) discover(ctx context.Context, t queue.Task) error {
 		entries = union(again, entries)
 	}
 	found := make([]found, 0, len(entries))
+	unavailable := false // says a mailbox
 	for _, entry := range entries {
 		if _, err := w.yield(ctx); err != nil {
 			return err
@@ -66,7 +67,10 @@ func (w *worker) discover(ctx context.Context, t queue.Task) error {
 		s = w.lease.Session()
 		one := describe(w.account.ID, entry)
 		if one.status, err = w.status(ctx, s, entry, one.mailbox.Selectable && w.wants(one.mailbox.Path), t.Type); err != nil {
-			return in(phaseDiscover, err)
+			if unavailable || !declined(s, in(phaseDiscover, err), Network) {
+				return in(phaseDiscover, err)
+			}
+			unavailable = true // one mailbox may be that alone, and is opened; a second says it of the account
 		}
 		found = append(found, one)
 	}

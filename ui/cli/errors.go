@@ -340,7 +340,7 @@ func (a *app) raw() *cobra.Command {
 	c := &cobra.Command{
 		Use: "raw ID --out FILE", Short: "Download what the server will give of a message in quarantine", Args: exactly(1, "ID"),
 		Long: "Write to a new file whatever the server will give of a message in quarantine, in parts or as it comes, and say how much\n" +
-			"that is. Nothing in the store changes. The exit status is 0 when it came to its end and 3 when only a part did.",
+			"that is. No mail in the store changes. The exit status is 0 when it came to its end and 3 when only a part did.",
 		Example: "  mailcote errors raw 3 --out message.eml",
 		RunE: func(c *cobra.Command, args []string) (err error) {
 			if path == "" {
