@@ -80,7 +80,7 @@ func phases(random *rand.Rand) []phase {
 		{"examined", nth(proxy.Place{Command: "EXAMINE", Part: proxy.Done}, 3)},
 		{"inside UID SEARCH", nth(at(search, proxy.Answer, 20), 3)},
 		{"searched", nth(proxy.Place{Command: search, Part: proxy.Done}, 3)},
-		{"UID FETCH half asked", nth(at(fetch, proxy.Asked, 40), 3)},
+		{"UID FETCH half asked", nth(at(fetch, proxy.Asked, 25), 3)},
 		{"behind {n} of a message", proxy.Place{Command: fetch, Part: proxy.Literal, Literal: 1 + random.IntN(3)}},
 		{"inside the third message", proxy.Place{Command: fetch, Part: proxy.Literal, Literal: 3, Octet: 17 + random.Int64N(100)}},
 		{"fetched", nth(proxy.Place{Command: fetch, Part: proxy.Done}, 3)},
