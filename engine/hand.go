@@ -103,6 +103,7 @@ func (e *Engine) ResumeAccounts(ctx context.Context, ids []storage.AccountID) er
 	for _, a := range all {
 		if err == nil {
 			err = e.hurry(ctx, a, false)
+			e.forgiveAll(a.ID)
 		}
 		e.queue.Notify(a.ID)
 	}

@@ -151,7 +151,7 @@ func (e *Engine) forgive(id storage.MailboxID) {
 	delete(e.shunned, id)
 }
 
-// forgiveAll does so for an account that waits for a person: when it is resumed everything is tried.
+// forgiveAll does so for an account that a person resumes: everything is tried.
 func (e *Engine) forgiveAll(id storage.AccountID) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

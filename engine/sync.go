@@ -301,7 +301,6 @@ func (e *Engine) turn(ctx context.Context, id storage.AccountID, every time.Dura
 	case err != nil:
 		e.progress.State(a.Name, "failed", err.Error())
 	case a.Paused:
-		e.forgiveAll(id)
 		e.retire(ctx, id)
 		e.progress.State(a.Name, "paused", a.PauseReason)
 	default:
