@@ -227,7 +227,7 @@ func (w *worker) sit(ctx context.Context, h breaker.Hold) bool {
 	if Offline(h.Row) {
 		state = "offline"
 	}
-	w.e.progress.Update(w.account.Name, func(a *AccountProgress) { a.State, a.Note, a.Until = state, words(h), h.Until })
+	w.e.progress.Update(w.account.Name, func(a *AccountProgress) { a.State, a.Note, a.Until = state, h.Detail, h.Until })
 	if wait > longPause { // a longer one keeps no connection
 		w.e.retire(ctx, w.account.ID)
 	}

@@ -88,7 +88,7 @@ func stateOf(a storage.Account, live engine.AccountProgress) (web.State, string)
 		return web.StateSyncing, detail
 	case "waiting":
 		if !live.Until.IsZero() {
-			detail = strings.TrimPrefix(detail+", until "+live.Until.Local().Format("15:04:05"), ", ")
+			detail = strings.TrimPrefix(detail+"; tried again at "+live.Until.Local().Format("15:04:05"), "; ")
 		}
 		return web.StateWaiting, detail
 	case "paused":
