@@ -13,7 +13,7 @@ import (
 // Account is where one account stands.
 type Account struct {
 	Account   string    `json:"account"`
-	State     string    `json:"state"` // idle, connecting, signing in, syncing, waiting, paused, failed, done
+	State     string    `json:"state"` // idle, connecting, signing in, syncing, waiting, offline, paused, failed, done
 	Note      string    `json:"note,omitempty"`
 	Until     time.Time `json:"until,omitzero"` // waiting: until then
 	Mailboxes []Mailbox `json:"mailboxes"`

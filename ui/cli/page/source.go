@@ -86,7 +86,10 @@ func stateOf(a storage.Account, live engine.AccountProgress) (web.State, string)
 	switch live.State {
 	case "connecting", "signing in", "syncing":
 		return web.StateSyncing, detail
-	case "waiting":
+	case "waiting", "offline":
+		if live.State == "offline" {
+			detail = strings.TrimSuffix("offline: "+detail, ": ")
+		}
 		if !live.Until.IsZero() {
 			detail = strings.TrimPrefix(detail+"; tried again at "+live.Until.Local().Format("15:04:05"), "; ")
 		}
