@@ -113,7 +113,7 @@ func (p *pass) choked(ctx context.Context, at storage.UID) error {
 			c.mute = map[storage.UID]bool{}
 		}
 		c.mute[at] = true
-		p.w.narrowed = true
+		p.w.narrowing.closer = true
 		err = p.remark(context.WithoutCancel(ctx), at, Fault{Class: Protocol, Scope: "message", Phase: phaseFlags, Command: "UID FETCH",
 			Detail: "the session ends whenever the server is asked for the flags of this message: they may not be up to date"})
 	}

@@ -219,7 +219,7 @@ func (w *worker) sit(ctx context.Context, h breaker.Hold) bool {
 	wait := h.Until.Sub(now)
 	if h.Probing {
 		wait = longPause // until it is over
-	} else if w.once && w.waited+wait > onceWait {
+	} else if w.once && w.drought.waited+wait > onceWait {
 		w.failed = &Fault{Class: Class(h.Class), Scope: "account", Detail: words(h), Wait: fault.Wait{Floor: wait}}
 		return false
 	}
@@ -232,7 +232,7 @@ func (w *worker) sit(ctx context.Context, h breaker.Hold) bool {
 		w.e.retire(ctx, w.account.ID)
 	}
 	w.pause(ctx, min(wait, longPause), h.Changed)
-	w.waited += time.Since(now)
+	w.drought.waited += time.Since(now)
 	return true
 }
 

@@ -29,6 +29,33 @@ type suspicion struct {
 	barren  bool          // nothing of the page came
 }
 
+// narrowing is the search for what ends sessions: smaller pages, then messages apart, asked for in other ways.
+type narrowing struct {
+	closer   bool // the last fault brought it nearer
+	times    int  // how often that was so since a FETCH of messages was answered
+	answered bool // one was, since the last fault
+}
+
+// narrowMost is how often it may come nearer while no FETCH is answered at all: enough to find the one message of a page, in every way
+// of asking. Behind that it is the line that breaks, and not each message.
+const narrowMost = 10
+
+// further says whether the last fault brought it nearer, for good.
+func (n *narrowing) further() bool {
+	closer := n.closer
+	if n.answered {
+		n.times = 0
+	}
+	if closer {
+		n.times++
+	}
+	n.closer, n.answered = false, false
+	return closer && !n.astray()
+}
+
+// astray says that no message is to blame.
+func (n *narrowing) astray() bool { return n.times > narrowMost }
+
 // fetchAll brings messages, newest first, page by page, and behind them those that are asked for alone.
 func (p *pass) fetchAll(ctx context.Context, todo []storage.UID) error {
 	todo, apart, err := p.apart(ctx, todo)
@@ -147,11 +174,11 @@ func (p *pass) blame(ctx context.Context, missing []storage.UID, inside storage.
 			r.rung = about
 		}
 		*s = suspicion{}
-		p.w.narrowed = true
+		p.w.narrowing.closer = true
 		return err
 	}
 	s.mailbox, s.page, s.inside, s.barren = p.mailbox.ID, missing, inside, barren
-	p.w.narrowed = barren && len(missing) > 1 // the next page is smaller: that is getting further
+	p.w.narrowing.closer = barren && len(missing) > 1 // the next page is smaller: that is getting further
 	return err
 }
 
@@ -269,7 +296,7 @@ func (p *pass) take(ctx context.Context, page []storage.UID, items []string, kno
 	if err != nil && p.s.Err() == nil && Classify(err).Class == Parsing {
 		p.refusal, err = err, nil // what came before the NO is kept (RFC 2180); the rest is asked for again
 	}
-	inside, p.w.answered = take.inside, p.w.answered || err == nil
+	inside, p.w.narrowing.answered = take.inside, p.w.narrowing.answered || err == nil
 	if stored := take.close(); stored != nil {
 		return nil, 0, in(phaseStore, stored)
 	}

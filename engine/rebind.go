@@ -68,7 +68,7 @@ func (p *pass) rebind(ctx context.Context, todo []storage.UID) (rest []storage.U
 	}
 	if err != nil {
 		if a.learnt > learnt {
-			a.broke, p.w.narrowed = 0, true
+			a.broke, p.w.narrowing.closer = 0, true
 		} else if p.s.Err() != nil {
 			a.broke++
 		}

@@ -152,11 +152,11 @@ func (p *pass) rescue(ctx context.Context, r *rescue) error {
 	case err == nil && p.stirred: // it may have left: the next round lists again
 		return nil
 	case err != nil && r.rung < lost:
-		p.w.narrowed = true // the next attempt asks in another way
+		p.w.narrowing.closer = true // the next attempt asks in another way
 		return err
 	}
 	p.hopeless++
-	p.w.narrowed = err != nil
+	p.w.narrowing.closer = err != nil
 	return errors.Join(err, p.quarantine(context.WithoutCancel(ctx), r), p.forget(ctx, r))
 }
 
@@ -254,7 +254,7 @@ func (p *pass) ask(ctx context.Context, r *rescue) error {
 	p.s.SetHandler(h)
 	defer p.watch()
 	err := p.hearNo(r, in(phaseFetch, p.s.UIDFetch(ctx, uidSet([]storage.UID{r.uid}), []string{"UID", "FLAGS", "INTERNALDATE", "RFC822.SIZE"}, 0)))
-	p.w.answered = p.w.answered || err == nil
+	p.w.narrowing.answered = p.w.narrowing.answered || err == nil
 	return err
 }
 
@@ -296,7 +296,7 @@ func (p *pass) gather(ctx context.Context, r *rescue) (bool, error) {
 				return false, errors.Join(in(phaseStore, err), p.empty(ctx, r))
 			}
 			p.w.progressed.Store(true)
-			p.w.answered = true
+			p.w.narrowing.answered = true
 		}
 		if end {
 			return p.settleSpool(ctx, r)

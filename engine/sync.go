@@ -160,8 +160,8 @@ func (w *worker) judge(ctx context.Context, s Summary) error {
 	switch none := s.Mailboxes > 0 && s.missing == s.Mailboxes; {
 	case s.over && !none:
 		return w.e.absolve(ctx, scopeOf(w.account.ID))
-	case none && w.failed == nil && w.vain != nil && ctx.Err() == nil:
-		return w.e.blame(ctx, scopeOf(w.account.ID), *w.vain, false)
+	case none && w.failed == nil && w.drought.fault != nil && ctx.Err() == nil:
+		return w.e.blame(ctx, scopeOf(w.account.ID), *w.drought.fault, false)
 	}
 	return nil
 }

@@ -153,7 +153,7 @@ func (w *worker) giveWay(ctx context.Context, t queue.Task, f Fault) {
 	if _, paused := w.e.store.Pause(); !paused && w.e.tellOfPause() { // it is over already
 		w.tell(ctx, f)
 	}
-	if w.once && w.barren >= fruitless { // there is room for the store's own look and not for what comes
+	if w.once && w.drought.tries >= fruitless { // there is room for the store's own look and not for what comes
 		w.failed = &f
 	}
 	if w.room(ctx) && err != nil {

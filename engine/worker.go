@@ -39,18 +39,13 @@ type worker struct {
 	random  *rand.Rand
 	started time.Time
 
-	barren    int               // attempts in a row that got no further
-	waited    time.Duration     // in all, for the account or its host, since something useful was done
-	unreached bool              // the last dial came to nothing
-	vain      *Fault            // the last fault of a mailbox since something useful was done
-	vainly    storage.MailboxID // that mailbox
+	drought   drought
+	narrowing narrowing
+	unreached bool // the last dial came to nothing
 
 	line       atomic.Pointer[imap.Session] // the session, for the watchdog
 	batches    atomic.Int64                 // committed, for the watchdog
 	progressed atomic.Bool                  // a batch was committed since the last fault
-	narrowed   bool                         // the last fault made the page smaller or set a message aside
-	narrowings int                          // how often, since a FETCH of messages was answered
-	answered   bool                         // one was, since the last fault
 	choking    map[storage.MailboxID]choke  // where comparisons of flags broke off
 	relisted   map[storage.MailboxID]bool   // mailboxes a refusal has sent back to discovery
 	discovered bool                         // the account's mailboxes were listed
@@ -58,6 +53,14 @@ type worker struct {
 
 	wire   int64  // bytes taken from the server by sessions that ended
 	failed *Fault // what ended the work, nil while it goes on
+}
+
+// drought is what came of a worker's tasks since something useful was done.
+type drought struct {
+	tries   int               // attempts in a row that got no further
+	waited  time.Duration     // in all, for the account or its host
+	fault   *Fault            // the last one of a mailbox; nil: there was none
+	mailbox storage.MailboxID // that mailbox
 }
 
 func (e *Engine) newWorker(a storage.Account, once bool) *worker {
@@ -196,9 +199,9 @@ func (w *worker) do(ctx context.Context, t queue.Task) (err error) {
 
 // settle acts on how a task ended: the one place where faults have consequences.
 func (w *worker) settle(ctx context.Context, t queue.Task, err error) {
-	progressed, narrowed := w.progressed.Swap(false), w.getsFurther()
+	progressed, narrowed := w.progressed.Swap(false), w.narrowing.further()
 	if progressed || err == nil && t.Type == queue.FolderSync { // a sign-in or a listing alone is no recovery
-		w.barren, w.waited, w.vain, w.vainly = 0, 0, nil, 0
+		w.drought = drought{}
 		if noting := w.e.absolve(ctx, scopeOf(w.account.ID)); err == nil {
 			err = noting
 		}
@@ -228,7 +231,7 @@ func (w *worker) settle(ctx context.Context, t queue.Task, err error) {
 	}
 	w.shrink(f)
 	if !progressed && !narrowed {
-		w.barren++
+		w.drought.tries++
 	}
 	if errors.Is(f.Err, storage.ErrFull) || errors.Is(f.Err, storage.ErrPaused) {
 		w.giveWay(ctx, t, f)
@@ -237,7 +240,7 @@ func (w *worker) settle(ctx context.Context, t queue.Task, err error) {
 	w.unreached = f.Phase == phaseConnect
 	failed := w.punish(ctx, t, f, progressed || narrowed)
 	if t.Type == queue.FolderSync {
-		w.vain, w.vainly = &f, t.Payload.Mailbox
+		w.drought.fault, w.drought.mailbox = &f, t.Payload.Mailbox
 	}
 	if failed != nil {
 		w.failed = &f
@@ -248,23 +251,6 @@ func (w *worker) settle(ctx context.Context, t queue.Task, err error) {
 	if f.Class == Mailbox {
 		w.relisted[t.Payload.Mailbox] = true
 	}
-}
-
-// narrowMost is how many faults in a row may count as getting further while no FETCH is answered at all: enough to find the one
-// message of a page that ends sessions, in every way of asking. Behind them it is the line that breaks, and not each message.
-const narrowMost = 10
-
-// getsFurther says whether the last fault brought what is to blame nearer.
-func (w *worker) getsFurther() bool {
-	narrowed := w.narrowed
-	if w.answered {
-		w.narrowings = 0
-	}
-	if narrowed {
-		w.narrowings++
-	}
-	w.narrowed, w.answered = false, false
-	return narrowed && w.narrowings <= narrowMost
 }
 
 // punish notes a fault of the account (one of the host is noted by the dial that met it), and acts.
@@ -284,8 +270,8 @@ func (w *worker) wholly(t queue.Task, f Fault) bool {
 	if f.Class == Storage || f.Do == fault.Pause {
 		return false
 	}
-	elsewhere := w.vainly != 0 && w.vainly != t.Payload.Mailbox || w.narrowings > narrowMost
-	return f.Class == Network && elsewhere || f.Class == Quota || early(t, f)
+	elsewhere := w.drought.mailbox != 0 && w.drought.mailbox != t.Payload.Mailbox
+	return f.Class == Network && (elsewhere || w.narrowing.astray()) || f.Class == Quota || early(t, f)
 }
 
 // early says whether a fault came before any mailbox was opened.
@@ -356,7 +342,7 @@ func (w *worker) act(tx *storage.Writer, t queue.Task, f Fault, further bool, un
 				return err
 			}
 		}
-		if w.once && (max(tries, w.barren) >= fruitless || f.Class == Quota || w.waited+rest > onceWait) {
+		if w.once && (max(tries, w.drought.tries) >= fruitless || f.Class == Quota || w.drought.waited+rest > onceWait) {
 			w.failed = &f
 		}
 		if until.IsZero() { // else sit says so
