@@ -56,7 +56,7 @@ func (p *pass) flags(ctx context.Context, stored []storage.Listed) error {
 	}
 	if err != nil {
 		if since == 0 && p.s.Err() != nil && !stopped(ctx) && 0 < len(told) && len(told) < asked { // behind others: the line was there
-			due := slices.IndexFunc(stored, func(one storage.Listed) bool { return !told[one.UID] && !p.w.choking[p.mailbox.ID].mute[one.UID] })
+			due := slices.IndexFunc(stored, func(one storage.Listed) bool { return !told[one.UID] && !p.choke().mute[one.UID] })
 			err = errors.Join(err, p.choked(ctx, stored[due].UID))
 		}
 		return err
@@ -70,7 +70,7 @@ func (p *pass) flags(ctx context.Context, stored []storage.Listed) error {
 
 // audible gives the set of what is stored, without the messages whose flags end sessions, and how many are asked for.
 func (p *pass) audible(stored []storage.Listed) (set goimap.UIDSet, asked int) {
-	mute := p.w.choking[p.mailbox.ID].mute
+	mute := p.choke().mute
 	if len(mute) == 0 {
 		set.AddRange(goimap.UID(stored[0].UID), goimap.UID(stored[len(stored)-1].UID))
 		return set, len(stored)
@@ -89,9 +89,18 @@ func (p *pass) refused(err error) bool { return declined(p.s, err) }
 
 // choke is where comparisons of a mailbox's flags broke off, and whose flags are not asked for any more for that.
 type choke struct {
-	at    storage.UID
-	times int
-	mute  map[storage.UID]bool
+	validity storage.UIDValidity
+	at       storage.UID
+	times    int
+	mute     map[storage.UID]bool
+}
+
+// choke gives that of the mailbox as it is numbered now.
+func (p *pass) choke() choke {
+	if c := p.w.choking[p.mailbox.ID]; c.validity == p.validity {
+		return c
+	}
+	return choke{validity: p.validity}
 }
 
 const (
@@ -99,10 +108,10 @@ const (
 	mostMutes = 10 // messages of a mailbox: more of them are the line's or the server's trouble
 )
 
-// choked notes that the session broke when the flags of a message were due. Those of one at which it broke again and again are left
-// out: they are unknown until the server tells of a change.
+// choked notes that the session broke when the flags of a message were due. Those of one at which it broke again and again are not
+// asked for by this worker any more.
 func (p *pass) choked(ctx context.Context, at storage.UID) error {
-	c := p.w.choking[p.mailbox.ID]
+	c := p.choke()
 	if c.at != at {
 		c.at, c.times = at, 0
 	}

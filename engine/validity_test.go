@@ -234,3 +234,16 @@ func TestQuarantineOfGeneration(t *testing.T) {
 	w.runUntil("done")
 	w.equals(s)
 }
+
+// TestChokeOfGeneration: whose flags end sessions says nothing of the message that has the UID after UIDVALIDITY changed.
+func TestChokeOfGeneration(t *testing.T) {
+	p := &pass{w: &worker{choking: map[storage.MailboxID]choke{1: {validity: 1000, at: 2, times: chokes, mute: map[storage.UID]bool{2: true}}}}}
+	p.mailbox.ID = 1
+	stored := []storage.Listed{{UID: 1}, {UID: 2}, {UID: 3}}
+	for validity, want := range map[storage.UIDValidity]int{1000: 2, 2000: 3} {
+		p.validity = validity
+		if set, asked := p.audible(stored); asked != want || set.Contains(2) != (want == 3) {
+			t.Errorf("UIDVALIDITY %d: %d are asked for, %v", validity, asked, set)
+		}
+	}
+}
