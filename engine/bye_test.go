@@ -14,6 +14,7 @@ import (
 
 	"mailcote/engine/imap"
 	"mailcote/engine/secret"
+	"mailcote/storage"
 	"mailcote/testkit/form"
 	"mailcote/testkit/script"
 )
@@ -245,7 +246,7 @@ func TestNotice(t *testing.T) {
 			}
 		}
 		recorded(1)
-		time.Sleep(faultAge - time.Hour)
+		time.Sleep(storage.FaultAge - time.Hour)
 		recorded(1)
 		w.restart()
 		recorded(1)

@@ -285,10 +285,8 @@ func (f Fault) fingerprint(account storage.AccountID, mailbox storage.MailboxID)
 	return hex.EncodeToString(sum[:8])
 }
 
-const (
-	mostAlerts = 20                  // different ones of an account that are recorded
-	faultAge   = 30 * 24 * time.Hour // how long the store keeps a fault
-)
+// mostAlerts is how many different ones of an account are recorded.
+const mostAlerts = 20
 
 // noticed is whose notices they are; a server that has many alerts shuts out nothing but alerts.
 type noticed struct {
@@ -313,7 +311,7 @@ func (l accountLine) tell(of noticed, f Fault) {
 		told = map[string]time.Time{}
 		l.e.notices[of] = told
 	}
-	maps.DeleteFunc(told, func(_ string, at time.Time) bool { return now.Sub(at) >= faultAge })
+	maps.DeleteFunc(told, func(_ string, at time.Time) bool { return now.Sub(at) >= storage.FaultAge })
 	_, known := told[row.Fingerprint]
 	if known = known || of.alerts && len(told) >= mostAlerts; !known {
 		told[row.Fingerprint] = now
@@ -324,7 +322,7 @@ func (l accountLine) tell(of noticed, f Fault) {
 	}
 	at := now
 	err := l.e.store.Write(context.Background(), storage.Interactive, 0, func(tx *storage.Writer) error {
-		before, err := tx.Faults(now.Add(-faultAge), 1000)
+		before, err := tx.Faults(now.Add(-storage.FaultAge), 1000)
 		if err != nil {
 			return err
 		}

@@ -10,14 +10,16 @@ import (
 	"mailcote/testkit/failpoint"
 )
 
+// FaultAge is how long the store keeps a fault.
+const FaultAge = 30 * 24 * time.Hour
+
 const (
 	sweepRows     = 500      // rows one sweeping transaction deletes
 	sweepBytes    = 16 << 20 // stored bytes of blobs one sweeping transaction deletes
 	sweepWindow   = 5000     // blobs one snapshot looks at
 	blobAge       = time.Hour
 	tombstoneAge  = 30 * 24 * time.Hour
-	historyAge    = 7 * 24 * time.Hour // finished tasks and runs
-	faultAge      = 30 * 24 * time.Hour
+	historyAge    = 7 * 24 * time.Hour  // finished tasks and runs
 	keptOfAccount = 100                 // finished tasks and runs that stay however old they are
 	vacuumPages   = 256                 // pages one vacuuming transaction gives back, and free pages that stay
 	clockStep     = 2 * 24 * time.Hour  // what may lie between two sweeps, on the wall
@@ -261,7 +263,7 @@ func (sw *sweep) history() error {
 			return err
 		}
 	}
-	return sw.rows(&sw.done.Faults, `DELETE FROM sync_error WHERE id IN (SELECT id FROM sync_error WHERE at < ? LIMIT ?)`, millis(sw.at.Add(-faultAge)), sweepRows)
+	return sw.rows(&sw.done.Faults, `DELETE FROM sync_error WHERE id IN (SELECT id FROM sync_error WHERE at < ? LIMIT ?)`, millis(sw.at.Add(-FaultAge)), sweepRows)
 }
 
 // vacuum gives free pages back, but for a twentieth of the file, which the next mail will use.
