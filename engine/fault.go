@@ -60,6 +60,7 @@ type Fault struct {
 	Then        Class        // not "": what it is after Tries attempts
 	Connections int          // how many connections the server said it allows; 0: it said nothing
 	Crowded     bool         // the server takes no more connections
+	Known       bool         // a provider's row knows the server's words
 	Named       bool         // that wait is what the server or its limits say, and no guess
 	Resumes     time.Time    // for Quota: when the account goes on; zero: not decided yet
 	Hint        string       // what a person can do about these words of the server; "": what the class says
@@ -140,6 +141,7 @@ func kind(err error) Fault {
 	case errors.As(err, &status):
 		f.Command, f.ServerText = status.Command, serverText(status)
 		v := fault.Judge(fault.Answer{Type: status.Type, Code: status.Code, CodeArgs: status.CodeArgs, Text: status.Text, Command: status.Command, Phase: f.Phase})
+		f.Known = v.Row != nil && v.Row.Text != ""
 		f.Class, f.Scope, f.Wait, f.Named, f.Do, f.Tries, f.Then, f.Connections, f.Crowded, f.Hint = v.Class, v.Scope, v.Wait, v.Named, v.Do, v.Tries, v.Then, v.Connections, v.Crowded, v.Hint
 	case errors.Is(err, imap.ErrStalled), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
 		f.Class, f.Scope = Timeout, "connection"

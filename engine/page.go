@@ -19,46 +19,10 @@ const (
 	unknownSize = 1 << 20 // octets a message is taken to have where the server does not say
 )
 
-// suspicion remembers the page during which sessions break, so that a message that breaks them is found: it was being received,
-// or halving leaves it alone.
-type suspicion struct {
-	mailbox storage.MailboxID
-	page    []storage.UID // what was asked for and had not come when the session broke
-	inside  storage.UID   // the one that was being received; 0: none, or the server did not say which
-	times   int           // how often in a row the same page
-	barren  bool          // nothing of the page came
-}
-
-// narrowing is the search for what ends sessions: smaller pages, then messages apart, asked for in other ways.
-type narrowing struct {
-	closer   bool // the last fault brought it nearer
-	times    int  // how often that was so since a FETCH of messages was answered
-	answered bool // one was, since the last fault
-}
-
-// narrowMost is how often it may come nearer while no FETCH is answered at all: enough to find the one message of a page, in every way
-// of asking. Behind that it is the line that breaks, and not each message.
-const narrowMost = 10
-
-// further says whether the last fault brought it nearer, for good.
-func (n *narrowing) further() bool {
-	closer := n.closer
-	if n.answered {
-		n.times = 0
-	}
-	if closer {
-		n.times++
-	}
-	n.closer, n.answered = false, false
-	return closer && !n.astray()
-}
-
-// astray says that no message is to blame.
-func (n *narrowing) astray() bool { return n.times > narrowMost }
-
 // fetchAll brings messages, newest first, page by page, and behind them those that are asked for alone.
 func (p *pass) fetchAll(ctx context.Context, todo []storage.UID) error {
-	todo, apart, err := p.apart(ctx, todo)
+	all := todo
+	todo, _, err := p.apart(ctx, all)
 	if err != nil {
 		return err
 	}
@@ -80,6 +44,10 @@ func (p *pass) fetchAll(ctx context.Context, todo []storage.UID) error {
 		}
 		p.w.page = min(p.w.page*2, pageMost)
 		todo = rest
+	}
+	_, apart, err := p.apart(ctx, all) // those too that showed on the way
+	if err != nil {
+		return err
 	}
 	for _, r := range apart {
 		if _, err := p.w.meter.Fits([]int64{unknownSize}); err != nil {
@@ -119,7 +87,12 @@ func (p *pass) room(ctx context.Context, todo []storage.UID) (int, error) {
 	}
 	sizes, err := p.sizes(ctx, todo[:n])
 	if err != nil {
-		return 0, p.blame(ctx, todo[:n], 0, true, in(phaseFetch, err))
+		if err = in(phaseFetch, err); n == 1 && p.ended(ctx, Classify(err)) {
+			p.suspect(todo[0], about).blame(Classify(err))
+		}
+		p.w.broke = breakage{page: n, barren: true}
+		p.w.narrowing.closer = n > 1
+		return 0, err
 	}
 	n, err = p.w.meter.Fits(sizes)
 	return n, in(phaseFetch, err)
@@ -146,47 +119,6 @@ func (p *pass) sizes(ctx context.Context, page []storage.UID) ([]int64, error) {
 		err = nil // it would say so of the bodies too, and there they are asked for in halves
 	}
 	return sizes, err
-}
-
-// blame notes which messages were outstanding when a session broke. One inside which two sessions broke, or which broke two alone,
-// is asked for apart from then on. A contradiction inside it is no accident: once is enough.
-func (p *pass) blame(ctx context.Context, missing []storage.UID, inside storage.UID, barren bool, err error) error {
-	f, s := Classify(err), &p.w.suspect
-	if f.Phase != phaseFetch || f.Class != Protocol && f.Class != Timeout && f.Class != Network || stopped(ctx) {
-		return err
-	}
-	if f.Scope == "account" && p.s.Err() == nil { // an answer, in a session that lives: no message is to blame that nobody is served
-		return err
-	}
-	again := s.mailbox == p.mailbox.ID && s.inside == inside
-	if s.mailbox == p.mailbox.ID && slices.Equal(s.page, missing) {
-		s.times++
-	} else {
-		s.times = 1
-	}
-	if inside == 0 && len(missing) == 1 {
-		inside, again = missing[0], s.times > 1
-	}
-	if inside != 0 && (again || f.Class == Protocol) {
-		r := p.suspect(inside, alone)
-		r.fatal, r.first = true, f
-		if len(missing) == 1 || f.Class == Protocol {
-			r.rung = about
-		}
-		*s = suspicion{}
-		p.w.narrowing.closer = true
-		return err
-	}
-	s.mailbox, s.page, s.inside, s.barren = p.mailbox.ID, missing, inside, barren
-	p.w.narrowing.closer = barren && len(missing) > 1 // the next page is smaller: that is getting further
-	return err
-}
-
-// shrink makes the next page smaller after a fault that its messages may have caused. It grows again on success.
-func (w *worker) shrink(f Fault) {
-	if len(w.suspect.page) > 0 && f.Phase == phaseFetch && (f.Class == Protocol || f.Class == Timeout || f.Class == Network && w.suspect.barren) {
-		w.page = max(min(w.page, len(w.suspect.page))/2, pageLeast)
-	}
 }
 
 // without goes on without the messages that a tagged OK or NO left out. They are asked for again in halves; what does not
@@ -268,13 +200,21 @@ func (p *pass) remark(ctx context.Context, uid storage.UID, f Fault) error {
 	return in(phaseStore, p.w.e.store.Write(ctx, storage.Interactive, 0, func(tx *storage.Writer) error { return tx.RecordFault(row) }))
 }
 
-// fetch brings one page in one FETCH. missing are the UIDs that did not come: after a nil error the server left them out.
+// fetch brings one page, without the messages at which sessions end: those are left to a rescue. missing are the UIDs that did not
+// come: after a nil error the server left them out.
 func (p *pass) fetch(ctx context.Context, page []storage.UID) (missing []storage.UID, err error) {
-	missing, inside, err := p.take(ctx, page, everything(), nil)
-	if err != nil {
-		return missing, p.blame(ctx, missing, inside, len(missing) == len(page), err)
+	for len(page) > 0 {
+		missing, inside, err := p.take(ctx, page, everything(), nil)
+		if err == nil {
+			return missing, p.askFlags(ctx)
+		}
+		culprit, err := p.broken(ctx, missing, inside, len(missing) == len(page), err)
+		if err != nil {
+			return missing, err
+		}
+		page = slices.DeleteFunc(missing, func(uid storage.UID) bool { return uid == culprit })
 	}
-	return missing, p.askFlags(ctx)
+	return nil, nil
 }
 
 // take asks for items of messages, their bodies among them, and stores what comes; what came whole before an error too. known is
@@ -297,6 +237,7 @@ func (p *pass) take(ctx context.Context, page []storage.UID, items []string, kno
 		p.refusal, err = err, nil // what came before the NO is kept (RFC 2180); the rest is asked for again
 	}
 	inside, p.w.narrowing.answered = take.inside, p.w.narrowing.answered || err == nil
+	defer func() { p.w.narrowing.line = p.w.narrowing.line && len(missing) == len(page) }()
 	if stored := take.close(); stored != nil {
 		return nil, 0, in(phaseStore, stored)
 	}

@@ -17,6 +17,7 @@ func TestUnreadableMessage(t *testing.T) {
 		name   string
 		fault  script.Fault
 		class  string // of a fault recorded beside the quarantine
+		not    string // a class no fault has: the message is the cause, not the line
 		says   string // the server's words or ours
 		limits imap.Limits
 	}{
@@ -24,15 +25,15 @@ func TestUnreadableMessage(t *testing.T) {
 		{name: "refused at the end", fault: script.RefuseLate, says: "NO some messages could not be read"},
 		{name: "left out", fault: script.Omit, says: "does not deliver it"},
 		{name: "nil", fault: script.Nil, says: "does not deliver it"},
-		{name: "literal too long", fault: script.TooLong, class: "timeout", says: "unreadable answer", limits: imap.Limits{Progress: 500 * time.Millisecond}},
+		{name: "literal too long", fault: script.TooLong, class: "protocol", not: "timeout", says: "unreadable answer", limits: imap.Limits{Progress: 500 * time.Millisecond}},
 		{name: "literal too short", fault: script.TooShort, class: "protocol", says: "unreadable answer"},
-		{name: "cut inside", fault: script.Cut, class: "network", says: "unexpected EOF"},
+		{name: "cut inside", fault: script.Cut, not: "network", says: "unexpected EOF"},
 		{name: "cut before anything", fault: script.CutEarly, class: "network", says: "unexpected EOF"},
 		{name: "huge literal", fault: script.Huge, class: "protocol", says: "literal of 1099511627776 octets"},
 		{name: "literal {-1}", fault: script.Negative, class: "protocol", says: "literal without a size"},
 		{name: "literal 2^63", fault: script.Overflow, class: "protocol", says: "literal of 9223372036854775808 octets"},
 		{name: "size not a number", fault: script.Garbled, class: "protocol", says: "unreadable answer"},
-		{name: "silent inside", fault: script.Stall, class: "timeout", says: "stalled", limits: imap.Limits{Progress: 500 * time.Millisecond}},
+		{name: "silent inside", fault: script.Stall, not: "timeout", says: "stalled", limits: imap.Limits{Progress: 500 * time.Millisecond}},
 	}
 	for _, test := range tests {
 		for _, place := range []struct {
@@ -60,6 +61,9 @@ func TestUnreadableMessage(t *testing.T) {
 						row = true
 					}
 					beside = beside || f.Class == test.class
+					if f.Class == test.not {
+						t.Errorf("a fault of the line: %+v", f)
+					}
 				}
 				if !row || test.class != "" && !beside {
 					t.Errorf("no fault of the message among %+v", w.faults())

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,9 @@ import (
 
 // hopeless is how many rescues in one pass may bring nothing; what the server refuses after them is not tried in other ways.
 const hopeless = 50
+
+// mostPartly is how many sessions in a row may end behind a part of a message before that is the line's trouble.
+const mostPartly = 3
 
 // everything is what a FETCH asks of a message.
 func everything() []string { return []string{"UID", "FLAGS", "INTERNALDATE", "BODY.PEEK[]"} }
@@ -39,13 +43,14 @@ type rescue struct {
 	validity storage.UIDValidity
 	uid      storage.UID
 
-	rung  rung
-	fatal bool // it ended a session
-	known *imap.Message
-	body  *chunk.Body    // how far it came in chunks
-	spool *storage.Spool // what came in them
-	first Fault          // why it did not come as others do
-	last  Fault          // why it did not come in the way that was tried last
+	rung   rung
+	fatal  bool // it ended a session
+	partly int  // sessions in a row that ended behind a part of it
+	known  *imap.Message
+	body   *chunk.Body    // how far it came in chunks
+	spool  *storage.Spool // what came in them
+	first  Fault          // why it did not come as others do
+	last   Fault          // why it did not come in the way that was tried last
 }
 
 // reason tells both in one fault.
@@ -54,10 +59,17 @@ func (r *rescue) reason() Fault {
 	if f.Detail == "" {
 		return r.last
 	}
-	if r.last.Detail != f.Detail {
+	if r.last.Detail != "" && r.last.Detail != f.Detail {
 		f.Detail += "; alone and in parts: " + r.last.Detail
 	}
 	return f
+}
+
+// blame notes that the message ended a session.
+func (r *rescue) blame(f Fault) {
+	if r.fatal = true; r.first.Detail == "" {
+		r.first = f
+	}
 }
 
 // claimed is the size the server says, -1 when it did not.
@@ -142,41 +154,65 @@ func (p *pass) apart(ctx context.Context, todo []storage.UID) (rest []storage.UI
 
 // rescue brings one message in other ways than the usual one. What does not come, and is still listed, is quarantined. An error
 // ends the pass; the next one goes on from there.
+//
+// A message that ends sessions is quarantined only when the server gives another one meanwhile. Otherwise it is the line.
 func (p *pass) rescue(ctx context.Context, r *rescue) error {
-	arrived, err := p.climb(ctx, r)
-	switch {
-	case arrived:
-		return errors.Join(err, p.forget(ctx, r))
-	case err != nil && !p.guilty(ctx, r, err):
-		return err
-	case err == nil && p.stirred: // it may have left: the next round lists again
-		return nil
-	case err != nil && r.rung < lost:
-		p.w.narrowing.closer = true // the next attempt asks in another way
-		return err
+	for {
+		before := r.received()
+		arrived, err := p.climb(ctx, r)
+		if arrived {
+			return errors.Join(err, p.forget(ctx, r))
+		}
+		if err == nil && p.stirred { // it may have left: the next round lists again
+			return nil
+		}
+		if err == nil {
+			break
+		}
+		f := Classify(err)
+		if !p.ended(ctx, f) || f.Known {
+			return err
+		}
+		p.next(r, f)
+		if f.Class == Protocol {
+			p.w.narrowing.closer = true // the next attempt asks in another way
+			if r.rung < lost {
+				return err
+			}
+			p.hopeless++
+			return errors.Join(err, p.setAside(ctx, r))
+		}
+		if r.partly++; r.received() == before {
+			r.partly = 0
+		}
+		if r.partly > mostPartly { // more of it comes each time: the line is too short for it, and has its wait
+			r.partly, p.w.narrowing.closer = 0, true
+			return err
+		}
+		if served, again := p.renew(ctx, f, false, 0); again != nil || !served {
+			if r.rung == lost {
+				r.rung = alone
+			}
+			return cmp.Or(again, err)
+		}
+		p.w.narrowing.closer = true
 	}
 	p.hopeless++
-	p.w.narrowing.closer = err != nil
-	return errors.Join(err, p.quarantine(context.WithoutCancel(ctx), r), p.forget(ctx, r))
+	return p.setAside(ctx, r)
 }
 
-// guilty says whether an error is one that a message may have caused, and if so makes the next attempt another one.
-func (p *pass) guilty(ctx context.Context, r *rescue, err error) bool {
-	f := Classify(err)
-	if f.Phase != phaseFetch || f.Class != Protocol && f.Class != Timeout && f.Class != Network || stopped(ctx) {
-		return false
-	}
-	if r.last, r.fatal = f, true; r.first.Detail == "" {
-		r.first = f
-	}
-	if r.rung < pieces {
-		r.rung++
-		return true
-	}
-	if r.body != nil && !r.body.Broke() {
+// setAside quarantines a message and ends its rescue.
+func (p *pass) setAside(ctx context.Context, r *rescue) error {
+	return errors.Join(p.quarantine(context.WithoutCancel(ctx), r), p.forget(ctx, r))
+}
+
+// next has a message that ended a session asked for in the next way.
+func (p *pass) next(r *rescue, f Fault) {
+	r.last = f
+	r.blame(f)
+	if r.rung < pieces || r.body != nil && !r.body.Broke() {
 		r.rung++
 	}
-	return true
 }
 
 // climb asks for a message in one way after the other. Without an error and without the message no way is left.

@@ -34,7 +34,7 @@ type worker struct {
 	lease   *line.Lease     // its hold on a session while a task runs
 	meter   *meter.Meter    // the account's limits
 	page    int             // UIDs a FETCH asks for
-	suspect suspicion
+	broke   breakage
 	met     *acquaintance // nil: nobody new
 	random  *rand.Rand
 	started time.Time

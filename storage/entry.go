@@ -54,6 +54,42 @@ func (r *Reader) Held(mailbox MailboxID, validity UIDValidity) ([]Held, error) {
 	})
 }
 
+// Sample is a message that a server has given before.
+type Sample struct {
+	Mailbox MailboxID
+	Raw     string // the mailbox's name on the wire
+	UID     UID
+}
+
+// Sample finds a small message whose body the store has: in a generation of a mailbox, or else in another mailbox of its account.
+// Errors: ErrNotFound.
+func (r *Reader) Sample(of Mailbox, validity UIDValidity) (Sample, error) {
+	s, err := r.sample(of, validity)
+	if !errors.Is(err, ErrNotFound) {
+		return s, err
+	}
+	all, err := r.Mailboxes(of.Account)
+	if err != nil {
+		return s, err
+	}
+	for _, m := range all {
+		if m.ID == of.ID || !m.Selectable || m.Total == 0 {
+			continue
+		}
+		if s, err := r.sample(m, m.UIDValidity); !errors.Is(err, ErrNotFound) {
+			return s, err
+		}
+	}
+	return s, ErrNotFound
+}
+
+func (r *Reader) sample(m Mailbox, validity UIDValidity) (Sample, error) {
+	s := Sample{Mailbox: m.ID, Raw: m.Raw}
+	err := r.QueryRow(`SELECT uid FROM (SELECT uid, size FROM entry WHERE mailbox_id = ? AND uidvalidity = ? AND uid IS NOT NULL
+		AND blob_id IS NOT NULL AND expunged_at IS NULL ORDER BY uid DESC LIMIT 50) ORDER BY size LIMIT 1`, m.ID, validity).Scan(&s.UID)
+	return s, missing("message", err)
+}
+
 // Shown is a live entry as it is compared with the server's message itself.
 type Shown struct {
 	UID          UID

@@ -82,6 +82,11 @@ func (b *Body) Next(ctx context.Context, s *imap.Session, h imap.Handler, want i
 
 // Broke makes the next part smaller after a session that ended in Next. false: there is no smaller one left to try.
 func (b *Body) Broke() bool {
+	if b.have == 0 { // nothing says that a smaller part would come: the smallest tells soonest
+		first := b.size > Least
+		b.size = Least
+		return first
+	}
 	if b.size > Least {
 		if b.size /= 4; b.row > 0 {
 			b.size *= 2

@@ -1,6 +1,7 @@
 package dovecot
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -16,7 +17,19 @@ import (
 type Options struct {
 	Flags []string  // system flags such as \Seen; none puts the message into new/, where it is \Recent
 	Date  time.Time // INTERNALDATE; zero means now
+	Harm  Harm      // what keeps the server from reading it
 }
+
+// Harm is what is wrong with the file of a message.
+type Harm int
+
+// The ways a file can be wrong.
+const (
+	Sound     Harm = iota
+	Forbidden      // nobody may read it
+	WrongSize      // its name tells another size than it has
+	Dangling       // it is a symbolic link to nothing
+)
 
 // epoch starts the file names of deliveries: Dovecot gives UIDs in the order of the names, which must not depend on
 // the clock.
@@ -42,12 +55,19 @@ func (s *Server) Put(user, mailbox string, raw []byte, options Options) error {
 		return fmt.Errorf("dovecot: deliver to %s: %w", mailbox, err)
 	}
 	n := s.delivered.Add(1)
-	name := fmt.Sprintf("%d.M%06dP1.test,S=%d", epoch+n/1_000_000, n%1_000_000, len(raw))
+	size := len(raw)
+	if options.Harm == WrongSize {
+		size += 1000
+	}
+	name := fmt.Sprintf("%d.M%06dP1.test,S=%d", epoch+n/1_000_000, n%1_000_000, size)
 	tmp := filepath.Join(dir, "tmp", name)
 	if err := os.WriteFile(tmp, raw, 0o600); err != nil {
 		return fmt.Errorf("dovecot: deliver to %s: %w", mailbox, err)
 	}
 	if err := s.give(tmp); err != nil {
+		return fmt.Errorf("dovecot: deliver to %s: %w", mailbox, err)
+	}
+	if err := options.Harm.do(tmp); err != nil {
 		return fmt.Errorf("dovecot: deliver to %s: %w", mailbox, err)
 	}
 	if !options.Date.IsZero() {
@@ -62,6 +82,20 @@ func (s *Server) Put(user, mailbox string, raw []byte, options Options) error {
 	// The server must never see a file that is half written.
 	if err := os.Rename(tmp, final); err != nil {
 		return fmt.Errorf("dovecot: deliver to %s: %w", mailbox, err)
+	}
+	return nil
+}
+
+// do harms a file.
+func (h Harm) do(path string) error {
+	switch h {
+	case Forbidden:
+		return os.Chmod(path, 0)
+	case Dangling:
+		if err := os.Remove(path); err != nil {
+			return err
+		}
+		return os.Symlink("nothing", path)
 	}
 	return nil
 }
@@ -128,4 +162,31 @@ func infoLetters(flags []string) (string, error) {
 	}
 	sort.Strings(letters)
 	return strings.Join(letters, ""), nil
+}
+
+// DamageMdbox overwrites the middle of some messages in the first mdbox file of a user; which counts from 0 in the order they were
+// saved. Compressed mail cannot be read beyond that.
+func (s *Server) DamageMdbox(user string, which ...int) error {
+	const mark = "\x01\x02" // stands before each message
+	name := filepath.Join(s.dir, "home", user, "mdbox", "storage", "m.1")
+	raw, err := os.ReadFile(name)
+	if err != nil {
+		return fmt.Errorf("dovecot: damage %s: %w", name, err)
+	}
+	var starts []int
+	for at := 0; ; {
+		next := bytes.Index(raw[at:], []byte(mark+"N "))
+		if next < 0 {
+			break
+		}
+		starts, at = append(starts, at+next), at+next+len(mark)
+	}
+	starts = append(starts, len(raw))
+	for _, i := range which {
+		if i+1 >= len(starts) {
+			return fmt.Errorf("dovecot: damage %s: it holds %d messages, not %d", name, len(starts)-1, i+1)
+		}
+		copy(raw[(starts[i]+starts[i+1])/2:], "no compressed data")
+	}
+	return os.WriteFile(name, raw, 0o600)
 }
