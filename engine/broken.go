@@ -48,7 +48,7 @@ func (n *narrowing) astray() bool { return n.line || n.times > narrowMost }
 // that one ends too, the message is the cause: culprit is to be left out of the page, and the pass goes on. Otherwise the error
 // stays what it was.
 //
-// A line that breaks by itself must cost no message. So some other message has to come between the two breaks.
+// Where nothing of the page came before the break, another message has to come in between. Otherwise it is the line.
 func (p *pass) broken(ctx context.Context, missing []storage.UID, inside storage.UID, barren bool, err error) (culprit storage.UID, _ error) {
 	f := Classify(err)
 	if !p.ended(ctx, f) || len(missing) == 0 {
@@ -105,21 +105,18 @@ func (p *pass) ended(ctx context.Context, f Fault) bool {
 // trial asks for a message alone after it may have ended a session. found: it ended this one too, or the server refuses it, and
 // the pass has another session.
 func (p *pass) trial(ctx context.Context, r *rescue) (found bool, err error) {
-	left, _, err := p.take(ctx, []storage.UID{r.uid}, everything(), nil)
-	switch {
-	case err == nil && len(left) == 0:
-		return false, errors.Join(p.askFlags(ctx), p.forget(ctx, r))
-	case err == nil:
-		r.last = leftOut()
+	arrived, err := p.whole(ctx, r, everything())
+	if arrived {
+		return false, errors.Join(err, p.forget(ctx, r))
+	}
+	if err == nil {
 		return true, nil
 	}
 	f := Classify(err)
 	if !p.ended(ctx, f) || f.Known {
 		return false, err
 	}
-	if r.last, r.rung = f, about; p.hopeless >= hopeless {
-		r.rung = lost
-	}
+	p.next(r, f)
 	_, err = p.renew(ctx, f, true, 0)
 	return true, err
 }
@@ -173,7 +170,7 @@ func (p *pass) serves(ctx context.Context, other storage.UID) (came bool, err er
 	}
 	if p.s.Err() != nil {
 		p.w.narrowing.line = true
-		return false, p.remark(context.WithoutCancel(ctx), 0, Classify(in(phaseFetch, err)))
+		return false, p.remark(context.WithoutCancel(ctx), 0, p.w.throttled(Classify(in(phaseFetch, err))))
 	}
 	if elsewhere {
 		return came, p.reopen(ctx, p.s)

@@ -78,8 +78,9 @@ func TestLargeMessages(t *testing.T) {
 		m.Box("INBOX").Add(large(2, 30))
 		m.Box("INBOX").Add(mail("last", 1))
 	})
+	var first, second atomic.Bool
 	s.Misbehave(script.Faults{Message: func(_ string, uid uint32) script.Fault {
-		if uid == 6 && s.Count("UID FETCH") < 2 || uid == 7 && s.Count("UID FETCH") < 3 {
+		if uid == 6 && !first.Swap(true) || uid == 7 && s.Count("UID FETCH") > 1 && !second.Swap(true) {
 			return script.Cut
 		}
 		return script.Whole

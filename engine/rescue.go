@@ -206,11 +206,13 @@ func (p *pass) setAside(ctx context.Context, r *rescue) error {
 	return errors.Join(p.quarantine(context.WithoutCancel(ctx), r), p.forget(ctx, r))
 }
 
-// next has a message that ended a session asked for in the next way.
+// next has a message that ended a session asked for in the next way. Where many were asked for in vain no other way is tried.
 func (p *pass) next(r *rescue, f Fault) {
 	r.last = f
 	r.blame(f)
-	if r.rung < pieces || r.body != nil && !r.body.Broke() {
+	if p.hopeless >= hopeless {
+		r.rung = lost
+	} else if r.rung < pieces || r.body != nil && !r.body.Broke() {
 		r.rung++
 	}
 }
