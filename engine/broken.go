@@ -185,7 +185,7 @@ func (p *pass) comes(ctx context.Context, uid storage.UID) (bool, error) {
 	}
 	left, _, err := p.take(ctx, []storage.UID{uid}, everything(), nil)
 	if err != nil && p.s.Err() != nil {
-		return false, nil
+		return false, p.remark(context.WithoutCancel(ctx), 0, p.w.throttled(Classify(err)))
 	}
 	return err == nil && len(left) == 0, err
 }
