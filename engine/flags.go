@@ -33,12 +33,17 @@ func (p *pass) flags(ctx context.Context, stored []storage.Listed) error {
 	for _, entry := range stored {
 		have[entry.UID] = entry.Flags
 	}
+	set, asked := p.audible(stored)
 	var changes []storage.FlagChange
+	named := make(map[storage.UID]bool)
 	told := make(map[storage.UID]bool, len(stored))
 	h := p.handler()
 	h.Fetch = func(m *imap.Message) error {
 		flags, known := have[storage.UID(m.UID)]
-		if known && m.HasFlags {
+		if known {
+			named[storage.UID(m.UID)] = true
+		}
+		if known && m.HasFlags && set.Contains(m.UID) {
 			told[storage.UID(m.UID)] = true
 		}
 		if now := flagsOf(m.Flags); known && m.HasFlags && now != flags {
@@ -48,10 +53,10 @@ func (p *pass) flags(ctx context.Context, stored []storage.Listed) error {
 	}
 	p.s.SetHandler(h)
 	defer p.watch()
-	set, asked := p.audible(stored)
 	err := in(phaseFlags, p.s.UIDFetch(ctx, set, []string{"UID", "FLAGS"}, uint64(since)))
 	if since > 0 && p.refused(err) { // some offer CONDSTORE and do not know how
 		changes, since = nil, 0
+		clear(told)
 		err = in(phaseFlags, p.s.UIDFetch(ctx, set, []string{"UID", "FLAGS"}, 0))
 	}
 	if err != nil {
@@ -64,8 +69,13 @@ func (p *pass) flags(ctx context.Context, stored []storage.Listed) error {
 	if p.swapped {
 		return in(phaseFlags, errSwapped)
 	}
-	all := since > 0 || len(told) == asked // an answer that is short vouches for nothing
-	return p.applyFlags(ctx, changes, all && condstore && p.mailbox.Building == nil, now)
+	if since > 0 {
+		asked = len(named) // what did not change is left out
+	}
+	if p.short = len(told) < asked; p.short { // it vouches for nothing, nor does what was vouched for before it
+		now = 0
+	}
+	return p.applyFlags(ctx, changes, condstore && p.mailbox.Building == nil, now)
 }
 
 // audible gives the set of what is stored, without the messages whose flags end sessions, and how many are asked for.
@@ -131,7 +141,7 @@ func (p *pass) choked(ctx context.Context, at storage.UID) error {
 }
 
 // askFlags asks for the flags of what the last FETCH brought without them, and puts the watermark back that its batches dropped. When
-// the session breaks it stays dropped, and the next pass compares all flags.
+// the session breaks, or the answer is short, it stays dropped, and the next pass compares all flags.
 func (p *pass) askFlags(ctx context.Context) error {
 	uids, owing := p.unsaid, p.owing
 	p.unsaid, p.owing = nil, false
@@ -139,9 +149,11 @@ func (p *pass) askFlags(ctx context.Context) error {
 		return nil
 	}
 	var said []storage.FlagChange
+	told := map[storage.UID]bool{}
 	h := p.handler()
 	h.Fetch = func(m *imap.Message) error {
 		if _, asked := slices.BinarySearch(uids, storage.UID(m.UID)); asked && m.HasFlags {
+			told[storage.UID(m.UID)] = true
 			said = append(said, storage.FlagChange{UID: storage.UID(m.UID), Flags: flagsOf(m.Flags), ModSeq: storage.ModSeq(m.ModSeq)})
 		}
 		return nil
@@ -151,11 +163,14 @@ func (p *pass) askFlags(ctx context.Context) error {
 		p.s.SetHandler(h)
 		defer p.watch()
 		if err = in(phaseFlags, p.s.UIDFetch(ctx, uidSet(uids), []string{"UID", "FLAGS"}, 0)); p.refused(err) {
-			err = nil
+			err, uids = nil, nil // it cannot say them
 		}
 		if err != nil && p.s.Err() != nil && !stopped(ctx) && len(said) < len(uids) {
 			err = errors.Join(err, p.choked(ctx, uids[len(said)]))
 		}
+	}
+	if len(told) < len(uids) {
+		p.short, p.mailbox.ModSeq = true, 0
 	}
 	settled := err == nil && !p.swapped && p.mailbox.Building == nil
 	return errors.Join(err, p.applyFlags(context.WithoutCancel(ctx), said, settled, p.mailbox.ModSeq))

@@ -36,6 +36,7 @@ type pass struct {
 	refusal  error         // the NO that ended the last FETCH early
 	unsaid   []storage.UID // what it brought without flags
 	owing    bool          // the watermark of flags was dropped for such
+	short    bool          // an answer left out flags that were asked for: the next pass compares all of them
 	stirred  bool          // the server told of a message that came or went since the listing
 	swapped  bool          // the server told of another UIDVALIDITY while the mailbox is open
 	compared bool          // what is stored was looked at for UIDs that were given out again
@@ -369,6 +370,9 @@ func (p *pass) expunge(ctx context.Context, gone []storage.UID) error {
 func (p *pass) end(ctx context.Context, moved bool) error {
 	failpoint.Hit("engine.beforePassEnd")
 	modseq := storage.ModSeq(p.selected.HighestModSeq)
+	if p.short {
+		modseq = 0
+	}
 	done := storage.Pass{UIDNext: storage.UID(p.selected.UIDNext), Total: int64(len(p.listing)), ModSeq: modseq, At: time.Now().UTC()}
 	if n := len(p.listing); n > 0 {
 		done.UIDNext = max(done.UIDNext, p.listing[n-1]+1)
