@@ -97,7 +97,7 @@ func (p *pass) broken(ctx context.Context, missing []storage.UID, inside storage
 func (p *pass) ended(ctx context.Context, f Fault) bool {
 	switch f.Class {
 	case Network, Timeout, Protocol:
-		return f.Phase == phaseFetch && f.Scope != "account" && p.s.Err() != nil && !stopped(ctx)
+		return f.Phase == phaseFetch && f.Scope != "account" && p.s.Err() != nil && !p.swapped && !stopped(ctx)
 	}
 	return false
 }

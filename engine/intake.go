@@ -56,6 +56,7 @@ type intake struct {
 	inside  storage.UID                        // whose response is not over; 0: none, or it is not known yet
 	batch   []arrival
 	bytes   int64
+	handed  []storage.UID // of batches before it
 
 	slots chan struct{}
 	done  sync.WaitGroup
@@ -181,6 +182,16 @@ func (t *intake) flush() {
 	}
 	batch, size := t.batch, t.bytes
 	t.batch, t.bytes = nil, 0
+	if t.p.swapped { // they may be messages of another mailbox
+		t.p.w.e.budget.Release(size)
+		if err := t.unstage(batch); err != nil {
+			t.fail(err)
+		}
+		return
+	}
+	for _, a := range batch {
+		t.handed = append(t.handed, a.uid)
+	}
 	t.slots <- struct{}{}
 	t.done.Add(1)
 	go func() {

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -238,7 +239,11 @@ func (p *pass) take(ctx context.Context, page []storage.UID, items []string, kno
 	}
 	inside, p.w.narrowing.answered = take.inside, p.w.narrowing.answered || err == nil
 	defer func() { p.w.narrowing.line = p.w.narrowing.line && len(missing) == len(page) }()
-	if stored := take.close(); stored != nil {
+	stored := take.close()
+	if p.swapped { // nobody knows since when: what was stored of this answer goes, and is asked for again
+		return nil, 0, errors.Join(in(phaseStore, stored), p.expunge(take.ctx, take.handed), in(phaseFetch, errSwapped))
+	}
+	if stored != nil {
 		return nil, 0, in(phaseStore, stored)
 	}
 	take.owe()

@@ -293,6 +293,10 @@ func (p *pass) ask(ctx context.Context, r *rescue) error {
 	defer p.watch()
 	err := p.hearNo(r, in(phaseFetch, p.s.UIDFetch(ctx, uidSet([]storage.UID{r.uid}), []string{"UID", "FLAGS", "INTERNALDATE", "RFC822.SIZE"}, 0)))
 	p.w.narrowing.answered = p.w.narrowing.answered || err == nil
+	if p.swapped {
+		r.known = nil
+		return errors.Join(in(phaseFetch, errSwapped), err)
+	}
 	return err
 }
 
@@ -320,7 +324,7 @@ func (p *pass) gather(ctx context.Context, r *rescue) (bool, error) {
 		p.watch()
 		switch {
 		case p.swapped:
-			return false, errors.Join(in(phaseFetch, errSwapped), err)
+			return false, errors.Join(in(phaseFetch, errSwapped), err, p.empty(ctx, r))
 		case errors.Is(err, chunk.ErrLeftOut):
 			return false, nil
 		case err != nil:
