@@ -169,10 +169,13 @@ func (p *pass) askFlags(ctx context.Context) error {
 			err = errors.Join(err, p.choked(ctx, uids[len(said)]))
 		}
 	}
+	if p.swapped {
+		return errors.Join(in(phaseFlags, errSwapped), err)
+	}
 	if len(told) < len(uids) {
 		p.short, p.mailbox.ModSeq = true, 0
 	}
-	settled := err == nil && !p.swapped && p.mailbox.Building == nil
+	settled := err == nil && p.mailbox.Building == nil
 	return errors.Join(err, p.applyFlags(context.WithoutCancel(ctx), said, settled, p.mailbox.ModSeq))
 }
 

@@ -171,7 +171,7 @@ func (p *pass) round(ctx context.Context) (moved bool, err error) {
 	if err := p.proven(ctx, d.Gone); err != nil {
 		return false, err
 	}
-	if p.swapped { // the listing may be that of other UIDs
+	if p.swapped {
 		return false, in(phaseList, errSwapped)
 	}
 	if err := p.expunge(ctx, d.Gone); err != nil {
@@ -208,6 +208,9 @@ func (p *pass) list(ctx context.Context) ([]storage.UID, error) {
 		set, err := p.s.UIDSearchAll(ctx)
 		if err != nil {
 			return nil, in(phaseList, err)
+		}
+		if p.swapped { // it may be that of other UIDs
+			return nil, in(phaseList, errSwapped)
 		}
 		if uids, ok := expand(set, p.s.Exists()); ok {
 			return uids, nil

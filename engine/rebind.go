@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"context"
+	"errors"
 	"io"
 	"slices"
 	"time"
@@ -63,6 +64,10 @@ func (p *pass) rebind(ctx context.Context, todo []storage.UID) (rest []storage.U
 	if err == nil {
 		err = p.headers(ctx, todo)
 	}
+	if p.swapped { // what was learnt may be of another mailbox
+		p.w.met = nil
+		return nil, errors.Join(in(phaseList, errSwapped), err)
+	}
 	if p.refused(err) { // it cannot be told: a download can
 		return todo, nil
 	}
@@ -73,9 +78,6 @@ func (p *pass) rebind(ctx context.Context, todo []storage.UID) (rest []storage.U
 			a.broke++
 		}
 		return nil, err
-	}
-	if p.swapped {
-		return nil, in(phaseList, errSwapped)
 	}
 	listed := make([]plan.Copy, 0, len(a.known)+len(silent))
 	wanted := map[int64]bool{}
