@@ -193,3 +193,87 @@ func TestByHandNothing(t *testing.T) {
 		t.Fatalf("%+v", task)
 	}
 }
+
+// TestByHandPriority: a priority that there is none of changes nothing.
+func TestByHandPriority(t *testing.T) {
+	b := open(t)
+	id := b.in(Pending, 1)
+	for _, priority := range []int{-1, 0, 11} {
+		if _, err := b.ByHand(t.Context(), Order{Verb: VerbPriority, Priority: priority, Selection: Selection{IDs: []storage.TaskID{id}}}); err == nil || !strings.Contains(err.Error(), "not between 1 and 10") {
+			t.Errorf("priority %d: %v", priority, err)
+		}
+	}
+	if got := b.find(id).Priority; got != 5 {
+		t.Errorf("priority %d", got)
+	}
+}
+
+// TestByHandSpans: a task of one mailbox and other dates is no twin.
+func TestByHandSpans(t *testing.T) {
+	b := open(t)
+	add := func(year string) (id storage.TaskID) {
+		b.write(func(w *storage.Writer) (err error) {
+			id, _, err = b.EnqueueTx(w, NewTask{Account: b.ada, Type: FolderSync, Payload: Payload{Mailbox: 1, StartDate: year + "-01-01"}})
+			return err
+		})
+		return id
+	}
+	failed := add("2023")
+	task := b.take(b.ada, failed)
+	b.write(func(w *storage.Writer) error { return b.FailTx(w, task, why("bug")) })
+	if add("2024") == failed {
+		t.Fatal("two years are one task")
+	}
+	if one := b.order(Order{Verb: VerbRetry, Selection: Selection{IDs: []storage.TaskID{failed}}})[failed]; !one.Changed || one.Refused != nil {
+		t.Errorf("%+v", one)
+	}
+}
+
+// TestFree: what waits because its account does is due when that is over; what waits for a fault of its own is not.
+func TestFree(t *testing.T) {
+	b := open(t)
+	held, own := b.add(b.ada, 1, 6), b.add(b.ada, 2, 5)
+	for _, id := range []storage.TaskID{held, own} {
+		task, fault := b.take(b.ada, id), why("network")
+		fault.Held = id == held
+		b.write(func(w *storage.Writer) error { return b.RetryTx(w, task, time.Now().Add(time.Hour), fault) })
+	}
+	b.write(func(w *storage.Writer) error { return b.FreeTx(w, b.ada) })
+	b.consistent()
+	if now, later := b.find(held), b.find(own); now.State != Pending || later.State != Waiting || time.Until(later.NextRetryAt) < 50*time.Minute {
+		t.Errorf("held: %s; its own: %s until %s", now.State, later.State, later.NextRetryAt)
+	}
+	b.take(b.ada, held)
+	if task, ok := b.claim(b.ada); ok {
+		t.Errorf("claimed %+v", task)
+	}
+}
+
+// TestJump: a clock that is set back shortens and lengthens no wait, of a paused task neither; one that is set forward moves none.
+func TestJump(t *testing.T) {
+	b := open(t)
+	wait := func(mailbox int) storage.TaskID {
+		id := b.add(b.ada, mailbox, 5)
+		task := b.take(b.ada, id)
+		b.write(func(w *storage.Writer) error { return b.RetryTx(w, task, time.Now().Add(3*time.Hour), why("network")) })
+		return id
+	}
+	waiting, paused := wait(1), wait(2)
+	b.order(Order{Verb: VerbPause, Selection: Selection{IDs: []storage.TaskID{paused}}})
+	before := map[storage.TaskID]time.Time{waiting: b.find(waiting).NextRetryAt, paused: b.find(paused).NextRetryAt}
+	moved := time.Duration(0)
+	for _, jump := range []time.Duration{time.Hour, -time.Hour} {
+		if jump < 0 {
+			moved += jump
+		}
+		b.write(func(w *storage.Writer) error { return b.JumpTx(w, jump) })
+		for id, was := range before {
+			if got := b.find(id).NextRetryAt; got.Sub(was).Round(time.Second) != moved {
+				t.Errorf("set by %s: task %d is due %s later than before, want %s", jump, id, got.Sub(was), moved)
+			}
+		}
+	}
+	if _, ok := b.claim(b.ada); ok {
+		t.Error("a wait of three hours is over")
+	}
+}

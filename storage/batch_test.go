@@ -148,6 +148,9 @@ func TestOtherBytesUnderAKnownUID(t *testing.T) {
 		}
 		return err
 	})
+	if got := text(t, b.Store, "SELECT group_concat(e.live || ' ' || (e.destroyed_at IS NULL)) FROM email e JOIN entry n ON n.email_id = e.id"); got != "1 1" {
+		t.Errorf("the email that is shown: live, not destroyed: %s", got)
+	}
 }
 
 func TestStagedBody(t *testing.T) {
@@ -319,6 +322,9 @@ func TestGenerations(t *testing.T) {
 	b.store(box, 8, b.arrival(11, 1))
 	if got := b.shown(); got != "INBOX:1 1 [], INBOX:2 2 []" {
 		t.Errorf("while building: %s", got)
+	}
+	if got := text(t, b.Store, "SELECT total || '/' || unread FROM mailbox"); got != "2/2" {
+		t.Errorf("while building, counters %s", got)
 	}
 	if err := b.Write(t.Context(), Bulk, 0, func(w *Writer) error {
 		_, err := w.StoreBatch(Batch{Mailbox: box, Validity: 99, Arrivals: []Arrival{b.arrival(1, 1)}})
@@ -608,7 +614,9 @@ func TestCopyTakesEmail(t *testing.T) {
 	if n := number(t, b.Store, `SELECT count(*) FROM email`); n != 1 {
 		t.Fatalf("%d emails: the copy did not take the free one", n)
 	}
-	b.store(box, 7, b.arrival(1, 1))
+	if done := b.store(box, 7, b.arrival(1, 1)); len(done.Conflicts) > 0 {
+		t.Errorf("the same bytes are other ones: %+v", done)
+	}
 	if n := number(t, b.Store, `SELECT count(DISTINCT email_id) FROM entry WHERE expunged_at IS NULL`); n != 2 {
 		t.Errorf("%d emails for two copies in one mailbox", n)
 	}

@@ -1,0 +1,59 @@
+package storage
+
+import (
+	"fmt"
+	"testing"
+)
+
+// TestGenerationsApart: a UID means one message in each generation: news of one says nothing of the other, and what went is not
+// listed.
+func TestGenerationsApart(t *testing.T) {
+	b := newBed(t)
+	box := b.mailbox("INBOX", 7)
+	b.store(box, 7, b.arrival(1, 1), b.arrival(2, 2))
+	write(t, b.Store, func(w *Writer) error { return w.OpenGeneration(box, 8, 1, 2) })
+	b.store(box, 8, b.arrival(1, 3), b.arrival(2, 4))
+	write(t, b.Store, func(w *Writer) error {
+		if _, err := w.ApplyFlags(box, 8, []FlagChange{{UID: 1, Flags: `\Flagged`}}); err != nil {
+			return err
+		}
+		return w.Expunge(box, 8, []UID{2})
+	})
+	for validity, want := range map[UIDValidity]string{7: `[1  2 ]`, 8: `[1 \Flagged]`} {
+		var got []string
+		read(t, b.Store, func(r *Reader) error {
+			all, err := r.Entries(box, validity)
+			for _, one := range all {
+				got = append(got, fmt.Sprintf("%d %s", one.UID, one.Flags))
+			}
+			return err
+		})
+		if fmt.Sprint(got) != want {
+			t.Errorf("generation %d: %q, want %s", validity, got, want)
+		}
+	}
+}
+
+// TestSettleOneAccount: mail of an account that is on its way to another mailbox is not settled when another account's pass ends.
+func TestSettleOneAccount(t *testing.T) {
+	b := newBed(t)
+	box := b.mailbox("INBOX", 7)
+	b.store(box, 7, b.arrival(1, 1))
+	write(t, b.Store, func(w *Writer) error {
+		other, err := w.AddAccount(Account{Name: "other", User: "other", Host: "h", Port: 993, Security: "tls"})
+		if err != nil {
+			return err
+		}
+		if err := w.Expunge(box, 7, []UID{1}); err != nil {
+			return err
+		}
+		if n, err := w.SettleOrphans(other); n != 0 || err != nil {
+			t.Errorf("%d went, %v", n, err)
+		}
+		return nil
+	})
+	b.settle()
+	if n := number(t, b.Store, `SELECT count(*) FROM email WHERE destroyed_at IS NOT NULL`); n != 1 {
+		t.Errorf("%d went at the end of its own pass", n)
+	}
+}
