@@ -101,6 +101,30 @@ func TestSwappedInAnswer(t *testing.T) {
 		}
 		return f
 	}
+	sized := func(f script.Faults) script.Faults { // what it is asked for besides its body breaks the session the second time
+		f = inParts(f)
+		part := f.Part
+		var asked atomic.Int32
+		f.Part = func(p script.Part) script.Fault {
+			if strings.Contains(p.Items, "FLAGS") && strings.Contains(p.Items, "RFC822.SIZE") && asked.Add(1) == 2 {
+				return script.Broken
+			}
+			return part(p)
+		}
+		return f
+	}
+	broken := func(f script.Faults) script.Faults { // the line breaks when the second part is due
+		f = inParts(f)
+		part := f.Part
+		var asked atomic.Int32
+		f.Part = func(p script.Part) script.Fault {
+			if p.Most > 0 && asked.Add(1) == 2 {
+				return script.CutEarly
+			}
+			return part(p)
+		}
+		return f
+	}
 	apart := func(f script.Faults) script.Faults { // flags come in a response of their own
 		f.Message = func(string, uint32) script.Fault { return script.FlagsAfter }
 		return f
@@ -109,21 +133,24 @@ func TestSwappedInAnswer(t *testing.T) {
 		begins func(script.Command) bool
 		tells  func(script.Command, string) bool
 		stored bool // the messages are, before their flags change
+		early  bool // it is told before a batch is full
 		also   func(script.Faults) script.Faults
 	}{
-		"bodies, first":          {bodies, response(bodies, "1"), false, nil},
-		"bodies, in a batch":     {bodies, response(bodies, "50"), false, nil},
-		"bodies, behind a batch": {bodies, response(bodies, "150"), false, nil},
-		"bodies, last":           {bodies, response(bodies, "249"), false, nil},
-		"bodies, tagged":         {bodies, response(bodies, "0"), false, nil},
-		"flags of their own":     {bodies, response(bodies, "0"), false, apart},
-		"flags behind bodies":    {flags, response(flags, "150"), false, silent},
-		"flags, tagged":          {flags, response(flags, "0"), false, silent},
-		"compared flags":         {flags, response(flags, "150"), true, nil},
-		"compared flags, tagged": {flags, response(flags, "0"), true, nil},
-		"size, alone":            {asks("RFC822.SIZE"), response(asks("RFC822.SIZE"), "250"), false, inParts},
-		"part":                   {parts, response(parts, "250"), false, inParts},
-		"part, tagged":           {parts, response(parts, "0"), false, inParts},
+		"bodies, first":          {bodies, response(bodies, "1"), false, true, nil},
+		"bodies, in a batch":     {bodies, response(bodies, "50"), false, true, nil},
+		"bodies, behind a batch": {bodies, response(bodies, "150"), false, false, nil},
+		"bodies, last":           {bodies, response(bodies, "249"), false, false, nil},
+		"bodies, tagged":         {bodies, response(bodies, "0"), false, false, nil},
+		"flags of their own":     {bodies, response(bodies, "0"), false, false, apart},
+		"flags behind bodies":    {flags, response(flags, "150"), false, false, silent},
+		"flags, tagged":          {flags, response(flags, "0"), false, false, silent},
+		"compared flags":         {flags, response(flags, "150"), true, false, nil},
+		"compared flags, tagged": {flags, response(flags, "0"), true, false, nil},
+		"size, alone":            {asks("RFC822.SIZE"), response(asks("RFC822.SIZE"), "250"), false, false, inParts},
+		"part":                   {parts, response(parts, "250"), false, false, inParts},
+		"part, tagged":           {parts, response(parts, "0"), false, false, inParts},
+		"size, and the line":     {asks("RFC822.SIZE"), response(asks("RFC822.SIZE"), "250"), false, false, sized},
+		"part, and the line":     {parts, response(parts, "250"), false, false, broken},
 	} {
 		for _, stays := range []bool{false, true} {
 			t.Run(name+map[bool]string{false: ", and back", true: ""}[stays], func(t *testing.T) {
@@ -149,6 +176,9 @@ func TestSwappedInAnswer(t *testing.T) {
 					(SELECT blob_id FROM entry WHERE uidvalidity = 77)`); got != "0" {
 					t.Errorf("%s messages of the other mailbox are under old UIDs", got)
 				}
+				if got := w.text(`SELECT count(*) FROM entry WHERE uidvalidity = 1000 AND flags = '$Strange'`); test.early && got != "0" {
+					t.Errorf("%s messages of the other mailbox were stored under old UIDs", got)
+				}
 				if got := w.text(`SELECT (SELECT count(*) FROM blob WHERE state = 'staged') + (SELECT count(*) FROM quarantine)`); got != "0" {
 					t.Errorf("%s staged blobs and quarantined messages are left", got)
 				}
@@ -157,6 +187,20 @@ func TestSwappedInAnswer(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestSwappedStaged: a large message of such an answer is not left behind in the store.
+func TestSwappedStaged(t *testing.T) {
+	s, w := scripted(t, 0, script.Options{}, Options{})
+	s.Change(func(m *script.Model) { m.Box("INBOX").Add(large(1, 6)) })
+	bodies := asks("BODY.PEEK[]")
+	i := &interlude{server: s, begins: bodies, tells: response(bodies, "0"), other: func(b *script.Box) { b.Messages[0].Raw = large(2, 6) }}
+	s.Misbehave(i.faults())
+	w.complete()
+	w.equals(s)
+	if got := w.text(`SELECT count(*) || ' ' || count(*) FILTER (WHERE state = 'staged') FROM blob`); got != "1 0" || !i.told.Load() {
+		t.Errorf("blobs, staged ones: %s", got)
 	}
 }
 
@@ -201,10 +245,13 @@ func TestSwappedListing(t *testing.T) {
 		})
 		var listed atomic.Int32
 		s.Misbehave(script.Faults{On: func(c script.Command) script.Action {
-			if c.Name != "UID SEARCH" || listed.Add(1) != 2 {
+			switch {
+			case c.Name == "EXAMINE" && listed.Load() == 2:
+				s.Change(func(m *script.Model) { *m.Box("INBOX") = before })
+				return script.Answer
+			case c.Name != "UID SEARCH" || listed.Add(1) != 2:
 				return script.Answer
 			}
-			s.Change(func(m *script.Model) { *m.Box("INBOX") = before })
 			return moved
 		}})
 		w.complete()
