@@ -186,30 +186,35 @@ func TestBadLine(t *testing.T) {
 	}
 }
 
-// TestSearchOutlivesRest: a message that may have ended a session is remembered while the account rests, and asked for behind the others.
+// TestSearchOutlivesRest: a message that may have ended a session is remembered while its account waits, and asked for behind all others.
 func TestSearchOutlivesRest(t *testing.T) {
-	s, w := scripted(t, 20, script.Options{}, Options{})
-	var rests, alone atomic.Bool
+	const bad = 1
+	s, w := scripted(t, 20, script.Options{}, Options{least: soon})
+	var away, aside atomic.Bool
+	away.Store(true)
 	s.Misbehave(script.Faults{
 		Message: func(_ string, uid uint32) script.Fault {
-			if uid == 5 {
-				rests.Store(true)
-				return script.CutEarly
+			if uid == bad {
+				return script.Cut
 			}
 			return script.Whole
 		},
 		On: func(c script.Command) script.Action {
-			if c.Name == "AUTHENTICATE" && rests.Swap(false) {
+			if c.Name == "AUTHENTICATE" && c.Connection > 1 && away.Load() {
 				return "NO [UNAVAILABLE] later"
 			}
-			if c.Name == "UID FETCH" && strings.HasPrefix(c.Args, "1 (") {
-				alone.Store(true)
+			if c.Name == "UID FETCH" && strings.HasPrefix(c.Args, "2:20 (") {
+				aside.Store(true)
 			}
 			return script.Answer
 		},
 	})
-	w.sync()
-	if len(w.engine.rescues(w.id)) == 0 {
-		t.Error("the message is forgotten while the account rests")
+	if sum := w.sync(); sum.Result != Failed || len(w.engine.rescues(w.id)) != 1 {
+		t.Errorf("%d messages are remembered: %+v", len(w.engine.rescues(w.id)), sum)
 	}
+	away.Store(false)
+	if sum := w.sync(); sum.Result != Partial || sum.Quarantined != 1 || !aside.Load() {
+		t.Errorf("the others were asked for without it: %v; %+v", aside.Load(), sum)
+	}
+	w.equals(s, bad)
 }
