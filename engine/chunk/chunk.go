@@ -20,6 +20,8 @@ const (
 	Least = 4 << 10
 	grow  = 4 // parts that came one after the other let the next be larger
 	tries = 3 // sessions that the smallest part may end
+	// unseen is the same before any part came.
+	unseen = 2
 )
 
 // ErrLeftOut says that the server answers without the message.
@@ -82,10 +84,10 @@ func (b *Body) Next(ctx context.Context, s *imap.Session, h imap.Handler, want i
 
 // Broke makes the next part smaller after a session that ended in Next. false: there is no smaller one left to try.
 func (b *Body) Broke() bool {
-	if b.have == 0 { // nothing says that a smaller part would come: the smallest tells soonest
-		first := b.size > Least
-		b.size = Least
-		return first
+	if b.have == 0 { // the smallest part tells soonest whether any comes
+		b.size = min(b.size, Least)
+		b.ended++
+		return b.ended < unseen
 	}
 	if b.size > Least {
 		if b.size /= 4; b.row > 0 {
