@@ -25,7 +25,7 @@ func (w *writer) group(first *request) {
 		size    int
 		closes  = time.Now().Add(w.groupTime)
 	)
-	for r := first; r != nil; r = w.next() {
+	for r := first; r != nil; r, _ = w.next() {
 		if r.alone {
 			w.push(r)
 			break

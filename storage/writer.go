@@ -142,22 +142,25 @@ func (w *writer) withdraw(r *request) bool {
 	return false
 }
 
-// next takes the first request of the more urgent lane, or nil. Bulk ones are refused while the gate is closed.
-func (w *writer) next() *request {
+// next takes the first request of the more urgent lane, or nil. over: there will be no other one. Bulk requests are refused
+// while the gate is closed.
+func (w *writer) next() (r *request, over bool) {
 	for {
-		r := w.pull()
+		r, over := w.pull()
 		if r == nil || r.lane != Bulk || w.broken != nil {
-			return r
+			return r, over
 		}
 		p, closed := w.gate.Closed()
 		if !closed {
-			return r
+			return r, false
 		}
 		r.done <- &pausedError{p}
 	}
 }
 
-func (w *writer) pull() *request {
+// pull finds the lanes empty and the store closing in one look. Between two looks a request could be accepted that nobody
+// would answer.
+func (w *writer) pull() (r *request, over bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for lane, waiting := range w.queues {
@@ -165,10 +168,10 @@ func (w *writer) pull() *request {
 			r := waiting[0]
 			waiting[0] = nil
 			w.queues[lane] = waiting[1:]
-			return r
+			return r, false
 		}
 	}
-	return nil
+	return nil, w.stopping
 }
 
 // push puts a request back at the head of the interactive lane.
@@ -185,14 +188,11 @@ func (w *writer) run() {
 		if w.broken == nil {
 			w.look()
 		}
-		r := w.next()
+		r, over := w.next()
+		if over {
+			return
+		}
 		if r == nil {
-			w.mu.Lock()
-			stopping := w.stopping
-			w.mu.Unlock()
-			if stopping {
-				return
-			}
 			w.sleep()
 			continue
 		}
