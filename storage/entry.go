@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -223,9 +224,35 @@ func (w *Writer) touchEmail(row EmailRow) error {
 	return w.touch(account, typeEmail, email)
 }
 
+// orphanWait is how long an email that no mailbox holds waits for a mailbox that could not be listed: it may be there.
+const orphanWait = 24 * time.Hour
+
 // SettleOrphans destroys, for the doors, the emails of an account that no mailbox holds any more. Call it when a pass has
 // listed every mailbox. It says how many went.
 func (w *Writer) SettleOrphans(account AccountID) (int, error) {
+	return w.settleOrphans(account, math.MaxInt64)
+}
+
+// SettleOldOrphans destroys only those whose last entry was expunged a day before at, the wall clock's time. Call it when a
+// pass could not list some mailbox. A clock that MaySweep does not believe, or has not seen yet, ends no wait.
+func (w *Writer) SettleOldOrphans(account AccountID, at time.Time) (int, error) {
+	known, doubted, err := w.sweptAt()
+	if err != nil {
+		return 0, err
+	}
+	if ok, _ := believed(millis(at), known, doubted); !ok || known == 0 {
+		return 0, nil
+	}
+	// A time ahead of the clock was written while the clock was wrong. The wait begins anew, so that it has an end.
+	if _, err := w.Exec(`UPDATE entry SET expunged_at = ?2 WHERE expunged_at > ?2
+		AND EXISTS (SELECT 1 FROM email WHERE id = email_id AND account_id = ?1 AND live = 0 AND destroyed_at IS NULL)`, account, millis(at)); err != nil {
+		return 0, fmt.Errorf("set the time of orphans: %w", err)
+	}
+	return w.settleOrphans(account, millis(at.Add(-orphanWait)))
+}
+
+// settleOrphans settles those whose last entry was expunged at upTo or before.
+func (w *Writer) settleOrphans(account AccountID, upTo int64) (int, error) {
 	type orphan struct {
 		row           EmailRow
 		email, thread string
@@ -233,7 +260,8 @@ func (w *Writer) SettleOrphans(account AccountID) (int, error) {
 	}
 	var all []orphan
 	rows, err := w.Query(`SELECT e.id, e.jmap_id, t.jmap_id, t.id FROM email e JOIN thread t ON t.id = e.thread_id
-		WHERE e.account_id = ? AND e.live = 0 AND e.destroyed_at IS NULL`, account)
+		WHERE e.account_id = ?1 AND e.live = 0 AND e.destroyed_at IS NULL
+		AND NOT EXISTS (SELECT 1 FROM entry WHERE email_id = e.id AND expunged_at > ?2)`, account, upTo)
 	if err := Each(rows, err, func(rows *sql.Rows) error {
 		var o orphan
 		err := rows.Scan(&o.row, &o.email, &o.thread, &o.threadID)

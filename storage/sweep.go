@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 
@@ -10,8 +11,12 @@ import (
 	"mailcote/testkit/failpoint"
 )
 
-// FaultAge is how long the store keeps a fault.
-const FaultAge = 30 * 24 * time.Hour
+const (
+	// FaultAge is how long the store keeps a fault.
+	FaultAge = 30 * 24 * time.Hour
+	// SweepEvery is the time from one sweep to the next.
+	SweepEvery = 6 * time.Hour
+)
 
 const (
 	sweepRows     = 500      // rows one sweeping transaction deletes
@@ -22,6 +27,7 @@ const (
 	historyAge    = 7 * 24 * time.Hour  // finished tasks and runs
 	keptOfAccount = 100                 // finished tasks and runs that stay however old they are
 	vacuumPages   = 256                 // pages one vacuuming transaction gives back, and free pages that stay
+	sweepSample   = 500                 // of the oldest expunged entries, when it is asked whether a sweep is due
 	clockStep     = 2 * 24 * time.Hour  // what may lie between two sweeps, on the wall
 	clockAgain    = 24 * time.Hour      // after which a wall clock that moved farther is believed
 	clockApart    = 30 * 24 * time.Hour // looks at it that far apart do not say the same
@@ -36,7 +42,8 @@ type Swept struct {
 }
 
 // Sweep deletes what has been kept long enough. keep is how long expunged mail stays; negative means for ever. It works in
-// small transactions of the bulk lane, each of which looks again before it deletes, and may be stopped and repeated at will.
+// small transactions of the bulk lane, each of which looks again before it deletes, and may be stopped and repeated at will:
+// the next one goes on where ctx ended it.
 func (s *Store) Sweep(ctx context.Context, at time.Time, keep time.Duration) (Swept, error) {
 	sw := sweep{store: s, ctx: ctx, at: at}
 	steps := []func() error{sw.tombstones, sw.history, sw.vacuum}
@@ -53,24 +60,55 @@ func (s *Store) Sweep(ctx context.Context, at time.Time, keep time.Duration) (Sw
 	return sw.done, nil
 }
 
+// SweepDue reports whether it is time for a sweep: SweepEvery after the last one, when that one was stopped among the
+// blobs, or when what should have gone is as late. It only reads, and no more for a larger store.
+func (s *Store) SweepDue(ctx context.Context, at time.Time, keep time.Duration) (due bool, err error) {
+	late := func(age time.Duration) int64 { return millis(at.Add(-age - SweepEvery)) }
+	err = s.Read(ctx, func(r *Reader) error {
+		known, _, err := r.sweptAt()
+		if err != nil {
+			return err
+		}
+		if apart := millis(at) - known; max(apart, -apart) >= SweepEvery.Milliseconds() {
+			due = true
+			return nil
+		}
+		if err := r.QueryRow(`SELECT EXISTS (SELECT 1 FROM meta WHERE key = 'sweep_blob' AND value > 0)
+			OR EXISTS (SELECT 1 FROM change WHERE destroyed = 1 AND changed_at < ?)
+			OR EXISTS (SELECT 1 FROM sync_error WHERE at < ?)`, late(tombstoneAge), late(FaultAge)).Scan(&due); err != nil || due || keep < 0 {
+			return err
+		}
+		return r.QueryRow(`SELECT EXISTS (SELECT 1 FROM email WHERE destroyed_at < ?1) OR EXISTS (SELECT 1 FROM email e
+			WHERE e.id IN (SELECT email_id FROM entry WHERE expunged_at < ?1 ORDER BY expunged_at LIMIT ?2)
+			AND (e.live > 0 OR e.destroyed_at IS NOT NULL))`, late(keep), sweepSample).Scan(&due)
+	})
+	return due, explain("look whether a sweep is due", err)
+}
+
 // MaySweep says whether at, the wall clock's time, is one to end retentions by: near that of the last time it was, or a clock that
 // moved far meanwhile and says so still a day later. It may have been set wrong, and what a sweep deletes does not come back
 // when it is set right.
 func (s *Store) MaySweep(ctx context.Context, at time.Time) (ok bool, err error) {
 	err = s.Write(ctx, Bulk, 0, func(w *Writer) error {
-		var known, doubted int64
-		if err := w.QueryRow(`SELECT coalesce((SELECT value FROM meta WHERE key = 'swept_at'), 0), coalesce((SELECT value FROM meta WHERE key = 'swept_doubt'), 0)`).
-			Scan(&known, &doubted); err != nil {
+		known, doubted, err := w.sweptAt()
+		if err != nil {
 			return err
 		}
 		ok, doubted = believed(millis(at), known, doubted)
 		if ok {
 			known = millis(at)
 		}
-		_, err := w.Exec(`INSERT INTO meta (key, value) VALUES ('swept_at', ?), ('swept_doubt', ?) ON CONFLICT DO UPDATE SET value = excluded.value`, known, doubted)
+		_, err = w.Exec(`INSERT INTO meta (key, value) VALUES ('swept_at', ?), ('swept_doubt', ?) ON CONFLICT DO UPDATE SET value = excluded.value`, known, doubted)
 		return err
 	})
 	return ok, explain("look at the clock", err)
+}
+
+// sweptAt gives what MaySweep noted: the last time it believed the clock, and when it began to doubt it. 0 is never.
+func (r *Reader) sweptAt() (known, doubted int64, err error) {
+	err = r.QueryRow(`SELECT coalesce((SELECT value FROM meta WHERE key = 'swept_at'), 0), coalesce((SELECT value FROM meta WHERE key = 'swept_doubt'), 0)`).
+		Scan(&known, &doubted)
+	return known, doubted, explain("read when the store was swept", err)
 }
 
 // believed is MaySweep's rule, in Unix milliseconds; 0 is none. doubted is the first look at a clock that moved far from known, to
@@ -165,56 +203,96 @@ func (sw *sweep) mailboxes() error {
 		sw.before, sweepRows)
 }
 
-// blobs looks at all of them, a window at a time: one that nobody names is rare, and no list of candidates can be lost.
+// blobs looks at all of them, a window at a time: one that nobody names is rare, and no list of candidates can be lost. It
+// begins with the window in which the last sweep was stopped.
 func (sw *sweep) blobs() error {
-	for from := int64(0); ; from += sweepWindow {
-		var last int64
-		var free []struct{ id, stored int64 }
-		if err := sw.store.Read(sw.ctx, func(r *Reader) error {
-			if err := r.QueryRow(`SELECT coalesce(max(id), 0) FROM blob`).Scan(&last); err != nil {
-				return err
-			}
-			rows, err := r.Query(`SELECT id, stored FROM blob b WHERE id > ?1 AND id <= ?1 + ?2 AND state = 'sealed' AND created_at < ?3 AND NOT EXISTS (SELECT 1 FROM entry WHERE blob_id = b.id)
-				AND NOT EXISTS (SELECT 1 FROM account a CROSS JOIN email e ON e.account_id = a.id AND e.digest = b.sha256)`, from, sweepWindow, millis(sw.at.Add(-blobAge)))
-			return Each(rows, err, func(rows *sql.Rows) error {
-				var one struct{ id, stored int64 }
-				err := rows.Scan(&one.id, &one.stored)
-				free = append(free, one)
-				return err
-			})
-		}); err != nil {
+	var left int64 // where that window begins; 0: there is none
+	if err := sw.store.Read(sw.ctx, func(r *Reader) error {
+		return r.QueryRow(`SELECT coalesce((SELECT value FROM meta WHERE key = 'sweep_blob'), 0)`).Scan(&left)
+	}); err != nil {
+		return err
+	}
+	for from := max(left, 1); ; from += sweepWindow {
+		last, err := sw.window(from)
+		if err != nil {
+			return errors.Join(err, sw.leave(from))
+		}
+		if from+sweepWindow <= last {
+			continue
+		}
+		if left > 0 {
+			return sw.leave(0)
+		}
+		return nil
+	}
+}
+
+// leave notes where the next sweep begins to look at blobs.
+func (sw *sweep) leave(from int64) error {
+	return sw.store.Write(context.WithoutCancel(sw.ctx), Bulk, 0, func(w *Writer) error {
+		_, err := w.Exec(`INSERT INTO meta (key, value) VALUES ('sweep_blob', ?) ON CONFLICT DO UPDATE SET value = excluded.value`, from)
+		return err
+	})
+}
+
+// window looks at the blobs from a number on and gives the last number of the store.
+func (sw *sweep) window(from int64) (last int64, err error) {
+	var free []freeBlob
+	if err := sw.store.Read(sw.ctx, func(r *Reader) error {
+		if err := r.QueryRow(`SELECT coalesce(max(id), 0) FROM blob`).Scan(&last); err != nil {
 			return err
 		}
-		for len(free) > 0 {
-			n, bytes := 0, int64(0)
-			for n < len(free) && n < sweepRows && bytes < sweepBytes {
-				bytes += free[n].stored
-				n++
-			}
-			var gone Swept
-			if err := sw.store.Write(sw.ctx, Bulk, 1<<20, func(w *Writer) error {
-				gone = Swept{}
-				for _, one := range free[:n] {
-					result, err := w.Exec(`DELETE FROM blob WHERE id = ? AND NOT EXISTS (SELECT 1 FROM entry WHERE blob_id = blob.id)
-						AND NOT EXISTS (SELECT 1 FROM account a CROSS JOIN email e ON e.account_id = a.id AND e.digest = blob.sha256)`, one.id)
-					if err != nil {
-						return fmt.Errorf("drop blob: %w", err)
-					}
-					if took, err := result.RowsAffected(); err == nil && took > 0 {
-						gone.Blobs, gone.Bytes = gone.Blobs+1, gone.Bytes+one.stored
-					}
-				}
-				return nil
-			}); err != nil {
-				return err
-			}
-			sw.done.Blobs, sw.done.Bytes = sw.done.Blobs+gone.Blobs, sw.done.Bytes+gone.Bytes
-			free = free[n:]
-		}
-		if from+sweepWindow >= last {
-			return nil
-		}
+		rows, err := r.Query(`SELECT id, stored FROM blob b WHERE id >= ?1 AND id < ?1 + ?2 AND state = 'sealed' AND created_at < ?3
+			AND NOT EXISTS (SELECT 1 FROM entry WHERE blob_id = b.id)
+			AND NOT EXISTS (SELECT 1 FROM account a CROSS JOIN email e ON e.account_id = a.id AND e.digest = b.sha256)`,
+			from, sweepWindow, millis(sw.at.Add(-blobAge)))
+		return Each(rows, err, func(rows *sql.Rows) error {
+			var one freeBlob
+			err := rows.Scan(&one.id, &one.stored)
+			free = append(free, one)
+			return err
+		})
+	}); err != nil {
+		return 0, err
 	}
+	for len(free) > 0 {
+		n, bytes := 0, int64(0)
+		for n < len(free) && n < sweepRows && bytes < sweepBytes {
+			bytes += free[n].stored
+			n++
+		}
+		if err := sw.drop(free[:n]); err != nil {
+			return 0, err
+		}
+		free = free[n:]
+	}
+	return last, nil
+}
+
+// freeBlob is one that nobody named when it was looked at.
+type freeBlob struct{ id, stored int64 }
+
+// drop deletes blobs that are still free: the same bytes may have arrived since the look.
+func (sw *sweep) drop(free []freeBlob) error {
+	var gone Swept
+	if err := sw.store.Write(sw.ctx, Bulk, 1<<20, func(w *Writer) error {
+		gone = Swept{}
+		for _, one := range free {
+			result, err := w.Exec(`DELETE FROM blob WHERE id = ? AND NOT EXISTS (SELECT 1 FROM entry WHERE blob_id = blob.id)
+				AND NOT EXISTS (SELECT 1 FROM account a CROSS JOIN email e ON e.account_id = a.id AND e.digest = blob.sha256)`, one.id)
+			if err != nil {
+				return fmt.Errorf("drop blob: %w", err)
+			}
+			if took, err := result.RowsAffected(); err == nil && took > 0 {
+				gone.Blobs, gone.Bytes = gone.Blobs+1, gone.Bytes+one.stored
+			}
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	sw.done.Blobs, sw.done.Bytes = sw.done.Blobs+gone.Blobs, sw.done.Bytes+gone.Bytes
+	return nil
 }
 
 // tombstones raises the floor in the transaction that forgets what was below it.

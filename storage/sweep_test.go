@@ -6,8 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"sync"
 	"testing"
 	"time"
+
+	"mailcote/storage/disk"
 )
 
 const day = 24 * time.Hour
@@ -211,6 +215,247 @@ func TestMaySweep(t *testing.T) {
 				if ok, err := s.MaySweep(t.Context(), made.Add(one.after)); ok != one.ok || err != nil {
 					t.Errorf("look %d, after %v: %v, %v", i, one.after, ok, err)
 				}
+			}
+		})
+	}
+}
+
+// meanwhile opens a store whose writer runs a closure in front of the next bulk write: when that write waits already.
+func meanwhile(t *testing.T) (b *bed, arm func(fn func(*Writer) error)) {
+	l := standardLimits()
+	var s *Store
+	var mu sync.Mutex
+	var fn func(*Writer) error
+	l.space = func(path string) (disk.Space, error) { // the writer asks before it takes each request
+		mu.Lock()
+		defer mu.Unlock()
+		if fn != nil {
+			w := s.writer
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			if len(w.queues[Bulk]) > 0 {
+				w.queues[Interactive] = append(w.queues[Interactive], &request{ctx: t.Context(), fn: fn, done: make(chan error, 1)})
+				fn = nil
+			}
+		}
+		return disk.Of(path)
+	}
+	s = openAt(t, filepath.Join(t.TempDir(), "mail.db"), Options{Holder: "test", limits: &l})
+	return bedOn(t, s), func(f func(*Writer) error) {
+		mu.Lock()
+		defer mu.Unlock()
+		fn = f
+	}
+}
+
+// TestSweepLooksAgain: a blob that nobody named when the sweep looked, and that somebody names when its deletion has its turn,
+// stays.
+func TestSweepLooksAgain(t *testing.T) {
+	arrives := func(b *bed, box MailboxID) func(*Writer) error {
+		back := b.arrival(7, 1)
+		return func(w *Writer) error {
+			_, err := w.StoreBatch(Batch{Mailbox: box, Validity: 7, Arrivals: []Arrival{back}, Cover: []Range{{7, 7}}})
+			return err
+		}
+	}
+	for name, named := range map[string]func(b *bed, box MailboxID) func(*Writer) error{
+		"by an entry": arrives,
+		"by an email whose entry is gone": func(b *bed, box MailboxID) func(*Writer) error {
+			arrive := arrives(b, box)
+			return func(w *Writer) error {
+				if err := arrive(w); err != nil {
+					return err
+				}
+				if err := w.Expunge(box, 7, []UID{7}); err != nil {
+					return err
+				}
+				_, err := w.Exec(`DELETE FROM entry WHERE mailbox_id = ? AND uid = 7`, box)
+				return err
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, meanwhile := meanwhile(t)
+			box := b.mailbox("INBOX", 7)
+			b.store(box, 7, b.arrival(1, 1), b.arrival(2, 2), b.arrival(3, 3))
+			write(t, b.Store, func(w *Writer) error { return w.Expunge(box, 7, []UID{1, 2}) })
+			b.settle()
+			sw := sweep{store: b.Store, ctx: t.Context(), at: time.Now().Add(31 * day), before: millis(time.Now().Add(day))}
+			for _, step := range []func() error{sw.entries, sw.emails} {
+				if err := step(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if n := number(t, b.Store, `SELECT count(*) FROM blob WHERE sha256 NOT IN (SELECT digest FROM email)`); n != 2 {
+				t.Fatalf("%d blobs are free, want 2", n)
+			}
+			meanwhile(named(b, box))
+			if err := sw.blobs(); err != nil {
+				t.Fatal(err)
+			}
+			if sw.done.Blobs != 1 {
+				t.Errorf("%d blobs were deleted, want the one that is free", sw.done.Blobs)
+			}
+			if n := number(t, b.Store, `SELECT count(*) FROM email WHERE digest NOT IN (SELECT sha256 FROM blob)`); n != 0 {
+				t.Errorf("%d emails have lost their blob", n)
+			}
+		})
+	}
+}
+
+// TestSweepGoesOn: one that is stopped among the blobs is due again at once, and goes on there.
+func TestSweepGoesOn(t *testing.T) {
+	l := standardLimits()
+	stop := func() {}
+	l.space = func(path string) (disk.Space, error) { stop(); return disk.Of(path) }
+	b := bedOn(t, openAt(t, filepath.Join(t.TempDir(), "mail.db"), Options{Holder: "test", limits: &l}))
+	free := func(at int64) {
+		write(t, b.Store, func(w *Writer) error {
+			_, err := w.Exec(`INSERT INTO blob (id, sha256, size, stored, state, created_at) VALUES (?, randomblob(32), 1, 1, 'sealed', 0)`, at)
+			return err
+		})
+	}
+	free(1)
+	free(sweepWindow + 1)
+	at := time.Now()
+	if ok, err := b.MaySweep(t.Context(), at); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	due := func(want bool) {
+		t.Helper()
+		if due, err := b.SweepDue(t.Context(), at, 30*day); due != want || err != nil {
+			t.Errorf("due %v, %v, want %v", due, err, want)
+		}
+	}
+	due(false)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	sw := sweep{store: b.Store, ctx: ctx, at: at}
+	deletions := 0
+	stop = func() { // the writer takes the deletion of the second window
+		if b.Waiting() > 0 {
+			if deletions++; deletions == 2 {
+				cancel()
+			}
+		}
+	}
+	if err := sw.blobs(); !errors.Is(err, context.Canceled) || sw.done.Blobs != 1 {
+		t.Fatalf("%v, %+v", err, sw.done)
+	}
+	stop = func() {}
+	due(true)
+	free(2) // the next sweep does not begin at the first window
+	sw = sweep{store: b.Store, ctx: t.Context(), at: at}
+	if err := sw.blobs(); err != nil || sw.done.Blobs != 1 {
+		t.Errorf("%v, %+v", err, sw.done)
+	}
+	due(false)
+	sw = sweep{store: b.Store, ctx: t.Context(), at: at}
+	if err := sw.blobs(); err != nil || sw.done.Blobs != 1 {
+		t.Errorf("%v, %+v", err, sw.done)
+	}
+}
+
+// TestSweepDue: six hours after the last one, or when something is six hours late.
+func TestSweepDue(t *testing.T) {
+	at := time.Now()
+	late, soon := at.Add(-30*day-7*time.Hour), at.Add(-30*day-5*time.Hour)
+	for name, test := range map[string]struct {
+		sql  string // with a time
+		keep time.Duration
+		due  bool // for one that is late; never for another
+	}{
+		"an entry beside a live one":        {`UPDATE entry SET expunged_at = ? WHERE uid = 1 AND expunged_at > 0`, 30 * day, true},
+		"one whose end nobody was told":     {`UPDATE entry SET expunged_at = ? WHERE uid = 3`, 30 * day, false},
+		"an email":                          {`UPDATE email SET destroyed_at = ? WHERE destroyed_at > 0`, 30 * day, true},
+		"an email that is kept for ever":    {`UPDATE email SET destroyed_at = ? WHERE destroyed_at > 0`, -1, false},
+		"a fault":                           {`INSERT INTO sync_error (at, class, scope) VALUES (?, 'network', 'account')`, -1, true},
+		"a tombstone":                       {`UPDATE change SET changed_at = ? WHERE destroyed = 1`, -1, true},
+		"a change of something that exists": {`UPDATE change SET changed_at = ? WHERE destroyed = 0`, 30 * day, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBed(t)
+			inbox, archive := b.mailbox("INBOX", 7), b.mailbox("Archive", 9)
+			b.store(inbox, 7, b.arrival(1, 1), b.arrival(2, 2), b.arrival(3, 3))
+			b.store(archive, 9, b.arrival(1, 1))
+			due := func(at time.Time, want bool) {
+				t.Helper()
+				if due, err := b.SweepDue(t.Context(), at, test.keep); due != want || err != nil {
+					t.Errorf("due %v, %v, want %v", due, err, want)
+				}
+			}
+			due(at, true) // it was never swept
+			if ok, err := b.MaySweep(t.Context(), at); !ok || err != nil {
+				t.Fatal(ok, err)
+			}
+			write(t, b.Store, func(w *Writer) error { return w.Expunge(inbox, 7, []UID{1, 2}) })
+			b.settle()
+			write(t, b.Store, func(w *Writer) error { return w.Expunge(inbox, 7, []UID{3}) })
+			due(at.Add(5*time.Hour), false)
+			due(at.Add(6*time.Hour), true)
+			due(at.Add(-6*time.Hour), true) // the clock was set back
+			set := func(when time.Time) {
+				write(t, b.Store, func(w *Writer) error { _, err := w.Exec(test.sql, millis(when)); return err })
+			}
+			set(soon)
+			due(at, false)
+			set(late)
+			due(at, test.due)
+		})
+	}
+}
+
+// TestOldOrphans: an email that no mailbox holds waits for a day, by a clock that is to be believed.
+func TestOldOrphans(t *testing.T) {
+	const year = 365 * day
+	made := time.Now()
+	type look struct {
+		after time.Duration // since it was expunged, on the wall
+		sweep bool          // this is a look of MaySweep
+		ended int
+	}
+	for name, test := range map[string]struct {
+		ahead time.Duration // of the clock, when it was expunged
+		looks []look
+	}{
+		"a day":              {0, []look{{after: 0, sweep: true}, {after: 0}, {after: day - time.Minute}, {after: day + time.Minute, ended: 1}, {after: 2 * day}}},
+		"never looked":       {0, []look{{after: 2 * day}, {after: 2 * day, sweep: true}, {after: 2 * day, ended: 1}}},
+		"ten years on":       {0, []look{{after: 0, sweep: true}, {after: 10 * year}, {after: 10 * year, sweep: true}, {after: 10*year + day - time.Hour}, {after: 10*year + day, ended: 1}}},
+		"on and back":        {0, []look{{after: 0, sweep: true}, {after: 10 * year, sweep: true}, {after: 10 * year}, {after: time.Hour}, {after: day + time.Minute, ended: 1}}},
+		"1970":               {0, []look{{after: 0, sweep: true}, {after: -50 * year}, {after: day + time.Minute, ended: 1}}},
+		"it was ahead":       {10 * year, []look{{after: 0, sweep: true}, {after: time.Minute}, {after: day}, {after: day + 2*time.Minute, ended: 1}}},
+		"it was a bit ahead": {time.Hour, []look{{after: 0, sweep: true}, {after: time.Minute}, {after: day}, {after: day + 2*time.Minute, ended: 1}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBed(t)
+			inbox, archive := b.mailbox("INBOX", 7), b.mailbox("Archive", 9)
+			b.store(inbox, 7, b.arrival(1, 1), b.arrival(2, 2), b.arrival(3, 3))
+			b.store(archive, 9, b.arrival(1, 2)) // this one is not on its way
+			write(t, b.Store, func(w *Writer) error {
+				if err := w.Expunge(inbox, 7, []UID{1, 2}); err != nil {
+					return err
+				}
+				_, err := w.Exec(`UPDATE entry SET expunged_at = ? WHERE expunged_at IS NOT NULL`, millis(made.Add(test.ahead)))
+				return err
+			})
+			for i, one := range test.looks {
+				at := made.Add(one.after)
+				if one.sweep {
+					if _, err := b.MaySweep(t.Context(), at); err != nil {
+						t.Fatal(err)
+					}
+					continue
+				}
+				write(t, b.Store, func(w *Writer) error {
+					n, err := w.SettleOldOrphans(b.account, at)
+					if n != one.ended {
+						t.Errorf("look %d, after %v: %d ended, want %d", i, one.after, n, one.ended)
+					}
+					return err
+				})
+			}
+			if found, err := b.Check(t.Context(), CheckOptions{}); err != nil || len(found) > 0 {
+				t.Errorf("%v, %v", found, err)
 			}
 		})
 	}
