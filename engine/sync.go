@@ -46,7 +46,11 @@ type Summary struct {
 	over    bool // every task has ended, one way or the other
 }
 
+// sweepTime bounds the sweep of one Sync; a later one goes on.
+const sweepTime = 2 * time.Second
+
 // Sync brings accounts to the server's state, side by side, and returns when their tasks are done and the index caught up.
+// What its retention kept ends after that, within sweepTime.
 // A person asked: a pause that a fault made ends, and waits after network faults are cut short. A pause by hand lets this one
 // pass through and stays.
 func (e *Engine) Sync(ctx context.Context, ids []storage.AccountID, o SyncOptions) []Summary {
@@ -56,6 +60,7 @@ func (e *Engine) Sync(ctx context.Context, ids []storage.AccountID, o SyncOption
 		done.Go(func() { all[i] = e.syncOne(ctx, id, o) })
 	}
 	done.Wait()
+	e.sweepSome(ctx)
 	return all
 }
 
@@ -172,13 +177,20 @@ func (w *worker) concludeTx(tx *storage.Writer, s *Summary, interrupted bool) er
 	if err != nil {
 		return err
 	}
+	apart, awaited := false, false // a mailbox that was open before was left out, or could not be listed
 	for _, m := range mailboxes {
-		if !m.Selectable || !w.wants(m.Path) {
+		if !m.Selectable {
+			continue
+		}
+		opened := m.UIDValidity != 0
+		if !w.wants(m.Path) {
+			apart = apart || opened
 			continue
 		}
 		s.Mailboxes++
 		if m.Pass.At.IsZero() {
 			s.missing++
+			awaited = awaited || opened
 		}
 	}
 	held, err := tx.QuarantineOf(w.account.ID)
@@ -224,17 +236,33 @@ func (w *worker) concludeTx(tx *storage.Writer, s *Summary, interrupted bool) er
 		result = "interrupted"
 	}
 	s.over = w.failed == nil && !interrupted && w.discovered && unfinished == 0
-	if s.over && w.only == nil { // one that made room for a person's has done nothing
-		if s.missing == 0 && !w.cut { // else an email may be on its way to a mailbox that could not be listed
-			if _, err := tx.SettleOrphans(w.account.ID); err != nil {
-				return err
-			}
+	if w.discovered && !interrupted && !w.cut && !apart { // otherwise an email may be where nobody looked
+		if err := w.settleOrphans(tx, s.over && !awaited); err != nil {
+			return err
 		}
+	}
+	if s.over && w.only == nil { // one that made room for a person's has done nothing
 		if err := tx.MarkSuccess(w.account.ID, time.Now()); err != nil {
 			return err
 		}
 	}
 	return tx.EndRun(w.run, result, s.Detail, s.Mailboxes, s.Quarantined)
+}
+
+// settleOrphans destroys, for the doors, the emails that no mailbox holds. all: every mailbox that was open before was listed.
+// Otherwise an email may be on its way to one that cannot be opened, and waits for a day at most. A task that is due has not
+// been tried: then all of them wait.
+func (w *worker) settleOrphans(tx *storage.Writer, all bool) error {
+	if all {
+		_, err := tx.SettleOrphans(w.account.ID)
+		return err
+	}
+	due, any, err := queue.Due(&tx.Reader, w.account.ID)
+	if err != nil || any && !due.After(time.Now()) {
+		return err
+	}
+	_, err = tx.SettleOldOrphans(w.account.ID, w.e.o.wall())
+	return err
 }
 
 // Run keeps every account current until ctx ends: a pass each, then another every so often.
@@ -322,9 +350,26 @@ func (e *Engine) sweep(ctx context.Context) {
 		if err != nil && ctx.Err() == nil {
 			e.report(err)
 		}
-		if sleep(ctx, 6*time.Hour) != nil {
+		if sleep(ctx, storage.SweepEvery) != nil {
 			return
 		}
+	}
+}
+
+// sweepSome does what sweep does, for who syncs now and then: when it is due, and within sweepTime.
+func (e *Engine) sweepSome(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, sweepTime)
+	defer cancel()
+	at := e.o.wall()
+	ok, err := e.store.SweepDue(ctx, at, e.o.Keep)
+	if ok && err == nil {
+		ok, err = e.store.MaySweep(ctx, at)
+	}
+	if ok && err == nil {
+		_, err = e.store.Sweep(ctx, at, e.o.Keep)
+	}
+	if err != nil && ctx.Err() == nil {
+		e.report(err)
 	}
 }
 
