@@ -245,7 +245,8 @@ func (w *Writer) SettleOldOrphans(account AccountID, at time.Time) (int, error) 
 	}
 	// A time ahead of the clock was written while the clock was wrong. The wait begins anew, so that it has an end.
 	if _, err := w.Exec(`UPDATE entry SET expunged_at = ?2 WHERE expunged_at > ?2
-		AND EXISTS (SELECT 1 FROM email WHERE id = email_id AND account_id = ?1 AND live = 0 AND destroyed_at IS NULL)`, account, millis(at)); err != nil {
+		AND EXISTS (SELECT 1 FROM email WHERE id = email_id AND account_id = ?1 AND live = 0 AND destroyed_at IS NULL)`,
+		account, millis(at)); err != nil {
 		return 0, fmt.Errorf("set the time of orphans: %w", err)
 	}
 	return w.settleOrphans(account, millis(at.Add(-orphanWait)))

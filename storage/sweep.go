@@ -75,7 +75,8 @@ func (s *Store) SweepDue(ctx context.Context, at time.Time, keep time.Duration) 
 		}
 		if err := r.QueryRow(`SELECT EXISTS (SELECT 1 FROM meta WHERE key = 'sweep_blob' AND value > 0)
 			OR EXISTS (SELECT 1 FROM change WHERE destroyed = 1 AND changed_at < ?)
-			OR EXISTS (SELECT 1 FROM sync_error WHERE at < ?)`, late(tombstoneAge), late(FaultAge)).Scan(&due); err != nil || due || keep < 0 {
+			OR EXISTS (SELECT 1 FROM sync_error WHERE at < ?)`, late(tombstoneAge), late(FaultAge)).
+			Scan(&due); err != nil || due || keep < 0 {
 			return err
 		}
 		return r.QueryRow(`SELECT EXISTS (SELECT 1 FROM email WHERE destroyed_at < ?1) OR EXISTS (SELECT 1 FROM email e
@@ -98,7 +99,8 @@ func (s *Store) MaySweep(ctx context.Context, at time.Time) (ok bool, err error)
 		if ok {
 			known = millis(at)
 		}
-		_, err = w.Exec(`INSERT INTO meta (key, value) VALUES ('swept_at', ?), ('swept_doubt', ?) ON CONFLICT DO UPDATE SET value = excluded.value`, known, doubted)
+		_, err = w.Exec(`INSERT INTO meta (key, value) VALUES ('swept_at', ?), ('swept_doubt', ?)
+			ON CONFLICT DO UPDATE SET value = excluded.value`, known, doubted)
 		return err
 	})
 	return ok, explain("look at the clock", err)
@@ -106,7 +108,8 @@ func (s *Store) MaySweep(ctx context.Context, at time.Time) (ok bool, err error)
 
 // sweptAt gives what MaySweep noted: the last time it believed the clock, and when it began to doubt it. 0 is never.
 func (r *Reader) sweptAt() (known, doubted int64, err error) {
-	err = r.QueryRow(`SELECT coalesce((SELECT value FROM meta WHERE key = 'swept_at'), 0), coalesce((SELECT value FROM meta WHERE key = 'swept_doubt'), 0)`).
+	err = r.QueryRow(`SELECT coalesce((SELECT value FROM meta WHERE key = 'swept_at'), 0),
+		coalesce((SELECT value FROM meta WHERE key = 'swept_doubt'), 0)`).
 		Scan(&known, &doubted)
 	return known, doubted, explain("read when the store was swept", err)
 }
@@ -230,7 +233,8 @@ func (sw *sweep) blobs() error {
 // leave notes where the next sweep begins to look at blobs.
 func (sw *sweep) leave(from int64) error {
 	return sw.store.Write(context.WithoutCancel(sw.ctx), Bulk, 0, func(w *Writer) error {
-		_, err := w.Exec(`INSERT INTO meta (key, value) VALUES ('sweep_blob', ?) ON CONFLICT DO UPDATE SET value = excluded.value`, from)
+		_, err := w.Exec(`INSERT INTO meta (key, value) VALUES ('sweep_blob', ?)
+			ON CONFLICT DO UPDATE SET value = excluded.value`, from)
 		return err
 	})
 }
