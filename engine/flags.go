@@ -15,7 +15,7 @@ import (
 // flags brings the flags of what is stored up to date: by CHANGEDSINCE where the server keeps MODSEQ and never promised
 // less than it did, else by comparing all of them.
 func (p *pass) flags(ctx context.Context, stored []storage.Listed) error {
-	if len(stored) == 0 {
+	if len(stored) == 0 || p.s.Exists() == 0 { // nothing here or nothing there
 		return nil
 	}
 	since, now := p.mailbox.ModSeq, storage.ModSeq(p.selected.HighestModSeq)

@@ -151,6 +151,7 @@ func (p *pass) round(ctx context.Context) (moved bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	empty := p.s.Exists() == 0 // and no flags are asked for
 	if err := p.flags(ctx, stored); err != nil {
 		return false, err
 	}
@@ -198,7 +199,7 @@ func (p *pass) round(ctx context.Context) (moved bool, err error) {
 	if p.swapped {
 		return false, in(phaseList, errSwapped)
 	}
-	return p.stirred || int(p.s.Exists()) != len(p.listing), nil
+	return p.stirred || empty && len(p.listing) > 0 || int(p.s.Exists()) != len(p.listing), nil
 }
 
 // list gives the mailbox's UIDs, ascending, and believes them only when their number is what EXISTS says.
@@ -277,10 +278,20 @@ func (p *pass) proven(ctx context.Context, gone []storage.UID) error {
 	if alive {
 		return in(phaseList, fmt.Errorf("%s: a message is given that the listing lacks: %w", p.mailbox.Path, errDisagrees))
 	}
-	if p.refused(err) { // some refuse a set of which nothing is left
+	if !p.refused(err) {
+		return err
+	}
+	if len(p.listing) > 0 { // some refuse a set of which nothing is left
 		return nil
 	}
-	return err
+	// An empty mailbox is not searched, so EXISTS stands alone: a new connection must say the same.
+	if err := p.relist(ctx); err != nil {
+		return err
+	}
+	if len(p.listing) > 0 {
+		return in(phaseList, fmt.Errorf("%s: only one of two connections shows it empty: %w", p.mailbox.Path, errDisagrees))
+	}
+	return nil
 }
 
 // believe says whether the generation that was built may take the place of the shown one: when it holds so much less that a

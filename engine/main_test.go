@@ -216,6 +216,42 @@ func scripted(t *testing.T, n int, so script.Options, o Options) (*script.Server
 	return s, open(t, filepath.Join(t.TempDir(), "mail.db"), o).account(s.Host(), s.Port())
 }
 
+// plainCaps is a server without STATUS in LIST and without CONDSTORE.
+const plainCaps = "IMAP4rev1 SASL-IR ID AUTH=PLAIN"
+
+// asks matches commands about a mailbox, whether it is open or named.
+func asks(box, name string) func(script.Command) bool {
+	return func(c script.Command) bool {
+		return c.Name == name && (c.Box == box || strings.Contains(c.Args, `"`+box+`"`))
+	}
+}
+
+// several is a world whose account has other mailboxes than INBOX, with two messages each.
+func several(t *testing.T, so script.Options, o Options, boxes ...string) (*script.Server, *world) {
+	s, w := scripted(t, 2, so, o)
+	for _, box := range boxes {
+		put(s, box, 2)
+	}
+	return s, w
+}
+
+// stored is how many messages of a mailbox the store shows.
+func (w *world) stored(box string) string {
+	return w.text(`SELECT count(*) FROM mail WHERE mailbox = ?`, box)
+}
+
+// rests says what holds the account.
+func (w *world) rests() string {
+	var all []string
+	for _, b := range w.engine.breakers.Rows(scopeOf(w.id)) {
+		all = append(all, b.Class)
+	}
+	if w.meter().Resumes().After(time.Now()) {
+		all = append(all, "limit")
+	}
+	return strings.Join(all, " ")
+}
+
 // soon does not wait for a server that is unavailable; every other least wait is kept.
 func soon(w fault.Wait, n int) time.Duration {
 	if w.Floor == 30*time.Second {

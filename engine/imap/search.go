@@ -222,9 +222,13 @@ func (q *search) correlated(sc *scanner) (bool, error) {
 // UIDSearchAll lists the UIDs of the selected mailbox, as ranges. An empty set
 // is what the server said, never the lack of an answer: that is an error which
 // wraps ErrSyntax, unless the mailbox is known to be empty. A server that stops
-// at its MESSAGELIMIT is asked for the rest (RFC 9738).
+// at its MESSAGELIMIT is asked for the rest (RFC 9738). A mailbox with 0 EXISTS
+// is not searched: there is nothing to list, and Proton Bridge answers NO.
 func (s *Session) UIDSearchAll(ctx context.Context) (goimap.UIDSet, error) {
 	const name = "UID SEARCH"
+	if s.State() == Selected && s.exists == 0 {
+		return goimap.UIDSet{}, nil
+	}
 	if s.Has("ESEARCH") {
 		set, err := s.searchAll(ctx, name, " RETURN (ALL) UID 1:")
 		st := (*StatusError)(nil)
