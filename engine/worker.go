@@ -324,6 +324,8 @@ func (w *worker) act(tx *storage.Writer, t queue.Task, f Fault, further bool, un
 		tries = 0
 	}
 	at := time.Now()
+	planned := f.Class == Quota && f.ServerText == "" // a rest that our own figures ask for is nobody's doing
+	why.Last = w.wholly(t, f) && !further && !planned && !early(t, f)
 	switch why.Held = until.After(at) && (f.Class == Quota || early(t, f)); {
 	case why.Held: // what is no fault of the task's is over when the account is tried again
 		at = until

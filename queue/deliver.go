@@ -64,7 +64,7 @@ func (q *Queue) handOverTx(w *storage.Writer) error {
 		return delivery("read the queue's table", err)
 	}
 	for _, t := range lost {
-		message, err := q.sendTx(w, t.Account, t.ID, t.Priority, t.wait())
+		message, err := q.sendTx(w, t.Account, t.ID, t.rank(), t.wait())
 		if err != nil {
 			return err
 		}
@@ -90,7 +90,8 @@ func (q *Queue) sendTx(w *storage.Writer, account storage.AccountID, id storage.
 func (q *Queue) receiveTx(w *storage.Writer, account storage.AccountID) (id storage.TaskID, message string, err error) {
 	if q.direct.Load() {
 		err := w.QueryRow(`SELECT id FROM sync_task WHERE account_id = ? AND message_id = ? AND (state = 'pending' OR state = 'waiting' AND next_retry_at <= ?)
-			ORDER BY priority DESC, id LIMIT 1`, account, direct, time.Now().UnixMilli()).Scan(&id)
+			ORDER BY CASE WHEN json_extract(error_log, '$[#-1].last') THEN 0 ELSE priority END DESC,
+				CASE WHEN task_type = 'folder_sync' AND error_log <> '[]' THEN started_at ELSE 0 END, id LIMIT 1`, account, direct, time.Now().UnixMilli()).Scan(&id)
 		if errors.Is(err, sql.ErrNoRows) {
 			return 0, "", nil
 		}
@@ -113,6 +114,20 @@ func (q *Queue) delayTx(w *storage.Writer, t Task, wait time.Duration) error {
 		return nil
 	}
 	return delivery("delay task", q.of(t.Account).ExtendTx(context.Background(), w.Tx(), goqite.ID(t.messageID), wait))
+}
+
+// rearTx hides a mailbox's task for a while, and puts it behind those of other mailboxes: behind its equals, or behind all (rank).
+// goqite orders equals by age, so it is sent anew; without goqite the order is by when a task that failed was begun.
+func (q *Queue) rearTx(w *storage.Writer, t Task, wait time.Duration) error {
+	if err := q.dropTx(w, t.Account, t.messageID); err != nil {
+		return err
+	}
+	message, err := q.sendTx(w, t.Account, t.ID, t.rank(), wait)
+	if err != nil {
+		return err
+	}
+	_, err = w.Exec(`UPDATE sync_task SET message_id = ? WHERE id = ?`, message, t.ID)
+	return wrap("put task behind others", err)
 }
 
 // dropTx forgets a message.

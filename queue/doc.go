@@ -11,6 +11,9 @@
 //
 //   - retry_count counts attempts without progress; ProgressTx zeroes it.
 //
+//   - Among due tasks the highest priority comes first, then the oldest. A mailbox's task that failed goes behind its equals, and
+//     behind all others once when its account rested because of it (Failure.Last): every mailbox has its turn.
+//
 //   - At most one unfinished task per (account, type, folder, range). Enqueueing it again raises its priority; while it is
 //     being worked on it is run once more afterwards; one that has to wait then keeps its time.
 //

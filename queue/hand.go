@@ -216,7 +216,7 @@ func (q *Queue) reviveTx(w *storage.Writer, t Task) error {
 	if !errors.Is(err, sql.ErrNoRows) {
 		return fmt.Errorf("task %d: %w", t.ID, err)
 	}
-	message, err := q.sendTx(w, t.Account, t.ID, t.Priority, 0)
+	message, err := q.sendTx(w, t.Account, t.ID, t.rank(), 0)
 	if err != nil {
 		return err
 	}
@@ -249,7 +249,7 @@ func (q *Queue) withdrawTx(w *storage.Writer, t Task, to State) error {
 // resumeTx sends a paused task anew.
 func (q *Queue) resumeTx(w *storage.Writer, t Task) error {
 	wait := t.wait()
-	message, err := q.sendTx(w, t.Account, t.ID, t.Priority, wait)
+	message, err := q.sendTx(w, t.Account, t.ID, t.rank(), wait)
 	if err != nil {
 		return err
 	}

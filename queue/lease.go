@@ -106,7 +106,11 @@ func (q *Queue) waitTx(w *storage.Writer, t Task, at time.Time, why Failure, cou
 		counted, string(state), next); err != nil {
 		return err
 	}
-	return q.delayTx(w, t, wait)
+	if t.Type != FolderSync {
+		return q.delayTx(w, t, wait)
+	}
+	t.ErrorLog = append(t.ErrorLog[:len(t.ErrorLog):len(t.ErrorLog)], why)
+	return q.rearTx(w, t, wait)
 }
 
 // ReturnTx gives a task back at a clean stop: pending, the attempt not counted.

@@ -577,3 +577,46 @@ func TestDirectUnderWay(t *testing.T) {
 	}
 	b.take(b.ada, id)
 }
+
+// TestTurns: a mailbox's task that failed goes behind its equals, and behind all others when its account rested because of it; with
+// goqite and without, across a restart, and as long as it takes until it has its turn.
+func TestTurns(t *testing.T) {
+	for _, direct := range []bool{false, true} {
+		t.Run(fmt.Sprint("direct ", direct), func(t *testing.T) {
+			b := open(t)
+			if direct {
+				if err := b.GoDirect(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			again := func(task Task, last bool) {
+				time.Sleep(2 * time.Millisecond) // goqite and started_at count in milliseconds
+				b.write(func(w *storage.Writer) error {
+					return b.RetryTx(w, task, time.Now(), Failure{At: time.Now(), Class: "mailbox", Last: last})
+				})
+			}
+			first, second, third, low := b.add(b.ada, 1, 5), b.add(b.ada, 2, 5), b.add(b.ada, 3, 5), b.add(b.ada, 4, 2)
+			high := b.add(b.ada, 5, 9)
+			again(b.take(b.ada, high), false)
+			again(b.take(b.ada, high), true)
+			again(b.take(b.ada, first), false)
+			again(b.take(b.ada, second), false)
+			if !direct {
+				b.reopen()
+				b.write(func(w *storage.Writer) error {
+					_, err := b.StartTx(w)
+					return err
+				})
+			}
+			again(b.take(b.ada, third), true)
+			again(b.take(b.ada, first), false)
+			for _, want := range []storage.TaskID{second, first, low, high, third} {
+				task := b.take(b.ada, want)
+				b.write(func(w *storage.Writer) error {
+					_, err := b.CompleteTx(w, task)
+					return err
+				})
+			}
+		})
+	}
+}

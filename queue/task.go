@@ -64,6 +64,7 @@ type Failure struct {
 	Attempt int       `json:"attempt"`
 	Wait    float64   `json:"wait,omitempty"` // seconds until the next one
 	Held    bool      `json:"held,omitempty"` // it waits because its account does, for nothing of its own
+	Last    bool      `json:"last,omitempty"` // its account rests because of it: afterwards every other mailbox goes first
 }
 
 // Task is one unit of sync work.
@@ -104,6 +105,14 @@ func (t Task) last() (f Failure) {
 		f = t.ErrorLog[n-1]
 	}
 	return f
+}
+
+// rank is the priority it is delivered by: the lowest of all while every other mailbox goes first.
+func (t Task) rank() int {
+	if t.last().Last {
+		return 0
+	}
+	return t.Priority
 }
 
 // wait is how long the task still waits, never longer than its fault asked for: one that lies further off was written by
