@@ -110,9 +110,16 @@ func (c *comparison) account(ctx context.Context, a storage.Account, boxes []sto
 		if !m.Selectable || m.UIDValidity == 0 {
 			continue
 		}
-		if err := c.mailbox(ctx, s, a, m); err != nil {
-			return errors.Join(err, c.e.met(ctx, a, c.meter, err))
+		err := c.mailbox(ctx, s, a, m)
+		if err == nil {
+			continue
 		}
+		f := c.e.attributed(ctx, a.ID, m.ID, Classify(err))
+		if s.Err() == nil && f.Scope == "mailbox" || declined(s, err) { // the others can be compared
+			c.add(a, m, 0, "not compared", "The server refuses %s in it: it says %q.", f.Command, f.ServerText)
+			continue
+		}
+		return errors.Join(err, c.e.met(ctx, a, c.meter, f))
 	}
 	return nil
 }

@@ -72,6 +72,7 @@ type Engine struct {
 	meters   meter.Meters
 	gate     *line.Gate
 	breakers *breaker.Set
+	words    breaker.Words
 	detours  imap.Detours
 	watching sync.WaitGroup // the clock's watch
 	endWatch func()

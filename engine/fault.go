@@ -63,6 +63,8 @@ type Fault struct {
 	Known       bool         // a provider's row knows the server's words
 	Named       bool         // that wait is what the server or its limits say, and no guess
 	Resumes     time.Time    // for Quota: when the account goes on; zero: not decided yet
+	Words       string       // what may be about one mailbox where it was said (attributed); "": the scope is certain
+	Lives       bool         // an answer, in a session that is none the worse for it
 	Hint        string       // what a person can do about these words of the server; "": what the class says
 }
 
@@ -141,8 +143,8 @@ func kind(err error) Fault {
 	case errors.As(err, &status):
 		f.Command, f.ServerText = status.Command, serverText(status)
 		v := fault.Judge(fault.Answer{Type: status.Type, Code: status.Code, CodeArgs: status.CodeArgs, Text: status.Text, Command: status.Command, Phase: f.Phase})
+		f.judged(v)
 		f.Known = v.Row != nil && v.Row.Text != ""
-		f.Class, f.Scope, f.Wait, f.Named, f.Do, f.Tries, f.Then, f.Connections, f.Crowded, f.Hint = v.Class, v.Scope, v.Wait, v.Named, v.Do, v.Tries, v.Then, v.Connections, v.Crowded, v.Hint
 	case errors.Is(err, imap.ErrStalled), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
 		f.Class, f.Scope = Timeout, "connection"
 		if f.Phase == phaseSignIn {
@@ -162,6 +164,35 @@ func kind(err error) Fault {
 		}
 	}
 	return f
+}
+
+// judged takes over what an answer means.
+func (f *Fault) judged(v fault.Verdict) {
+	f.Class, f.Scope, f.Wait, f.Named = v.Class, v.Scope, v.Wait, v.Named
+	f.Do, f.Tries, f.Then = v.Do, v.Tries, v.Then
+	f.Connections, f.Crowded, f.Hint = v.Connections, v.Crowded, v.Hint
+	f.Words, f.Lives = v.Words, v.Lives
+}
+
+// attributed gives words that may be about one mailbox to that mailbox, until a second one says them too. The only mailbox of an
+// account speaks for it.
+func (e *Engine) attributed(ctx context.Context, account storage.AccountID, mailbox storage.MailboxID, f Fault) Fault {
+	if f.Words == "" || e.words.Say(time.Now(), scopeOf(account), mailbox, f.Words) || e.single(ctx, account) {
+		return f
+	}
+	f.judged(fault.OfMailbox(f.Wait))
+	return f
+}
+
+// single reports whether an account has at most one mailbox that can be opened. In doubt it has more.
+func (e *Engine) single(ctx context.Context, account storage.AccountID) bool {
+	var all []storage.Mailbox
+	err := e.store.Read(context.WithoutCancel(ctx), func(r *storage.Reader) (err error) {
+		all, err = r.Mailboxes(account)
+		return err
+	})
+	all = slices.DeleteFunc(all, func(m storage.Mailbox) bool { return !m.Selectable })
+	return err == nil && len(all) <= 1
 }
 
 // declined says whether an error, with its phase, is the server's NO or BAD to what was asked, in a session that lives. Words about a

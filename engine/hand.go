@@ -278,7 +278,7 @@ func (d *raw) open(ctx context.Context, want int64, why error) (*imap.Session, e
 		}
 		d.p.s = s
 		if err := d.p.examine(ctx); err != nil {
-			return nil, errors.Join(err, d.e.met(ctx, d.a, d.meter, err))
+			return nil, errors.Join(err, d.met(ctx, err))
 		}
 		if v := storage.UIDValidity(d.p.selected.UIDValidity); v != d.q.Validity {
 			return nil, fmt.Errorf("the server has numbered %s anew since (UIDVALIDITY was %d, is %d): the next sync looks for the message", d.p.mailbox.Path, d.q.Validity, v)
@@ -290,7 +290,7 @@ func (d *raw) open(ctx context.Context, want int64, why error) (*imap.Session, e
 	}
 	if err != nil {
 		err = in(phaseFetch, err)
-		return nil, errors.Join(err, d.e.met(ctx, d.a, d.meter, err))
+		return nil, errors.Join(err, d.met(ctx, err))
 	}
 	return d.lease.Session(), nil
 }
@@ -307,20 +307,24 @@ func (d *raw) settle(ctx context.Context, why error) error {
 	if why == nil || errors.Is(why, chunk.ErrLeftOut) || declined(d.p.s, why) {
 		return nil
 	}
-	noting := d.e.met(ctx, d.a, d.meter, why)
+	noting := d.met(ctx, why)
 	if d.p.s.Err() != nil && Classify(why).Class != Quota {
 		return noting
 	}
 	return errors.Join(why, noting)
 }
 
+// met settles what a command within the mailbox met.
+func (d *raw) met(ctx context.Context, err error) error {
+	return d.e.met(ctx, d.a, d.meter, d.e.attributed(ctx, d.a.ID, d.q.Mailbox, Classify(err)))
+}
+
 // met settles a fault that a person's command met on a session it had, as the end of a task does a worker's: what it showed of the
 // server's limits, how long the account rests after a quota, and its row. Beside an owner nothing is written. An error is one of noting.
-func (e *Engine) met(ctx context.Context, a storage.Account, m *meter.Meter, err error) error {
+func (e *Engine) met(ctx context.Context, a storage.Account, m *meter.Meter, f Fault) error {
 	if stopped(ctx) {
 		return nil
 	}
-	f := Classify(err)
 	m.Fault(f.Class, f.ServerText, f.Crowded, f.Connections)
 	if e.store.ReadOnly() {
 		return nil

@@ -93,6 +93,7 @@ func (e *Engine) blame(ctx context.Context, scope string, f Fault, further bool)
 
 // absolve clears a scope that did something useful.
 func (e *Engine) absolve(ctx context.Context, scope string) error {
+	e.words.Forget(scope)
 	if !e.breakers.Succeed(scope) {
 		return nil
 	}

@@ -66,7 +66,7 @@ func TestLimitRestsTheAccount(t *testing.T) {
 	s, w := scripted(t, 20, script.Options{}, Options{})
 	put(s, "Archive", 30)
 	put(s, "Sent", 30)
-	s.Misbehave(script.Faults{On: on(func(c script.Command) bool { return c.Name == "UID FETCH" }, "NO [LIMIT] slow down")})
+	s.Misbehave(script.Faults{On: on(func(c script.Command) bool { return c.Name == "UID FETCH" }, "NO [LIMIT] UID FETCH Rate limit hit.")})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- w.engine.Run(ctx, time.Millisecond) }()

@@ -220,13 +220,16 @@ func (w *worker) settle(ctx context.Context, t queue.Task, err error) {
 		return
 	}
 	f := w.throttled(Classify(err))
+	if !early(t, f) {
+		f = w.e.attributed(ctx, w.account.ID, t.Payload.Mailbox, f)
+	}
 	if disk.Exhausted(f.Err) { // accounts that have nothing to do keep a session each
 		w.e.everyPool(func(p pool) { p.Retire(ctx) })
 	}
 	if !errors.Is(f.Err, errStuck) || w.lease != nil && w.lease.Session() != nil { // a wait for a session is no silence of the server's
 		w.meter.Fault(f.Class, f.ServerText, f.Crowded, f.Connections)
 	}
-	if (f.Class == Protocol || f.Class == Timeout) && (f.ServerText == "" || !w.probes(t)) { // a session that is over goes when it is given back
+	if (f.Class == Protocol || f.Class == Timeout) && !f.Lives && (f.ServerText == "" || !w.probes(t)) { // a session that is over goes when it is given back
 		w.drop()
 	}
 	w.shrink(f)

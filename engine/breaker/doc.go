@@ -8,5 +8,7 @@
 //     what becomes of that, whoever they are.
 //   - Deadlines count on the monotonic clock while the process lives, so that a wall clock that is set moves none of them.
 //     One that comes from a row is believed for as long as its fault asked to wait, never longer.
+//   - Words that may be about one mailbox or about its account are the account's when two mailboxes say them, with no useful work
+//     in between (Words).
 //   - A person may shorten every wait but a quota's.
 package breaker

@@ -38,6 +38,8 @@ type Verdict struct {
 	Crowded     bool   // the server takes no more connections
 	Hint        string // "": the class's words
 	Row         *Row   // nil: judged by phase and status
+	Words       string // names the Local row; "": the scope is certain
+	Lives       bool   // the session is none the worse for it
 }
 
 // longest bounds a wait that a server asks for.
@@ -53,7 +55,11 @@ func Judge(a Answer) Verdict {
 		}
 	}
 	class, scope := byPlace(a)
-	return Row{Class: class, Scope: scope}.plain()
+	v := Row{Class: class, Scope: scope}.plain()
+	if v.Lives = a.Type == "NO"; v.Lives && class == Protocol {
+		v.Hint = refused
+	}
+	return v
 }
 
 // byPlace judges what no row knows.
@@ -69,6 +75,12 @@ func byPlace(a Answer) (Class, string) {
 		return Mailbox, "mailbox"
 	}
 	return Protocol, "connection"
+}
+
+// OfMailbox judges Local words while they are about one mailbox: it is tried again some times, after the row's wait.
+func OfMailbox(wait Wait) Verdict {
+	return Verdict{Class: Mailbox, Scope: "mailbox", Wait: wait, Do: Limit, Tries: PolicyOf(Protocol).Tries,
+		Hint: refusing, Lives: true}
 }
 
 func (r Row) matches(a Answer) bool {
@@ -128,6 +140,9 @@ func (r Row) plain() Verdict {
 func (r *Row) verdict(a Answer) Verdict {
 	v := r.plain()
 	v.Row = r
+	if r.Local && a.Type != "BYE" {
+		v.Words = strings.TrimSpace(r.Text + " " + r.Code)
+	}
 	if v.Class == Quota {
 		named := suggested(a.Text)
 		v.Wait.Floor, v.Named = max(v.Wait.Floor, named), named > 0

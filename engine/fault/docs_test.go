@@ -84,6 +84,8 @@ func document() string {
 	line("")
 	line("Looked for, in any case of letters, in the text after the response code of NO, BAD and BYE. The first that matches counts; `…` stands for anything.")
 	line("A row without a place never makes a sign-in more than a limit, a broken line or a refusal, and never makes a fetch a defect.")
+	line("Where the scope is account\\*, words said in one mailbox are about that mailbox (class mailbox, fail after %d), until a", OfMailbox(Wait{}).Tries)
+	line("second one says them too with no useful work in between. The only mailbox of an account speaks for it.")
 	line("Microsoft's `Suggested Backoff Time: N milliseconds` lengthens the wait, at most to 12 h.")
 	line("")
 	line("| text | who | status | while | class | scope | policy | least wait | what the person sees |")
@@ -118,7 +120,12 @@ func cells(r Row) string {
 	if words == "" {
 		words = PolicyOf(r.Class).Shows
 	}
-	return fmt.Sprintf("%s | %s | %s | %s | %s | %s | %s |", or(r.Type, "any"), or(string(r.On), "any"), r.Class, r.Scope, policy(v.Do, v.Tries, v.Then), span(v.Wait), shows(words))
+	scope := r.Scope
+	if r.Local {
+		scope += `\*`
+	}
+	return fmt.Sprintf("%s | %s | %s | %s | %s | %s | %s |", or(r.Type, "any"), or(string(r.On), "any"), r.Class, scope,
+		policy(v.Do, v.Tries, v.Then), span(v.Wait), shows(words))
 }
 
 func policy(do Action, tries int, then Class) string {

@@ -85,3 +85,35 @@ func FuzzJudge(f *testing.F) {
 		}
 	})
 }
+
+// TestLocalWords: what any backend may say of one mailbox has words to compare; what names a limit of the account, or ends the
+// session, has none.
+func TestLocalWords(t *testing.T) {
+	for line, local := range map[Answer]bool{
+		{Type: "NO", Text: "Server error - Please try again later"}:                         true,
+		{Type: "NO", Code: "UNAVAILABLE", Text: "x"}:                                        true,
+		{Type: "NO", Code: "LIMIT", Text: "x"}:                                              true,
+		{Type: "BAD", Text: "Server Unavailable. 15"}:                                       true,
+		{Type: "BYE", Code: "UNAVAILABLE", Text: "x"}:                                       false,
+		{Type: "NO", Code: "LIMIT", Text: "Rate limit hit"}:                                 false,
+		{Type: "NO", Code: "LIMIT", Text: "Too many simultaneous connections"}:              false,
+		{Type: "NO", Code: "THROTTLED", Text: "x"}:                                          false,
+		{Type: "NO", Code: "OVERQUOTA", Text: "x"}:                                          false,
+		{Type: "BAD", Text: "Request is throttled. Suggested Backoff Time: 1 milliseconds"}: false,
+		{Type: "BAD", Text: "User is authenticated but not connected."}:                     false,
+		{Type: "NO", Text: "something new"}:                                                 false,
+	} {
+		line.Phase, line.Command = "list", "UID SEARCH"
+		if v := Judge(line); (v.Words != "") != local {
+			t.Errorf("%+v: words %q", line, v.Words)
+		}
+	}
+	if v := OfMailbox(Wait{Floor: time.Hour}); v.Class != Mailbox || v.Do != Limit || v.Tries == 0 || v.Wait.Floor != time.Hour || v.Words != "" {
+		t.Errorf("%+v", v)
+	}
+	for _, r := range append(Texts(), Codes()...) {
+		if r.Local && (r.Scope != "account" || r.On == SignIn || r.Then != "" || PolicyOf(r.Class).Do != Retry) {
+			t.Errorf("%+v cannot be about one mailbox", r)
+		}
+	}
+}

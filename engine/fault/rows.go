@@ -16,6 +16,7 @@ type Row struct {
 	Tries int    // 0: the class's
 	Then  Class  // not "": what it is after Tries attempts
 	Hint  string // "": the class's words
+	Local bool   // said in one mailbox it may be about that one alone
 }
 
 // none is the Code of a row for answers without one.
@@ -40,6 +41,8 @@ const (
 	codeOnly = "the provider wants an authorization code from its web settings in place of the password; then mailcote sync {account}"
 	ours     = "the server does not understand a command of mailcote's: please report it with the server's words"
 	damaged  = "the server reports a damaged mailbox: its operator can repair it; the other mailboxes go on"
+	refused  = "the server refuses a command: it is tried again by itself"
+	refusing = "the server refuses something in this mailbox for now: it is tried again by itself; the other mailboxes go on"
 	noRight  = "the account may not read this mailbox; the others go on"
 	noWrite  = "the server does not allow this change; nothing was changed there"
 	tooBig   = "the message is too big for the server"
@@ -61,17 +64,17 @@ func Texts() []Row {
 		{Text: "bandwidth limits", Who: "Gmail", Class: Quota, Scope: "account", Wait: perDay, Hint: daily},
 		{Text: "request is throttled", Who: "Microsoft", Class: Quota, Scope: "account", Wait: Wait{minute, 2, 15 * minute}, Hint: paced},
 		{Text: "connection closed. 14", Who: "Microsoft", Class: Quota, Scope: "account", Wait: Wait{minute, 2, 15 * minute}, Hint: paced},
-		{Text: "server unavailable. 15", Who: "Exchange", Class: Quota, Scope: "account", Wait: Wait{minute, 2, 15 * minute}, Hint: paced},
+		{Text: "server unavailable. 15", Who: "Exchange", Class: Quota, Scope: "account", Wait: Wait{minute, 2, 15 * minute}, Hint: paced, Local: true},
 		{Text: "user is authenticated but not connected", Who: "Microsoft", Class: Quota, Scope: "account", Wait: Wait{2 * minute, 1, 0}, Tries: 3, Then: Auth,
 			Hint: "the server signed in and gives no mailbox: too many sign-ins lately, or no right to this mailbox"},
-		{Text: "service is temporarily not available", Who: "Yahoo", Class: Quota, Scope: "account", Wait: limit, Hint: paced},
+		{Text: "service is temporarily not available", Who: "Yahoo", Class: Quota, Scope: "account", Wait: limit, Hint: paced, Local: true},
 		{Text: "too many login attempts", Who: "Proton Bridge", Class: Quota, Scope: "account", Wait: limit, Tries: 3, Then: Auth,
 			Hint: "the bridge takes no sign-in for a while: check the bridge's own password"},
 
 		// One message in the range.
 		{Text: "server error while fetching messages", On: Fetch, Who: "Yahoo", Class: Parsing, Scope: "message"},
 		{Text: "server error - please try again later", On: Fetch, Who: "Yahoo", Class: Parsing, Scope: "message"},
-		{Text: "server error - please try again later", Who: "Yahoo", Class: Quota, Scope: "account", Wait: limit, Hint: paced},
+		{Text: "server error - please try again later", Who: "Yahoo", Class: Quota, Scope: "account", Wait: limit, Hint: paced, Local: true},
 		{Text: "system error (failure)", On: Fetch, Who: "Gmail", Class: Parsing, Scope: "message"},
 		{Text: "some messages could not be fetched (failure)", On: Fetch, Who: "Gmail", Class: Parsing, Scope: "message"},
 
@@ -81,7 +84,7 @@ func Texts() []Row {
 		{Text: "server logging out", Type: "BYE", Who: "many", Class: Network, Scope: "connection"},
 		{Text: "server signing off", Type: "BYE", Who: "Microsoft", Class: Network, Scope: "connection"},
 		{Text: "closing connection", Type: "BYE", Who: "many", Class: Network, Scope: "connection"},
-		{Text: "ocf12", Who: "Yahoo", Class: Network, Scope: "account"},
+		{Text: "ocf12", Who: "Yahoo", Class: Network, Scope: "account", Local: true},
 		{Text: "command received in invalid state", Who: "Microsoft", Class: Protocol, Scope: "connection"},
 		{Text: "command argument error. 11", Who: "Exchange", Class: Protocol, Scope: "connection", Hint: ours},
 		{Text: "command argument error. 12", Who: "Exchange", Class: Protocol, Scope: "connection", Hint: ours},
@@ -132,7 +135,7 @@ func Texts() []Row {
 // have no row: the words are shown, and the class is that of the rest.
 func Codes() []Row {
 	return []Row{
-		{Code: "UNAVAILABLE", Class: Network, Scope: "account", Wait: Wait{30 * second, 2, 15 * minute}},
+		{Code: "UNAVAILABLE", Class: Network, Scope: "account", Wait: Wait{30 * second, 2, 15 * minute}, Local: true},
 		{Code: "AUTHENTICATIONFAILED", Class: Auth, Scope: "account"},
 		{Code: "AUTHORIZATIONFAILED", On: Open, Class: Mailbox, Scope: "mailbox", Hint: noRight},
 		{Code: "AUTHORIZATIONFAILED", On: Writing, Class: Conflict, Scope: "operation", Hint: noWrite},
@@ -154,7 +157,7 @@ func Codes() []Row {
 		{Code: "SERVERBUG", On: Open, Class: Mailbox, Scope: "mailbox", Wait: Wait{5 * second, 12, 10 * minute}, Do: Limit, Tries: 3},
 		{Code: "CLIENTBUG", Class: Bug, Scope: "task", Hint: ours},
 		{Code: "LIMIT", On: Writing, Class: Conflict, Scope: "operation", Hint: noWrite},
-		{Code: "LIMIT", Class: Quota, Scope: "account", Wait: Wait{5 * minute, 2, hour}},
+		{Code: "LIMIT", Class: Quota, Scope: "account", Wait: Wait{5 * minute, 2, hour}, Local: true},
 		{Code: "OVERQUOTA", On: Writing, Class: Conflict, Scope: "operation", Hint: fullBox},
 		{Code: "OVERQUOTA", Class: Quota, Scope: "account", Wait: Wait{15 * minute, 4, 12 * hour}, Hint: daily},
 		{Code: "THROTTLED", Class: Quota, Scope: "account", Hint: paced},
