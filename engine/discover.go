@@ -7,6 +7,9 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
+
+	goimap "github.com/emersion/go-imap/v2"
 
 	"mailcote/engine/imap"
 	"mailcote/engine/plan"
@@ -14,6 +17,8 @@ import (
 	"mailcote/storage"
 	"mailcote/testkit/failpoint"
 )
+
+const inboxName = "INBOX"
 
 // statusItems are what a pass needs to know of a mailbox it does not open.
 func statusItems(s *imap.Session) []string {
@@ -30,25 +35,15 @@ func (w *worker) discover(ctx context.Context, t queue.Task) error {
 	if err != nil {
 		return err
 	}
-	entries, err := s.List(ctx, statusItems(s))
-	if w.cut = errors.Is(err, imap.ErrLimit) && s.Err() == nil && len(entries) > 0; w.cut {
-		f := Classify(in(phaseDiscover, err))
-		f.Scope, f.Hint = "account", "the first mailboxes that the server lists are synced, the others are not; new ones are left out when the store has twice as many"
-		accountLine{w.e, w.account.ID, w.account.Name, w.meter}.notice(f)
-	} else if err != nil {
-		return in(phaseDiscover, err)
-	}
-	if len(entries) == 0 {
-		return in(phaseDiscover, fmt.Errorf("the server lists no mailbox at all, not even INBOX: %w", errDisagrees))
-	}
 	known, due, err := w.known(ctx)
 	if err != nil {
 		return err
 	}
-	if w.cut {
-		entries = within(2*len(entries), known, entries)
+	entries, err := w.list(ctx, s, known)
+	if err != nil {
+		return err
 	}
-	if !w.cut && mass(known, entries) { // so much mail gone at once is believed only when a new connection says the same
+	if w.cut == "" && mass(known, entries) { // so much mail gone at once: a new connection must say the same
 		if s, err = w.reconnect(ctx); err != nil {
 			return err
 		}
@@ -56,23 +51,14 @@ func (w *worker) discover(ctx context.Context, t queue.Task) error {
 		if err != nil {
 			return in(phaseDiscover, err)
 		}
-		entries = union(again, entries)
-	}
-	found := make([]found, 0, len(entries))
-	unavailable := false // says a mailbox
-	for _, entry := range entries {
-		if _, err := w.yield(ctx); err != nil {
+		if again, err = w.inbox(ctx, s, known, again); err != nil {
 			return err
 		}
-		s = w.lease.Session()
-		one := describe(w.account.ID, entry)
-		if one.status, err = w.status(ctx, s, entry, one.mailbox.Selectable && w.wants(one.mailbox.Path), t.Type); err != nil {
-			if unavailable || !declined(s, in(phaseDiscover, err), Network) {
-				return in(phaseDiscover, err)
-			}
-			unavailable = true // one mailbox may be that alone, and is opened; a second says it of the account
-		}
-		found = append(found, one)
+		entries = union(again, entries)
+	}
+	found, err := w.statuses(ctx, t, entries)
+	if err != nil {
+		return err
 	}
 	failpoint.Hit("engine.beforeDiscovered")
 	err = w.e.store.Write(ctx, storage.Interactive, 0, func(tx *storage.Writer) error { return w.enqueue(tx, t, found, due) })
@@ -88,6 +74,116 @@ func (w *worker) discover(ctx context.Context, t queue.Task) error {
 	return nil
 }
 
+// Why a listing is not all there is.
+const (
+	tooMany  = "the server lists too many mailboxes, and the last of them are not synced"
+	shut     = "the server does not list INBOX and could not open it"
+	listless = "the server lists no mailbox at all, and only those known before were looked at"
+)
+
+// list gives the mailboxes as the server lists them, and INBOX. w.cut says why there may be more.
+func (w *worker) list(ctx context.Context, s *imap.Session, known []storage.Mailbox) ([]imap.ListEntry, error) {
+	entries, err := s.List(ctx, statusItems(s))
+	w.cut = ""
+	switch {
+	case errors.Is(err, imap.ErrLimit) && s.Err() == nil && len(entries) > 0:
+		w.cut = tooMany
+		f := Classify(in(phaseDiscover, err))
+		f.Scope = "account"
+		f.Hint = "the first mailboxes that the server lists are synced, the others are not; new ones are left out when the store has twice as many"
+		accountLine{w.e, w.account.ID, w.account.Name, w.meter}.notice(f)
+		entries = within(2*len(entries), known, entries)
+	case err != nil:
+		return nil, in(phaseDiscover, err)
+	case len(entries) == 0: // an empty answer takes nothing away
+		if entries = remembered(known); slices.ContainsFunc(entries, func(e imap.ListEntry) bool { return !isInbox(e.Raw) }) {
+			w.cut = listless
+		}
+	}
+	if entries, err = w.inbox(ctx, s, known, entries); err == nil && len(entries) == 0 {
+		err = in(phaseDiscover, fmt.Errorf("the server lists no mailbox at all, not even INBOX: %w", errDisagrees))
+	}
+	return entries, err
+}
+
+// remembered gives the mailboxes of the store as if they were listed.
+func remembered(known []storage.Mailbox) (entries []imap.ListEntry) {
+	for _, m := range known {
+		e := imap.ListEntry{Raw: m.Raw, Name: m.Path}
+		if delim, n := utf8.DecodeRuneInString(m.Delimiter); n > 0 {
+			e.Delim = delim
+		}
+		for _, attribute := range strings.Fields(m.Attributes) {
+			e.Attrs = append(e.Attrs, goimap.MailboxAttr(attribute))
+		}
+		entries = append(entries, e)
+	}
+	return entries
+}
+
+func isInbox(raw string) bool { return strings.EqualFold(raw, inboxName) }
+
+// inbox asks for INBOX where a listing lacks it or says that it cannot be opened. It exists whatever LIST says (RFC 9051 §5.1).
+// One that the server does not open is left out, unless it did open before and is not said to be gone.
+func (w *worker) inbox(ctx context.Context, s *imap.Session, known []storage.Mailbox, entries []imap.ListEntry) (
+	[]imap.ListEntry, error) {
+	var others []imap.ListEntry
+	for _, e := range entries {
+		if !isInbox(e.Raw) {
+			others = append(others, e)
+		} else if describe(0, e).mailbox.Selectable {
+			return entries, nil
+		}
+	}
+	selected, err := s.Examine(ctx, inboxName, false)
+	if err == nil {
+		return append(others, imap.ListEntry{Raw: inboxName, Name: inboxName, Status: &imap.StatusData{
+			Messages: selected.Exists, HasMessages: true, UIDNext: selected.UIDNext,
+			UIDValidity: selected.UIDValidity, HighestModSeq: selected.HighestModSeq,
+		}}), nil
+	}
+	err = in(phaseOpen, err)
+	f := Classify(err)
+	if f.Words == "" && !declined(s, err, Mailbox) {
+		return nil, err
+	}
+	opened := slices.ContainsFunc(known, func(m storage.Mailbox) bool { return m.Raw == inboxName && m.UIDValidity != 0 })
+	if status := (*imap.StatusError)(nil); opened && errors.As(err, &status) && status.Code != "NONEXISTENT" {
+		return append(others, imap.ListEntry{Raw: inboxName, Name: inboxName}), nil
+	}
+	if w.cut == "" && (f.Words != "" || f.Wait.Floor > 0) { // it is there, and later it may open
+		w.cut = shut
+	}
+	f.Scope, f.Hint = "nothing", "the server neither lists nor opens INBOX; the other mailboxes are synced"
+	accountLine{w.e, w.account.ID, w.account.Name, w.meter}.notice(f)
+	return entries, nil
+}
+
+// statuses gives what LIST and STATUS say of mailboxes. Words of one that may be about the account (Fault.Words) are so when a second
+// one says them too and none answers; each attempt begins at other mailboxes.
+func (w *worker) statuses(ctx context.Context, t queue.Task, entries []imap.ListEntry) ([]found, error) {
+	all := make([]found, 0, len(entries))
+	answered, refused := false, 0
+	for i := range entries {
+		if _, err := w.yield(ctx); err != nil {
+			return nil, err
+		}
+		s := w.lease.Session()
+		entry := entries[(i+2*t.RetryCount)%len(entries)]
+		one := describe(w.account.ID, entry)
+		wanted := one.mailbox.Selectable && w.wants(one.mailbox.Path)
+		var err error
+		if one.status, err = w.status(ctx, s, entry, wanted, t.Type); err != nil {
+			if refused++; Classify(in(phaseDiscover, err)).Words == "" || s.Err() != nil || refused > 1 && !answered {
+				return nil, in(phaseDiscover, err)
+			}
+		}
+		answered = answered || one.status.Said
+		all = append(all, one)
+	}
+	return all, nil
+}
+
 // found is a mailbox as LIST and STATUS describe it.
 type found struct {
 	mailbox storage.Mailbox
@@ -101,8 +197,8 @@ func describe(account storage.AccountID, entry imap.ListEntry) found {
 		names = append(names, string(attribute))
 		selectable = selectable && !bars(string(attribute))
 	}
-	if strings.EqualFold(entry.Raw, "INBOX") { // the one name that servers write as they like (RFC 9051 §5.1)
-		entry.Raw, entry.Name = "INBOX", "INBOX"
+	if isInbox(entry.Raw) { // the one name that servers write as they like (RFC 9051 §5.1)
+		entry.Raw, entry.Name = inboxName, inboxName
 	}
 	m := storage.Mailbox{Account: account, Raw: entry.Raw, Path: entry.Name, Attributes: strings.Join(names, " "), Selectable: selectable}
 	if entry.Delim != 0 {
@@ -260,7 +356,7 @@ func (w *worker) enqueue(tx *storage.Writer, t queue.Task, all []found, due map[
 		return err
 	}
 	for _, m := range before {
-		if !listed[m.ID] && !w.cut {
+		if !listed[m.ID] && w.cut == "" {
 			if err := tx.LoseMailbox(m.ID); err != nil {
 				return err
 			}

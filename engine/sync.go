@@ -218,8 +218,8 @@ func (w *worker) concludeTx(tx *storage.Writer, s *Summary, interrupted bool) er
 	case s.missing > 0 || s.Quarantined > 0:
 		s.Result = Partial
 		s.Detail, s.NextStep = missingText(s.missing, s.Quarantined), "mailcote errors says why"
-	case w.cut:
-		s.Result, s.Detail, s.NextStep = Partial, "the server lists too many mailboxes, and the last of them are not synced", "mailcote errors says how many are"
+	case w.cut != "":
+		s.Result, s.Detail, s.NextStep = Partial, w.cut, "mailcote errors says why"
 	}
 	unfinished, err := queue.Unfinished(&tx.Reader, w.account.ID)
 	if err != nil {
@@ -236,7 +236,7 @@ func (w *worker) concludeTx(tx *storage.Writer, s *Summary, interrupted bool) er
 		result = "interrupted"
 	}
 	s.over = w.failed == nil && !interrupted && w.discovered && unfinished == 0
-	if w.discovered && !interrupted && !w.cut && !apart { // otherwise an email may be where nobody looked
+	if w.discovered && !interrupted && w.cut == "" && !apart { // otherwise an email may be where nobody looked
 		if err := w.settleOrphans(tx, s.over && !awaited); err != nil {
 			return err
 		}

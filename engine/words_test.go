@@ -18,7 +18,7 @@ const lateLater = "NO [SERVERBUG] Server error - Please try again later"
 // TestWordsOfOneMailbox: words that need not be about the account stop the mailbox whose command they answer, and the others are
 // complete in the same pass.
 func TestWordsOfOneMailbox(t *testing.T) {
-	for _, command := range []string{"EXAMINE", "UID SEARCH", "UID FETCH"} {
+	for _, command := range []string{"EXAMINE", "UID SEARCH", "UID FETCH", "STATUS"} {
 		for _, answer := range []script.Action{lateLater, "NO [UNAVAILABLE] not this one", "NO [LIMIT] so much",
 			"NO Service is temporarily not available", "BAD Server Unavailable. 15", "NO [X] OCF12"} {
 			if command == "UID FETCH" && answer == lateLater { // words about a message there

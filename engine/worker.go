@@ -49,7 +49,7 @@ type worker struct {
 	choking    map[storage.MailboxID]choke  // where comparisons of flags broke off
 	relisted   map[storage.MailboxID]bool   // mailboxes a refusal has sent back to discovery
 	discovered bool                         // the account's mailboxes were listed
-	cut        bool                         // though not all of them: they are too many
+	cut        string                       // why not all of them were; "": all were
 
 	wire   int64  // bytes taken from the server by sessions that ended
 	failed *Fault // what ended the work, nil while it goes on
