@@ -61,8 +61,8 @@ func strangers(b *script.Box) {
 	}
 }
 
-// fetches fits the FETCHes whose items contain all of some.
-func fetches(items ...string) func(script.Command) bool {
+// fetchOf fits the FETCHes whose items contain all of some.
+func fetchOf(items ...string) func(script.Command) bool {
 	return func(c script.Command) bool {
 		return c.Name == "UID FETCH" && !slices.ContainsFunc(items, func(item string) bool { return !strings.Contains(c.Args, item) })
 	}
@@ -81,7 +81,7 @@ func response(command func(script.Command) bool, uid string) func(script.Command
 // TestSwappedInAnswer: an answer in which the server says that UIDVALIDITY moved is not believed in any part: neither what comes
 // behind these words nor what came before them stays under the old UIDs.
 func TestSwappedInAnswer(t *testing.T) {
-	bodies, flags, parts := fetches("BODY.PEEK[]"), fetches("(UID FLAGS)"), fetches("BODY.PEEK[]<")
+	bodies, flags, parts := fetchOf("BODY.PEEK[]"), fetchOf("(UID FLAGS)"), fetchOf("BODY.PEEK[]<")
 	silent := func(f script.Faults) script.Faults { // bodies come without flags
 		line := f.Line
 		f.Line = func(c script.Command, said string) string {
@@ -146,10 +146,10 @@ func TestSwappedInAnswer(t *testing.T) {
 		"flags, tagged":          {flags, response(flags, "0"), false, false, silent},
 		"compared flags":         {flags, response(flags, "150"), true, false, nil},
 		"compared flags, tagged": {flags, response(flags, "0"), true, false, nil},
-		"size, alone":            {fetches("RFC822.SIZE"), response(fetches("RFC822.SIZE"), "250"), false, false, inParts},
+		"size, alone":            {fetchOf("RFC822.SIZE"), response(fetchOf("RFC822.SIZE"), "250"), false, false, inParts},
 		"part":                   {parts, response(parts, "250"), false, false, inParts},
 		"part, tagged":           {parts, response(parts, "0"), false, false, inParts},
-		"size, and the line":     {fetches("RFC822.SIZE"), response(fetches("RFC822.SIZE"), "250"), false, false, sized},
+		"size, and the line":     {fetchOf("RFC822.SIZE"), response(fetchOf("RFC822.SIZE"), "250"), false, false, sized},
 		"part, and the line":     {parts, response(parts, "250"), false, false, broken},
 	} {
 		for _, stays := range []bool{false, true} {
@@ -194,7 +194,7 @@ func TestSwappedInAnswer(t *testing.T) {
 func TestSwappedStaged(t *testing.T) {
 	s, w := scripted(t, 0, script.Options{}, Options{})
 	s.Change(func(m *script.Model) { m.Box("INBOX").Add(large(1, 6)) })
-	bodies := fetches("BODY.PEEK[]")
+	bodies := fetchOf("BODY.PEEK[]")
 	i := &interlude{server: s, begins: bodies, tells: response(bodies, "0"), other: func(b *script.Box) { b.Messages[0].Raw = large(2, 6) }}
 	s.Misbehave(i.faults())
 	w.complete()
@@ -214,7 +214,7 @@ func TestSwappedHeaders(t *testing.T) {
 	})
 	w.complete()
 	s.Change(func(m *script.Model) { m.Box("INBOX").Renumber(2000, 500) })
-	headers := fetches("HEADER")
+	headers := fetchOf("HEADER")
 	i := &interlude{server: s, begins: headers, tells: response(headers, "0"), other: func(b *script.Box) {
 		of := slices.Clone(b.Messages)
 		for n := range of {
