@@ -98,3 +98,41 @@ func (w *Writer) MarkSuccess(id AccountID, at time.Time) error {
 	_, err := w.Exec(`UPDATE account SET last_success_at = ? WHERE id = ?`, millis(at), id)
 	return explain("mark success", err)
 }
+
+// Sizes is what is known of the RFC822.SIZEs that an account's server says; engine/plan decides what follows from it.
+type Sizes struct {
+	Wrong bool  // it computes them wrongly
+	Short int   // until then: messages that came twice alike and shorter than their size
+	Lack  int64 // octets: the most that one of them lacked
+	Zero  bool  // it says 0 of messages that are not empty
+}
+
+// SizesOf gives what was noted of an account. Lack is kept for servers that are Wrong only.
+func (r *Reader) SizesOf(id AccountID) (s Sizes, err error) {
+	err = r.QueryRow(`SELECT EXISTS (SELECT 1 FROM meta WHERE key = 'size_wrong:' || ?1),
+		coalesce((SELECT value FROM meta WHERE key = 'size_short:' || ?1), 0),
+		coalesce((SELECT value FROM meta WHERE key = 'size_wrong:' || ?1), 0),
+		EXISTS (SELECT 1 FROM meta WHERE key = 'size_zero:' || ?1)`, id).Scan(&s.Wrong, &s.Short, &s.Lack, &s.Zero)
+	return s, explain("read what is known of sizes", err)
+}
+
+// SetSizes notes it. Of a server that is Wrong one row says so, with Lack as its value.
+func (w *Writer) SetSizes(id AccountID, s Sizes) error {
+	if s.Zero {
+		if _, err := w.Exec(`INSERT INTO meta (key, value) VALUES ('size_zero:' || ?, 1) ON CONFLICT DO NOTHING`, id); err != nil {
+			return explain("note sizes", err)
+		}
+	}
+	if !s.Wrong && s.Short == 0 {
+		return nil
+	}
+	if !s.Wrong {
+		_, err := w.Exec(`INSERT INTO meta (key, value) VALUES ('size_short:' || ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value`, id, s.Short)
+		return explain("note sizes", err)
+	}
+	if _, err := w.Exec(`DELETE FROM meta WHERE key = 'size_short:' || ?`, id); err != nil {
+		return explain("note sizes", err)
+	}
+	_, err := w.Exec(`INSERT INTO meta (key, value) VALUES ('size_wrong:' || ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value`, id, s.Lack)
+	return explain("note sizes", err)
+}

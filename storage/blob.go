@@ -172,9 +172,12 @@ func (w *Writer) dropBlob(id BlobID) error {
 	return explain("drop blob", err)
 }
 
-// dropStaged removes what a dead process was receiving.
+// dropStaged removes what a dead process was receiving, and spares what is kept of messages in quarantine.
 func (w *Writer) dropStaged() error {
-	_, err := w.Exec(`DELETE FROM blob WHERE state = 'staged'`)
+	if err := w.dropCameGone(); err != nil {
+		return err
+	}
+	_, err := w.Exec(`DELETE FROM blob WHERE state = 'staged' AND id NOT IN (SELECT value FROM meta WHERE key GLOB 'came:*')`)
 	return explain("drop staged blobs", err)
 }
 
@@ -215,6 +218,35 @@ func (s *Store) OpenBlob(ctx context.Context, id BlobID) (io.ReadCloser, error) 
 		return piece, err
 	}
 	return b, nil
+}
+
+// OpenCame gives what is kept of a message in quarantine, and how many bytes that is. Errors: ErrNotFound.
+func (s *Store) OpenCame(ctx context.Context, mailbox MailboxID, validity UIDValidity, uid UID) (io.ReadCloser, int64, error) {
+	dec, err := newDecoder()
+	if err != nil {
+		return nil, 0, err
+	}
+	b := &blobReader{dec: dec}
+	if err := s.Read(ctx, func(r *Reader) error {
+		err := r.QueryRow(`SELECT b.id, b.size FROM meta m JOIN blob b ON b.id = m.value WHERE m.key = ?`, cameKey(mailbox, validity, uid)).Scan(&b.id, &b.left)
+		return missing("what came of the message", err)
+	}); err != nil {
+		dec.Close()
+		return nil, 0, err
+	}
+	b.next = s.pieces(ctx, b)
+	return b, b.left, nil
+}
+
+// pieces reads each piece of a blob in a snapshot of its own.
+func (s *Store) pieces(ctx context.Context, b *blobReader) func(n int) ([]byte, error) {
+	return func(n int) (piece []byte, err error) {
+		err = s.Read(ctx, func(r *Reader) error {
+			piece, err = r.piece(b.dec, b.id, n)
+			return err
+		})
+		return piece, err
+	}
 }
 
 // EmailBlob finds the blob of an email: that of its first live entry, else of any. Errors: ErrNotFound.

@@ -310,7 +310,7 @@ type Quarantined struct {
 	FirstAt  time.Time
 	LastAt   time.Time
 	Alone    bool  // it ended sessions
-	Received int64 // bytes that came before it was given up
+	Received int64 // bytes: the most that came in one try
 	Claimed  int64 // RFC822.SIZE; -1: unknown
 	Asked    bool  // a person wants it tried at the next pass
 }
@@ -323,7 +323,7 @@ func (w *Writer) Quarantine(q Quarantined) error {
 	}
 	_, err := w.Exec(`INSERT INTO quarantine (mailbox_id, uidvalidity, uid, reason, first_at, last_at, alone, received, claimed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (mailbox_id, uidvalidity, uid) DO UPDATE SET attempts = attempts + 1, last_at = excluded.last_at, reason = excluded.reason,
-		alone = max(alone, excluded.alone), received = excluded.received, claimed = coalesce(excluded.claimed, claimed), asked_at = NULL`,
+		alone = max(alone, excluded.alone), received = max(received, excluded.received), claimed = coalesce(excluded.claimed, claimed), asked_at = NULL`,
 		q.Mailbox, q.Validity, q.UID, q.Reason, millis(now()), millis(now()), q.Alone, q.Received, claimed)
 	return explain("quarantine", err)
 }
@@ -342,8 +342,87 @@ func (w *Writer) AskQuarantined(id int64) error {
 
 // release takes a message out of quarantine: it arrived or left.
 func (w *Writer) release(mailbox MailboxID, validity UIDValidity, uid UID) error {
-	_, err := w.Exec(`DELETE FROM quarantine WHERE mailbox_id = ? AND uidvalidity = ? AND uid = ?`, mailbox, validity, uid)
-	return explain("release from quarantine", err)
+	result, err := w.Exec(`DELETE FROM quarantine WHERE mailbox_id = ? AND uidvalidity = ? AND uid = ?`, mailbox, validity, uid)
+	if err != nil {
+		return explain("release from quarantine", err)
+	}
+	if n, err := result.RowsAffected(); err != nil || n == 0 { // the usual
+		return err
+	}
+	return w.dropCame(cameKey(mailbox, validity, uid))
+}
+
+// cameKey is the key of the fact which staged blob holds what came of a message in quarantine.
+func cameKey(mailbox MailboxID, validity UIDValidity, uid UID) string {
+	return fmt.Sprintf("came:%d:%d:%d", mailbox, validity, uid)
+}
+
+// KeepCame keeps what came of a message in quarantine until it arrives or leaves, unless more of it is kept already. b is
+// staged, and the store has it from then on.
+func (w *Writer) KeepCame(mailbox MailboxID, validity UIDValidity, uid UID, b Body) error {
+	key := cameKey(mailbox, validity, uid)
+	var have BlobID
+	var size int64
+	err := w.QueryRow(`SELECT b.id, b.size FROM meta m JOIN blob b ON b.id = m.value WHERE m.key = ?`, key).Scan(&have, &size)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return explain("find what came", err)
+	}
+	if err == nil && size >= b.Size {
+		return w.dropBlob(b.staged)
+	}
+	if err := w.dropCame(key); err != nil {
+		return err
+	}
+	result, err := w.Exec(`UPDATE blob SET size = ? WHERE id = ? AND state = 'staged'`, b.Size, b.staged)
+	if err != nil {
+		return explain("keep what came", err)
+	}
+	if n, err := result.RowsAffected(); err != nil || n != 1 {
+		return errors.Join(fmt.Errorf("keep what came: blob %d is not staged", b.staged), err)
+	}
+	_, err = w.Exec(`INSERT INTO meta (key, value) VALUES (?, ?)`, key, b.staged)
+	return explain("keep what came", err)
+}
+
+// dropCame drops what is kept of a message in quarantine, if anything is.
+func (w *Writer) dropCame(key string) error {
+	if _, err := w.Exec(`DELETE FROM blob WHERE state = 'staged' AND id = (SELECT value FROM meta WHERE key = ?)`, key); err != nil {
+		return explain("drop what came", err)
+	}
+	_, err := w.Exec(`DELETE FROM meta WHERE key = ?`, key)
+	return explain("drop what came", err)
+}
+
+// dropCameGone drops what is kept of messages that are in quarantine no more: their mailbox or its numbers went.
+func (w *Writer) dropCameGone() error {
+	var keys []string
+	rows, err := w.Query(`SELECT key FROM meta WHERE key GLOB 'came:*'`)
+	if err := Each(rows, err, func(rows *sql.Rows) error {
+		var key string
+		err := rows.Scan(&key)
+		keys = append(keys, key)
+		return err
+	}); err != nil {
+		return explain("list what came", err)
+	}
+	for _, key := range keys {
+		var mailbox MailboxID
+		var validity UIDValidity
+		var uid UID
+		held := false
+		if _, err := fmt.Sscanf(key, "came:%d:%d:%d", &mailbox, &validity, &uid); err == nil {
+			if err := w.QueryRow(`SELECT EXISTS (SELECT 1 FROM quarantine WHERE mailbox_id = ? AND uidvalidity = ? AND uid = ?)`,
+				mailbox, validity, uid).Scan(&held); err != nil {
+				return explain("find quarantine", err)
+			}
+		}
+		if !held {
+			if err := w.dropCame(key); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // QuarantineOf lists what is quarantined in the shown or building generation of an account's mailboxes that are not gone, by

@@ -156,8 +156,14 @@ func (w *Writer) forget(id MailboxID, validity UIDValidity) error {
 	if _, err := w.Exec(`DELETE FROM coverage WHERE mailbox_id = ? AND uidvalidity = ?`, id, validity); err != nil {
 		return explain("forget coverage", err)
 	}
-	_, err := w.Exec(`DELETE FROM quarantine WHERE mailbox_id = ? AND uidvalidity = ?`, id, validity)
-	return explain("forget quarantine", err)
+	result, err := w.Exec(`DELETE FROM quarantine WHERE mailbox_id = ? AND uidvalidity = ?`, id, validity)
+	if err != nil {
+		return explain("forget quarantine", err)
+	}
+	if n, err := result.RowsAffected(); err != nil || n == 0 {
+		return err
+	}
+	return w.dropCameGone()
 }
 
 // SwitchGeneration shows the generation that was built and retires the one before it, in one transaction.
