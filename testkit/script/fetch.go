@@ -150,7 +150,12 @@ func (c *session) message(m Message, seq int, items string, wanted part, fault F
 		if fault == WrongSize {
 			size = 7
 		}
-		head += " RFC822.SIZE " + strconv.FormatInt(size, 10)
+		if f := c.server.now().Size; f != nil {
+			size = f(c.open, m.UID, size)
+		}
+		if size >= 0 {
+			head += " RFC822.SIZE " + strconv.FormatInt(size, 10)
+		}
 	}
 	if strings.Contains(items, "BODY.PEEK[HEADER]") {
 		header := m.header()
@@ -168,11 +173,15 @@ func (c *session) message(m Message, seq int, items string, wanted part, fault F
 	if wanted.partial {
 		head += "<" + strconv.FormatInt(wanted.from, 10) + ">"
 	}
-	if fault == Nil {
-		c.say("%s NIL)", head)
+	if nothing, ok := map[Fault]string{Nil: "NIL", Empty: "{0}\r\n", Quoted: `""`}[fault]; ok {
+		c.say("%s %s)", head, nothing)
 		return
 	}
-	from, n := wanted.of(m.size())
+	size := m.size()
+	if fault == Half {
+		size /= 2
+	}
+	from, n := wanted.of(size)
 	if fault == Stingy && wanted.partial {
 		n = min(n, 1000)
 	}

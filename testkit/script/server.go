@@ -73,6 +73,9 @@ const (
 	Stingy            // a part of its body is at most 1000 octets long
 	WrongSize         // its RFC822.SIZE is 7
 	Broken            // a FETCH of its other items brings brackets that do not match
+	Empty             // its body is {0}
+	Quoted            // its body is ""
+	Half              // its body, and each part of it, ends in the middle of the message, and its RFC822.SIZE is right
 )
 
 // Part is what one FETCH asks of one message.
@@ -88,6 +91,7 @@ type Faults struct {
 	On       func(Command) Action                                   // asked before every command
 	Message  func(box string, uid uint32) Fault                     // what is wrong with a message when its body is asked for
 	Part     func(Part) Fault                                       // the same, by what is asked for; it goes before Message
+	Size     func(box string, uid uint32, size int64) int64         // what RFC822.SIZE says; < 0: it is left out
 	Listing  func(c Command, uids []uint32) (said []uint32)         // what UID SEARCH says in place of the truth
 	Exists   func(connection int, box string, n int) int            // what EXAMINE and STATUS say
 	Validity func(connection int, box string, v uint32) uint32      // what EXAMINE and STATUS say
