@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"mailcote/engine/imap"
+	"mailcote/engine/plan"
 	"mailcote/storage"
 )
 
@@ -88,7 +89,7 @@ func (p *pass) broken(ctx context.Context, missing []storage.UID, inside storage
 			return 0, cmp.Or(again, err)
 		}
 	}
-	p.w.narrowing.closer = true
+	r.doubt, p.w.narrowing.closer = plan.Whole, true
 	return first, p.remark(context.WithoutCancel(ctx), first, Fault{Class: Parsing, Scope: "message", Phase: phaseFetch, Command: "UID FETCH",
 		ServerText: f.ServerText, Detail: "the session ends when this message is asked for: " + f.Detail})
 }
@@ -105,12 +106,13 @@ func (p *pass) ended(ctx context.Context, f Fault) bool {
 // trial asks for a message alone after it may have ended a session. found: it ended this one too, or the server refuses it, and
 // the pass has another session.
 func (p *pass) trial(ctx context.Context, r *rescue) (found bool, err error) {
+	r.doubt = plan.Whole
 	arrived, err := p.whole(ctx, r, everything())
-	if arrived {
+	switch {
+	case arrived:
 		return false, errors.Join(err, p.forget(ctx, r))
-	}
-	if err == nil {
-		return true, nil
+	case err == nil: // found, unless it came and is in doubt
+		return r.doubt == plan.Whole, nil
 	}
 	f := Classify(err)
 	if !p.ended(ctx, f) || f.Known {
@@ -128,11 +130,7 @@ func (p *pass) renew(ctx context.Context, f Fault, served bool, other storage.UI
 	if !served && !p.w.progressed.Load() && len(p.w.e.breakers.Rows(scopeOf(p.w.account.ID))) > 0 {
 		return false, nil
 	}
-	s, err := p.w.reconnect(ctx)
-	if err == nil {
-		err = p.reopen(ctx, s)
-	}
-	if err != nil {
+	if err := p.fresh(ctx); err != nil {
 		return false, errors.Join(err, p.remark(context.WithoutCancel(ctx), 0, f))
 	}
 	if served {
@@ -187,7 +185,7 @@ func (p *pass) comes(ctx context.Context, uid storage.UID) (bool, error) {
 	if err != nil && p.s.Err() != nil {
 		return false, p.remark(context.WithoutCancel(ctx), 0, p.w.throttled(Classify(err)))
 	}
-	return err == nil && len(left) == 0, err
+	return err == nil && len(left) == 0 && p.suspected(uid) == nil, err
 }
 
 // shrink makes the next page smaller after a fault that its messages may have caused. It grows again on success.

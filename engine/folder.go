@@ -41,6 +41,8 @@ type pass struct {
 	swapped  bool          // the server told of another UIDVALIDITY while the mailbox is open
 	compared bool          // what is stored was looked at for UIDs that were given out again
 	sure     bool          // that so little is left in a new generation was confirmed
+	learned  storage.Sizes // of the server's RFC822.SIZEs
+	renewals int           // new sessions for what came in doubt
 }
 
 var (
@@ -118,6 +120,9 @@ func (p *pass) examine(ctx context.Context) (err error) {
 func (p *pass) load(ctx context.Context) error {
 	return in(phaseStore, p.w.e.store.Read(ctx, func(r *storage.Reader) (err error) {
 		if p.mailbox, err = r.Mailbox(p.t.Payload.Mailbox); err != nil {
+			return err
+		}
+		if p.learned, err = r.SizesOf(p.w.account.ID); err != nil {
 			return err
 		}
 		held, err := r.QuarantineOf(p.w.account.ID)

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -251,6 +252,23 @@ func (e *Engine) Raw(ctx context.Context, q storage.Quarantined, out io.Writer) 
 	return report, nil
 }
 
+// Came writes to out what the store has kept of a quarantined message, the most that came in one try, if that is more
+// bytes than some. Errors: storage.ErrNotFound when it is not, and out's.
+func (e *Engine) Came(ctx context.Context, q storage.Quarantined, than int64, out io.Writer) (chunk.Report, error) {
+	report := chunk.Report{Claimed: q.Claimed}
+	body, size, err := e.store.OpenCame(ctx, q.Mailbox, q.Validity, q.UID)
+	if err != nil {
+		return report, err
+	}
+	if size <= than {
+		return report, errors.Join(storage.ErrNotFound, body.Close())
+	}
+	sum := sha256.New()
+	report.Got, err = io.Copy(io.MultiWriter(out, sum), body)
+	sum.Sum(report.SHA256[:0])
+	return report, errors.Join(err, body.Close())
+}
+
 // raw is one run of Raw.
 type raw struct {
 	e     *Engine
@@ -304,7 +322,7 @@ func (d *raw) count(ctx context.Context) error {
 // message's nor that of a session that is over.
 func (d *raw) settle(ctx context.Context, why error) error {
 	why = in(phaseFetch, why)
-	if why == nil || errors.Is(why, chunk.ErrLeftOut) || declined(d.p.s, why) {
+	if why == nil || errors.Is(why, chunk.ErrLeftOut) || errors.Is(why, chunk.ErrShort) || declined(d.p.s, why) {
 		return nil
 	}
 	noting := d.met(ctx, why)

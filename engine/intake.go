@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -40,6 +41,16 @@ type arrival struct {
 	staged *storage.Body // large ones
 	view   *message.View // parsed while it was staged
 	mute   bool          // its flags were not said
+	lacks  int64         // octets: what came twice alike is shorter than its RFC822.SIZE by them
+	zero   bool          // its RFC822.SIZE is 0, for the first time of a message that is not empty
+}
+
+// size is how many octets came.
+func (a *arrival) size() int64 {
+	if a.staged != nil {
+		return a.staged.Size
+	}
+	return int64(len(a.raw))
 }
 
 // intake takes one page from the wire, gathers batches and commits them. body and fetched run in the session's goroutine;
@@ -57,11 +68,14 @@ type intake struct {
 	batch   []arrival
 	bytes   int64
 	handed  []storage.UID // of batches before it
+	settled []*rescue     // of messages that were in doubt and are no more
 
 	slots chan struct{}
 	done  sync.WaitGroup
 	mu    sync.Mutex
 	err   error
+
+	learned *storage.Sizes // by its batches, under mu; nil: nothing
 }
 
 func (p *pass) newIntake(ctx context.Context, page []storage.UID) *intake {
@@ -94,9 +108,13 @@ func (t *intake) body(m *imap.Message, section string, size int64, r io.Reader) 
 		return nil
 	}
 	raw := make([]byte, size)
-	if _, err := io.ReadFull(r, raw); err != nil {
+	if n, err := io.ReadFull(r, raw); err != nil {
+		err = fmt.Errorf("read message: %w", err)
+		if r := t.p.suspected(t.inside); r != nil && n > 0 { // it does not come as others do: this may be all that ever does
+			return errors.Join(err, t.keep(r, &arrival{raw: raw[:n]}, size))
+		}
 		t.p.w.e.budget.Release(size)
-		return fmt.Errorf("read message: %w", err)
+		return err
 	}
 	failpoint.Hit("engine.bodyRead")
 	t.current = &arrival{raw: raw}
@@ -137,13 +155,20 @@ func (t *intake) fetched(m *imap.Message) error {
 		return errors.Join(errSwapped, t.discard(a))
 	}
 	uid := storage.UID(m.UID)
-	if a == nil || !m.HasBody || !t.wanted[uid] {
+	if a == nil || !t.wanted[uid] {
 		if _, listed := slices.BinarySearch(t.p.listing, uid); listed && m.HasFlags {
 			t.late[uid] = storage.FlagChange{UID: uid, Flags: flagsOf(m.Flags), ModSeq: storage.ModSeq(m.ModSeq)}
 		}
 		return t.discard(a)
 	}
+	whole, err := t.weigh(uid, m, a)
+	if err != nil {
+		return err
+	}
 	delete(t.wanted, uid)
+	if !whole {
+		return nil
+	}
 	if m.HasFlags { // they are news against what came before
 		delete(t.late, uid)
 	}
@@ -161,6 +186,50 @@ func (t *intake) fetched(m *imap.Message) error {
 		t.flush()
 	}
 	return nil
+}
+
+// weigh reports whether what came of a message is the whole of it. Otherwise it notes what came and keeps it.
+func (t *intake) weigh(uid storage.UID, m *imap.Message, a *arrival) (whole bool, err error) {
+	p, now := t.p, plan.Asking{Size: m.Size, Got: a.size()}
+	if now.Size < 0 && t.known != nil {
+		now.Size = t.known.Size
+	}
+	a.zero = now.Zero() && !p.learned.Zero
+	r := p.suspected(uid)
+	if now.Doubtful(p.learned) {
+		if r == nil {
+			r = p.suspect(uid, about)
+		}
+		if now.SHA256 = sha256.Sum256(a.raw); a.staged != nil {
+			now.SHA256 = a.staged.SHA256
+		}
+		if v := plan.Judge(now, r.before(p.s), p.learned); v != plan.Whole {
+			r.doubtful(now, p.s, v)
+			return false, t.keep(r, a, int64(len(a.raw)))
+		}
+		a.lacks = now.Lacks()
+	}
+	if r != nil {
+		t.settled = append(t.settled, r)
+	}
+	return true, nil
+}
+
+// keep hands what came of a body to its rescue, and gives back the memory that was lent for it.
+func (t *intake) keep(r *rescue, a *arrival, lent int64) error {
+	store, body := t.p.w.e.store, a.staged
+	defer t.p.w.e.budget.Release(lent)
+	if body == nil && a.size() > r.kept.Size {
+		staged, err := store.Stage(t.ctx, t.p.w.e.packer, bytes.NewReader(a.raw))
+		if err != nil {
+			return err
+		}
+		body = &staged
+	}
+	if body == nil {
+		return nil
+	}
+	return r.keep(t.ctx, store, *body)
 }
 
 // discard lets go of a body that nobody asked for; nil: there is none.
@@ -239,6 +308,7 @@ func (t *intake) commit(batch []arrival) error {
 	out.Cover = plan.Cover(t.p.listing, sorted(uids))
 	failpoint.Hit("engine.beforeBatch")
 	var stored storage.Stored
+	var learned *storage.Sizes
 	w := t.p.w
 	owing := t.p.mailbox.Building == nil && slices.ContainsFunc(batch, func(a arrival) bool { return a.mute }) // all are compared while building
 	err := w.e.store.Write(t.ctx, storage.Bulk, out.Size(), func(tx *storage.Writer) (err error) {
@@ -251,6 +321,9 @@ func (t *intake) commit(batch []arrival) error {
 			if err := tx.RecordFault(row); err != nil {
 				return err
 			}
+		}
+		if learned, err = t.learn(tx, batch); err != nil {
+			return err
 		}
 		if err := w.e.queue.ProgressTx(tx, t.p.t, t.p.mailbox.Path, uids[len(uids)-1], stored.New); err != nil {
 			return err
@@ -273,12 +346,59 @@ func (t *intake) commit(batch []arrival) error {
 	if err != nil {
 		return err
 	}
+	if learned != nil {
+		t.mu.Lock()
+		t.learned = learned
+		t.mu.Unlock()
+	}
 	failpoint.Hit("engine.afterBatch")
 	w.e.progress.Fetched(w.account.Name, t.p.mailbox.Path, len(batch), stored.Bytes)
 	w.e.indexer.Offer(stored.Emails, docs)
 	w.progressed.Store(true)
 	w.batches.Add(1)
 	return nil
+}
+
+// learn notes what the messages of a batch show of the server's sizes; nil: nothing.
+func (t *intake) learn(tx *storage.Writer, batch []arrival) (*storage.Sizes, error) {
+	w := t.p.w
+	n, lack, zero := 0, int64(0), false
+	for _, a := range batch {
+		if a.lacks > 0 {
+			n, lack = n+1, max(lack, a.lacks)
+		}
+		zero = zero || a.zero
+	}
+	if n == 0 && !zero {
+		return nil, nil
+	}
+	have, err := tx.SizesOf(w.account.ID)
+	if err != nil {
+		return nil, err
+	}
+	have.Lack = max(have.Lack, t.p.learned.Lack)
+	now := plan.Learn(have, n, lack)
+	now.Zero = now.Zero || zero
+	if err := tx.SetSizes(w.account.ID, now); err != nil || have.Wrong {
+		return &now, err
+	}
+	f := Fault{Class: Parsing, Scope: "message", Phase: phaseFetch, Command: "UID FETCH"}
+	for _, a := range batch {
+		if a.lacks == 0 {
+			continue
+		}
+		f.Detail = fmt.Sprintf("the server says the message has %d bytes and gave the same %d on two connections: these are stored",
+			a.size()+a.lacks, a.size())
+		if now.Wrong {
+			f.Detail += "; it computes sizes wrongly, and that is not recorded again"
+		}
+		row := w.record(t.p.t, f)
+		row.UID, row.NextStep = a.uid, ""
+		if err := tx.RecordFault(row); err != nil || now.Wrong { // one says so of all
+			return &now, err
+		}
+	}
+	return &now, nil
 }
 
 // pack makes a stored arrival of a message, parsed, hashed and compressed, and what the index will want of it.

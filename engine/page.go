@@ -22,8 +22,7 @@ const (
 
 // fetchAll brings messages, newest first, page by page, and behind them those that are asked for alone.
 func (p *pass) fetchAll(ctx context.Context, todo []storage.UID) error {
-	all := todo
-	todo, _, err := p.apart(ctx, all)
+	todo, err := p.apart(ctx, todo)
 	if err != nil {
 		return err
 	}
@@ -43,14 +42,16 @@ func (p *pass) fetchAll(ctx context.Context, todo []storage.UID) error {
 		if err := p.without(ctx, missing); err != nil {
 			return err
 		}
+		if err := p.again(ctx, false); err != nil {
+			return err
+		}
 		p.w.page = min(p.w.page*2, pageMost)
 		todo = rest
 	}
-	_, apart, err := p.apart(ctx, all) // those too that showed on the way
-	if err != nil {
+	if err := p.again(ctx, true); err != nil {
 		return err
 	}
-	for _, r := range apart {
+	for _, r := range p.rescues() { // they go behind all others
 		if _, err := p.w.meter.Fits([]int64{unknownSize}); err != nil {
 			return in(phaseFetch, err)
 		}
@@ -62,6 +63,71 @@ func (p *pass) fetchAll(ctx context.Context, todo []storage.UID) error {
 		}
 	}
 	return nil
+}
+
+// mostRenewals is how many new sessions a pass takes for the pages whose messages came in doubt. What comes in doubt
+// later waits until it is as much as a page, or for the end of the pass: a server that is wrong about a message of each
+// page must not cost a sign-in a page.
+const mostRenewals = 4
+
+// again asks once more, on a session that has not brought them, for messages that came in doubt: those of a page
+// together. What two sessions do not bring whole is asked for in other ways. last: no page follows.
+func (p *pass) again(ctx context.Context, last bool) error {
+	for {
+		uids, here := p.doubted(last)
+		if len(uids) == 0 || !last && p.renewals >= mostRenewals && len(uids) < pageMost {
+			return nil
+		}
+		if here {
+			p.renewals++
+			if err := p.fresh(ctx); err != nil {
+				return err
+			}
+		}
+		for len(uids) > 0 {
+			n, err := p.room(ctx, uids)
+			if err != nil {
+				return err
+			}
+			page, rest := plan.Page(uids, n)
+			missing, err := p.fetch(ctx, page)
+			if err != nil {
+				return err
+			}
+			if err := p.without(ctx, missing); err != nil {
+				return err
+			}
+			if err := p.setAside(ctx); err != nil {
+				return err
+			}
+			uids = rest
+		}
+	}
+}
+
+// setAside asks in other ways for what two sessions did not bring whole. What comes in none is quarantined.
+func (p *pass) setAside(ctx context.Context) error {
+	for _, r := range p.rescues() {
+		if r.doubt != plan.Aside {
+			continue
+		}
+		if p.hopeless >= hopeless {
+			r.rung = lost
+		}
+		if err := p.rescue(ctx, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fresh gives the pass a session that owes nothing to the one it had.
+func (p *pass) fresh(ctx context.Context) error {
+	s, err := p.w.reconnect(ctx)
+	if err != nil {
+		return err
+	}
+	return p.reopen(ctx, s)
 }
 
 // memory waits while the process is short of it, and says so.
@@ -179,19 +245,30 @@ func (p *pass) halve(ctx context.Context, missing []storage.UID, why map[storage
 
 // quarantine sets one message aside and records why.
 func (p *pass) quarantine(ctx context.Context, r *rescue) error {
+	if err := p.keepSpool(ctx, r); err != nil {
+		return err
+	}
 	f := r.reason()
 	if n := r.received(); n > 0 {
 		f.Detail += fmt.Sprintf(" (%d bytes of it came)", n)
 	}
 	row := p.w.record(p.t, Fault{Class: Parsing, Scope: "message", Phase: f.Phase, Command: f.Command, ServerText: f.ServerText, Detail: f.Detail})
 	row.UID = r.uid
-	return in(phaseStore, p.w.e.store.Write(ctx, storage.Interactive, 0, func(tx *storage.Writer) error {
+	err := p.w.e.store.Write(ctx, storage.Interactive, 0, func(tx *storage.Writer) error {
 		if err := tx.RecordFault(row); err != nil {
 			return err
 		}
-		return tx.Quarantine(storage.Quarantined{Mailbox: r.mailbox, Validity: r.validity, UID: r.uid, Reason: f.Detail, Alone: r.fatal,
-			Received: r.received(), Claimed: r.claimed()})
-	}))
+		err := tx.Quarantine(storage.Quarantined{Mailbox: r.mailbox, Validity: r.validity, UID: r.uid, Reason: f.Detail,
+			Alone: r.fatal, Received: r.received(), Claimed: r.claimed()})
+		if err != nil || r.kept.Size == 0 {
+			return err
+		}
+		return tx.KeepCame(r.mailbox, r.validity, r.uid, r.kept)
+	})
+	if err == nil {
+		r.kept = storage.Body{} // the store has it now
+	}
+	return in(phaseStore, err)
 }
 
 // remark records what is odd about a message that is stored all the same.
@@ -220,7 +297,7 @@ func (p *pass) fetch(ctx context.Context, page []storage.UID) (missing []storage
 
 // take asks for items of messages, their bodies among them, and stores what comes; what came whole before an error too. known is
 // what the server said before of the one message that is asked for. inside is the message whose body was being received when
-// the session broke.
+// the session broke. A message that came in doubt is neither stored nor missing: it has a rescue.
 func (p *pass) take(ctx context.Context, page []storage.UID, items []string, known *imap.Message) (missing []storage.UID, inside storage.UID, err error) {
 	p.refusal = nil
 	if err := p.yield(ctx); err != nil {
@@ -245,6 +322,14 @@ func (p *pass) take(ctx context.Context, page []storage.UID, items []string, kno
 	}
 	if stored != nil {
 		return nil, 0, in(phaseStore, stored)
+	}
+	if take.learned != nil {
+		p.learned = *take.learned
+	}
+	for _, r := range take.settled {
+		if err := p.forget(ctx, r); err != nil {
+			return nil, 0, err
+		}
 	}
 	take.owe()
 	if len(take.late) > 0 {

@@ -13,6 +13,7 @@ import (
 	"mailcote/engine/chunk"
 	"mailcote/engine/imap"
 	"mailcote/engine/message"
+	"mailcote/engine/plan"
 	"mailcote/storage"
 )
 
@@ -23,7 +24,9 @@ const hopeless = 50
 const mostPartly = 3
 
 // everything is what a FETCH asks of a message.
-func everything() []string { return []string{"UID", "FLAGS", "INTERNALDATE", "BODY.PEEK[]"} }
+func everything() []string {
+	return []string{"UID", "FLAGS", "INTERNALDATE", "RFC822.SIZE", "BODY.PEEK[]"}
+}
 
 // rung is a way of asking for a message that does not come as others do.
 type rung int
@@ -36,8 +39,8 @@ const (
 	lost               // no way is left
 )
 
-// rescue is one message that ended sessions, or that the server left out, and how far its rescue got. It outlives sessions and
-// workers, so what came of it stays. Only the worker that has the account touches it.
+// rescue is one message that ended sessions, that the server left out, or that came in doubt, and how far its rescue got.
+// It outlives sessions and workers, so what came of it stays. Only the worker that has the account touches it.
 type rescue struct {
 	mailbox  storage.MailboxID
 	validity storage.UIDValidity
@@ -51,6 +54,53 @@ type rescue struct {
 	spool  *storage.Spool // what came in them
 	first  Fault          // why it did not come as others do
 	last   Fault          // why it did not come in the way that was tried last
+
+	doubt plan.Verdict // of what came last; Whole: nothing was in doubt
+	asked []asked      // what came in doubt
+	kept  storage.Body // staged: the longest of that; its size is 0 when nothing came
+}
+
+// asked is what a session brought of a message.
+type asked struct {
+	plan.Asking
+	session *imap.Session
+}
+
+// before gives what sessions other than s brought.
+func (r *rescue) before(s *imap.Session) (all []plan.Asking) {
+	for _, one := range r.asked {
+		if one.session != s {
+			all = append(all, one.Asking)
+		}
+	}
+	return all
+}
+
+// on reports whether s is the session that brought the message last.
+func (r *rescue) on(s *imap.Session) bool {
+	return len(r.asked) > 0 && r.asked[len(r.asked)-1].session == s
+}
+
+// doubtful notes what a session brought.
+func (r *rescue) doubtful(now plan.Asking, s *imap.Session, v plan.Verdict) {
+	r.doubt, r.asked = v, append(r.asked, asked{now, s})
+	size := "does not say how long the message is"
+	if now.Size >= 0 {
+		size = fmt.Sprintf("says the message has %d bytes", now.Size)
+	}
+	r.last = leftOut()
+	r.last.Detail = fmt.Sprintf("the server %s and gives %d", size, now.Got)
+	if r.first.Detail == "" {
+		r.first = r.last
+	}
+}
+
+// keep takes a staged body that came in doubt, in place of a shorter one.
+func (r *rescue) keep(ctx context.Context, store *storage.Store, b storage.Body) error {
+	if b.Size > r.kept.Size {
+		b, r.kept = r.kept, b
+	}
+	return store.Unstage(ctx, b)
 }
 
 // reason tells both in one fault.
@@ -74,17 +124,20 @@ func (r *rescue) blame(f Fault) {
 
 // claimed is the size the server says, -1 when it did not.
 func (r *rescue) claimed() int64 {
-	if r.known == nil {
-		return -1
+	switch {
+	case r.known != nil:
+		return r.known.Size
+	case len(r.asked) > 0:
+		return r.asked[len(r.asked)-1].Size
 	}
-	return r.known.Size
+	return -1
 }
 
 func (r *rescue) received() int64 {
 	if r.spool == nil {
-		return 0
+		return r.kept.Size
 	}
-	return r.spool.Size()
+	return max(r.spool.Size(), r.kept.Size)
 }
 
 // rescues gives the account's; forget takes one off the list.
@@ -94,16 +147,45 @@ func (e *Engine) rescues(id storage.AccountID) []*rescue {
 	return slices.Clone(e.suspects[id])
 }
 
-// suspect puts a message on the list of those that are asked for alone, behind all others.
-func (p *pass) suspect(uid storage.UID, from rung) *rescue {
+// rescues gives those of the mailbox as it is numbered now.
+func (p *pass) rescues() []*rescue {
+	return slices.DeleteFunc(p.w.e.rescues(p.w.account.ID), func(r *rescue) bool {
+		return r.mailbox != p.mailbox.ID || r.validity != p.validity
+	})
+}
+
+// doubted gives the messages that are to be asked for once more, newest first. last: those of an earlier pass, too. here:
+// the pass's session is the one that has brought some of them.
+func (p *pass) doubted(last bool) (uids []storage.UID, here bool) {
+	for _, r := range p.rescues() {
+		if r.doubt == plan.Again && !r.fatal && (last || r.on(p.s)) {
+			uids, here = append(uids, r.uid), here || r.on(p.s)
+		}
+	}
+	slices.SortFunc(uids, func(a, b storage.UID) int { return cmp.Compare(b, a) })
+	return uids, here
+}
+
+// suspected gives the rescue of a message; nil: there is none.
+func (p *pass) suspected(uid storage.UID) *rescue {
 	p.w.e.mu.Lock()
 	defer p.w.e.mu.Unlock()
-	id := p.w.account.ID
-	for _, r := range p.w.e.suspects[id] {
+	for _, r := range p.w.e.suspects[p.w.account.ID] {
 		if r.mailbox == p.mailbox.ID && r.validity == p.validity && r.uid == uid {
 			return r
 		}
 	}
+	return nil
+}
+
+// suspect puts a message on the list of those that are asked for alone, behind all others.
+func (p *pass) suspect(uid storage.UID, from rung) *rescue {
+	if r := p.suspected(uid); r != nil {
+		return r
+	}
+	p.w.e.mu.Lock()
+	defer p.w.e.mu.Unlock()
+	id := p.w.account.ID
 	r := &rescue{mailbox: p.mailbox.ID, validity: p.validity, uid: uid, rung: from}
 	p.w.e.suspects[id] = append(p.w.e.suspects[id], r)
 	return r
@@ -118,18 +200,28 @@ func (p *pass) forget(ctx context.Context, r *rescue) error {
 	return p.empty(ctx, r)
 }
 
-func (p *pass) empty(ctx context.Context, r *rescue) error {
+// spooled is how many octets came in chunks.
+func (r *rescue) spooled() int64 {
 	if r.spool == nil {
-		return nil
+		return 0
 	}
-	err := r.spool.Drop(context.WithoutCancel(ctx))
-	r.spool, r.body = nil, nil
+	return r.spool.Size()
+}
+
+func (p *pass) empty(ctx context.Context, r *rescue) error {
+	always := context.WithoutCancel(ctx)
+	err := p.w.e.store.Unstage(always, r.kept)
+	r.kept = storage.Body{}
+	if r.spool != nil {
+		err = errors.Join(err, r.spool.Drop(always))
+		r.spool, r.body = nil, nil
+	}
 	return in(phaseStore, err)
 }
 
-// apart takes out of todo what is asked for alone: suspects, and what ended sessions before it was quarantined. Suspects that
-// are not to be fetched any more are forgotten.
-func (p *pass) apart(ctx context.Context, todo []storage.UID) (rest []storage.UID, all []*rescue, err error) {
+// apart takes out of todo what is asked for behind the others: suspects, and what ended sessions before it was
+// quarantined. Suspects that are not to be fetched any more are forgotten.
+func (p *pass) apart(ctx context.Context, todo []storage.UID) (rest []storage.UID, err error) {
 	for uid := range p.fatal {
 		if slices.Contains(todo, uid) {
 			p.suspect(uid, alone).fatal = true
@@ -142,14 +234,13 @@ func (p *pass) apart(ctx context.Context, todo []storage.UID) (rest []storage.UI
 		at := slices.Index(todo, r.uid)
 		if r.validity != p.validity || at < 0 {
 			if err := p.forget(ctx, r); err != nil {
-				return nil, nil, err
+				return nil, err
 			}
 			continue
 		}
 		todo = slices.Delete(slices.Clone(todo), at, at+1)
-		all = append(all, r)
 	}
-	return todo, all, nil
+	return todo, nil
 }
 
 // rescue brings one message in other ways than the usual one. What does not come, and is still listed, is quarantined. An error
@@ -158,7 +249,8 @@ func (p *pass) apart(ctx context.Context, todo []storage.UID) (rest []storage.UI
 // A message that ends sessions is quarantined only when the server gives another one meanwhile. Otherwise it is the line.
 func (p *pass) rescue(ctx context.Context, r *rescue) error {
 	for {
-		before := r.received()
+		before := r.spooled()
+		r.doubt = plan.Whole
 		arrived, err := p.climb(ctx, r)
 		if arrived {
 			return errors.Join(err, p.forget(ctx, r))
@@ -180,9 +272,9 @@ func (p *pass) rescue(ctx context.Context, r *rescue) error {
 				return err
 			}
 			p.hopeless++
-			return errors.Join(err, p.setAside(ctx, r))
+			return errors.Join(err, p.abandon(ctx, r))
 		}
-		if r.partly++; r.received() == before {
+		if r.partly++; r.spooled() == before {
 			r.partly = 0
 		}
 		if r.partly > mostPartly { // more of it comes each time: the line is too short for it, and has its wait
@@ -198,17 +290,17 @@ func (p *pass) rescue(ctx context.Context, r *rescue) error {
 		p.w.narrowing.closer = true
 	}
 	p.hopeless++
-	return p.setAside(ctx, r)
+	return p.abandon(ctx, r)
 }
 
-// setAside quarantines a message and ends its rescue.
-func (p *pass) setAside(ctx context.Context, r *rescue) error {
+// abandon quarantines a message and ends its rescue.
+func (p *pass) abandon(ctx context.Context, r *rescue) error {
 	return errors.Join(p.quarantine(context.WithoutCancel(ctx), r), p.forget(ctx, r))
 }
 
 // next has a message that ended a session asked for in the next way. Where many were asked for in vain no other way is tried.
 func (p *pass) next(r *rescue, f Fault) {
-	r.last = f
+	r.last, r.doubt = f, plan.Whole
 	r.blame(f)
 	if p.hopeless >= hopeless {
 		r.rung = lost
@@ -220,24 +312,35 @@ func (p *pass) next(r *rescue, f Fault) {
 // climb asks for a message in one way after the other. Without an error and without the message no way is left.
 func (p *pass) climb(ctx context.Context, r *rescue) (arrived bool, err error) {
 	for ; r.rung < lost; r.rung++ {
-		switch r.rung {
-		case alone:
-			arrived, err = p.whole(ctx, r, everything())
-		case about:
-			err = p.ask(ctx, r)
-		case bare:
-			if r.claimed() > storage.MaxInline && r.fatal && r.last.Class != Protocol {
-				continue // the line does not hold for so long
+		arrived, err = p.attempt(ctx, r)
+		if r.doubt == plan.Again && err == nil { // once more in this way
+			p.renewals++
+			if err = p.fresh(ctx); err == nil {
+				arrived, err = p.attempt(ctx, r)
 			}
-			arrived, err = p.whole(ctx, r, []string{"UID", "BODY.PEEK[]"})
-		case pieces:
-			arrived, err = p.gather(ctx, r)
 		}
 		if arrived || err != nil {
 			return arrived, err
 		}
 	}
 	return false, nil
+}
+
+// attempt asks for a message in one way.
+func (p *pass) attempt(ctx context.Context, r *rescue) (arrived bool, err error) {
+	r.doubt = plan.Whole
+	switch r.rung {
+	case alone:
+		return p.whole(ctx, r, everything())
+	case about:
+		return false, p.ask(ctx, r)
+	case bare:
+		if r.claimed() > storage.MaxInline && r.fatal && r.last.Class != Protocol {
+			return false, nil // the line does not hold for so long
+		}
+		return p.whole(ctx, r, []string{"UID", "BODY.PEEK[]"})
+	}
+	return p.gather(ctx, r)
 }
 
 // hearNo keeps a NO that is about the message as the reason, and passes every other error on.
@@ -266,11 +369,12 @@ func (e *Engine) lend(ctx context.Context, want int64) (granted int64, giveBack 
 
 // whole asks for the message in one literal.
 func (p *pass) whole(ctx context.Context, r *rescue, items []string) (bool, error) {
+	r.last = leftOut()
 	missing, _, err := p.take(ctx, []storage.UID{r.uid}, items, r.known)
-	if r.last = leftOut(); p.refusal != nil {
+	if p.refusal != nil {
 		r.last = Classify(p.refusal)
 	}
-	if len(missing) > 0 || err != nil {
+	if len(missing) > 0 || err != nil || r.doubt != plan.Whole {
 		return false, err
 	}
 	return true, p.askFlags(ctx)
@@ -350,7 +454,7 @@ func (p *pass) gather(ctx context.Context, r *rescue) (bool, error) {
 
 // keep stores what came of a body before an error that ends the pass, and gives that error.
 func (p *pass) keep(ctx context.Context, r *rescue, err error) error {
-	if r.received() == 0 {
+	if r.spool.Size() == 0 {
 		return err
 	}
 	if full := r.spool.Flush(context.WithoutCancel(ctx)); full != nil {
@@ -359,7 +463,20 @@ func (p *pass) keep(ctx context.Context, r *rescue, err error) error {
 	return err
 }
 
-// settleSpool stores a message that came whole in chunks, as any other is.
+// keepSpool keeps what came in chunks of a message that does not come whole.
+func (p *pass) keepSpool(ctx context.Context, r *rescue) error {
+	if r.spool == nil || r.spool.Size() == 0 {
+		return nil
+	}
+	body, err := r.spool.Finish(ctx)
+	if err != nil {
+		return errors.Join(in(phaseStore, err), p.empty(ctx, r))
+	}
+	r.spool, r.body = nil, nil
+	return in(phaseStore, r.keep(ctx, p.w.e.store, body))
+}
+
+// settleSpool stores a message that came to its end in chunks, as any other is.
 func (p *pass) settleSpool(ctx context.Context, r *rescue) (bool, error) {
 	always := context.WithoutCancel(ctx)
 	body, err := r.spool.Finish(always)
@@ -377,10 +494,14 @@ func (p *pass) settleSpool(ctx context.Context, r *rescue) (bool, error) {
 	take := p.newIntake(ctx, []storage.UID{r.uid})
 	take.known, take.current = r.known, &arrival{staged: &body, view: &view}
 	r.spool, r.body = nil, nil // the batch has it now
-	if err := errors.Join(take.fetched(&imap.Message{UID: goimap.UID(r.uid), HasBody: true}), take.close()); err != nil {
+	said := &imap.Message{UID: goimap.UID(r.uid), HasBody: true, Size: r.claimed()}
+	if err := errors.Join(take.fetched(said), take.close()); err != nil || r.doubt != plan.Whole {
 		return false, in(phaseStore, err)
 	}
-	if claimed := r.claimed(); claimed >= 0 && claimed != body.Size {
+	if take.learned != nil {
+		p.learned = *take.learned
+	}
+	if claimed := r.claimed(); claimed >= 0 && claimed < body.Size {
 		err = p.remark(ctx, r.uid, Fault{Class: Parsing, Scope: "message", Phase: phaseFetch, Command: "UID FETCH",
 			Detail: fmt.Sprintf("the server says the message has %d bytes and gave %d to its end: these are stored", claimed, body.Size)})
 	}

@@ -236,29 +236,34 @@ func TestRescueGone(t *testing.T) {
 	}
 }
 
-// TestRescueNothing: a message of which nothing has come yet takes no place in the store.
+// TestRescueNothing: a message of which nothing has come yet takes no place in the store, and one that broke off takes one.
 func TestRescueNothing(t *testing.T) {
-	t.Parallel()
-	s, w := scripted(t, 5, script.Options{}, Options{})
-	s.Change(func(m *script.Model) { m.Box("INBOX").Add(large(1, 1)[:300_000]) })
-	var parts atomic.Int32
-	s.Misbehave(script.Faults{Part: func(p script.Part) script.Fault {
-		switch {
-		case p.UID != 6 || !strings.Contains(p.Items, "BODY"):
-			return script.Whole
-		case p.Most == 0:
-			return script.Cut
-		case parts.Add(1) == 1:
-			return script.CutEarly
-		}
-		if staged := w.text(`SELECT count(*) FROM blob WHERE state = 'staged'`); parts.Load() == 2 && staged != "0" {
-			t.Errorf("%s staged blobs before anything came", staged)
-		}
-		return script.Whole
-	}})
-	w.complete()
-	w.equals(s)
-	if parts.Load() < 2 {
-		t.Error("it was not asked for in parts")
+	for fault, want := range map[script.Fault]string{script.CutEarly: "0", script.Cut: "1"} {
+		t.Run(want, func(t *testing.T) {
+			t.Parallel()
+			s, w := scripted(t, 5, script.Options{}, Options{})
+			s.Change(func(m *script.Model) { m.Box("INBOX").Add(large(1, 1)[:300_000]) })
+			var parts atomic.Int32
+			s.Misbehave(script.Faults{Part: func(p script.Part) script.Fault {
+				switch {
+				case p.UID != 6 || !strings.Contains(p.Items, "BODY"):
+					return script.Whole
+				case p.Most == 0:
+					return fault
+				case parts.Add(1) == 1:
+					return script.CutEarly
+				}
+				if staged := w.text(`SELECT count(*) FROM blob WHERE state = 'staged'`); parts.Load() == 2 && staged != want {
+					t.Errorf("%s staged blobs before a part came, want %s", staged, want)
+				}
+				return script.Whole
+			}})
+			w.complete()
+			w.equals(s)
+			if parts.Load() < 2 {
+				t.Error("it was not asked for in parts")
+			}
+			w.settled()
+		})
 	}
 }

@@ -68,6 +68,19 @@ func TestDownload(t *testing.T) {
 			}
 			return script.Whole
 		}, false, 250_000},
+		{"an early end", func(script.Part) script.Fault { return script.Half }, false, len(raw) / 2},
+		{"an early end, no parts", func(p script.Part) script.Fault {
+			if p.Most > 0 {
+				return script.Refuse
+			}
+			return script.Half
+		}, false, len(raw) / 2},
+		{"empty", func(p script.Part) script.Fault {
+			if p.Most > 0 {
+				return script.Refuse
+			}
+			return script.Empty
+		}, false, 0},
 		{"nothing", func(p script.Part) script.Fault { return script.CutEarly }, false, 0},
 		{"left out", func(p script.Part) script.Fault { return script.Omit }, false, 0},
 	} {

@@ -11,6 +11,9 @@ import (
 	"mailcote/engine/imap"
 )
 
+// ErrShort says that a message came to its end before its size.
+var ErrShort = errors.New("what the server gives of the message is shorter than the size it says")
+
 // Report is what a download brought.
 type Report struct {
 	Got     int64 // octets
@@ -106,7 +109,15 @@ func (d *download) step(ctx context.Context, s *imap.Session) (more bool, err er
 	}
 	d.Got += int64(len(piece))
 	d.Why, d.Whole = nil, end
+	d.doubt()
 	return !end, nil
+}
+
+// doubt takes back that a message is whole which is empty or shorter than its size.
+func (d *download) doubt() {
+	if d.Whole && (d.Got < d.Claimed || d.Got == 0 && d.Claimed != 0) {
+		d.Whole, d.Why = false, ErrShort
+	}
 }
 
 // literal takes the message as it comes.
@@ -136,6 +147,7 @@ func (d *download) literal(ctx context.Context, s *imap.Session) error {
 	if d.Whole {
 		d.Why = nil
 	}
+	d.doubt()
 	return ctx.Err()
 }
 
