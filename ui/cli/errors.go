@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"slices"
@@ -226,8 +227,8 @@ func (a *app) quarantine() *cobra.Command {
 	var account string
 	c := &cobra.Command{
 		Use: "quarantine", Short: "List the messages the server does not deliver", Args: exactly(0, ""),
-		Long: "List the messages that the server lists and does not deliver. Each was asked for alone and in parts. Everything else\n" +
-			"arrives. They are tried again with growing delay, and whenever you sync.",
+		Long: "List the messages that the server lists and does not deliver whole. Each was asked for alone and in parts. Everything\n" +
+			"else arrives. They are tried again with growing delay, and whenever you sync.",
 		Example: "  mailcote errors quarantine\n  mailcote errors quarantine --account you@example.org --json",
 		RunE: func(c *cobra.Command, _ []string) error {
 			all, names, err := a.held(c.Context(), account)
@@ -332,7 +333,27 @@ type rawView struct {
 	Claimed *int64 `json:"claimed"`
 	SHA256  string `json:"sha256"`
 	Whole   bool   `json:"whole"`
+	Kept    bool   `json:"kept"` // it came in an earlier try
 	Why     string `json:"why,omitempty"`
+}
+
+// rewound is a file that is written anew.
+type rewound struct {
+	file *os.File
+	done bool
+}
+
+func (r *rewound) Write(p []byte) (int, error) {
+	if !r.done {
+		if _, err := r.file.Seek(0, io.SeekStart); err != nil {
+			return 0, err
+		}
+		if err := r.file.Truncate(0); err != nil {
+			return 0, err
+		}
+		r.done = true
+	}
+	return r.file.Write(p)
 }
 
 func (a *app) raw() *cobra.Command {
@@ -340,7 +361,8 @@ func (a *app) raw() *cobra.Command {
 	c := &cobra.Command{
 		Use: "raw ID --out FILE", Short: "Download what the server will give of a message in quarantine", Args: exactly(1, "ID"),
 		Long: "Write to a new file whatever the server will give of a message in quarantine, in parts or as it comes, and say how much\n" +
-			"that is. No mail in the store changes. The exit status is 0 when it came to its end and 3 when only a part did.",
+			"that is. When an earlier try brought more, that is written. No mail in the store changes. The exit status is 0 when it\n" +
+			"came to its end and 3 when only a part did.",
 		Example: "  mailcote errors raw 3 --out message.eml",
 		RunE: func(c *cobra.Command, args []string) (err error) {
 			if path == "" {
@@ -364,6 +386,16 @@ func (a *app) raw() *cobra.Command {
 					return fmt.Errorf("make %s: %w", path, err)
 				}
 				report, err := e.Raw(c.Context(), q, out)
+				if err != nil || !report.Whole {
+					kept, failed := e.Came(c.Context(), q, report.Got, &rewound{file: out})
+					switch {
+					case failed == nil:
+						kept.Why = cmp.Or(err, report.Why)
+						report, err, v.Kept = kept, nil, true
+					case !errors.Is(failed, storage.ErrNotFound):
+						err = errors.Join(err, failed)
+					}
+				}
 				if err = errors.Join(err, out.Close()); err != nil && report.Got == 0 {
 					var f engine.Fault
 					if errors.As(err, &f) {
@@ -402,6 +434,9 @@ func (a *app) printRaw(v rawView) error {
 	}
 	if err != nil || v.Whole {
 		return err
+	}
+	if v.Kept {
+		a.voice.Note("That came in an earlier try; now the server gives less.")
 	}
 	a.voice.Warn("The message did not come to its end: %s", voice.Line(v.Why))
 	return &ended{Partly}

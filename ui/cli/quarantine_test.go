@@ -72,6 +72,45 @@ func TestQuarantineByHand(t *testing.T) {
 			t.Errorf("%v, %v", info.Mode(), err)
 		}
 	}
+	// It gives less by now, or nothing, or refuses: what came before is kept, also over the end of the process.
+	for i, now := range []script.Faults{
+		{Part: func(p script.Part) script.Fault {
+			if p.Most == 0 && strings.Contains(p.Items, "BODY") {
+				return script.Empty
+			}
+			return script.Omit
+		}},
+		{Part: func(script.Part) script.Fault { return script.Omit }},
+		{On: func(c script.Command) script.Action {
+			if c.Name == "EXAMINE" {
+				return "NO not now"
+			}
+			return script.Answer
+		}},
+	} {
+		s.Misbehave(now)
+		for id, want := range map[int][]byte{1: body[:5000], 2: body} {
+			name := fmt.Sprint(file, "kept", i, id)
+			o := r.exits(3, "errors", "raw", fmt.Sprint(id), "--out", name, "--json")
+			got, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(got) == 0 || !bytes.HasPrefix(want, got) || len(got) == len(want) {
+				t.Errorf("%d bytes of message %d are kept", len(got), id)
+			}
+			for _, say := range []string{fmt.Sprintf(`"bytes":%d,"claimed":%d,"sha256":"%x"`, len(got), len(want), sha256.Sum256(got)), `"whole":false,"kept":true,"why":"`} {
+				if !strings.Contains(o.out, say) {
+					t.Errorf("errors raw %d lacks %s: %s", id, say, o.out)
+				}
+			}
+		}
+	}
+	if o := r.exits(3, "errors", "raw", "1", "--out", file+"said"); !strings.Contains(o.errs, "came in an earlier try") {
+		t.Errorf("errors raw: %s%s", o.out, o.errs)
+	}
+	s.Misbehave(script.Faults{Part: bad})
+
 	r.refuses(2, []string{"errors", "raw", "1", "--out", file + "1"}, []string{"is there already"})
 	r.refuses(2, []string{"errors", "raw", "9", "--out", file}, []string{"no message in quarantine", "mailcote errors quarantine"})
 	r.refuses(2, []string{"errors", "raw", "1"}, []string{"--out is missing"})
@@ -109,6 +148,9 @@ func TestQuarantineByHand(t *testing.T) {
 	}
 	if o := r.exits(0, "sync", "--once", "--json"); !strings.Contains(o.out, `"fetched":2,`) {
 		t.Errorf("after mending: %s", o.out)
+	}
+	if n := r.number(`SELECT count(*) AS n FROM (SELECT 1 FROM blob WHERE state = 'staged' UNION ALL SELECT 1 FROM meta WHERE key GLOB 'came:*')`); n != 0 {
+		t.Errorf("%d pieces of them are left", n)
 	}
 	r.sound()
 }
