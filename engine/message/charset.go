@@ -23,6 +23,7 @@ const guessSample = 4 << 10
 // (measured), and a mail can ask for one in every word and part.
 type charsets struct {
 	guesses int
+	params  params // scratch of splitParams
 }
 
 // newCharsets allows the guesses of one message or one field.

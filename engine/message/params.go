@@ -42,7 +42,7 @@ func (cs *charsets) describe(fields []field, digest bool) part {
 		seen[f.name] = true
 		switch f.name {
 		case fieldType:
-			value, params := splitParams(f.body)
+			value, params := cs.splitParams(f.body)
 			if strings.Contains(value, "/") && !strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r == 0x7f || r == '"' }) {
 				p.mediaType = strings.ToValidUTF8(value, "\ufffd")
 			}
@@ -52,7 +52,7 @@ func (cs *charsets) describe(fields []field, digest bool) part {
 		case fieldEncoding:
 			p.encoding = codecOf(f.body)
 		case fieldDisposition:
-			value, params := splitParams(f.body)
+			value, params := cs.splitParams(f.body)
 			p.attachment = value == "attachment"
 			p.inline = value == "inline"
 			dispositionName = params.text("filename", cs)
@@ -77,7 +77,8 @@ type params []param
 
 // splitParams reads "value; name=value; …" as far as it can be read. Unquoted
 // values may hold spaces (Outlook: name=my file.pdf): they end at a semicolon.
-func splitParams(body []byte) (string, params) {
+// The parameters are valid until the next call.
+func (cs *charsets) splitParams(body []byte) (string, params) {
 	if len(body) > 64<<10 {
 		body = body[:64<<10]
 	}
@@ -86,7 +87,7 @@ func splitParams(body []byte) (string, params) {
 	if len(value) > 255 {
 		value = value[:255]
 	}
-	var list params
+	list := cs.params[:0]
 	for len(rest) > 0 && len(list) < 100 {
 		rest = bytes.TrimLeft(rest, "; \t\r\n\x00")
 		eq := bytes.IndexAny(rest, "=;")
@@ -104,6 +105,7 @@ func splitParams(body []byte) (string, params) {
 			list = append(list, param{name, v})
 		}
 	}
+	cs.params = list
 	return value, list
 }
 

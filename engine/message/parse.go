@@ -56,9 +56,9 @@ type group struct {
 	related     bool
 	message     bool
 	children    int
-	start       int    // length of the text when it began
-	plain       int    // alternative: bytes of plain text inside
-	html        []byte // alternative: HTML that waits to be needed
+	start       int // length of the text when it began
+	plain       int // alternative: bytes of plain text inside
+	html        int // alternative: its HTML in builder.waiting begins there
 	preamble    []byte
 	attachment  int   // message: its index in Attachments, -1 when not listed
 	at          int64 // message: where its bytes begin
@@ -83,6 +83,11 @@ type builder struct {
 	size  int64
 	text  []byte
 	html  int64 // bytes of HTML kept so far
+
+	// waiting is the HTML of the open alternatives, which waits to be needed, the
+	// outer ones' before the inner ones'. What an inner one leaves to the one
+	// around it stays where it is.
+	waiting []byte
 }
 
 // problem notes what went wrong, each kind once.
@@ -160,7 +165,7 @@ func (b *builder) child() {
 
 func (b *builder) open(s *scanner) {
 	b.child()
-	g := group{start: len(b.text), attachment: -1}
+	g := group{start: len(b.text), html: len(b.waiting), attachment: -1}
 	if s.part.message() {
 		g.message = true
 		g.attachment, g.at = b.attach(s.part), s.offset
@@ -297,8 +302,8 @@ func (b *builder) end() {
 	}
 	b.html += int64(len(b.buf))
 	page := b.cs.toUTF8(b.buf, charset)
-	if alt := b.alternative(); alt != nil {
-		alt.html = append(alt.html, page...)
+	if b.alternative() != nil {
+		b.waiting = append(b.waiting, page...)
 		return
 	}
 	b.reduced(htmlText(page, int(b.lim.Text)-len(b.text)))
@@ -338,18 +343,15 @@ func (b *builder) close(end int64) {
 		b.problem("multipart without parts")
 		b.plain(cleanText(b.cs.toUTF8(g.preamble, "")))
 	}
-	if len(g.html) == 0 {
+	if !g.alternative || len(b.waiting) == g.html || g.plain == 0 && b.alternative() != nil {
 		return
 	}
-	outer := b.alternative()
-	if g.plain == 0 && outer != nil {
-		outer.html = append(outer.html, g.html...)
-		return
-	}
+	page := b.waiting[g.html:]
+	b.waiting = b.waiting[:g.html]
 	if g.plain >= enoughPlain {
 		return
 	}
-	text := htmlText(string(g.html), int(b.lim.Text)-g.start)
+	text := htmlText(string(page), int(b.lim.Text)-g.start)
 	if len(text) > 3*g.plain {
 		b.text = b.text[:g.start]
 		b.reduced(text)
