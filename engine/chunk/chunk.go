@@ -15,7 +15,8 @@ import (
 
 const (
 	start = 256 << 10 // octets asked for at first
-	most  = 1 << 20
+	// Most is the largest part that is asked for.
+	Most = 1 << 20
 	// Least is the smallest part that is asked for.
 	Least = 4 << 10
 	grow  = 4 // parts that came one after the other let the next be larger
@@ -77,7 +78,7 @@ func (b *Body) Next(ctx context.Context, s *imap.Session, h imap.Handler, want i
 	b.have += int64(len(piece))
 	b.short, b.ended = int64(len(piece)) < want, 0
 	if b.row++; b.row == grow {
-		b.row, b.size = 0, min(b.size*2, most)
+		b.row, b.size = 0, min(b.size*2, Most)
 	}
 	return piece, b.short && b.have == b.claimed, nil
 }

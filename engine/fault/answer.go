@@ -42,8 +42,8 @@ type Verdict struct {
 	Lives       bool   // the session is none the worse for it
 }
 
-// longest bounds a wait that a server asks for.
-const longest = 12 * time.Hour
+// Longest is the longest wait that a server is granted.
+const Longest = 12 * time.Hour
 
 // Judge says what an answer means: first by the server's words, then by its response code, then by where it came.
 func Judge(a Answer) Verdict {
@@ -160,8 +160,8 @@ func suggested(text string) time.Duration {
 		return 0
 	}
 	n, err := strconv.ParseInt(found[1], 10, 64)
-	if err != nil || n > longest.Milliseconds() { // more digits than a number holds: as long as we wait at all
-		return longest
+	if err != nil || n > Longest.Milliseconds() { // more digits than a number holds: as long as we wait at all
+		return Longest
 	}
 	return time.Duration(n) * time.Millisecond
 }

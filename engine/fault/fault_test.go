@@ -76,7 +76,7 @@ func FuzzJudge(f *testing.F) {
 			t.Fatalf("%+v", v)
 		}
 		for n := range 9 {
-			if d := v.Wait.After(n); d < 0 || d > longest {
+			if d := v.Wait.After(n); d < 0 || d > Longest {
 				t.Fatalf("%v after %d", d, n)
 			}
 		}

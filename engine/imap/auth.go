@@ -15,12 +15,6 @@ import (
 	"github.com/emersion/go-sasl"
 )
 
-const (
-	maxCaps    = 512 // capabilities, and
-	maxCapName = 256 // octets of one
-	maxID      = 100 // pairs of ID
-)
-
 // capabilities takes a list of capabilities in place of the one known.
 func (s *Session) capabilities(line []byte) {
 	s.caps, s.capsNew = map[string]struct{}{}, true
@@ -29,7 +23,7 @@ func (s *Session) capabilities(line []byte) {
 		if word == "+" || word == "-" { // "LITERAL +" has been seen
 			word = last + word
 		}
-		if len(s.caps) < maxCaps && len(word) <= maxCapName && !s.denied(word) {
+		if len(s.caps) < MaxCapabilities && len(word) <= MaxCapabilityName && !s.denied(word) {
 			s.caps[word] = struct{}{}
 			last = word
 		}
@@ -244,7 +238,7 @@ func (s *Session) idResponse() error {
 		if null {
 			t = nil
 		}
-		if len(s.id) < maxID {
+		if len(s.id) < MaxID {
 			s.id[key] = escape(t)
 		}
 	}

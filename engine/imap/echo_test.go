@@ -32,7 +32,7 @@ func TestEchoOutOfStep(t *testing.T) {
 
 // TestAttributesBooked: attributes of mailboxes count for the octets of a listing that are kept.
 func TestAttributesBooked(t *testing.T) {
-	attributes := strings.Repeat(` \X`+strings.Repeat("y", 200), maxAttrs)
+	attributes := strings.Repeat(` \X`+strings.Repeat("y", 200), MaxAttributes)
 	s, _ := dial(t, Options{Limits: Limits{Names: 100_000}}, func(p *peer) {
 		tag, _ := p.next()
 		for range 100 { // 13 kB each

@@ -25,9 +25,6 @@ type Message struct {
 	Extra        map[string]string // other items, by upper-case name, as they stood; nil: none
 }
 
-// maxExtra is the most other items kept of one message.
-const maxExtra = 64
-
 // fetchWindow is how many parts of one UIDFetch are in flight.
 const fetchWindow = 4
 
@@ -43,14 +40,31 @@ func (s *Session) UIDFetch(ctx context.Context, set goimap.UIDSet, items []strin
 	if changedSince > 0 {
 		tail += fmt.Sprintf(" (CHANGEDSINCE %d)", changedSince)
 	}
-	for len(set) > 0 {
-		left, err := s.fetchParts(ctx, &set, name, tail)
+	if len(set) == 0 {
+		return nil
+	}
+	again := 0
+	for todo := []goimap.UIDSet{set}; len(todo) > 0; {
+		next := &todo[len(todo)-1]
+		left, err := s.fetchParts(ctx, next, name, tail)
 		if err != nil {
 			return err
 		}
-		set = append(left, set...)
+		if len(*next) == 0 {
+			todo = todo[:len(todo)-1]
+		}
+		if len(left) > 0 {
+			if again++; again > MaxContinued {
+				return tooOften(name)
+			}
+			todo = append(todo, left)
+		}
 	}
 	return nil
+}
+
+func tooOften(name string) error {
+	return fmt.Errorf("imap: %s: %w: stopped at its MESSAGELIMIT over %d times", name, ErrLimit, MaxContinued)
 }
 
 // fetchParts sends the next few commands of a UIDFetch and awaits them. left is
@@ -297,6 +311,7 @@ func (s *Session) body(m *Message, section string) error {
 		return err
 	}
 	sc.lit.left = 0
+	sc.streamed -= left // nobody took them: they count for the command
 	m.HasBody = m.HasBody || section == "" && !null
 	return nil
 }
@@ -304,7 +319,7 @@ func (s *Session) body(m *Message, section string) error {
 // extra keeps an item we know nothing of, or passes over it.
 func (s *Session) extra(m *Message, name string) error {
 	keep := &capture{s: s.sc}
-	if len(m.Extra) >= maxExtra || len(name) > 256 {
+	if len(m.Extra) >= MaxExtra || len(name) > 256 {
 		keep = nil
 	}
 	if err := s.sc.value(keep); err != nil || keep == nil || keep.partial {

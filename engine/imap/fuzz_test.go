@@ -130,7 +130,7 @@ func FuzzFetch(f *testing.F) {
 					t.Error("an item without a name")
 				}
 			}
-			if int64(kept) > fuzzLimits.Literal || len(m.Extra) > maxExtra || m.ModSeq > 1<<63-1 || m.Size < -1 {
+			if int64(kept) > fuzzLimits.Literal || len(m.Extra) > MaxExtra || m.ModSeq > 1<<63-1 || m.Size < -1 {
 				t.Errorf("%+v", m)
 			}
 			for _, fl := range m.Flags {

@@ -16,9 +16,6 @@ var systemFlags = [...]goimap.Flag{
 	goimap.FlagDraft, `\Recent`, goimap.FlagWildcard,
 }
 
-// maxFlags is the most flags of one message.
-const maxFlags = 4096
-
 // flags reads a flag list; NIL is an empty one. The slice is new, its strings
 // are shared.
 func (s *Session) flags() ([]goimap.Flag, error) {
@@ -33,7 +30,7 @@ func (s *Session) flags() ([]goimap.Flag, error) {
 	}
 	sc.pos++
 	s.flagBuf = s.flagBuf[:0]
-	for {
+	for octets := 0; ; {
 		if c, err = sc.spaces(); err != nil {
 			return nil, err
 		}
@@ -49,8 +46,9 @@ func (s *Session) flags() ([]goimap.Flag, error) {
 			return nil, err
 		}
 		if f := s.flag(t); f != "" && !null {
-			if len(s.flagBuf) >= maxFlags {
-				return nil, fmt.Errorf("%w: over %d flags", ErrLimit, maxFlags)
+			octets += len(f) + 1
+			if len(s.flagBuf) >= MaxFlags || octets > MaxFlagOctets {
+				return nil, fmt.Errorf("%w: over %d flags or %d octets of them", ErrLimit, MaxFlags, MaxFlagOctets)
 			}
 			s.flagBuf = append(s.flagBuf, f)
 		}
@@ -61,7 +59,7 @@ func (s *Session) flags() ([]goimap.Flag, error) {
 func (s *Session) splitFlags(t []byte) []goimap.Flag {
 	var out []goimap.Flag
 	for _, w := range bytes.Fields(bytes.Trim(t, "() ")) {
-		if f := s.flag(w); f != "" && len(out) < maxFlags {
+		if f := s.flag(w); f != "" && len(out) < MaxFlags {
 			out = append(out, f)
 		}
 	}
@@ -83,7 +81,7 @@ func (s *Session) flag(t []byte) goimap.Flag {
 			f = sys
 		}
 	}
-	if len(s.keywords) < 1024 && len(f) <= 256 {
+	if len(s.keywords) < MaxKeywords && len(f) <= 256 {
 		s.keywords[string(t)] = f
 	}
 	return f

@@ -41,6 +41,19 @@ type Limits struct {
 	Bye      time.Duration // a tagged answer that may still follow BYE
 }
 
+// The ceilings that no caller moves.
+const (
+	MaxCapabilities   = 512      // capabilities kept,
+	MaxCapabilityName = 256      // octets of one
+	MaxID             = 100      // pairs of ID kept
+	MaxAttributes     = 64       // attributes kept of a mailbox
+	MaxFlags          = 4096     // flags of one message
+	MaxFlagOctets     = 32 << 10 // of one message's flags
+	MaxKeywords       = 1024     // keywords that messages share in memory
+	MaxExtra          = 64       // other items kept of one message
+	MaxContinued      = 10_000   // times a call asks for what a server left over for its MESSAGELIMIT: RFC 9738 §3 wants at least 1000 messages
+)
+
 // DefaultLimits returns the limits of DESIGN §6.
 func DefaultLimits() Limits {
 	return Limits{
@@ -53,7 +66,7 @@ func DefaultLimits() Limits {
 		Depth:     100,
 		Ranges:    2 << 20,
 		Mailboxes: 100_000,
-		Names:     32 << 20,
+		Names:     16 << 20,
 		MinRate:   1 << 10,
 		Window:    time.Minute,
 		Wait:      15 * time.Minute,

@@ -182,9 +182,6 @@ var knownAttrs = [...]goimap.MailboxAttr{
 	goimap.MailboxAttrJunk, goimap.MailboxAttrSent, goimap.MailboxAttrTrash, goimap.MailboxAttrImportant,
 }
 
-// maxAttrs is the most attributes kept of a mailbox.
-const maxAttrs = 64
-
 // attrs reads an attribute list; known ones get the case of go-imap's constants.
 func (s *scanner) attrs() ([]goimap.MailboxAttr, error) {
 	s.pos++
@@ -205,7 +202,7 @@ func (s *scanner) attrs() ([]goimap.MailboxAttr, error) {
 		if err != nil {
 			return nil, err
 		}
-		if len(out) < maxAttrs && len(t) > 1 && len(t) <= 256 {
+		if len(out) < MaxAttributes && len(t) > 1 && len(t) <= 256 {
 			out = append(out, attr(t))
 		}
 	}

@@ -244,7 +244,11 @@ func (s *Session) searchAll(ctx context.Context, name, args string) (goimap.UIDS
 	q := &search{found: setBuilder{most: s.lim.Ranges}}
 	s.search = q
 	defer func() { s.search = nil }()
-	for last, from := goimap.UID(math.MaxUint32), "*"; ; {
+	again := 0
+	for last, from := goimap.UID(math.MaxUint32), "*"; ; again++ {
+		if again > MaxContinued {
+			return nil, tooOften(name)
+		}
 		c := s.command(name).raw(args + from)
 		q.tag, q.answered = c.tag, false
 		st, err := s.run(ctx, c)

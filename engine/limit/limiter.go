@@ -120,8 +120,14 @@ func (l *Limiter) reserve() int64 { return l.p.Day / 50 }
 // Metered says whether octets are counted, so that the size of what is asked for has to be known.
 func (l *Limiter) Metered() bool { return l.p.Day > 0 }
 
+// mostSize is the largest size that is believed: sums of what servers say must not wrap.
+const mostSize = 1 << 40
+
 // cost is what a message of a size takes on the wire, with its flags and the frame around it.
-func cost(size int64) int64 { return size + size/50 + 512 }
+func cost(size int64) int64 {
+	size = min(size, mostSize)
+	return size + size/50 + 512
+}
 
 // Fits gives how many of the messages with these sizes may be asked for, from the first one on. One that is larger than a whole
 // day's octets is let through alone, when nothing else counts. When not even the first one may, the account rests until it may and a

@@ -85,6 +85,20 @@ func TestGmailDays(t *testing.T) {
 	}
 }
 
+// Sizes that no message has are no smaller than others.
+func TestImpossibleSizes(t *testing.T) {
+	l := New(of("gmail"), false, start, State{})
+	for _, size := range []int64{1 << 41, 1<<63 - 1} {
+		if n, err := l.Fits(start, []int64{1, size, 1}); n != 1 || err != nil {
+			t.Errorf("%d: %d, %v", size, n, err)
+		}
+	}
+	l.Received(start, mb)
+	if n, err := l.Fits(start, []int64{1<<63 - 1, 1}); n != 0 || err == nil {
+		t.Errorf("%d, %v", n, err)
+	}
+}
+
 // A message that is larger than what a day allows comes when nothing else counts.
 func TestGiant(t *testing.T) {
 	l := New(of("gmail"), false, start, State{})
