@@ -188,16 +188,20 @@ func (c *comparison) mailbox(ctx context.Context, s *imap.Session, a storage.Acc
 	if err != nil {
 		return in(phaseList, err)
 	}
+	if n, most := numberOf(set), c.e.o.caps.OrDefaults().Messages; n > uint64(most) {
+		return in(phaseList, fmt.Errorf("%s: the server says %d messages, and %d are the most: %w",
+			m.Path, n, most, errTooMany))
+	}
 	listing, ok := expand(set, s.Exists())
 	if !ok {
 		return in(phaseList, fmt.Errorf("%s: %w", m.Path, errDisagrees))
 	}
 	// Read after the listing: what an owner stored meanwhile is newer than it.
 	held := map[storage.UID]storage.Shown{}
-	var barred []storage.UID
+	barred := map[storage.UID]bool{}
 	if err := c.store.Read(ctx, func(r *storage.Reader) error {
 		clear(held)
-		barred = nil
+		clear(barred)
 		all, err := r.Shown(m.ID, m.UIDValidity)
 		if err != nil {
 			return err
@@ -205,11 +209,9 @@ func (c *comparison) mailbox(ctx context.Context, s *imap.Session, a storage.Acc
 		for _, h := range all {
 			held[h.UID] = h
 		}
-		aside, err := r.QuarantineOf(a.ID)
+		aside, err := r.QuarantineIn(m.ID, m.UIDValidity)
 		for _, q := range aside {
-			if q.Mailbox == m.ID {
-				barred = append(barred, q.UID)
-			}
+			barred[q.UID] = true
 		}
 		return err
 	}); err != nil {
@@ -237,13 +239,13 @@ func (c *comparison) mailbox(ctx context.Context, s *imap.Session, a storage.Acc
 }
 
 // numbers compares the UIDs and gives those that both have. What is listed beyond the last pass is mail that is still to come.
-func (c *comparison) numbers(a storage.Account, m storage.Mailbox, listing []storage.UID, held map[storage.UID]storage.Shown, barred []storage.UID) (both []storage.UID) {
+func (c *comparison) numbers(a storage.Account, m storage.Mailbox, listing []storage.UID, held map[storage.UID]storage.Shown, barred map[storage.UID]bool) (both []storage.UID) {
 	for _, uid := range listing {
 		_, here := held[uid]
 		switch {
 		case here:
 			both = append(both, uid)
-		case m.Pass.At.IsZero() || uid >= m.Pass.UIDNext || slices.Contains(barred, uid):
+		case m.Pass.At.IsZero() || uid >= m.Pass.UIDNext || barred[uid]:
 		default:
 			c.add(a, m, uid, "missing message", "The server has it and the store does not: sync to fetch it.")
 		}

@@ -66,11 +66,15 @@ func (w *worker) discover(ctx context.Context, t queue.Task) error {
 		return in(phaseStore, err)
 	}
 	w.discovered = true
-	for _, one := range found {
-		if one.status.Said && w.wants(one.mailbox.Path) {
-			w.e.progress.Mailbox(w.account.Name, one.mailbox.Path, min(totalOf(known, one.mailbox.Raw), one.status.Messages), one.status.Messages)
-		}
+	if w.homeless > 0 {
+		w.cut = tooMany
+		f := Classify(in(phaseDiscover, fmt.Errorf("the server lists %d mailboxes more than the store keeps rows for, which is %d: %w",
+			w.homeless, w.e.o.caps.Rows, imap.ErrLimit)))
+		f.Scope, f.Hint = "account", "new mailboxes are left out until those that are gone are forgotten; "+
+			"if the server gives its mailboxes other names each time, ask its operator"
+		accountLine{w.e, w.account.ID, w.account.Name, w.meter}.notice(f)
 	}
+	w.report(known, found)
 	return nil
 }
 
@@ -265,13 +269,21 @@ func (w *worker) retries(q storage.Quarantined) bool {
 	return !now.Before(NextTry(q)) || now.Before(q.LastAt) // the clock was set back
 }
 
-func totalOf(known []storage.Mailbox, raw string) int64 {
+// report tells the doors where the mailboxes stand.
+func (w *worker) report(known []storage.Mailbox, all []found) {
+	total, listed := make(map[string]int64, len(known)), make(map[string]bool, len(all))
 	for _, m := range known {
-		if m.Raw == raw {
-			return m.Total
+		total[m.Raw] = m.Total
+	}
+	for _, one := range all {
+		listed[one.mailbox.Path] = true
+	}
+	w.e.progress.Retain(w.account.Name, listed)
+	for _, one := range all {
+		if one.status.Said && w.wants(one.mailbox.Path) {
+			w.e.progress.Mailbox(w.account.Name, one.mailbox.Path, min(total[one.mailbox.Raw], one.status.Messages), one.status.Messages)
 		}
 	}
-	return 0
 }
 
 // mass says whether the mailboxes that a listing lacks hold most of the account's mail.
@@ -310,8 +322,13 @@ func within(most int, known []storage.Mailbox, entries []imap.ListEntry) []imap.
 
 // union adds the mailboxes that only the other listing has: one that a listing lacks by mistake is not gone.
 func union(entries, other []imap.ListEntry) []imap.ListEntry {
+	have := make(map[string]bool, len(entries))
+	for _, entry := range entries {
+		have[entry.Raw] = true
+	}
 	for _, entry := range other {
-		if !slices.ContainsFunc(entries, func(e imap.ListEntry) bool { return e.Raw == entry.Raw }) {
+		if !have[entry.Raw] {
+			have[entry.Raw] = true
 			entries = append(entries, entry)
 		}
 	}
@@ -324,6 +341,10 @@ func (w *worker) wants(path string) bool { return w.only == nil || w.only[path] 
 // enqueue notes the mailboxes and what is to be done with them, and completes the task, in one transaction.
 func (w *worker) enqueue(tx *storage.Writer, t queue.Task, all []found, due map[storage.MailboxID]bool) error {
 	listed := map[storage.MailboxID]bool{}
+	all, err := w.housed(tx, all)
+	if err != nil {
+		return err
+	}
 	for _, one := range all {
 		id, err := tx.PutMailbox(one.mailbox)
 		if err != nil {
@@ -365,6 +386,32 @@ func (w *worker) enqueue(tx *storage.Writer, t queue.Task, all []found, due map[
 	}
 	_, err = w.e.queue.CompleteTx(tx, t)
 	return err
+}
+
+// housed leaves out new mailboxes that the store has no room for: a server that lists other names each time would fill it with
+// mailboxes that are gone.
+func (w *worker) housed(tx *storage.Writer, all []found) ([]found, error) {
+	w.homeless = 0
+	rows, err := tx.MailboxRows(w.account.ID)
+	room := w.e.o.caps.Rows - rows
+	if err != nil || room >= len(all) {
+		return all, err
+	}
+	kept := make([]found, 0, len(all))
+	for _, one := range all {
+		_, err := tx.MailboxByRaw(w.account.ID, one.mailbox.Raw)
+		switch unknown := errors.Is(err, storage.ErrNotFound); {
+		case err != nil && !unknown:
+			return nil, err
+		case unknown && room <= 0:
+			w.homeless++
+			continue
+		case unknown:
+			room--
+		}
+		kept = append(kept, one)
+	}
+	return kept, nil
 }
 
 // empty takes a mailbox's mail out of the views and keeps the mailbox.

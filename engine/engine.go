@@ -56,6 +56,7 @@ type Options struct {
 	backoff  func(n int, random *rand.Rand) time.Duration                      // nil: plan.Backoff; tests shorten it
 	least    func(w fault.Wait, n int) time.Duration                           // nil: Wait.After; tests shorten it
 	memory   memory.Readings                                                   // zero: the runtime's
+	caps     plan.Caps                                                         // zero fields: plan.DefaultCaps
 }
 
 // Engine runs the accounts of one store. Its methods may be called from any goroutine.
@@ -89,7 +90,7 @@ type Engine struct {
 
 	toldPause time.Time // when a pause of the store was last met
 
-	suspects map[storage.AccountID][]*rescue // messages that do not come as others do
+	suspects map[storage.AccountID]map[place]*rescue // messages that do not come as others do
 }
 
 // turn lets one worker at a time have an account.
@@ -124,6 +125,7 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 	if o.least == nil {
 		o.least = fault.Wait.After
 	}
+	o.caps = o.caps.OrDefaults()
 	packer, err := storage.NewPacker()
 	if err != nil {
 		return nil, err
@@ -132,7 +134,7 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 		o: o, store: o.Store, queue: queue.New(o.Store), packer: packer, box: secret.BoxOf(o.Store.Path()),
 		budget: semaphore.NewWeighted(budgetBytes), memory: memory.New(o.memory), progress: progress.New(),
 		given: map[storage.AccountID]secret.Secret{}, turns: map[storage.AccountID]*turn{}, byes: map[storage.AccountID][]time.Time{},
-		suspects: map[storage.AccountID][]*rescue{}, pools: map[storage.AccountID]pool{}, notices: map[noticed]map[string]time.Time{}, gate: line.NewGate(line.Dials),
+		suspects: map[storage.AccountID]map[place]*rescue{}, pools: map[storage.AccountID]pool{}, notices: map[noticed]map[string]time.Time{}, gate: line.NewGate(line.Dials),
 		shunned: map[storage.MailboxID]shunned{},
 	}
 	if o.Direct {

@@ -153,6 +153,11 @@ func kind(err error) Fault {
 	case errors.Is(err, errNoValidity): // no UID means anything: the mailbox waits, the account goes on
 		f.Class, f.Scope, f.Do, f.Tries = Mailbox, "mailbox", fault.Limit, 10
 		f.Wait = fault.Wait{Floor: time.Minute, Factor: 4, Cap: time.Hour}
+	case errors.Is(err, errTooMany): // another connection hears the same: it is tried later, and the account goes on
+		f.Class, f.Scope, f.Do, f.Tries = Protocol, "mailbox", fault.Limit, 1
+		f.Wait = fault.Wait{Floor: 15 * time.Minute, Factor: 4, Cap: 12 * time.Hour}
+		f.Hint = "look at the mailbox with another mail program: if it is right, move part of its mail to another mailbox; " +
+			"the other mailboxes go on"
 	case errors.Is(err, imap.ErrCommand): // a name from the server that cannot be sent back
 		f.Class, f.Scope = Mailbox, "mailbox"
 	case errors.Is(err, imap.ErrLimit), errors.Is(err, imap.ErrSyntax), errors.Is(err, errDisagrees):

@@ -1,8 +1,10 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"slices"
 
 	goimap "github.com/emersion/go-imap/v2"
@@ -29,53 +31,140 @@ func (p *pass) flags(ctx context.Context, stored []storage.Listed) error {
 	if since > 0 && since == now {
 		return nil
 	}
-	have := make(map[storage.UID]storage.Flags, len(stored))
-	for _, entry := range stored {
-		have[entry.UID] = entry.Flags
+	c := &flagCheck{p: p, stored: stored, told: make([]bool, len(stored)), changes: map[int]storage.FlagChange{}, unsaid: map[int]bool{}}
+	mark := condstore && p.mailbox.Building == nil
+	if since > 0 {
+		err := c.ask(ctx, 0, len(stored), since)
+		switch {
+		case err == nil && !c.over:
+			p.short = len(c.unsaid) > 0
+			return c.apply(ctx, mark, now)
+		case err != nil && !p.refused(err):
+			return err
+		}
+		c.drop() // some offer CONDSTORE and do not know how; and more changes than are kept at once come in parts
 	}
-	set, asked := p.audible(stored)
-	var changes []storage.FlagChange
-	named := make(map[storage.UID]bool)
-	told := make(map[storage.UID]bool, len(stored))
-	h := p.handler()
+	for from, most := 0, p.w.e.o.caps.Flags; from < len(stored); from += most {
+		to := min(from+most, len(stored))
+		if err := c.ask(ctx, from, to, 0); err != nil {
+			return c.broke(ctx, err)
+		}
+		last := to == len(stored)
+		p.short = last && c.heard < c.asked // an answer that is short vouches for nothing
+		if err := c.apply(ctx, last && mark && !c.over, now); err != nil {
+			return err
+		}
+		if c.over { // the next pass has fewer of them left
+			return p.tooMany(phaseFlags, uint64(c.octets), "octets of new flags in one answer", p.w.e.o.caps.Octets)
+		}
+	}
+	return nil
+}
+
+// flagCheck is one comparison of the flags of what is stored. It holds the changes of one answer and no more of them than the caps
+// allow.
+type flagCheck struct {
+	p            *pass
+	stored       []storage.Listed
+	told         []bool // of stored: its flags were given
+	heard, asked int    // how many of them, and of how many that was asked
+	changes      map[int]storage.FlagChange
+	octets       int          // of the flags in changes
+	unsaid       map[int]bool // of stored: they were named without their flags
+	over         bool         // changes lacks some
+}
+
+// ask asks for the flags of stored[from:to].
+func (c *flagCheck) ask(ctx context.Context, from, to int, since storage.ModSeq) error {
+	mute := c.p.choke().mute
+	h := c.p.handler()
 	h.Fetch = func(m *imap.Message) error {
-		flags, known := have[storage.UID(m.UID)]
-		if known {
-			named[storage.UID(m.UID)] = true
+		i, known := slices.BinarySearchFunc(c.stored, storage.UID(m.UID), func(one storage.Listed, uid storage.UID) int {
+			return cmp.Compare(one.UID, uid)
+		})
+		if !known || i < from || i >= to {
+			return nil
 		}
-		if known && m.HasFlags && set.Contains(m.UID) {
-			told[storage.UID(m.UID)] = true
+		if asked := !mute[c.stored[i].UID]; asked && !c.told[i] {
+			c.hear(i, m.HasFlags)
 		}
-		if now := flagsOf(m.Flags); known && m.HasFlags && now != flags {
-			changes = append(changes, storage.FlagChange{UID: storage.UID(m.UID), Flags: now, ModSeq: storage.ModSeq(m.ModSeq)})
+		if m.HasFlags {
+			c.take(i, storage.FlagChange{UID: storage.UID(m.UID), Flags: flagsOf(m.Flags), ModSeq: storage.ModSeq(m.ModSeq)})
 		}
 		return nil
 	}
-	p.s.SetHandler(h)
-	defer p.watch()
-	err := in(phaseFlags, p.s.UIDFetch(ctx, set, []string{"UID", "FLAGS"}, uint64(since)))
-	if since > 0 && p.refused(err) { // some offer CONDSTORE and do not know how
-		changes, since = nil, 0
-		clear(told)
-		err = in(phaseFlags, p.s.UIDFetch(ctx, set, []string{"UID", "FLAGS"}, 0))
+	c.p.s.SetHandler(h)
+	defer c.p.watch()
+	set, asked := c.p.audible(c.stored[from:to])
+	c.asked += asked
+	return in(phaseFlags, c.p.s.UIDFetch(ctx, set, []string{"UID", "FLAGS"}, uint64(since)))
+}
+
+// hear notes that the server named stored[i], with its flags or without them.
+func (c *flagCheck) hear(i int, told bool) {
+	if c.told[i] = told; !told {
+		c.unsaid[i] = true
+		return
 	}
-	if err != nil {
-		if since == 0 && p.s.Err() != nil && !stopped(ctx) && 0 < len(told) && len(told) < asked { // behind others: the line was there
-			due := slices.IndexFunc(stored, func(one storage.Listed) bool { return !told[one.UID] && !p.choke().mute[one.UID] })
-			err = errors.Join(err, p.choked(ctx, stored[due].UID))
-		}
-		return err
+	delete(c.unsaid, i)
+	c.heard++
+}
+
+// take notes what the server says of stored[i]; what it says last counts.
+func (c *flagCheck) take(i int, now storage.FlagChange) {
+	before, noted := c.changes[i]
+	if c.octets -= len(before.Flags); noted {
+		delete(c.changes, i)
 	}
-	if p.swapped {
+	caps := c.p.w.e.o.caps
+	switch {
+	case now.Flags.Sum(c.p.seed) == c.stored[i].Flags:
+	case len(c.changes) >= caps.Flags || c.octets+len(now.Flags) > caps.Octets:
+		c.over = true
+	default:
+		c.changes[i] = now
+		c.octets += len(now.Flags)
+	}
+}
+
+// apply stores the changes, and with mark that all flags are as they are at now.
+func (c *flagCheck) apply(ctx context.Context, mark bool, now storage.ModSeq) error {
+	if c.p.swapped {
 		return in(phaseFlags, errSwapped)
 	}
-	if since > 0 {
-		asked = len(named) // what did not change is left out
+	changes := make([]storage.FlagChange, 0, len(c.changes))
+	for _, i := range slices.Sorted(maps.Keys(c.changes)) {
+		c.stored[i].Flags = c.changes[i].Flags.Sum(c.p.seed)
+		changes = append(changes, c.changes[i])
 	}
-	if p.short = len(told) < asked; p.short { // it vouches for nothing, nor does what was vouched for before it
+	clear(c.changes)
+	if c.p.short { // it vouches for nothing, nor does what was vouched for before it
 		now = 0
 	}
-	return p.applyFlags(ctx, changes, condstore && p.mailbox.Building == nil, now)
+	return c.p.applyFlags(ctx, changes, mark, now)
+}
+
+// drop begins anew.
+func (c *flagCheck) drop() {
+	clear(c.told)
+	clear(c.changes)
+	clear(c.unsaid)
+	c.heard, c.asked, c.octets, c.over = 0, 0, 0, false
+}
+
+// broke gives an error that ended the comparison, and notes whose flags were due when the session broke behind those of others: the
+// line was there.
+func (c *flagCheck) broke(ctx context.Context, err error) error {
+	if c.p.s.Err() == nil || stopped(ctx) || c.heard == 0 || c.heard >= c.asked {
+		return err
+	}
+	mute := c.p.choke().mute
+	for i, one := range c.stored {
+		if !c.told[i] && !mute[one.UID] {
+			return errors.Join(err, c.p.choked(ctx, one.UID))
+		}
+	}
+	return err
 }
 
 // audible gives the set of what is stored, without the messages whose flags end sessions, and how many are asked for.
@@ -148,13 +237,11 @@ func (p *pass) askFlags(ctx context.Context) error {
 	if !owing {
 		return nil
 	}
-	var said []storage.FlagChange
-	told := map[storage.UID]bool{}
+	said := make(map[storage.UID]storage.FlagChange, len(uids))
 	h := p.handler()
 	h.Fetch = func(m *imap.Message) error {
 		if _, asked := slices.BinarySearch(uids, storage.UID(m.UID)); asked && m.HasFlags {
-			told[storage.UID(m.UID)] = true
-			said = append(said, storage.FlagChange{UID: storage.UID(m.UID), Flags: flagsOf(m.Flags), ModSeq: storage.ModSeq(m.ModSeq)})
+			said[storage.UID(m.UID)] = storage.FlagChange{UID: storage.UID(m.UID), Flags: flagsOf(m.Flags), ModSeq: storage.ModSeq(m.ModSeq)}
 		}
 		return nil
 	}
@@ -172,11 +259,11 @@ func (p *pass) askFlags(ctx context.Context) error {
 	if p.swapped {
 		return errors.Join(in(phaseFlags, errSwapped), err)
 	}
-	if len(told) < len(uids) {
+	if len(said) < len(uids) {
 		p.short, p.mailbox.ModSeq = true, 0
 	}
 	settled := err == nil && p.mailbox.Building == nil
-	return errors.Join(err, p.applyFlags(context.WithoutCancel(ctx), said, settled, p.mailbox.ModSeq))
+	return errors.Join(err, p.applyFlags(context.WithoutCancel(ctx), slices.Collect(maps.Values(said)), settled, p.mailbox.ModSeq))
 }
 
 // applyFlags commits changed flags in slices; the watermark moves with the last one.

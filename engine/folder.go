@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"slices"
 	"strconv"
 	"time"
@@ -28,7 +29,9 @@ type pass struct {
 	mailbox  storage.Mailbox
 	selected imap.SelectData
 	validity storage.UIDValidity
+	seed     maphash.Seed         // of the flags' sums
 	barred   []storage.UID        // quarantined, of this generation
+	aside    *int                 // rows that the quarantine still takes of this mailbox; nil: not counted yet
 	held     map[storage.UID]bool // those of them that are not tried in this pass
 	fatal    map[storage.UID]bool // those that are, and ended sessions before
 	hopeless int                  // rescues that brought nothing
@@ -38,6 +41,8 @@ type pass struct {
 	owing    bool          // the watermark of flags was dropped for such
 	short    bool          // an answer left out flags that were asked for: the next pass compares all of them
 	stirred  bool          // the server told of a message that came or went since the listing
+	latest   []storage.UID // what was listed last
+	moved    bool          // the same as stirred, since then
 	swapped  bool          // the server told of another UIDVALIDITY while the mailbox is open
 	compared bool          // what is stored was looked at for UIDs that were given out again
 	sure     bool          // that so little is left in a new generation was confirmed
@@ -50,7 +55,14 @@ var (
 	errSwapped = fmt.Errorf("UIDVALIDITY moved during the pass: %w", errDisagrees)
 	// errNoValidity ends a pass whose UIDs mean nothing at all.
 	errNoValidity = errors.New("the server gives the mailbox no UIDVALIDITY")
+	// errTooMany ends a pass over a mailbox of which the server says more than plan.Caps allow.
+	errTooMany = errors.New("more than mailcote takes of one mailbox")
 )
+
+// tooMany says which number is over its cap.
+func (p *pass) tooMany(phase string, said uint64, what string, most int) error {
+	return in(phase, fmt.Errorf("%s: the server says %d %s, and %d are the most: %w", p.mailbox.Path, said, what, most, errTooMany))
+}
 
 // folder runs one folder_sync.
 func (w *worker) folder(ctx context.Context, t queue.Task) error {
@@ -58,7 +70,7 @@ func (w *worker) folder(ctx context.Context, t queue.Task) error {
 	if err != nil {
 		return err
 	}
-	p := &pass{w: w, s: s, t: t}
+	p := &pass{w: w, s: s, t: t, seed: maphash.MakeSeed()}
 	p.watch()
 	if err := p.open(ctx); err != nil {
 		return err
@@ -91,6 +103,9 @@ func (p *pass) open(ctx context.Context) (err error) {
 	}
 	if err = p.examine(ctx); err != nil {
 		return err
+	}
+	if n, most := uint64(p.selected.Exists), p.w.e.o.caps.Messages; n > uint64(most) {
+		return p.tooMany(phaseOpen, n, "messages", most)
 	}
 	p.validity = storage.UIDValidity(p.selected.UIDValidity)
 	if p.validity == 0 {
@@ -125,12 +140,9 @@ func (p *pass) load(ctx context.Context) error {
 		if p.learned, err = r.SizesOf(p.w.account.ID); err != nil {
 			return err
 		}
-		held, err := r.QuarantineOf(p.w.account.ID)
-		p.barred, p.held, p.fatal = nil, map[storage.UID]bool{}, map[storage.UID]bool{}
+		held, err := r.QuarantineIn(p.mailbox.ID, p.validity)
+		p.barred, p.held, p.fatal, p.aside = nil, map[storage.UID]bool{}, map[storage.UID]bool{}, nil
 		for _, q := range held {
-			if q.Mailbox != p.mailbox.ID || q.Validity != p.validity {
-				continue
-			}
 			p.barred = append(p.barred, q.UID)
 			if !p.w.retries(q) {
 				p.held[q.UID] = true
@@ -144,7 +156,7 @@ func (p *pass) load(ctx context.Context) error {
 
 func (p *pass) entries(ctx context.Context) (all []storage.Listed, err error) {
 	err = p.w.e.store.Read(ctx, func(r *storage.Reader) (err error) {
-		all, err = r.Entries(p.mailbox.ID, p.validity)
+		all, err = r.Entries(p.mailbox.ID, p.validity, p.seed)
 		return err
 	})
 	return all, in(phaseStore, err)
@@ -167,6 +179,7 @@ func (p *pass) round(ctx context.Context) (moved bool, err error) {
 	for i, entry := range stored {
 		have[i] = entry.UID
 	}
+	p.latest, p.moved = p.listing, p.stirred
 	failpoint.Hit("engine.listed")
 	d := plan.Compare(p.listing, have)
 	if plan.Mass(len(d.Gone), len(have)) {
@@ -218,6 +231,9 @@ func (p *pass) list(ctx context.Context) ([]storage.UID, error) {
 		if p.swapped { // it may be that of other UIDs
 			return nil, in(phaseList, errSwapped)
 		}
+		if n, most := numberOf(set), p.w.e.o.caps.Messages; n > uint64(most) {
+			return nil, p.tooMany(phaseList, n, "messages", most)
+		}
 		if uids, ok := expand(set, p.s.Exists()); ok {
 			return uids, nil
 		}
@@ -230,26 +246,36 @@ func (p *pass) list(ctx context.Context) ([]storage.UID, error) {
 	}
 }
 
-// expand turns a set into ascending UIDs when it holds exactly want of them; ranges are never expanded beyond that.
+// numberOf counts the UIDs of a set.
+func numberOf(set goimap.UIDSet) (n uint64) {
+	for _, r := range set {
+		n += uint64(max(r.Stop, r.Start)) - uint64(r.Start) + 1
+	}
+	return n
+}
+
+// expand turns a set into ascending UIDs when it holds exactly want of them. Ranges are never expanded beyond that, so ask
+// numberOf first whether a mailbox may have so many.
 func expand(set goimap.UIDSet, want uint32) ([]storage.UID, bool) {
-	var n uint64
+	if numberOf(set) != uint64(want) {
+		return nil, false
+	}
+	uids := make([]storage.UID, 0, want)
 	for _, r := range set {
 		if r.Start == 0 || r.Stop < r.Start {
 			return nil, false
 		}
-		n += uint64(r.Stop) - uint64(r.Start) + 1
-	}
-	if n != uint64(want) {
-		return nil, false
-	}
-	uids := make([]storage.UID, 0, n)
-	for _, r := range set {
 		for uid := uint64(r.Start); uid <= uint64(r.Stop); uid++ {
 			uids = append(uids, storage.UID(uid))
 		}
 	}
 	slices.Sort(uids)
-	return uids, len(slices.Compact(slices.Clone(uids))) == len(uids)
+	for i := range len(uids) - 1 {
+		if uids[i] == uids[i+1] {
+			return nil, false
+		}
+	}
+	return uids, true
 }
 
 // confirm lists again on a new connection before a mass of messages goes; only what both listings lack is gone.
@@ -323,6 +349,7 @@ func (p *pass) relist(ctx context.Context) error {
 		return err
 	}
 	p.listing, err = p.list(ctx)
+	p.latest, p.moved = p.listing, p.stirred
 	return err
 }
 
@@ -349,7 +376,7 @@ func (p *pass) reopen(ctx context.Context, s *imap.Session) error {
 		return in(phaseOpen, errSwapped)
 	}
 	if now.UIDNext == 0 || now.UIDNext != before.UIDNext || now.Exists != before.Exists { // nobody told of what came and went meanwhile
-		p.stirred = true
+		p.stir()
 	}
 	now.HighestModSeq = min(before.HighestModSeq, now.HighestModSeq) // flags were compared up to there
 	return nil
@@ -360,14 +387,29 @@ func (p *pass) watch() { p.s.SetHandler(p.handler()) }
 
 func (p *pass) handler() imap.Handler {
 	return imap.Handler{
-		Exists:  func(uint32) { p.stirred = true },
-		Expunge: func(uint32) { p.stirred = true },
+		Exists:  func(uint32) { p.stir() },
+		Expunge: func(uint32) { p.stir() },
 		Status: func(st imap.Status) {
 			if st.Code == "UIDVALIDITY" && p.validity != 0 && st.CodeArgs != strconv.FormatUint(uint64(p.validity), 10) {
 				p.swapped = true
 			}
 		},
 	}
+}
+
+// stir notes that a listing may be out of date.
+func (p *pass) stir() { p.stirred, p.moved = true, true }
+
+// stillListed lists the mailbox again if the server told of any change since it did so last: a mailbox that lacks a message on every
+// page would else be listed for each.
+func (p *pass) stillListed(ctx context.Context) ([]storage.UID, error) {
+	if err := p.s.Noop(ctx); err != nil || !p.moved {
+		return p.latest, in(phaseList, err)
+	}
+	stirred := p.stirred
+	listing, err := p.list(ctx)
+	p.latest, p.moved, p.stirred = listing, p.stirred, p.stirred || stirred
+	return listing, err
 }
 
 // expunge takes out what the listing lacks.
@@ -402,11 +444,11 @@ func (p *pass) end(ctx context.Context, moved bool) error {
 			return err
 		}
 		if m.Building != nil && *m.Building == p.validity {
-			stored, err := tx.Entries(m.ID, p.validity)
+			stored, err := tx.HasEntries(m.ID, p.validity)
 			if err != nil {
 				return err
 			}
-			if len(stored) > 0 || len(p.listing) == 0 {
+			if stored || len(p.listing) == 0 {
 				if err := tx.SwitchGeneration(m.ID, modseq); err != nil {
 					return err
 				}

@@ -156,7 +156,7 @@ func (t *intake) fetched(m *imap.Message) error {
 	}
 	uid := storage.UID(m.UID)
 	if a == nil || !t.wanted[uid] {
-		if _, listed := slices.BinarySearch(t.p.listing, uid); listed && m.HasFlags {
+		if _, listed := slices.BinarySearch(t.p.listing, uid); listed && m.HasFlags && t.hears(uid) {
 			t.late[uid] = storage.FlagChange{UID: uid, Flags: flagsOf(m.Flags), ModSeq: storage.ModSeq(m.ModSeq)}
 		}
 		return t.discard(a)
@@ -230,6 +230,13 @@ func (t *intake) keep(r *rescue, a *arrival, lent int64) error {
 		return nil
 	}
 	return r.keep(t.ctx, store, *body)
+}
+
+// hears reports whether flags that came by themselves are kept. Those of the page are. A server may tell of each message it has:
+// what is left out of that, the next pass asks for.
+func (t *intake) hears(uid storage.UID) bool {
+	_, known := t.late[uid]
+	return known || t.wanted[uid] || t.mute[uid] || len(t.late) < t.p.w.e.o.caps.News
 }
 
 // discard lets go of a body that nobody asked for; nil: there is none.

@@ -74,7 +74,7 @@ const mostRenewals = 4
 // together. What two sessions do not bring whole is asked for in other ways. last: no page follows.
 func (p *pass) again(ctx context.Context, last bool) error {
 	for {
-		uids, here := p.doubted(last)
+		uids, here := p.uncertain(last)
 		if len(uids) == 0 || !last && p.renewals >= mostRenewals && len(uids) < pageMost {
 			return nil
 		}
@@ -195,12 +195,11 @@ func (p *pass) without(ctx context.Context, missing []storage.UID) error {
 	if err := p.halve(ctx, missing, why); err != nil || len(why) == 0 {
 		return err
 	}
-	stirred := p.stirred
-	listing, err := p.list(ctx)
+	listing, err := p.stillListed(ctx)
 	if err != nil {
 		return err
 	}
-	p.stirred = p.stirred || stirred
+	var given []*rescue // up
 	for _, uid := range slices.Sorted(maps.Keys(why)) {
 		if _, listed := slices.BinarySearch(listing, uid); !listed {
 			p.stirred = true // it left: the next round lists again
@@ -212,12 +211,21 @@ func (p *pass) without(ctx context.Context, missing []storage.UID) error {
 		}
 		if p.hopeless >= hopeless {
 			r.rung = lost
+			given = append(given, r)
+			continue
 		}
 		if err := p.rescue(ctx, r); err != nil {
 			return err
 		}
 	}
-	return nil
+	if len(given) == 0 {
+		return nil
+	}
+	err = p.quarantine(context.WithoutCancel(ctx), given...)
+	for _, r := range given {
+		err = errors.Join(err, p.forget(ctx, r))
+	}
+	return err
 }
 
 // halve asks for messages again, in ever smaller pages. why gets those that did not come alone, with the refusal if there was one.
@@ -229,8 +237,11 @@ func (p *pass) halve(ctx context.Context, missing []storage.UID, why map[storage
 	if err != nil {
 		return err
 	}
-	if len(missing) == 1 && len(left) == 1 {
-		why[left[0]] = p.refusal
+	silent := len(left) == len(missing) && p.refusal == nil // an OK that brings none of them says so of each
+	if len(left) == 1 && len(missing) == 1 || silent && p.hopeless >= hopeless {
+		for _, uid := range left {
+			why[uid] = p.refusal
+		}
 		return nil
 	}
 	if len(left) == 1 && len(missing) > 1 {
@@ -243,32 +254,75 @@ func (p *pass) halve(ctx context.Context, missing []storage.UID, why map[storage
 	return p.halve(ctx, left[half:], why)
 }
 
-// quarantine sets one message aside and records why.
-func (p *pass) quarantine(ctx context.Context, r *rescue) error {
-	if err := p.keepSpool(ctx, r); err != nil {
-		return err
+// quarantine sets messages aside and records why.
+func (p *pass) quarantine(ctx context.Context, all ...*rescue) error {
+	var full error
+	for i, r := range all {
+		if err := p.keepSpool(ctx, r); err != nil {
+			return err
+		}
+		if full = p.admit(ctx, r.uid); full != nil {
+			all = all[:i]
+			break
+		}
 	}
-	f := r.reason()
-	if n := r.received(); n > 0 {
-		f.Detail += fmt.Sprintf(" (%d bytes of it came)", n)
-	}
-	row := p.w.record(p.t, Fault{Class: Parsing, Scope: "message", Phase: f.Phase, Command: f.Command, ServerText: f.ServerText, Detail: f.Detail})
-	row.UID = r.uid
 	err := p.w.e.store.Write(ctx, storage.Interactive, 0, func(tx *storage.Writer) error {
-		if err := tx.RecordFault(row); err != nil {
-			return err
+		for _, r := range all {
+			f := r.reason()
+			if n := r.received(); n > 0 {
+				f.Detail += fmt.Sprintf(" (%d bytes of it came)", n)
+			}
+			row := p.w.record(p.t, Fault{Class: Parsing, Scope: "message", Phase: f.Phase, Command: f.Command,
+				ServerText: f.ServerText, Detail: f.Detail})
+			row.UID = r.uid
+			if err := tx.RecordFault(row); err != nil {
+				return err
+			}
+			if err := tx.Quarantine(storage.Quarantined{Mailbox: r.mailbox, Validity: r.validity, UID: r.uid, Reason: f.Detail, Alone: r.fatal,
+				Received: r.received(), Claimed: r.claimed()}); err != nil {
+				return err
+			}
+			if r.kept.Size == 0 {
+				continue
+			}
+			if err := tx.KeepCame(r.mailbox, r.validity, r.uid, r.kept); err != nil {
+				return err
+			}
 		}
-		err := tx.Quarantine(storage.Quarantined{Mailbox: r.mailbox, Validity: r.validity, UID: r.uid, Reason: f.Detail,
-			Alone: r.fatal, Received: r.received(), Claimed: r.claimed()})
-		if err != nil || r.kept.Size == 0 {
-			return err
-		}
-		return tx.KeepCame(r.mailbox, r.validity, r.uid, r.kept)
+		return nil
 	})
 	if err == nil {
-		r.kept = storage.Body{} // the store has it now
+		for _, r := range all {
+			r.kept = storage.Body{} // the store has it now
+		}
 	}
-	return in(phaseStore, err)
+	return errors.Join(in(phaseStore, err), full)
+}
+
+// admit makes sure that the quarantine takes one message more: a mailbox may have been invented.
+func (p *pass) admit(ctx context.Context, uid storage.UID) error {
+	if _, known := slices.BinarySearch(p.barred, uid); known { // it has its row
+		return nil
+	}
+	caps := p.w.e.o.caps
+	if p.aside == nil {
+		left := caps.Aside - len(p.barred)
+		if err := p.w.e.store.Read(ctx, func(r *storage.Reader) error {
+			n, err := r.QuarantineRows(p.w.account.ID, caps.AllAside)
+			left = min(left, caps.AllAside-n)
+			return err
+		}); err != nil {
+			return in(phaseStore, err)
+		}
+		p.aside = &left
+	}
+	if *p.aside <= 0 {
+		return in(phaseFetch, fmt.Errorf(
+			"%s: the server lists messages that it does not give, and the quarantine takes %d of a mailbox and %d of an account: %w",
+			p.mailbox.Path, caps.Aside, caps.AllAside, errTooMany))
+	}
+	*p.aside--
+	return nil
 }
 
 // remark records what is odd about a message that is stored all the same.

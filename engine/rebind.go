@@ -47,6 +47,13 @@ func (p *pass) rebind(ctx context.Context, todo []storage.UID) (rest []storage.U
 	if p.mailbox.Building == nil && !slices.ContainsFunc(todo, func(uid storage.UID) bool { return uid < next }) {
 		return todo, nil
 	}
+	compared := int64(len(p.listing))
+	if p.mailbox.Building != nil {
+		compared += p.mailbox.Total
+	}
+	if compared > int64(p.w.e.o.caps.Rebound) { // each takes memory: what is new is downloaded
+		return todo, nil
+	}
 	before, again, taken, err := p.holdings(ctx, todo)
 	if err != nil || len(before)+len(again) == 0 {
 		return todo, err
@@ -107,7 +114,7 @@ func (p *pass) rebind(ctx context.Context, todo []storage.UID) (rest []storage.U
 func (p *pass) holdings(ctx context.Context, todo []storage.UID) (before, again, taken []plan.Copy, err error) {
 	err = p.w.e.store.Read(ctx, func(r *storage.Reader) error {
 		if p.mailbox.Building != nil {
-			shown, err := r.Held(p.mailbox.ID, p.mailbox.UIDValidity)
+			shown, err := r.Held(p.mailbox.ID, p.mailbox.UIDValidity, storage.AllUIDs())
 			if err != nil {
 				return err
 			}
@@ -117,7 +124,7 @@ func (p *pass) holdings(ctx context.Context, todo []storage.UID) (before, again,
 				}
 			}
 		}
-		here, err := r.Held(p.mailbox.ID, p.validity)
+		here, err := r.Held(p.mailbox.ID, p.validity, storage.AllUIDs())
 		if err != nil {
 			return err
 		}
@@ -325,7 +332,20 @@ func (p *pass) reused(ctx context.Context, stored []storage.Listed) ([]storage.U
 	if doubt == plan.Sure {
 		return nil, nil
 	}
-	held, err := p.listedHoldings(ctx)
+	var all []storage.UID
+	for part := range slices.Chunk(stored, p.w.e.o.caps.Rebound) {
+		other, err := p.doubted(ctx, storage.Range{Lo: part[0].UID, Hi: part[len(part)-1].UID}, doubt)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, other...)
+	}
+	return all, nil
+}
+
+// doubted is reused for those of a range.
+func (p *pass) doubted(ctx context.Context, uids storage.Range, doubt plan.Doubt) ([]storage.UID, error) {
+	held, err := p.listedHoldings(ctx, uids)
 	if err != nil {
 		return nil, err
 	}
@@ -351,10 +371,10 @@ func (p *pass) reused(ctx context.Context, stored []storage.Listed) ([]storage.U
 	return all, err
 }
 
-// listedHoldings gives what the store holds of the listing.
-func (p *pass) listedHoldings(ctx context.Context) (held []plan.Copy, err error) {
+// listedHoldings gives what the store holds of the listing in a range.
+func (p *pass) listedHoldings(ctx context.Context, uids storage.Range) (held []plan.Copy, err error) {
 	err = p.w.e.store.Read(ctx, func(r *storage.Reader) error {
-		here, err := r.Held(p.mailbox.ID, p.validity)
+		here, err := r.Held(p.mailbox.ID, p.validity, uids)
 		for _, h := range here {
 			if _, listed := slices.BinarySearch(p.listing, h.UID); listed && !h.Expunged {
 				held = append(held, copyOf(h))

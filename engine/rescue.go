@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	goimap "github.com/emersion/go-imap/v2"
@@ -42,9 +43,7 @@ const (
 // rescue is one message that ended sessions, that the server left out, or that came in doubt, and how far its rescue got.
 // It outlives sessions and workers, so what came of it stays. Only the worker that has the account touches it.
 type rescue struct {
-	mailbox  storage.MailboxID
-	validity storage.UIDValidity
-	uid      storage.UID
+	place
 
 	rung   rung
 	fatal  bool // it ended a session
@@ -140,11 +139,20 @@ func (r *rescue) received() int64 {
 	return max(r.spool.Size(), r.kept.Size)
 }
 
-// rescues gives the account's; forget takes one off the list.
+// place is where a message that is rescued lies.
+type place struct {
+	mailbox  storage.MailboxID
+	validity storage.UIDValidity
+	uid      storage.UID
+}
+
+// rescues gives the account's, the newest messages first; forget takes one off the list.
 func (e *Engine) rescues(id storage.AccountID) []*rescue {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return slices.Clone(e.suspects[id])
+	return slices.SortedFunc(maps.Values(e.suspects[id]), func(a, b *rescue) int {
+		return cmp.Or(cmp.Compare(a.mailbox, b.mailbox), cmp.Compare(a.validity, b.validity), cmp.Compare(b.uid, a.uid))
+	})
 }
 
 // rescues gives those of the mailbox as it is numbered now.
@@ -154,9 +162,9 @@ func (p *pass) rescues() []*rescue {
 	})
 }
 
-// doubted gives the messages that are to be asked for once more, newest first. last: those of an earlier pass, too. here:
+// uncertain gives the messages that are to be asked for once more, newest first. last: those of an earlier pass, too. here:
 // the pass's session is the one that has brought some of them.
-func (p *pass) doubted(last bool) (uids []storage.UID, here bool) {
+func (p *pass) uncertain(last bool) (uids []storage.UID, here bool) {
 	for _, r := range p.rescues() {
 		if r.doubt == plan.Again && !r.fatal && (last || r.on(p.s)) {
 			uids, here = append(uids, r.uid), here || r.on(p.s)
@@ -170,32 +178,29 @@ func (p *pass) doubted(last bool) (uids []storage.UID, here bool) {
 func (p *pass) suspected(uid storage.UID) *rescue {
 	p.w.e.mu.Lock()
 	defer p.w.e.mu.Unlock()
-	for _, r := range p.w.e.suspects[p.w.account.ID] {
-		if r.mailbox == p.mailbox.ID && r.validity == p.validity && r.uid == uid {
-			return r
-		}
-	}
-	return nil
+	return p.w.e.suspects[p.w.account.ID][place{p.mailbox.ID, p.validity, uid}]
 }
 
 // suspect puts a message on the list of those that are asked for alone, behind all others.
 func (p *pass) suspect(uid storage.UID, from rung) *rescue {
-	if r := p.suspected(uid); r != nil {
-		return r
-	}
 	p.w.e.mu.Lock()
 	defer p.w.e.mu.Unlock()
-	id := p.w.account.ID
-	r := &rescue{mailbox: p.mailbox.ID, validity: p.validity, uid: uid, rung: from}
-	p.w.e.suspects[id] = append(p.w.e.suspects[id], r)
-	return r
+	all, at := p.w.e.suspects[p.w.account.ID], place{p.mailbox.ID, p.validity, uid}
+	if r := all[at]; r != nil {
+		return r
+	}
+	if all == nil {
+		all = map[place]*rescue{}
+		p.w.e.suspects[p.w.account.ID] = all
+	}
+	all[at] = &rescue{place: at, rung: from}
+	return all[at]
 }
 
 // forget ends a rescue and drops what it holds in the store.
 func (p *pass) forget(ctx context.Context, r *rescue) error {
 	p.w.e.mu.Lock()
-	id := p.w.account.ID
-	p.w.e.suspects[id] = slices.DeleteFunc(p.w.e.suspects[id], func(one *rescue) bool { return one == r })
+	delete(p.w.e.suspects[p.w.account.ID], r.place)
 	p.w.e.mu.Unlock()
 	return p.empty(ctx, r)
 }
@@ -222,8 +227,21 @@ func (p *pass) empty(ctx context.Context, r *rescue) error {
 // apart takes out of todo what is asked for behind the others: suspects, and what ended sessions before it was
 // quarantined. Suspects that are not to be fetched any more are forgotten.
 func (p *pass) apart(ctx context.Context, todo []storage.UID) (rest []storage.UID, err error) {
+	wanted := maps.Clone(p.fatal)
+	for _, r := range p.w.e.rescues(p.w.account.ID) {
+		if r.mailbox == p.mailbox.ID && r.validity == p.validity {
+			wanted[r.uid] = true
+		}
+	}
+	listed := make(map[storage.UID]bool, len(wanted))
+	rest = slices.DeleteFunc(slices.Clone(todo), func(uid storage.UID) bool {
+		if wanted[uid] {
+			listed[uid] = true
+		}
+		return wanted[uid]
+	})
 	for uid := range p.fatal {
-		if slices.Contains(todo, uid) {
+		if listed[uid] {
 			p.suspect(uid, alone).fatal = true
 		}
 	}
@@ -231,16 +249,14 @@ func (p *pass) apart(ctx context.Context, todo []storage.UID) (rest []storage.UI
 		if r.mailbox != p.mailbox.ID {
 			continue
 		}
-		at := slices.Index(todo, r.uid)
-		if r.validity != p.validity || at < 0 {
+		if r.validity != p.validity || !listed[r.uid] {
 			if err := p.forget(ctx, r); err != nil {
 				return nil, err
 			}
 			continue
 		}
-		todo = slices.Delete(slices.Clone(todo), at, at+1)
 	}
-	return todo, nil
+	return rest, nil
 }
 
 // rescue brings one message in other ways than the usual one. What does not come, and is still listed, is quarantined. An error

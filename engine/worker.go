@@ -50,6 +50,7 @@ type worker struct {
 	relisted   map[storage.MailboxID]bool   // mailboxes a refusal has sent back to discovery
 	discovered bool                         // the account's mailboxes were listed
 	cut        string                       // why not all of them were; "": all were
+	homeless   int                          // listed mailboxes that the store had no room for
 
 	wire   int64  // bytes taken from the server by sessions that ended
 	failed *Fault // what ended the work, nil while it goes on

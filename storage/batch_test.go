@@ -492,6 +492,19 @@ func TestFlags(t *testing.T) {
 	}
 }
 
+// TestManyFlags: of many flags the same are dropped as of a few, those too that differ in the case of letters which have three.
+func TestManyFlags(t *testing.T) {
+	var many []string
+	for i := range 100 {
+		many = append(many, fmt.Sprintf("$k%d", i), fmt.Sprintf("$K%d", i), fmt.Sprintf("$\u212a%d", i), `\SEEN`)
+	}
+	got := NewFlags(many)
+	few := NewFlags(many[:4])
+	if n := len(strings.Fields(string(got))); n != 101 || few != `$k0 \Seen` {
+		t.Errorf("%d flags, %q", n, few)
+	}
+}
+
 func TestQuarantine(t *testing.T) {
 	b := newBed(t)
 	box := b.mailbox("INBOX", 7)

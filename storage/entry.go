@@ -5,30 +5,38 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"math"
 	"time"
 )
 
-// Listed is an entry as the engine compares it with the server's listing.
+// Listed is an entry as the engine compares it with the server's listing. A
+// mailbox has millions of them, so it is small.
 type Listed struct {
-	ID      EntryID
-	UID     UID
-	Flags   Flags
-	ModSeq  ModSeq
-	HasBody bool
+	UID   UID
+	Flags uint64 // Flags.Sum by the seed of the call
 }
 
 // Entries lists the live entries of one generation of a mailbox by ascending UID.
-func (r *Reader) Entries(mailbox MailboxID, validity UIDValidity) ([]Listed, error) {
+func (r *Reader) Entries(mailbox MailboxID, validity UIDValidity, seed maphash.Seed) ([]Listed, error) {
 	var all []Listed
-	rows, err := r.Query(`SELECT id, uid, flags, modseq, blob_id IS NOT NULL FROM entry
+	rows, err := r.Query(`SELECT uid, flags FROM entry
 		WHERE mailbox_id = ? AND uidvalidity = ? AND uid IS NOT NULL AND expunged_at IS NULL ORDER BY uid`, mailbox, validity)
 	return all, Each(rows, err, func(rows *sql.Rows) error {
 		var e Listed
-		err := rows.Scan(&e.ID, &e.UID, &e.Flags, &e.ModSeq, &e.HasBody)
+		var flags Flags
+		err := rows.Scan(&e.UID, &flags)
+		e.Flags = flags.Sum(seed)
 		all = append(all, e)
 		return err
 	})
+}
+
+// HasEntries reports whether a generation of a mailbox has a live entry.
+func (r *Reader) HasEntries(mailbox MailboxID, validity UIDValidity) (any bool, err error) {
+	err = r.QueryRow(`SELECT EXISTS (SELECT 1 FROM entry WHERE mailbox_id = ? AND uidvalidity = ? AND uid IS NOT NULL AND expunged_at IS NULL)`,
+		mailbox, validity).Scan(&any)
+	return any, explain("look for entries", err)
 }
 
 // Held is an entry whose body the store holds, as a listing that does not know it is compared with it.
@@ -40,11 +48,11 @@ type Held struct {
 	Expunged     bool
 }
 
-// Held lists the entries of one generation of a mailbox that have a body, expunged ones too, by ascending UID.
-func (r *Reader) Held(mailbox MailboxID, validity UIDValidity) ([]Held, error) {
+// Held lists the entries of one generation of a mailbox that have a body and a UID in uids, expunged ones too, by ascending UID.
+func (r *Reader) Held(mailbox MailboxID, validity UIDValidity, uids Range) ([]Held, error) {
 	var all []Held
 	rows, err := r.Query(`SELECT id, uid, size, internal_date, expunged_at IS NOT NULL FROM entry
-		WHERE mailbox_id = ? AND uidvalidity = ? AND uid IS NOT NULL AND blob_id IS NOT NULL ORDER BY uid`, mailbox, validity)
+		WHERE mailbox_id = ? AND uidvalidity = ? AND uid BETWEEN ? AND ? AND blob_id IS NOT NULL ORDER BY uid`, mailbox, validity, uids.Lo, uids.Hi)
 	return all, Each(rows, err, func(rows *sql.Rows) error {
 		var h Held
 		var date int64
@@ -428,10 +436,28 @@ func (w *Writer) dropCameGone() error {
 // QuarantineOf lists what is quarantined in the shown or building generation of an account's mailboxes that are not gone, by
 // mailbox, generation and UID.
 func (r *Reader) QuarantineOf(account AccountID) ([]Quarantined, error) {
+	return scanQuarantined(r.Query(`SELECT `+quarantinedColumns+` FROM quarantine q JOIN mailbox m ON m.id = q.mailbox_id
+		WHERE m.account_id = ? AND m.gone_at IS NULL AND q.uidvalidity IN (m.uidvalidity, m.building) ORDER BY m.path, q.mailbox_id, q.uidvalidity, q.uid`, account))
+}
+
+// QuarantineIn lists what is quarantined in one generation of a mailbox, by UID.
+func (r *Reader) QuarantineIn(mailbox MailboxID, validity UIDValidity) ([]Quarantined, error) {
+	return scanQuarantined(r.Query(`SELECT `+quarantinedColumns+` FROM quarantine q JOIN mailbox m ON m.id = q.mailbox_id
+		WHERE q.mailbox_id = ? AND q.uidvalidity = ? ORDER BY q.uid`, mailbox, validity))
+}
+
+// QuarantineRows counts the rows of an account's quarantine, at most enough of them.
+func (r *Reader) QuarantineRows(account AccountID, enough int) (n int, err error) {
+	err = r.QueryRow(`SELECT count(*) FROM (SELECT 1 FROM mailbox m JOIN quarantine q ON q.mailbox_id = m.id WHERE m.account_id = ? LIMIT ?)`,
+		account, enough).Scan(&n)
+	return n, explain("count the quarantine", err)
+}
+
+const quarantinedColumns = `q.id, m.account_id, q.mailbox_id, m.path, q.uidvalidity, q.uid, q.reason, q.attempts, q.first_at, q.last_at,
+		q.alone, q.received, coalesce(q.claimed, -1), q.asked_at IS NOT NULL`
+
+func scanQuarantined(rows *sql.Rows, err error) ([]Quarantined, error) {
 	var all []Quarantined
-	rows, err := r.Query(`SELECT q.id, m.account_id, q.mailbox_id, m.path, q.uidvalidity, q.uid, q.reason, q.attempts, q.first_at, q.last_at, q.alone, q.received,
-		coalesce(q.claimed, -1), q.asked_at IS NOT NULL FROM quarantine q JOIN mailbox m ON m.id = q.mailbox_id
-		WHERE m.account_id = ? AND m.gone_at IS NULL AND q.uidvalidity IN (m.uidvalidity, m.building) ORDER BY m.path, q.mailbox_id, q.uidvalidity, q.uid`, account)
 	return all, Each(rows, err, func(rows *sql.Rows) error {
 		var q Quarantined
 		var first, last int64

@@ -49,6 +49,12 @@ func (r *Reader) MailboxByRaw(account AccountID, raw string) (Mailbox, error) {
 	return m, missing("mailbox", err)
 }
 
+// MailboxRows counts an account's mailboxes, those included that are gone.
+func (r *Reader) MailboxRows(account AccountID) (n int, err error) {
+	err = r.QueryRow(`SELECT count(*) FROM mailbox WHERE account_id = ?`, account).Scan(&n)
+	return n, explain("count mailboxes", err)
+}
+
 // PutMailbox inserts a mailbox or updates what LIST says of it, reviving one that was gone. Only the fields LIST decides are read.
 func (w *Writer) PutMailbox(m Mailbox) (MailboxID, error) {
 	have, err := w.MailboxByRaw(m.Account, m.Raw)

@@ -24,8 +24,8 @@ var (
 var scans = map[string]string{
 	"(SELECT count(*) FROM email),":                         "Count: emails by a covering index, the gone ones by partial ones; the rows of blob are 80 bytes",
 	"SELECT (SELECT count(*) FROM blob) + (SELECT count(*)": "check counts what it will look at, by covering indexes",
-	"DELETE FROM mailbox":                                   "the faults of a swept mailbox: at most maxFaults rows, once in a mailbox's life",
-	"WITH problem AS":                                       "the problems of the time asked for, found by sync_error_at: at most maxFaults",
+	"DELETE FROM mailbox":                                   "the faults of a swept mailbox: at most MaxFaults rows, once in a mailbox's life",
+	"WITH problem AS":                                       "the problems of the time asked for, found by sync_error_at: at most MaxFaults",
 	"message_id <> 'direct' AND message_id NOT IN (SELECT id FROM goqite)": "check: every task",
 	"SELECT id, queue FROM goqite g":                                       "check: the queue holds unfinished tasks only",
 	"FROM search_docsize d WHERE":                                          "check: the whole search index",

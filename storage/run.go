@@ -29,8 +29,8 @@ type Fault struct {
 	Fingerprint string // equal for faults that are one problem
 }
 
-// maxFaults bounds the error log; the oldest go first.
-const maxFaults = 20_000
+// MaxFaults bounds the error log; the oldest go first.
+const MaxFaults = 20_000
 
 // RecordFault keeps a fault.
 func (w *Writer) RecordFault(f Fault) error {
@@ -47,7 +47,7 @@ func (w *Writer) RecordFault(f Fault) error {
 	if err != nil {
 		return fmt.Errorf("record fault: %w", err)
 	}
-	_, err = w.Exec(`DELETE FROM sync_error WHERE id <= ?`, id-maxFaults)
+	_, err = w.Exec(`DELETE FROM sync_error WHERE id <= ?`, id-MaxFaults)
 	return explain("trim faults", err)
 }
 

@@ -1,9 +1,12 @@
 package storage
 
 import (
+	"hash/maphash"
+	"math"
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Row keys are distinct types so that one cannot be passed where another is meant. They never leave the store as JMAP ids.
@@ -47,6 +50,9 @@ const (
 
 // Range is a closed range of UIDs, Lo ≤ Hi.
 type Range struct{ Lo, Hi UID }
+
+// AllUIDs is the range of every UID there can be.
+func AllUIDs() Range { return Range{1, math.MaxUint32} }
 
 // Account is one IMAP login.
 type Account struct {
@@ -108,6 +114,9 @@ func (f Flags) Has(flag string) bool {
 	return false
 }
 
+// Sum is a digest of the flags for comparisons in memory, by the seed of whoever compares.
+func (f Flags) Sum(seed maphash.Seed) uint64 { return maphash.String(seed, string(f)) }
+
 // systemFlags are RFC 9051 §2.3.2's, by their lower-case form.
 func systemFlag(lower string) (string, bool) {
 	switch lower {
@@ -129,6 +138,10 @@ func systemFlag(lower string) (string, bool) {
 // dropped, white space and control characters in a hostile flag too; the rest is sorted bytewise.
 func NewFlags(flags []string) Flags {
 	kept := make([]string, 0, len(flags))
+	var seen map[string]bool // nil: they are so few that each is compared with each
+	if len(flags) > 16 {
+		seen = make(map[string]bool, len(flags))
+	}
 	for _, flag := range flags {
 		if strings.ContainsFunc(flag, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
 			flag = strings.Map(dropControl, flag)
@@ -141,12 +154,29 @@ func NewFlags(flags []string) Flags {
 				flag = system
 			}
 		}
-		if !slices.ContainsFunc(kept, func(k string) bool { return strings.EqualFold(k, flag) }) {
-			kept = append(kept, flag)
+		switch {
+		case seen == nil && slices.ContainsFunc(kept, func(k string) bool { return strings.EqualFold(k, flag) }):
+			continue
+		case seen != nil:
+			folded := strings.Map(fold, flag)
+			if seen[folded] {
+				continue
+			}
+			seen[folded] = true
 		}
+		kept = append(kept, flag)
 	}
 	slices.Sort(kept)
 	return Flags(strings.Join(kept, " "))
+}
+
+// fold gives one rune for all that strings.EqualFold takes for the same.
+func fold(r rune) rune {
+	least := r
+	for next := unicode.SimpleFold(r); next != r; next = unicode.SimpleFold(next) {
+		least = min(least, next)
+	}
+	return least
 }
 
 func dropControl(r rune) rune {

@@ -51,7 +51,7 @@ const (
 	MaxFlagOctets     = 32 << 10 // of one message's flags
 	MaxKeywords       = 1024     // keywords that messages share in memory
 	MaxExtra          = 64       // other items kept of one message
-	MaxContinued      = 10_000   // times a call asks for what a server left over for its MESSAGELIMIT: RFC 9738 §3 wants at least 1000 messages
+	MaxContinued      = 10_000   // times a call goes on behind a MESSAGELIMIT
 )
 
 // DefaultLimits returns the limits of DESIGN §6.

@@ -22,6 +22,8 @@ type Account struct {
 	Unindexed int64     `json:"unindexed"`
 
 	Connections line.Figures `json:"connections"`
+
+	at map[string]int // where a path stands in Mailboxes
 }
 
 // Mailbox is where one mailbox stands: Done of Total messages are in the store.
@@ -61,13 +63,26 @@ func (p *Progress) State(account, state, note string) {
 // Mailbox sets where a mailbox stands.
 func (p *Progress) Mailbox(account, path string, done, total int64) {
 	p.Update(account, func(a *Account) {
-		for i := range a.Mailboxes {
-			if a.Mailboxes[i].Path == path {
-				a.Mailboxes[i].Done, a.Mailboxes[i].Total = done, total
-				return
+		i, known := a.at[path]
+		if !known {
+			if a.at == nil {
+				a.at = map[string]int{}
 			}
+			i = len(a.Mailboxes)
+			a.at[path], a.Mailboxes = i, append(a.Mailboxes, Mailbox{Path: path})
 		}
-		a.Mailboxes = append(a.Mailboxes, Mailbox{Path: path, Done: done, Total: total})
+		a.Mailboxes[i].Done, a.Mailboxes[i].Total = done, total
+	})
+}
+
+// Retain drops the mailboxes that listed does not have.
+func (p *Progress) Retain(account string, listed map[string]bool) {
+	p.Update(account, func(a *Account) {
+		a.Mailboxes = slices.DeleteFunc(a.Mailboxes, func(m Mailbox) bool { return !listed[m.Path] })
+		clear(a.at)
+		for i, m := range a.Mailboxes {
+			a.at[m.Path] = i
+		}
 	})
 }
 
@@ -76,10 +91,8 @@ func (p *Progress) Fetched(account, path string, messages int, bytes int64) {
 	p.Update(account, func(a *Account) {
 		a.Fetched += int64(messages)
 		a.Bytes += bytes
-		for i := range a.Mailboxes {
-			if a.Mailboxes[i].Path == path {
-				a.Mailboxes[i].Done += int64(messages)
-			}
+		if i, known := a.at[path]; known {
+			a.Mailboxes[i].Done += int64(messages)
 		}
 	})
 }
@@ -96,7 +109,7 @@ func (p *Progress) Snapshot() []Account {
 	all := make([]Account, 0, len(p.accounts))
 	for _, a := range p.accounts {
 		one := *a
-		one.Mailboxes = slices.Clone(a.Mailboxes)
+		one.Mailboxes, one.at = slices.Clone(a.Mailboxes), nil
 		one.Unindexed = p.unindexed
 		all = append(all, one)
 	}

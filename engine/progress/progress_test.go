@@ -1,0 +1,25 @@
+package progress
+
+import "testing"
+
+// TestRetain: mailboxes that are gone are not shown, those that stay keep their figures, and one may come back.
+func TestRetain(t *testing.T) {
+	p := New()
+	for i, path := range []string{"a", "b", "c"} {
+		p.Mailbox("x", path, int64(i), 10)
+	}
+	p.Retain("x", map[string]bool{"a": true, "c": true})
+	p.Fetched("x", "b", 5, 1)
+	p.Fetched("x", "c", 5, 1)
+	p.Mailbox("x", "b", 1, 2)
+	want := []Mailbox{{"a", 0, 10}, {"c", 7, 10}, {"b", 1, 2}}
+	got := p.Snapshot()[0].Mailboxes
+	if len(got) != len(want) {
+		t.Fatalf("%+v", got)
+	}
+	for i := range want {
+		if got[i] != want[i] {
+			t.Errorf("%+v, want %+v", got[i], want[i])
+		}
+	}
+}
