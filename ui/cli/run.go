@@ -26,7 +26,7 @@ func (a *app) run() *cobra.Command {
 	c := &cobra.Command{
 		Use: "run", Short: "Keep every account in sync and serve the page", Args: exactly(0, ""),
 		Long: "Keep every account in sync (a pass each minute) and serve the page on this machine, until Ctrl-C.\n" +
-			"The link it prints signs one browser in, once, within five minutes.",
+			"The link and the code it prints sign one browser in, once, within five minutes.",
 		Example: `  mailcote run --open
   mailcote run --json --quiet`,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -66,6 +66,7 @@ type readyView struct {
 	Type string `json:"type"` // ready
 	URL  string `json:"url"`
 	Link string `json:"link"` // signs one browser in, once, within five minutes
+	Code string `json:"code"` // does the same when it is typed at url
 	PID  int    `json:"pid"`
 }
 
@@ -82,13 +83,20 @@ func (a *app) agent(ctx context.Context, st *storage.Store, e *engine.Engine, o 
 		return err
 	}
 	defer func() { err = errors.Join(err, server.Close()) }()
-	stop, err := a.publish(ctx, server, st.Path())
+	published, err := page.Publish(stateDir(st.Path()), st.Path(), page.Agent{URL: server.URL(), PID: os.Getpid()})
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, stop()) }()
-	if err := a.announce(ctx, server, o.open); err != nil {
+	defer func() { err = errors.Join(err, published.Withdraw()) }()
+	if err := a.announce(server); err != nil {
 		return err
+	}
+	if o.open {
+		shut, err := a.openPage(ctx, server, st.Path())
+		if err != nil {
+			return err
+		}
+		defer shut()
 	}
 	if o.first != nil {
 		if err := o.first(); err != nil {
@@ -101,59 +109,41 @@ func (a *app) agent(ctx context.Context, st *storage.Store, e *engine.Engine, o 
 	return e.Run(ctx, o.every)
 }
 
-// linkEvery is how often the link in the agent file is renewed; each lives five minutes.
-const linkEvery = time.Minute
-
-// publish tells other processes where the page is, with a link that never gets old, until stop is called.
-func (a *app) publish(ctx context.Context, server *web.Server, store string) (stop func() error, err error) {
-	tell := func() (page.Publication, error) {
-		return page.Publish(stateDir(store), store, page.Agent{URL: server.URL(), PID: os.Getpid(), Link: server.LoginURL()})
-	}
-	published, err := tell()
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		ticker := time.NewTicker(linkEvery)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-ticker.C:
-				if _, err := tell(); err != nil {
-					a.voice.Warn("%s", voice.Line(err.Error()))
-				}
-			}
-		}
-	}()
-	return func() error { cancel(); <-ended; return published.Withdraw() }, nil
-}
-
-// announce prints the link and opens it if that is wanted and possible.
-func (a *app) announce(ctx context.Context, server *web.Server, open bool) error {
-	link := server.LoginURL()
-	if open {
-		if opened, err := page.Browse(ctx, link); err != nil {
-			a.voice.Note("The browser could not be opened: %s", voice.Line(err.Error()))
-		} else if opened {
-			link = server.LoginURL() // the first one is used up
-		} else {
-			a.voice.Note("There is no display here to open the page on.")
-		}
-	}
+// announce prints a link and, for browsers that cannot be given one, a code.
+func (a *app) announce(server *web.Server) error {
+	i := server.Invite()
 	if a.json {
-		return a.voice.JSON(readyView{"ready", server.URL(), link, os.Getpid()})
+		return a.voice.JSON(readyView{"ready", server.URL(), i.Link, i.Code, os.Getpid()})
 	}
 	a.voice.Note("The page (the link works once, within five minutes):")
-	if err := a.voice.Say("%s", link); err != nil {
+	if err := a.voice.Say("%s", i.Link); err != nil {
+		return err
+	}
+	a.voice.Note("Or open %s and type this code:", server.URL())
+	if err := a.voice.Say("%s", i.Code); err != nil {
 		return err
 	}
 	a.voice.Note("Ctrl-C ends.")
 	return nil
+}
+
+// openPage opens the page in the browser. shut ends what was left of that.
+func (a *app) openPage(ctx context.Context, server *web.Server, store string) (shut func(), err error) {
+	o, err := page.Open(ctx, stateDir(store), store, server.Invite(), func(err error) {
+		a.voice.Note("The browser could not be opened: %s", voice.Line(err.Error()))
+	})
+	if err != nil {
+		return nil, err
+	}
+	if o == nil {
+		a.voice.Note("There is no display here to open the page on.")
+		return func() {}, nil
+	}
+	return func() {
+		if err := o.Close(); err != nil {
+			a.voice.Warn("%s", voice.Line(err.Error()))
+		}
+	}, nil
 }
 
 func (a *app) token() *cobra.Command {
@@ -161,13 +151,13 @@ func (a *app) token() *cobra.Command {
 	c := &cobra.Command{
 		Use: "token", Short: "Print the token that programs send to the page", Args: exactly(0, ""),
 		Long: "Print the bearer token of this store. Whoever has it can read the mail: keep it to yourself.\n" +
-			"With --link, print a link that signs one browser in, once; a running agent has a fresh one every minute.",
+			"With --link, ask the running agent for a new link and code. They sign one browser in, once, within five minutes.",
 		Example: `  curl -H "Authorization: Bearer $(mailcote token)" "$(mailcote status --json | jq -r .url)"
   mailcote token --link`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.reading(c.Context(), func(s *storage.Store) error {
 				if link {
-					return a.printLink(s.Path())
+					return a.printLink(c.Context(), s.Path())
 				}
 				token, err := web.Token(stateDir(s.Path()), s.Path())
 				if err != nil {
@@ -187,13 +177,26 @@ func (a *app) token() *cobra.Command {
 	return c
 }
 
-func (a *app) printLink(store string) error {
+func (a *app) printLink(ctx context.Context, store string) error {
 	agent, ok := page.Running(stateDir(store), store)
 	if !ok {
 		return errors.New("no agent serves the page of this store: start one with mailcote run")
 	}
-	if a.json {
-		return a.voice.JSON(readyView{"ready", agent.URL, agent.Link, agent.PID})
+	token, err := web.Token(stateDir(store), store)
+	if err != nil {
+		return err
 	}
-	return a.voice.Say("%s", agent.Link)
+	i, err := agent.Invite(ctx, token)
+	if err != nil {
+		return err
+	}
+	if a.json {
+		return a.voice.JSON(readyView{"ready", agent.URL, i.Link, i.Code, agent.PID})
+	}
+	// The link stands alone on stdout, so that a shell can use it.
+	if err := a.voice.Say("%s", i.Link); err != nil {
+		return err
+	}
+	a.voice.Note("Or open %s and type the code %s. Both end when one was used, or in five minutes.", agent.URL, i.Code)
+	return nil
 }

@@ -4,8 +4,10 @@ package web
 
 import (
 	"context"
+	"io"
+	"maps"
 	"net/http"
-	"net/url"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,11 +29,11 @@ func TestScreenshots(t *testing.T) {
 	s := open(t, Config{Now: func() time.Time { return testNow }}, standardLimits())
 	for _, page := range []struct{ name, path string }{
 		{"overview", "/"}, {"mail", "/mail"}, {"mailbox", "/mailbox/1"}, {"message", "/message/m1"},
-		{"search", "/search?q=subject:keeper"}, {"problem", "/mailbox/99"}, {"signin", "refused"},
+		{"search", "/search?q=subject:keeper"}, {"problem", "/mailbox/99"}, {"signin", "refused"}, {"signedin", ""},
 	} {
 		for _, shape := range []struct{ name, size string }{{"360", "360,900"}, {"1400", "1400,900"}} {
 			for _, scheme := range []string{"light", "dark"} {
-				link := s.LoginURL()
+				link := s.Invite().Link
 				if page.path == "refused" {
 					link = s.URL() + "/login?once=used"
 				}
@@ -41,21 +43,37 @@ func TestScreenshots(t *testing.T) {
 	}
 }
 
-// shoot opens link and draws the page at path. The server's redirect after
-// the sign-in is bent to path, which it never does for anybody else.
+// shoot opens link and draws the page at path. The page that follows the
+// sign-in is made to lead there, or nowhere when path is empty.
 func shoot(t *testing.T, s *Server, link, path, size, scheme, file string) {
 	t.Helper()
 	next := s.http.Handler
+	refresh := func(path string) string {
+		return `<meta http-equiv="refresh" content="0; url=` + pathPrefix(testToken) + path + `">`
+	}
 	s.http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		next.ServeHTTP(bent{w, path}, r)
+		if r.URL.Path != loginPath {
+			next.ServeHTTP(w, r)
+			return
+		}
+		answer := httptest.NewRecorder()
+		next.ServeHTTP(answer, r)
+		there := ""
+		if path != "" {
+			there = refresh(path)
+		}
+		answer.Header().Del("Content-Length")
+		maps.Copy(w.Header(), answer.Header())
+		w.WriteHeader(answer.Code)
+		io.WriteString(w, strings.Replace(answer.Body.String(), refresh("/"), there, 1))
 	})
 	defer func() { s.http.Handler = next }()
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
 	args := []string{
 		"--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-		"--disable-component-update", "--disable-sync", "--hide-scrollbars", "--user-data-dir=" + t.TempDir(),
-		"--window-size=" + size, "--screenshot=" + file,
+		"--disable-component-update", "--disable-sync", "--hide-scrollbars", "--virtual-time-budget=3000",
+		"--user-data-dir=" + t.TempDir(), "--window-size=" + size, "--screenshot=" + file,
 	}
 	if scheme == "dark" {
 		args = append(args, "--blink-settings=preferredColorScheme=0")
@@ -69,16 +87,4 @@ func shoot(t *testing.T, s *Server, link, path, size, scheme, file string) {
 	if _, err := os.Stat(file); err != nil {
 		t.Fatalf("no picture: %v\n%s", err, out)
 	}
-}
-
-type bent struct {
-	http.ResponseWriter
-	path string
-}
-
-func (b bent) WriteHeader(status int) {
-	if u, err := url.Parse(b.path); err == nil && strings.HasPrefix(b.path, "/") && status == http.StatusSeeOther {
-		b.Header().Set("Location", u.String())
-	}
-	b.ResponseWriter.WriteHeader(status)
 }

@@ -7,14 +7,21 @@
 //     half of "localhost" would be theirs.
 //   - Every request passes the guard before any routing: exact Host as bytes,
 //     origin-form target, GET or HEAD, no body, Sec-Fetch-Site and Origin of
-//     this very page, then a secret. guard.go is the whole rule.
+//     this very page, then a secret. guard.judge is the whole rule.
 //   - The secret is the store's bearer token (also as the password of Basic)
-//     or a session cookie, which only a one-time link gives. A request
-//     without Sec-Fetch-Site is a program: it needs the bearer.
-//   - Cookies ignore ports, so another server on this host can see ours when
-//     the same browser visits it. That is why the cookie never suffices by
-//     itself, carries an unguessable name, dies with the process and lasts
-//     12 hours.
+//     or a session cookie. A request without Sec-Fetch-Site is a program: it
+//     needs the bearer. Only the sign-in page needs no secret.
+//   - A cookie comes for a one-time link or a code, each good once within
+//     five minutes. A tab may come to a link from elsewhere, as from a file;
+//     a code is taken only from a script of our own page.
+//   - Cookies ignore ports, so other servers on this host could be sent ours.
+//     That is why its Path is a secret prefix, which all addresses of pages
+//     have. No answer to a request without a secret names it. Programs with
+//     the token need no prefix.
+//   - The prefix and the key of sessions are derived from the token. They last
+//     as long, also over a restart, and end when the token's file is removed.
+//   - A connection that shows no secret ends with its first answer or after
+//     five seconds, and cannot take the place of one that has.
 //   - No GET changes anything but the one-time link, which is used up.
 //   - Nothing that came from mail reaches HTML but through html/template;
 //     mail HTML is never sent, only its text. Control and direction-changing

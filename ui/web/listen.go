@@ -6,15 +6,11 @@ import (
 	"fmt"
 	"net"
 	"strconv"
-	"sync"
 	"syscall"
 )
 
 // DefaultPort is where the page is when nobody else is there.
 const DefaultPort = 19779
-
-// maxConns bounds the connections of one server over both addresses.
-const maxConns = 128
 
 // listen opens one port on 127.0.0.1 and, where the machine has IPv6, on
 // [::1]. want 0 means any free port; a port that is taken on either address
@@ -65,41 +61,4 @@ func noIPv6(err error) bool {
 		}
 	}
 	return false
-}
-
-// limiter counts connections over several listeners.
-type limiter struct{ slots chan struct{} }
-
-// limit closes what comes above the limit at once instead of letting it
-// wait, so that a flood cannot hold anybody's place in a queue.
-func (l limiter) limit(ln net.Listener) net.Listener { return &limited{ln, l} }
-
-type limited struct {
-	net.Listener
-	limiter limiter
-}
-
-func (l *limited) Accept() (net.Conn, error) {
-	for {
-		c, err := l.Listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		select {
-		case l.limiter.slots <- struct{}{}:
-			return &limitedConn{Conn: c, release: sync.OnceFunc(func() { <-l.limiter.slots })}, nil
-		default:
-			c.Close()
-		}
-	}
-}
-
-type limitedConn struct {
-	net.Conn
-	release func()
-}
-
-func (c *limitedConn) Close() error {
-	defer c.release()
-	return c.Conn.Close()
 }

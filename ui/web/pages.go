@@ -38,16 +38,21 @@ type pages struct {
 	progress func(context.Context) (Progress, error)
 	log      *slog.Logger
 	now      func() time.Time
+	prefix   string // before every address that a page names
 	views    map[string]*template.Template
 	static   fs.FS
 }
 
-func newPages(c Config) (*pages, error) {
-	p := &pages{source: c.Source, progress: c.Progress, log: c.Log, now: c.Now, views: map[string]*template.Template{}}
+func newPages(c Config, prefix string) (*pages, error) {
+	p := &pages{
+		source: c.Source, progress: c.Progress, log: c.Log, now: c.Now, prefix: prefix,
+		views: map[string]*template.Template{},
+	}
 	if p.progress == nil {
 		p.progress = p.progressFromOverview
 	}
 	functions := template.FuncMap{
+		"prefix":  func() string { return prefix },
 		"visible": visible, "body": visibleBody, "count": count, "plural": plural, "octets": octets,
 		"ago":     func(t time.Time) string { return ago(p.now(), t) },
 		"short":   func(t time.Time) string { return short(p.now(), t) },
@@ -196,7 +201,7 @@ func (p *pages) list(w http.ResponseWriter, r *http.Request, q ListQuery, d list
 		d.Heading = visible(found.Title)
 	}
 	if found.Next != "" {
-		d.More = here + "before=" + url.QueryEscape(found.Next)
+		d.More = p.prefix + here + "before=" + url.QueryEscape(found.Next)
 	}
 	p.render(w, r, http.StatusOK, "list", frame{Title: d.Heading, Query: q.Search, Data: d})
 }
@@ -247,7 +252,8 @@ func (p *pages) progressFromOverview(ctx context.Context) (Progress, error) {
 
 func (p *pages) staticFile(w http.ResponseWriter, r *http.Request) {
 	types := map[string]string{
-		"style.css": "text/css; charset=utf-8", "live.js": "text/javascript; charset=utf-8", "icon.svg": "image/svg+xml",
+		"style.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml",
+		"live.js": "text/javascript; charset=utf-8", "signin.js": "text/javascript; charset=utf-8",
 	}
 	name := r.PathValue("name")
 	body, err := fs.ReadFile(p.static, name)

@@ -16,7 +16,7 @@ import (
 // get asks the pages behind the guard.
 func get(t *testing.T, source Source, target string) *httptest.ResponseRecorder {
 	t.Helper()
-	p, err := newPages(Config{Source: source, Log: discard(), Now: func() time.Time { return testNow }})
+	p, err := newPages(Config{Source: source, Log: discard(), Now: func() time.Time { return testNow }}, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +98,7 @@ func TestProgressJSON(t *testing.T) {
 }
 
 func TestHeadHasNoBody(t *testing.T) {
-	p, err := newPages(Config{Source: sample(), Log: discard(), Now: time.Now})
+	p, err := newPages(Config{Source: sample(), Log: discard(), Now: time.Now}, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,8 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/url"
-	"strconv"
 	"sync"
 	"time"
 )
@@ -34,11 +32,15 @@ type limits struct {
 	header      int // bytes of request line and header
 	readHeader  time.Duration
 	idle, write time.Duration
+	patience    time.Duration // how long a connection may last without a secret
 	stop        time.Duration // how long Close lets running requests finish
 }
 
 func standardLimits() limits {
-	return limits{header: 16 << 10, readHeader: 5 * time.Second, idle: 60 * time.Second, write: 60 * time.Second, stop: 3 * time.Second}
+	return limits{
+		header: 16 << 10, readHeader: 5 * time.Second, idle: 60 * time.Second, write: 60 * time.Second,
+		patience: 5 * time.Second, stop: 3 * time.Second,
+	}
 }
 
 // netSlop is what net/http reads beyond MaxHeaderBytes before it refuses.
@@ -72,7 +74,7 @@ func serve(ctx context.Context, c Config, l limits) (*Server, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	pages, err := newPages(c)
+	pages, err := newPages(c, pathPrefix(c.Token))
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +84,7 @@ func serve(ctx context.Context, c Config, l limits) (*Server, error) {
 	}
 	base, cancel := context.WithCancel(ctx)
 	s := &Server{port: port, stop: l.stop, cancel: cancel}
-	s.guard = newGuard(port, c.Token, newSessions(c.Now), pages.routes())
+	s.guard = newGuard(port, c.Token, newSessions(c.Token, c.Now), &invitations{now: c.Now}, pages.routes())
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	s.http = &http.Server{
@@ -94,15 +96,16 @@ func serve(ctx context.Context, c Config, l limits) (*Server, error) {
 		IdleTimeout:       l.idle,
 		MaxHeaderBytes:    l.header - netSlop,
 		ConnState:         s.count,
+		ConnContext:       withConn,
 		BaseContext:       func(net.Listener) context.Context { return base },
 		ErrorLog:          log.New(io.Discard, "", 0), // it would quote the peer
 		// OPTIONS * is ours to refuse, like everything else.
 		DisableGeneralOptionsHandler: true,
 	}
-	shared := limiter{slots: make(chan struct{}, maxConns)}
+	shared := &pools{patience: l.patience}
 	for _, ln := range listeners {
 		s.wg.Go(func() {
-			if err := s.http.Serve(shared.limit(ln)); !errors.Is(err, http.ErrServerClosed) {
+			if err := s.http.Serve(shared.listener(ln)); !errors.Is(err, http.ErrServerClosed) {
 				c.Log.Error("the page's listener ended", "addr", ln.Addr().String(), "error", err)
 			}
 		})
@@ -111,13 +114,11 @@ func serve(ctx context.Context, c Config, l limits) (*Server, error) {
 }
 
 // URL is the door's base, without any secret.
-func (s *Server) URL() string { return "http://127.0.0.1:" + strconv.Itoa(s.port) }
+func (s *Server) URL() string { return s.guard.base }
 
-// LoginURL is a fresh link that signs one browser in, once, within five
-// minutes.
-func (s *Server) LoginURL() string {
-	return s.URL() + loginPath + "?once=" + url.QueryEscape(s.guard.sessions.link())
-}
+// Invite makes a link and a code that sign one browser in, once, within
+// InvitationLife.
+func (s *Server) Invite() Invitation { return s.guard.newInvitation() }
 
 // count lets Close wait for the goroutine of every connection. New is
 // reported by the listener's goroutine, which Close waits for as well.

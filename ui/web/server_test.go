@@ -3,13 +3,17 @@ package web
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/cookiejar"
+	"net/http/httputil"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -98,6 +102,9 @@ func TestStandardLimits(t *testing.T) {
 	if h := s.http; h.ReadHeaderTimeout != 5*time.Second || h.IdleTimeout != time.Minute || h.MaxHeaderBytes+netSlop != 16<<10 || maxConns != 128 {
 		t.Errorf("%+v", s.http)
 	}
+	if got := standardLimits().patience; got != 5*time.Second {
+		t.Errorf("a connection without a secret may last %v", got)
+	}
 }
 
 func TestConnectionsAreBounded(t *testing.T) {
@@ -174,74 +181,226 @@ func TestHalfAPortIsNotTaken(t *testing.T) {
 	}
 }
 
-func TestOneTimeLink(t *testing.T) {
-	s := open(t, Config{}, standardLimits())
-	browser := func() *http.Client {
-		jar, err := cookiejar.New(nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		c := &http.Client{Jar: jar, Transport: &http.Transport{}}
-		t.Cleanup(c.CloseIdleConnections)
-		return c
-	}
-	visit := func(c *http.Client, method, address string) *http.Response {
-		r, err := http.NewRequestWithContext(t.Context(), method, address, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.Header.Set("Sec-Fetch-Site", "none")
-		r.Header.Set("Sec-Fetch-Mode", "navigate")
-		answer, err := c.Do(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { answer.Body.Close() })
-		return answer
-	}
-	link := s.LoginURL()
-	if !strings.HasPrefix(link, s.URL()+"/login?once=") {
-		t.Fatalf("link %s", link)
-	}
-	first, second := browser(), browser()
-	if got := visit(first, "HEAD", link); got.StatusCode != http.StatusMethodNotAllowed {
-		t.Errorf("HEAD on the link: %d", got.StatusCode)
-	}
-	got := visit(first, "GET", link)
-	if got.StatusCode != http.StatusOK || got.Request.URL.RequestURI() != "/" {
-		t.Errorf("signed in to %s with %d", got.Request.URL, got.StatusCode)
-	}
-	if got := visit(second, "GET", link); got.StatusCode != http.StatusUnauthorized {
-		t.Errorf("the link worked twice: %d", got.StatusCode)
-	}
-	if got := visit(first, "GET", s.URL()+"/mail"); got.StatusCode != http.StatusOK {
-		t.Errorf("the session does not last: %d", got.StatusCode)
-	}
-	// Without following the redirect: what the cookie looks like.
-	second.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	got = visit(second, "GET", s.LoginURL())
-	cookies := got.Cookies()
-	if len(cookies) != 1 || !cookies[0].HttpOnly || cookies[0].SameSite != http.SameSiteStrictMode || cookies[0].Path != "/" || cookies[0].Domain != "" {
-		t.Errorf("cookies %v", cookies)
-	}
-	if got.StatusCode != http.StatusSeeOther || got.Header.Get("Location") != "/" {
-		t.Errorf("redirect %d to %q", got.StatusCode, got.Header.Get("Location"))
-	}
-	// A link that another page opens must not sign anybody in, nor be used up.
-	u := s.LoginURL()
-	r, _ := http.NewRequestWithContext(t.Context(), "GET", u, nil)
-	r.Header.Set("Sec-Fetch-Site", "cross-site")
-	r.Header.Set("Sec-Fetch-Mode", "navigate")
-	answer, err := second.Do(r)
+// browser keeps cookies by path, as a browser does.
+func browser(t *testing.T) *http.Client {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	answer.Body.Close()
-	if answer.StatusCode != http.StatusForbidden || len(answer.Cookies()) != 0 {
-		t.Errorf("sign-in from another page: %d", answer.StatusCode)
+	c := &http.Client{Jar: jar, Transport: &http.Transport{}}
+	t.Cleanup(c.CloseIdleConnections)
+	return c
+}
+
+// surf visits an address and returns the status and the page.
+func surf(t *testing.T, c *http.Client, method, address string, headers ...string) (int, string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, address, nil)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if got := visit(second, "GET", u); got.StatusCode != http.StatusSeeOther {
-		t.Errorf("the refused visit used the link up: %d", got.StatusCode)
+	if headers == nil {
+		headers = []string{"Sec-Fetch-Site", "none", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"}
+	}
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	answer, err := c.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer.StatusCode, string(body)
+}
+
+func TestOneTimeLink(t *testing.T) {
+	s := open(t, Config{}, standardLimits())
+	link := s.Invite().Link
+	if !strings.HasPrefix(link, s.URL()+"/login?once=") {
+		t.Fatalf("link %s", link)
+	}
+	first, second := browser(t), browser(t)
+	if got, _ := surf(t, first, "HEAD", link); got != http.StatusMethodNotAllowed {
+		t.Errorf("HEAD on the link: %d", got)
+	}
+	got, page := surf(t, first, "GET", link)
+	pages := s.URL() + pathPrefix(testToken)
+	if got != http.StatusOK || !strings.Contains(page, `url=`+pathPrefix(testToken)+`/"`) {
+		t.Errorf("signed in with %d\n%s", got, page)
+	}
+	if got, _ := surf(t, second, "GET", link); got != http.StatusUnauthorized {
+		t.Errorf("the link worked twice: %d", got)
+	}
+	for range 2 {
+		got, page := surf(t, first, "GET", pages+"/mail")
+		if got != http.StatusOK || !strings.Contains(page, `href="`+pathPrefix(testToken)+`/message/m1"`) {
+			t.Errorf("the session does not last: %d\n%s", got, page)
+		}
+	}
+	if got, _ := surf(t, first, "GET", s.URL()+"/mail"); got != http.StatusUnauthorized {
+		t.Errorf("the session counts outside the pages: %d", got)
+	}
+}
+
+// A session, its address and its cookie last over a restart. A new token
+// ends them.
+func TestSessionSurvivesARestart(t *testing.T) {
+	b := browser(t)
+	before := open(t, Config{}, standardLimits())
+	if got, _ := surf(t, b, "GET", before.Invite().Link); got != http.StatusOK {
+		t.Fatalf("sign-in: %d", got)
+	}
+	unused := before.Invite().Link
+	if err := before.Close(); err != nil {
+		t.Fatal(err)
+	}
+	after := open(t, Config{}, standardLimits())
+	if got, _ := surf(t, b, "GET", after.URL()+pathPrefix(testToken)+"/"); got != http.StatusOK {
+		t.Errorf("after a restart: %d", got)
+	}
+	old := after.URL() + strings.TrimPrefix(unused, before.URL())
+	if got, _ := surf(t, browser(t), "GET", old); got != http.StatusUnauthorized {
+		t.Errorf("a link lasts over a restart: %d", got)
+	}
+	if err := after.Close(); err != nil {
+		t.Fatal(err)
+	}
+	renewed, err := serve(t.Context(), Config{Source: sample(), Token: strings.ToUpper(testToken)}, standardLimits())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer renewed.Close()
+	for _, token := range []string{testToken, strings.ToUpper(testToken)} {
+		if got, _ := surf(t, b, "GET", renewed.URL()+pathPrefix(token)+"/"); got != http.StatusUnauthorized {
+			t.Errorf("with another token: %d", got)
+		}
+	}
+}
+
+// Without a secret, no answer names the prefix or leads to it, and an address
+// below it answers as every other.
+func TestPrefixIsNamedToNobody(t *testing.T) {
+	var said strings.Builder
+	broken := sample()
+	broken.err = errors.New("the disk is gone")
+	s := open(t, Config{Source: broken, Log: slog.New(slog.NewTextHandler(&said, nil))}, standardLimits())
+	prefix := pathPrefix(testToken)
+	secret := prefix[1:]
+	if len(secret) < 22 {
+		t.Errorf("the prefix can be guessed: %s", prefix)
+	}
+	plain := &http.Client{
+		Transport:     &http.Transport{DisableKeepAlives: true},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	whole := func(target string, headers ...string) string {
+		r, err := http.NewRequestWithContext(t.Context(), "GET", s.URL()+target, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := 0; i < len(headers); i += 2 {
+			r.Header.Set(headers[i], headers[i+1])
+		}
+		answer, err := plain.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		answer.Header.Del("Date")
+		dump, err := httputil.DumpResponse(answer, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(dump)
+	}
+	typed := []string{"Sec-Fetch-Site", "none", "Sec-Fetch-Mode", "navigate"}
+	for _, target := range []string{
+		"/", "/mail", "//", "/./", "/static", "/static/", "/static/style.css", "/static/icon.svg", "/static/signin.js",
+		"/static/live.js", "/login", "/login?once=x", "/login/link", "/nothing", "/favicon.ico", "/progress.json",
+		"/.well-known/jmap",
+	} {
+		for _, headers := range [][]string{nil, typed, {"Sec-Fetch-Site", "cross-site"}, {"Authorization", "Bearer guess"}} {
+			if got := whole(target, headers...); strings.Contains(got, secret) {
+				t.Errorf("%s %q:\n%s", target, headers, got)
+			}
+		}
+	}
+	for _, rest := range []string{"", "/", "/mail", "/static/style.css", "/nothing", "//", "/../"} {
+		right, wrong := whole(prefix+rest, typed...), whole("/"+strings.ToUpper(secret)+rest, typed...)
+		if right != wrong || strings.Contains(right, secret) {
+			t.Errorf("%s answers\n%s\nand a wrong prefix\n%s", rest, right, wrong)
+		}
+	}
+	// The log of a page that cannot be read names its address without it.
+	got := whole(prefix+"/mail", "Authorization", "Bearer "+testToken)
+	if !strings.HasPrefix(got, "HTTP/1.1 500 ") || !strings.Contains(got, "Referrer-Policy: no-referrer") {
+		t.Errorf("a page that cannot be read:\n%s", got)
+	}
+	if !strings.Contains(said.String(), "path=/mail") || strings.Contains(said.String(), secret) {
+		t.Errorf("log: %s", said.String())
+	}
+}
+
+// Every address on a page is below the prefix; on the sign-in page none is.
+func TestAddressesHaveThePrefix(t *testing.T) {
+	s := open(t, Config{}, standardLimits())
+	prefix := pathPrefix(testToken)
+	b := browser(t)
+	if got, _ := surf(t, b, "GET", s.Invite().Link); got != http.StatusOK {
+		t.Fatalf("sign-in: %d", got)
+	}
+	address := regexp.MustCompile(`(?:href|src|action)="(/[^"]*)"`)
+	for _, target := range []string{"/", "/mail", "/mailbox/1", "/message/m1", "/search?q=ink", "/nothing"} {
+		_, page := surf(t, b, "GET", s.URL()+prefix+target)
+		found := address.FindAllStringSubmatch(page, -1)
+		for _, one := range found {
+			if !strings.HasPrefix(one[1], prefix+"/") {
+				t.Errorf("%s: %s", target, one[0])
+			}
+		}
+		if len(found) < 6 {
+			t.Errorf("%s has only %d addresses", target, len(found))
+		}
+	}
+	got, page := surf(t, browser(t), "GET", s.URL())
+	if got != http.StatusUnauthorized || !strings.Contains(page, "<code class=\"command\">mailcote token --link</code>") {
+		t.Errorf("the sign-in page: %d\n%s", got, page)
+	}
+	for _, one := range address.FindAllStringSubmatch(page, -1) {
+		got, body := surf(t, browser(t), "GET", s.URL()+one[1], "Sec-Fetch-Site", "same-origin")
+		if got != http.StatusOK || body == "" {
+			t.Errorf("%s of the sign-in page: %d", one[1], got)
+		}
+	}
+}
+
+// A program asks for a link and a code with the token, and without a prefix.
+func TestProgramAsksForAnInvitation(t *testing.T) {
+	s := open(t, Config{}, standardLimits())
+	ask := func(method, token string) (int, InviteAnswer) {
+		status, body := surf(t, http.DefaultClient, method, s.URL()+InvitePath, "Authorization", "Bearer "+token)
+		var i InviteAnswer
+		json.Unmarshal([]byte(body), &i)
+		return status, i
+	}
+	if got, i := ask("POST", "guess"); got != http.StatusUnauthorized || i.Link != "" || i.Code != "" {
+		t.Errorf("without the token: %d %+v", got, i)
+	}
+	if got, i := ask("GET", testToken); got != http.StatusNotFound || i.Link != "" {
+		t.Errorf("GET makes one: %d %+v", got, i)
+	}
+	got, one := ask("POST", testToken)
+	_, two := ask("POST", testToken)
+	if got != http.StatusOK || one.Link == two.Link || one.Code == two.Code || len(one.Code) != 11 {
+		t.Errorf("%d %+v, then %+v", got, one, two)
+	}
+	if got, _ := surf(t, browser(t), "GET", one.Link); got != http.StatusOK {
+		t.Errorf("its link: %d", got)
 	}
 }
 

@@ -1,122 +1,95 @@
 package web
 
 import (
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
 	"net/http"
-	"sync"
 	"time"
 )
 
+// sessionLife is how long a browser stays signed in.
+const sessionLife = 12 * time.Hour
+
+// derive makes a secret for one purpose from the token. Nobody can compute
+// the token, or another derived secret, from it.
+func derive(token, purpose string) []byte {
+	mac := hmac.New(sha256.New, []byte(token))
+	mac.Write([]byte("mailcote page: " + purpose))
+	return mac.Sum(nil)
+}
+
+// unguessable is a derived secret as a word of 128 bits for a URL or a
+// cookie's name.
+func unguessable(token, purpose string) string {
+	return base64.RawURLEncoding.EncodeToString(derive(token, purpose)[:16])
+}
+
+// pathPrefix begins the address of every page: "/SECRET". It comes from the
+// token, so it lasts as long and needs no file of its own.
+func pathPrefix(token string) string { return "/" + unguessable(token, "path") }
+
+// sessions makes session cookies and recognizes them. A cookie vouches for
+// itself: it holds its end and a signature whose key comes from the token.
+// So a session survives a restart although nothing about it is stored. A new
+// token ends all sessions.
+type sessions struct {
+	name string // unguessable: other servers on this host can set cookies too
+	path string // unguessable: they would get this cookie otherwise
+	key  []byte
+	now  func() time.Time
+}
+
+func newSessions(token string, now func() time.Time) *sessions {
+	return &sessions{
+		name: "mailcote-" + unguessable(token, "cookie name"),
+		path: pathPrefix(token) + "/",
+		key:  derive(token, "session key"),
+		now:  now,
+	}
+}
+
+// A cookie's value is the end in Unix seconds, random bytes, and the
+// signature over both.
 const (
-	linkLife    = 5 * time.Minute
-	sessionLife = 12 * time.Hour
-	maxLinks    = 16 // more than anybody prints at once; the oldest go
-	maxSessions = 64
+	endBytes  = 8
+	bodyBytes = endBytes + 16
 )
 
-// sessions holds the one-time links and the cookies given for them. Secrets
-// are kept and looked up by digest, so the time of a look-up tells nothing
-// about them. They die with the process.
-type sessions struct {
-	cookie string // unguessable name: other servers on this host see cookies too
-	now    func() time.Time
-
-	mu    sync.Mutex
-	links map[[32]byte]time.Time // digest → when it ends
-	open  map[[32]byte]time.Time
-}
-
-func newSessions(now func() time.Time) *sessions {
-	return &sessions{
-		cookie: "mailcote-" + rand.Text(),
-		now:    now,
-		links:  map[[32]byte]time.Time{},
-		open:   map[[32]byte]time.Time{},
-	}
-}
-
-// link makes a secret that login accepts once within linkLife.
-func (s *sessions) link() string {
-	secret := rand.Text() // 130 bits
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.put(s.links, maxLinks, secret, linkLife)
-	return secret
-}
-
-// exchange uses up a link and returns a new session's secret.
-func (s *sessions) exchange(link string) (session string, ok bool) {
-	key := sha256.Sum256([]byte(link))
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	end, ok := s.links[key]
-	delete(s.links, key)
-	if !ok || !s.now().Before(end) {
-		return "", false
-	}
-	session = rand.Text()
-	s.put(s.open, maxSessions, session, sessionLife)
-	return session, true
-}
-
-// put adds a secret and lets go of what has ended and, above limit, of the
-// one that ends first. The caller holds mu.
-func (s *sessions) put(m map[[32]byte]time.Time, limit int, secret string, life time.Duration) {
-	now := s.now()
-	for len(m) > 0 {
-		var first [32]byte
-		var earliest time.Time
-		for key, end := range m {
-			if earliest.IsZero() || end.Before(earliest) {
-				first, earliest = key, end
-			}
-		}
-		if now.Before(earliest) && len(m) < limit {
-			break
-		}
-		delete(m, first)
-	}
-	m[sha256.Sum256([]byte(secret))] = now.Add(life)
-}
-
-// valid says whether the request carries a live session.
-func (s *sessions) valid(r *http.Request) bool {
-	cookies := r.CookiesNamed(s.cookie)
-	if len(cookies) != 1 {
-		return false
-	}
-	key := sha256.Sum256([]byte(cookies[0].Value))
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	end, ok := s.open[key]
-	return ok && s.now().Before(end)
-}
-
-const loginPath = "/login"
-
-// login exchanges a one-time link for a cookie and leads on to the page, so
-// that the secret leaves the address bar. A HEAD or a prefetch does not use
-// the link up.
-func (g *guard) login(w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodGet || r.Header.Get("Sec-Purpose") != "" {
-		w.Header().Set("Allow", "GET")
-		refuse(w, r, http.StatusMethodNotAllowed, "A sign-in link must be opened.")
-		return
-	}
-	session, ok := g.sessions.exchange(r.URL.Query().Get("once"))
-	if !ok {
-		g.signIn(w, r)
-		return
-	}
-	http.SetCookie(w, &http.Cookie{
-		Name:     g.sessions.cookie,
-		Value:    session,
-		Path:     "/",
+// start makes the cookie of a new session.
+func (s *sessions) start() *http.Cookie {
+	body := binary.BigEndian.AppendUint64(nil, uint64(s.now().Add(sessionLife).Unix()))
+	body = append(body, make([]byte, bodyBytes-endBytes)...)
+	rand.Read(body[endBytes:])
+	return &http.Cookie{
+		Name:     s.name,
+		Value:    base64.RawURLEncoding.EncodeToString(append(body, s.sign(body)...)),
+		Path:     s.path,
 		MaxAge:   int(sessionLife / time.Second),
 		HttpOnly: true,
 		SameSite: http.SameSiteStrictMode,
-	})
-	w.Header().Set("Location", "/")
-	w.WriteHeader(http.StatusSeeOther)
+	}
+}
+
+// valid reports whether the request carries a live session.
+func (s *sessions) valid(r *http.Request) bool {
+	cookies := r.CookiesNamed(s.name)
+	if len(cookies) != 1 {
+		return false
+	}
+	value, err := base64.RawURLEncoding.Strict().DecodeString(cookies[0].Value)
+	if err != nil || len(value) != bodyBytes+sha256.Size {
+		return false
+	}
+	body, signature := value[:bodyBytes], value[bodyBytes:]
+	end := time.Unix(int64(binary.BigEndian.Uint64(body)), 0)
+	return hmac.Equal(signature, s.sign(body)) && s.now().Before(end)
+}
+
+func (s *sessions) sign(body []byte) []byte {
+	mac := hmac.New(sha256.New, s.key)
+	mac.Write(body)
+	return mac.Sum(nil)
 }

@@ -17,9 +17,8 @@ import (
 
 // Agent is where a running agent serves the page of a store.
 type Agent struct {
-	URL  string `json:"url"`
-	PID  int    `json:"pid"`
-	Link string `json:"link"` // signs one browser in, once; renewed before it ends
+	URL string `json:"url"`
+	PID int    `json:"pid"`
 }
 
 // agentLimit is the most that is read of an agent file.
@@ -27,36 +26,54 @@ const agentLimit = 4 << 10
 
 // agentPath names the file in the state directory that belongs to a store.
 func agentPath(stateDir, store string) string {
+	return filepath.Join(stateDir, "agent-"+nameOf(store)+".json")
+}
+
+// nameOf is what the files of a store have in their names.
+func nameOf(store string) string {
 	sum := sha256.Sum256([]byte(store))
-	return filepath.Join(stateDir, "agent-"+hex.EncodeToString(sum[:8])+".json")
+	return hex.EncodeToString(sum[:8])
 }
 
 // Publication is an agent file.
 type Publication struct{ path string }
 
-// Publish tells other processes of this user where the page is, until Withdraw. Again with another link, it replaces it.
+// Publish tells other processes of this user where the page is, until Withdraw. It replaces or removes what a killed
+// agent left.
 func Publish(stateDir, store string, a Agent) (Publication, error) {
 	p := Publication{agentPath(stateDir, store)}
+	if err := os.Remove(openingPath(stateDir, store)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return p, fmt.Errorf("old file for the browser: %w", err)
+	}
 	text, err := json.Marshal(a)
-	if err != nil {
-		return p, fmt.Errorf("agent file: %w", err)
-	}
-	if err := os.MkdirAll(stateDir, 0o700); err != nil {
-		return p, fmt.Errorf("agent file: %w", err)
-	}
-	f, err := os.CreateTemp(stateDir, filepath.Base(p.path)+".*") // 0600
-	if err != nil {
-		return p, fmt.Errorf("agent file: %w", err)
-	}
-	_, err = f.Write(append(text, '\n'))
-	err = errors.Join(err, f.Close())
 	if err == nil {
-		err = os.Rename(f.Name(), p.path)
+		err = writePrivate(p.path, append(text, '\n'))
 	}
 	if err != nil {
-		return p, fmt.Errorf("agent file: %w", errors.Join(err, os.Remove(f.Name())))
+		return p, fmt.Errorf("agent file: %w", err)
 	}
 	return p, nil
+}
+
+// writePrivate makes or replaces a file that only this user can read, at once and as a whole.
+func writePrivate(path string, text []byte) error {
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(dir, filepath.Base(path)+".*") // 0600
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	err = errors.Join(err, f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return nil
 }
 
 // Withdraw takes the file away. It may be called more than once.

@@ -6,6 +6,7 @@
   const words = {idle: 'Up to date', syncing: 'Syncing', waiting: 'Waiting', paused: 'Paused', failed: 'Failed'};
   const spoken = document.getElementById('spoken');
   const lost = document.getElementById('lost');
+  const figures = new URL('progress.json', document.querySelector('.brand').href);
   const group = n => String(n).replace(/\B(?=(\d{3})+$)/g, '\u202f');
   let timer = 0, saidAt = 0, said = '';
 
@@ -76,7 +77,7 @@
     if (document.hidden) return;
     let wait = 5000;
     try {
-      const answer = await fetch('/progress.json', {cache: 'no-store'});
+      const answer = await fetch(figures, {cache: 'no-store'});
       if (!answer.ok) throw new Error(answer.status);
       if (show(await answer.json())) wait = 1000;
       lost.hidden = true;
