@@ -403,8 +403,12 @@ func (p *pass) stir() { p.stirred, p.moved = true, true }
 // stillListed lists the mailbox again if the server told of any change since it did so last: a mailbox that lacks a message on every
 // page would else be listed for each.
 func (p *pass) stillListed(ctx context.Context) ([]storage.UID, error) {
-	if err := p.s.Noop(ctx); err != nil || !p.moved {
-		return p.latest, in(phaseList, err)
+	err := in(phaseList, p.s.Noop(ctx))
+	if p.swapped { // what was listed is perhaps of other UIDs
+		return nil, errors.Join(in(phaseList, errSwapped), err)
+	}
+	if err != nil || !p.moved {
+		return p.latest, err
 	}
 	stirred := p.stirred
 	listing, err := p.list(ctx)

@@ -362,6 +362,11 @@ func (p *pass) take(ctx context.Context, page []storage.UID, items []string, kno
 	defer take.close() //nolint:errcheck // it was asked below; this one is for a panic on the way
 	h := p.handler()
 	h.Body, h.Fetch = take.body, take.fetched
+	news, gone := h.Status, false
+	h.Status = func(st imap.Status) {
+		news(st)
+		gone = gone || st.Code == "EXPUNGEISSUED"
+	}
 	p.s.SetHandler(h)
 	defer p.watch()
 	err = in(phaseFetch, p.s.UIDFetch(ctx, uidSet(page), items, 0))
@@ -376,6 +381,9 @@ func (p *pass) take(ctx context.Context, page []storage.UID, items []string, kno
 	}
 	if stored != nil {
 		return nil, 0, in(phaseStore, stored)
+	}
+	if gone {
+		p.doubtGone()
 	}
 	if take.learned != nil {
 		p.learned = *take.learned

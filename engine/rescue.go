@@ -174,6 +174,15 @@ func (p *pass) uncertain(last bool) (uids []storage.UID, here bool) {
 	return uids, here
 }
 
+// doubtGone notes, of what the session brought in doubt, that the same answer told of expunged messages.
+func (p *pass) doubtGone() {
+	for _, r := range p.rescues() {
+		if r.on(p.s) {
+			r.asked[len(r.asked)-1].Gone = true
+		}
+	}
+}
+
 // suspected gives the rescue of a message; nil: there is none.
 func (p *pass) suspected(uid storage.UID) *rescue {
 	p.w.e.mu.Lock()

@@ -82,6 +82,7 @@ func response(command func(script.Command) bool, uid string) func(script.Command
 // behind these words nor what came before them stays under the old UIDs.
 func TestSwappedInAnswer(t *testing.T) {
 	bodies, flags, parts := fetchOf("BODY.PEEK[]"), fetchOf("(UID FLAGS)"), fetchOf("BODY.PEEK[]<")
+	sizes := func(c script.Command) bool { return fetchOf("RFC822.SIZE")(c) && !bodies(c) }
 	silent := func(f script.Faults) script.Faults { // bodies come without flags
 		line := f.Line
 		f.Line = func(c script.Command, said string) string {
@@ -106,7 +107,7 @@ func TestSwappedInAnswer(t *testing.T) {
 		part := f.Part
 		var asked atomic.Int32
 		f.Part = func(p script.Part) script.Fault {
-			if strings.Contains(p.Items, "FLAGS") && strings.Contains(p.Items, "RFC822.SIZE") && asked.Add(1) == 2 {
+			if strings.Contains(p.Items, "FLAGS") && strings.Contains(p.Items, "RFC822.SIZE") && !strings.Contains(p.Items, "BODY") && asked.Add(1) == 2 {
 				return script.Broken
 			}
 			return part(p)
@@ -146,10 +147,10 @@ func TestSwappedInAnswer(t *testing.T) {
 		"flags, tagged":          {flags, response(flags, "0"), false, false, silent},
 		"compared flags":         {flags, response(flags, "150"), true, false, nil},
 		"compared flags, tagged": {flags, response(flags, "0"), true, false, nil},
-		"size, alone":            {fetchOf("RFC822.SIZE"), response(fetchOf("RFC822.SIZE"), "250"), false, false, inParts},
+		"size, alone":            {sizes, response(sizes, "250"), false, false, inParts},
 		"part":                   {parts, response(parts, "250"), false, false, inParts},
 		"part, tagged":           {parts, response(parts, "0"), false, false, inParts},
-		"size, and the line":     {fetchOf("RFC822.SIZE"), response(fetchOf("RFC822.SIZE"), "250"), false, false, sized},
+		"size, and the line":     {sizes, response(sizes, "250"), false, false, sized},
 		"part, and the line":     {parts, response(parts, "250"), false, false, broken},
 	} {
 		for _, stays := range []bool{false, true} {
@@ -240,7 +241,7 @@ func TestSwappedListing(t *testing.T) {
 		s.Change(func(m *script.Model) {
 			b := m.Box("INBOX")
 			before = *b
-			b.Messages = nil
+			b.Messages = slices.Clone(b.Messages[:1])
 			b.Renumber(2000, 1)
 		})
 		var listed atomic.Int32
@@ -256,22 +257,22 @@ func TestSwappedListing(t *testing.T) {
 		}})
 		w.complete()
 		w.equals(s)
-		if got := w.text(`SELECT count(*) FROM entry WHERE expunged_at IS NOT NULL`); got != "0" || listed.Load() < 3 {
+		if got := w.text(`SELECT count(*) FROM entry WHERE uidvalidity = 1000 AND expunged_at IS NOT NULL`); got != "0" || listed.Load() < 3 {
 			t.Errorf("%s messages went meanwhile, %d listings", got, listed.Load())
 		}
 	})
 	t.Run("of messages that are left out", func(t *testing.T) {
 		s, w := scripted(t, 20, script.Options{}, Options{})
-		var listed atomic.Int32
+		var asked atomic.Int32 // what is new before the message is set aside
 		s.Misbehave(script.Faults{
 			On: func(c script.Command) script.Action {
-				if c.Name == "UID SEARCH" && listed.Add(1) == 2 {
+				if c.Name == "NOOP" && asked.Add(1) == 1 {
 					return moved
 				}
 				return script.Answer
 			},
 			Message: func(_ string, uid uint32) script.Fault {
-				if uid == 5 && listed.Load() < 3 {
+				if uid == 5 && asked.Load() == 0 {
 					return script.Omit
 				}
 				return script.Whole
@@ -279,8 +280,8 @@ func TestSwappedListing(t *testing.T) {
 		})
 		w.complete()
 		w.equals(s)
-		if got := w.text(`SELECT count(*) FROM sync_error WHERE uid = 5`); got != "0" || listed.Load() < 3 {
-			t.Errorf("it was set aside %s times, %d listings", got, listed.Load())
+		if got := w.text(`SELECT count(*) FROM sync_error WHERE uid = 5`); got != "0" || asked.Load() < 2 {
+			t.Errorf("it was set aside %s times, %d NOOPs", got, asked.Load())
 		}
 	})
 	t.Run("of messages that are to go", func(t *testing.T) {

@@ -6,11 +6,13 @@ import "mailcote/storage"
 type Asking struct {
 	Size   int64    // RFC822.SIZE; -1: the server did not say
 	Got    int64    // octets that came; 0: NIL, or empty
+	Gone   bool     // the answer said that messages are expunged (EXPUNGEISSUED): nothing in it may be for lack of the message
 	SHA256 [32]byte // of what came; not looked at unless Doubtful
 }
 
 // Doubtful reports whether a body may have been cut. An empty one always may. So may one that is shorter than its
-// RFC822.SIZE, unless the server computes sizes wrongly and it lacks no more than others did that came twice alike. A body that is longer than its size is no cut one, whatever the size says.
+// RFC822.SIZE, unless the server computes sizes wrongly and it lacks no more than others did that came twice alike. A body
+// that is longer than its size is no cut one, whatever the size says.
 func (a Asking) Doubtful(s storage.Sizes) bool {
 	if a.Got == 0 {
 		return true
@@ -34,7 +36,7 @@ func (a Asking) Zero() bool { return a.Size == 0 && a.Got > 0 }
 // server must not say so of others.
 func (a Asking) same(b Asking, s storage.Sizes) bool {
 	if a.Got == 0 {
-		return b.Got == 0 && a.Size == 0 && b.Size == 0 && !s.Zero
+		return b.Got == 0 && a.Size == 0 && b.Size == 0 && !a.Gone && !b.Gone && !s.Zero
 	}
 	return a.Got == b.Got && a.SHA256 == b.SHA256
 }

@@ -38,6 +38,7 @@ func TestJudge(t *testing.T) {
 		{name: "empty twice", now: asking(100, 0, 1), before: []Asking{asking(100, 0, 1)}, want: Aside},
 		{name: "empty twice, no size", now: asking(-1, 0, 1), before: []Asking{asking(-1, 0, 1)}, want: Aside},
 		{name: "empty twice, as is said", now: asking(0, 0, 1), before: []Asking{asking(0, 0, 1)}, want: Whole},
+		{name: "empty twice, as is said of what is gone", now: asking(0, 0, 1), before: []Asking{{Gone: true}}, want: Aside},
 		{name: "empty twice, said once", now: asking(0, 0, 1), before: []Asking{asking(100, 0, 1)}, want: Aside},
 		{name: "empty twice, as is said of all", now: asking(0, 0, 1), before: []Asking{asking(0, 0, 1)}, sizes: storage.Sizes{Zero: true}, want: Aside},
 		{name: "cut, then empty", now: asking(100, 0, 1), before: []Asking{asking(100, 50, 1)}, want: Aside},
