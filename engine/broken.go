@@ -77,7 +77,7 @@ func (p *pass) broken(ctx context.Context, missing []storage.UID, inside storage
 	r := p.suspect(first, alone)
 	before := r.fatal
 	r.blame(f)
-	served, again := p.renew(ctx, f, !barren, missing[len(missing)-1])
+	served, again := p.renew(ctx, f, !barren, p.another(first, missing))
 	if again == nil && served {
 		again = p.askFlags(ctx) // of what came before the break
 	}
@@ -176,6 +176,20 @@ func (p *pass) serves(ctx context.Context, other storage.UID) (came bool, err er
 	return came, nil
 }
 
+// another gives a message that may come where one does not: one that was taken for the cause once, or the last of the page; 0: there is
+// none.
+func (p *pass) another(one storage.UID, page []storage.UID) storage.UID {
+	for _, r := range p.rescues() {
+		if r.uid != one && r.rung == alone {
+			return r.uid
+		}
+	}
+	if n := len(page); n > 1 && page[n-1] != one {
+		return page[n-1]
+	}
+	return 0
+}
+
 // comes asks for one message as for any other.
 func (p *pass) comes(ctx context.Context, uid storage.UID) (bool, error) {
 	if uid == 0 {
@@ -183,7 +197,11 @@ func (p *pass) comes(ctx context.Context, uid storage.UID) (bool, error) {
 	}
 	left, _, err := p.take(ctx, []storage.UID{uid}, everything(), nil)
 	if err != nil && p.s.Err() != nil {
-		return false, p.remark(context.WithoutCancel(ctx), 0, p.w.throttled(Classify(err)))
+		f := Classify(err)
+		if r := p.suspected(uid); r != nil && p.ended(ctx, f) {
+			p.next(r, f)
+		}
+		return false, p.remark(context.WithoutCancel(ctx), 0, p.w.throttled(f))
 	}
 	return err == nil && len(left) == 0 && p.suspected(uid) == nil, err
 }

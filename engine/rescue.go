@@ -306,7 +306,7 @@ func (p *pass) rescue(ctx context.Context, r *rescue) error {
 			r.partly, p.w.narrowing.closer = 0, true
 			return err
 		}
-		if served, again := p.renew(ctx, f, false, 0); again != nil || !served {
+		if served, again := p.renew(ctx, f, false, p.another(r.uid, nil)); again != nil || !served {
 			if r.rung == lost {
 				r.rung = alone
 			}
