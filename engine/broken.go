@@ -29,7 +29,7 @@ type narrowing struct {
 // of asking. Behind that it is the line that breaks, and not each message.
 const narrowMost = 10
 
-// further says whether the last fault brought it nearer, for good.
+// further reports whether the last fault brought the search nearer to a message.
 func (n *narrowing) further() bool {
 	closer := n.closer
 	if n.answered {
@@ -67,7 +67,7 @@ func (p *pass) broken(ctx context.Context, missing []storage.UID, inside storage
 		}
 		return 0, err
 	}
-	if f.Known {
+	if f.Known || p.culprits >= p.w.e.o.caps.Culprits {
 		return 0, err
 	}
 	first := inside
@@ -90,6 +90,7 @@ func (p *pass) broken(ctx context.Context, missing []storage.UID, inside storage
 		}
 	}
 	r.doubt, p.w.narrowing.closer = plan.Whole, true
+	p.culprits++
 	return first, p.remark(context.WithoutCancel(ctx), first, Fault{Class: Parsing, Scope: "message", Phase: phaseFetch, Command: "UID FETCH",
 		ServerText: f.ServerText, Detail: "the session ends when this message is asked for: " + f.Detail})
 }
@@ -136,7 +137,11 @@ func (p *pass) renew(ctx context.Context, f Fault, served bool, other storage.UI
 	if served {
 		return true, nil
 	}
-	return p.serves(ctx, other)
+	came, err := p.serves(ctx, other)
+	if err == nil && came { // what is asked for next comes first in its session, as this did: a line may end at every second FETCH
+		err = p.fresh(ctx)
+	}
+	return came, err
 }
 
 // serves reports whether the server gives a message: one that it gave before, of this mailbox or of another one. Where the store has
@@ -153,13 +158,18 @@ func (p *pass) serves(ctx context.Context, other storage.UID) (came bool, err er
 	if err != nil {
 		return false, in(phaseStore, err)
 	}
-	p.s.SetHandler(imap.Handler{Body: func(_ *imap.Message, _ string, _ int64, body io.Reader) error {
+	elsewhere := known.Mailbox != p.mailbox.ID
+	h := imap.Handler{} // what is said of another mailbox is no news
+	if !elsewhere {
+		h = p.handler()
+	}
+	h.Body = func(_ *imap.Message, _ string, _ int64, body io.Reader) error {
 		n, err := io.Copy(io.Discard, body)
 		came = came || n > 0
 		return err
-	}})
+	}
+	p.s.SetHandler(h)
 	defer p.watch()
-	elsewhere := known.Mailbox != p.mailbox.ID
 	if elsewhere {
 		_, err = p.s.Examine(ctx, known.Raw, false)
 	}
@@ -168,9 +178,13 @@ func (p *pass) serves(ctx context.Context, other storage.UID) (came bool, err er
 	}
 	if p.s.Err() != nil {
 		p.w.narrowing.line = true
+		err = cmp.Or(err, p.s.Err()) // it may have ended behind the answer
 		return false, p.remark(context.WithoutCancel(ctx), 0, p.w.throttled(Classify(in(phaseFetch, err))))
 	}
-	if elsewhere {
+	switch {
+	case p.swapped:
+		return false, in(phaseFetch, errSwapped)
+	case elsewhere:
 		return came, p.reopen(ctx, p.s)
 	}
 	return came, nil
@@ -203,7 +217,10 @@ func (p *pass) comes(ctx context.Context, uid storage.UID) (bool, error) {
 		}
 		return false, p.remark(context.WithoutCancel(ctx), 0, p.w.throttled(f))
 	}
-	return err == nil && len(left) == 0 && p.suspected(uid) == nil, err
+	if err != nil {
+		return false, err
+	}
+	return len(left) == 0 && p.suspected(uid) == nil, p.askFlags(ctx)
 }
 
 // shrink makes the next page smaller after a fault that its messages may have caused. It grows again on success.

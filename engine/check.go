@@ -116,7 +116,11 @@ func (c *comparison) account(ctx context.Context, a storage.Account, boxes []sto
 		}
 		f := c.e.attributed(ctx, a.ID, m.ID, Classify(err))
 		if s.Err() == nil && f.Scope == "mailbox" || declined(s, err) { // the others can be compared
-			c.add(a, m, 0, "not compared", "The server refuses %s in it: it says %q.", f.Command, f.ServerText)
+			if f.ServerText == "" {
+				c.add(a, m, 0, "not compared", "%s.", f.Detail)
+			} else {
+				c.add(a, m, 0, "not compared", "The server refuses %s in it: it says %q.", f.Command, f.ServerText)
+			}
 			continue
 		}
 		return errors.Join(err, c.e.met(ctx, a, c.meter, f))

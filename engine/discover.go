@@ -68,7 +68,7 @@ func (w *worker) discover(ctx context.Context, t queue.Task) error {
 	w.discovered = true
 	if w.homeless > 0 {
 		w.cut = tooMany
-		f := Classify(in(phaseDiscover, fmt.Errorf("the server lists %d mailboxes more than the store keeps rows for, which is %d: %w",
+		f := Classify(in(phaseDiscover, fmt.Errorf("the server lists %d mailboxes more than there is room for: the store keeps %d of an account: %w",
 			w.homeless, w.e.o.caps.Rows, imap.ErrLimit)))
 		f.Scope, f.Hint = "account", "new mailboxes are left out until those that are gone are forgotten; "+
 			"if the server gives its mailboxes other names each time, ask its operator"

@@ -287,7 +287,7 @@ func isNetwork(err error) bool {
 func (f Fault) NextStep(account string) string {
 	switch {
 	case errors.Is(f.Err, secret.ErrNoPassword):
-		return "give the password: mailcote account add imaps://" + account + " --password-file FILE, or sync with a URL that holds it"
+		return "give the password: mailcote account add with the URL of account " + account + " and --password-file FILE"
 	case errors.Is(f.Err, line.ErrSilent):
 		return "the server took the password and did not answer; it is not sent again by itself: later, mailcote sync " + account
 	case errors.Is(f.Err, storage.ErrFull):

@@ -34,6 +34,8 @@ type pass struct {
 	aside    *int                 // rows that the quarantine still takes of this mailbox; nil: not counted yet
 	held     map[storage.UID]bool // those of them that are not tried in this pass
 	fatal    map[storage.UID]bool // those that are, and ended sessions before
+	brief    map[storage.UID]bool // those of them that no person asks for: one way is tried
+	culprits int                  // messages that were found to end sessions
 	hopeless int                  // rescues that brought nothing
 	listing  []storage.UID
 	refusal  error         // the NO that ended the last FETCH early
@@ -141,13 +143,15 @@ func (p *pass) load(ctx context.Context) error {
 			return err
 		}
 		held, err := r.QuarantineIn(p.mailbox.ID, p.validity)
-		p.barred, p.held, p.fatal, p.aside = nil, map[storage.UID]bool{}, map[storage.UID]bool{}, nil
+		p.barred, p.held, p.aside = nil, map[storage.UID]bool{}, nil
+		p.fatal, p.brief = map[storage.UID]bool{}, map[storage.UID]bool{}
 		for _, q := range held {
 			p.barred = append(p.barred, q.UID)
 			if !p.w.retries(q) {
 				p.held[q.UID] = true
 			} else if q.Alone {
 				p.fatal[q.UID] = true
+				p.brief[q.UID] = !q.Asked
 			}
 		}
 		return err
@@ -366,9 +370,11 @@ func (p *pass) yield(ctx context.Context) error {
 // reopen examines the mailbox on a session that may have had another one open.
 func (p *pass) reopen(ctx context.Context, s *imap.Session) error {
 	p.s = s
-	p.watch()
+	p.s.SetHandler(imap.Handler{}) // what EXAMINE says is compared below, and is no news
 	before := p.selected
-	if err := p.examine(ctx); err != nil {
+	err := p.examine(ctx)
+	p.watch()
+	if err != nil {
 		return err
 	}
 	now := &p.selected

@@ -68,6 +68,7 @@ type intake struct {
 	batch   []arrival
 	bytes   int64
 	handed  []storage.UID // of batches before it
+	empty   []arrival     // messages of no octets, as two sessions say
 	settled []*rescue     // of messages that were in doubt and are no more
 
 	slots chan struct{}
@@ -180,12 +181,26 @@ func (t *intake) fetched(m *imap.Message) error {
 		t.mute[uid], a.mute = true, true
 	}
 	a.uid, a.flags, a.modseq, a.date = uid, flagsOf(said.Flags), storage.ModSeq(said.ModSeq), said.InternalDate
+	if a.size() == 0 { // the end of the answer may say why
+		t.empty = append(t.empty, *a)
+		return nil
+	}
 	t.batch = append(t.batch, *a)
 	t.bytes += int64(len(a.raw))
 	if len(t.batch) >= batchMessages || t.bytes >= batchBytes {
 		t.flush()
 	}
 	return nil
+}
+
+// doubtEmpty takes back that messages have no octets: the same answer told of expunged ones.
+func (t *intake) doubtEmpty() {
+	for _, a := range t.empty {
+		r := t.p.suspect(a.uid, about)
+		r.doubtful(plan.Asking{Gone: true}, t.p.s, plan.Aside)
+		t.settled = slices.DeleteFunc(t.settled, func(one *rescue) bool { return one == r })
+	}
+	t.empty = nil
 }
 
 // weigh reports whether what came of a message is the whole of it. Otherwise it notes what came and keeps it.
@@ -429,6 +444,7 @@ func (t *intake) close() error {
 	if err := t.discard(a); err != nil {
 		t.fail(err)
 	}
+	t.batch, t.empty = append(t.batch, t.empty...), nil
 	t.flush()
 	t.done.Wait()
 	return t.failure()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -67,7 +68,7 @@ func (c capRow) number() string {
 		}
 		return digits(int64(n)) + " octets"
 	case time.Duration:
-		return strings.TrimSuffix(strings.TrimSuffix(n.String(), "0s"), "0m")
+		return regexp.MustCompile(`h0m$`).ReplaceAllString(regexp.MustCompile(`m0s$`).ReplaceAllString(n.String(), "m"), "h")
 	case int:
 		return digits(int64(n))
 	case int64:
@@ -98,6 +99,7 @@ func limitsDocument(t *testing.T) string {
 			{"News", "flags of other messages that come along with a page of mail", caps.News, "the next pass asks for the others"},
 			{"Aside", "quarantined messages of one mailbox", caps.Aside, mailbox + "; newer mail has arrived before"},
 			{"AllAside", "quarantined messages of one account", caps.AllAside, "as above"},
+			{"Culprits", "messages of one mailbox that are found in one pass to end sessions", caps.Culprits, "the account waits as after trouble of the network, and goes on behind them"},
 			{"Rows", "mailboxes of one account in the store, with those that are gone for less than 30 days", caps.Rows, "new mailboxes are left out, the account is partial, a fault of the account says so"},
 		}},
 		{"A session", "`imap.Limits` and the constants beside it (`engine/imap/limits.go`).", wire, []capRow{

@@ -203,6 +203,11 @@ func (p *pass) without(ctx context.Context, missing []storage.UID) error {
 	for _, uid := range slices.Sorted(maps.Keys(why)) {
 		if _, listed := slices.BinarySearch(listing, uid); !listed {
 			p.stirred = true // it left: the next round lists again
+			if r := p.suspected(uid); r != nil {
+				if err := p.forget(ctx, r); err != nil {
+					return err
+				}
+			}
 			continue
 		}
 		r := p.suspect(uid, about)
@@ -294,6 +299,9 @@ func (p *pass) quarantine(ctx context.Context, all ...*rescue) error {
 	if err == nil {
 		for _, r := range all {
 			r.kept = storage.Body{} // the store has it now
+			if at, barred := slices.BinarySearch(p.barred, r.uid); !barred {
+				p.barred = slices.Insert(p.barred, at, r.uid)
+			}
 		}
 	}
 	return errors.Join(in(phaseStore, err), full)
@@ -375,15 +383,16 @@ func (p *pass) take(ctx context.Context, page []storage.UID, items []string, kno
 	}
 	inside, p.w.narrowing.answered = take.inside, p.w.narrowing.answered || err == nil
 	defer func() { p.w.narrowing.line = p.w.narrowing.line && len(missing) == len(page) }()
+	if gone {
+		take.doubtEmpty()
+		p.doubtGone()
+	}
 	stored := take.close()
 	if p.swapped { // nobody knows since when: what was stored of this answer goes, and is asked for again
 		return nil, 0, errors.Join(in(phaseStore, stored), p.expunge(take.ctx, take.handed), in(phaseFetch, errSwapped))
 	}
 	if stored != nil {
 		return nil, 0, in(phaseStore, stored)
-	}
-	if gone {
-		p.doubtGone()
 	}
 	if take.learned != nil {
 		p.learned = *take.learned

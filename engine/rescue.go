@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	goimap "github.com/emersion/go-imap/v2"
 
@@ -47,6 +48,8 @@ type rescue struct {
 
 	rung   rung
 	fatal  bool // it ended a session
+	brief  bool // it is in quarantine, and every way was tried before
+	loose  bool // a session ended in which nothing else came, so a way may have been tried in vain
 	partly int  // sessions in a row that ended behind a part of it
 	known  *imap.Message
 	body   *chunk.Body    // how far it came in chunks
@@ -108,7 +111,7 @@ func (r *rescue) reason() Fault {
 	if f.Detail == "" {
 		return r.last
 	}
-	if r.last.Detail != "" && r.last.Detail != f.Detail {
+	if r.last.Detail != "" && !strings.HasSuffix(f.Detail, r.last.Detail) && (f.ServerText == "" || f.ServerText != r.last.ServerText) {
 		f.Detail += "; alone and in parts: " + r.last.Detail
 	}
 	return f
@@ -251,7 +254,8 @@ func (p *pass) apart(ctx context.Context, todo []storage.UID) (rest []storage.UI
 	})
 	for uid := range p.fatal {
 		if listed[uid] {
-			p.suspect(uid, alone).fatal = true
+			r := p.suspect(uid, alone)
+			r.fatal, r.brief = true, p.brief[uid]
 		}
 	}
 	for _, r := range p.w.e.rescues(p.w.account.ID) {
@@ -281,6 +285,7 @@ func (p *pass) rescue(ctx context.Context, r *rescue) error {
 			return errors.Join(err, p.forget(ctx, r))
 		}
 		if err == nil && p.stirred { // it may have left: the next round lists again
+			p.hopeless++
 			return nil
 		}
 		if err == nil {
@@ -306,11 +311,15 @@ func (p *pass) rescue(ctx context.Context, r *rescue) error {
 			r.partly, p.w.narrowing.closer = 0, true
 			return err
 		}
-		if served, again := p.renew(ctx, f, false, p.another(r.uid, nil)); again != nil || !served {
-			if r.rung == lost {
+		served, again := p.renew(ctx, f, false, p.another(r.uid, nil))
+		if again != nil || !served {
+			if r.loose = true; r.rung == lost {
 				r.rung = alone
 			}
 			return cmp.Or(again, err)
+		}
+		if r.loose && r.rung == lost { // every way once more
+			r.loose, r.rung = false, alone
 		}
 		p.w.narrowing.closer = true
 	}
@@ -327,7 +336,7 @@ func (p *pass) abandon(ctx context.Context, r *rescue) error {
 func (p *pass) next(r *rescue, f Fault) {
 	r.last, r.doubt = f, plan.Whole
 	r.blame(f)
-	if p.hopeless >= hopeless {
+	if p.hopeless >= hopeless || r.brief {
 		r.rung = lost
 	} else if r.rung < pieces || r.body != nil && !r.body.Broke() {
 		r.rung++

@@ -5,11 +5,14 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"mailcote/engine/plan"
 	"mailcote/queue"
+	"mailcote/storage"
 	"mailcote/testkit/dovecot"
 	"mailcote/testkit/form"
 	"mailcote/testkit/proxy"
@@ -217,4 +220,54 @@ func TestSearchOutlivesRest(t *testing.T) {
 		t.Errorf("the others were asked for without it: %v; %+v", aside.Load(), sum)
 	}
 	w.equals(s, bad)
+}
+
+// TestSecondFetchBreaks: a line that ends at the second FETCH of each session, whatever it is for, sets no message aside.
+func TestSecondFetchBreaks(t *testing.T) {
+	s, w := scripted(t, 60, script.Options{Capabilities: script.Capabilities + " MESSAGELIMIT=20", MessageLimit: 20}, Options{})
+	var mu sync.Mutex
+	fetches := map[int]int{}
+	s.Misbehave(script.Faults{On: func(c script.Command) script.Action {
+		if c.Name == "UID FETCH" && strings.Contains(c.Args, "BODY") {
+			mu.Lock()
+			defer mu.Unlock()
+			if fetches[c.Connection]++; fetches[c.Connection] == 2 {
+				return script.Drop
+			}
+		}
+		return script.Answer
+	}})
+	w.complete()
+	w.equals(s)
+}
+
+// TestCulpritsBounded: a pass that finds ever more messages at which the session ends takes no session for each without an end; they
+// are all set aside in the end.
+func TestCulpritsBounded(t *testing.T) {
+	const n, most = 40, 10
+	s, w := scripted(t, n, script.Options{}, Options{caps: plan.Caps{Culprits: most}})
+	s.Misbehave(script.Faults{Part: func(p script.Part) script.Fault {
+		if p.UID > 10 && strings.Contains(p.Items, "BODY") {
+			return script.CutEarly
+		}
+		return script.Whole
+	}})
+	w.sync()
+	found := 0
+	for _, f := range w.faults() {
+		if strings.HasPrefix(f.Detail, "the session ends when") {
+			found++
+		}
+	}
+	if found == 0 || !slices.ContainsFunc(w.faults(), func(f storage.Fault) bool { return f.Class == "network" }) {
+		t.Errorf("%d were found in one go", found)
+	}
+	for range 8 {
+		if sum := w.sync(); sum.Quarantined == n-10 {
+			break
+		}
+	}
+	if held := w.text(`SELECT count(*) FROM quarantine`); held != "30" {
+		t.Errorf("%s are set aside", held)
+	}
 }

@@ -70,7 +70,8 @@ type Sample struct {
 	UID     UID
 }
 
-// Sample finds a small message whose body the store has: in a generation of a mailbox, or else in another mailbox of its account.
+// Sample finds a message whose body the store has: in a generation of a mailbox, or else in another mailbox of its account. Among
+// the newest it takes the largest of up to 64 KiB, since a line may carry only small answers.
 // Errors: ErrNotFound.
 func (r *Reader) Sample(of Mailbox, validity UIDValidity) (Sample, error) {
 	s, err := r.sample(of, validity)
@@ -95,7 +96,7 @@ func (r *Reader) Sample(of Mailbox, validity UIDValidity) (Sample, error) {
 func (r *Reader) sample(m Mailbox, validity UIDValidity) (Sample, error) {
 	s := Sample{Mailbox: m.ID, Raw: m.Raw}
 	err := r.QueryRow(`SELECT uid FROM (SELECT uid, size FROM entry WHERE mailbox_id = ? AND uidvalidity = ? AND uid IS NOT NULL
-		AND blob_id IS NOT NULL AND expunged_at IS NULL ORDER BY uid DESC LIMIT 50) ORDER BY size LIMIT 1`, m.ID, validity).Scan(&s.UID)
+		AND blob_id IS NOT NULL AND expunged_at IS NULL ORDER BY uid DESC LIMIT 50) ORDER BY size > 65536, abs(size - 65536) LIMIT 1`, m.ID, validity).Scan(&s.UID)
 	return s, missing("message", err)
 }
 

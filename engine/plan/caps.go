@@ -12,6 +12,7 @@ type Caps struct {
 	News     int // flags of other messages that one page of mail may bring along
 	Aside    int // rows of one mailbox in quarantine
 	AllAside int // rows of one account in quarantine
+	Culprits int // messages of one mailbox that end sessions, found in one pass
 	Rows     int // rows of mailboxes of one account, those included that are gone and kept for a while
 }
 
@@ -25,6 +26,7 @@ func DefaultCaps() Caps {
 		News:     1000,
 		Aside:    10_000,
 		AllAside: 100_000,
+		Culprits: 250,
 		Rows:     200_000,
 	}
 }
@@ -34,7 +36,7 @@ func (c Caps) OrDefaults() Caps {
 	d := DefaultCaps()
 	for _, f := range []struct{ have, want *int }{
 		{&c.Messages, &d.Messages}, {&c.Rebound, &d.Rebound}, {&c.Flags, &d.Flags}, {&c.Octets, &d.Octets},
-		{&c.News, &d.News}, {&c.Aside, &d.Aside}, {&c.AllAside, &d.AllAside}, {&c.Rows, &d.Rows},
+		{&c.News, &d.News}, {&c.Aside, &d.Aside}, {&c.AllAside, &d.AllAside}, {&c.Culprits, &d.Culprits}, {&c.Rows, &d.Rows},
 	} {
 		if *f.have <= 0 {
 			*f.have = *f.want

@@ -11,14 +11,15 @@ type Asking struct {
 }
 
 // Doubtful reports whether a body may have been cut. An empty one always may. So may one that is shorter than its
-// RFC822.SIZE, unless the server computes sizes wrongly and it lacks no more than others did that came twice alike. A body
+// RFC822.SIZE, unless the server computes sizes wrongly and it lacks no more than others did that came twice alike, and no more
+// than a sixteenth: one absurd size must not make every cut believed. A body
 // that is longer than its size is no cut one, whatever the size says.
 func (a Asking) Doubtful(s storage.Sizes) bool {
 	if a.Got == 0 {
 		return true
 	}
 	lacks := a.Lacks()
-	return lacks > 0 && !(s.Wrong && lacks <= s.Lack)
+	return lacks > 0 && !(s.Wrong && lacks <= min(s.Lack, max(a.Size/16, 64)))
 }
 
 // Lacks is by how many octets the body is shorter than its size.
@@ -53,7 +54,7 @@ const (
 
 // Judge decides whether the body that came now is the whole message. before are the askings on other sessions. A body
 // that may have been cut is asked for once more, and one that came twice alike is whole: there are servers that compute
-// sizes wrongly. An empty one tells nothing of a body that was cut, so the two are not compared.
+// sizes wrongly. An empty one before tells nothing of a body that comes now, so the two are not compared.
 func Judge(now Asking, before []Asking, s storage.Sizes) Verdict {
 	if !now.Doubtful(s) {
 		return Whole
