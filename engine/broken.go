@@ -19,10 +19,10 @@ type breakage struct {
 
 // narrowing is the search for what ends sessions: smaller pages, then messages apart, asked for in other ways.
 type narrowing struct {
-	closer   bool // the last fault brought it nearer
+	closer   bool // the last fault brought the search nearer to a message
 	times    int  // how often that was so since a FETCH of messages was answered
-	answered bool // one was, since the last fault
-	line     bool // the last fault came where a message was asked for that had come before: it is the line
+	answered bool // a FETCH of messages was answered since the last fault
+	line     bool // the last fault met a message that had come before: it is the line
 }
 
 // narrowMost is how often it may come nearer while no FETCH is answered at all: enough to find the one message of a page, in every way
@@ -50,7 +50,8 @@ func (n *narrowing) astray() bool { return n.line || n.times > narrowMost }
 // stays what it was.
 //
 // Where nothing of the page came before the break, another message has to come in between. Otherwise it is the line.
-func (p *pass) broken(ctx context.Context, missing []storage.UID, inside storage.UID, barren bool, err error) (culprit storage.UID, _ error) {
+func (p *pass) broken(ctx context.Context, missing []storage.UID, inside storage.UID, barren bool,
+	err error) (culprit storage.UID, _ error) {
 	f := Classify(err)
 	if !p.ended(ctx, f) || len(missing) == 0 {
 		return 0, err
@@ -91,8 +92,8 @@ func (p *pass) broken(ctx context.Context, missing []storage.UID, inside storage
 	}
 	r.doubt, p.w.narrowing.closer = plan.Whole, true
 	p.culprits++
-	return first, p.remark(context.WithoutCancel(ctx), first, Fault{Class: Parsing, Scope: "message", Phase: phaseFetch, Command: "UID FETCH",
-		ServerText: f.ServerText, Detail: "the session ends when this message is asked for: " + f.Detail})
+	return first, p.remark(context.WithoutCancel(ctx), first, Fault{Class: Parsing, Scope: "message",
+		Phase: phaseFetch, Command: "UID FETCH", ServerText: f.ServerText, Detail: "the session ends when this message is asked for: " + f.Detail})
 }
 
 // ended reports whether a fault ended the session while messages were fetched, in a way that a message may cause.
@@ -138,7 +139,7 @@ func (p *pass) renew(ctx context.Context, f Fault, served bool, other storage.UI
 		return true, nil
 	}
 	came, err := p.serves(ctx, other)
-	if err == nil && came { // what is asked for next comes first in its session, as this did: a line may end at every second FETCH
+	if err == nil && came { // a line may end at every second FETCH: what is asked for next is the first of its session, too
 		err = p.fresh(ctx)
 	}
 	return came, err
