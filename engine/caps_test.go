@@ -254,7 +254,7 @@ func TestOtherNamesEachTime(t *testing.T) {
 		t.Errorf("%d mailboxes are shown", n)
 	}
 	faults := w.faults()
-	if len(faults) != 1 || faults[0].Class != "protocol" || !strings.Contains(faults[0].Detail, "which is 20") || !strings.Contains(faults[0].NextStep, "other names") {
+	if len(faults) != 1 || faults[0].Class != "protocol" || !strings.Contains(faults[0].Detail, "the store keeps 20") || !strings.Contains(faults[0].NextStep, "other names") {
 		t.Errorf("%+v", faults)
 	}
 }

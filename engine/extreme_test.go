@@ -121,7 +121,7 @@ func extremes() []extreme {
 		{name: "EXPUNGE", raw: says("UID SEARCH", floods(flood, "* 4294967295 EXPUNGE"))},
 		{name: "EXISTS over and over", raw: says("NOOP", floods(flood, "* %d EXISTS"))},
 		{name: "FETCH of ever new messages", before: true, raw: says("UID FETCH", floods(flood, `* %d FETCH (UID %d FLAGS ($%d) MODSEQ (`+octets+`))`))},
-		{name: "FETCH of each listed message", exists: some, raw: both(lists("INBOX", fmt.Sprintf("1:%d", some)), says("UID FETCH", floods(flood/2, `* %d FETCH (UID %d FLAGS (\Seen) RFC822.SIZE `+octets+`)`)))},
+		{name: "FETCH of each listed message", exists: some, raw: both(lists("INBOX", fmt.Sprintf("1:%d", some)), says("UID FETCH", floods(flood/20, `* %d FETCH (UID %d FLAGS (\Seen) RFC822.SIZE `+octets+`)`)))},
 		{name: "FETCH with other flags each time", before: true, raw: says("UID FETCH", floods(flood/100, "* %[1]d FETCH (UID 1 FLAGS ("+keywords(1000)+"))"))},
 		{name: "FETCH with too many flags", raw: says("UID FETCH", floods(1, "* %[1]d FETCH (UID 1 FLAGS ("+keywords(50_000)+"))"))},
 		{name: "FETCH of bodies that nobody asked for", raw: says("UID FETCH", floods(flood/50, "* %d FETCH (UID %d BODY[] {65536}\r\n"+strings.Repeat("x", 65536)+")"))},
