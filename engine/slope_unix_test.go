@@ -232,7 +232,7 @@ func asking(b *testing.B, n int) func() {
 // examined is a session with an open mailbox on a server that answers by raw.
 func examined(b *testing.B, raw func(script.Command, io.Writer) bool) *imap.Session {
 	server := script.Start(b, script.Options{})
-	server.Misbehave(script.Faults{Raw: raw})
+	server.Misbehave(script.Faults{Raw: raw, Exists: announces("INBOX", 1)}) // an empty mailbox is not searched
 	s, err := imap.Dial(context.Background(), imap.Endpoint{Host: server.Host(), Port: server.Port(), Security: imap.Plain}, imap.Options{})
 	if err != nil {
 		b.Fatal(err)
