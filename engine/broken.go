@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"mailcote/engine/imap"
+	"mailcote/engine/line"
 	"mailcote/engine/plan"
 	"mailcote/storage"
 )
@@ -100,7 +101,8 @@ func (p *pass) broken(ctx context.Context, missing []storage.UID, inside storage
 func (p *pass) ended(ctx context.Context, f Fault) bool {
 	switch f.Class {
 	case Network, Timeout, Protocol:
-		return f.Phase == phaseFetch && f.Scope != "account" && p.s.Err() != nil && !p.swapped && !stopped(ctx)
+		return f.Phase == phaseFetch && f.Scope != "account" && p.s.Err() != nil && !p.swapped && !stopped(ctx) &&
+			!errors.Is(f.Err, line.ErrSlept)
 	}
 	return false
 }

@@ -311,7 +311,8 @@ func (p *pass) rescue(ctx context.Context, r *rescue) error {
 			r.partly, p.w.narrowing.closer = 0, true
 			return err
 		}
-		served, again := p.renew(ctx, f, false, p.another(r.uid, nil))
+		more := r.spooled() > before && r.rung < lost // a server that gives more of this message serves messages
+		served, again := p.renew(ctx, f, more, p.another(r.uid, nil))
 		if again != nil || !served {
 			if r.loose = true; r.rung == lost {
 				r.rung = alone

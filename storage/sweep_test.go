@@ -305,10 +305,10 @@ func TestSweepLooksAgain(t *testing.T) {
 
 // TestSweepGoesOn: one that is stopped among the blobs is due again at once, and goes on there.
 func TestSweepGoesOn(t *testing.T) {
-	l := standardLimits()
-	stop := func() {}
-	l.space = func(path string) (disk.Space, error) { stop(); return disk.Of(path) }
-	b := bedOn(t, openAt(t, filepath.Join(t.TempDir(), "mail.db"), Options{Holder: "test", limits: &l}))
+	b := newBed(t)
+	exec := func(query string) {
+		write(t, b.Store, func(w *Writer) error { _, err := w.Exec(query); return err })
+	}
 	free := func(at int64) {
 		write(t, b.Store, func(w *Writer) error {
 			_, err := w.Exec(`INSERT INTO blob (id, sha256, size, stored, state, created_at) VALUES (?, randomblob(32), 1, 1, 'sealed', 0)`, at)
@@ -328,21 +328,12 @@ func TestSweepGoesOn(t *testing.T) {
 		}
 	}
 	due(false)
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	sw := sweep{store: b.Store, ctx: ctx, at: at}
-	deletions := 0
-	stop = func() { // the writer takes the deletion of the second window
-		if b.Waiting() > 0 {
-			if deletions++; deletions == 2 {
-				cancel()
-			}
-		}
-	}
-	if err := sw.blobs(); !errors.Is(err, context.Canceled) || sw.done.Blobs != 1 {
+	exec(`CREATE TRIGGER stop BEFORE DELETE ON blob WHEN old.id > 5000 BEGIN SELECT RAISE(ABORT, 'stopped'); END`)
+	sw := sweep{store: b.Store, ctx: t.Context(), at: at}
+	if err := sw.blobs(); err == nil || sw.done.Blobs != 1 {
 		t.Fatalf("%v, %+v", err, sw.done)
 	}
-	stop = func() {}
+	exec(`DROP TRIGGER stop`)
 	due(true)
 	free(2) // the next sweep does not begin at the first window
 	sw = sweep{store: b.Store, ctx: t.Context(), at: at}
@@ -354,6 +345,12 @@ func TestSweepGoesOn(t *testing.T) {
 	if err := sw.blobs(); err != nil || sw.done.Blobs != 1 {
 		t.Errorf("%v, %+v", err, sw.done)
 	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := (&sweep{store: b.Store, ctx: ctx}).leave(1); err != nil {
+		t.Error("a sweep that is cancelled does not say where it was:", err)
+	}
+	due(true)
 }
 
 // TestSweepDue: six hours after the last one, or when something is six hours late.
