@@ -62,8 +62,7 @@ func TestPersonBetweenCommands(t *testing.T) {
 			s, w := scripted(t, 20, script.Options{Capabilities: test.caps}, Options{})
 			faults := test.setup(s, w)
 			w.meter().Fault(Quota, "NO too many", true, 1)
-			a := w.find()
-			pool, err := w.engine.lines(t.Context(), a)
+			pool, err := w.live().lines(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -75,7 +74,7 @@ func TestPersonBetweenCommands(t *testing.T) {
 				}
 				person.Go(func() {
 					var l *line.Lease
-					session, err := w.engine.person(t.Context(), a, &l)
+					session, err := w.live().person(t.Context(), &l)
 					if err != nil {
 						t.Error(err)
 						return

@@ -131,7 +131,7 @@ func (p *pass) trial(ctx context.Context, r *rescue) (found bool, err error) {
 // serves finds. An account that is known to be in trouble gets no session here: the fault has its wait. Without an error and
 // unserved, f is what ended the pass.
 func (p *pass) renew(ctx context.Context, f Fault, served bool, other storage.UID) (bool, error) {
-	if !served && !p.w.progressed.Load() && len(p.w.e.breakers.Rows(scopeOf(p.w.account.ID))) > 0 {
+	if !served && !p.w.progressed.Load() && len(p.w.e.breakers.Rows(p.w.account.scope())) > 0 {
 		return false, nil
 	}
 	if err := p.fresh(ctx); err != nil {

@@ -229,7 +229,7 @@ func TestNotice(t *testing.T) {
 		w.account("127.0.0.1", 143)
 		w.id++ // not there yet, so that nothing of it can be written
 		f := Fault{Class: Protocol, Scope: "account", Phase: phaseDiscover, Detail: "too many mailboxes"}
-		of := func() accountLine { return accountLine{e: w.engine, id: w.id} }
+		of := func() *account { return w.engine.account(w.id) }
 		of().notice(f)
 		if _, _, err := w.engine.AddAccount(t.Context(), NewAccount{Login: Login{User: "bob", Host: "127.0.0.1", Port: 143, Security: "plain"}}); err != nil {
 			t.Fatal(err)

@@ -212,7 +212,7 @@ func TestFlagsOverAndOver(t *testing.T) {
 // TestNewsOfEveryMessage: of the flags that come with a page of mail for other messages only some are kept, those of the page all.
 func TestNewsOfEveryMessage(t *testing.T) {
 	_, w := scripted(t, 0, script.Options{}, Options{caps: plan.Caps{News: 7}})
-	p := &pass{w: w.engine.newWorker(w.find(), true)}
+	p := &pass{w: w.engine.newWorker(w.live(), true)}
 	for uid := range storage.UID(1000) {
 		p.listing = append(p.listing, uid+1)
 	}

@@ -18,7 +18,6 @@ import (
 	"mailcote/engine/meter"
 	"mailcote/engine/plan"
 	"mailcote/engine/row"
-	"mailcote/engine/secret"
 	"mailcote/storage"
 )
 
@@ -49,11 +48,16 @@ type RemoteOptions struct {
 // has the connection that is a person's, and keeps to pauses, waits and limits: what it downloads counts as what a sync does. What
 // the server does not let us see is an error, a Fault an account; findings come with it.
 func (e *Engine) CheckRemote(ctx context.Context, o RemoteOptions) ([]storage.Finding, error) {
-	c := &comparison{e: e, store: e.store, o: o}
+	c := &comparison{store: e.store, o: o}
+	return c.all(ctx, func(row storage.Account) *account { return e.account(row.ID).read(row) })
+}
+
+// all compares the accounts, each as of gives it.
+func (c *comparison) all(ctx context.Context, of func(storage.Account) *account) ([]storage.Finding, error) {
 	var all [][]storage.Mailbox
-	if err := e.store.Read(ctx, func(r *storage.Reader) error {
+	if err := c.store.Read(ctx, func(r *storage.Reader) error {
 		all, c.total = nil, 0
-		for _, a := range o.Accounts {
+		for _, a := range c.o.Accounts {
 			boxes, err := r.Mailboxes(a.ID)
 			if err != nil {
 				return err
@@ -68,8 +72,8 @@ func (e *Engine) CheckRemote(ctx context.Context, o RemoteOptions) ([]storage.Fi
 		return nil, err
 	}
 	var failed []error
-	for i, a := range o.Accounts {
-		if err := c.account(ctx, a, all[i]); err != nil {
+	for i, a := range c.o.Accounts {
+		if err := c.account(ctx, of(a), all[i]); err != nil {
 			failed = append(failed, fmt.Errorf("%s: %w", a.Name, Classify(err)))
 		}
 	}
@@ -79,17 +83,17 @@ func (e *Engine) CheckRemote(ctx context.Context, o RemoteOptions) ([]storage.Fi
 // CheckRemoteBeside is CheckRemote beside the process that owns the store. It signs in by itself, keeps to the pauses, waits and
 // limits that the store has, and notes nothing: what it downloads does not count.
 func CheckRemoteBeside(ctx context.Context, s *storage.Store, trace io.Writer, o RemoteOptions) ([]storage.Finding, error) {
-	breakers, err := known(ctx, s)
+	breakers, err := readBreakers(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{o: Options{Store: s, Trace: trace}, store: s, box: secret.BoxOf(s.Path()), breakers: breakers}
-	return e.CheckRemote(ctx, o)
+	process := newShared(Options{Store: s, Trace: trace}, breakers)
+	c := &comparison{store: s, o: o}
+	return c.all(ctx, func(row storage.Account) *account { return newAccount(process, row.ID).read(row) })
 }
 
 // comparison is one run of CheckRemote.
 type comparison struct {
-	e           *Engine
 	store       *storage.Store
 	o           RemoteOptions
 	meter       *meter.Meter // the present account's
@@ -97,14 +101,14 @@ type comparison struct {
 	done, total int64
 }
 
-func (c *comparison) account(ctx context.Context, a storage.Account, boxes []storage.Mailbox) error {
+func (c *comparison) account(ctx context.Context, a *account, boxes []storage.Mailbox) error {
 	s, give, err := c.session(ctx, a)
 	if err != nil {
 		return err
 	}
 	defer give()
-	if c.meter, err = c.e.meters.Of(ctx, c.store, a); err != nil {
-		return in(phaseStore, err)
+	if c.meter, err = a.meter(ctx); err != nil {
+		return err
 	}
 	for _, m := range boxes {
 		if !m.Selectable || m.UIDValidity == 0 {
@@ -114,7 +118,7 @@ func (c *comparison) account(ctx context.Context, a storage.Account, boxes []sto
 		if err == nil {
 			continue
 		}
-		f := c.e.attributed(ctx, a.ID, m.ID, Classify(err))
+		f := a.attributed(ctx, m.ID, Classify(err))
 		if s.Err() == nil && f.Scope == "mailbox" || declined(s, err) { // the others can be compared
 			if f.ServerText == "" {
 				c.add(a, m, 0, "not compared", "%s.", f.Detail)
@@ -123,32 +127,28 @@ func (c *comparison) account(ctx context.Context, a storage.Account, boxes []sto
 			}
 			continue
 		}
-		return errors.Join(err, c.e.met(ctx, a, c.meter, f))
+		return errors.Join(err, a.commandFailed(ctx, c.meter, f))
 	}
 	return nil
 }
 
 // session gives the connection that is a person's, or beside an owner one of our own.
-func (c *comparison) session(ctx context.Context, a storage.Account) (s *imap.Session, give func(), err error) {
+func (c *comparison) session(ctx context.Context, a *account) (s *imap.Session, give func(), err error) {
 	if !c.store.ReadOnly() {
 		var lease *line.Lease
-		s, err = c.e.person(ctx, a, &lease)
+		s, err = a.person(ctx, &lease)
 		return s, func() { lease.Give() }, err
 	}
-	m, err := c.e.free(ctx, a)
+	m, err := a.free(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	ref, err := secret.ParseRef(a.SecretRef)
+	password, err := a.password(ctx)
 	if err != nil {
 		return nil, nil, in(phaseSignIn, fmt.Errorf("%w: %w", line.ErrSecret, err))
 	}
-	password, err := ref.Resolve(ctx, c.e.box, a.User+"@"+a.Host)
-	if err != nil {
-		return nil, nil, in(phaseSignIn, fmt.Errorf("%w: %w", line.ErrSecret, err))
-	}
-	s, err = imap.Dial(ctx, loginOf(a).Endpoint(), imap.Options{Limits: c.e.o.Limits, TLSConfig: c.e.o.TLSConfig, Insecure: a.Insecure,
-		Trace: c.e.o.Trace, Manners: m.Manners(), Meter: m})
+	s, err = imap.Dial(ctx, a.login().Endpoint(), imap.Options{Limits: a.o.Limits, TLSConfig: a.o.TLSConfig,
+		Insecure: a.now().Insecure, Trace: a.o.Trace, Manners: m.Manners(), Meter: m})
 	if err != nil {
 		return nil, nil, in(phaseConnect, err)
 	}
@@ -156,7 +156,7 @@ func (c *comparison) session(ctx context.Context, a storage.Account) (s *imap.Se
 		_ = s.Logout(context.WithoutCancel(ctx)) //nolint:errcheck // what was read was read
 		_ = s.Close()                            //nolint:errcheck // as above
 	}
-	if err := line.Authenticate(ctx, s, a.User, password); err != nil {
+	if err := line.Authenticate(ctx, s, a.now().User, password); err != nil {
 		give()
 		return nil, nil, in(phaseSignIn, err)
 	}
@@ -167,15 +167,15 @@ func (c *comparison) session(ctx context.Context, a storage.Account) (s *imap.Se
 	return s, give, nil
 }
 
-func (c *comparison) add(a storage.Account, m storage.Mailbox, uid storage.UID, what, format string, args ...any) {
-	place := fmt.Sprintf("account %s, mailbox %s", a.Name, m.Path)
+func (c *comparison) add(a *account, m storage.Mailbox, uid storage.UID, what, format string, args ...any) {
+	place := fmt.Sprintf("account %s, mailbox %s", a.name(), m.Path)
 	if uid > 0 {
 		place += fmt.Sprintf(", UID %d", uid)
 	}
 	c.found = append(c.found, storage.Finding{What: what, Where: place, Detail: fmt.Sprintf(format, args...)})
 }
 
-func (c *comparison) mailbox(ctx context.Context, s *imap.Session, a storage.Account, m storage.Mailbox) error {
+func (c *comparison) mailbox(ctx context.Context, s *imap.Session, a *account, m storage.Mailbox) error {
 	selected, err := s.Examine(ctx, m.Raw, false)
 	if err = in(phaseOpen, err); err != nil {
 		if !declined(s, err, Mailbox) {
@@ -192,7 +192,7 @@ func (c *comparison) mailbox(ctx context.Context, s *imap.Session, a storage.Acc
 	if err != nil {
 		return in(phaseList, err)
 	}
-	if n, most := numberOf(set), c.e.o.caps.OrDefaults().Messages; n > uint64(most) {
+	if n, most := numberOf(set), a.o.caps.OrDefaults().Messages; n > uint64(most) {
 		return in(phaseList, fmt.Errorf("%s: the server says %d messages, and %d are the most: %w",
 			m.Path, n, most, errTooMany))
 	}
@@ -243,7 +243,7 @@ func (c *comparison) mailbox(ctx context.Context, s *imap.Session, a storage.Acc
 }
 
 // numbers compares the UIDs and gives those that both have. What is listed beyond the last pass is mail that is still to come.
-func (c *comparison) numbers(a storage.Account, m storage.Mailbox, listing []storage.UID, held map[storage.UID]storage.Shown, barred map[storage.UID]bool) (both []storage.UID) {
+func (c *comparison) numbers(a *account, m storage.Mailbox, listing []storage.UID, held map[storage.UID]storage.Shown, barred map[storage.UID]bool) (both []storage.UID) {
 	for _, uid := range listing {
 		_, here := held[uid]
 		switch {
@@ -280,7 +280,7 @@ func (c *comparison) room(ctx context.Context, s *imap.Session, todo []storage.U
 }
 
 // page compares messages by their flags, their time and their bytes, which are hashed as they come and not kept.
-func (c *comparison) page(ctx context.Context, s *imap.Session, a storage.Account, m storage.Mailbox, page []storage.UID, held map[storage.UID]storage.Shown) error {
+func (c *comparison) page(ctx context.Context, s *imap.Session, a *account, m storage.Mailbox, page []storage.UID, held map[storage.UID]storage.Shown) error {
 	seen := map[storage.UID]bool{}
 	var sum [sha256.Size]byte
 	s.SetHandler(imap.Handler{

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"sync"
 	"time"
 
 	"mailcote/engine/breaker"
@@ -49,7 +48,7 @@ func (w *worker) reconnect(ctx context.Context) (*imap.Session, error) {
 
 func (w *worker) borrow(ctx context.Context, fresh bool) (*imap.Session, error) {
 	w.drop()
-	p, err := w.e.lines(ctx, w.account)
+	p, err := w.account.lines(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -61,17 +60,17 @@ func (w *worker) borrow(ctx context.Context, fresh bool) (*imap.Session, error) 
 	}
 	w.lease = l
 	w.line.Store(l.Session())
-	w.e.progress.State(w.account.Name, "syncing", "")
+	w.e.progress.State(w.account.name(), "syncing", "")
 	return l.Session(), nil
 }
 
-// person gives a session to somebody who waits for an answer, in place of one that is over. Where a fault has paused the account, or
-// it or its host is let be, nothing is tried: to try all the same is for a sync, an account test and the retries by hand.
-func (e *Engine) person(ctx context.Context, a storage.Account, l **line.Lease) (*imap.Session, error) {
-	if _, err := e.free(ctx, a); err != nil {
+// person leases a session for an interactive command, in place of one that has ended. Where a fault has paused the account, or it
+// or its host is not to be tried now, nothing is tried: to try all the same is for a sync, an account test and the retries by hand.
+func (a *account) person(ctx context.Context, l **line.Lease) (*imap.Session, error) {
+	if _, err := a.free(ctx); err != nil {
 		return nil, err
 	}
-	p, err := e.lines(ctx, a)
+	p, err := a.lines(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -87,16 +86,16 @@ func (e *Engine) person(ctx context.Context, a storage.Account, l **line.Lease) 
 	return next.Session(), nil
 }
 
-// free gives the limits of an account that may be tried now; else the error says what it waits for.
-func (e *Engine) free(ctx context.Context, a storage.Account) (*meter.Meter, error) {
-	if a.Paused && a.PauseClass != storage.ByHand {
-		return nil, in(phaseSignIn, &heldError{breaker.Hold{Row: breaker.Row{Class: a.PauseClass, Detail: a.PauseReason}}})
+// free gives the limits of an account that may be tried now; otherwise the error says what it waits for.
+func (a *account) free(ctx context.Context) (*meter.Meter, error) {
+	if row := a.now(); row.Paused && row.PauseClass != storage.ByHand {
+		return nil, in(phaseSignIn, &heldError{breaker.Hold{Row: breaker.Row{Class: row.PauseClass, Detail: row.PauseReason}}})
 	}
-	m, err := e.meters.Of(ctx, e.store, a)
+	m, err := a.meter(ctx)
 	if err != nil {
-		return nil, in(phaseStore, err)
+		return nil, err
 	}
-	if hold, held := e.held(m, scopeOf(a.ID), hostOf(loginOf(a).Endpoint())); held {
+	if hold, held := a.held(m, a.scope(), a.host()); held {
 		return nil, in(phaseConnect, &heldError{hold})
 	}
 	return m, nil
@@ -153,7 +152,7 @@ func (w *worker) drop() { w.end((*line.Lease).Drop) }
 func (w *worker) away(ctx context.Context) {
 	w.release()
 	if w.once || ctx.Err() != nil {
-		w.e.retire(ctx, w.account.ID)
+		w.account.retire(ctx)
 	}
 }
 
@@ -171,116 +170,102 @@ func (w *worker) end(how func(*line.Lease)) {
 // pool is an account's connections, and where they lead.
 type pool struct {
 	*line.Pool
-	account  string
 	endpoint imap.Endpoint
 	insecure bool
 }
 
-// lines gives an account's connections. They are new ones when it is reached elsewhere by now.
-func (e *Engine) lines(ctx context.Context, a storage.Account) (*line.Pool, error) {
-	m, err := e.meters.Of(ctx, e.store, a)
+// lines gives the account's connections. They are new ones when it is reached elsewhere by now.
+func (a *account) lines(ctx context.Context) (*line.Pool, error) {
+	m, err := a.meter(ctx)
 	if err != nil {
-		return nil, in(phaseStore, err)
+		return nil, err
 	}
-	endpoint := loginOf(a).Endpoint()
-	e.mu.Lock()
-	have, ok := e.pools[a.ID]
-	if ok && have.endpoint == endpoint && have.insecure == a.Insecure {
-		e.mu.Unlock()
+	a.mu.Lock()
+	have, row := a.pool, a.row
+	endpoint := loginOf(row).Endpoint()
+	if have != nil && have.endpoint == endpoint && have.insecure == row.Insecure {
+		a.mu.Unlock()
 		return have.Pool, nil
 	}
-	of := accountLine{e, a.ID, a.Name, m}
-	now := line.New(line.Options{
-		User: a.User, Account: of, Memory: of, Gate: e.gate, Resend: e.o.resend,
-		Connections: m.Connections, Pace: m.Dial, Gone: m.Gone, Vain: of.vain, Low: of.low,
-		Dial: func(ctx context.Context) (*imap.Session, error) { return e.dial(ctx, a, m) },
-	})
-	e.pools[a.ID] = pool{now, a.Name, endpoint, a.Insecure}
-	e.mu.Unlock()
-	if ok {
+	next := &pool{line.New(line.Options{
+		User: row.User, Account: a, Memory: a, Gate: a.gate, Resend: a.o.resend,
+		Connections: m.Connections, Pace: m.Dial, Gone: m.Gone, Vain: a.dialFailed, Low: a.noConnection,
+		Dial: func(ctx context.Context) (*imap.Session, error) { return a.dial(ctx, row, m) },
+	}), endpoint, row.Insecure}
+	a.pool = next
+	a.mu.Unlock()
+	if have != nil {
 		have.Close(ctx)
 	}
-	return now, nil
+	return next.Pool, nil
+}
+
+// connections gives the account's connections; nil: nothing was dialled yet.
+func (a *account) connections() *line.Pool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.pool == nil {
+		return nil
+	}
+	return a.pool.Pool
+}
+
+// retire ends the sessions that nobody uses.
+func (a *account) retire(ctx context.Context) {
+	if p := a.connections(); p != nil {
+		p.Retire(ctx)
+	}
 }
 
 func loginOf(a storage.Account) Login {
 	return Login{User: a.User, Host: a.Host, Port: a.Port, Security: imap.Security(a.Security)}
 }
 
-// everyPool runs fn for each pool, side by side.
-func (e *Engine) everyPool(fn func(pool)) {
-	e.mu.Lock()
-	all := make([]pool, 0, len(e.pools))
-	for _, p := range e.pools {
-		all = append(all, p)
-	}
-	e.mu.Unlock()
-	var done sync.WaitGroup
-	for _, p := range all {
-		done.Go(func() { fn(p) })
-	}
-	done.Wait()
-}
-
-// retire ends the sessions of an account that nobody uses.
-func (e *Engine) retire(ctx context.Context, id storage.AccountID) {
-	e.mu.Lock()
-	have, ok := e.pools[id]
-	e.mu.Unlock()
-	if ok {
-		have.Retire(ctx)
-	}
-}
-
-// accountLine is what an account's connections need of the engine; it implements line.Account and line.Memory.
-type accountLine struct {
-	e     *Engine
-	id    storage.AccountID
-	name  string
-	meter *meter.Meter
-}
-
-// Password finds the account's password.
-func (l accountLine) Password(ctx context.Context) (secret.Secret, error) {
-	var a storage.Account
-	if err := l.e.store.Read(ctx, func(r *storage.Reader) (err error) {
-		a, err = r.Account(l.id)
+// Password finds the account's password, as the store names it now.
+func (a *account) Password(ctx context.Context) (secret.Secret, error) {
+	var row storage.Account
+	if err := a.store.Read(ctx, func(r *storage.Reader) (err error) {
+		row, err = r.Account(a.id)
 		return err
 	}); err != nil {
 		return secret.Secret{}, err
 	}
-	return l.e.password(ctx, a)
+	return a.read(row).password(ctx)
 }
 
 // Say shows a state at the doors.
-func (l accountLine) Say(state, note string) { l.e.progress.State(l.name, state, note) }
+func (a *account) Say(state, note string) { a.say(state, note) }
 
 // Greeted notes what the server calls itself and can do.
-func (l accountLine) Greeted(ctx context.Context, s *imap.Session) error {
-	fields, err := line.Introduce(ctx, s, l.meter.Profile().IDFirst)
+func (a *account) Greeted(ctx context.Context, s *imap.Session) error {
+	m, err := a.meter(ctx)
 	if err != nil {
 		return err
 	}
-	l.meter.Meet(s, fields["name"])
-	l.meter.Dialled()
+	fields, err := line.Introduce(ctx, s, m.Profile().IDFirst)
+	if err != nil {
+		return err
+	}
+	m.Meet(s, fields["name"])
+	m.Dialled()
 	server, capabilities := strings.TrimSpace(fields["name"]+" "+fields["version"]), strings.Join(s.Capabilities(), " ")
-	err = l.e.store.Write(ctx, storage.Interactive, 0, func(tx *storage.Writer) error {
-		if err := tx.SetServer(l.id, server, capabilities); err != nil {
+	err = a.store.Write(ctx, storage.Interactive, 0, func(tx *storage.Writer) error {
+		if err := tx.SetServer(a.id, server, capabilities); err != nil {
 			return err
 		}
-		return l.meter.SaveTx(tx)
+		return m.SaveTx(tx)
 	})
 	if err != nil {
-		l.meter.Gone()
+		m.Gone()
 	}
 	failpoint.Hit("engine.signedIn")
 	return in(phaseStore, err)
 }
 
 // SignIn gives the sign-in that was not answered.
-func (l accountLine) SignIn(ctx context.Context) (u line.Unanswered, err error) {
-	err = l.e.store.Read(ctx, func(r *storage.Reader) error {
-		s, err := attempt.SignInOf(r, l.id)
+func (a *account) SignIn(ctx context.Context) (u line.Unanswered, err error) {
+	err = a.store.Read(ctx, func(r *storage.Reader) error {
+		s, err := attempt.SignInOf(r, a.id)
 		u = line.Unanswered{At: s.SentAt, Silent: s.Silent, Dropped: s.Dropped}
 		return err
 	})
@@ -288,58 +273,63 @@ func (l accountLine) SignIn(ctx context.Context) (u line.Unanswered, err error) 
 }
 
 // SetSignIn notes it.
-func (l accountLine) SetSignIn(ctx context.Context, u line.Unanswered) error {
-	return in(phaseStore, l.e.store.Write(ctx, storage.Interactive, 0, func(tx *storage.Writer) error {
-		return attempt.PutSignIn(tx, l.id, attempt.SignIn{SentAt: u.At, Silent: u.Silent, Dropped: u.Dropped})
+func (a *account) SetSignIn(ctx context.Context, u line.Unanswered) error {
+	return in(phaseStore, a.store.Write(ctx, storage.Interactive, 0, func(tx *storage.Writer) error {
+		return attempt.PutSignIn(tx, a.id, attempt.SignIn{SentAt: u.At, Silent: u.Silent, Dropped: u.Dropped})
 	}))
 }
 
-// vain settles a person's dial or sign-in that came to nothing, as the end of a task does a worker's: what it showed of the server's
-// limits, how long the account is let be, and whether it waits for a person now.
-func (l accountLine) vain(ctx context.Context, err error) error {
+// dialFailed acts on a dial or sign-in of an interactive command that failed, as the end of a task does on a worker's: what it showed
+// of the server's limits, how long the account is not tried, and whether a person has to act now.
+func (a *account) dialFailed(ctx context.Context, err error) error {
 	var held *heldError
 	if errors.As(err, &held) { // nothing was tried
 		return nil
 	}
+	m, noMeter := a.meter(ctx)
+	if noMeter != nil {
+		return noMeter
+	}
 	f := Classify(unconnected(err))
-	l.meter.Fault(f.Class, f.ServerText, f.Crowded, f.Connections)
+	m.Fault(f.Class, f.ServerText, f.Crowded, f.Connections)
 	crowded := f.Crowded || f.Connections > 0 // there are sessions, and one of them comes free
 	if f.Do == fault.Retry && f.Class != Storage && f.Phase != phaseConnect && !crowded {
-		if err := l.e.letBe(ctx, l.id, l.meter, f); err != nil {
+		if err := a.rest(ctx, m, f); err != nil {
 			return err
 		}
 	}
-	return in(phaseStore, l.e.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0, func(tx *storage.Writer) error {
-		if err := tx.RecordFault(l.record(f)); err != nil {
+	return in(phaseStore, a.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0, func(tx *storage.Writer) error {
+		if err := tx.RecordFault(a.record(f)); err != nil {
 			return err
 		}
 		if f.Do == fault.Pause {
-			return tx.PauseAccount(l.id, string(f.Class), f.Detail)
+			return tx.PauseAccount(a.id, string(f.Class), f.Detail)
 		}
-		return l.meter.SaveTx(tx)
+		return m.SaveTx(tx)
 	}))
 }
 
 // record is the row of a fault that belongs to no task.
-func (l accountLine) record(f Fault) storage.Fault {
-	return storage.Fault{At: time.Now().UTC(), Account: l.id, Class: string(f.Class), Scope: f.Scope, Phase: f.Phase, Command: f.Command,
-		ServerText: f.ServerText, Detail: f.Detail, NextStep: f.NextStep(l.name), Attempt: 1, Stack: f.Stack, Fingerprint: f.fingerprint(l.id, 0)}
+func (a *account) record(f Fault) storage.Fault {
+	return storage.Fault{At: time.Now().UTC(), Account: a.id, Class: string(f.Class), Scope: f.Scope, Phase: f.Phase,
+		Command: f.Command, ServerText: f.ServerText, Detail: f.Detail, NextStep: f.NextStep(a.name()), Attempt: 1,
+		Stack: f.Stack, Fingerprint: f.fingerprint(a.id, 0)}
 }
 
-// low records that work has waited too long for a connection, unless the account waits for a person anyway.
-func (l accountLine) low(since time.Time) {
+// noConnection records that work has waited too long for a connection, unless the account waits for a person anyway.
+func (a *account) noConnection(since time.Time) {
 	f := Fault{Class: Network, Scope: "account", Phase: phaseConnect,
 		Detail: "no connection for " + time.Since(since).Round(time.Minute).String() + " while there is work"}
 	paused := false
-	_ = l.e.store.Write(context.Background(), storage.Interactive, 0, func(tx *storage.Writer) error { //nolint:errcheck // the faults that led here are recorded
-		a, err := tx.Account(l.id)
-		if paused = a.Paused; err != nil || paused {
+	_ = a.store.Write(context.Background(), storage.Interactive, 0, func(tx *storage.Writer) error { //nolint:errcheck // the faults that led here are recorded
+		row, err := tx.Account(a.id)
+		if paused = row.Paused; err != nil || paused {
 			return err
 		}
-		return tx.RecordFault(l.record(f))
+		return tx.RecordFault(a.record(f))
 	})
 	if !paused {
-		l.e.progress.Update(l.name, func(a *AccountProgress) { a.Note = f.Detail })
+		a.progress.Update(a.name(), func(p *AccountProgress) { p.Note = f.Detail })
 	}
 }
 

@@ -72,7 +72,7 @@ func (w *worker) discover(ctx context.Context, t queue.Task) error {
 			w.homeless, w.e.o.caps.Rows, imap.ErrLimit)))
 		f.Scope, f.Hint = "account", "new mailboxes are left out until those that are gone are forgotten; "+
 			"if the server gives its mailboxes other names each time, ask its operator"
-		accountLine{w.e, w.account.ID, w.account.Name, w.meter}.notice(f)
+		w.account.notice(f)
 	}
 	w.report(known, found)
 	return nil
@@ -95,7 +95,7 @@ func (w *worker) list(ctx context.Context, s *imap.Session, known []storage.Mail
 		f := Classify(in(phaseDiscover, err))
 		f.Scope = "account"
 		f.Hint = "the first mailboxes that the server lists are synced, the others are not; new ones are left out when the store has twice as many"
-		accountLine{w.e, w.account.ID, w.account.Name, w.meter}.notice(f)
+		w.account.notice(f)
 		entries = within(2*len(entries), known, entries)
 	case err != nil:
 		return nil, in(phaseDiscover, err)
@@ -159,7 +159,7 @@ func (w *worker) inbox(ctx context.Context, s *imap.Session, known []storage.Mai
 		w.cut = shut
 	}
 	f.Scope, f.Hint = "nothing", "the server neither lists nor opens INBOX; the other mailboxes are synced"
-	accountLine{w.e, w.account.ID, w.account.Name, w.meter}.notice(f)
+	w.account.notice(f)
 	return entries, nil
 }
 
@@ -174,7 +174,7 @@ func (w *worker) statuses(ctx context.Context, t queue.Task, entries []imap.List
 		}
 		s := w.lease.Session()
 		entry := entries[(i+2*t.RetryCount)%len(entries)]
-		one := describe(w.account.ID, entry)
+		one := describe(w.account.id, entry)
 		wanted := one.mailbox.Selectable && w.wants(one.mailbox.Path)
 		var err error
 		if one.status, err = w.status(ctx, s, entry, wanted, t.Type); err != nil {
@@ -243,10 +243,10 @@ func (w *worker) status(ctx context.Context, s *imap.Session, entry imap.ListEnt
 func (w *worker) known(ctx context.Context) (all []storage.Mailbox, due map[storage.MailboxID]bool, err error) {
 	due = map[storage.MailboxID]bool{}
 	err = w.e.store.Read(ctx, func(r *storage.Reader) error {
-		if all, err = r.Mailboxes(w.account.ID); err != nil {
+		if all, err = r.Mailboxes(w.account.id); err != nil {
 			return err
 		}
-		held, err := r.QuarantineOf(w.account.ID)
+		held, err := r.QuarantineOf(w.account.id)
 		for _, q := range held {
 			if w.retries(q) {
 				due[q.Mailbox] = true
@@ -278,10 +278,10 @@ func (w *worker) report(known []storage.Mailbox, all []found) {
 	for _, one := range all {
 		listed[one.mailbox.Path] = true
 	}
-	w.e.progress.Retain(w.account.Name, listed)
+	w.e.progress.Retain(w.account.name(), listed)
 	for _, one := range all {
 		if one.status.Said && w.wants(one.mailbox.Path) {
-			w.e.progress.Mailbox(w.account.Name, one.mailbox.Path, min(total[one.mailbox.Raw], one.status.Messages), one.status.Messages)
+			w.e.progress.Mailbox(w.account.name(), one.mailbox.Path, min(total[one.mailbox.Raw], one.status.Messages), one.status.Messages)
 		}
 	}
 }
@@ -361,18 +361,18 @@ func (w *worker) enqueue(tx *storage.Writer, t queue.Task, all []found, due map[
 			}
 			continue
 		}
-		if !m.Selectable || !w.wants(m.Path) || !plan.Moved(m, one.status) && !due[id] || w.shuns(id) {
+		if !m.Selectable || !w.wants(m.Path) || !plan.Moved(m, one.status) && !due[id] || w.cools(id) {
 			continue
 		}
 		if err := tx.BreakPass(id); err != nil { // it is complete again when the task ends well
 			return err
 		}
-		if _, _, err := w.e.queue.EnqueueTx(tx, queue.NewTask{Account: w.account.ID, Type: queue.FolderSync, Priority: m.Priority,
+		if _, _, err := w.e.queue.EnqueueTx(tx, queue.NewTask{Account: w.account.id, Type: queue.FolderSync, Priority: m.Priority,
 			Payload: queue.Payload{Folder: m.Path, Mailbox: id, PageSize: pageMost}}); err != nil {
 			return err
 		}
 	}
-	before, err := tx.Mailboxes(w.account.ID)
+	before, err := tx.Mailboxes(w.account.id)
 	if err != nil {
 		return err
 	}
@@ -381,7 +381,7 @@ func (w *worker) enqueue(tx *storage.Writer, t queue.Task, all []found, due map[
 			if err := tx.LoseMailbox(m.ID); err != nil {
 				return err
 			}
-			w.e.forgive(m.ID)
+			w.account.clear(m.ID)
 		}
 	}
 	_, err = w.e.queue.CompleteTx(tx, t)
@@ -392,14 +392,14 @@ func (w *worker) enqueue(tx *storage.Writer, t queue.Task, all []found, due map[
 // mailboxes that are gone.
 func (w *worker) housed(tx *storage.Writer, all []found) ([]found, error) {
 	w.homeless = 0
-	rows, err := tx.MailboxRows(w.account.ID)
+	rows, err := tx.MailboxRows(w.account.id)
 	room := w.e.o.caps.Rows - rows
 	if err != nil || room >= len(all) {
 		return all, err
 	}
 	kept := make([]found, 0, len(all))
 	for _, one := range all {
-		_, err := tx.MailboxByRaw(w.account.ID, one.mailbox.Raw)
+		_, err := tx.MailboxByRaw(w.account.id, one.mailbox.Raw)
 		switch unknown := errors.Is(err, storage.ErrNotFound); {
 		case err != nil && !unknown:
 			return nil, err

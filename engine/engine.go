@@ -6,28 +6,27 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/semaphore"
 
-	"mailcote/engine/breaker"
 	"mailcote/engine/clock"
 	"mailcote/engine/fault"
 	"mailcote/engine/imap"
 	"mailcote/engine/index"
 	"mailcote/engine/line"
 	"mailcote/engine/memory"
-	"mailcote/engine/meter"
 	"mailcote/engine/plan"
 	"mailcote/engine/progress"
 	"mailcote/engine/secret"
 	"mailcote/queue"
 	"mailcote/storage"
-	"mailcote/storage/attempt"
 	"mailcote/testkit/failpoint"
 )
 
@@ -61,42 +60,18 @@ type Options struct {
 
 // Engine runs the accounts of one store. Its methods may be called from any goroutine.
 type Engine struct {
-	o        Options
-	store    *storage.Store
+	*shared
 	queue    *queue.Queue
 	packer   *storage.Packer
-	box      secret.Box
 	budget   *semaphore.Weighted
 	memory   *memory.Gate
-	progress *progress.Progress
 	indexer  *index.Indexer
-	meters   meter.Meters
-	gate     *line.Gate
-	breakers *breaker.Set
-	words    breaker.Words
-	detours  imap.Detours
 	watching sync.WaitGroup // the clock's watch
 	endWatch func()
 
-	mu    sync.Mutex
-	given map[storage.AccountID]secret.Secret // passwords given for this process only
-	turns map[storage.AccountID]*turn
-	pools map[storage.AccountID]pool
-	byes  map[storage.AccountID][]time.Time // when a server said BYE to a young session
-
-	shunned map[storage.MailboxID]shunned // for this process only
-
-	notices map[noticed]map[string]time.Time // when they were recorded, by fingerprint
-
+	mu        sync.Mutex
+	accounts  map[storage.AccountID]*account
 	toldPause time.Time // when a pause of the store was last met
-
-	suspects map[storage.AccountID]map[place]*rescue // messages that do not come as others do
-}
-
-// turn lets one worker at a time have an account.
-type turn struct {
-	taken   chan struct{} // capacity 1; full while a worker has it
-	waiting int           // how many want it
 }
 
 // New takes over a store: what a dead process was working on is pending again.
@@ -130,18 +105,17 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
+	breakers, err := readBreakers(ctx, o.Store)
+	if err != nil {
+		return nil, errors.Join(err, packer.Close())
+	}
 	e := &Engine{
-		o: o, store: o.Store, queue: queue.New(o.Store), packer: packer, box: secret.BoxOf(o.Store.Path()),
-		budget: semaphore.NewWeighted(budgetBytes), memory: memory.New(o.memory), progress: progress.New(),
-		given: map[storage.AccountID]secret.Secret{}, turns: map[storage.AccountID]*turn{}, byes: map[storage.AccountID][]time.Time{},
-		suspects: map[storage.AccountID]map[place]*rescue{}, pools: map[storage.AccountID]pool{}, notices: map[noticed]map[string]time.Time{}, gate: line.NewGate(line.Dials),
-		shunned: map[storage.MailboxID]shunned{},
+		shared: newShared(o, breakers), queue: queue.New(o.Store), packer: packer,
+		budget: semaphore.NewWeighted(budgetBytes), memory: memory.New(o.memory),
+		accounts: map[storage.AccountID]*account{},
 	}
 	if o.Direct {
 		err = e.queue.GoDirect(ctx)
-	}
-	if err == nil {
-		e.breakers, err = known(ctx, o.Store)
 	}
 	if err == nil {
 		err = e.takeOver(ctx)
@@ -164,16 +138,6 @@ func (e *Engine) takeOver(ctx context.Context) error {
 	})
 }
 
-// known takes over what an earlier process learned of accounts and hosts in trouble.
-func known(ctx context.Context, store *storage.Store) (*breaker.Set, error) {
-	var rows []breaker.Row
-	err := store.Read(ctx, func(r *storage.Reader) (err error) {
-		rows, err = attempt.Breakers(r)
-		return err
-	})
-	return breaker.New(time.Now(), rows), err
-}
-
 // jumped follows a wall clock that was set, or a sleep: waits keep their length, or end when they are over by the new time, and
 // after a sleep the network is perhaps another one, so what waits for it is tried at once.
 func (e *Engine) jumped(jump time.Duration) {
@@ -184,7 +148,7 @@ func (e *Engine) jumped(jump time.Duration) {
 	}
 	if jump > 0 {
 		e.breakers.HurryAll(now)
-		e.everyPool(func(p pool) { p.Slept() })
+		e.everyPool(func(p *line.Pool) { p.Slept() })
 	}
 	err := e.store.Write(context.Background(), storage.Interactive, 0, func(w *storage.Writer) error {
 		if err := e.noteTx(w, scopes...); err != nil {
@@ -210,7 +174,7 @@ func (e *Engine) report(err error) {
 func (e *Engine) Close() error {
 	e.endWatch()
 	e.watching.Wait()
-	e.everyPool(func(p pool) { p.Close(context.Background()) })
+	e.everyPool(func(p *line.Pool) { p.Close(context.Background()) })
 	return errors.Join(e.indexer.Stop(), e.queue.Close(), e.packer.Close())
 }
 
@@ -285,58 +249,38 @@ func freeName(w *storage.Writer, l Login) (string, error) {
 	}
 }
 
-// own waits until no other worker has the account. One that only waits for a retry gives it up.
-func (e *Engine) own(ctx context.Context, id storage.AccountID) (leave func(), err error) {
-	e.mu.Lock()
-	t := e.turns[id]
-	if t == nil {
-		t = &turn{taken: make(chan struct{}, 1)}
-		e.turns[id] = t
-	}
-	t.waiting++
-	e.mu.Unlock()
-	e.queue.Notify(id)
-	defer func() {
-		e.mu.Lock()
-		defer e.mu.Unlock()
-		t.waiting--
-	}()
-	select {
-	case t.taken <- struct{}{}:
-		return func() { <-t.taken }, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-// wanted says whether somebody waits for the account.
-func (e *Engine) wanted(id storage.AccountID) bool {
+// account gives what the process knows of an account.
+func (e *Engine) account(id storage.AccountID) *account {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.turns[id] != nil && e.turns[id].waiting > 0
+	a := e.accounts[id]
+	if a == nil {
+		a = newAccount(e.shared, id)
+		e.accounts[id] = a
+	}
+	return a
+}
+
+// all gives the accounts that were used so far.
+func (e *Engine) all() []*account {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Collect(maps.Values(e.accounts))
+}
+
+// everyPool runs fn for each account's connections, side by side.
+func (e *Engine) everyPool(fn func(*line.Pool)) {
+	var done sync.WaitGroup
+	for _, a := range e.all() {
+		if p := a.connections(); p != nil {
+			done.Go(func() { fn(p) })
+		}
+	}
+	done.Wait()
 }
 
 // UsePassword gives an account's password to this process, and to nothing that outlives it.
-func (e *Engine) UsePassword(id storage.AccountID, s secret.Secret) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.given[id] = s
-}
-
-// password finds an account's password: given to this process, else by its reference.
-func (e *Engine) password(ctx context.Context, a storage.Account) (secret.Secret, error) {
-	e.mu.Lock()
-	given, ok := e.given[a.ID]
-	e.mu.Unlock()
-	if ok {
-		return given, nil
-	}
-	ref, err := secret.ParseRef(a.SecretRef)
-	if err != nil {
-		return secret.Secret{}, err
-	}
-	return ref.Resolve(ctx, e.box, a.User+"@"+a.Host)
-}
+func (e *Engine) UsePassword(id storage.AccountID, s secret.Secret) { e.account(id).usePassword(s) }
 
 // AccountProgress and MailboxProgress are where an account and a mailbox stand.
 type (
@@ -347,11 +291,10 @@ type (
 // Progress is where every account stands now. It is a copy; doors ask as often as they draw.
 func (e *Engine) Progress() []AccountProgress {
 	all := e.progress.Snapshot()
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for _, p := range e.pools {
-		for i := range all {
-			if all[i].Account == p.account {
+	for _, a := range e.all() {
+		if p := a.connections(); p != nil {
+			i := slices.IndexFunc(all, func(one AccountProgress) bool { return one.Account == a.name() })
+			if i >= 0 {
 				all[i].Connections = p.Figures()
 			}
 		}

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net"
 	"os"
 	"slices"
@@ -179,27 +178,6 @@ func (f *Fault) judged(v fault.Verdict) {
 	f.Words, f.Lives = v.Words, v.Lives
 }
 
-// attributed gives words that may be about one mailbox to that mailbox, until a second one says them too. The only mailbox of an
-// account speaks for it.
-func (e *Engine) attributed(ctx context.Context, account storage.AccountID, mailbox storage.MailboxID, f Fault) Fault {
-	if f.Words == "" || e.words.Say(time.Now(), scopeOf(account), mailbox, f.Words) || e.single(ctx, account) {
-		return f
-	}
-	f.judged(fault.OfMailbox(f.Wait))
-	return f
-}
-
-// single reports whether an account has at most one mailbox that can be opened. In doubt it has more.
-func (e *Engine) single(ctx context.Context, account storage.AccountID) bool {
-	var all []storage.Mailbox
-	err := e.store.Read(context.WithoutCancel(ctx), func(r *storage.Reader) (err error) {
-		all, err = r.Mailboxes(account)
-		return err
-	})
-	all = slices.DeleteFunc(all, func(m storage.Mailbox) bool { return !m.Selectable })
-	return err == nil && len(all) <= 1
-}
-
 // declined says whether an error, with its phase, is the server's NO or BAD to what was asked, in a session that lives. Words about a
 // limit, the line or the account answer nothing: a server that is throttled knows no more of a message than before. also are classes
 // that are an answer too: Mailbox, where a mailbox was asked for.
@@ -321,58 +299,4 @@ func (f Fault) fingerprint(account storage.AccountID, mailbox storage.MailboxID)
 	}, f.ServerText)
 	sum := sha256.Sum256(fmt.Appendf(nil, "%d %d %s %s %s %s", account, mailbox, f.Class, f.Phase, f.Command, words))
 	return hex.EncodeToString(sum[:8])
-}
-
-// mostAlerts is how many different ones of an account are recorded.
-const mostAlerts = 20
-
-// noticed is whose notices they are; a server that has many alerts shuts out nothing but alerts.
-type noticed struct {
-	account storage.AccountID
-	alerts  bool
-}
-
-// alert records what a server wants a person to read.
-func (l accountLine) alert(st imap.Status) {
-	l.tell(noticed{l.id, true}, Fault{Class: Protocol, Scope: "nothing", Phase: "alert", ServerText: st.Type + " [ALERT] " + st.Text, Detail: "the server says: " + st.Text,
-		Hint: "the server wants you to read this; mailcote goes on"})
-}
-
-// notice records what stops nothing and comes with each pass, once in the time that faults are kept.
-func (l accountLine) notice(f Fault) { l.tell(noticed{account: l.id}, f) }
-
-func (l accountLine) tell(of noticed, f Fault) {
-	row, now := l.record(f), time.Now()
-	l.e.mu.Lock()
-	told := l.e.notices[of]
-	if told == nil {
-		told = map[string]time.Time{}
-		l.e.notices[of] = told
-	}
-	maps.DeleteFunc(told, func(_ string, at time.Time) bool { return now.Sub(at) >= storage.FaultAge })
-	_, known := told[row.Fingerprint]
-	if known = known || of.alerts && len(told) >= mostAlerts; !known {
-		told[row.Fingerprint] = now
-	}
-	l.e.mu.Unlock()
-	if known {
-		return
-	}
-	at := now
-	err := l.e.store.Write(context.Background(), storage.Interactive, 0, func(tx *storage.Writer) error {
-		before, err := tx.Faults(now.Add(-storage.FaultAge), 1000)
-		if err != nil {
-			return err
-		}
-		if i := slices.IndexFunc(before, func(f storage.Fault) bool { return f.Fingerprint == row.Fingerprint }); i >= 0 { // of an earlier process
-			at = before[i].At
-			return nil
-		}
-		return tx.RecordFault(row)
-	})
-	l.e.mu.Lock()
-	defer l.e.mu.Unlock()
-	if told[row.Fingerprint] = at; err != nil { // a store that cannot be written says so everywhere
-		delete(told, row.Fingerprint)
-	}
 }

@@ -139,7 +139,7 @@ func (p *pass) load(ctx context.Context) error {
 		if p.mailbox, err = r.Mailbox(p.t.Payload.Mailbox); err != nil {
 			return err
 		}
-		if p.learned, err = r.SizesOf(p.w.account.ID); err != nil {
+		if p.learned, err = r.SizesOf(p.w.account.id); err != nil {
 			return err
 		}
 		held, err := r.QuarantineIn(p.mailbox.ID, p.validity)
@@ -211,7 +211,7 @@ func (p *pass) round(ctx context.Context) (moved bool, err error) {
 		d.New, p.compared = append(d.New, again...), true
 	}
 	d.New = slices.DeleteFunc(d.New, func(uid storage.UID) bool { return p.held[uid] })
-	p.w.e.progress.Mailbox(p.w.account.Name, p.mailbox.Path, int64(len(p.listing)-len(d.New)), int64(len(p.listing)))
+	p.w.e.progress.Mailbox(p.w.account.name(), p.mailbox.Path, int64(len(p.listing)-len(d.New)), int64(len(p.listing)))
 	if err := p.fetchAll(ctx, d.New); err != nil {
 		return false, err
 	}

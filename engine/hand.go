@@ -45,50 +45,43 @@ func (e *TooSoonError) Error() string {
 	return fmt.Sprintf("%s was tried again by hand just now and its server still refuses: the next try is possible at %s", e.Account, e.At.Local().Format("15:04:05"))
 }
 
-// retry lets a person cut short what an account and its host wait for, but for a quota (force: that too); every so often, so
-// that pressing again and again is no way to hammer a server. Where nothing is cut short it costs nothing; waits: the account is
+// retry lets a person cut short what the account and its host wait for, but for a quota (force: that too); every so often, so
+// that pressing again and again is no way to hammer a server. Where nothing is cut short it costs nothing. waits: the account is
 // paused, or rests and that is to end, whatever else it waits for. The result is to be stored by the transaction that said yes.
-func (e *Engine) retry(tx *storage.Writer, a storage.Account, waits, force bool) error {
+func (a *account) retry(tx *storage.Writer, waits, force bool) error {
 	now := time.Now()
-	if h, held := e.breakers.Held(now, scopeOf(a.ID), hostOf(loginOf(a).Endpoint())); !waits && (!held || Class(h.Class) == Quota && !force) {
+	if h, held := a.breakers.Held(now, a.scope(), a.host()); !waits && (!held || Class(h.Class) == Quota && !force) {
 		return nil
 	}
-	again, err := attempt.RetryTx(tx, scopeOf(a.ID), now, e.o.again)
+	again, err := attempt.RetryTx(tx, a.scope(), now, a.o.again)
 	if err == nil && !again.IsZero() {
-		err = &TooSoonError{a.Name, again}
+		err = &TooSoonError{a.name(), again}
 	}
 	return err
 }
 
-// hurry ends the waits of an account and its host, after retry has let a person do so.
-func (e *Engine) hurry(ctx context.Context, a storage.Account, force bool) error {
-	scopes := []string{scopeOf(a.ID), hostOf(loginOf(a).Endpoint())}
-	if len(e.breakers.Hurry(time.Now(), force, scopes...)) == 0 {
+// hurry ends the waits of the account and its host, after retry has let a person do so.
+func (a *account) hurry(ctx context.Context, force bool) error {
+	scopes := []string{a.scope(), a.host()}
+	if len(a.breakers.Hurry(time.Now(), force, scopes...)) == 0 {
 		return nil
 	}
-	return e.note(ctx, scopes...)
-}
-
-// knows says whether this process was given the account's password: it may be another than the one that was refused.
-func (e *Engine) knows(id storage.AccountID) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	_, given := e.given[id]
-	return given
+	return a.note(ctx, scopes...)
 }
 
 // ResumeAccounts ends any pause of accounts. A person acts: their waiting tasks are due, and nothing holds the accounts, but for
 // a quota. Errors: *TooSoonError; then nothing was changed.
 func (e *Engine) ResumeAccounts(ctx context.Context, ids []storage.AccountID) error {
-	var all []storage.Account
+	var all []*account
 	err := e.queued(ctx, func(w *storage.Writer) error {
 		all = nil
 		for _, id := range ids {
-			a, err := w.Account(id)
+			row, err := w.Account(id)
 			if err != nil {
 				return err
 			}
-			if err := e.retry(w, a, false, false); err != nil {
+			a := e.account(id).read(row)
+			if err := a.retry(w, false, false); err != nil {
 				return err
 			}
 			all = append(all, a)
@@ -103,10 +96,10 @@ func (e *Engine) ResumeAccounts(ctx context.Context, ids []storage.AccountID) er
 	})
 	for _, a := range all {
 		if err == nil {
-			err = e.hurry(ctx, a, false)
-			e.forgiveAll(a.ID)
+			err = a.hurry(ctx, false)
+			a.clearAll()
 		}
-		e.queue.Notify(a.ID)
+		e.queue.Notify(a.id)
 	}
 	return err
 }
@@ -121,13 +114,13 @@ func (e *Engine) resting(ctx context.Context) (map[storage.AccountID]*meter.Mete
 		return nil, err
 	}
 	all := map[storage.AccountID]*meter.Meter{}
-	for _, a := range accounts {
-		m, err := e.meters.Of(ctx, e.store, a)
+	for _, row := range accounts {
+		m, err := e.account(row.ID).read(row).meter(ctx)
 		if err != nil {
 			return nil, err
 		}
 		if m.Resumes().After(time.Now()) {
-			all[a.ID] = m
+			all[row.ID] = m
 		}
 	}
 	return all, nil
@@ -143,7 +136,7 @@ func (e *Engine) Tasks(ctx context.Context, o queue.Order) (all []queue.Outcome,
 		}
 	}
 	lifted := map[*meter.Meter]time.Time{}
-	accounts := map[storage.AccountID]storage.Account{}
+	accounts := map[storage.AccountID]*account{}
 	if err := e.queued(ctx, func(w *storage.Writer) (err error) {
 		clear(accounts)
 		if all, err = e.queue.ByHandTx(w, o); err != nil {
@@ -154,12 +147,14 @@ func (e *Engine) Tasks(ctx context.Context, o queue.Order) (all []queue.Outcome,
 			if _, seen := accounts[id]; seen || !one.Changed {
 				continue
 			}
-			if accounts[id], err = w.Account(id); err != nil {
+			row, err := w.Account(id)
+			if err != nil {
 				return err
 			}
+			accounts[id] = e.account(id).read(row)
 			if o.Verb == queue.VerbRetry {
 				m := resting[id]
-				if err := e.retry(w, accounts[id], m != nil, o.Force); err != nil {
+				if err := accounts[id].retry(w, m != nil, o.Force); err != nil {
 					return err
 				}
 				if m == nil {
@@ -182,7 +177,7 @@ func (e *Engine) Tasks(ctx context.Context, o queue.Order) (all []queue.Outcome,
 	}
 	for id, a := range accounts {
 		if o.Verb == queue.VerbRetry {
-			err = errors.Join(err, e.hurry(ctx, a, o.Force))
+			err = errors.Join(err, a.hurry(ctx, o.Force))
 		}
 		e.queue.Notify(id)
 	}
@@ -220,19 +215,21 @@ func (e *Engine) RetryQuarantined(ctx context.Context, all []storage.Quarantined
 // and limits, and what comes counts. Errors: what kept it from asking at all or on, or out's; what the server did of the message is in
 // the report.
 func (e *Engine) Raw(ctx context.Context, q storage.Quarantined, out io.Writer) (chunk.Report, error) {
-	d := &raw{e: e, q: q, p: &pass{validity: q.Validity}}
-	err := e.store.Read(ctx, func(r *storage.Reader) (err error) {
-		if d.a, err = r.Account(q.Account); err != nil {
+	d := &raw{a: e.account(q.Account), q: q, p: &pass{validity: q.Validity}}
+	err := e.store.Read(ctx, func(r *storage.Reader) error {
+		row, err := r.Account(q.Account)
+		if err != nil {
 			return err
 		}
+		d.a.read(row)
 		d.p.mailbox, err = r.Mailbox(q.Mailbox)
 		return err
 	})
 	if err != nil {
 		return chunk.Report{}, err
 	}
-	if d.meter, err = e.meters.Of(ctx, e.store, d.a); err != nil {
-		return chunk.Report{}, Classify(in(phaseStore, err))
+	if d.meter, err = d.a.meter(ctx); err != nil {
+		return chunk.Report{}, Classify(err)
 	}
 	defer func() {
 		if d.lease != nil {
@@ -271,8 +268,7 @@ func (e *Engine) Came(ctx context.Context, q storage.Quarantined, than int64, ou
 
 // raw is one run of Raw.
 type raw struct {
-	e     *Engine
-	a     storage.Account
+	a     *account
 	q     storage.Quarantined
 	p     *pass
 	meter *meter.Meter
@@ -290,7 +286,7 @@ func (d *raw) open(ctx context.Context, want int64, why error) (*imap.Session, e
 		}
 	}
 	if d.lease == nil || d.lease.Session().Err() != nil {
-		s, err := d.e.person(ctx, d.a, &d.lease)
+		s, err := d.a.person(ctx, &d.lease)
 		if err != nil {
 			return nil, err
 		}
@@ -315,7 +311,7 @@ func (d *raw) open(ctx context.Context, want int64, why error) (*imap.Session, e
 
 // count writes what came since the last time.
 func (d *raw) count(ctx context.Context) error {
-	return in(phaseStore, d.e.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0, d.meter.CountTx))
+	return in(phaseStore, d.a.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0, d.meter.CountTx))
 }
 
 // settle acts on why a command brought nothing. An error is one that ends the download: it is the account's trouble, and neither the
@@ -332,28 +328,29 @@ func (d *raw) settle(ctx context.Context, why error) error {
 	return errors.Join(why, noting)
 }
 
-// met settles what a command within the mailbox met.
+// met acts on what a command within the mailbox met.
 func (d *raw) met(ctx context.Context, err error) error {
-	return d.e.met(ctx, d.a, d.meter, d.e.attributed(ctx, d.a.ID, d.q.Mailbox, Classify(err)))
+	return d.a.commandFailed(ctx, d.meter, d.a.attributed(ctx, d.q.Mailbox, Classify(err)))
 }
 
-// met settles a fault that a person's command met on a session it had, as the end of a task does a worker's: what it showed of the
-// server's limits, how long the account rests after a quota, and its row. Beside an owner nothing is written. An error is one of noting.
-func (e *Engine) met(ctx context.Context, a storage.Account, m *meter.Meter, f Fault) error {
+// commandFailed acts on a fault that an interactive command hit on a session it had, as the end of a task does on a worker's: what it
+// showed of the server's limits, how long the account rests after a quota, and its row. Beside an owner nothing is written. An error
+// is one of noting.
+func (a *account) commandFailed(ctx context.Context, m *meter.Meter, f Fault) error {
 	if stopped(ctx) {
 		return nil
 	}
 	m.Fault(f.Class, f.ServerText, f.Crowded, f.Connections)
-	if e.store.ReadOnly() {
+	if a.store.ReadOnly() {
 		return nil
 	}
 	if f.Class == Quota {
-		if err := e.letBe(ctx, a.ID, m, f); err != nil {
+		if err := a.rest(ctx, m, f); err != nil {
 			return err
 		}
 	}
-	return in(phaseStore, e.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0, func(tx *storage.Writer) error {
-		return tx.RecordFault(accountLine{e, a.ID, a.Name, m}.record(f))
+	return in(phaseStore, a.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0, func(tx *storage.Writer) error {
+		return tx.RecordFault(a.record(f))
 	}))
 }
 

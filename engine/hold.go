@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -57,63 +56,65 @@ func words(h breaker.Hold) string {
 	return fmt.Sprintf("%s is tried again at %s (%s)", of, h.Until.Local().Format("15:04:05"), h.Detail)
 }
 
-// dial opens a connection, unless its host is being let be, and keeps the host's breaker.
-func (e *Engine) dial(ctx context.Context, a storage.Account, m *meter.Meter) (*imap.Session, error) {
-	to := loginOf(a).Endpoint()
+// dial opens a connection, unless its host is not to be tried now, and keeps the host's breaker.
+func (a *account) dial(ctx context.Context, row storage.Account, m *meter.Meter) (*imap.Session, error) {
+	to := loginOf(row).Endpoint()
 	host := hostOf(to)
-	leave, hold, ok := e.breakers.Enter(time.Now(), host)
+	leave, hold, ok := a.breakers.Enter(time.Now(), host)
 	if !ok {
 		return nil, &heldError{hold}
 	}
 	defer leave()
-	s, err := imap.Dial(ctx, to, imap.Options{Limits: e.o.Limits, TLSConfig: e.o.TLSConfig, Insecure: a.Insecure, Trace: e.o.Trace,
-		Manners: m.Manners(), Meter: m, Dial: e.o.dialer, Resolver: e.o.resolver, Detours: &e.detours, Alert: accountLine{e, a.ID, a.Name, m}.alert})
+	s, err := imap.Dial(ctx, to, imap.Options{Limits: a.o.Limits, TLSConfig: a.o.TLSConfig, Insecure: row.Insecure, Trace: a.o.Trace,
+		Manners: m.Manners(), Meter: m, Dial: a.o.dialer, Resolver: a.o.resolver, Detours: &a.detours, Alert: a.alert})
 	if err == nil {
-		if err = e.absolve(ctx, host); err != nil {
+		if err = a.recordSuccess(ctx, host); err != nil {
 			return nil, errors.Join(err, s.Close())
 		}
 		return s, nil
 	}
 	if f := Classify(in(phaseConnect, err)); !stopped(ctx) && f.Do != fault.Pause { // a certificate is no fault of this kind: somebody answers
-		err = errors.Join(err, e.blame(ctx, host, f, false))
+		err = errors.Join(err, a.recordFailure(ctx, host, f, false))
 	}
 	return nil, err
 }
 
-// blame notes a fault of a scope: nothing is tried there before the wait is over. further: the attempt got somewhere.
-func (e *Engine) blame(ctx context.Context, scope string, f Fault, further bool) error {
-	e.breakers.Fail(time.Now(), scope, string(f.Class), f.Detail, func(n int) time.Duration {
-		if further {
+// recordFailure notes a fault of a scope: nothing is tried there before the wait is over. progressed: the attempt got somewhere.
+func (s *shared) recordFailure(ctx context.Context, scope string, f Fault, progressed bool) error {
+	s.breakers.Fail(time.Now(), scope, string(f.Class), f.Detail, func(n int) time.Duration {
+		if progressed {
 			n = 0
 		}
-		return e.delay(f, n)
+		return s.delay(f, n)
 	})
-	return e.note(ctx, scope)
+	return s.note(ctx, scope)
 }
 
-// absolve clears a scope that did something useful.
-func (e *Engine) absolve(ctx context.Context, scope string) error {
-	e.words.Forget(scope)
-	if !e.breakers.Succeed(scope) {
+// recordSuccess clears a scope that did something useful.
+func (s *shared) recordSuccess(ctx context.Context, scope string) error {
+	s.words.Forget(scope)
+	if !s.breakers.Succeed(scope) {
 		return nil
 	}
-	return e.note(ctx, scope)
+	return s.note(ctx, scope)
 }
 
 // note stores the breakers of scopes that have just changed.
-func (e *Engine) note(ctx context.Context, scopes ...string) error {
-	return in(phaseStore, e.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0, func(tx *storage.Writer) error { return e.noteTx(tx, scopes...) }))
+func (s *shared) note(ctx context.Context, scopes ...string) error {
+	return in(phaseStore, s.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0, func(tx *storage.Writer) error {
+		return s.noteTx(tx, scopes...)
+	}))
 }
 
-// noteTx makes the rows of scopes what memory says in this moment, and not when the write was asked for: of a failure and a success
-// at the same time the later write would else store what is over.
-func (e *Engine) noteTx(tx *storage.Writer, scopes ...string) error {
+// noteTx writes the breakers of scopes as they are in memory now, not as they were when the write was queued. If a failure and a
+// success race, the later write must not store the older state.
+func (s *shared) noteTx(tx *storage.Writer, scopes ...string) error {
 	for _, scope := range scopes {
 		if err := attempt.DropBreakers(tx, scope); err != nil {
 			return err
 		}
 	}
-	for _, row := range e.breakers.Rows(scopes...) {
+	for _, row := range s.breakers.Rows(scopes...) {
 		if err := attempt.PutBreaker(tx, row); err != nil {
 			return err
 		}
@@ -121,65 +122,65 @@ func (e *Engine) noteTx(tx *storage.Writer, scopes ...string) error {
 	return nil
 }
 
-// shunned is a mailbox that is let be for a while.
-type shunned struct {
-	account storage.AccountID
-	times   int       // its tasks were given up in a row
-	until   time.Time // on the monotonic clock
+// cooldown keeps a mailbox from being tried for a while.
+type cooldown struct {
+	times int       // its tasks failed for good in a row
+	until time.Time // on the monotonic clock
 }
 
-// shun lets a mailbox be whose task was given up. Its account is well, so a pass comes each minute, and each would have as many
-// tries, every one of them with a sign-in, as the first.
-func (w *worker) shun(id storage.MailboxID, f Fault) {
+// coolDown puts a mailbox whose task failed for good on a cooldown. Otherwise every pass, one a minute, would try it as often as the
+// first did and sign in each time.
+func (a *account) coolDown(id storage.MailboxID, f Fault) {
 	f.Wait = fault.Wait{Floor: max(f.Wait.Floor, time.Minute), Factor: max(f.Wait.Factor, 2), Cap: max(f.Wait.Cap, 15*time.Minute)}
-	w.e.mu.Lock()
-	defer w.e.mu.Unlock()
-	now, s := time.Now(), w.e.shunned[id]
-	if !now.Before(s.until) { // else a person's, and the same failure
-		s.times++
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now, c := time.Now(), a.cooldowns[id]
+	if !now.Before(c.until) { // otherwise it is a person's task, and the same failure
+		c.times++
 	}
-	if until := now.Add(w.e.delay(f, s.times)); until.After(s.until) {
-		s.until = until
+	if until := now.Add(a.delay(f, c.times)); until.After(c.until) {
+		c.until = until
 	}
-	s.account = w.account.ID
-	w.e.shunned[id] = s
+	a.cooldowns[id] = c
 }
 
-// forgive ends what shun began, for a mailbox that is well or gone.
-func (e *Engine) forgive(id storage.MailboxID) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	delete(e.shunned, id)
+// clear ends the cooldown of a mailbox that is well or gone.
+func (a *account) clear(id storage.MailboxID) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.cooldowns, id)
 }
 
-// forgiveAll does so for an account that a person resumes: everything is tried.
-func (e *Engine) forgiveAll(id storage.AccountID) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	maps.DeleteFunc(e.shunned, func(_ storage.MailboxID, s shunned) bool { return s.account == id })
+// clearAll ends all cooldowns: a person resumes the account, and everything is tried.
+func (a *account) clearAll() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	clear(a.cooldowns)
 }
 
-// shuns says whether this worker lets a mailbox be for now. A person's tries everything.
-func (w *worker) shuns(id storage.MailboxID) bool {
-	w.e.mu.Lock()
-	defer w.e.mu.Unlock()
-	return !w.once && time.Now().Before(w.e.shunned[id].until)
+func (a *account) cooldown(id storage.MailboxID) cooldown {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.cooldowns[id]
 }
 
-// probes says whether a task was given up before and nobody asks for this one: one try is enough. Discovery makes none before the
-// time has come, so that one is a person's.
+// cools reports whether this worker leaves a mailbox alone for now. A person's tries everything.
+func (w *worker) cools(id storage.MailboxID) bool {
+	return !w.once && time.Now().Before(w.account.cooldown(id).until)
+}
+
+// probes reports whether a task failed for good before and nobody asks for this one: one try is enough. Discovery makes none before
+// the cooldown is over, so one that comes earlier is a person's.
 func (w *worker) probes(t queue.Task) bool {
-	w.e.mu.Lock()
-	defer w.e.mu.Unlock()
-	s := w.e.shunned[t.Payload.Mailbox]
-	return !w.once && t.Type == queue.FolderSync && s.times > 0 && !time.Now().Before(s.until)
+	c := w.account.cooldown(t.Payload.Mailbox)
+	return !w.once && t.Type == queue.FolderSync && c.times > 0 && !time.Now().Before(c.until)
 }
 
 // delay is the wait after the n-th fault in a row: the backoff, and never less than the fault asks for. What a provider's limit
 // asks for is only ever lengthened, by a moment where the time was named; other least waits are spread to both sides.
-func (e *Engine) delay(f Fault, n int) time.Duration {
+func (s *shared) delay(f Fault, n int) time.Duration {
 	random := rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
-	least := e.o.least(f.Wait, n)
+	least := s.o.least(f.Wait, n)
 	spread := time.Duration(noise * float64(least) * random.Float64())
 	switch {
 	case f.Class == Quota && f.Named:
@@ -187,23 +188,23 @@ func (e *Engine) delay(f Fault, n int) time.Duration {
 	case f.Class != Quota && random.IntN(2) == 0:
 		spread = -spread
 	}
-	return max(e.o.backoff(n, random), least+spread)
+	return max(s.o.backoff(n, random), least+spread)
 }
 
 // hold says what forbids the worker's next task: trouble of the account, a provider's limit, and trouble of the host when the
 // last dial came to nothing.
 func (w *worker) hold() (h breaker.Hold, held bool) {
-	scopes := []string{scopeOf(w.account.ID)}
+	scopes := []string{w.account.scope()}
 	if w.unreached {
-		scopes = append(scopes, hostOf(loginOf(w.account).Endpoint()))
+		scopes = append(scopes, w.account.host())
 	}
-	return w.e.held(w.meter, scopes...)
+	return w.account.held(w.meter, scopes...)
 }
 
-// held says whether scopes, the account's first, or the account's limits forbid an attempt.
-func (e *Engine) held(m *meter.Meter, scopes ...string) (h breaker.Hold, held bool) {
+// held reports whether scopes, the account's first, or the account's limits forbid an attempt.
+func (a *account) held(m *meter.Meter, scopes ...string) (h breaker.Hold, held bool) {
 	now := time.Now()
-	h, held = e.breakers.Held(now, scopes...)
+	h, held = a.breakers.Held(now, scopes...)
 	if until := m.Resumes(); until.After(now) && until.After(h.Until) {
 		h.Scope, h.Class, h.Detail = scopes[0], string(Quota), "the provider's limit is used up"
 		h.FailedAt, h.Until, h.Probing, held = now, until, false, true
@@ -228,23 +229,23 @@ func (w *worker) sit(ctx context.Context, h breaker.Hold) bool {
 	if Offline(h.Row) {
 		state = "offline"
 	}
-	w.e.progress.Update(w.account.Name, func(a *AccountProgress) { a.State, a.Note, a.Until = state, h.Detail, h.Until })
+	w.e.progress.Update(w.account.name(), func(a *AccountProgress) { a.State, a.Note, a.Until = state, h.Detail, h.Until })
 	if wait > longPause { // a longer one keeps no connection
-		w.e.retire(ctx, w.account.ID)
+		w.account.retire(ctx)
 	}
 	w.pause(ctx, min(wait, longPause), h.Changed)
 	w.drought.waited += time.Since(now)
 	return true
 }
 
-// letBe lets an account be after a fault that a person's command met, and rest after a quota.
-func (e *Engine) letBe(ctx context.Context, id storage.AccountID, m *meter.Meter, f Fault) error {
-	if err := e.blame(ctx, scopeOf(id), f, false); err != nil || f.Class != Quota {
+// rest keeps the account from being tried after a fault that an interactive command hit, and rests it after a quota.
+func (a *account) rest(ctx context.Context, m *meter.Meter, f Fault) error {
+	if err := a.recordFailure(ctx, a.scope(), f, false); err != nil || f.Class != Quota {
 		return err
 	}
-	hold, _ := e.held(m, scopeOf(id))
+	hold, _ := a.held(m, a.scope())
 	m.Rest(hold.Until)
-	return in(phaseStore, e.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0, m.SaveTx))
+	return in(phaseStore, a.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0, m.SaveTx))
 }
 
 // throttled judges a BYE that nobody expected: one is a connection that ended, but a server that sends several young sessions
@@ -256,19 +257,26 @@ func (w *worker) throttled(f Fault) Fault {
 		!errors.As(f.Err, &bye) || bye.Type != "BYE" {
 		return f
 	}
-	w.e.mu.Lock()
-	defer w.e.mu.Unlock()
-	now := time.Now()
-	recent := slices.DeleteFunc(w.e.byes[w.account.ID], func(at time.Time) bool { return now.Sub(at) > byesIn })
-	recent = append(recent, now)
-	w.e.byes[w.account.ID] = recent[max(0, len(recent)-mostByes):]
-	if warned := slices.ContainsFunc(w.e.breakers.Rows(scopeOf(w.account.ID)), func(b breaker.Row) bool { return b.Class == string(Quota) }); len(recent) < mostByes && !warned {
+	recent := w.account.bye()
+	warned := slices.ContainsFunc(w.e.breakers.Rows(w.account.scope()), func(b breaker.Row) bool { return b.Class == string(Quota) })
+	if recent < mostByes && !warned {
 		return f // once warned, and nothing useful done since, one more is enough
 	}
 	limit := fault.PolicyOf(Quota)
 	f.Class, f.Scope, f.Do, f.Wait = Quota, limit.Scope, limit.Do, limit.Wait
 	f.Detail = fmt.Sprintf("%d short sessions in %v: %s", mostByes, byesIn, f.Detail)
 	return f
+}
+
+// bye notes that the server said BYE to a young session, and gives how often it did so lately.
+func (a *account) bye() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := time.Now()
+	recent := slices.DeleteFunc(a.byes, func(at time.Time) bool { return now.Sub(at) > byesIn })
+	recent = append(recent, now)
+	a.byes = recent[max(0, len(recent)-mostByes):]
+	return len(recent)
 }
 
 // Holds gives what an account's next attempt has to wait for, its own trouble and its host's, whether the time is over or not.

@@ -88,10 +88,10 @@ func TestBreakerRows(t *testing.T) {
 		want  string
 	}{
 		"success last": {
-			func() error { return w.engine.blame(t.Context(), scope, Fault{Class: Network}, false) },
+			func() error { return w.engine.recordFailure(t.Context(), scope, Fault{Class: Network}, false) },
 			func() { w.engine.breakers.Succeed(scope) }, ""},
 		"failure last": {
-			func() error { return w.engine.absolve(t.Context(), scope) },
+			func() error { return w.engine.recordSuccess(t.Context(), scope) },
 			func() { w.engine.breakers.Fail(time.Now(), scope, "timeout", "", second) }, "timeout"},
 	} {
 		w.engine.breakers.Succeed(scope)
@@ -157,7 +157,7 @@ func TestOneProbe(t *testing.T) {
 			all = append(all, w.find())
 		}
 		for range 5 {
-			if err := w.engine.blame(t.Context(), hostOf(loginOf(all[0]).Endpoint()), Fault{Class: Network, Detail: "refused"}, false); err != nil {
+			if err := w.engine.recordFailure(t.Context(), hostOf(loginOf(all[0]).Endpoint()), Fault{Class: Network, Detail: "refused"}, false); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(wait)
@@ -171,7 +171,7 @@ func TestOneProbe(t *testing.T) {
 			for _, a := range all[:accounts/2] {
 				doors.Go(func() {
 					var l *line.Lease
-					_, err := w.engine.person(ctx, a, &l)
+					_, err := w.engine.account(a.ID).read(a).person(ctx, &l)
 					if l != nil {
 						l.Give()
 					}
@@ -350,18 +350,19 @@ func TestShunnedEnds(t *testing.T) {
 		w.equals(s)
 		put(s, "Archive", 1)
 		s.Misbehave(refuse)
-		shunned := func() int {
-			w.engine.mu.Lock()
-			defer w.engine.mu.Unlock()
-			return len(w.engine.shunned)
+		cooling := func() int {
+			a := w.engine.account(w.id)
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			return len(a.cooldowns)
 		}
 		time.Sleep(time.Hour)
-		if n := shunned(); n != 1 {
-			t.Errorf("%d mailboxes are let be", n)
+		if n := cooling(); n != 1 {
+			t.Errorf("%d mailboxes cool down", n)
 		}
 		s.Change(func(m *script.Model) { m.Drop("Archive") })
 		time.Sleep(20 * time.Minute)
-		if n := shunned(); n != 0 {
+		if n := cooling(); n != 0 {
 			t.Errorf("%d mailboxes are let be that are gone", n)
 		}
 		cancel()

@@ -374,7 +374,7 @@ func (t *intake) commit(batch []arrival) error {
 		t.mu.Unlock()
 	}
 	failpoint.Hit("engine.afterBatch")
-	w.e.progress.Fetched(w.account.Name, t.p.mailbox.Path, len(batch), stored.Bytes)
+	w.e.progress.Fetched(w.account.name(), t.p.mailbox.Path, len(batch), stored.Bytes)
 	w.e.indexer.Offer(stored.Emails, docs)
 	w.progressed.Store(true)
 	w.batches.Add(1)
@@ -394,14 +394,14 @@ func (t *intake) learn(tx *storage.Writer, batch []arrival) (*storage.Sizes, err
 	if n == 0 && !zero {
 		return nil, nil
 	}
-	have, err := tx.SizesOf(w.account.ID)
+	have, err := tx.SizesOf(w.account.id)
 	if err != nil {
 		return nil, err
 	}
 	have.Lack = max(have.Lack, t.p.learned.Lack)
 	now := plan.Learn(have, n, lack)
 	now.Zero = now.Zero || zero
-	if err := tx.SetSizes(w.account.ID, now); err != nil || have.Wrong {
+	if err := tx.SetSizes(w.account.id, now); err != nil || have.Wrong {
 		return &now, err
 	}
 	f := Fault{Class: Parsing, Scope: "message", Phase: phaseFetch, Command: "UID FETCH"}

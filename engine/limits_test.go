@@ -42,7 +42,7 @@ func hosted(t *testing.T, host string, n int, so script.Options, o Options) (*sc
 
 func (w *world) meter() *meter.Meter {
 	w.t.Helper()
-	m, err := w.engine.meters.Of(w.t.Context(), w.store, w.find())
+	m, err := w.live().meter(w.t.Context())
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -24,8 +24,7 @@ import (
 func TestPersonBetweenPages(t *testing.T) {
 	s, w := scripted(t, 900, script.Options{}, Options{})
 	put(s, "Other", 3)
-	a := w.find()
-	m, err := w.engine.meters.Of(t.Context(), w.store, a)
+	m, err := w.live().meter(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +32,7 @@ func TestPersonBetweenPages(t *testing.T) {
 	if m.Connections() != 1 {
 		t.Fatalf("%d connections are allowed", m.Connections())
 	}
-	pool, err := w.engine.lines(t.Context(), a)
+	pool, err := w.live().lines(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +73,6 @@ func TestPersonBetweenPages(t *testing.T) {
 // what the server said is kept for a day.
 func TestPersonLearns(t *testing.T) {
 	s, w := scripted(t, 900, script.Options{}, Options{})
-	a := w.find()
 	m := w.meter()
 	var person sync.WaitGroup
 	var pages, signIns atomic.Int32
@@ -87,7 +85,7 @@ func TestPersonLearns(t *testing.T) {
 		}
 		person.Go(func() {
 			var l *line.Lease
-			session, err := w.engine.person(t.Context(), a, &l)
+			session, err := w.live().person(t.Context(), &l)
 			if err != nil {
 				t.Error(err)
 				return
@@ -263,8 +261,8 @@ func TestNeighbour(t *testing.T) {
 func TestLowPool(t *testing.T) {
 	_, w := scripted(t, 1, script.Options{}, Options{})
 	a := w.find()
-	of := accountLine{e: w.engine, id: a.ID, name: a.Name}
-	of.low(time.Now().Add(-line.Patience))
+	of := w.engine.account(a.ID).read(a)
+	of.noConnection(time.Now().Add(-line.Patience))
 	faults := w.faults()
 	if len(faults) != 1 || faults[0].Class != "network" || !strings.Contains(faults[0].Detail, "no connection for 5m") {
 		t.Errorf("faults %+v", faults)
@@ -275,7 +273,7 @@ func TestLowPool(t *testing.T) {
 	if err := w.engine.PauseAccounts(t.Context(), []storage.AccountID{a.ID}, ""); err != nil {
 		t.Fatal(err)
 	}
-	if of.low(time.Now()); len(w.faults()) != 1 {
+	if of.noConnection(time.Now()); len(w.faults()) != 1 {
 		t.Errorf("a paused account is told of: %+v", w.faults())
 	}
 }
@@ -283,7 +281,7 @@ func TestLowPool(t *testing.T) {
 // TestYieldIsCheap: discovery offers its session after each mailbox that is listed, and nearly always nobody wants it.
 func TestYieldIsCheap(t *testing.T) {
 	_, w := scripted(t, 0, script.Options{}, Options{})
-	worker := w.engine.newWorker(w.find(), true)
+	worker := w.engine.newWorker(w.live(), true)
 	worker.until = t.Context()
 	if _, err := worker.connect(t.Context()); err != nil {
 		t.Fatal(err)

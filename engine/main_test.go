@@ -83,7 +83,12 @@ func (w *world) close() {
 // restart ends the process, as far as the engine can tell, and starts another with the same password.
 func (w *world) restart() {
 	w.t.Helper()
-	path, o, given := w.store.Path(), w.engine.o, w.engine.given
+	path, o, given := w.store.Path(), w.engine.o, map[storage.AccountID]secret.Secret{}
+	for _, a := range w.engine.all() {
+		if a.given != nil {
+			given[a.id] = *a.given
+		}
+	}
 	w.close()
 	next := open(w.t, path, o)
 	w.store, w.engine = next.store, next.engine
@@ -92,6 +97,9 @@ func (w *world) restart() {
 		w.engine.UsePassword(id, password)
 	}
 }
+
+// live gives what the process knows of the account, as the store has it now.
+func (w *world) live() *account { return w.engine.account(w.id).read(w.find()) }
 
 // account adds the usual account at addr (host and port of a server or a proxy).
 func (w *world) account(host string, port int) *world {

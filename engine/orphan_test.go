@@ -233,7 +233,7 @@ func TestOrphanOfRun(t *testing.T) {
 		want  string
 	}{{0, "0"}, {aDay - time.Minute, "0"}, {aDay + time.Minute, "2"}} {
 		wall.set(one.ahead)
-		w.engine.turn(t.Context(), w.id, time.Millisecond)
+		w.engine.turn(t.Context(), w.engine.account(w.id), time.Millisecond)
 		if waiting := w.tasks(); len(waiting) != 1 || waiting[0].NextRetryAt.IsZero() {
 			t.Fatalf("tasks %+v", waiting)
 		}
@@ -241,7 +241,7 @@ func TestOrphanOfRun(t *testing.T) {
 			t.Errorf("after %v: %s emails have ended, want %s", one.ahead, got, one.want)
 		}
 	}
-	w.engine.retire(t.Context(), w.id)
+	w.engine.account(w.id).retire(t.Context())
 }
 
 // TestOrphanOfBrokenPass: only a pass that listed the mailboxes and has nothing left to try knows that nobody holds an email.
@@ -273,7 +273,7 @@ func TestOrphanOfBrokenPass(t *testing.T) {
 		{"it failed with a mailbox to try", t.Context(), true, 1, "0"},
 		{"it failed with none", t.Context(), true, 0, "1"},
 	} {
-		pass := w.engine.newWorker(w.find(), false)
+		pass := w.engine.newWorker(w.live(), false)
 		pass.discovered, pass.failed = one.discovered, &Fault{Class: Network}
 		if err := w.store.Write(t.Context(), storage.Interactive, 0, func(tx *storage.Writer) (err error) {
 			if _, err := tx.Exec(`UPDATE sync_task SET state = 'cancelled', completed_at = 0, message_id = NULL WHERE completed_at IS NULL`); err != nil {

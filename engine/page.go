@@ -135,9 +135,9 @@ func (p *pass) memory(ctx context.Context) error {
 	if p.w.e.memory.Open() {
 		return nil
 	}
-	p.w.e.progress.State(p.w.account.Name, "waiting", "memory is short: it goes on when there is room")
+	p.w.e.progress.State(p.w.account.name(), "waiting", "memory is short: it goes on when there is room")
 	_, err := p.w.e.memory.Pass(ctx)
-	p.w.e.progress.State(p.w.account.Name, "syncing", "")
+	p.w.e.progress.State(p.w.account.name(), "syncing", "")
 	return in(phaseFetch, err)
 }
 
@@ -316,7 +316,7 @@ func (p *pass) admit(ctx context.Context, uid storage.UID) error {
 	if p.aside == nil {
 		left := caps.Aside - len(p.barred)
 		if err := p.w.e.store.Read(ctx, func(r *storage.Reader) error {
-			n, err := r.QuarantineRows(p.w.account.ID, caps.AllAside)
+			n, err := r.QuarantineRows(p.w.account.id, caps.AllAside)
 			left = min(left, caps.AllAside-n)
 			return err
 		}); err != nil {

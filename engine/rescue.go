@@ -150,17 +150,42 @@ type place struct {
 }
 
 // rescues gives the account's, the newest messages first; forget takes one off the list.
-func (e *Engine) rescues(id storage.AccountID) []*rescue {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return slices.SortedFunc(maps.Values(e.suspects[id]), func(a, b *rescue) int {
+func (a *account) rescues() []*rescue {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.SortedFunc(maps.Values(a.suspects), func(a, b *rescue) int {
 		return cmp.Or(cmp.Compare(a.mailbox, b.mailbox), cmp.Compare(a.validity, b.validity), cmp.Compare(b.uid, a.uid))
 	})
 }
 
+// suspected gives the rescue of a message; nil: there is none.
+func (a *account) suspected(at place) *rescue {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.suspects[at]
+}
+
+// suspect puts a message on the list of those that are asked for alone.
+func (a *account) suspect(at place, from rung) *rescue {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	r := a.suspects[at]
+	if r == nil {
+		r = &rescue{place: at, rung: from}
+		a.suspects[at] = r
+	}
+	return r
+}
+
+func (a *account) forget(at place) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.suspects, at)
+}
+
 // rescues gives those of the mailbox as it is numbered now.
 func (p *pass) rescues() []*rescue {
-	return slices.DeleteFunc(p.w.e.rescues(p.w.account.ID), func(r *rescue) bool {
+	return slices.DeleteFunc(p.w.account.rescues(), func(r *rescue) bool {
 		return r.mailbox != p.mailbox.ID || r.validity != p.validity
 	})
 }
@@ -188,32 +213,17 @@ func (p *pass) doubtGone() {
 
 // suspected gives the rescue of a message; nil: there is none.
 func (p *pass) suspected(uid storage.UID) *rescue {
-	p.w.e.mu.Lock()
-	defer p.w.e.mu.Unlock()
-	return p.w.e.suspects[p.w.account.ID][place{p.mailbox.ID, p.validity, uid}]
+	return p.w.account.suspected(place{p.mailbox.ID, p.validity, uid})
 }
 
 // suspect puts a message on the list of those that are asked for alone, behind all others.
 func (p *pass) suspect(uid storage.UID, from rung) *rescue {
-	p.w.e.mu.Lock()
-	defer p.w.e.mu.Unlock()
-	all, at := p.w.e.suspects[p.w.account.ID], place{p.mailbox.ID, p.validity, uid}
-	if r := all[at]; r != nil {
-		return r
-	}
-	if all == nil {
-		all = map[place]*rescue{}
-		p.w.e.suspects[p.w.account.ID] = all
-	}
-	all[at] = &rescue{place: at, rung: from}
-	return all[at]
+	return p.w.account.suspect(place{p.mailbox.ID, p.validity, uid}, from)
 }
 
 // forget ends a rescue and drops what it holds in the store.
 func (p *pass) forget(ctx context.Context, r *rescue) error {
-	p.w.e.mu.Lock()
-	delete(p.w.e.suspects[p.w.account.ID], r.place)
-	p.w.e.mu.Unlock()
+	p.w.account.forget(r.place)
 	return p.empty(ctx, r)
 }
 
@@ -240,7 +250,7 @@ func (p *pass) empty(ctx context.Context, r *rescue) error {
 // quarantined. Suspects that are not to be fetched any more are forgotten.
 func (p *pass) apart(ctx context.Context, todo []storage.UID) (rest []storage.UID, err error) {
 	wanted := maps.Clone(p.fatal)
-	for _, r := range p.w.e.rescues(p.w.account.ID) {
+	for _, r := range p.w.account.rescues() {
 		if r.mailbox == p.mailbox.ID && r.validity == p.validity {
 			wanted[r.uid] = true
 		}
@@ -258,7 +268,7 @@ func (p *pass) apart(ctx context.Context, todo []storage.UID) (rest []storage.UI
 			r.fatal, r.brief = true, p.brief[uid]
 		}
 	}
-	for _, r := range p.w.e.rescues(p.w.account.ID) {
+	for _, r := range p.w.account.rescues() {
 		if r.mailbox != p.mailbox.ID {
 			continue
 		}

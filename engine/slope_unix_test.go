@@ -110,7 +110,9 @@ func shows(_ *testing.B, n int) func() {
 		now[i] = describe(1, entry)
 		now[i].status.Said = true
 	}
-	w := &worker{e: &Engine{progress: progress.New()}, account: storage.Account{Name: "a"}}
+	process := &shared{progress: progress.New()}
+	a := newAccount(process, 1).read(storage.Account{Name: "a"})
+	w := &worker{e: &Engine{shared: process}, account: a}
 	return func() {
 		w.report(known, now)
 		w.report(known, now)

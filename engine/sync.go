@@ -66,23 +66,24 @@ func (e *Engine) Sync(ctx context.Context, ids []storage.AccountID, o SyncOption
 
 func (e *Engine) syncOne(ctx context.Context, id storage.AccountID, o SyncOptions) Summary {
 	start := time.Now()
-	var a storage.Account
+	a := e.account(id)
+	var row storage.Account
 	var run storage.RunID
-	leave, err := e.own(ctx, id)
+	leave, err := a.own(ctx, e.queue.Notify)
 	if err != nil {
 		_ = e.store.Read(context.WithoutCancel(ctx), func(r *storage.Reader) (err error) { //nolint:errcheck // it only names the account
-			a, err = r.Account(id)
+			row, err = r.Account(id)
 			return err
 		})
-		return Summary{Type: "summary", Account: a.Name, Result: Failed, Detail: err.Error(), Interrupted: true}
+		return Summary{Type: "summary", Account: row.Name, Result: Failed, Detail: err.Error(), Interrupted: true}
 	}
 	defer leave()
 	err = e.queued(ctx, func(tx *storage.Writer) (err error) {
-		if a, err = tx.Account(id); err != nil {
+		if row, err = tx.Account(id); err != nil {
 			return err
 		}
-		paused := a.Paused && a.PauseClass != storage.ByHand
-		if err := e.retry(tx, a, paused && !e.knows(id), false); err != nil {
+		paused := row.Paused && row.PauseClass != storage.ByHand
+		if err := a.read(row).retry(tx, paused && !a.hasPassword(), false); err != nil {
 			return err
 		}
 		if paused {
@@ -96,18 +97,18 @@ func (e *Engine) syncOne(ctx context.Context, id storage.AccountID, o SyncOption
 		if err := e.queue.HurryTx(tx, id); err != nil {
 			return err
 		}
-		run, err = e.begin(tx, a, 8)
+		run, err = e.begin(tx, row, 8)
 		return err
 	})
 	if soon := (*TooSoonError)(nil); errors.As(err, &soon) {
-		return Summary{Type: "summary", Account: a.Name, Result: Failed, Class: string(Quota), Detail: soon.Error(), NextStep: "mailcote errors says why"}
+		return Summary{Type: "summary", Account: row.Name, Result: Failed, Class: string(Quota), Detail: soon.Error(), NextStep: "mailcote errors says why"}
 	}
 	if err == nil {
-		err = e.hurry(ctx, a, false)
+		err = a.hurry(ctx, false)
 	}
 	if err != nil {
 		f := Classify(in(phaseStore, err))
-		return Summary{Type: "summary", Account: a.Name, Result: Failed, Class: string(f.Class), Detail: f.Detail, NextStep: f.NextStep(a.Name), Interrupted: ctx.Err() != nil}
+		return Summary{Type: "summary", Account: row.Name, Result: Failed, Class: string(f.Class), Detail: f.Detail, NextStep: f.NextStep(row.Name), Interrupted: ctx.Err() != nil}
 	}
 	w := e.newWorker(a, true)
 	w.run = run
@@ -143,7 +144,7 @@ func (e *Engine) begin(tx *storage.Writer, a storage.Account, priority int) (sto
 // conclude closes the run: emails that no mailbox holds any more are destroyed for the doors, and the result says what is
 // missing.
 func (w *worker) conclude(ctx context.Context) Summary {
-	s := Summary{Type: "summary", Account: w.account.Name, Result: Complete, Wire: w.wire}
+	s := Summary{Type: "summary", Account: w.account.name(), Result: Complete, Wire: w.wire}
 	failpoint.Hit("engine.beforeConclude")
 	err := w.e.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0, func(tx *storage.Writer) error {
 		return w.concludeTx(tx, &s, ctx.Err() != nil)
@@ -153,10 +154,10 @@ func (w *worker) conclude(ctx context.Context) Summary {
 	}
 	if err != nil {
 		f := Classify(in(phaseStore, err))
-		s.Result, s.Class, s.Detail, s.NextStep = Failed, string(f.Class), f.Detail, f.NextStep(w.account.Name)
+		s.Result, s.Class, s.Detail, s.NextStep = Failed, string(f.Class), f.Detail, f.NextStep(w.account.name())
 	}
 	state := map[string]string{Complete: "done", Partial: "partial", Failed: "failed"}[s.Result]
-	w.e.progress.State(w.account.Name, state, s.Detail)
+	w.e.progress.State(w.account.name(), state, s.Detail)
 	return s
 }
 
@@ -164,16 +165,16 @@ func (w *worker) conclude(ctx context.Context) Summary {
 func (w *worker) judge(ctx context.Context, s Summary) error {
 	switch none := s.Mailboxes > 0 && s.missing == s.Mailboxes; {
 	case s.over && !none:
-		return w.e.absolve(ctx, scopeOf(w.account.ID))
+		return w.e.recordSuccess(ctx, w.account.scope())
 	case none && w.failed == nil && w.drought.fault != nil && ctx.Err() == nil:
-		return w.e.blame(ctx, scopeOf(w.account.ID), *w.drought.fault, false)
+		return w.e.recordFailure(ctx, w.account.scope(), *w.drought.fault, false)
 	}
 	return nil
 }
 
 func (w *worker) concludeTx(tx *storage.Writer, s *Summary, interrupted bool) error {
-	*s = Summary{Type: "summary", Account: w.account.Name, Result: Complete, Wire: w.wire}
-	mailboxes, err := tx.Mailboxes(w.account.ID)
+	*s = Summary{Type: "summary", Account: w.account.name(), Result: Complete, Wire: w.wire}
+	mailboxes, err := tx.Mailboxes(w.account.id)
 	if err != nil {
 		return err
 	}
@@ -193,7 +194,7 @@ func (w *worker) concludeTx(tx *storage.Writer, s *Summary, interrupted bool) er
 			awaited = awaited || opened
 		}
 	}
-	held, err := tx.QuarantineOf(w.account.ID)
+	held, err := tx.QuarantineOf(w.account.id)
 	if err != nil {
 		return err
 	}
@@ -209,7 +210,7 @@ func (w *worker) concludeTx(tx *storage.Writer, s *Summary, interrupted bool) er
 	s.Fetched, s.Bytes = run.Fetched, run.Bytes
 	switch {
 	case w.failed != nil:
-		s.Result, s.Class, s.Detail, s.NextStep = Failed, string(w.failed.Class), w.failed.Detail, w.failed.NextStep(w.account.Name)
+		s.Result, s.Class, s.Detail, s.NextStep = Failed, string(w.failed.Class), w.failed.Detail, w.failed.NextStep(w.account.name())
 		if s.Fetched > 0 {
 			s.Result = Partial
 		}
@@ -221,7 +222,7 @@ func (w *worker) concludeTx(tx *storage.Writer, s *Summary, interrupted bool) er
 	case w.cut != "":
 		s.Result, s.Detail, s.NextStep = Partial, w.cut, "mailcote errors says why"
 	}
-	unfinished, err := queue.Unfinished(&tx.Reader, w.account.ID)
+	unfinished, err := queue.Unfinished(&tx.Reader, w.account.id)
 	if err != nil {
 		return err
 	}
@@ -229,7 +230,7 @@ func (w *worker) concludeTx(tx *storage.Writer, s *Summary, interrupted bool) er
 		s.Result, s.Detail = Partial, fmt.Sprintf("%d tasks are not finished", unfinished)
 	}
 	if s.Result == Complete && w.only != nil && s.Mailboxes < len(w.only) {
-		s.Result, s.Detail, s.NextStep = Partial, "the server lists no such mailbox", "mailcote status "+w.account.Name+" shows their names"
+		s.Result, s.Detail, s.NextStep = Partial, "the server lists no such mailbox", "mailcote status "+w.account.name()+" shows their names"
 	}
 	result := s.Result
 	if interrupted && w.failed == nil {
@@ -242,7 +243,7 @@ func (w *worker) concludeTx(tx *storage.Writer, s *Summary, interrupted bool) er
 		}
 	}
 	if s.over && w.only == nil { // one that made room for a person's has done nothing
-		if err := tx.MarkSuccess(w.account.ID, time.Now()); err != nil {
+		if err := tx.MarkSuccess(w.account.id, time.Now()); err != nil {
 			return err
 		}
 	}
@@ -254,14 +255,14 @@ func (w *worker) concludeTx(tx *storage.Writer, s *Summary, interrupted bool) er
 // been tried: then all of them wait.
 func (w *worker) settleOrphans(tx *storage.Writer, all bool) error {
 	if all {
-		_, err := tx.SettleOrphans(w.account.ID)
+		_, err := tx.SettleOrphans(w.account.id)
 		return err
 	}
-	due, any, err := queue.Due(&tx.Reader, w.account.ID)
+	due, any, err := queue.Due(&tx.Reader, w.account.id)
 	if err != nil || any && !due.After(time.Now()) {
 		return err
 	}
-	_, err = tx.SettleOldOrphans(w.account.ID, w.e.o.wall())
+	_, err = tx.SettleOldOrphans(w.account.id, w.e.o.wall())
 	return err
 }
 
@@ -288,9 +289,10 @@ func (e *Engine) Run(ctx context.Context, every time.Duration) error {
 
 // keep runs one account's passes. A pause is respected until a person acts.
 func (e *Engine) keep(ctx context.Context, id storage.AccountID, every time.Duration) {
-	defer e.retire(ctx, id)
+	a := e.account(id)
+	defer a.retire(ctx)
 	for ctx.Err() == nil {
-		e.turn(ctx, id, every)
+		e.turn(ctx, a, every)
 		if _, paused := e.store.Pause(); paused { // the pass it stopped is begun again at once
 			select {
 			case <-e.store.Opened():
@@ -299,38 +301,41 @@ func (e *Engine) keep(ctx context.Context, id storage.AccountID, every time.Dura
 				return
 			}
 		}
-		if sleep(ctx, max(every, e.meters.Poll(id))) != nil {
+		if sleep(ctx, max(every, a.poll())) != nil {
 			return
 		}
 	}
 }
 
 // turn is one pass over an account that is not paused.
-func (e *Engine) turn(ctx context.Context, id storage.AccountID, every time.Duration) {
-	leave, err := e.own(ctx, id)
+func (e *Engine) turn(ctx context.Context, a *account, every time.Duration) {
+	leave, err := a.own(ctx, e.queue.Notify)
 	if err != nil {
 		return
 	}
 	defer leave()
-	var a storage.Account
+	var row storage.Account
 	var run storage.RunID
 	err = e.queued(ctx, func(tx *storage.Writer) (err error) {
-		if a, err = tx.Account(id); err != nil || a.Paused {
+		if row, err = tx.Account(a.id); err != nil || row.Paused {
 			return err
 		}
-		if _, err := e.queue.ReleaseTx(tx, id); err != nil {
+		if _, err := e.queue.ReleaseTx(tx, a.id); err != nil {
 			return err
 		}
-		run, err = e.begin(tx, a, queue.DefaultPriority)
+		run, err = e.begin(tx, row, queue.DefaultPriority)
 		return err
 	})
+	if err == nil {
+		a.read(row)
+	}
 	switch {
 	case err != nil && ctx.Err() != nil:
 	case err != nil:
-		e.progress.State(a.Name, "failed", err.Error())
-	case a.Paused:
-		e.retire(ctx, id)
-		e.progress.State(a.Name, "paused", a.PauseReason)
+		e.progress.State(row.Name, "failed", err.Error())
+	case row.Paused:
+		a.retire(ctx)
+		a.say("paused", row.PauseReason)
 	default:
 		w := e.newWorker(a, false)
 		w.run, w.every = run, every

@@ -112,12 +112,12 @@ func (w *worker) room(ctx context.Context) bool {
 	look := time.NewTicker(roomLook)
 	defer look.Stop()
 	for ; paused; p, paused = w.e.store.Pause() {
-		w.e.progress.State(w.account.Name, "waiting", p.String()+"; resumes by itself")
+		w.e.progress.State(w.account.name(), "waiting", p.String()+"; resumes by itself")
 		select {
 		case <-opened:
 			return true
 		case <-look.C:
-		case <-w.e.queue.Wake(w.account.ID):
+		case <-w.e.queue.Wake(w.account.id):
 			if w.yields() {
 				return false
 			}

@@ -38,12 +38,11 @@ func TestWatchdogInThePool(t *testing.T) {
 			t.Parallel()
 			s, w := scripted(t, 900, script.Options{}, Options{stuck: 500 * time.Millisecond})
 			w.meter().Fault(Quota, "NO too many", true, 1)
-			a := w.find()
 			for range 4 { // one more is a sign of throttling
 				w.meter().Fault(Timeout, "", false, 0)
 			}
 			pace := w.meter().Pace()
-			pool, err := w.engine.lines(t.Context(), a)
+			pool, err := w.live().lines(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -71,8 +71,8 @@ func (w *world) came() []byte {
 func (w *world) settled() {
 	w.t.Helper()
 	left := w.text(`SELECT (SELECT count(*) FROM blob WHERE state = 'staged') || ' ' || (SELECT count(*) FROM meta WHERE key GLOB 'came:*')`)
-	if left != "0 0" || len(w.engine.rescues(w.id)) != 0 {
-		w.t.Errorf("staged blobs and facts %s, suspects %v", left, w.engine.rescues(w.id))
+	if left != "0 0" || len(w.engine.account(w.id).rescues()) != 0 {
+		w.t.Errorf("staged blobs and facts %s, suspects %v", left, w.engine.account(w.id).rescues())
 	}
 }
 
@@ -354,7 +354,7 @@ func TestDoubtBounded(t *testing.T) {
 			done := make([]atomic.Bool, test.n+1)
 			var most atomic.Int32
 			s.Misbehave(script.Faults{Part: func(p script.Part) script.Fault {
-				raise(&most, int32(len(w.engine.rescues(w.id))))
+				raise(&most, int32(len(w.engine.account(w.id).rescues())))
 				if test.bad(p.UID) && strings.Contains(p.Items, "BODY") && !done[p.UID].Swap(true) {
 					return script.Half
 				}
@@ -409,8 +409,8 @@ func TestDoubtedLeaves(t *testing.T) {
 	})
 	w.complete()
 	w.equals(s)
-	if n := s.Count("UID FETCH"); n > 6 || len(w.engine.rescues(w.id)) > 0 {
-		t.Errorf("%d FETCH commands, %d messages are waited for", n, len(w.engine.rescues(w.id)))
+	if n := s.Count("UID FETCH"); n > 6 || len(w.engine.account(w.id).rescues()) > 0 {
+		t.Errorf("%d FETCH commands, %d messages are waited for", n, len(w.engine.account(w.id).rescues()))
 	}
 }
 
@@ -439,8 +439,8 @@ func TestAllEmpty(t *testing.T) {
 		}
 		return script.Whole
 	}})
-	if sum := w.sync(); sum.Quarantined != n || len(w.engine.rescues(w.id)) > 0 {
-		t.Errorf("%d are waited for: %+v", len(w.engine.rescues(w.id)), sum)
+	if sum := w.sync(); sum.Quarantined != n || len(w.engine.account(w.id).rescues()) > 0 {
+		t.Errorf("%d are waited for: %+v", len(w.engine.account(w.id).rescues()), sum)
 	}
 	if got := s.Count("UID FETCH"); got > 4*hopeless {
 		t.Errorf("%d FETCH commands", got)

@@ -25,7 +25,7 @@ const (
 // worker owns one account while its tasks run.
 type worker struct {
 	e       *Engine
-	account storage.Account
+	account *account
 	once    bool            // end when the queue is empty; network faults end it after fruitless tries
 	every   time.Duration   // not once: the next pass is not put off longer than that by a task that waits
 	only    map[string]bool // decoded mailbox names to sync; nil: all
@@ -64,8 +64,8 @@ type drought struct {
 	mailbox storage.MailboxID // that mailbox
 }
 
-func (e *Engine) newWorker(a storage.Account, once bool) *worker {
-	e.progress.Update(a.Name, func(p *AccountProgress) { p.Fetched, p.Bytes = 0, 0 })
+func (e *Engine) newWorker(a *account, once bool) *worker {
+	e.progress.Update(a.name(), func(p *AccountProgress) { p.Fetched, p.Bytes = 0, 0 })
 	return &worker{e: e, account: a, once: once, page: pageStart, random: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
 		started: time.Now().Truncate(time.Millisecond), relisted: map[storage.MailboxID]bool{}, choking: map[storage.MailboxID]choke{}}
 }
@@ -91,12 +91,12 @@ func (w *worker) work(ctx context.Context) {
 		}
 		if sat {
 			sat = false
-			if err := w.e.queued(ctx, func(tx *storage.Writer) error { return w.e.queue.FreeTx(tx, w.account.ID) }); err != nil {
+			if err := w.e.queued(ctx, func(tx *storage.Writer) error { return w.e.queue.FreeTx(tx, w.account.id) }); err != nil {
 				w.settle(ctx, queue.Task{}, in(phaseStore, err))
 				continue
 			}
 		}
-		t, ok, err := w.e.queue.Claim(ctx, w.account.ID)
+		t, ok, err := w.e.queue.Claim(ctx, w.account.id)
 		if err != nil {
 			w.settle(ctx, queue.Task{}, in(phaseStore, err))
 			continue
@@ -115,9 +115,9 @@ func (w *worker) work(ctx context.Context) {
 // metered fetches the account's limits, and says whether the account may work. One that rests until later works then, or a
 // --once run ends.
 func (w *worker) metered(ctx context.Context) bool {
-	m, err := w.e.meters.Of(ctx, w.e.store, w.account)
+	m, err := w.account.meter(ctx)
 	if err != nil {
-		f := Classify(in(phaseStore, err))
+		f := Classify(err)
 		w.failed = &f
 		return false
 	}
@@ -135,7 +135,7 @@ func (w *worker) wait(ctx context.Context) bool {
 	var at time.Time
 	var any bool
 	if err := w.e.store.Read(ctx, func(r *storage.Reader) (err error) {
-		at, any, err = queue.Due(r, w.account.ID)
+		at, any, err = queue.Due(r, w.account.id)
 		return err
 	}); err != nil {
 		w.settle(ctx, queue.Task{}, in(phaseStore, err))
@@ -154,7 +154,7 @@ func (w *worker) wait(ctx context.Context) bool {
 	}
 	if pause <= 0 { // due and not given out: the clock was set back since it was sent
 		if err := w.e.store.Write(ctx, storage.Interactive, 0, func(tx *storage.Writer) error {
-			_, err := w.e.queue.ReleaseTx(tx, w.account.ID)
+			_, err := w.e.queue.ReleaseTx(tx, w.account.id)
 			return err
 		}); err != nil {
 			w.settle(ctx, queue.Task{}, in(phaseStore, err))
@@ -166,7 +166,7 @@ func (w *worker) wait(ctx context.Context) bool {
 }
 
 // yields says whether a worker that has nothing to do but wait makes room for a person's.
-func (w *worker) yields() bool { return !w.once && w.e.wanted(w.account.ID) }
+func (w *worker) yields() bool { return !w.once && w.account.wanted() }
 
 // pause waits; a wake-up, a change or the end of ctx ends it early.
 func (w *worker) pause(ctx context.Context, d time.Duration, changed <-chan struct{}) {
@@ -174,7 +174,7 @@ func (w *worker) pause(ctx context.Context, d time.Duration, changed <-chan stru
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case <-w.e.queue.Wake(w.account.ID):
+	case <-w.e.queue.Wake(w.account.id):
 	case <-changed:
 	case <-ctx.Done():
 	}
@@ -203,12 +203,12 @@ func (w *worker) settle(ctx context.Context, t queue.Task, err error) {
 	progressed, narrowed := w.progressed.Swap(false), w.narrowing.further()
 	if progressed || err == nil && t.Type == queue.FolderSync { // a sign-in or a listing alone is no recovery
 		w.drought = drought{}
-		if noting := w.e.absolve(ctx, scopeOf(w.account.ID)); err == nil {
+		if noting := w.e.recordSuccess(ctx, w.account.scope()); err == nil {
 			err = noting
 		}
 	}
 	if err == nil && t.Type == queue.FolderSync {
-		w.e.forgive(t.Payload.Mailbox)
+		w.account.clear(t.Payload.Mailbox)
 	}
 	if err == nil || errors.Is(err, queue.ErrLeaseLost) {
 		w.unreached = false
@@ -222,10 +222,10 @@ func (w *worker) settle(ctx context.Context, t queue.Task, err error) {
 	}
 	f := w.throttled(Classify(err))
 	if !early(t, f) {
-		f = w.e.attributed(ctx, w.account.ID, t.Payload.Mailbox, f)
+		f = w.account.attributed(ctx, t.Payload.Mailbox, f)
 	}
 	if disk.Exhausted(f.Err) { // accounts that have nothing to do keep a session each
-		w.e.everyPool(func(p pool) { p.Retire(ctx) })
+		w.e.everyPool(func(p *line.Pool) { p.Retire(ctx) })
 	}
 	if !errors.Is(f.Err, errStuck) || w.lease != nil && w.lease.Session() != nil { // a wait for a session is no silence of the server's
 		w.meter.Fault(f.Class, f.ServerText, f.Crowded, f.Connections)
@@ -260,7 +260,7 @@ func (w *worker) settle(ctx context.Context, t queue.Task, err error) {
 // punish notes a fault of the account (one of the host is noted by the dial that met it), and acts.
 func (w *worker) punish(ctx context.Context, t queue.Task, f Fault, further bool) error {
 	if w.wholly(t, f) && !w.unreached {
-		if err := w.e.blame(ctx, scopeOf(w.account.ID), f, further && f.Class != Quota); err != nil {
+		if err := w.e.recordFailure(ctx, w.account.scope(), f, further && f.Class != Quota); err != nil {
 			return err
 		}
 	}
@@ -310,7 +310,7 @@ func (w *worker) act(tx *storage.Writer, t queue.Task, f Fault, further bool, un
 	switch f.Do {
 	case fault.Pause:
 		w.failed = &f
-		if err := tx.PauseAccount(w.account.ID, string(f.Class), f.Detail); err != nil {
+		if err := tx.PauseAccount(w.account.id, string(f.Class), f.Detail); err != nil {
 			return err
 		}
 		return w.e.queue.ReturnTx(tx, t)
@@ -318,7 +318,7 @@ func (w *worker) act(tx *storage.Writer, t queue.Task, f Fault, further bool, un
 		// The mailbox went or moved: a discovery decides, and enqueues what is left to do. Once: a mailbox that is listed and
 		// cannot be opened would go round for ever.
 		if t.Type == queue.FolderSync && !w.relisted[t.Payload.Mailbox] {
-			if _, _, err := w.e.queue.EnqueueTx(tx, queue.NewTask{Account: w.account.ID, Type: queue.IncrementalSync, Priority: t.Priority}); err != nil {
+			if _, _, err := w.e.queue.EnqueueTx(tx, queue.NewTask{Account: w.account.id, Type: queue.IncrementalSync, Priority: t.Priority}); err != nil {
 				return err
 			}
 		}
@@ -352,7 +352,7 @@ func (w *worker) act(tx *storage.Writer, t queue.Task, f Fault, further bool, un
 			w.failed = &f
 		}
 		if until.IsZero() { // else sit says so
-			w.e.progress.Update(w.account.Name, func(a *AccountProgress) { a.State, a.Note, a.Until = "waiting", f.Detail, at })
+			w.e.progress.Update(w.account.name(), func(a *AccountProgress) { a.State, a.Note, a.Until = "waiting", f.Detail, at })
 		}
 	}
 	if further {
@@ -367,7 +367,7 @@ func (w *worker) fail(tx *storage.Writer, t queue.Task, f Fault, why queue.Failu
 	if t.Type != queue.FolderSync {
 		w.failed = &f
 	} else if f.Do != fault.Relist || w.relisted[t.Payload.Mailbox] {
-		w.shun(t.Payload.Mailbox, f)
+		w.account.coolDown(t.Payload.Mailbox, f)
 	}
 	return w.e.queue.FailTx(tx, t, why)
 }
@@ -375,9 +375,9 @@ func (w *worker) fail(tx *storage.Writer, t queue.Task, f Fault, why queue.Failu
 // record is the row a fault leaves.
 func (w *worker) record(t queue.Task, f Fault) storage.Fault {
 	return storage.Fault{
-		At: time.Now().UTC(), Account: w.account.ID, Mailbox: t.Payload.Mailbox, Task: t.ID,
+		At: time.Now().UTC(), Account: w.account.id, Mailbox: t.Payload.Mailbox, Task: t.ID,
 		Class: string(f.Class), Scope: f.Scope, Phase: f.Phase, Command: f.Command, ServerText: f.ServerText, Detail: f.Detail,
-		NextStep: f.NextStep(w.account.Name), Attempt: t.RetryCount + 1, Stack: f.Stack,
-		Fingerprint: f.fingerprint(w.account.ID, t.Payload.Mailbox),
+		NextStep: f.NextStep(w.account.name()), Attempt: t.RetryCount + 1, Stack: f.Stack,
+		Fingerprint: f.fingerprint(w.account.id, t.Payload.Mailbox),
 	}
 }

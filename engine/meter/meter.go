@@ -21,19 +21,8 @@ import (
 	"mailcote/storage/rate"
 )
 
-// Meters are those of one engine. The zero value is ready.
-type Meters struct {
-	mu sync.Mutex
-	by map[storage.AccountID]*Meter
-}
-
-// Of gives an account's meter; the first call loads it.
-func (m *Meters) Of(ctx context.Context, s *storage.Store, a storage.Account) (*Meter, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if one := m.by[a.ID]; one != nil {
-		return one, nil
-	}
+// Load makes an account's meter with what earlier processes used.
+func Load(ctx context.Context, s *storage.Store, a storage.Account) (*Meter, error) {
 	var saved limit.State
 	if err := s.Read(ctx, func(r *storage.Reader) (err error) {
 		saved, err = load(r, a.ID)
@@ -45,10 +34,6 @@ func (m *Meters) Of(ctx context.Context, s *storage.Store, a storage.Account) (*
 	server := limit.Server{Host: a.Host, Capabilities: strings.Fields(a.Capabilities), ID: a.ServerID}
 	one.limiter = limit.New(limit.Choose(server), local(a.Host), time.Now(), saved)
 	one.metered.Store(one.limiter.Metered())
-	if m.by == nil {
-		m.by = map[storage.AccountID]*Meter{}
-	}
-	m.by[a.ID] = one
 	return one, nil
 }
 
@@ -223,17 +208,6 @@ func (m *Meter) Resumes() time.Time {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.limiter.Resumes(time.Now())
-}
-
-// Poll is the least time between two looks at an account that was met; 0: no limit is known.
-func (m *Meters) Poll(account storage.AccountID) time.Duration {
-	m.mu.Lock()
-	one := m.by[account]
-	m.mu.Unlock()
-	if one == nil {
-		return 0
-	}
-	return one.Profile().Poll
 }
 
 // Pace is the part of the full speed, in (0, 1].

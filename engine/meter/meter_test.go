@@ -91,8 +91,7 @@ func BenchmarkSession(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer st.Close()
-	var meters Meters
-	m, err := meters.Of(b.Context(), st, storage.Account{ID: 1, Host: s.Host()})
+	m, err := Load(b.Context(), st, storage.Account{ID: 1, Host: s.Host()})
 	if err != nil {
 		b.Fatal(err)
 	}

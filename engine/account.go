@@ -1,0 +1,179 @@
+package engine
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"mailcote/engine/breaker"
+	"mailcote/engine/imap"
+	"mailcote/engine/line"
+	"mailcote/engine/meter"
+	"mailcote/engine/progress"
+	"mailcote/engine/secret"
+	"mailcote/storage"
+	"mailcote/storage/attempt"
+)
+
+// shared is what all accounts of a process have in common.
+type shared struct {
+	o        Options
+	store    *storage.Store
+	box      secret.Box
+	gate     *line.Gate
+	breakers *breaker.Set
+	words    breaker.Words
+	detours  imap.Detours
+	progress *progress.Progress
+}
+
+func newShared(o Options, breakers *breaker.Set) *shared {
+	return &shared{o: o, store: o.Store, box: secret.BoxOf(o.Store.Path()), gate: line.NewGate(line.Dials),
+		breakers: breakers, progress: progress.New()}
+}
+
+// readBreakers reads what earlier processes learned of accounts and hosts in trouble.
+func readBreakers(ctx context.Context, store *storage.Store) (*breaker.Set, error) {
+	var rows []breaker.Row
+	err := store.Read(ctx, func(r *storage.Reader) (err error) {
+		rows, err = attempt.Breakers(r)
+		return err
+	})
+	return breaker.New(time.Now(), rows), err
+}
+
+// account is what a process knows of one account while it lives: its connections and limits, what it was given for them, and
+// what is remembered from one pass to the next. Its methods may be called from any goroutine.
+type account struct {
+	*shared
+	id    storage.AccountID
+	taken chan struct{} // capacity 1; full while a worker has the account
+
+	mu        sync.Mutex
+	row       storage.Account // as it was read last
+	waiting   int             // how many want the account
+	given     *secret.Secret  // a password for this process only
+	limits    *meter.Meter    // nil: not loaded yet
+	pool      *pool           // nil: nothing has been dialled
+	byes      []time.Time     // when the server said BYE to a young session
+	cooldowns map[storage.MailboxID]cooldown
+	notices   map[bool]map[string]time.Time // when they were recorded, by fingerprint; those of the server's alerts apart
+	suspects  map[place]*rescue             // messages that do not come as others do
+}
+
+func newAccount(s *shared, id storage.AccountID) *account {
+	return &account{shared: s, id: id, taken: make(chan struct{}, 1), cooldowns: map[storage.MailboxID]cooldown{},
+		notices: map[bool]map[string]time.Time{}, suspects: map[place]*rescue{}}
+}
+
+// read notes the account's row as it is now.
+func (a *account) read(row storage.Account) *account {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.row = row
+	return a
+}
+
+// now gives the row as it was read last.
+func (a *account) now() storage.Account {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.row
+}
+
+func (a *account) name() string { return a.now().Name }
+
+func (a *account) login() Login { return loginOf(a.now()) }
+
+// scope names the account's breakers.
+func (a *account) scope() string { return scopeOf(a.id) }
+
+// host names the breakers of its host.
+func (a *account) host() string { return hostOf(a.login().Endpoint()) }
+
+// say tells the doors what is done.
+func (a *account) say(state, note string) { a.progress.State(a.name(), state, note) }
+
+// own waits until no other worker has the account. notify wakes one that only waits for a retry, so that it gives the account up.
+func (a *account) own(ctx context.Context, notify func(storage.AccountID)) (leave func(), err error) {
+	a.want(1)
+	defer a.want(-1)
+	notify(a.id)
+	select {
+	case a.taken <- struct{}{}:
+		return func() { <-a.taken }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (a *account) want(n int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.waiting += n
+}
+
+// wanted reports whether somebody waits for the account.
+func (a *account) wanted() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.waiting > 0
+}
+
+func (a *account) usePassword(s secret.Secret) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.given = &s
+}
+
+// hasPassword reports whether this process was given the account's password: it may be another than the one that was refused.
+func (a *account) hasPassword() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.given != nil
+}
+
+// password finds the account's password: given to this process, otherwise by its reference.
+func (a *account) password(ctx context.Context) (secret.Secret, error) {
+	a.mu.Lock()
+	given, row := a.given, a.row
+	a.mu.Unlock()
+	if given != nil {
+		return *given, nil
+	}
+	ref, err := secret.ParseRef(row.SecretRef)
+	if err != nil {
+		return secret.Secret{}, err
+	}
+	return ref.Resolve(ctx, a.box, row.User+"@"+row.Host)
+}
+
+// meter gives the account's limits; the first call loads what earlier processes used of them.
+func (a *account) meter(ctx context.Context) (*meter.Meter, error) {
+	a.mu.Lock()
+	have, row := a.limits, a.row
+	a.mu.Unlock()
+	if have != nil {
+		return have, nil
+	}
+	m, err := meter.Load(ctx, a.store, row)
+	if err != nil {
+		return nil, in(phaseStore, err)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.limits == nil { // otherwise somebody else was faster
+		a.limits = m
+	}
+	return a.limits, nil
+}
+
+// poll is the least time between two looks at the account; 0: no limit is known.
+func (a *account) poll() time.Duration {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.limits == nil {
+		return 0
+	}
+	return a.limits.Profile().Poll
+}
