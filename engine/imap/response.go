@@ -308,3 +308,38 @@ func (s *Session) numbered(n int64) error {
 	}
 	return sc.skipLine()
 }
+
+// vanished reads "* VANISHED (EARLIER) set".
+func (s *Session) vanished() error {
+	sc := s.sc
+	sc.lineLimit = s.lim.Listing
+	c, err := sc.spaces()
+	if err != nil {
+		return err
+	}
+	earlier := c == '('
+	if earlier {
+		if err := sc.value(nil); err != nil {
+			return err
+		}
+		if _, err := sc.spaces(); err != nil {
+			return err
+		}
+	}
+	b := setBuilder{most: s.lim.Ranges}
+	if err := b.read(sc); err != nil {
+		return err
+	}
+	set := b.set()
+	if !earlier {
+		gone := uint64(0)
+		for _, r := range set {
+			gone += uint64(r.Stop) - uint64(r.Start) + 1
+		}
+		s.exists -= uint32(min(gone, uint64(s.exists), math.MaxUint32))
+	}
+	if s.h.Vanished != nil {
+		s.h.Vanished(earlier, set)
+	}
+	return sc.skipLine()
+}
