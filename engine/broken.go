@@ -51,9 +51,8 @@ func (n *narrowing) astray() bool { return n.line || n.times > narrowMost }
 // stays what it was.
 //
 // Where nothing of the page came before the break, another message has to come in between. Otherwise it is the line.
-func (p *pass) broken(ctx context.Context, missing []storage.UID, inside storage.UID, barren bool,
-	err error) (culprit storage.UID, _ error) {
-	f := Classify(err)
+func (p *pass) broken(ctx context.Context, got result, barren bool, err error) (culprit storage.UID, _ error) {
+	f, missing, inside := Classify(err), got.missing, got.inside
 	if !p.ended(ctx, f) || len(missing) == 0 {
 		return 0, err
 	}
@@ -81,7 +80,7 @@ func (p *pass) broken(ctx context.Context, missing []storage.UID, inside storage
 	r.blame(f)
 	served, again := p.renew(ctx, f, !barren, p.another(first, missing))
 	if again == nil && served {
-		again = p.askFlags(ctx) // of what came before the break
+		again = p.askFlags(ctx, got.owed) // of what came before the break
 	}
 	if again != nil || !served {
 		return 0, cmp.Or(again, err)
@@ -162,22 +161,16 @@ func (p *pass) serves(ctx context.Context, other storage.UID) (came bool, err er
 		return false, in(phaseStore, err)
 	}
 	elsewhere := known.Mailbox != p.mailbox.ID
-	h := imap.Handler{} // what is said of another mailbox is no news
-	if !elsewhere {
-		h = p.handler()
-	}
-	h.Body = func(_ *imap.Message, _ string, _ int64, body io.Reader) error {
+	take := imap.FetchHandler{Body: func(_ *imap.Message, _ string, _ int64, body io.Reader) error {
 		n, err := io.Copy(io.Discard, body)
 		came = came || n > 0
 		return err
-	}
-	p.s.SetHandler(h)
-	defer p.watch()
+	}}
 	if elsewhere {
 		_, err = p.s.Examine(ctx, known.Raw, false)
 	}
 	if err == nil {
-		err = p.s.UIDFetch(ctx, uidSet([]storage.UID{known.UID}), []string{"UID", "BODY.PEEK[]"}, 0)
+		err = p.s.UIDFetch(ctx, uidSet([]storage.UID{known.UID}), []imap.Item{imap.ItemBody}, take)
 	}
 	if p.s.Err() != nil {
 		p.w.narrowing.line = true
@@ -212,7 +205,7 @@ func (p *pass) comes(ctx context.Context, uid storage.UID) (bool, error) {
 	if uid == 0 {
 		return false, nil
 	}
-	left, _, err := p.take(ctx, []storage.UID{uid}, everything(), nil)
+	got, err := p.take(ctx, []storage.UID{uid}, everything(), nil)
 	if err != nil && p.s.Err() != nil {
 		f := Classify(err)
 		if r := p.suspected(uid); r != nil && p.ended(ctx, f) {
@@ -223,7 +216,7 @@ func (p *pass) comes(ctx context.Context, uid storage.UID) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return len(left) == 0 && p.suspected(uid) == nil, p.askFlags(ctx)
+	return len(got.missing) == 0 && p.suspected(uid) == nil, p.askFlags(ctx, got.owed)
 }
 
 // shrink makes the next page smaller after a fault that its messages may have caused. It grows again on success.

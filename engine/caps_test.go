@@ -219,7 +219,7 @@ func TestNewsOfEveryMessage(t *testing.T) {
 	take := p.newIntake(t.Context(), p.listing[500:510])
 	for range 2 {
 		for uid := range goimap.UID(1000) {
-			if err := take.fetched(&imap.Message{UID: uid + 1, HasFlags: true}); err != nil {
+			if err := take.fetched(&imap.Message{UID: uid + 1, State: imap.State{HasFlags: true}}); err != nil {
 				t.Fatal(err)
 			}
 		}

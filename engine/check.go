@@ -283,7 +283,7 @@ func (c *comparison) room(ctx context.Context, s *imap.Session, todo []storage.U
 func (c *comparison) page(ctx context.Context, s *imap.Session, a *account, m storage.Mailbox, page []storage.UID, held map[storage.UID]storage.Shown) error {
 	seen := map[storage.UID]bool{}
 	var sum [sha256.Size]byte
-	s.SetHandler(imap.Handler{
+	take := imap.FetchHandler{
 		Body: func(_ *imap.Message, section string, _ int64, r io.Reader) error {
 			if section != "" {
 				return nil
@@ -302,7 +302,7 @@ func (c *comparison) page(ctx context.Context, s *imap.Session, a *account, m st
 				return nil
 			}
 			seen[uid] = true
-			if now := flagsOf(msg.Flags); msg.HasFlags && now != have.Flags {
+			if now := flagsOf(msg.UID, msg.State).Flags; msg.HasFlags && now != have.Flags {
 				c.add(a, m, uid, "other flags", "The store has %q, the server %q: a sync settles it, if the server notes such changes.", have.Flags, now)
 			}
 			if t := msg.InternalDate; plausible(t) && !t.Equal(have.InternalDate.Truncate(time.Second)) {
@@ -313,13 +313,12 @@ func (c *comparison) page(ctx context.Context, s *imap.Session, a *account, m st
 			}
 			return nil
 		},
-	})
-	defer s.SetHandler(imap.Handler{})
+	}
 	var set goimap.UIDSet
 	for _, uid := range page {
 		set.AddNum(goimap.UID(uid))
 	}
-	err := in(phaseFetch, s.UIDFetch(ctx, set, []string{"UID", "FLAGS", "INTERNALDATE", "BODY.PEEK[]"}, 0))
+	err := in(phaseFetch, s.UIDFetch(ctx, set, []imap.Item{imap.ItemState, imap.ItemDate, imap.ItemBody}, take))
 	if !c.store.ReadOnly() {
 		if counted := c.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0, c.meter.CountTx); err == nil {
 			err = in(phaseStore, counted)

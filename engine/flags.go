@@ -77,8 +77,7 @@ type flagCheck struct {
 // ask asks for the flags of stored[from:to].
 func (c *flagCheck) ask(ctx context.Context, from, to int, since storage.ModSeq) error {
 	mute := c.p.choke().mute
-	h := c.p.handler()
-	h.Fetch = func(m *imap.Message) error {
+	take := imap.FetchHandler{Fetch: func(m *imap.Message) error {
 		i, known := slices.BinarySearchFunc(c.stored, storage.UID(m.UID), func(one storage.Listed, uid storage.UID) int {
 			return cmp.Compare(one.UID, uid)
 		})
@@ -89,15 +88,13 @@ func (c *flagCheck) ask(ctx context.Context, from, to int, since storage.ModSeq)
 			c.hear(i, m.HasFlags)
 		}
 		if m.HasFlags {
-			c.take(i, storage.FlagChange{UID: storage.UID(m.UID), Flags: flagsOf(m.Flags), ModSeq: storage.ModSeq(m.ModSeq)})
+			c.take(i, flagsOf(m.UID, m.State))
 		}
 		return nil
-	}
-	c.p.s.SetHandler(h)
-	defer c.p.watch()
+	}}
 	set, asked := c.p.audible(c.stored[from:to])
 	c.asked += asked
-	return in(phaseFlags, c.p.s.UIDFetch(ctx, set, []string{"UID", "FLAGS"}, uint64(since)))
+	return in(phaseFlags, c.p.uidFetch(ctx, set, since, []imap.Item{imap.ItemState}, take))
 }
 
 // hear notes that the server named stored[i], with its flags or without them.
@@ -229,27 +226,24 @@ func (p *pass) choked(ctx context.Context, at storage.UID) error {
 	return err
 }
 
-// askFlags asks for the flags of what the last FETCH brought without them, and puts the watermark back that its batches dropped. When
+// askFlags asks for the flags of what a FETCH brought without them, and puts the watermark back that its batches dropped. When
 // the session breaks, or the answer is short, it stays dropped, and the next pass compares all flags.
-func (p *pass) askFlags(ctx context.Context) error {
-	uids, owing := p.unsaid, p.owing
-	p.unsaid, p.owing = nil, false
-	if !owing {
+func (p *pass) askFlags(ctx context.Context, owed flagsOwed) error {
+	if !owed.dropped {
 		return nil
 	}
+	uids := owed.uids
 	said := make(map[storage.UID]storage.FlagChange, len(uids))
-	h := p.handler()
-	h.Fetch = func(m *imap.Message) error {
-		if _, asked := slices.BinarySearch(uids, storage.UID(m.UID)); asked && m.HasFlags {
-			said[storage.UID(m.UID)] = storage.FlagChange{UID: storage.UID(m.UID), Flags: flagsOf(m.Flags), ModSeq: storage.ModSeq(m.ModSeq)}
+	take := imap.FetchHandler{Fetch: func(m *imap.Message) error {
+		if m.HasFlags {
+			said[storage.UID(m.UID)] = flagsOf(m.UID, m.State)
 		}
 		return nil
-	}
+	}}
 	var err error
 	if len(uids) > 0 {
-		p.s.SetHandler(h)
-		defer p.watch()
-		if err = in(phaseFlags, p.s.UIDFetch(ctx, uidSet(uids), []string{"UID", "FLAGS"}, 0)); p.refused(err) {
+		err = in(phaseFlags, p.s.UIDFetch(ctx, uidSet(uids), []imap.Item{imap.ItemState}, take))
+		if p.refused(err) {
 			err, uids = nil, nil // it cannot say them
 		}
 		if err != nil && p.s.Err() != nil && !stopped(ctx) && len(said) < len(uids) {
@@ -292,12 +286,13 @@ func (p *pass) applyFlags(ctx context.Context, changes []storage.FlagChange, mar
 	return nil
 }
 
-func flagsOf(flags []goimap.Flag) storage.Flags {
-	words := make([]string, len(flags))
-	for i, flag := range flags {
+// flagsOf gives what the server says of a message's flags, for the store.
+func flagsOf(uid goimap.UID, st imap.State) storage.FlagChange {
+	words := make([]string, len(st.Flags))
+	for i, flag := range st.Flags {
 		words[i] = string(flag)
 	}
-	return storage.NewFlags(words)
+	return storage.FlagChange{UID: storage.UID(uid), Flags: storage.NewFlags(words), ModSeq: storage.ModSeq(st.ModSeq)}
 }
 
 // uidSet makes the set of some UIDs for the wire.

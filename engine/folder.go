@@ -38,9 +38,6 @@ type pass struct {
 	culprits int                  // messages that were found to end sessions
 	hopeless int                  // rescues that brought nothing
 	listing  []storage.UID
-	refusal  error         // the NO that ended the last FETCH early
-	unsaid   []storage.UID // what it brought without flags
-	owing    bool          // the watermark of flags was dropped for such
 	short    bool          // an answer left out flags that were asked for: the next pass compares all of them
 	stirred  bool          // the server told of a message that came or went since the listing
 	latest   []storage.UID // what was listed last
@@ -50,6 +47,9 @@ type pass struct {
 	sure     bool          // that so little is left in a new generation was confirmed
 	learned  storage.Sizes // of the server's RFC822.SIZEs
 	renewals int           // new sessions for what came in doubt
+
+	unasked       func(*imap.Message) error // during a FETCH: gets what the server says of other messages; nil: nobody does
+	expungeIssued bool                      // the server said so since a FETCH of messages began
 }
 
 var (
@@ -73,7 +73,6 @@ func (w *worker) folder(ctx context.Context, t queue.Task) error {
 		return err
 	}
 	p := &pass{w: w, s: s, t: t, seed: maphash.MakeSeed()}
-	p.watch()
 	if err := p.open(ctx); err != nil {
 		return err
 	}
@@ -106,6 +105,7 @@ func (p *pass) open(ctx context.Context) (err error) {
 	if err = p.examine(ctx); err != nil {
 		return err
 	}
+	p.watch()
 	if n, most := uint64(p.selected.Exists), p.w.e.o.caps.Messages; n > uint64(most) {
 		return p.tooMany(phaseOpen, n, "messages", most)
 	}
@@ -301,15 +301,11 @@ func (p *pass) proven(ctx context.Context, gone []storage.UID) error {
 		return nil
 	}
 	alive := false
-	h := p.handler()
-	h.Fetch = func(m *imap.Message) error {
-		_, found := slices.BinarySearch(gone, storage.UID(m.UID))
-		alive = alive || found
+	take := imap.FetchHandler{Fetch: func(*imap.Message) error {
+		alive = true
 		return nil
-	}
-	p.s.SetHandler(h)
-	defer p.watch()
-	err := in(phaseList, p.s.UIDFetch(ctx, uidSet(gone), []string{"UID", "FLAGS"}, 0))
+	}}
+	err := in(phaseList, p.s.UIDFetch(ctx, uidSet(gone), []imap.Item{imap.ItemState}, take))
 	if alive {
 		return in(phaseList, fmt.Errorf("%s: a message is given that the listing lacks: %w", p.mailbox.Path, errDisagrees))
 	}
@@ -370,13 +366,11 @@ func (p *pass) yield(ctx context.Context) error {
 // reopen examines the mailbox on a session that may have had another one open.
 func (p *pass) reopen(ctx context.Context, s *imap.Session) error {
 	p.s = s
-	p.s.SetHandler(imap.Handler{}) // what EXAMINE says is compared below, and is no news
 	before := p.selected
-	err := p.examine(ctx)
-	p.watch()
-	if err != nil {
+	if err := p.examine(ctx); err != nil {
 		return err
 	}
+	p.watch()
 	now := &p.selected
 	if storage.UIDValidity(now.UIDValidity) != p.validity {
 		return in(phaseOpen, errSwapped)
@@ -388,19 +382,34 @@ func (p *pass) reopen(ctx context.Context, s *imap.Session) error {
 	return nil
 }
 
-// watch notes messages that come and go while the pass works.
-func (p *pass) watch() { p.s.SetHandler(p.handler()) }
-
-func (p *pass) handler() imap.Handler {
-	return imap.Handler{
+// watch observes the mailbox, which was just opened, for as long as it stays open.
+func (p *pass) watch() {
+	p.s.Observe(imap.Observer{
+		Fetch: func(m *imap.Message) error {
+			if p.unasked == nil {
+				return nil
+			}
+			return p.unasked(m)
+		},
 		Exists:  func(uint32) { p.stir() },
 		Expunge: func(uint32) { p.stir() },
 		Status: func(st imap.Status) {
-			if st.Code == "UIDVALIDITY" && p.validity != 0 && st.CodeArgs != strconv.FormatUint(uint64(p.validity), 10) {
-				p.swapped = true
+			switch st.Code {
+			case "UIDVALIDITY":
+				p.swapped = p.swapped || p.validity != 0 && st.CodeArgs != strconv.FormatUint(uint64(p.validity), 10)
+			case "EXPUNGEISSUED":
+				p.expungeIssued = true
 			}
 		},
-	}
+	})
+}
+
+// uidFetch asks for messages. take.Fetch gets what the server says meanwhile of other messages, too.
+func (p *pass) uidFetch(ctx context.Context, uids goimap.UIDSet, since storage.ModSeq, items []imap.Item,
+	take imap.FetchHandler) error {
+	p.unasked = take.Fetch
+	defer func() { p.unasked = nil }()
+	return p.s.UIDFetchSince(ctx, uids, uint64(since), items, take)
 }
 
 // stir notes that a listing may be out of date.

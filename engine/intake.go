@@ -34,8 +34,7 @@ const (
 // arrival is one message on its way from the wire to a batch.
 type arrival struct {
 	uid    storage.UID
-	flags  storage.Flags
-	modseq storage.ModSeq
+	said   storage.FlagChange
 	date   time.Time
 	raw    []byte        // nil when the body was staged
 	staged *storage.Body // large ones
@@ -158,7 +157,7 @@ func (t *intake) fetched(m *imap.Message) error {
 	uid := storage.UID(m.UID)
 	if a == nil || !t.wanted[uid] {
 		if _, listed := slices.BinarySearch(t.p.listing, uid); listed && m.HasFlags && t.hears(uid) {
-			t.late[uid] = storage.FlagChange{UID: uid, Flags: flagsOf(m.Flags), ModSeq: storage.ModSeq(m.ModSeq)}
+			t.late[uid] = flagsOf(m.UID, m.State)
 		}
 		return t.discard(a)
 	}
@@ -180,7 +179,7 @@ func (t *intake) fetched(m *imap.Message) error {
 	if !said.HasFlags {
 		t.mute[uid], a.mute = true, true
 	}
-	a.uid, a.flags, a.modseq, a.date = uid, flagsOf(said.Flags), storage.ModSeq(said.ModSeq), said.InternalDate
+	a.uid, a.said, a.date = uid, flagsOf(m.UID, said.State), said.InternalDate
 	if a.size() == 0 { // the end of the answer may say why
 		t.empty = append(t.empty, *a)
 		return nil
@@ -425,7 +424,7 @@ func (t *intake) learn(tx *storage.Writer, batch []arrival) (*storage.Sizes, err
 
 // pack makes a stored arrival of a message, parsed, hashed and compressed, and what the index will want of it.
 func (t *intake) pack(a *arrival) (storage.Arrival, storage.IndexDoc) {
-	out := storage.Arrival{UID: a.uid, Flags: a.flags, ModSeq: a.modseq}
+	out := storage.Arrival{UID: a.uid, Flags: a.said.Flags, ModSeq: a.said.ModSeq}
 	var view message.View
 	if a.staged != nil {
 		out.Body, view = *a.staged, *a.view
@@ -465,13 +464,19 @@ func (t *intake) failure() error {
 	return t.err
 }
 
-// owe tells the pass of the arrivals whose flags the server has not said. Call it after close.
-func (t *intake) owe() {
-	t.p.owing = len(t.mute) > 0
+// flagsOwed is what a FETCH left to ask for: the flags of messages it brought without them.
+type flagsOwed struct {
+	uids    []storage.UID
+	dropped bool // for them, or for such whose flags came later, the watermark of flags was dropped
+}
+
+// owed gives the arrivals whose flags the server has not said. Call it after close.
+func (t *intake) owed() flagsOwed {
+	dropped := len(t.mute) > 0
 	for uid := range t.late { // those it said in a response of their own
 		delete(t.mute, uid)
 	}
-	t.p.unsaid = slices.Sorted(maps.Keys(t.mute))
+	return flagsOwed{slices.Sorted(maps.Keys(t.mute)), dropped}
 }
 
 // missing gives the UIDs of the page that are not committed. Call it after close.

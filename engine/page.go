@@ -35,7 +35,7 @@ func (p *pass) fetchAll(ctx context.Context, todo []storage.UID) error {
 			return err
 		}
 		page, rest := plan.Page(todo, n)
-		missing, err := p.fetch(ctx, page)
+		missing, _, err := p.fetch(ctx, page)
 		if err != nil {
 			return err
 		}
@@ -90,7 +90,7 @@ func (p *pass) again(ctx context.Context, last bool) error {
 				return err
 			}
 			page, rest := plan.Page(uids, n)
-			missing, err := p.fetch(ctx, page)
+			missing, _, err := p.fetch(ctx, page)
 			if err != nil {
 				return err
 			}
@@ -172,16 +172,13 @@ func (p *pass) sizes(ctx context.Context, page []storage.UID) ([]int64, error) {
 	for i, uid := range page {
 		at[uid], sizes[i] = i, unknownSize
 	}
-	h := p.handler()
-	h.Fetch = func(m *imap.Message) error {
+	take := imap.FetchHandler{Fetch: func(m *imap.Message) error {
 		if i, ok := at[storage.UID(m.UID)]; ok && m.Size >= 0 {
 			sizes[i] = m.Size
 		}
 		return nil
-	}
-	p.s.SetHandler(h)
-	defer p.watch()
-	err := p.s.UIDFetch(ctx, uidSet(page), []string{"UID", "RFC822.SIZE"}, 0)
+	}}
+	err := p.s.UIDFetch(ctx, uidSet(page), []imap.Item{imap.ItemSize}, take)
 	if err != nil && p.s.Err() == nil && Classify(in(phaseFetch, err)).Class == Parsing {
 		err = nil // it would say so of the bodies too, and there they are asked for in halves
 	}
@@ -238,14 +235,14 @@ func (p *pass) halve(ctx context.Context, missing []storage.UID, why map[storage
 	if len(missing) == 0 {
 		return nil
 	}
-	left, err := p.fetch(ctx, missing)
+	left, refused, err := p.fetch(ctx, missing)
 	if err != nil {
 		return err
 	}
-	silent := len(left) == len(missing) && p.refusal == nil // an OK that brings none of them says so of each
+	silent := len(left) == len(missing) && refused == nil // an OK that brings none of them says so of each
 	if len(left) == 1 && len(missing) == 1 || silent && p.hopeless >= hopeless {
 		for _, uid := range left {
-			why[uid] = p.refusal
+			why[uid] = refused
 		}
 		return nil
 	}
@@ -341,75 +338,76 @@ func (p *pass) remark(ctx context.Context, uid storage.UID, f Fault) error {
 }
 
 // fetch brings one page, without the messages at which sessions end: those are left to a rescue. missing are the UIDs that did not
-// come: after a nil error the server left them out.
-func (p *pass) fetch(ctx context.Context, page []storage.UID) (missing []storage.UID, err error) {
+// come: after a nil error the server left them out, or refused them.
+func (p *pass) fetch(ctx context.Context, page []storage.UID) (missing []storage.UID, refused, err error) {
 	for len(page) > 0 {
-		missing, inside, err := p.take(ctx, page, everything(), nil)
+		got, err := p.take(ctx, page, everything(), nil)
 		if err == nil {
-			return missing, p.askFlags(ctx)
+			return got.missing, got.refused, p.askFlags(ctx, got.owed)
 		}
-		culprit, err := p.broken(ctx, missing, inside, len(missing) == len(page), err)
+		culprit, err := p.broken(ctx, got, len(got.missing) == len(page), err)
 		if err != nil {
-			return missing, err
+			return got.missing, nil, err
 		}
-		page = slices.DeleteFunc(missing, func(uid storage.UID) bool { return uid == culprit })
+		page = slices.DeleteFunc(got.missing, func(uid storage.UID) bool { return uid == culprit })
 	}
-	return nil, nil
+	return nil, nil, nil
+}
+
+// result is what one FETCH of messages came to.
+type result struct {
+	missing []storage.UID // asked for, and neither stored nor in doubt
+	inside  storage.UID   // whose body was being received when the session broke; 0: none
+	refused error         // the NO that ended it early
+	owed    flagsOwed     // by what it brought
 }
 
 // take asks for items of messages, their bodies among them, and stores what comes; what came whole before an error too. known is
-// what the server said before of the one message that is asked for. inside is the message whose body was being received when
-// the session broke. A message that came in doubt is neither stored nor missing: it has a rescue.
-func (p *pass) take(ctx context.Context, page []storage.UID, items []string, known *imap.Message) (missing []storage.UID, inside storage.UID, err error) {
-	p.refusal = nil
+// what the server said before of the one message that is asked for. A message that came in doubt is neither stored nor missing:
+// it has a rescue.
+func (p *pass) take(ctx context.Context, page []storage.UID, items []imap.Item, known *imap.Message) (got result,
+	err error) {
 	if err := p.yield(ctx); err != nil {
-		return nil, 0, err
+		return got, err
 	}
 	take := p.newIntake(ctx, page)
 	take.known = known
 	defer take.close() //nolint:errcheck // it was asked below; this one is for a panic on the way
-	h := p.handler()
-	h.Body, h.Fetch = take.body, take.fetched
-	news, gone := h.Status, false
-	h.Status = func(st imap.Status) {
-		news(st)
-		gone = gone || st.Code == "EXPUNGEISSUED"
-	}
-	p.s.SetHandler(h)
-	defer p.watch()
-	err = in(phaseFetch, p.s.UIDFetch(ctx, uidSet(page), items, 0))
+	p.expungeIssued = false
+	err = in(phaseFetch, p.uidFetch(ctx, uidSet(page), 0, items, imap.FetchHandler{Body: take.body, Fetch: take.fetched}))
 	if err != nil && p.s.Err() == nil && Classify(err).Class == Parsing {
-		p.refusal, err = err, nil // what came before the NO is kept (RFC 2180); the rest is asked for again
+		got.refused, err = err, nil // what came before the NO is kept (RFC 2180); the rest is asked for again
 	}
-	inside, p.w.narrowing.answered = take.inside, p.w.narrowing.answered || err == nil
-	defer func() { p.w.narrowing.line = p.w.narrowing.line && len(missing) == len(page) }()
-	if gone {
+	got.inside, p.w.narrowing.answered = take.inside, p.w.narrowing.answered || err == nil
+	defer func() { p.w.narrowing.line = p.w.narrowing.line && len(got.missing) == len(page) }()
+	if p.expungeIssued {
 		take.doubtEmpty()
 		p.doubtGone()
 	}
 	stored := take.close()
 	if p.swapped { // nobody knows since when: what was stored of this answer goes, and is asked for again
-		return nil, 0, errors.Join(in(phaseStore, stored), p.expunge(take.ctx, take.handed), in(phaseFetch, errSwapped))
+		return result{}, errors.Join(in(phaseStore, stored), p.expunge(take.ctx, take.handed), in(phaseFetch, errSwapped))
 	}
 	if stored != nil {
-		return nil, 0, in(phaseStore, stored)
+		return result{}, in(phaseStore, stored)
 	}
 	if take.learned != nil {
 		p.learned = *take.learned
 	}
 	for _, r := range take.settled {
 		if err := p.forget(ctx, r); err != nil {
-			return nil, 0, err
+			return result{}, err
 		}
 	}
-	take.owe()
+	got.owed = take.owed()
 	if len(take.late) > 0 {
 		if err := p.applyFlags(take.ctx, slices.Collect(maps.Values(take.late)), false, 0); err != nil {
-			return nil, 0, err
+			return result{}, err
 		}
 	}
 	if err != nil {
 		err = fmt.Errorf("%s: %w", p.mailbox.Path, err)
 	}
-	return take.missing(), inside, err
+	got.missing = take.missing()
+	return got, err
 }

@@ -34,9 +34,8 @@ type acquaintance struct {
 // stranger is a listed message that the store does not hold under its UID.
 type stranger struct {
 	plan.Copy
-	flags  storage.Flags
-	modseq storage.ModSeq
-	told   bool // its header was given; given twice and not alike, it is unknown again
+	said storage.FlagChange // its flags
+	told bool               // its header was given; given twice and not alike, it is unknown again
 }
 
 // rebind gives messages that are new under their UIDs to entries the store holds, where they can be told for certain by size
@@ -186,7 +185,7 @@ func (p *pass) measure(ctx context.Context, todo []storage.UID, before, again []
 // reflag notes the flags of a message that is known already.
 func (p *pass) reflag(m *imap.Message) {
 	if s := p.w.met.known[storage.UID(m.UID)]; s != nil && m.HasFlags {
-		s.flags, s.modseq = flagsOf(m.Flags), storage.ModSeq(m.ModSeq)
+		s.said = flagsOf(m.UID, m.State)
 	}
 }
 
@@ -223,13 +222,13 @@ func (p *pass) headersOf(ctx context.Context, page []storage.UID) error {
 
 // describe asks what messages look like, with their headers or without; headers are summed as they come and not kept.
 func (p *pass) describe(ctx context.Context, page []storage.UID, header bool, take func(*imap.Message, plan.Copy)) error {
-	items := []string{"UID", "RFC822.SIZE", "INTERNALDATE", "FLAGS"}
+	items := []imap.Item{imap.ItemSize, imap.ItemDate, imap.ItemState}
 	if header {
-		items = append(items, "BODY.PEEK[HEADER]")
+		items = append(items, imap.ItemHeader)
 	}
 	var digest plan.Digest
-	h := p.handler()
-	h.Body = func(_ *imap.Message, section string, _ int64, r io.Reader) error {
+	var into imap.FetchHandler
+	into.Body = func(_ *imap.Message, section string, _ int64, r io.Reader) error {
 		if section != "HEADER" {
 			return nil
 		}
@@ -238,19 +237,17 @@ func (p *pass) describe(ctx context.Context, page []storage.UID, header bool, ta
 		digest = sum.Digest()
 		return err
 	}
-	h.Fetch = func(m *imap.Message) error {
+	into.Fetch = func(m *imap.Message) error {
 		take(m, plan.Copy{UID: storage.UID(m.UID), Size: m.Size, Header: digest, Date: row.Dated(m.InternalDate, time.Now())})
 		digest = plan.Digest{}
 		return nil
 	}
-	defer p.watch()
 	most := cmp.Or(p.s.MostMessages(), len(page), 1)
 	for some := range slices.Chunk(page, most) {
 		if err := p.yield(ctx); err != nil {
 			return err
 		}
-		p.s.SetHandler(h)
-		if err := p.s.UIDFetch(ctx, uidSet(some), items, 0); err != nil {
+		if err := p.uidFetch(ctx, uidSet(some), 0, items, into); err != nil {
 			return in(phaseList, err)
 		}
 	}
@@ -291,7 +288,7 @@ func (p *pass) bind(ctx context.Context, matches []plan.Match) (bound map[storag
 		some := make([]storage.Binding, n)
 		for i, m := range matches[:n] {
 			s := p.w.met.known[m.UID]
-			some[i] = storage.Binding{UID: m.UID, From: m.Entry, Flags: s.flags, ModSeq: s.modseq, InternalDate: s.Date}
+			some[i] = storage.Binding{UID: m.UID, From: m.Entry, Flags: s.said.Flags, ModSeq: s.said.ModSeq, InternalDate: s.Date}
 		}
 		matches = matches[n:]
 		var stored []storage.UID

@@ -26,8 +26,8 @@ const hopeless = 50
 const mostPartly = 3
 
 // everything is what a FETCH asks of a message.
-func everything() []string {
-	return []string{"UID", "FLAGS", "INTERNALDATE", "RFC822.SIZE", "BODY.PEEK[]"}
+func everything() []imap.Item {
+	return []imap.Item{imap.ItemState, imap.ItemDate, imap.ItemSize, imap.ItemBody}
 }
 
 // rung is a way of asking for a message that does not come as others do.
@@ -383,7 +383,7 @@ func (p *pass) attempt(ctx context.Context, r *rescue) (arrived bool, err error)
 		if r.claimed() > storage.MaxInline && r.fatal && r.last.Class != Protocol {
 			return false, nil // the line does not hold for so long
 		}
-		return p.whole(ctx, r, []string{"UID", "BODY.PEEK[]"})
+		return p.whole(ctx, r, []imap.Item{imap.ItemBody})
 	}
 	return p.gather(ctx, r)
 }
@@ -413,16 +413,16 @@ func (e *Engine) lend(ctx context.Context, want int64) (granted int64, giveBack 
 }
 
 // whole asks for the message in one literal.
-func (p *pass) whole(ctx context.Context, r *rescue, items []string) (bool, error) {
+func (p *pass) whole(ctx context.Context, r *rescue, items []imap.Item) (bool, error) {
 	r.last = leftOut()
-	missing, _, err := p.take(ctx, []storage.UID{r.uid}, items, r.known)
-	if p.refusal != nil {
-		r.last = Classify(p.refusal)
+	got, err := p.take(ctx, []storage.UID{r.uid}, items, r.known)
+	if got.refused != nil {
+		r.last = Classify(got.refused)
 	}
-	if len(missing) > 0 || err != nil || r.doubt != plan.Whole {
+	if len(got.missing) > 0 || err != nil || r.doubt != plan.Whole {
 		return false, err
 	}
-	return true, p.askFlags(ctx)
+	return true, p.askFlags(ctx, got.owed)
 }
 
 // ask fetches what is not the body.
@@ -430,17 +430,15 @@ func (p *pass) ask(ctx context.Context, r *rescue) error {
 	if err := p.yield(ctx); err != nil {
 		return err
 	}
-	h := p.handler()
-	h.Fetch = func(m *imap.Message) error {
-		if storage.UID(m.UID) == r.uid && (r.known == nil || m.HasFlags) {
+	take := imap.FetchHandler{Fetch: func(m *imap.Message) error {
+		if r.known == nil || m.HasFlags {
 			known := *m
 			r.known = &known
 		}
 		return nil
-	}
-	p.s.SetHandler(h)
-	defer p.watch()
-	err := p.hearNo(r, in(phaseFetch, p.s.UIDFetch(ctx, uidSet([]storage.UID{r.uid}), []string{"UID", "FLAGS", "INTERNALDATE", "RFC822.SIZE"}, 0)))
+	}}
+	items := []imap.Item{imap.ItemState, imap.ItemDate, imap.ItemSize}
+	err := p.hearNo(r, in(phaseFetch, p.s.UIDFetch(ctx, uidSet([]storage.UID{r.uid}), items, take)))
 	p.w.narrowing.answered = p.w.narrowing.answered || err == nil
 	if p.swapped {
 		r.known = nil
@@ -468,9 +466,8 @@ func (p *pass) gather(ctx context.Context, r *rescue) (bool, error) {
 		if err != nil {
 			return false, p.keep(ctx, r, err)
 		}
-		piece, end, err := r.body.Next(ctx, p.s, p.handler(), want)
+		piece, end, err := r.body.Next(ctx, p.s, want)
 		giveBack()
-		p.watch()
 		switch {
 		case p.swapped:
 			return false, errors.Join(in(phaseFetch, errSwapped), err, p.empty(ctx, r))
@@ -550,6 +547,5 @@ func (p *pass) settleSpool(ctx context.Context, r *rescue) (bool, error) {
 		err = p.remark(ctx, r.uid, Fault{Class: Parsing, Scope: "message", Phase: phaseFetch, Command: "UID FETCH",
 			Detail: fmt.Sprintf("the server says the message has %d bytes and gave %d to its end: these are stored", claimed, body.Size)})
 	}
-	take.owe()
-	return true, errors.Join(err, p.askFlags(ctx))
+	return true, errors.Join(err, p.askFlags(ctx, take.owed()))
 }

@@ -225,7 +225,7 @@ func asking(b *testing.B, n int) func() {
 		uids[i] = storage.UID(2*i + 1)
 	}
 	return func() {
-		if err := s.UIDFetch(b.Context(), uidSet(uids), []string{"UID", "FLAGS"}, 0); err != nil {
+		if err := s.UIDFetch(b.Context(), uidSet(uids), []imap.Item{imap.ItemState}, imap.FetchHandler{}); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -294,7 +294,7 @@ func longFlags(_ *testing.B, n int) func() {
 	}
 	return func() {
 		for range 50 {
-			flagsOf(flags)
+			flagsOf(1, imap.State{Flags: flags})
 		}
 	}
 }

@@ -61,8 +61,8 @@ func (b *Body) Want() int64 {
 
 // Next asks for the next want octets on a session whose mailbox is open. end: there are no more. Errors: ErrLeftOut, the
 // server's *imap.StatusError, or what ended the session; after the last, Broke.
-func (b *Body) Next(ctx context.Context, s *imap.Session, h imap.Handler, want int64) (piece []byte, end bool, err error) {
-	piece, answered, err := b.ask(ctx, s, h, want)
+func (b *Body) Next(ctx context.Context, s *imap.Session, want int64) (piece []byte, end bool, err error) {
+	piece, answered, err := b.ask(ctx, s, want)
 	if s.Err() != nil {
 		return nil, false, err
 	}
@@ -102,10 +102,11 @@ func (b *Body) Broke() bool {
 }
 
 // ask sends the command. answered: the item came, if with nothing in it.
-func (b *Body) ask(ctx context.Context, s *imap.Session, h imap.Handler, want int64) (out []byte, answered bool, err error) {
+func (b *Body) ask(ctx context.Context, s *imap.Session, want int64) (out []byte, answered bool, err error) {
 	var held []byte
 	var read bool
-	h.Body = func(m *imap.Message, section string, size int64, body io.Reader) error {
+	var take imap.FetchHandler
+	take.Body = func(m *imap.Message, section string, size int64, body io.Reader) error {
 		origin, partial := strings.CutPrefix(section, "<"+strconv.FormatInt(b.have, 10))
 		partial = partial && (strings.HasPrefix(origin, ">") || strings.HasPrefix(origin, "."))
 		if m.UID != 0 && m.UID != b.uid || read || !partial {
@@ -121,14 +122,13 @@ func (b *Body) ask(ctx context.Context, s *imap.Session, h imap.Handler, want in
 		read = true
 		return nil
 	}
-	h.Fetch = func(m *imap.Message) error {
+	take.Fetch = func(m *imap.Message) error {
 		if m.UID == b.uid && read && !answered {
 			out, answered = held, true
 		}
 		held, read = nil, false
 		return nil
 	}
-	s.SetHandler(h)
-	err = s.UIDFetch(ctx, goimap.UIDSetNum(b.uid), []string{"UID", fmt.Sprintf("BODY.PEEK[]<%d.%d>", b.have, want)}, 0)
+	err = s.UIDFetch(ctx, goimap.UIDSetNum(b.uid), []imap.Item{imap.ItemPart(b.have, want)}, take)
 	return out, answered, err
 }

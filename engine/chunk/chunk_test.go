@@ -155,7 +155,7 @@ func TestNoLiar(t *testing.T) {
 	s.Change(func(m *script.Model) { m.Box("INBOX").Add(make([]byte, 100)) })
 	s.Misbehave(script.Faults{Part: func(script.Part) script.Fault { return script.TooLong }})
 	b := New(goimap.UID(1), 100)
-	piece, _, err := b.Next(t.Context(), dial(t, t.Context(), s), imap.Handler{}, b.Want())
+	piece, _, err := b.Next(t.Context(), dial(t, t.Context(), s), b.Want())
 	if piece != nil || !errors.Is(err, imap.ErrSyntax) {
 		t.Errorf("%d bytes, %v", len(piece), err)
 	}

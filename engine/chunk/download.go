@@ -80,17 +80,17 @@ func (d *download) step(ctx context.Context, s *imap.Session) (more bool, err er
 		return false, d.literal(ctx, s)
 	}
 	if d.body == nil {
-		s.SetHandler(imap.Handler{Fetch: func(m *imap.Message) error {
-			if m.UID == d.uid && m.Size >= 0 {
+		take := imap.FetchHandler{Fetch: func(m *imap.Message) error {
+			if m.Size >= 0 {
 				d.Claimed = m.Size
 			}
 			return nil
-		}})
-		d.Why = s.UIDFetch(ctx, goimap.UIDSetNum(d.uid), []string{"UID", "RFC822.SIZE"}, 0)
+		}}
+		d.Why = s.UIDFetch(ctx, goimap.UIDSetNum(d.uid), []imap.Item{imap.ItemSize}, take)
 		d.body = New(d.uid, d.Claimed)
 		return true, ctx.Err()
 	}
-	piece, end, err := d.body.Next(ctx, s, imap.Handler{}, d.body.Want())
+	piece, end, err := d.body.Next(ctx, s, d.body.Want())
 	switch {
 	case ctx.Err() != nil:
 		return false, ctx.Err()
@@ -123,7 +123,7 @@ func (d *download) doubt() {
 // literal takes the message as it comes.
 func (d *download) literal(ctx context.Context, s *imap.Session) error {
 	var whole bool
-	s.SetHandler(imap.Handler{
+	take := imap.FetchHandler{
 		Body: func(m *imap.Message, section string, _ int64, body io.Reader) error {
 			if section != "" || d.Got > 0 || m.UID != 0 && m.UID != d.uid {
 				return nil
@@ -136,8 +136,8 @@ func (d *download) literal(ctx context.Context, s *imap.Session) error {
 			d.Whole = d.Whole || whole && m.UID == d.uid && m.HasBody
 			return nil
 		},
-	})
-	err := s.UIDFetch(ctx, goimap.UIDSetNum(d.uid), []string{"UID", "BODY.PEEK[]"}, 0)
+	}
+	err := s.UIDFetch(ctx, goimap.UIDSetNum(d.uid), []imap.Item{imap.ItemBody}, take)
 	if broken := (failed{}); errors.As(err, &broken) {
 		return err
 	}

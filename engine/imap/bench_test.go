@@ -56,7 +56,7 @@ func TestAllocations(t *testing.T) {
 	}{{"bodies", bodies(), 0.1}, {"flags", flagLines(), 1.1}} {
 		s := replaying(tt.answer)
 		count := 0
-		s.SetHandler(Handler{
+		take := FetchHandler{
 			Body: func(_ *Message, _ string, size int64, r io.Reader) error {
 				n, err := io.Copy(io.Discard, r)
 				if n != size {
@@ -65,11 +65,11 @@ func TestAllocations(t *testing.T) {
 				return err
 			},
 			Fetch: func(m *Message) error { count++; return nil },
-		})
+		}
 		runs := 0
 		got := testing.AllocsPerRun(5, func() {
 			runs++
-			if err := s.UIDFetch(context.Background(), all, nil, 0); err != nil {
+			if err := s.UIDFetch(context.Background(), all, nil, take); err != nil {
 				t.Fatal(err)
 			}
 		}) / benchCount
@@ -88,7 +88,7 @@ func benchmark(b *testing.B, answer []byte) {
 	b.SetBytes(int64(len(answer)))
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := s.UIDFetch(context.Background(), all, nil, 0); err != nil {
+		if err := s.UIDFetch(context.Background(), all, nil, FetchHandler{}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -48,7 +48,7 @@ func TestMessageLimitWithoutEnd(t *testing.T) {
 		t.Errorf("%v after %d searches, session %v", err, o.n, s.Err())
 	}
 	s, o = obeying(countdown)
-	if err := s.UIDFetch(context.Background(), goimap.UIDSet{{Start: 1, Stop: 4294967295}}, []string{"UID"}, 0); !errors.Is(err, ErrLimit) || s.Err() != nil || o.n > MaxContinued+10 {
+	if err := s.UIDFetch(context.Background(), goimap.UIDSet{{Start: 1, Stop: 4294967295}}, nil, FetchHandler{}); !errors.Is(err, ErrLimit) || s.Err() != nil || o.n > MaxContinued+10 {
 		t.Errorf("%v after %d fetches, session %v", err, o.n, s.Err())
 	}
 }
@@ -74,7 +74,7 @@ func TestLongSet(t *testing.T) {
 		s, o := obeying(say)
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		err := s.UIDFetch(context.Background(), set, []string{"UID"}, 0)
+		err := s.UIDFetch(context.Background(), set, nil, FetchHandler{})
 		runtime.ReadMemStats(&after)
 		allocated := after.TotalAlloc - before.TotalAlloc
 		t.Logf("%s: %d commands, %d MiB allocated", name, o.n, allocated>>20)
@@ -101,14 +101,14 @@ func TestUnwantedBodies(t *testing.T) {
 			p.say(tag + " OK done")
 			p.untilGone()
 		})
-		s.SetHandler(Handler{Body: func(_ *Message, _ string, _ int64, r io.Reader) error {
+		take := FetchHandler{Body: func(_ *Message, _ string, _ int64, r io.Reader) error {
 			if takes {
 				_, err := io.Copy(io.Discard, r)
 				return err
 			}
 			return nil
-		}})
-		if err := s.UIDFetch(context.Background(), goimap.UIDSetNum(1), []string{"BODY.PEEK[]"}, 0); takes != (err == nil) || !takes && !errors.Is(err, ErrLimit) {
+		}}
+		if err := s.UIDFetch(context.Background(), goimap.UIDSetNum(1), []Item{ItemBody}, take); takes != (err == nil) || !takes && !errors.Is(err, ErrLimit) {
 			t.Errorf("taken %v: %v", takes, err)
 		}
 	}
@@ -125,7 +125,7 @@ func TestFlagOctets(t *testing.T) {
 			p.answer("* 1 FETCH (UID 1 FLAGS (" + strings.Repeat(flag, test.n)[1:] + "))")
 			p.untilGone()
 		})
-		if err := s.UIDFetch(context.Background(), goimap.UIDSetNum(1), []string{"FLAGS"}, 0); test.ok != (err == nil) || !test.ok && !errors.Is(err, ErrLimit) {
+		if err := s.UIDFetch(context.Background(), goimap.UIDSetNum(1), []Item{ItemState}, FetchHandler{}); test.ok != (err == nil) || !test.ok && !errors.Is(err, ErrLimit) {
 			t.Errorf("%d flags: %v", test.n, err)
 		}
 	}

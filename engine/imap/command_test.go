@@ -81,7 +81,7 @@ func TestInjection(t *testing.T) {
 			return err
 		},
 		"FETCH item": func(s *Session, arg string) error {
-			return s.UIDFetch(context.Background(), goimap.UIDSetNum(1), []string{arg}, 0)
+			return s.UIDFetch(context.Background(), goimap.UIDSetNum(1), []Item{Item(arg)}, FetchHandler{})
 		},
 		"Send": func(s *Session, arg string) error {
 			tag, err := s.Send(context.Background(), "X "+arg)

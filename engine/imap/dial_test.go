@@ -220,7 +220,7 @@ func TestLogin(t *testing.T) {
 				t.Fatal(err)
 			}
 			g := &got{}
-			s.SetHandler(g.handler())
+			s.Observe(g.observer())
 			err = tt.login(s)
 			if refused {
 				var st *StatusError

@@ -102,7 +102,7 @@ func TestDovecot(t *testing.T) {
 			// Every other UID: several lines, a few in flight.
 			have := map[[32]byte]bool{}
 			seen, last := 0, [32]byte{}
-			s.SetHandler(Handler{
+			take := FetchHandler{
 				Body: func(_ *Message, _ string, _ int64, r io.Reader) error {
 					h := sha256.New()
 					_, err := io.Copy(h, r)
@@ -119,21 +119,21 @@ func TestDovecot(t *testing.T) {
 					}
 					return nil
 				},
-			})
-			items := []string{"UID", "FLAGS", "MODSEQ", "INTERNALDATE", "RFC822.SIZE", "BODY.PEEK[]"}
+			}
+			items := []Item{ItemState, "MODSEQ", ItemDate, ItemSize, ItemBody}
 			for odd := range goimap.UID(2) {
 				var half goimap.UIDSet
 				for uid := 2 - odd; uid <= 300; uid += 2 {
 					half.AddNum(uid)
 				}
-				if err := s.UIDFetch(ctx, half, items, 0); err != nil {
+				if err := s.UIDFetch(ctx, half, items, take); err != nil {
 					t.Fatal(err)
 				}
 			}
 			if cmp.Diff(want, have) != "" || seen != 100 {
 				t.Errorf("%d of %d messages, %d seen", len(have), len(want), seen)
 			}
-			if err := s.UIDFetch(ctx, set, []string{"FLAGS"}, sel.HighestModSeq); err != nil {
+			if err := s.UIDFetchSince(ctx, set, sel.HighestModSeq, []Item{ItemState}, take); err != nil {
 				t.Errorf("CHANGEDSINCE: %v", err)
 			}
 			var no *StatusError
@@ -184,7 +184,7 @@ func BenchmarkDovecot(b *testing.B) {
 	b.SetBytes(size)
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := s.UIDFetch(ctx, all, []string{"BODY.PEEK[]"}, 0); err != nil {
+		if err := s.UIDFetch(ctx, all, []Item{ItemBody}, FetchHandler{}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -67,7 +67,7 @@ func (e *StatusError) Error() string {
 }
 
 // WireError says that the session is over: a broken connection, a limit, bytes
-// that are no IMAP, a BYE, an ended context, or an error of a Handler.
+// that are no IMAP, a BYE, an ended context, or an error of a FetchHandler.
 type WireError struct {
 	Op    string // the command's name, or "dial"
 	Phase string // connect, tls, greeting, write, response, literal, handler, closed

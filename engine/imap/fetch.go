@@ -5,43 +5,91 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
-	"time"
 
 	goimap "github.com/emersion/go-imap/v2"
 )
 
-// Message is one FETCH response: what the server chose to say of one message.
-type Message struct {
-	Seq          uint32
-	UID          goimap.UID // 0: absent
-	Flags        []goimap.Flag
-	HasFlags     bool
-	ModSeq       uint64            // 0: absent
-	InternalDate time.Time         // UTC; zero: absent or unreadable
-	Size         int64             // RFC822.SIZE as claimed; -1: absent
-	HasBody      bool              // a BODY[] came whole; handed to Handler.Body if there is one
-	Extra        map[string]string // other items, by upper-case name, as they stood; nil: none
+// FetchHandler takes the messages that one command asked for, in the session's
+// goroutine, while a call of the session runs. A nil field ignores its data; an
+// error ends the session.
+type FetchHandler struct {
+	// Body gets a body section as it comes. section is what stands in BODY[…]
+	// with the origin behind it ("", "HEADER", "TEXT<0>"); BINARY items keep
+	// their whole name. A quoted string counts as a literal; NIL and a missing
+	// value have size 0 and leave m.HasBody false. r is valid during the call
+	// only; what it leaves unread is thrown away.
+	//
+	// Where a server sends the UID behind the body, m.UID is 0. Fetch is then
+	// called with the UID, which may be one that the command did not ask for.
+	Body func(m *Message, section string, size int64, r io.Reader) error
+	// Fetch is called at the message's end. m is valid during the call only, but
+	// Flags and Extra may be kept.
+	Fetch func(m *Message) error
+}
+
+// asking is an open FETCH: the messages it asked for and who takes them.
+type asking struct {
+	set  goimap.UIDSet
+	take FetchHandler
+}
+
+// ask books an open FETCH until done is called. The set must be sorted, as the
+// methods of UIDSet leave it.
+func (s *Session) ask(set goimap.UIDSet, take FetchHandler) (done func()) {
+	a := &asking{set, take}
+	s.asked = append(s.asked, a)
+	return func() { s.asked = slices.DeleteFunc(s.asked, func(one *asking) bool { return one == a }) }
+}
+
+// asker finds the oldest open FETCH that asked for the message; nil: none did.
+func (s *Session) asker(uid goimap.UID) *asking {
+	for _, a := range s.asked {
+		if uid != 0 && a.set.Contains(uid) {
+			return a
+		}
+	}
+	return nil
+}
+
+// bodyAsker is asker for a body: the oldest of those that take bodies. Before the
+// UID is known any of them may have asked for it, so the oldest gets it.
+func (s *Session) bodyAsker(uid goimap.UID) *asking {
+	for _, a := range s.asked {
+		if a.take.Body != nil && (uid == 0 || a.set.Contains(uid)) {
+			return a
+		}
+	}
+	return nil
 }
 
 // fetchWindow is how many parts of one UIDFetch are in flight.
 const fetchWindow = 4
 
-// UIDFetch asks for items of the messages in set; the answers go to Handler.
-// changedSince is a CHANGEDSINCE modifier, 0 for none. A set too long for one
-// command line goes in several commands, a few in flight at once; after a
-// refusal those in flight are awaited and no more are sent. What came before, or
-// in spite of, a refusal has been handed over (RFC 2180 allows it). What a server
-// left over for its MESSAGELIMIT is asked for again (RFC 9738).
-func (s *Session) UIDFetch(ctx context.Context, set goimap.UIDSet, items []string, changedSince uint64) error {
+// UIDFetch asks for items of the messages in set. What the server says of them
+// until the answer goes to take. A set too long for one command line goes in
+// several commands, a few in flight at once; after a refusal those in flight are
+// awaited and no more are sent. What came before, or in spite of, a refusal has
+// been handed over (RFC 2180 allows it). What a server left over for its
+// MESSAGELIMIT is asked for again (RFC 9738).
+func (s *Session) UIDFetch(ctx context.Context, set goimap.UIDSet, items []Item, take FetchHandler) error {
+	return s.UIDFetchSince(ctx, set, 0, items, take)
+}
+
+// UIDFetchSince is UIDFetch of the messages that changed since modSeq (RFC 7162);
+// 0: of all.
+func (s *Session) UIDFetchSince(ctx context.Context, set goimap.UIDSet, modSeq uint64, items []Item,
+	take FetchHandler) error {
 	const name = "UID FETCH"
-	tail := " (" + strings.Join(items, " ") + ")"
-	if changedSince > 0 {
-		tail += fmt.Sprintf(" (CHANGEDSINCE %d)", changedSince)
+	tail := fetchItems(items)
+	if modSeq > 0 {
+		tail += fmt.Sprintf(" (CHANGEDSINCE %d)", modSeq)
 	}
 	if len(set) == 0 {
 		return nil
 	}
+	defer s.ask(set, take)()
 	again := 0
 	for todo := []goimap.UIDSet{set}; len(todo) > 0; {
 		next := &todo[len(todo)-1]
@@ -129,6 +177,7 @@ func cutSet(set goimap.UIDSet, most int) (text []byte, part, rest goimap.UIDSet)
 func (s *Session) fetch(seq uint32) error {
 	sc, m := s.sc, &s.msg
 	*m = Message{Seq: seq, Size: -1}
+	s.bodyTo = nil
 	if _, err := sc.spaces(); err != nil {
 		return err
 	}
@@ -158,12 +207,25 @@ func (s *Session) fetch(seq uint32) error {
 	if _, err := sc.line(); err != nil {
 		return err
 	}
-	if s.h.Fetch != nil {
-		if err := s.h.Fetch(m); err != nil {
+	if take := s.fetcher(m.UID); take != nil {
+		if err := take(m); err != nil {
 			return handlerError{err}
 		}
 	}
 	return nil
+}
+
+// fetcher finds who takes the end of the message: whoever got its body, or the
+// command that asked for it, or the observer.
+func (s *Session) fetcher(uid goimap.UID) func(*Message) error {
+	a := s.bodyTo
+	if a == nil {
+		a = s.asker(uid)
+	}
+	if a == nil {
+		return s.news.Fetch
+	}
+	return a.take.Fetch
 }
 
 // item reads one FETCH item: its name and value.
@@ -300,8 +362,11 @@ func (s *Session) body(m *Message, section string) error {
 		}
 		size, r = int64(len(t)), bytes.NewReader(t)
 	}
-	if s.h.Body != nil {
-		if err := s.h.Body(m, section, size, r); err != nil {
+	if s.bodyTo == nil {
+		s.bodyTo = s.bodyAsker(m.UID)
+	}
+	if s.bodyTo != nil {
+		if err := s.bodyTo.take.Body(m, section, size, r); err != nil {
 			return handlerError{err}
 		}
 	}

@@ -65,15 +65,15 @@ func TestFetchItems(t *testing.T) {
 		want  Message
 	}{
 		{`UID 7 FLAGS (\seen $Junk) MODSEQ (12) INTERNALDATE "17-Jul-1996 02:44:25 -0700" RFC822.SIZE 44`,
-			Message{UID: 7, Flags: []goimap.Flag{`\Seen`, "$Junk"}, HasFlags: true, ModSeq: 12, InternalDate: when, Size: 44}},
+			Message{UID: 7, State: State{[]goimap.Flag{`\Seen`, "$Junk"}, true, 12}, InternalDate: when, Size: 44}},
 		{`RFC822.SIZE 44 UID 7`, Message{UID: 7, Size: 44}},
-		{`FLAGS NIL`, Message{HasFlags: true, Size: -1}},
-		{`FLAGS ("\\Seen" NIL "a b" \ x]y)`, Message{Flags: []goimap.Flag{`\Seen`, "x]y"}, HasFlags: true, Size: -1}},
-		{`FLAGS ()`, Message{HasFlags: true, Flags: nil, Size: -1}},
+		{`FLAGS NIL`, Message{State: State{HasFlags: true}, Size: -1}},
+		{`FLAGS ("\\Seen" NIL "a b" \ x]y)`, Message{State: State{Flags: []goimap.Flag{`\Seen`, "x]y"}, HasFlags: true}, Size: -1}},
+		{`FLAGS ()`, Message{State: State{HasFlags: true, Flags: nil}, Size: -1}},
 		{`MODSEQ (-1) UID 7`, Message{UID: 7, Size: -1}},
 		{`MODSEQ (9223372036854775808)`, Message{Size: -1}},
-		{`MODSEQ (9223372036854775807)`, Message{ModSeq: 1<<63 - 1, Size: -1}},
-		{`MODSEQ 5`, Message{ModSeq: 5, Size: -1}},
+		{`MODSEQ (9223372036854775807)`, Message{State: State{ModSeq: 1<<63 - 1}, Size: -1}},
+		{`MODSEQ 5`, Message{State: State{ModSeq: 5}, Size: -1}},
 		{`UID 0 RFC822.SIZE -1`, Message{Size: -1}},
 		{`UID 4294967296`, Message{Size: -1}},
 		{`UID 4294967295`, Message{UID: 4294967295, Size: -1}},
@@ -158,8 +158,7 @@ func TestWrongLiterals(t *testing.T) {
 					}
 				})
 				g := &got{}
-				s.SetHandler(g.handler())
-				err := s.UIDFetch(t.Context(), all, []string{"BODY.PEEK[]"}, 0)
+				err := s.UIDFetch(t.Context(), all, []Item{ItemBody}, g.handler())
 				var wire *WireError
 				if !errors.Is(err, tt.want) || !errors.As(err, &wire) {
 					t.Errorf("got %v, want a WireError of %v", err, tt.want)
@@ -225,7 +224,7 @@ func TestPipelined(t *testing.T) {
 		p.untilGone()
 	})
 	g := &got{}
-	s.SetHandler(g.handler())
+	defer s.ask(all, g.handler())()
 	ctx := context.Background()
 	var tags []string
 	for _, uid := range []string{"1", "2", "3"} {
@@ -272,7 +271,7 @@ func TestUIDFetchSplits(t *testing.T) {
 			p.say("* 1 FETCH (FLAGS ())", tag+" OK")
 		}
 	})
-	if err := s.UIDFetch(context.Background(), set, []string{"UID", "FLAGS"}, 9); err != nil {
+	if err := s.UIDFetchSince(context.Background(), set, 9, []Item{ItemState}, FetchHandler{}); err != nil {
 		t.Fatal(err)
 	}
 	for _, line := range p.lines() {
@@ -360,7 +359,7 @@ func TestBodyLeftUnread(t *testing.T) {
 			p.untilGone()
 		})
 		var uids []goimap.UID
-		s.SetHandler(Handler{
+		err := s.UIDFetch(context.Background(), all, []Item{ItemBody}, FetchHandler{
 			Body: func(_ *Message, _ string, _ int64, r io.Reader) error {
 				_, err := io.ReadFull(r, make([]byte, 1))
 				if fails {
@@ -373,7 +372,6 @@ func TestBodyLeftUnread(t *testing.T) {
 				return nil
 			},
 		})
-		err := s.UIDFetch(context.Background(), all, []string{"BODY.PEEK[]"}, 0)
 		if fails != errors.Is(err, boom) || !fails && err != nil {
 			t.Errorf("fails %v: %v", fails, err)
 		}

@@ -39,7 +39,8 @@ func read(t testing.TB, in io.Reader, tags ...string) (*got, *Session, error) {
 	lim := fuzzLimits.withDefaults()
 	s := newSession(newProgressConn(&memory{in: in}, &lim), lim, nil)
 	g := &got{}
-	s.SetHandler(g.handler())
+	s.Observe(g.observer())
+	s.ask(all, g.handler())
 	s.sel, s.id = &SelectData{}, map[string]string{}
 	s.list = &listing{lim: &s.lim, statuses: map[string]StatusData{}}
 	s.search = &search{tag: "m1", found: setBuilder{most: lim.Ranges}}

@@ -19,7 +19,7 @@ type IdleOptions struct {
 	Enough func() bool
 }
 
-// Idle waits for news (RFC 2177), which the Handler gets, until Wanted or Enough
+// Idle waits for news (RFC 2177), which the Observer gets, until Wanted or Enough
 // says that the session has other work; then it returns nil and the session is
 // ready for the next command.
 //

@@ -113,7 +113,7 @@ func TestIdle(t *testing.T) {
 			i := &idling{every: 80 * time.Second, says: "* 7 EXISTS"}
 			s, _ := dialIdle(t, i.serve)
 			news := false
-			s.SetHandler(Handler{Exists: func(uint32) { news = true }})
+			s.Observe(Observer{Exists: func(uint32) { news = true }})
 			began := time.Now()
 			if err := s.Idle(t.Context(), IdleOptions{Enough: func() bool { return news }}); err != nil || !news || time.Since(began) > 80*time.Second || s.Exists() != 7 {
 				t.Errorf("after %v: %v, news %v", time.Since(began), err, news)

@@ -10,6 +10,50 @@ import (
 	goimap "github.com/emersion/go-imap/v2"
 )
 
+// State is what of a message may change.
+type State struct {
+	Flags    []goimap.Flag
+	HasFlags bool
+	ModSeq   uint64 // 0: absent
+}
+
+// Message is one FETCH response: what the server chose to say of one message.
+type Message struct {
+	Seq uint32
+	UID goimap.UID // 0: absent
+	State
+	InternalDate time.Time         // UTC; zero: absent or unreadable
+	Size         int64             // RFC822.SIZE as claimed; -1: absent
+	HasBody      bool              // a BODY[] came whole; handed to FetchHandler.Body if there is one
+	Extra        map[string]string // other items, by upper-case name, as they stood; nil: none
+}
+
+// Item is what a FETCH asks of messages. Their UIDs are always asked for.
+type Item string
+
+// Items. Those of bodies leave \Seen as it is.
+const (
+	ItemState  Item = "FLAGS" // for Message.State
+	ItemDate   Item = "INTERNALDATE"
+	ItemSize   Item = "RFC822.SIZE"
+	ItemHeader Item = "BODY.PEEK[HEADER]"
+	ItemBody   Item = "BODY.PEEK[]"
+)
+
+// ItemPart is count octets of the body from an origin.
+func ItemPart(from, count int64) Item {
+	return Item(fmt.Sprintf("BODY.PEEK[]<%d.%d>", from, count))
+}
+
+// fetchItems writes the list of items for a FETCH. All of them go through here.
+func fetchItems(want []Item) string {
+	list := " (UID"
+	for _, item := range want {
+		list += " " + string(item)
+	}
+	return list + ")"
+}
+
 // systemFlags in the case of the RFCs.
 var systemFlags = [...]goimap.Flag{
 	goimap.FlagSeen, goimap.FlagAnswered, goimap.FlagFlagged, goimap.FlagDeleted,

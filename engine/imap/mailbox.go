@@ -22,7 +22,8 @@ type SelectData struct {
 }
 
 // Examine opens a mailbox read-only. raw is its name as on the wire. condstore
-// asks for MODSEQ where the server offers it. A NO leaves no mailbox selected.
+// asks for MODSEQ where the server offers it. A NO leaves no mailbox selected. What
+// comes before the answer is in SelectData and no news: the observer is dropped.
 func (s *Session) Examine(ctx context.Context, raw string, condstore bool) (SelectData, error) {
 	return s.openMailbox(ctx, "EXAMINE", raw, condstore)
 }
@@ -45,6 +46,7 @@ func (s *Session) openMailbox(ctx context.Context, verb, raw string, condstore b
 	if c.err != nil {
 		return SelectData{}, c.err // before the open mailbox is given up
 	}
+	s.news = Observer{}
 	s.sel, s.exists = &SelectData{ReadOnly: verb == "EXAMINE"}, 0
 	defer func() { s.sel = nil }()
 	s.state = Authenticated

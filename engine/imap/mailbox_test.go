@@ -189,7 +189,7 @@ func TestExamine(t *testing.T) {
 		p.say(tag + " OK no EXISTS")
 	})
 	g := &got{}
-	s.SetHandler(g.handler())
+	s.Observe(g.observer())
 	ctx := context.Background()
 	got, err := s.Examine(ctx, "a", true)
 	want := SelectData{Exists: 7, UIDNext: 40, UIDValidity: 11, HighestModSeq: 5, PermanentFlags: []goimap.Flag{`\Seen`, "a]b", `\*`}, HasPermanentFlags: true, ReadOnly: true}
@@ -225,7 +225,7 @@ func TestUnsolicited(t *testing.T) {
 	if _, err := s.Examine(ctx, "a", false); err != nil {
 		t.Fatal(err)
 	}
-	s.SetHandler(g.handler())
+	s.Observe(g.observer())
 	if err := s.Noop(ctx); err != nil {
 		t.Fatal(err)
 	}

@@ -67,7 +67,7 @@ func TestMemServer(t *testing.T) {
 		t.Fatalf("UID SEARCH %v, %v", set, err)
 	}
 	bodies := 0
-	s.SetHandler(Handler{
+	take := FetchHandler{
 		Body: func(_ *Message, _ string, _ int64, r io.Reader) error {
 			b, err := io.ReadAll(r)
 			if bytes.Equal(b, raw) {
@@ -81,8 +81,8 @@ func TestMemServer(t *testing.T) {
 			}
 			return nil
 		},
-	})
-	if err := s.UIDFetch(ctx, set, []string{"UID", "FLAGS", "INTERNALDATE", "BODY.PEEK[]"}, 0); err != nil || bodies != 3 {
+	}
+	if err := s.UIDFetch(ctx, set, []Item{ItemState, ItemDate, ItemBody}, take); err != nil || bodies != 3 {
 		t.Errorf("%d bodies, %v", bodies, err)
 	}
 	if err := s.Logout(ctx); err != nil {

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// handlerError marks what a Handler returned.
+// handlerError marks what a FetchHandler or an Observer returned.
 type handlerError struct{ err error }
 
 func (e handlerError) Error() string { return e.err.Error() }
@@ -137,8 +137,8 @@ func (s *Session) status(tag, kind string) (Status, error) {
 	if s.trace != nil && s.trace.mask {
 		fmt.Fprintf(s.trace.w, "S: %s %s [%s %s] %s\n", tag, kind, st.Code, st.CodeArgs, st.Text)
 	}
-	if s.h.Status != nil {
-		s.h.Status(st)
+	if s.news.Status != nil {
+		s.news.Status(st)
 	}
 	if tag == "" && s.meter != nil {
 		s.meter.Answered("", st, 0)
@@ -297,13 +297,13 @@ func (s *Session) numbered(n int64) error {
 		if s.sel != nil {
 			s.sel.hasExists = true
 		}
-		if s.h.Exists != nil {
-			s.h.Exists(num)
+		if s.news.Exists != nil {
+			s.news.Exists(num)
 		}
 	case is(word, "EXPUNGE") && num > 0:
 		s.exists -= min(1, s.exists)
-		if s.h.Expunge != nil {
-			s.h.Expunge(num)
+		if s.news.Expunge != nil {
+			s.news.Expunge(num)
 		}
 	}
 	return sc.skipLine()
@@ -338,8 +338,8 @@ func (s *Session) vanished() error {
 		}
 		s.exists -= uint32(min(gone, uint64(s.exists), math.MaxUint32))
 	}
-	if s.h.Vanished != nil {
-		s.h.Vanished(earlier, set)
+	if s.news.Vanished != nil {
+		s.news.Vanished(earlier, set)
 	}
 	return sc.skipLine()
 }

@@ -128,7 +128,7 @@ func dial(t *testing.T, o Options, script func(p *peer)) (*Session, *peer) {
 	return s, p
 }
 
-// got collects what a handler sees.
+// got collects what the handler of a FETCH and the observer see.
 type got struct {
 	bodies map[goimap.UID]string
 	msgs   []Message
@@ -139,9 +139,9 @@ type got struct {
 	held   string // the body before its UID is known
 }
 
-func (g *got) handler() Handler {
+func (g *got) handler() FetchHandler {
 	g.bodies = map[goimap.UID]string{}
-	return Handler{
+	return FetchHandler{
 		Body: func(m *Message, section string, size int64, r io.Reader) error {
 			b, err := io.ReadAll(r)
 			g.sizes, g.parts, g.errs = append(g.sizes, size), append(g.parts, section), append(g.errs, err)
@@ -155,6 +155,12 @@ func (g *got) handler() Handler {
 			g.msgs = append(g.msgs, *m)
 			return nil
 		},
+	}
+}
+
+func (g *got) observer() Observer {
+	return Observer{
+		Fetch:    func(m *Message) error { g.msgs = append(g.msgs, *m); return nil },
 		Exists:   func(n uint32) { g.events = append(g.events, fmt.Sprintf("exists %d", n)) },
 		Expunge:  func(n uint32) { g.events = append(g.events, fmt.Sprintf("expunge %d", n)) },
 		Vanished: func(e bool, set goimap.UIDSet) { g.events = append(g.events, fmt.Sprintf("vanished %v %v", e, set)) },
@@ -175,8 +181,8 @@ func fetchAll(t *testing.T, o Options, answer string) (*got, *Session, error) {
 		p.untilGone()
 	})
 	g := &got{}
-	s.SetHandler(g.handler())
-	err := s.UIDFetch(context.Background(), all, []string{"UID", "BODY.PEEK[]"}, 0)
+	s.Observe(g.observer())
+	err := s.UIDFetch(context.Background(), all, []Item{ItemBody}, g.handler())
 	return g, s, err
 }
 

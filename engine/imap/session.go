@@ -14,28 +14,22 @@ import (
 	goimap "github.com/emersion/go-imap/v2"
 )
 
-// State is how far a session has come.
-type State int
+// ConnState is how far a session has come.
+type ConnState int
 
 // The states of RFC 3501 §3.
 const (
-	NotAuthenticated State = iota
+	NotAuthenticated ConnState = iota
 	Authenticated
 	Selected
 	Closed
 )
 
-// Handler takes untagged data, in the session's goroutine, while a call of the
-// session runs. A nil field ignores its data; an error ends the session.
-type Handler struct {
-	// Body gets a body section as it comes. section is what stands in BODY[…]
-	// with the origin behind it ("", "HEADER", "TEXT<0>"); BINARY items keep
-	// their whole name. A quoted string counts as a literal; NIL and a missing
-	// value have size 0 and leave m.HasBody false. m.UID may not be known yet. r
-	// is valid during the call only; what it leaves unread is thrown away.
-	Body func(m *Message, section string, size int64, r io.Reader) error
-	// Fetch is called at the message's end. m is valid during the call only, but
-	// Flags and Extra may be kept.
+// Observer takes what no command asked for, in the session's goroutine, while a
+// call of the session runs. A nil field ignores its data.
+type Observer struct {
+	// Fetch gets messages whose UID no open command asked for, and those without
+	// a UID. Their bodies are thrown away. An error ends the session.
 	Fetch func(m *Message) error
 	// Exists and Expunge are about the selected mailbox. Expunge gets a sequence number.
 	Exists  func(n uint32)
@@ -53,11 +47,12 @@ type Session struct {
 	rw    net.Conn // conn, or TLS over it
 	sc    *scanner
 	trace *tracer
-	h     Handler
+	news  Observer
+	asked []*asking  // open FETCHes, the oldest first
 	err   *WireError // why the session is over
 	since time.Time
 
-	state    State
+	state    ConnState
 	greeting string
 	caps     map[string]struct{}
 	manners  Manners
@@ -80,6 +75,7 @@ type Session struct {
 	responses int64
 
 	msg      Message
+	bodyTo   *asking // who got a body of msg; nil: nobody
 	flagBuf  []goimap.Flag
 	keywords map[string]goimap.Flag
 
@@ -119,8 +115,10 @@ func (s *Session) layer(rw net.Conn) {
 // Opened is when the connection was made.
 func (s *Session) Opened() time.Time { return s.since }
 
-// SetHandler replaces the handler; call it between commands only.
-func (s *Session) SetHandler(h Handler) { s.h = h }
+// Observe replaces the session's observer; call it between commands only.
+// Examine and Select drop it before they begin, since its news are about the
+// mailbox that was open.
+func (s *Session) Observe(o Observer) { s.news = o }
 
 // SetProgress sets how long the server may be silent in the commands to come
 // (DESIGN §6 doubles it for a mailbox that is slow to answer); 0: Limits.Progress.
@@ -133,7 +131,7 @@ func (s *Session) SetProgress(d time.Duration) {
 
 // State returns how far the session has come. After a BYE it is Closed, though
 // the answer to an open command may still come; after an Abort, too.
-func (s *Session) State() State {
+func (s *Session) State() ConnState {
 	if s.err != nil || s.bye != nil || s.conn.failed() != nil {
 		return Closed
 	}

@@ -25,8 +25,10 @@ func timed(t *testing.T, script func(p *peer), call func(s *Session) error, chec
 	})
 }
 
-func fetchOne(s *Session) error {
-	return s.UIDFetch(context.Background(), all, []string{"BODY.PEEK[]"}, 0)
+func fetchOne(s *Session) error { return fetchInto(s, FetchHandler{}) }
+
+func fetchInto(s *Session, take FetchHandler) error {
+	return s.UIDFetch(context.Background(), all, []Item{ItemBody}, take)
 }
 
 func noop(s *Session) error { return s.Noop(context.Background()) }
@@ -92,8 +94,7 @@ func TestNoStall(t *testing.T) {
 			p.say(tag + " OK")
 			p.untilGone()
 		}, func(s *Session) error {
-			s.SetHandler(Handler{Fetch: func(*Message) error { time.Sleep(time.Hour); return nil }})
-			return fetchOne(s)
+			return fetchInto(s, FetchHandler{Fetch: func(*Message) error { time.Sleep(time.Hour); return nil }})
 		}, func(d time.Duration, _ *Session, err error) {
 			if err != nil || d < 4*time.Hour {
 				t.Errorf("after %v: %v", d, err)
@@ -217,7 +218,7 @@ func TestDripsUp(t *testing.T) {
 			for uid := goimap.UID(1); uid < 2000; uid += 2 {
 				set = append(set, goimap.UIDRange{Start: uid, Stop: uid})
 			}
-			return s.UIDFetch(context.Background(), set, []string{"FLAGS"}, 0)
+			return s.UIDFetch(context.Background(), set, []Item{ItemState}, FetchHandler{})
 		}, "write", 30 * time.Second},
 		{"a long mailbox name", time.Second, deaf, func(s *Session) error {
 			_, err := s.Examine(context.Background(), strings.Repeat("n", 400), false)
@@ -312,11 +313,10 @@ func TestContextEnds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s, _ := dial(t, Options{}, func(p *peer) { p.next(); p.raw(said); p.untilGone() })
-				s.SetHandler((&got{}).handler())
 				ctx, cancel := context.WithCancelCause(t.Context())
 				time.AfterFunc(5*time.Second, func() { cancel(why) })
 				start := time.Now()
-				err := s.UIDFetch(ctx, all, []string{"BODY[]"}, 0)
+				err := s.UIDFetch(ctx, all, []Item{ItemBody}, (&got{}).handler())
 				if !errors.Is(err, context.Canceled) || !errors.Is(err, why) || time.Since(start) != 5*time.Second {
 					t.Errorf("after %v: %v", time.Since(start), err)
 				}
@@ -427,12 +427,12 @@ func TestBye(t *testing.T) {
 func TestCloseWhileFetching(t *testing.T) {
 	s, _ := dial(t, Options{}, func(p *peer) { p.next(); p.raw("* 1 FETCH (BODY[] {50}\r\nx"); p.untilGone() })
 	started, done := make(chan struct{}), make(chan error)
-	s.SetHandler(Handler{Body: func(_ *Message, _ string, _ int64, r io.Reader) error {
+	take := FetchHandler{Body: func(_ *Message, _ string, _ int64, r io.Reader) error {
 		close(started)
 		_, err := io.Copy(io.Discard, r)
 		return err
-	}})
-	go func() { done <- fetchOne(s) }()
+	}}
+	go func() { done <- fetchInto(s, take) }()
 	<-started
 	_ = s.Close()
 	if err := <-done; !errors.Is(err, net.ErrClosed) {

@@ -103,7 +103,7 @@ func (l *Lease) end(keep bool) (over []kept) {
 	delete(p.leases, l)
 	l.s = nil
 	if keep && !p.closed && s.State() != imap.Closed {
-		s.SetHandler(imap.Handler{})
+		s.Observe(imap.Observer{})
 		s.SetProgress(0)
 		p.idle = append(p.idle, newKept(s))
 		last := len(p.idle) - 1

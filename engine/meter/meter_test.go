@@ -120,7 +120,7 @@ func BenchmarkSession(b *testing.B) {
 		b.Run("fetch/"+c.name, func(b *testing.B) {
 			b.SetBytes(40 * 100_000)
 			for b.Loop() {
-				if err := session.UIDFetch(b.Context(), goimap.UIDSet{{Start: 1, Stop: 40}}, []string{"UID", "BODY.PEEK[]"}, 0); err != nil {
+				if err := session.UIDFetch(b.Context(), goimap.UIDSet{{Start: 1, Stop: 40}}, []imap.Item{imap.ItemBody}, imap.FetchHandler{}); err != nil {
 					b.Fatal(err)
 				}
 			}
