@@ -162,3 +162,46 @@ func TestShortFlagsOfOthers(t *testing.T) {
 		t.Errorf("the flags are %s", got)
 	}
 }
+
+// TestFlagsTold: flags that the server tells of a message while another one is asked for are stored.
+func TestFlagsTold(t *testing.T) {
+	t.Run("with a page", func(t *testing.T) {
+		s, w := scripted(t, 3, script.Options{}, Options{})
+		w.complete()
+		put(s, "INBOX", 1)
+		s.Misbehave(script.Faults{Line: func(c script.Command, line string) string {
+			if c.Name == "UID FETCH" && strings.Contains(c.Args, "BODY.PEEK[]") && strings.Contains(line, " OK ") {
+				return "* 2 FETCH (UID 2 FLAGS ($Told))\r\n" + line
+			}
+			return line
+		}})
+		w.complete()
+		if got := w.text(`SELECT group_concat(flags, ' ') FROM mail WHERE uid = 2`); got != "$Told" {
+			t.Errorf("the flags are %q", got)
+		}
+	})
+	t.Run("of a message that is not asked for", func(t *testing.T) {
+		s, w := scripted(t, 20, script.Options{}, Options{})
+		w.complete()
+		s.Change(func(m *script.Model) { m.Box("INBOX").Flag(7, `\Answered`) })
+		var ended atomic.Int32
+		s.Misbehave(script.Faults{
+			Last: func(c script.Command, line string) (string, bool) {
+				if c.Name == "UID FETCH" && strings.Contains(line, "(UID 7 ") && ended.Add(1) <= chokes {
+					return "* 7 FETCH )(", false
+				}
+				return "", false
+			},
+			Line: func(c script.Command, line string) string {
+				if c.Name == "UID FETCH" && ended.Load() >= chokes && strings.Contains(line, " OK ") {
+					return "* 7 FETCH (UID 7 FLAGS ($Told))\r\n" + line
+				}
+				return line
+			},
+		})
+		w.complete()
+		if got := w.text(`SELECT flags FROM mail WHERE uid = 7`); got != "$Told" || ended.Load() < chokes {
+			t.Errorf("the flags are %q, %d sessions ended", got, ended.Load())
+		}
+	})
+}

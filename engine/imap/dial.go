@@ -48,8 +48,8 @@ type Options struct {
 	Manners  Manners       // what is known of the server; SetManners changes it later
 	Meter    Meter         // nil: nobody counts
 	// Alert gets what the server wants a person to read (RFC 9051 §7.1), other
-	// than refusals and BYE, which are errors; nil: nobody. It is called like a
-	// Handler. What came before STARTTLS may be anybody's and is left out.
+	// than refusals and BYE, which are errors; nil: nobody. It is called like an
+	// Observer. What came before STARTTLS may be anybody's and is left out.
 	Alert func(Status)
 	// Trace gets the wire log; what LOGIN and AUTHENTICATE send is always masked.
 	Trace io.Writer

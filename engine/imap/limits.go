@@ -17,7 +17,7 @@ type Limits struct {
 	Line      int64 // one response without its literals
 	Listing   int64 // the same for SEARCH and ESEARCH, which are read as a stream
 	Literal   int64 // a string kept in memory, and what one message keeps in Extra
-	Streamed  int64 // a literal handed to Handler.Body, or skipped
+	Streamed  int64 // a literal handed to FetchHandler.Body, or skipped
 	Command   int64 // all octets of one command's responses, streamed bodies apart
 	Responses int64 // responses to one command
 	Depth     int   // nested parentheses
