@@ -10,9 +10,11 @@ function layer(p) {
 	return 0
 }
 
-# Pure packages know nothing of ours: not the layers below either.
+# Pure packages know nothing of ours: not the layers below either. pure gives the one that p is, or is a part of.
 function pure(p) {
-	return match(p, /^mailcote\/engine\/(imap|message|fault|limit)/) ? substr(p, 1, RLENGTH) : ""
+	if (match(p, /^mailcote\/engine\/(imap|message|fault\/policy|limit)/) && substr(p, RLENGTH + 1) ~ /^(\/|$)/)
+		return substr(p, 1, RLENGTH)
+	return ""
 }
 
 function wrong(why) {
@@ -23,7 +25,7 @@ function wrong(why) {
 $2 !~ /^mailcote(\/|$)/ || $2 == "mailcote/testkit/failpoint" { next }
 $2 ~ /^mailcote\/(testkit|bench)(\/|$)/ && layer($1) > 0 { wrong("product code must not import the test kit"); next }
 layer($1) == 0 && layer($2) > 0 { wrong("the test kit and the benchmark see mailcote from outside"); next }
-pure($1) != "" && index($2, pure($1)) != 1 { wrong("a pure package imports nothing of ours"); next }
+pure($1) != "" && pure($2) != pure($1) { wrong("a pure package imports nothing of ours"); next }
 layer($2) > layer($1) { wrong("a lower layer must not know a higher one") }
 
 END { exit bad }

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"mailcote/engine/breaker"
-	"mailcote/engine/fault"
+	"mailcote/engine/fault/policy"
 	"mailcote/engine/imap"
 	"mailcote/engine/line"
 	"mailcote/engine/meter"
@@ -293,7 +293,7 @@ func (a *account) dialFailed(ctx context.Context, err error) error {
 	f := Classify(unconnected(err))
 	m.Fault(f.Class, f.ServerText, f.Crowded, f.Connections)
 	crowded := f.Crowded || f.Connections > 0 // there are sessions, and one of them comes free
-	if f.Do == fault.Retry && f.Class != Storage && f.Phase != phaseConnect && !crowded {
+	if f.Do == policy.Retry && f.Class != Storage && f.Phase != phaseConnect && !crowded {
 		if err := a.rest(ctx, m, f); err != nil {
 			return err
 		}
@@ -302,7 +302,7 @@ func (a *account) dialFailed(ctx context.Context, err error) error {
 		if err := tx.RecordFault(a.record(f)); err != nil {
 			return err
 		}
-		if f.Do == fault.Pause {
+		if f.Do == policy.Pause {
 			return tx.PauseAccount(a.id, string(f.Class), f.Detail)
 		}
 		return m.SaveTx(tx)

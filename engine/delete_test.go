@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"mailcote/engine/fault"
+	"mailcote/engine/fault/policy"
 	"mailcote/testkit/form"
 	"mailcote/testkit/script"
 )
@@ -75,7 +75,7 @@ func TestBar13(t *testing.T) {
 	if form.Long() {
 		want = 10_000
 	}
-	s, w := scripted(t, 120, script.Options{}, Options{least: func(fault.Wait, int) time.Duration { return 0 }})
+	s, w := scripted(t, 120, script.Options{}, Options{least: func(policy.Wait, int) time.Duration { return 0 }})
 	w.complete()
 	var mu sync.Mutex
 	random := rand.New(rand.NewPCG(1, 2))

@@ -17,7 +17,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"mailcote/engine/clock"
-	"mailcote/engine/fault"
+	"mailcote/engine/fault/policy"
 	"mailcote/engine/imap"
 	"mailcote/engine/index"
 	"mailcote/engine/line"
@@ -53,7 +53,7 @@ type Options struct {
 	stuck    time.Duration                                                     // 0: stuckAfter; tests shorten it
 	resend   time.Duration                                                     // 0: line.Resend; tests shorten it
 	backoff  func(n int, random *rand.Rand) time.Duration                      // nil: plan.Backoff; tests shorten it
-	least    func(w fault.Wait, n int) time.Duration                           // nil: Wait.After; tests shorten it
+	least    func(w policy.Wait, n int) time.Duration                          // nil: Wait.After; tests shorten it
 	memory   memory.Readings                                                   // zero: the runtime's
 	caps     plan.Caps                                                         // zero fields: plan.DefaultCaps
 }
@@ -98,7 +98,7 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 		o.backoff = plan.Backoff
 	}
 	if o.least == nil {
-		o.least = fault.Wait.After
+		o.least = policy.Wait.After
 	}
 	o.caps = o.caps.OrDefaults()
 	packer, err := storage.NewPacker()

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"mailcote/engine/fault"
+	"mailcote/engine/fault/policy"
 	"mailcote/engine/imap"
 	"mailcote/engine/limit"
 	"mailcote/engine/line"
@@ -25,21 +26,21 @@ import (
 )
 
 // Class is what kind of fault something is; it decides what is done about it (package fault).
-type Class = fault.Class
+type Class = policy.Class
 
 // The classes.
 const (
-	Network  = fault.Network
-	Timeout  = fault.Timeout
-	Auth     = fault.Auth
-	Quota    = fault.Quota
-	Parsing  = fault.Parsing
-	TLS      = fault.TLS
-	Protocol = fault.Protocol
-	Mailbox  = fault.Mailbox
-	Conflict = fault.Conflict
-	Storage  = fault.Storage
-	Bug      = fault.Bug
+	Network  = policy.Network
+	Timeout  = policy.Timeout
+	Auth     = policy.Auth
+	Quota    = policy.Quota
+	Parsing  = policy.Parsing
+	TLS      = policy.TLS
+	Protocol = policy.Protocol
+	Mailbox  = policy.Mailbox
+	Conflict = policy.Conflict
+	Storage  = policy.Storage
+	Bug      = policy.Bug
 )
 
 // Fault is an error with what follows from it.
@@ -53,18 +54,18 @@ type Fault struct {
 	Stack      string
 	Err        error
 
-	Wait        fault.Wait   // the least wait the server or the contract asks for
-	Do          fault.Action // what is done about it
-	Tries       int          // for fault.Limit: attempts without progress before the task fails
-	Then        Class        // not "": what it is after Tries attempts
-	Connections int          // how many connections the server said it allows; 0: it said nothing
-	Crowded     bool         // the server takes no more connections
-	Known       bool         // a provider's row knows the server's words
-	Named       bool         // that wait is what the server or its limits say, and no guess
-	Resumes     time.Time    // for Quota: when the account goes on; zero: not decided yet
-	Words       string       // what may be about one mailbox where it was said (attributed); "": the scope is certain
-	Lives       bool         // an answer, in a session that is none the worse for it
-	Hint        string       // what a person can do about these words of the server; "": what the class says
+	Wait        policy.Wait   // the least wait the server or the contract asks for
+	Do          policy.Action // what is done about it
+	Tries       int           // for policy.Limit: attempts without progress before the task fails
+	Then        Class         // not "": what it is after Tries attempts
+	Connections int           // how many connections the server said it allows; 0: it said nothing
+	Crowded     bool          // the server takes no more connections
+	Known       bool          // a provider's row knows the server's words
+	Named       bool          // that wait is what the server or its limits say, and no guess
+	Resumes     time.Time     // for Quota: when the account goes on; zero: not decided yet
+	Words       string        // what may be about one mailbox where it was said (attributed); "": the scope is certain
+	Lives       bool          // an answer, in a session that is none the worse for it
+	Hint        string        // what a person can do about these words of the server; "": what the class says
 }
 
 func (f Fault) Error() string { return fmt.Sprintf("%s: %s", f.Class, f.Detail) }
@@ -95,7 +96,7 @@ const exhaustedWait = 5 * time.Second
 func Classify(err error) Fault {
 	f := kind(err)
 	if f.Do == "" {
-		p := fault.PolicyOf(f.Class)
+		p := policy.PolicyOf(f.Class)
 		f.Do, f.Tries = p.Do, p.Tries
 	}
 	return f
@@ -141,7 +142,7 @@ func kind(err error) Fault {
 		f.Detail += certificate(err)
 	case errors.As(err, &status):
 		f.Command, f.ServerText = status.Command, serverText(status)
-		v := fault.Judge(fault.Answer{Type: status.Type, Code: status.Code, CodeArgs: status.CodeArgs, Text: status.Text, Command: status.Command, Phase: f.Phase})
+		v := policy.Judge(policy.Answer{Type: status.Type, Code: status.Code, CodeArgs: status.CodeArgs, Text: status.Text, Command: status.Command, Phase: f.Phase})
 		f.judged(v)
 		f.Known = v.Row != nil && v.Row.Text != ""
 	case errors.Is(err, imap.ErrStalled), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
@@ -150,11 +151,11 @@ func kind(err error) Fault {
 			f.Wait.Floor = line.Resend
 		}
 	case errors.Is(err, errNoValidity): // no UID means anything: the mailbox waits, the account goes on
-		f.Class, f.Scope, f.Do, f.Tries = Mailbox, "mailbox", fault.Limit, 10
-		f.Wait = fault.Wait{Floor: time.Minute, Factor: 4, Cap: time.Hour}
+		f.Class, f.Scope, f.Do, f.Tries = Mailbox, "mailbox", policy.Limit, 10
+		f.Wait = policy.Wait{Floor: time.Minute, Factor: 4, Cap: time.Hour}
 	case errors.Is(err, errTooMany): // another connection hears the same: it is tried later, and the account goes on
-		f.Class, f.Scope, f.Do, f.Tries = Protocol, "mailbox", fault.Limit, 1
-		f.Wait = fault.Wait{Floor: 15 * time.Minute, Factor: 4, Cap: 12 * time.Hour}
+		f.Class, f.Scope, f.Do, f.Tries = Protocol, "mailbox", policy.Limit, 1
+		f.Wait = policy.Wait{Floor: 15 * time.Minute, Factor: 4, Cap: 12 * time.Hour}
 		f.Hint = "look at the mailbox with another mail program: if it is right, move part of its mail to another mailbox; " +
 			"the other mailboxes go on"
 	case errors.Is(err, imap.ErrCommand): // a name from the server that cannot be sent back
@@ -171,7 +172,7 @@ func kind(err error) Fault {
 }
 
 // judged takes over what an answer means.
-func (f *Fault) judged(v fault.Verdict) {
+func (f *Fault) judged(v policy.Verdict) {
 	f.Class, f.Scope, f.Wait, f.Named = v.Class, v.Scope, v.Wait, v.Named
 	f.Do, f.Tries, f.Then = v.Do, v.Tries, v.Then
 	f.Connections, f.Crowded, f.Hint = v.Connections, v.Crowded, v.Hint
@@ -281,7 +282,7 @@ func (f Fault) NextStep(account string) string {
 	}
 	words := f.Hint
 	if words == "" {
-		words = fault.PolicyOf(f.Class).Shows
+		words = policy.PolicyOf(f.Class).Shows
 	}
 	if !f.Resumes.IsZero() {
 		words += "; resumes " + f.Resumes.Local().Format("15:04")

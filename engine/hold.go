@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"mailcote/engine/breaker"
-	"mailcote/engine/fault"
+	"mailcote/engine/fault/policy"
 	"mailcote/engine/imap"
 	"mailcote/engine/meter"
 	"mailcote/queue"
@@ -73,7 +73,7 @@ func (a *account) dial(ctx context.Context, row storage.Account, m *meter.Meter)
 		}
 		return s, nil
 	}
-	if f := Classify(in(phaseConnect, err)); !stopped(ctx) && f.Do != fault.Pause { // a certificate is no fault of this kind: somebody answers
+	if f := Classify(in(phaseConnect, err)); !stopped(ctx) && f.Do != policy.Pause { // a certificate is no fault of this kind: somebody answers
 		err = errors.Join(err, a.recordFailure(ctx, host, f, false))
 	}
 	return nil, err
@@ -131,7 +131,7 @@ type cooldown struct {
 // coolDown puts a mailbox whose task failed for good on a cooldown. Otherwise every pass, one a minute, would try it as often as the
 // first did and sign in each time.
 func (a *account) coolDown(id storage.MailboxID, f Fault) {
-	f.Wait = fault.Wait{Floor: max(f.Wait.Floor, time.Minute), Factor: max(f.Wait.Factor, 2), Cap: max(f.Wait.Cap, 15*time.Minute)}
+	f.Wait = policy.Wait{Floor: max(f.Wait.Floor, time.Minute), Factor: max(f.Wait.Factor, 2), Cap: max(f.Wait.Cap, 15*time.Minute)}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now, c := time.Now(), a.cooldowns[id]
@@ -222,7 +222,7 @@ func (w *worker) sit(ctx context.Context, h breaker.Hold) bool {
 	if h.Probing {
 		wait = longPause // until it is over
 	} else if w.once && w.drought.waited+wait > onceWait {
-		w.failed = &Fault{Class: Class(h.Class), Scope: "account", Detail: words(h), Wait: fault.Wait{Floor: wait}}
+		w.failed = &Fault{Class: Class(h.Class), Scope: "account", Detail: words(h), Wait: policy.Wait{Floor: wait}}
 		return false
 	}
 	state := "waiting"
@@ -262,7 +262,7 @@ func (w *worker) throttled(f Fault) Fault {
 	if recent < mostByes && !warned {
 		return f // once warned, and nothing useful done since, one more is enough
 	}
-	limit := fault.PolicyOf(Quota)
+	limit := policy.PolicyOf(Quota)
 	f.Class, f.Scope, f.Do, f.Wait = Quota, limit.Scope, limit.Do, limit.Wait
 	f.Detail = fmt.Sprintf("%d short sessions in %v: %s", mostByes, byesIn, f.Detail)
 	return f

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"mailcote/engine/fault"
+	"mailcote/engine/fault/policy"
 	"mailcote/engine/imap"
 	"mailcote/engine/secret"
 	"mailcote/storage"
@@ -48,7 +48,7 @@ func TestBar6(t *testing.T) {
 	worlds := make([]*world, beds)
 	for i := range worlds {
 		worlds[i] = open(t, filepath.Join(t.TempDir(), "mail.db"), Options{Limits: limits, backoff: steps, resend: time.Millisecond,
-			least: func(fault.Wait, int) time.Duration { return time.Millisecond }})
+			least: func(policy.Wait, int) time.Duration { return time.Millisecond }})
 	}
 	work := make(chan int)
 	var slowest atomic.Int64

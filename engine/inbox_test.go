@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"mailcote/engine/fault"
+	"mailcote/engine/fault/policy"
 	"mailcote/engine/imap"
 	"mailcote/testkit/script"
 )
@@ -135,7 +135,7 @@ func TestInboxBeyondTheCut(t *testing.T) {
 
 // TestStatusOfManyRefused: two mailboxes whose STATUS is refused keep nobody from the others, wherever they are listed.
 func TestStatusOfManyRefused(t *testing.T) {
-	s, w := several(t, script.Options{Capabilities: plainCaps}, Options{least: func(fault.Wait, int) time.Duration { return 0 }}, "Archive", "Bulk", "Later")
+	s, w := several(t, script.Options{Capabilities: plainCaps}, Options{least: func(policy.Wait, int) time.Duration { return 0 }}, "Archive", "Bulk", "Later")
 	w.complete()
 	for _, box := range []string{"INBOX", "Archive", "Bulk", "Later"} {
 		put(s, box, 1)

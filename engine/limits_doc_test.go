@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"mailcote/engine/chunk"
-	"mailcote/engine/fault"
+	"mailcote/engine/fault/policy"
 	"mailcote/engine/imap"
 	"mailcote/engine/limit"
 	"mailcote/engine/message"
@@ -134,7 +134,7 @@ func limitsDocument(t *testing.T) string {
 			{"Reissue", "the age of an IDLE", wire.Reissue, "it is ended and begun anew"},
 			{"Bye", "a tagged answer behind BYE", wire.Bye, "the connection ends"},
 		}},
-		{"A pass", "Constants of `engine`, `engine/chunk`, `engine/fault`, `engine/limit` and `storage`.", nil, []capRow{
+		{"A pass", "Constants of `engine`, `engine/chunk`, `engine/fault/policy`, `engine/limit` and `storage`.", nil, []capRow{
 			{"", "times that one pass lists a mailbox which keeps changing", maxRounds, "the next pass goes on"},
 			{"", "messages that one FETCH asks for", pageMost, "pages follow each other"},
 			{"", "messages, and", batchMessages, "a batch is committed"},
@@ -146,7 +146,7 @@ func limitsDocument(t *testing.T) string {
 			{"", "messages of a mailbox whose flags are not asked for any more because they end sessions", mostMutes, "the mailbox ends with its fault"},
 			{"", "alerts of a server that are recorded", mostAlerts, ignored},
 			{"", "faults that are kept", storage.MaxFaults, "the oldest go"},
-			{"", "the longest wait that a server is granted by its words", fault.Longest, "it is tried then"},
+			{"", "the longest wait that a server is granted by its words", policy.Longest, "it is tried then"},
 			{"", "the longest rest of an account", limit.Longest, "it is tried then"},
 			{"", "without a byte stored or a command answered", stuckAfter, "the task ends with a timeout"},
 		}},

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"mailcote/engine/fault"
+	"mailcote/engine/fault/policy"
 	"mailcote/engine/meter"
 	"mailcote/engine/secret"
 	"mailcote/storage"
@@ -119,7 +119,7 @@ func (w *world) runs() (waited AccountProgress) {
 // TestGmailBandwidth: the limit comes in the middle of a sync. It says until when it rests, goes on alone, and asks for nothing
 // twice.
 func TestGmailBandwidth(t *testing.T) {
-	s, w := scripted(t, 700, script.Options{Capabilities: gmailCapabilities}, Options{least: func(f fault.Wait, n int) time.Duration { return f.After(n) / 3000 }})
+	s, w := scripted(t, 700, script.Options{Capabilities: gmailCapabilities}, Options{least: func(f policy.Wait, n int) time.Duration { return f.After(n) / 3000 }})
 	var got bodies
 	fetches := 0
 	s.Misbehave(script.Faults{Message: got.fault, On: func(c script.Command) script.Action {
@@ -213,7 +213,7 @@ func TestSuggestedBackoff(t *testing.T) {
 // TestConnectionsLearned: Dovecot says how many connections it takes; two of them are left to others, for a day and across a
 // restart. The password is not to blame.
 func TestConnectionsLearned(t *testing.T) {
-	s, w := scripted(t, 20, script.Options{ID: "Dovecot"}, Options{least: func(fault.Wait, int) time.Duration { return 0 }})
+	s, w := scripted(t, 20, script.Options{ID: "Dovecot"}, Options{least: func(policy.Wait, int) time.Duration { return 0 }})
 	w.complete()
 	if m := w.meter(); m.Profile().Name != "dovecot" || m.Connections() != 2 {
 		t.Fatalf("%s, %d connections", m.Profile().Name, m.Connections())

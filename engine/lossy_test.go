@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"mailcote/engine/fault"
+	"mailcote/engine/fault/policy"
 	"mailcote/engine/imap"
 	"mailcote/testkit/form"
 	"mailcote/testkit/proxy"
@@ -185,7 +185,7 @@ func hurried() Options {
 }
 
 // never is no least wait at all.
-func never(fault.Wait, int) time.Duration { return 0 }
+func never(policy.Wait, int) time.Duration { return 0 }
 
 // stir is what another client does to every mailbox: mail comes, goes and changes its flags; one mailbox goes, one comes.
 func stir(s *script.Server, random *rand.Rand, boxes []string) {

@@ -15,7 +15,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"mailcote/engine/fault"
+	"mailcote/engine/fault/policy"
 	"mailcote/engine/secret"
 	"mailcote/queue"
 	"mailcote/storage"
@@ -261,7 +261,7 @@ func (w *world) rests() string {
 }
 
 // soon does not wait for a server that is unavailable; every other least wait is kept.
-func soon(w fault.Wait, n int) time.Duration {
+func soon(w policy.Wait, n int) time.Duration {
 	if w.Floor == 30*time.Second {
 		return 0
 	}

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"mailcote/engine/fault"
+	"mailcote/engine/fault/policy"
 	"mailcote/engine/imap"
 	"mailcote/storage"
 	"mailcote/testkit/dovecot"
@@ -200,7 +201,7 @@ func TestPanic(t *testing.T) {
 		if len(f) == 0 || f[0].Class != "bug" || !strings.Contains(f[0].Stack, "panicking") || !strings.Contains(f[0].Detail, "on purpose") {
 			t.Errorf("faults %+v", f)
 		}
-		if times > 1 && len(f) != fault.PolicyOf(Bug).Tries {
+		if times > 1 && len(f) != policy.PolicyOf(Bug).Tries {
 			t.Errorf("%d faults", len(f))
 		}
 		trace.left.Store(0)

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"mailcote/engine/fault"
+	"mailcote/engine/fault/policy"
 	"mailcote/engine/imap"
 	"mailcote/storage"
 )
@@ -17,7 +17,7 @@ func (a *account) attributed(ctx context.Context, mailbox storage.MailboxID, f F
 	if f.Words == "" || a.words.Say(time.Now(), a.scope(), mailbox, f.Words) || a.single(ctx) {
 		return f
 	}
-	f.judged(fault.OfMailbox(f.Wait))
+	f.judged(policy.OfMailbox(f.Wait))
 	return f
 }
 

@@ -7,13 +7,13 @@ import (
 	"testing"
 	"time"
 
-	"mailcote/engine/fault"
+	"mailcote/engine/fault/policy"
 	"mailcote/testkit/script"
 )
 
 // TestInUse: a mailbox that another program holds is opened again, not given up after one look.
 func TestInUse(t *testing.T) {
-	s, w := scripted(t, 20, script.Options{}, Options{least: func(fault.Wait, int) time.Duration { return 0 }})
+	s, w := scripted(t, 20, script.Options{}, Options{least: func(policy.Wait, int) time.Duration { return 0 }})
 	var left atomic.Int32
 	left.Store(8)
 	s.Misbehave(script.Faults{On: func(c script.Command) script.Action {
@@ -44,7 +44,7 @@ func TestDamagedMailbox(t *testing.T) {
 
 // TestLimitThenPause: words that mean a limit, and after three attempts a refusal.
 func TestLimitThenPause(t *testing.T) {
-	s, w := scripted(t, 20, script.Options{}, Options{least: func(fault.Wait, int) time.Duration { return 0 }})
+	s, w := scripted(t, 20, script.Options{}, Options{least: func(policy.Wait, int) time.Duration { return 0 }})
 	s.Misbehave(script.Faults{On: on(func(c script.Command) bool { return c.Name == "EXAMINE" }, "NO User is authenticated but not connected.")})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)

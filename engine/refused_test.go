@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"mailcote/engine/fault"
+	"mailcote/engine/fault/policy"
 	"mailcote/testkit/script"
 )
 
@@ -28,7 +28,7 @@ func TestConsent(t *testing.T) {
 	} {
 		t.Run(string(answer), func(t *testing.T) {
 			t.Parallel()
-			s, w := scripted(t, 20, script.Options{}, Options{least: func(fault.Wait, int) time.Duration { return 0 }})
+			s, w := scripted(t, 20, script.Options{}, Options{least: func(policy.Wait, int) time.Duration { return 0 }})
 			w.complete()
 			s.Misbehave(script.Faults{
 				Listing: func(_ script.Command, uids []uint32) []uint32 { return slices.Delete(slices.Clone(uids), 4, 5) },

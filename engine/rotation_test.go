@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"mailcote/engine/fault"
+	"mailcote/engine/fault/policy"
 	"mailcote/storage"
 	"mailcote/storage/rate"
 	"mailcote/testkit/script"
@@ -18,7 +18,7 @@ func TestOthersFirst(t *testing.T) {
 	for _, direct := range []bool{false, true} {
 		t.Run(fmt.Sprint("direct ", direct), func(t *testing.T) {
 			t.Parallel()
-			s, w := several(t, script.Options{}, Options{Direct: direct, least: func(fault.Wait, int) time.Duration { return 0 }}, "Archive", "Bulk", "Junk")
+			s, w := several(t, script.Options{}, Options{Direct: direct, least: func(policy.Wait, int) time.Duration { return 0 }}, "Archive", "Bulk", "Junk")
 			s.Misbehave(script.Faults{On: on(asks("INBOX", "EXAMINE"), "NO [OVERQUOTA] Account exceeded command or bandwidth limits")})
 			for range 2 {
 				w.sync()
@@ -60,7 +60,7 @@ func order(s *script.Server, limit func(script.Command) script.Action) func() st
 func TestProgressKeepsPlace(t *testing.T) {
 	t.Run("further", func(t *testing.T) {
 		t.Parallel()
-		s, w := several(t, script.Options{}, Options{least: func(fault.Wait, int) time.Duration { return 0 }}, "Archive", "Bulk")
+		s, w := several(t, script.Options{}, Options{least: func(policy.Wait, int) time.Duration { return 0 }}, "Archive", "Bulk")
 		put(s, "INBOX", 600)
 		pages := 0
 		asked := order(s, func(c script.Command) script.Action {

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"mailcote/engine/breaker"
-	"mailcote/engine/fault"
+	"mailcote/engine/fault/policy"
 	"mailcote/storage"
 	"mailcote/testkit/script"
 )
@@ -84,7 +84,7 @@ func TestWordsOfTheAccount(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(test.answer, len(test.boxes)), func(t *testing.T) {
 			t.Parallel()
-			s, w := several(t, script.Options{}, Options{least: func(fault.Wait, int) time.Duration { return time.Hour }}, test.boxes...)
+			s, w := several(t, script.Options{}, Options{least: func(policy.Wait, int) time.Duration { return time.Hour }}, test.boxes...)
 			s.Misbehave(script.Faults{On: on(func(c script.Command) bool { return c.Name == "EXAMINE" }, test.answer)})
 			sum := w.sync()
 			if sum.Result != Failed || sum.Class != string(test.class) || s.Count("EXAMINE") != test.opened || w.rests() == "" {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"mailcote/engine/fault"
+	"mailcote/engine/fault/policy"
 	"mailcote/engine/imap"
 	"mailcote/engine/line"
 	"mailcote/engine/meter"
@@ -124,7 +125,7 @@ func (w *worker) metered(ctx context.Context) bool {
 	w.meter = m
 	until := m.Resumes()
 	if rest := time.Until(until); w.once && rest > onceWait {
-		w.failed = &Fault{Class: Quota, Scope: "account", Detail: "the account rests", Wait: fault.Wait{Floor: rest}, Resumes: until}
+		w.failed = &Fault{Class: Quota, Scope: "account", Detail: "the account rests", Wait: policy.Wait{Floor: rest}, Resumes: until}
 		return false
 	}
 	return true
@@ -149,7 +150,7 @@ func (w *worker) wait(ctx context.Context) bool {
 		return false
 	}
 	if w.once && pause > onceWait {
-		w.failed = &Fault{Class: Quota, Scope: "account", Detail: "the next try is at " + at.Local().Format("15:04"), Wait: fault.Wait{Floor: pause}}
+		w.failed = &Fault{Class: Quota, Scope: "account", Detail: "the next try is at " + at.Local().Format("15:04"), Wait: policy.Wait{Floor: pause}}
 		return false
 	}
 	if pause <= 0 { // due and not given out: the clock was set back since it was sent
@@ -271,7 +272,7 @@ func (w *worker) punish(ctx context.Context, t queue.Task, f Fault, further bool
 // wholly says whether a fault is the account's: another task would be no luckier. Trouble with one mailbox, message or the
 // store is not; a line that breaks in one mailbox may be the mailbox's doing, in a second one it is the line.
 func (w *worker) wholly(t queue.Task, f Fault) bool {
-	if f.Class == Storage || f.Do == fault.Pause {
+	if f.Class == Storage || f.Do == policy.Pause {
 		return false
 	}
 	elsewhere := w.drought.mailbox != 0 && w.drought.mailbox != t.Payload.Mailbox
@@ -305,16 +306,16 @@ func (w *worker) act(tx *storage.Writer, t queue.Task, f Fault, further bool, un
 	}
 	tries := fresh.RetryCount + 1
 	if f.Then != "" && tries > f.Tries {
-		f.Class, f.Do = f.Then, fault.PolicyOf(f.Then).Do
+		f.Class, f.Do = f.Then, policy.PolicyOf(f.Then).Do
 	}
 	switch f.Do {
-	case fault.Pause:
+	case policy.Pause:
 		w.failed = &f
 		if err := tx.PauseAccount(w.account.id, string(f.Class), f.Detail); err != nil {
 			return err
 		}
 		return w.e.queue.ReturnTx(tx, t)
-	case fault.Relist:
+	case policy.Relist:
 		// The mailbox went or moved: a discovery decides, and enqueues what is left to do. Once: a mailbox that is listed and
 		// cannot be opened would go round for ever.
 		if t.Type == queue.FolderSync && !w.relisted[t.Payload.Mailbox] {
@@ -336,10 +337,10 @@ func (w *worker) act(tx *storage.Writer, t queue.Task, f Fault, further bool, un
 	case !early(t, f) || f.Class == Storage:
 		at = at.Add(w.e.delay(f, tries))
 	}
-	if f.Do == fault.Limit && (tries >= f.Tries || tries > 0 && w.probes(t) || w.once && time.Until(at) > onceWait) {
+	if f.Do == policy.Limit && (tries >= f.Tries || tries > 0 && w.probes(t) || w.once && time.Until(at) > onceWait) {
 		return w.fail(tx, t, f, why)
 	}
-	if f.Do == fault.Retry {
+	if f.Do == policy.Retry {
 		rest := max(time.Until(at), time.Until(until))
 		if f.Class == Quota {
 			f.Resumes = at
@@ -366,7 +367,7 @@ func (w *worker) act(tx *storage.Writer, t queue.Task, f Fault, further bool, un
 func (w *worker) fail(tx *storage.Writer, t queue.Task, f Fault, why queue.Failure) error {
 	if t.Type != queue.FolderSync {
 		w.failed = &f
-	} else if f.Do != fault.Relist || w.relisted[t.Payload.Mailbox] {
+	} else if f.Do != policy.Relist || w.relisted[t.Payload.Mailbox] {
 		w.account.coolDown(t.Payload.Mailbox, f)
 	}
 	return w.e.queue.FailTx(tx, t, why)

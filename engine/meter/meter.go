@@ -14,7 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"mailcote/engine/fault"
+	"mailcote/engine/fault/policy"
 	"mailcote/engine/imap"
 	"mailcote/engine/limit"
 	"mailcote/storage"
@@ -131,7 +131,7 @@ func (m *Meter) Before(ctx context.Context, _ string) error {
 
 // Answered notes how a server answers. What follows from a refusal is for whoever classifies it: see Fault.
 func (m *Meter) Answered(command string, st imap.Status, took time.Duration) {
-	soft := fault.Soft(st.Type, st.Code, st.Text)
+	soft := policy.Soft(st.Type, st.Code, st.Text)
 	if st.Type != "OK" || command == "" && !soft {
 		return
 	}
@@ -174,16 +174,16 @@ func (m *Meter) Fits(sizes []int64) (int, error) {
 }
 
 // Fault takes note of a fault's signs of throttling. text is the server's words; without any the limit was our own.
-func (m *Meter) Fault(class fault.Class, text string, crowded bool, connections int) {
+func (m *Meter) Fault(class policy.Class, text string, crowded bool, connections int) {
 	now := time.Now()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
 	case crowded || connections > 0:
 		m.limiter.Refused(now, connections)
-	case class == fault.Quota && text != "":
+	case class == policy.Quota && text != "":
 		m.limiter.Throttled(now)
-	case class == fault.Timeout, class == fault.Network && strings.HasPrefix(text, "BYE"):
+	case class == policy.Timeout, class == policy.Network && strings.HasPrefix(text, "BYE"):
 		m.limiter.Cut(now)
 	}
 }

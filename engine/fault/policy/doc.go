@@ -1,4 +1,4 @@
-// Package fault holds what is known about faults as data: the classes with their policy, and what servers say when they
+// Package policy holds what is known about faults as data: the classes with their policy, and what servers say when they
 // refuse, with the class each answer has. It is pure: engine.Classify asks it, worker.act does what the policy says, and
 // docs/errors.md is written from it.
 //
@@ -12,4 +12,4 @@
 //     says them too, or where the account has only one.
 //
 // Sources: RFC 3501, 5530, 9051, 9738 for the response codes; published traces and users' reports for the strings.
-package fault
+package policy

@@ -1,4 +1,4 @@
-package fault
+package policy
 
 import (
 	"flag"
@@ -12,7 +12,7 @@ import (
 
 var update = flag.Bool("update", false, "write docs/errors.md")
 
-const docs = "../../docs/errors.md"
+const docs = "../../../docs/errors.md"
 
 // TestDocs: docs/errors.md says what the tables say.
 func TestDocs(t *testing.T) {
@@ -27,7 +27,7 @@ func TestDocs(t *testing.T) {
 		t.Fatal(err)
 	}
 	if string(got) != want {
-		t.Fatal("docs/errors.md is not what the tables say: go test ./engine/fault -run TestDocs -update")
+		t.Fatal("docs/errors.md is not what the tables say: go test ./engine/fault/policy -run TestDocs -update")
 	}
 }
 
@@ -36,7 +36,7 @@ func document() string {
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	line("# What happens when something goes wrong")
 	line("")
-	line("Written from the tables in `engine/fault`: `go test ./engine/fault -run TestDocs -update`. Every fault gets one class; the class decides what")
+	line("Written from the tables in `engine/fault/policy`: `go test ./engine/fault/policy -run TestDocs -update`. Every fault gets one class; the class decides what")
 	line("is done. `mailcote errors` lists what happened, `mailcote errors --group` lists each problem once. The server's own words are always shown.")
 	line("")
 	line("## The decision")
@@ -77,7 +77,7 @@ func document() string {
 	line("| class | scope | policy | least wait | what the person sees |")
 	line("|---|---|---|---|---|")
 	for _, p := range Policies() {
-		line("| %s | %s | %s: %s | %s | %s |", p.Class, p.Scope, policy(p.Do, p.Tries, ""), p.Why, span(p.Wait), shows(p.Shows))
+		line("| %s | %s | %s: %s | %s | %s |", p.Class, p.Scope, does(p.Do, p.Tries, ""), p.Why, span(p.Wait), shows(p.Shows))
 	}
 	line("")
 	line("## Words of servers")
@@ -125,10 +125,10 @@ func cells(r Row) string {
 		scope += `\*`
 	}
 	return fmt.Sprintf("%s | %s | %s | %s | %s | %s | %s |", or(r.Type, "any"), or(string(r.On), "any"), r.Class, scope,
-		policy(v.Do, v.Tries, v.Then), span(v.Wait), shows(words))
+		does(v.Do, v.Tries, v.Then), span(v.Wait), shows(words))
 }
 
-func policy(do Action, tries int, then Class) string {
+func does(do Action, tries int, then Class) string {
 	words := string(do)
 	if do == Limit {
 		words = "fail after " + strconv.Itoa(tries)
