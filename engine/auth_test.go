@@ -138,7 +138,7 @@ func TestNoPassword(t *testing.T) {
 func TestRefusedSignIn(t *testing.T) {
 	for _, test := range []struct {
 		answer script.Action
-		class  string
+		class  Class
 		logins int
 	}{
 		{"NO [UNAVAILABLE] later", "network", 5},

@@ -149,7 +149,7 @@ func TestBye(t *testing.T) {
 				}
 			}
 			for _, text := range []string{f.ServerText, f.Detail} {
-				if f.Class != string(want) || len(text) > 1500 || strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsGraphic(r) || r == unicode.ReplacementChar }) {
+				if f.Class != want || len(text) > 1500 || strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsGraphic(r) || r == unicode.ReplacementChar }) {
 					t.Errorf("%s: %s, %d octets: %q", name, f.Class, len(text), text)
 				}
 			}

@@ -253,7 +253,7 @@ func TestNothingInClear(t *testing.T) {
 			}
 			w.id = id
 			sum := w.sync()
-			if sum.Result != Failed || sum.Class != string(a.class) || w.find().Paused != (a.class == TLS) {
+			if sum.Result != Failed || sum.Class != a.class || w.find().Paused != (a.class == TLS) {
 				t.Errorf("paused %v, summary %+v", w.find().Paused, sum)
 			}
 			i.close()

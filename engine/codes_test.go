@@ -133,14 +133,14 @@ func (r refusing) happens(t *testing.T) {
 	t.Logf("asked %d times, %d faults, complete after %v", asked.Load(), len(faults), time.Since(began).Round(time.Minute))
 	whole := 0
 	for _, f := range faults {
-		if r.local && f.Class == string(Mailbox) && f.Scope == "mailbox" {
+		if r.local && f.Class == Mailbox && f.Scope == "mailbox" {
 			continue
 		}
 		whole++
 		if strings.HasPrefix(f.Detail, "no connection for") { // what TestLowPool is about
 			continue
 		}
-		if f.Class != string(r.class) {
+		if f.Class != r.class {
 			t.Errorf("fault %+v", f)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"mailcote/engine/secret"
 	"mailcote/storage"
 	"mailcote/storage/attempt"
+	"mailcote/storage/class"
 	"mailcote/testkit/failpoint"
 )
 
@@ -88,7 +89,7 @@ func (a *account) person(ctx context.Context, l **line.Lease) (*imap.Session, er
 
 // free gives the limits of an account that may be tried now; otherwise the error says what it waits for.
 func (a *account) free(ctx context.Context) (*meter.Meter, error) {
-	if row := a.now(); row.Paused && row.PauseClass != storage.ByHand {
+	if row := a.now(); row.Paused && row.PauseClass != class.Manual {
 		return nil, in(phaseSignIn, &heldError{breaker.Hold{Row: breaker.Row{Class: row.PauseClass, Detail: row.PauseReason}}})
 	}
 	m, err := a.meter(ctx)
@@ -303,7 +304,7 @@ func (a *account) dialFailed(ctx context.Context, err error) error {
 			return err
 		}
 		if f.Do == policy.Pause {
-			return tx.PauseAccount(a.id, string(f.Class), f.Detail)
+			return tx.PauseAccount(a.id, f.Class, f.Detail)
 		}
 		return m.SaveTx(tx)
 	}))
@@ -311,7 +312,7 @@ func (a *account) dialFailed(ctx context.Context, err error) error {
 
 // record is the row of a fault that belongs to no task.
 func (a *account) record(f Fault) storage.Fault {
-	return storage.Fault{At: time.Now().UTC(), Account: a.id, Class: string(f.Class), Scope: f.Scope, Phase: f.Phase,
+	return storage.Fault{At: time.Now().UTC(), Account: a.id, Class: f.Class, Scope: f.Scope, Phase: f.Phase,
 		Command: f.Command, ServerText: f.ServerText, Detail: f.Detail, NextStep: f.NextStep(a.name()), Attempt: 1,
 		Stack: f.Stack, Fingerprint: f.fingerprint(a.id, 0)}
 }

@@ -143,7 +143,7 @@ func TestIndexDamaged(t *testing.T) {
 		w.complete()
 		w = w.damaged(s, `DROP TABLE search_config`, `DROP TABLE search_data`)
 		put(s, "INBOX", 3)
-		if sum := w.sync(); sum.Result != Partial || sum.Class != string(Storage) {
+		if sum := w.sync(); sum.Result != Partial || sum.Class != Storage {
 			t.Errorf("%+v", sum)
 		}
 		w.same(modelOf(s))

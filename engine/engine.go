@@ -166,7 +166,7 @@ func (e *Engine) jumped(jump time.Duration) {
 func (e *Engine) report(err error) {
 	f := Classify(in(phaseStore, err))
 	_ = e.store.Write(context.Background(), storage.Bulk, 0, func(tx *storage.Writer) error { //nolint:errcheck // a store that cannot be written says so everywhere
-		return tx.RecordFault(storage.Fault{At: time.Now().UTC(), Class: string(f.Class), Scope: f.Scope, Phase: f.Phase, Detail: f.Detail})
+		return tx.RecordFault(storage.Fault{At: time.Now().UTC(), Class: f.Class, Scope: f.Scope, Phase: f.Phase, Detail: f.Detail})
 	})
 }
 
@@ -323,7 +323,7 @@ func (e *Engine) goDirect(ctx context.Context, why error) error {
 		return err
 	}
 	return e.store.Write(ctx, storage.Interactive, 0, func(tx *storage.Writer) error {
-		return tx.RecordFault(storage.Fault{At: time.Now().UTC(), Class: string(Storage), Scope: "store", Phase: phaseQueue, Detail: why.Error(),
+		return tx.RecordFault(storage.Fault{At: time.Now().UTC(), Class: Storage, Scope: "store", Phase: phaseQueue, Detail: why.Error(),
 			NextStep: "mail is synced without it; mailcote check says what else is damaged", Fingerprint: phaseQueue})
 	})
 }

@@ -22,25 +22,26 @@ import (
 	"mailcote/engine/line"
 	"mailcote/engine/secret"
 	"mailcote/storage"
+	"mailcote/storage/class"
 	"mailcote/storage/disk"
 )
 
 // Class is what kind of fault something is; it decides what is done about it (package fault).
-type Class = policy.Class
+type Class = class.Class
 
 // The classes.
 const (
-	Network  = policy.Network
-	Timeout  = policy.Timeout
-	Auth     = policy.Auth
-	Quota    = policy.Quota
-	Parsing  = policy.Parsing
-	TLS      = policy.TLS
-	Protocol = policy.Protocol
-	Mailbox  = policy.Mailbox
-	Conflict = policy.Conflict
-	Storage  = policy.Storage
-	Bug      = policy.Bug
+	Network  = class.Network
+	Timeout  = class.Timeout
+	Auth     = class.Auth
+	Quota    = class.Quota
+	Parsing  = class.Parsing
+	TLS      = class.TLS
+	Protocol = class.Protocol
+	Mailbox  = class.Mailbox
+	Conflict = class.Conflict
+	Storage  = class.Storage
+	Bug      = class.Bug
 )
 
 // Fault is an error with what follows from it.
@@ -134,7 +135,7 @@ func kind(err error) Fault {
 	case errors.Is(err, secret.ErrNoPassword), errors.Is(err, line.ErrSecret), errors.Is(err, line.ErrSilent):
 		f.Class, f.Scope = Auth, "account"
 	case errors.As(err, &held):
-		if f.Class, f.Scope = Class(held.Class), "account"; f.Class == Quota {
+		if f.Class, f.Scope = held.Class, "account"; f.Class == Quota {
 			f.Resumes = held.Until
 		}
 	case isTLS(err):

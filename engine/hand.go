@@ -17,6 +17,7 @@ import (
 	"mailcote/queue"
 	"mailcote/storage"
 	"mailcote/storage/attempt"
+	"mailcote/storage/class"
 )
 
 // PauseAccounts stops accounts until a person resumes them. `run` respects it as any other pause; a sync that names the account
@@ -27,7 +28,7 @@ func (e *Engine) PauseAccounts(ctx context.Context, ids []storage.AccountID, rea
 	}
 	return e.store.Write(ctx, storage.Interactive, 0, func(w *storage.Writer) error {
 		for _, id := range ids {
-			if err := w.PauseAccount(id, storage.ByHand, reason); err != nil {
+			if err := w.PauseAccount(id, class.Manual, reason); err != nil {
 				return err
 			}
 		}
@@ -50,7 +51,7 @@ func (e *TooSoonError) Error() string {
 // paused, or rests and that is to end, whatever else it waits for. The result is to be stored by the transaction that said yes.
 func (a *account) retry(tx *storage.Writer, waits, force bool) error {
 	now := time.Now()
-	if h, held := a.breakers.Held(now, a.scope(), a.host()); !waits && (!held || Class(h.Class) == Quota && !force) {
+	if h, held := a.breakers.Held(now, a.scope(), a.host()); !waits && (!held || h.Class == Quota && !force) {
 		return nil
 	}
 	again, err := attempt.RetryTx(tx, a.scope(), now, a.o.again)

@@ -17,6 +17,7 @@ import (
 	"mailcote/queue"
 	"mailcote/storage"
 	"mailcote/storage/attempt"
+	"mailcote/storage/class"
 )
 
 const (
@@ -81,7 +82,7 @@ func (a *account) dial(ctx context.Context, row storage.Account, m *meter.Meter)
 
 // recordFailure notes a fault of a scope: nothing is tried there before the wait is over. progressed: the attempt got somewhere.
 func (s *shared) recordFailure(ctx context.Context, scope string, f Fault, progressed bool) error {
-	s.breakers.Fail(time.Now(), scope, string(f.Class), f.Detail, func(n int) time.Duration {
+	s.breakers.Fail(time.Now(), scope, f.Class, f.Detail, func(n int) time.Duration {
 		if progressed {
 			n = 0
 		}
@@ -206,7 +207,7 @@ func (a *account) held(m *meter.Meter, scopes ...string) (h breaker.Hold, held b
 	now := time.Now()
 	h, held = a.breakers.Held(now, scopes...)
 	if until := m.Resumes(); until.After(now) && until.After(h.Until) {
-		h.Scope, h.Class, h.Detail = scopes[0], string(Quota), "the provider's limit is used up"
+		h.Scope, h.Class, h.Detail = scopes[0], Quota, "the provider's limit is used up"
 		h.FailedAt, h.Until, h.Probing, held = now, until, false, true
 	}
 	return h, held
@@ -222,7 +223,7 @@ func (w *worker) sit(ctx context.Context, h breaker.Hold) bool {
 	if h.Probing {
 		wait = longPause // until it is over
 	} else if w.once && w.drought.waited+wait > onceWait {
-		w.failed = &Fault{Class: Class(h.Class), Scope: "account", Detail: words(h), Wait: policy.Wait{Floor: wait}}
+		w.failed = &Fault{Class: h.Class, Scope: "account", Detail: words(h), Wait: policy.Wait{Floor: wait}}
 		return false
 	}
 	state := "waiting"
@@ -258,7 +259,7 @@ func (w *worker) throttled(f Fault) Fault {
 		return f
 	}
 	recent := w.account.bye()
-	warned := slices.ContainsFunc(w.e.breakers.Rows(w.account.scope()), func(b breaker.Row) bool { return b.Class == string(Quota) })
+	warned := slices.ContainsFunc(w.e.breakers.Rows(w.account.scope()), func(b breaker.Row) bool { return b.Class == Quota })
 	if recent < mostByes && !warned {
 		return f // once warned, and nothing useful done since, one more is enough
 	}
@@ -283,11 +284,11 @@ func (a *account) bye() int {
 func Holds(r *storage.Reader, a storage.Account) ([]breaker.Row, error) {
 	all, err := attempt.Breakers(r)
 	return slices.DeleteFunc(all, func(b breaker.Row) bool {
-		return b.Class == attempt.ByHand || b.Scope != scopeOf(a.ID) && b.Scope != hostOf(loginOf(a).Endpoint())
+		return b.Class == class.Manual || b.Scope != scopeOf(a.ID) && b.Scope != hostOf(loginOf(a).Endpoint())
 	}), err
 }
 
 // Offline says whether what holds an account is a network that is away for longer, and not a moment's trouble.
 func Offline(b breaker.Row) bool {
-	return b.Until.Sub(b.FailedAt) >= offline && (b.Class == string(Network) || b.Class == string(Timeout))
+	return b.Until.Sub(b.FailedAt) >= offline && (b.Class == Network || b.Class == Timeout)
 }

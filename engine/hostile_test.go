@@ -174,7 +174,7 @@ func (v *victim) judge(sum Summary, held []truth.Line) {
 		}
 	}
 	for _, f := range faults {
-		if f.Class == string(Bug) && f.Stack != "" {
+		if f.Class == Bug && f.Stack != "" {
 			v.t.Errorf("panic: %+v", f)
 		}
 	}

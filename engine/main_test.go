@@ -252,7 +252,7 @@ func (w *world) stored(box string) string {
 func (w *world) rests() string {
 	var all []string
 	for _, b := range w.engine.breakers.Rows(scopeOf(w.id)) {
-		all = append(all, b.Class)
+		all = append(all, string(b.Class))
 	}
 	if w.meter().Resumes().After(time.Now()) {
 		all = append(all, "limit")

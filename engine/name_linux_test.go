@@ -115,7 +115,7 @@ func TestNames(t *testing.T) {
 		w := named(t, names, s.Port(), limits)
 		defer w.close()
 		sum := w.sync()
-		if (sum.Result == Complete) != test.well || !test.well && sum.Class != string(test.class) {
+		if (sum.Result == Complete) != test.well || !test.well && sum.Class != test.class {
 			t.Errorf("%s: %+v", test.name, sum)
 		}
 		if four, _ := names.Asked(); !test.well && four < 5 {
@@ -128,7 +128,7 @@ func TestNames(t *testing.T) {
 		w.equals(s)
 		faults := w.faults()
 		for _, f := range faults {
-			if f.Class != string(test.class) || f.Scope != "connection" || !strings.Contains(f.Detail, test.detail) {
+			if f.Class != test.class || f.Scope != "connection" || !strings.Contains(f.Detail, test.detail) {
 				t.Errorf("%s: fault %+v", test.name, f)
 			}
 		}

@@ -15,7 +15,7 @@ type Step struct {
 	OK     bool   `json:"ok"`
 	Detail string `json:"detail,omitempty"`
 	Hint   string `json:"hint,omitempty"` // what to do when it failed
-	Class  string `json:"class,omitempty"`
+	Class  Class  `json:"class,omitempty"`
 }
 
 // Probe tries a login step by step and stops at the first that fails: connect, sign in, list. Nothing is stored and the
@@ -24,7 +24,7 @@ func Probe(ctx context.Context, l Login, o imap.Options) []Step {
 	var steps []Step
 	failed := func(name, phase string, err error) []Step {
 		f := Classify(in(phase, err))
-		return append(steps, Step{Name: name, Detail: f.Detail, Hint: f.NextStep(l.Name()), Class: string(f.Class)})
+		return append(steps, Step{Name: name, Detail: f.Detail, Hint: f.NextStep(l.Name()), Class: f.Class})
 	}
 	s, err := imap.Dial(ctx, l.Endpoint(), o)
 	if err != nil {

@@ -16,8 +16,8 @@ func TestUnreadableMessage(t *testing.T) {
 	tests := []struct {
 		name   string
 		fault  script.Fault
-		class  string // of a fault recorded beside the quarantine
-		not    string // a class no fault has: the message is the cause, not the line
+		class  Class  // of a fault recorded beside the quarantine
+		not    Class  // a class no fault has: the message is the cause, not the line
 		says   string // the server's words or ours
 		limits imap.Limits
 	}{

@@ -324,7 +324,7 @@ func TestNoUIDValidity(t *testing.T) {
 				t.Errorf("%d messages, want %d", len(got), len(before)+1)
 			}
 			f := w.faults()
-			if len(f) == 0 || f[0].Class != string(Mailbox) || f[0].Scope != "mailbox" {
+			if len(f) == 0 || f[0].Class != Mailbox || f[0].Scope != "mailbox" {
 				t.Errorf("faults %+v", f)
 			}
 			s.Misbehave(script.Faults{})

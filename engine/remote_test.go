@@ -257,7 +257,7 @@ func TestRawRefused(t *testing.T) {
 			}
 			all := w.faults()
 			for _, f := range all[:len(all)-told] {
-				if test.class != "" && f.Class != string(test.class) {
+				if test.class != "" && f.Class != test.class {
 					t.Errorf("fault %+v", f)
 				}
 			}

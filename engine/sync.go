@@ -9,6 +9,7 @@ import (
 
 	"mailcote/queue"
 	"mailcote/storage"
+	"mailcote/storage/class"
 	"mailcote/testkit/failpoint"
 )
 
@@ -34,13 +35,14 @@ type Summary struct {
 	Quarantined int     `json:"quarantined"`
 	Seconds     float64 `json:"seconds"`
 	Result      string  `json:"result"`
-	Class       string  `json:"class,omitempty"` // of the fault that ended it early
+	Class       Class   `json:"class,omitempty"` // of the fault that ended it early
 	Detail      string  `json:"detail,omitempty"`
 	NextStep    string  `json:"next_step,omitempty"`
 	Readable    float64 `json:"readable_seconds"` // when all mail was readable; Seconds includes the index
 	Wire        int64   `json:"wire_bytes"`       // taken from the server, below TLS
 
-	Interrupted bool `json:"-"`
+	Interrupted bool  `json:"-"`
+	Err         error `json:"-"` // what Class and Detail tell of
 
 	missing int  // mailboxes that are not complete
 	over    bool // every task has ended, one way or the other
@@ -82,7 +84,7 @@ func (e *Engine) syncOne(ctx context.Context, id storage.AccountID, o SyncOption
 		if row, err = tx.Account(id); err != nil {
 			return err
 		}
-		paused := row.Paused && row.PauseClass != storage.ByHand
+		paused := row.Paused && row.PauseClass != class.Manual
 		if err := a.read(row).retry(tx, paused && !a.hasPassword(), false); err != nil {
 			return err
 		}
@@ -101,14 +103,15 @@ func (e *Engine) syncOne(ctx context.Context, id storage.AccountID, o SyncOption
 		return err
 	})
 	if soon := (*TooSoonError)(nil); errors.As(err, &soon) {
-		return Summary{Type: "summary", Account: row.Name, Result: Failed, Class: string(Quota), Detail: soon.Error(), NextStep: "mailcote errors says why"}
+		return Summary{Type: "summary", Account: row.Name, Result: Failed, Class: Quota, Detail: soon.Error(), NextStep: "mailcote errors says why"}
 	}
 	if err == nil {
 		err = a.hurry(ctx, false)
 	}
 	if err != nil {
 		f := Classify(in(phaseStore, err))
-		return Summary{Type: "summary", Account: row.Name, Result: Failed, Class: string(f.Class), Detail: f.Detail, NextStep: f.NextStep(row.Name), Interrupted: ctx.Err() != nil}
+		return Summary{Type: "summary", Account: row.Name, Result: Failed, Class: f.Class, Detail: f.Detail,
+			NextStep: f.NextStep(row.Name), Err: err, Interrupted: ctx.Err() != nil}
 	}
 	w := e.newWorker(a, true)
 	w.run = run
@@ -122,7 +125,7 @@ func (e *Engine) syncOne(ctx context.Context, id storage.AccountID, o SyncOption
 	s := w.conclude(ctx)
 	s.Readable = time.Since(start).Seconds()
 	if err := e.indexer.Drain(ctx); err != nil && s.Result == Complete && ctx.Err() == nil {
-		s.Result, s.Class, s.Detail = Partial, string(Storage), err.Error()
+		s.Result, s.Class, s.Detail, s.Err = Partial, Storage, err.Error(), err
 	}
 	s.Seconds = time.Since(start).Seconds()
 	s.Interrupted = ctx.Err() != nil
@@ -154,7 +157,7 @@ func (w *worker) conclude(ctx context.Context) Summary {
 	}
 	if err != nil {
 		f := Classify(in(phaseStore, err))
-		s.Result, s.Class, s.Detail, s.NextStep = Failed, string(f.Class), f.Detail, f.NextStep(w.account.name())
+		s.Result, s.Class, s.Detail, s.NextStep, s.Err = Failed, f.Class, f.Detail, f.NextStep(w.account.name()), err
 	}
 	state := map[string]string{Complete: "done", Partial: "partial", Failed: "failed"}[s.Result]
 	w.e.progress.State(w.account.name(), state, s.Detail)
@@ -210,7 +213,8 @@ func (w *worker) concludeTx(tx *storage.Writer, s *Summary, interrupted bool) er
 	s.Fetched, s.Bytes = run.Fetched, run.Bytes
 	switch {
 	case w.failed != nil:
-		s.Result, s.Class, s.Detail, s.NextStep = Failed, string(w.failed.Class), w.failed.Detail, w.failed.NextStep(w.account.name())
+		s.Result, s.Class, s.Detail, s.NextStep = Failed, w.failed.Class, w.failed.Detail, w.failed.NextStep(w.account.name())
+		s.Err = w.failed.Err
 		if s.Fetched > 0 {
 			s.Result = Partial
 		}

@@ -168,11 +168,11 @@ func TestBadLine(t *testing.T) {
 			if held := w.text(`SELECT uid FROM quarantine`); held != "" {
 				t.Errorf("set aside: %s", held)
 			}
-			classes := []string{}
+			classes := []Class{}
 			for _, f := range w.faults() {
 				classes = append(classes, f.Class)
 			}
-			if test.class != "" && !slices.Contains(classes, string(test.class)) || slices.Contains(classes, "parsing") {
+			if test.class != "" && !slices.Contains(classes, test.class) || slices.Contains(classes, "parsing") {
 				t.Errorf("faults of %v", classes)
 			}
 			if (sum.Result == Complete) != test.brief {

@@ -87,7 +87,7 @@ func TestWordsOfTheAccount(t *testing.T) {
 			s, w := several(t, script.Options{}, Options{least: func(policy.Wait, int) time.Duration { return time.Hour }}, test.boxes...)
 			s.Misbehave(script.Faults{On: on(func(c script.Command) bool { return c.Name == "EXAMINE" }, test.answer)})
 			sum := w.sync()
-			if sum.Result != Failed || sum.Class != string(test.class) || s.Count("EXAMINE") != test.opened || w.rests() == "" {
+			if sum.Result != Failed || sum.Class != test.class || s.Count("EXAMINE") != test.opened || w.rests() == "" {
 				t.Errorf("%d mailboxes opened, rests %q, %+v", s.Count("EXAMINE"), w.rests(), sum)
 			}
 		})

@@ -295,7 +295,7 @@ func (w *worker) act(tx *storage.Writer, t queue.Task, f Fault, further bool, un
 	if err := tx.RecordFault(w.record(t, f)); err != nil {
 		return err
 	}
-	why := queue.Failure{At: time.Now().UTC(), Class: string(f.Class), Message: f.Detail}
+	why := queue.Failure{At: time.Now().UTC(), Class: f.Class, Message: f.Detail}
 	if t.ID == 0 {
 		w.failed = &f
 		return nil
@@ -311,7 +311,7 @@ func (w *worker) act(tx *storage.Writer, t queue.Task, f Fault, further bool, un
 	switch f.Do {
 	case policy.Pause:
 		w.failed = &f
-		if err := tx.PauseAccount(w.account.id, string(f.Class), f.Detail); err != nil {
+		if err := tx.PauseAccount(w.account.id, f.Class, f.Detail); err != nil {
 			return err
 		}
 		return w.e.queue.ReturnTx(tx, t)
@@ -377,7 +377,7 @@ func (w *worker) fail(tx *storage.Writer, t queue.Task, f Fault, why queue.Failu
 func (w *worker) record(t queue.Task, f Fault) storage.Fault {
 	return storage.Fault{
 		At: time.Now().UTC(), Account: w.account.id, Mailbox: t.Payload.Mailbox, Task: t.ID,
-		Class: string(f.Class), Scope: f.Scope, Phase: f.Phase, Command: f.Command, ServerText: f.ServerText, Detail: f.Detail,
+		Class: f.Class, Scope: f.Scope, Phase: f.Phase, Command: f.Command, ServerText: f.ServerText, Detail: f.Detail,
 		NextStep: f.NextStep(w.account.name()), Attempt: t.RetryCount + 1, Stack: f.Stack,
 		Fingerprint: f.fingerprint(w.account.id, t.Payload.Mailbox),
 	}

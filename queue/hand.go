@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"mailcote/storage"
+	"mailcote/storage/class"
 )
 
 // Verb is what a person does to a task.
@@ -195,7 +196,7 @@ func refused(cause error, format string, args ...any) error {
 
 // sooner makes a waiting task due now and counts its tries anew.
 func (q *Queue) sooner(w *storage.Writer, t Task, force bool) (changed bool, err error) {
-	if t.last().Class == "quota" && time.Now().Before(t.NextRetryAt) && !force {
+	if t.last().Class == class.Quota && time.Now().Before(t.NextRetryAt) && !force {
 		return false, refused(ErrQuota, "task %d waits for the server's quota until %s", t.ID, t.NextRetryAt.Local().Format("2006-01-02 15:04"))
 	}
 	if _, err := w.Exec(`UPDATE sync_task SET retry_count = 0 WHERE id = ?`, t.ID); err != nil {

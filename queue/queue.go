@@ -16,6 +16,7 @@ import (
 	"maragu.dev/goqite"
 
 	"mailcote/storage"
+	"mailcote/storage/class"
 )
 
 const (
@@ -158,7 +159,7 @@ func (q *Queue) joinTx(w *storage.Writer, have Task, n NewTask) error {
 	case have.State == Processing:
 		_, err := w.Exec(`UPDATE sync_task SET again = 1 WHERE id = ?`, have.ID)
 		return wrap("run task again", err)
-	case have.State == Waiting && n.Hurry && have.last().Class != "quota": // a quota's deadline is kept
+	case have.State == Waiting && n.Hurry && have.last().Class != class.Quota: // a quota's deadline is kept
 		return q.hurryTx(w, have)
 	}
 	return nil
@@ -180,7 +181,7 @@ func (q *Queue) HurryTx(w *storage.Writer, account storage.AccountID) error {
 		return fmt.Errorf("hurry tasks: %w", err)
 	}
 	for _, t := range tasks {
-		if t.State == Waiting && t.last().Class == "quota" {
+		if t.State == Waiting && t.last().Class == class.Quota {
 			continue
 		}
 		if t.RetryCount > 0 {

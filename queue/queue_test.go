@@ -11,6 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	"mailcote/storage"
+	"mailcote/storage/class"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -118,7 +119,7 @@ func (b *bench) number(query string, args ...any) (n int64) {
 	return n
 }
 
-func why(class string) Failure { return Failure{At: time.Now(), Class: class, Message: "x"} }
+func why(c class.Class) Failure { return Failure{At: time.Now(), Class: c, Message: "x"} }
 
 // rows says whether each unfinished task that is not paused has exactly its goqite row, with its priority, in its
 // account's queue, and whether there is no other.
@@ -220,10 +221,10 @@ func TestAgain(t *testing.T) {
 func TestWaiting(t *testing.T) {
 	b := open(t)
 	id := b.add(b.ada, 1, 5)
-	retry := func(class string) {
+	retry := func(c class.Class) {
 		t.Helper()
 		task := b.take(b.ada, id)
-		b.write(func(w *storage.Writer) error { return b.RetryTx(w, task, time.Now().Add(time.Hour), why(class)) })
+		b.write(func(w *storage.Writer) error { return b.RetryTx(w, task, time.Now().Add(time.Hour), why(c)) })
 		if _, ok := b.claim(b.ada); ok {
 			t.Fatal("it did not wait")
 		}

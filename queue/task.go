@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"mailcote/storage"
+	"mailcote/storage/class"
 )
 
 // Type says what a task does.
@@ -58,13 +59,13 @@ type Checkpoint struct {
 
 // Failure is one line of a task's error log.
 type Failure struct {
-	At      time.Time `json:"at"`
-	Class   string    `json:"class"`
-	Message string    `json:"message"`
-	Attempt int       `json:"attempt"`
-	Wait    float64   `json:"wait,omitempty"` // seconds until the next one
-	Held    bool      `json:"held,omitempty"` // it waits because its account does, for nothing of its own
-	Last    bool      `json:"last,omitempty"` // its account rests because of it: afterwards every other mailbox goes first
+	At      time.Time   `json:"at"`
+	Class   class.Class `json:"class"`
+	Message string      `json:"message"`
+	Attempt int         `json:"attempt"`
+	Wait    float64     `json:"wait,omitempty"` // seconds until the next one
+	Held    bool        `json:"held,omitempty"` // it waits because its account does, for nothing of its own
+	Last    bool        `json:"last,omitempty"` // its account rests because of it: afterwards every other mailbox goes first
 }
 
 // Task is one unit of sync work.
@@ -120,7 +121,7 @@ func (t Task) rank() int {
 func (t Task) wait() time.Duration {
 	left := max(time.Until(t.NextRetryAt), 0)
 	asked := time.Duration(t.last().Wait * float64(time.Second))
-	switch quota := t.last().Class == "quota"; {
+	switch quota := t.last().Class == class.Quota; {
 	case left <= asked:
 		return left
 	case asked == 0 && quota: // written by an early version

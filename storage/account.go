@@ -4,6 +4,8 @@ import (
 	"database/sql"
 	"fmt"
 	"time"
+
+	"mailcote/storage/class"
 )
 
 const accountColumns = `id, name, user, host, port, security, insecure, secret_ref, state = 'paused', pause_class, pause_reason,
@@ -77,13 +79,10 @@ func (w *Writer) SetServer(id AccountID, serverID, capabilities string) error {
 	return explain("set server", err)
 }
 
-// ByHand is the class of a pause a person made.
-const ByHand = "manual"
-
 // PauseAccount stops an account until a person acts. A fault does not take the place of a person's pause.
-func (w *Writer) PauseAccount(id AccountID, class, reason string) error {
+func (w *Writer) PauseAccount(id AccountID, why class.Class, reason string) error {
 	_, err := w.Exec(`UPDATE account SET state = 'paused', pause_class = ?, pause_reason = ?, paused_at = ? WHERE id = ? AND (pause_class <> 'manual' OR ? = 'manual')`,
-		class, reason, millis(now()), id, class)
+		why, reason, millis(now()), id, why)
 	return explain("pause account", err)
 }
 

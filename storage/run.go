@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"mailcote/storage/class"
 )
 
 // Fault is one thing that went wrong, as it is kept: class and scope, the server's own words, what comes next.
@@ -17,7 +19,7 @@ type Fault struct {
 	MailboxPath string
 	UID         UID // 0: none
 	Task        TaskID
-	Class       string
+	Class       class.Class
 	Scope       string
 	Phase       string
 	Command     string // without arguments

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"mailcote/storage/class"
 )
 
 // Row keys are distinct types so that one cannot be passed where another is meant. They never leave the store as JMAP ids.
@@ -64,7 +66,7 @@ type Account struct {
 	Insecure     bool   // plain to a host that is not loopback was asked for
 	SecretRef    string // where the password comes from; never the password
 	Paused       bool
-	PauseClass   string
+	PauseClass   class.Class
 	PauseReason  string
 	ServerID     string
 	Capabilities string

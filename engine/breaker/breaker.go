@@ -6,13 +6,12 @@ import (
 	"time"
 
 	"mailcote/storage/attempt"
+	"mailcote/storage/class"
 )
 
 const (
 	trips  = 5                // failures …
 	window = 10 * time.Minute // … within this open a breaker
-
-	quota = "quota" // the class whose deadline a person does not shorten
 
 	// doubted is how long a stored deadline is believed that lies further off than its fault asked for: the clock was set back
 	// meanwhile, nobody knows how much of the wait is over, and one attempt too early hurts less than a wait of years.
@@ -23,7 +22,10 @@ const (
 type Row = attempt.Breaker
 
 // key names a breaker.
-type key struct{ scope, class string }
+type key struct {
+	scope string
+	class class.Class
+}
 
 // state is a breaker and what need not be stored of it.
 type state struct {
@@ -43,13 +45,13 @@ type Set struct {
 func New(now time.Time, rows []Row) *Set {
 	s := &Set{by: map[key]*state{}, probing: map[string]bool{}, changed: make(chan struct{})}
 	for _, r := range rows {
-		if r.Class == attempt.ByHand {
+		if r.Class == class.Manual {
 			continue
 		}
 		asked, left := r.Until.Sub(r.FailedAt), r.Until.Sub(now)
 		if left > asked {
 			left = asked
-			if r.Class != quota {
+			if r.Class != class.Quota {
 				left = min(left, doubted)
 			}
 		}
@@ -115,13 +117,13 @@ func (s *Set) open(scope string) bool {
 }
 
 // Fail notes a failure and gives the row to store. wait says how long to let the scope be after the n-th failure in a row.
-func (s *Set) Fail(now time.Time, scope, class, detail string, wait func(n int) time.Duration) Row {
+func (s *Set) Fail(now time.Time, scope string, what class.Class, detail string, wait func(n int) time.Duration) Row {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	k := key{scope, class}
+	k := key{scope, what}
 	b := s.by[k]
 	if b == nil {
-		b = &state{Row: Row{Scope: scope, Class: class}}
+		b = &state{Row: Row{Scope: scope, Class: what}}
 		s.by[k] = b
 	}
 	if b.Failures > 0 && now.Before(b.Until) { // under way together with one that has failed: the same failure
@@ -168,7 +170,7 @@ func (s *Set) Succeed(scope string) (had bool) {
 // is open stays open, so that the next attempt is a probe. The changed rows are to be stored.
 func (s *Set) Hurry(now time.Time, force bool, scopes ...string) []Row {
 	return s.change(func(b *state) bool {
-		if !slices.Contains(scopes, b.Scope) || b.Class == quota && !force || !now.Before(b.Until) {
+		if !slices.Contains(scopes, b.Scope) || b.Class == class.Quota && !force || !now.Before(b.Until) {
 			return false
 		}
 		b.Until = now
@@ -179,7 +181,7 @@ func (s *Set) Hurry(now time.Time, force bool, scopes ...string) []Row {
 // HurryAll is Hurry for every scope.
 func (s *Set) HurryAll(now time.Time) []Row {
 	return s.change(func(b *state) bool {
-		if b.Class == quota || !now.Before(b.Until) {
+		if b.Class == class.Quota || !now.Before(b.Until) {
 			return false
 		}
 		b.Until = now

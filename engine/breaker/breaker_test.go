@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"mailcote/storage/class"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -128,7 +130,8 @@ func TestRestart(t *testing.T) {
 	const year = 365 * 24 * time.Hour
 	stored := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
 	for _, test := range []struct {
-		name, class string
+		name        string
+		class       class.Class
 		after, want time.Duration
 	}{
 		{"at once", "network", 0, 10 * time.Minute},

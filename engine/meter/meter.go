@@ -18,6 +18,7 @@ import (
 	"mailcote/engine/imap"
 	"mailcote/engine/limit"
 	"mailcote/storage"
+	"mailcote/storage/class"
 	"mailcote/storage/rate"
 )
 
@@ -174,16 +175,16 @@ func (m *Meter) Fits(sizes []int64) (int, error) {
 }
 
 // Fault takes note of a fault's signs of throttling. text is the server's words; without any the limit was our own.
-func (m *Meter) Fault(class policy.Class, text string, crowded bool, connections int) {
+func (m *Meter) Fault(what class.Class, text string, crowded bool, connections int) {
 	now := time.Now()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
 	case crowded || connections > 0:
 		m.limiter.Refused(now, connections)
-	case class == policy.Quota && text != "":
+	case what == class.Quota && text != "":
 		m.limiter.Throttled(now)
-	case class == policy.Timeout, class == policy.Network && strings.HasPrefix(text, "BYE"):
+	case what == class.Timeout, what == class.Network && strings.HasPrefix(text, "BYE"):
 		m.limiter.Cut(now)
 	}
 }

@@ -10,10 +10,10 @@ import (
 
 	goimap "github.com/emersion/go-imap/v2"
 
-	"mailcote/engine/fault/policy"
 	"mailcote/engine/imap"
 	"mailcote/engine/limit"
 	"mailcote/storage"
+	"mailcote/storage/class"
 	"mailcote/testkit/script"
 )
 
@@ -33,7 +33,7 @@ func TestDial(t *testing.T) {
 				t.Errorf("dial %d after %v: %v", i, time.Since(start), err)
 			}
 		}
-		m.Fault(policy.Quota, "NO too many", true, 0)
+		m.Fault(class.Quota, "NO too many", true, 0)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if err := m.Dial(ctx); !errors.Is(err, context.DeadlineExceeded) {
@@ -60,8 +60,8 @@ func TestSigns(t *testing.T) {
 		if d := before(); d != 0 {
 			t.Errorf("it waits %v", d)
 		}
-		m.Fault(policy.Quota, "", false, 0)
-		m.Fault(policy.Network, "", false, 0)
+		m.Fault(class.Quota, "", false, 0)
+		m.Fault(class.Network, "", false, 0)
 		m.Answered("NOOP", imap.Status{Type: "NO", Text: "[THROTTLED]"}, 0)
 		if m.Pace() != 1 {
 			t.Errorf("pace %v", m.Pace())
@@ -71,7 +71,7 @@ func TestSigns(t *testing.T) {
 			t.Errorf("pace %v, it waits %v", m.Pace(), d)
 		}
 		time.Sleep(time.Minute)
-		m.Fault(policy.Quota, "NO [LIMIT] slow down", false, 0)
+		m.Fault(class.Quota, "NO [LIMIT] slow down", false, 0)
 		if m.Pace() != 0.25 {
 			t.Errorf("pace %v", m.Pace())
 		}

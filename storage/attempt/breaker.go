@@ -7,16 +7,14 @@ import (
 	"time"
 
 	"mailcote/storage"
+	"mailcote/storage/class"
 )
-
-// ByHand is the class of the row that remembers a person's retry: Until is when the next one is let through.
-const ByHand = storage.ByHand
 
 // Breaker is an account or a host that failed and has done nothing useful since.
 type Breaker struct {
-	Scope    string // account:ID or host:NAME:PORT
-	Class    string
-	Failures int // in a row
+	Scope    string      // account:ID or host:NAME:PORT
+	Class    class.Class // Manual: a person's retry, and Until is when the next one is let through
+	Failures int         // in a row
 	FailedAt time.Time
 	Until    time.Time // nothing is tried before
 	OpenedAt time.Time // zero: it is closed
@@ -76,5 +74,5 @@ func RetryTx(w *storage.Writer, scope string, now time.Time, gap time.Duration) 
 	if left := time.UnixMilli(until).Sub(now); err == nil && left > 0 && left <= gap { // more: the clock was set back
 		return now.Add(left), nil
 	}
-	return time.Time{}, PutBreaker(w, Breaker{Scope: scope, Class: ByHand, Failures: 1, FailedAt: now, Until: now.Add(gap)})
+	return time.Time{}, PutBreaker(w, Breaker{Scope: scope, Class: class.Manual, Failures: 1, FailedAt: now, Until: now.Add(gap)})
 }

@@ -16,6 +16,7 @@ import (
 	"mailcote/engine/imap"
 	"mailcote/engine/secret"
 	"mailcote/storage"
+	"mailcote/storage/class"
 	"mailcote/ui/cli/voice"
 )
 
@@ -177,12 +178,12 @@ func loginOf(a storage.Account) engine.Login {
 
 // stepView is one step of a test in JSON.
 type stepView struct {
-	Type   string `json:"type"` // step
-	Name   string `json:"name"`
-	OK     bool   `json:"ok"`
-	Detail string `json:"detail,omitempty"`
-	Hint   string `json:"hint,omitempty"`
-	Class  string `json:"class,omitempty"`
+	Type   string      `json:"type"` // step
+	Name   string      `json:"name"`
+	OK     bool        `json:"ok"`
+	Detail string      `json:"detail,omitempty"`
+	Hint   string      `json:"hint,omitempty"`
+	Class  class.Class `json:"class,omitempty"`
 }
 
 // probe signs in and reports each step; its error carries the status of the one that failed.

@@ -18,6 +18,7 @@ import (
 
 	"mailcote/engine"
 	"mailcote/storage"
+	"mailcote/storage/class"
 	"mailcote/ui/cli/voice"
 )
 
@@ -26,23 +27,23 @@ const mostFaults = 1000
 
 // faultView is a fault in JSON; the names are those of the view sync_errors.
 type faultView struct {
-	Type        string    `json:"type"` // error
-	ID          int64     `json:"id"`
-	At          time.Time `json:"at"`
-	Account     string    `json:"account,omitempty"`
-	Mailbox     string    `json:"mailbox,omitempty"`
-	UID         uint32    `json:"uid,omitempty"`
-	Task        int64     `json:"task_id,omitempty"`
-	Class       string    `json:"class"`
-	Scope       string    `json:"scope"`
-	Phase       string    `json:"phase,omitempty"`
-	Command     string    `json:"command,omitempty"`
-	ServerText  string    `json:"server_text,omitempty"`
-	Detail      string    `json:"detail,omitempty"`
-	NextStep    string    `json:"next_step,omitempty"`
-	Attempt     int       `json:"attempt"`
-	Stack       string    `json:"stack,omitempty"`
-	Fingerprint string    `json:"fingerprint,omitempty"`
+	Type        string      `json:"type"` // error
+	ID          int64       `json:"id"`
+	At          time.Time   `json:"at"`
+	Account     string      `json:"account,omitempty"`
+	Mailbox     string      `json:"mailbox,omitempty"`
+	UID         uint32      `json:"uid,omitempty"`
+	Task        int64       `json:"task_id,omitempty"`
+	Class       class.Class `json:"class"`
+	Scope       string      `json:"scope"`
+	Phase       string      `json:"phase,omitempty"`
+	Command     string      `json:"command,omitempty"`
+	ServerText  string      `json:"server_text,omitempty"`
+	Detail      string      `json:"detail,omitempty"`
+	NextStep    string      `json:"next_step,omitempty"`
+	Attempt     int         `json:"attempt"`
+	Stack       string      `json:"stack,omitempty"`
+	Fingerprint string      `json:"fingerprint,omitempty"`
 }
 
 func viewFault(f storage.Fault) faultView {
@@ -144,7 +145,7 @@ func (a *app) problems(ctx context.Context, since time.Duration) error {
 	var rows [][]string
 	for _, v := range views {
 		f := v.Latest
-		rows = append(rows, []string{strconv.Itoa(v.Count), moment(&v.First), moment(&v.Last), f.Class, f.Account + after(" ", f.Mailbox), f.Detail, f.NextStep})
+		rows = append(rows, []string{strconv.Itoa(v.Count), moment(&v.First), moment(&v.Last), string(f.Class), f.Account + after(" ", f.Mailbox), f.Detail, f.NextStep})
 	}
 	return a.voice.Table([]string{"TIMES", "FIRST", "LAST", "CLASS", "WHERE", "WHAT", "NEXT STEP"}, rows, 5, 6)
 }
@@ -154,7 +155,7 @@ func (a *app) printFault(v faultView) error {
 	if v.UID != 0 {
 		where += " UID " + strconv.FormatUint(uint64(v.UID), 10)
 	}
-	if err := a.voice.Say("%s  %s  %s: %s", v.At.Local().Format("2006-01-02 15:04:05"), a.voice.Strong(v.Class), voice.Line(where), voice.Line(v.Detail)); err != nil {
+	if err := a.voice.Say("%s  %s  %s: %s", v.At.Local().Format("2006-01-02 15:04:05"), a.voice.Strong(string(v.Class)), voice.Line(where), voice.Line(v.Detail)); err != nil {
 		return err
 	}
 	if v.NextStep == "" {
@@ -399,7 +400,7 @@ func (a *app) raw() *cobra.Command {
 				if err = errors.Join(err, out.Close()); err != nil && report.Got == 0 {
 					var f engine.Fault
 					if errors.As(err, &f) {
-						err = &failure{statusOfClass(string(f.Class)), err}
+						err = &failure{statusOfClass(f.Class), err}
 					}
 					return errors.Join(err, os.Remove(path))
 				}

@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"mailcote/engine"
 	"mailcote/engine/imap"
 	"mailcote/engine/secret"
 	"mailcote/storage"
+	"mailcote/storage/class"
 	"mailcote/storage/owner"
 	"mailcote/storage/query"
 )
@@ -89,7 +89,7 @@ func statusOf(err error) Status {
 	case errors.As(err, &held), errors.As(err, &soon), errors.Is(err, storage.ErrFull), errors.Is(err, storage.ErrPaused), errors.Is(err, storage.ErrSnapshotTooOld):
 		return Temporary
 	case errors.As(err, &fault):
-		return statusOfClass(string(fault.Class))
+		return statusOfClass(fault.Class)
 	}
 	return Failed
 }
@@ -118,11 +118,11 @@ func explained(err error) error {
 }
 
 // statusOfClass gives a fault class its exit status.
-func statusOfClass(class string) Status {
-	switch class {
-	case "network", "timeout", "quota":
+func statusOfClass(c class.Class) Status {
+	switch c {
+	case class.Network, class.Timeout, class.Quota:
 		return Temporary
-	case "auth":
+	case class.Auth:
 		return Denied
 	}
 	return Failed
@@ -136,7 +136,7 @@ func statusOfSummary(s engine.Summary) Status {
 		return Done
 	case s.Interrupted || s.Result == "partial" && s.Class == "":
 		return Partly
-	case s.Class == "storage" && (strings.Contains(s.Detail, storage.ErrFull.Error()) || strings.Contains(s.Detail, storage.ErrPaused.Error())):
+	case errors.Is(s.Err, storage.ErrFull), errors.Is(s.Err, storage.ErrPaused):
 		return Temporary
 	}
 	return statusOfClass(s.Class)

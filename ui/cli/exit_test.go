@@ -10,6 +10,7 @@ import (
 	"mailcote/engine"
 	"mailcote/engine/imap"
 	"mailcote/storage"
+	"mailcote/storage/class"
 	"mailcote/storage/owner"
 	"mailcote/storage/query"
 )
@@ -43,7 +44,7 @@ func TestStatusOf(t *testing.T) {
 func TestCombined(t *testing.T) {
 	complete := engine.Summary{Result: engine.Complete}
 	partial := engine.Summary{Result: engine.Partial}
-	failed := func(class string) engine.Summary { return engine.Summary{Result: engine.Failed, Class: class} }
+	failed := func(c class.Class) engine.Summary { return engine.Summary{Result: engine.Failed, Class: c} }
 	for _, one := range []struct {
 		all  []engine.Summary
 		want Status
@@ -52,7 +53,7 @@ func TestCombined(t *testing.T) {
 		{[]engine.Summary{complete, complete}, Done},
 		{[]engine.Summary{partial}, Partly},
 		{[]engine.Summary{{Result: engine.Partial, Class: "network"}}, Temporary},
-		{[]engine.Summary{{Result: engine.Partial, Class: "storage", Detail: storage.ErrFull.Error()}}, Temporary},
+		{[]engine.Summary{{Result: engine.Partial, Class: "storage", Err: storage.ErrFull}}, Temporary},
 		{[]engine.Summary{failed("auth")}, Denied},
 		{[]engine.Summary{failed("auth"), failed("auth")}, Denied},
 		{[]engine.Summary{failed("network"), failed("timeout"), failed("quota")}, Temporary},
@@ -60,7 +61,7 @@ func TestCombined(t *testing.T) {
 		{[]engine.Summary{complete, failed("network")}, Partly},
 		{[]engine.Summary{failed("tls")}, Failed},
 		{[]engine.Summary{failed("storage")}, Failed},
-		{[]engine.Summary{{Result: engine.Failed, Class: "storage", Detail: "commit: " + storage.ErrFull.Error()}}, Temporary},
+		{[]engine.Summary{{Result: engine.Failed, Class: "storage", Err: fmt.Errorf("commit: %w", storage.ErrFull)}}, Temporary},
 		{[]engine.Summary{{Result: engine.Failed, Interrupted: true}}, Partly},
 	} {
 		if got := combined(one.all); got != one.want {

@@ -180,7 +180,7 @@ func (a *app) printTask(v taskView) error {
 		return err
 	}
 	for _, f := range v.ErrorLog {
-		words := strings.Join([]string{f.At.Local().Format("2006-01-02 15:04:05"), "attempt " + strconv.Itoa(f.Attempt), f.Class}, ", ")
+		words := strings.Join([]string{f.At.Local().Format("2006-01-02 15:04:05"), "attempt " + strconv.Itoa(f.Attempt), string(f.Class)}, ", ")
 		if err := a.voice.Say("%s  %s: %s", a.voice.Faint("Error"), words, voice.Line(f.Message)); err != nil {
 			return err
 		}

@@ -11,6 +11,7 @@ import (
 	"mailcote/engine"
 	"mailcote/engine/secret"
 	"mailcote/storage"
+	"mailcote/storage/class"
 	"mailcote/ui/cli/bars"
 	"mailcote/ui/cli/voice"
 )
@@ -95,7 +96,7 @@ func (s *syncing) accounts(ctx context.Context, a *app, st *storage.Store, e *en
 				err = noAccount()
 			}
 			for _, one := range all {
-				if one.PauseClass == storage.ByHand { // to name it is to mean it
+				if one.PauseClass == class.Manual { // to name it is to mean it
 					a.voice.Note("%s is left out: %s", voice.Line(one.Name), voice.Line(pausedStep(one)))
 					continue
 				}
@@ -235,14 +236,14 @@ func (a *app) summary(s engine.Summary) error {
 		}
 	}
 	if s.Result != engine.Complete && !s.Interrupted {
-		a.voice.Fail(usagef("%s: %s", s.Account, joined(s.Result+after(class(s)+": ", s.Detail), s.NextStep)))
+		a.voice.Fail(usagef("%s: %s", s.Account, joined(s.Result+after(classOf(s)+": ", s.Detail), s.NextStep)))
 	}
 	return nil
 }
 
-func class(s engine.Summary) string {
+func classOf(s engine.Summary) string {
 	if s.Class == "" {
 		return ""
 	}
-	return " (" + s.Class + ")"
+	return " (" + string(s.Class) + ")"
 }

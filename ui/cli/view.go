@@ -10,6 +10,7 @@ import (
 	"mailcote/engine"
 	"mailcote/engine/secret"
 	"mailcote/storage"
+	"mailcote/storage/class"
 	"mailcote/ui/cli/voice"
 )
 
@@ -49,7 +50,7 @@ func viewAccount(r *storage.Reader, a storage.Account) (accountView, error) {
 
 // pausedStep says why an account is paused and what ends it.
 func pausedStep(a storage.Account) string {
-	if a.PauseClass == storage.ByHand {
+	if a.PauseClass == class.Manual {
 		return joined(a.PauseReason, "mailcote account resume "+shellWord(a.Name))
 	}
 	return joined(a.PauseReason, "correct it, then mailcote sync "+shellWord(a.Name))
@@ -157,13 +158,13 @@ func (a *app) pairs(lines [][2]string) error {
 
 // holdView is what an account or its host fails at, in JSON; the names are those of the view breakers.
 type holdView struct {
-	Host     string    `json:"host,omitempty"` // empty: it is the account's own trouble
-	Class    string    `json:"class"`
-	Failures int       `json:"failures"` // in a row
-	Open     bool      `json:"open"`     // a circuit breaker that lets one probe through at until
-	Until    time.Time `json:"until"`    // nothing is tried before
-	Detail   string    `json:"detail,omitempty"`
-	Offline  bool      `json:"offline"` // the network is away for longer
+	Host     string      `json:"host,omitempty"` // empty: it is the account's own trouble
+	Class    class.Class `json:"class"`
+	Failures int         `json:"failures"` // in a row
+	Open     bool        `json:"open"`     // a circuit breaker that lets one probe through at until
+	Until    time.Time   `json:"until"`    // nothing is tried before
+	Detail   string      `json:"detail,omitempty"`
+	Offline  bool        `json:"offline"` // the network is away for longer
 }
 
 func viewHolds(r *storage.Reader, a storage.Account) (views []holdView, err error) {
@@ -180,7 +181,7 @@ func viewHolds(r *storage.Reader, a storage.Account) (views []holdView, err erro
 }
 
 func (h holdView) String() string {
-	text := voice.Plural(int64(h.Failures), "failure", "failures") + " in a row (" + h.Class + ")"
+	text := voice.Plural(int64(h.Failures), "failure", "failures") + " in a row (" + string(h.Class) + ")"
 	if h.Host != "" {
 		text = voice.Line(h.Host) + ": " + text
 	}

@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"mailcote/storage/class"
 )
 
 // Where is what was being done when a server refused.
@@ -27,19 +29,19 @@ type Answer struct {
 
 // Verdict is what an answer means.
 type Verdict struct {
-	Class       Class
+	Class       class.Class
 	Scope       string
-	Wait        Wait   // never shorter than the class's
-	Named       bool   // the server said how long
-	Do          Action // the class's, or what the row says instead
-	Tries       int    // for Limit
-	Then        Class  // not "": after Tries attempts it is a fault of this class
-	Connections int    // how many connections the server said it allows; 0: it said nothing
-	Crowded     bool   // the server takes no more connections
-	Hint        string // "": the class's words
-	Row         *Row   // nil: judged by phase and status
-	Words       string // names the Local row; "": the scope is certain
-	Lives       bool   // the session is none the worse for it
+	Wait        Wait        // never shorter than the class's
+	Named       bool        // the server said how long
+	Do          Action      // the class's, or what the row says instead
+	Tries       int         // for Limit
+	Then        class.Class // not "": after Tries attempts it is a fault of this class
+	Connections int         // how many connections the server said it allows; 0: it said nothing
+	Crowded     bool        // the server takes no more connections
+	Hint        string      // "": the class's words
+	Row         *Row        // nil: judged by phase and status
+	Words       string      // names the Local row; "": the scope is certain
+	Lives       bool        // the session is none the worse for it
 }
 
 // Longest is the longest wait that a server is granted.
@@ -54,32 +56,32 @@ func Judge(a Answer) Verdict {
 			}
 		}
 	}
-	class, scope := byPlace(a)
-	v := Row{Class: class, Scope: scope}.plain()
-	if v.Lives = a.Type == "NO"; v.Lives && class == Protocol {
+	what, scope := byPlace(a)
+	v := Row{Class: what, Scope: scope}.plain()
+	if v.Lives = a.Type == "NO"; v.Lives && what == class.Protocol {
 		v.Hint = refused
 	}
 	return v
 }
 
 // byPlace judges what no row knows.
-func byPlace(a Answer) (Class, string) {
+func byPlace(a Answer) (class.Class, string) {
 	switch {
 	case a.Type == "BYE":
-		return Network, "connection"
+		return class.Network, "connection"
 	case a.Phase == string(SignIn):
-		return Auth, "account"
+		return class.Auth, "account"
 	case a.Phase == string(Fetch):
-		return Parsing, "message"
+		return class.Parsing, "message"
 	case a.Phase == string(Open) && a.Type == "NO":
-		return Mailbox, "mailbox"
+		return class.Mailbox, "mailbox"
 	}
-	return Protocol, "connection"
+	return class.Protocol, "connection"
 }
 
 // OfMailbox judges Local words while they are about one mailbox: it is tried again some times, after the row's wait.
 func OfMailbox(wait Wait) Verdict {
-	return Verdict{Class: Mailbox, Scope: "mailbox", Wait: wait, Do: Limit, Tries: PolicyOf(Protocol).Tries,
+	return Verdict{Class: class.Mailbox, Scope: "mailbox", Wait: wait, Do: Limit, Tries: PolicyOf(class.Protocol).Tries,
 		Hint: refusing, Lives: true}
 }
 
@@ -96,9 +98,9 @@ func (r Row) fits(w Where) bool {
 	}
 	switch w {
 	case SignIn:
-		return r.Class == Network || r.Class == Quota || r.Class == Auth || r.Class == TLS
+		return r.Class == class.Network || r.Class == class.Quota || r.Class == class.Auth || r.Class == class.TLS
 	case Fetch:
-		return r.Class != Bug
+		return r.Class != class.Bug
 	}
 	return true
 }
@@ -143,7 +145,7 @@ func (r *Row) verdict(a Answer) Verdict {
 	if r.Local && a.Type != "BYE" {
 		v.Words = strings.TrimSpace(r.Text + " " + r.Code)
 	}
-	if v.Class == Quota {
+	if v.Class == class.Quota {
 		named := suggested(a.Text)
 		v.Wait.Floor, v.Named = max(v.Wait.Floor, named), named > 0
 	}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"mailcote/storage/class"
 )
 
 var update = flag.Bool("update", false, "write docs/errors.md")
@@ -128,7 +130,7 @@ func cells(r Row) string {
 		does(v.Do, v.Tries, v.Then), span(v.Wait), shows(words))
 }
 
-func does(do Action, tries int, then Class) string {
+func does(do Action, tries int, then class.Class) string {
 	words := string(do)
 	if do == Limit {
 		words = "fail after " + strconv.Itoa(tries)

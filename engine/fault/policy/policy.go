@@ -3,24 +3,8 @@ package policy
 import (
 	"slices"
 	"time"
-)
 
-// Class is what kind of fault something is; it decides what is done about it.
-type Class string
-
-// The classes.
-const (
-	Network  Class = "network"
-	Timeout  Class = "timeout"
-	Auth     Class = "auth"
-	Quota    Class = "quota"
-	Parsing  Class = "parsing"
-	TLS      Class = "tls"
-	Protocol Class = "protocol"
-	Mailbox  Class = "mailbox"
-	Conflict Class = "conflict"
-	Storage  Class = "storage"
-	Bug      Class = "bug"
+	"mailcote/storage/class"
 )
 
 // Action is what is done about a fault.
@@ -36,7 +20,7 @@ const (
 
 // Policy is what follows from a class.
 type Policy struct {
-	Class Class
+	Class class.Class
 	Scope string // what it usually stops
 	Do    Action
 	Tries int    // for Limit: attempts without progress before the task fails
@@ -48,44 +32,44 @@ type Policy struct {
 // Policies gives the policy of every class.
 func Policies() []Policy {
 	return []Policy{
-		{Class: Network, Scope: "connection", Do: Retry,
+		{Class: class.Network, Scope: "connection", Do: Retry,
 			Shows: "the server could not be reached: check the network if it lasts; the next sync goes on from here",
 			Why:   "a new connection; no task of the account starts before the wait is over"},
-		{Class: Timeout, Scope: "connection", Do: Retry,
+		{Class: class.Timeout, Scope: "connection", Do: Retry,
 			Shows: "the server did not answer in time: the next sync goes on from here",
 			Why:   "a new connection; while fetching, a page of half the size"},
-		{Class: Auth, Scope: "account", Do: Pause,
+		{Class: class.Auth, Scope: "account", Do: Pause,
 			Shows: "sign-in was refused and is not tried again: check the password (some providers want an app password), then mailcote sync {account}",
 			Why:   "one attempt, then the account is paused, across restarts too; a sync that a person asks for is one attempt more"},
-		{Class: Quota, Scope: "account", Do: Retry, Wait: Wait{Floor: time.Minute, Factor: 2, Cap: 15 * time.Minute},
+		{Class: class.Quota, Scope: "account", Do: Retry, Wait: Wait{Floor: time.Minute, Factor: 2, Cap: 15 * time.Minute},
 			Shows: "the provider's limit was reached: it resumes by itself",
 			Why:   "no task of the account starts before the wait is over; sync --once ends"},
-		{Class: Parsing, Scope: "message", Do: Limit, Tries: 5,
+		{Class: class.Parsing, Scope: "message", Do: Limit, Tries: 5,
 			Shows: "the message is set aside and tried again later; everything else arrives",
 			Why:   "what came is kept, the rest of the page is asked for in halves; what does not come alone, without its other items or in parts is quarantined"},
-		{Class: TLS, Scope: "account", Do: Pause,
+		{Class: class.TLS, Scope: "account", Do: Pause,
 			Shows: "nothing was sent: check the host name and its certificate, then mailcote sync {account}",
 			Why:   "the account is paused before any password is sent; the certificate is shown"},
-		{Class: Protocol, Scope: "connection", Do: Limit, Tries: 5,
+		{Class: class.Protocol, Scope: "connection", Do: Limit, Tries: 5,
 			Shows: "it is tried again on a new connection",
 			Why:   "a new connection; while fetching, a page of half the size, at last the message alone, without its other items, in parts, then quarantine"},
-		{Class: Mailbox, Scope: "mailbox", Do: Relist,
+		{Class: class.Mailbox, Scope: "mailbox", Do: Relist,
 			Shows: "the mailbox is looked for again in the next pass",
 			Why:   "the account's other mailboxes go on; mail that was stored stays"},
-		{Class: Conflict, Scope: "operation", Do: Limit, Tries: 5,
+		{Class: class.Conflict, Scope: "operation", Do: Limit, Tries: 5,
 			Shows: "it is tried again on a new connection",
 			Why:   "the server's state is read again"},
-		{Class: Storage, Scope: "store", Do: Retry,
+		{Class: class.Storage, Scope: "store", Do: Retry,
 			Shows: "the store was reopened and work goes on from what it holds; check the disk if it lasts",
 			Why:   "nothing that was not confirmed is taken as stored; work goes on from what the store says"},
-		{Class: Bug, Scope: "task", Do: Limit, Tries: 3,
+		{Class: class.Bug, Scope: "task", Do: Limit, Tries: 3,
 			Shows: "this is a defect in mailcote: mailcote errors shows the stack, please report it",
 			Why:   "it costs one task; the stack is kept"},
 	}
 }
 
 // PolicyOf finds the policy of a class. An unknown class is a defect.
-func PolicyOf(c Class) Policy {
+func PolicyOf(c class.Class) Policy {
 	all := Policies()
 	i := slices.IndexFunc(all, func(p Policy) bool { return p.Class == c })
 	if i < 0 {

@@ -1,11 +1,14 @@
 package policy
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
+
+	"mailcote/storage/class"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -108,12 +111,23 @@ func TestLocalWords(t *testing.T) {
 			t.Errorf("%+v: words %q", line, v.Words)
 		}
 	}
-	if v := OfMailbox(Wait{Floor: time.Hour}); v.Class != Mailbox || v.Do != Limit || v.Tries == 0 || v.Wait.Floor != time.Hour || v.Words != "" {
+	if v := OfMailbox(Wait{Floor: time.Hour}); v.Class != class.Mailbox || v.Do != Limit || v.Tries == 0 || v.Wait.Floor != time.Hour || v.Words != "" {
 		t.Errorf("%+v", v)
 	}
 	for _, r := range append(Texts(), Codes()...) {
 		if r.Local && (r.Scope != "account" || r.On == SignIn || r.Then != "" || PolicyOf(r.Class).Do != Retry) {
 			t.Errorf("%+v cannot be about one mailbox", r)
 		}
+	}
+}
+
+// TestEveryClass: each class of faults has one policy, in the same order.
+func TestEveryClass(t *testing.T) {
+	var got []class.Class
+	for _, p := range Policies() {
+		got = append(got, p.Class)
+	}
+	if !slices.Equal(got, class.Faults()) {
+		t.Errorf("policies of %v, classes %v", got, class.Faults())
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"mailcote/engine"
 	"mailcote/storage"
+	"mailcote/storage/class"
 	"mailcote/ui/web"
 )
 
@@ -76,7 +77,7 @@ func overviewOf(r *storage.Reader, a storage.Account, faults []storage.Fault, li
 
 // stateOf puts what the store and the engine say of an account into the page's one word.
 func stateOf(a storage.Account, live engine.AccountProgress) (web.State, string) {
-	if a.Paused && a.PauseClass == storage.ByHand {
+	if a.Paused && a.PauseClass == class.Manual {
 		return web.StatePaused, a.PauseReason + ": mailcote account resume " + a.Name
 	}
 	if a.Paused {
