@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io"
 
+	"mailcote/engine/fault"
+	"mailcote/engine/fault/policy"
 	"mailcote/engine/imap"
 	"mailcote/engine/line"
 	"mailcote/engine/plan"
@@ -52,7 +54,7 @@ func (n *narrowing) astray() bool { return n.line || n.times > narrowMost }
 //
 // Where nothing of the page came before the break, another message has to come in between. Otherwise it is the line.
 func (p *pass) broken(ctx context.Context, got result, barren bool, err error) (culprit storage.UID, _ error) {
-	f, missing, inside := Classify(err), got.missing, got.inside
+	f, missing, inside := fault.Classify(err), got.missing, got.inside
 	if !p.ended(ctx, f) || len(missing) == 0 {
 		return 0, err
 	}
@@ -68,7 +70,7 @@ func (p *pass) broken(ctx context.Context, got result, barren bool, err error) (
 		}
 		return 0, err
 	}
-	if f.Known || p.culprits >= p.w.e.o.caps.Culprits {
+	if f.Known() || p.culprits >= p.w.e.o.caps.Culprits {
 		return 0, err
 	}
 	first := inside
@@ -92,7 +94,7 @@ func (p *pass) broken(ctx context.Context, got result, barren bool, err error) (
 	}
 	r.doubt, p.w.narrowing.closer = plan.Whole, true
 	p.culprits++
-	return first, p.remark(context.WithoutCancel(ctx), first, Fault{Class: Parsing, Scope: "message",
+	return first, p.remark(context.WithoutCancel(ctx), first, Fault{Verdict: policy.Verdict{Class: Parsing, Scope: "message"},
 		Phase: phaseFetch, Command: "UID FETCH", ServerText: f.ServerText, Detail: "the session ends when this message is asked for: " + f.Detail})
 }
 
@@ -117,8 +119,8 @@ func (p *pass) trial(ctx context.Context, r *rescue) (found bool, err error) {
 	case err == nil: // found, unless it came and is in doubt
 		return r.doubt == plan.Whole, nil
 	}
-	f := Classify(err)
-	if !p.ended(ctx, f) || f.Known {
+	f := fault.Classify(err)
+	if !p.ended(ctx, f) || f.Known() {
 		return false, err
 	}
 	p.next(r, f)
@@ -175,7 +177,7 @@ func (p *pass) serves(ctx context.Context, other storage.UID) (came bool, err er
 	if p.s.Err() != nil {
 		p.w.narrowing.line = true
 		err = cmp.Or(err, p.s.Err()) // it may have ended behind the answer
-		return false, p.remark(context.WithoutCancel(ctx), 0, p.w.throttled(Classify(in(phaseFetch, err))))
+		return false, p.remark(context.WithoutCancel(ctx), 0, p.w.throttled(fault.Classify(in(phaseFetch, err))))
 	}
 	switch {
 	case p.swapped:
@@ -207,7 +209,7 @@ func (p *pass) comes(ctx context.Context, uid storage.UID) (bool, error) {
 	}
 	got, err := p.take(ctx, []storage.UID{uid}, everything(), nil)
 	if err != nil && p.s.Err() != nil {
-		f := Classify(err)
+		f := fault.Classify(err)
 		if r := p.suspected(uid); r != nil && p.ended(ctx, f) {
 			p.next(r, f)
 		}

@@ -12,6 +12,7 @@ import (
 
 	goimap "github.com/emersion/go-imap/v2"
 
+	"mailcote/engine/fault"
 	"mailcote/engine/imap"
 	"mailcote/engine/line"
 	"mailcote/engine/message"
@@ -74,7 +75,7 @@ func (c *comparison) all(ctx context.Context, of func(storage.Account) *account)
 	var failed []error
 	for i, a := range c.o.Accounts {
 		if err := c.account(ctx, of(a), all[i]); err != nil {
-			failed = append(failed, fmt.Errorf("%s: %w", a.Name, Classify(err)))
+			failed = append(failed, fmt.Errorf("%s: %w", a.Name, fault.Classify(err)))
 		}
 	}
 	return c.found, errors.Join(failed...)
@@ -118,8 +119,8 @@ func (c *comparison) account(ctx context.Context, a *account, boxes []storage.Ma
 		if err == nil {
 			continue
 		}
-		f := a.attributed(ctx, m.ID, Classify(err))
-		if s.Err() == nil && f.Scope == "mailbox" || declined(s, err) { // the others can be compared
+		f := a.attributed(ctx, m.ID, fault.Classify(err))
+		if s.Err() == nil && f.Scope == "mailbox" || fault.Declined(s, err) { // the others can be compared
 			if f.ServerText == "" {
 				c.add(a, m, 0, "not compared", "%s.", f.Detail)
 			} else {
@@ -178,10 +179,10 @@ func (c *comparison) add(a *account, m storage.Mailbox, uid storage.UID, what, f
 func (c *comparison) mailbox(ctx context.Context, s *imap.Session, a *account, m storage.Mailbox) error {
 	selected, err := s.Examine(ctx, m.Raw, false)
 	if err = in(phaseOpen, err); err != nil {
-		if !declined(s, err, Mailbox) {
+		if !fault.Declined(s, err, Mailbox) {
 			return err
 		}
-		c.add(a, m, 0, "other mailbox", "The server does not open it: it says %q.", Classify(err).ServerText)
+		c.add(a, m, 0, "other mailbox", "The server does not open it: it says %q.", fault.Classify(err).ServerText)
 		return nil
 	}
 	if now := storage.UIDValidity(selected.UIDValidity); now != m.UIDValidity {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"mailcote/engine/breaker"
+	"mailcote/engine/fault"
 	"mailcote/engine/fault/policy"
 	"mailcote/engine/imap"
 	"mailcote/engine/line"
@@ -17,21 +18,6 @@ import (
 	"mailcote/storage/class"
 	"mailcote/testkit/failpoint"
 )
-
-// The phases a fault names.
-const (
-	phaseConnect  = line.StepConnect
-	phaseSignIn   = line.StepSignIn
-	phaseDiscover = line.StepGreet
-	phaseOpen     = "open"
-	phaseList     = "list"
-	phaseFlags    = "flags"
-	phaseFetch    = "fetch"
-	phaseStore    = "store"
-)
-
-// errDisagrees says that a server's answers contradict each other.
-var errDisagrees = errors.New("the server's listing and its message count disagree")
 
 // connect gives the worker's session: the one it has, else one of the account's pool.
 func (w *worker) connect(ctx context.Context) (*imap.Session, error) {
@@ -90,14 +76,14 @@ func (a *account) person(ctx context.Context, l **line.Lease) (*imap.Session, er
 // free gives the limits of an account that may be tried now; otherwise the error says what it waits for.
 func (a *account) free(ctx context.Context) (*meter.Meter, error) {
 	if row := a.now(); row.Paused && row.PauseClass != class.Manual {
-		return nil, in(phaseSignIn, &heldError{breaker.Hold{Row: breaker.Row{Class: row.PauseClass, Detail: row.PauseReason}}})
+		return nil, in(phaseSignIn, heldBy(breaker.Hold{Row: breaker.Row{Class: row.PauseClass, Detail: row.PauseReason}}))
 	}
 	m, err := a.meter(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if hold, held := a.held(m, a.scope(), a.host()); held {
-		return nil, in(phaseConnect, &heldError{hold})
+		return nil, in(phaseConnect, heldBy(hold))
 	}
 	return m, nil
 }
@@ -114,7 +100,7 @@ func unconnected(err error) error {
 // server allows no other. moved: somebody had it, and no mailbox can be taken for open.
 func (w *worker) yield(ctx context.Context) (moved bool, err error) {
 	if w.until.Err() != nil {
-		return false, errStop
+		return false, fault.ErrStopped
 	}
 	select {
 	case <-w.lease.Wanted():
@@ -283,7 +269,7 @@ func (a *account) SetSignIn(ctx context.Context, u line.Unanswered) error {
 // dialFailed acts on a dial or sign-in of an interactive command that failed, as the end of a task does on a worker's: what it showed
 // of the server's limits, how long the account is not tried, and whether a person has to act now.
 func (a *account) dialFailed(ctx context.Context, err error) error {
-	var held *heldError
+	var held *fault.HeldError
 	if errors.As(err, &held) { // nothing was tried
 		return nil
 	}
@@ -291,7 +277,7 @@ func (a *account) dialFailed(ctx context.Context, err error) error {
 	if noMeter != nil {
 		return noMeter
 	}
-	f := Classify(unconnected(err))
+	f := fault.Classify(unconnected(err))
 	m.Fault(f.Class, f.ServerText, f.Crowded, f.Connections)
 	crowded := f.Crowded || f.Connections > 0 // there are sessions, and one of them comes free
 	if f.Do == policy.Retry && f.Class != Storage && f.Phase != phaseConnect && !crowded {
@@ -314,12 +300,12 @@ func (a *account) dialFailed(ctx context.Context, err error) error {
 func (a *account) record(f Fault) storage.Fault {
 	return storage.Fault{At: time.Now().UTC(), Account: a.id, Class: f.Class, Scope: f.Scope, Phase: f.Phase,
 		Command: f.Command, ServerText: f.ServerText, Detail: f.Detail, NextStep: f.NextStep(a.name()), Attempt: 1,
-		Stack: f.Stack, Fingerprint: f.fingerprint(a.id, 0)}
+		Stack: f.Stack, Fingerprint: f.Fingerprint(a.id, 0)}
 }
 
 // noConnection records that work has waited too long for a connection, unless the account waits for a person anyway.
 func (a *account) noConnection(since time.Time) {
-	f := Fault{Class: Network, Scope: "account", Phase: phaseConnect,
+	f := Fault{Verdict: policy.Verdict{Class: Network, Scope: "account"}, Phase: phaseConnect,
 		Detail: "no connection for " + time.Since(since).Round(time.Minute).String() + " while there is work"}
 	paused := false
 	_ = a.store.Write(context.Background(), storage.Interactive, 0, func(tx *storage.Writer) error { //nolint:errcheck // the faults that led here are recorded

@@ -11,6 +11,7 @@ import (
 
 	goimap "github.com/emersion/go-imap/v2"
 
+	"mailcote/engine/fault"
 	"mailcote/engine/imap"
 	"mailcote/engine/plan"
 	"mailcote/queue"
@@ -68,7 +69,7 @@ func (w *worker) discover(ctx context.Context, t queue.Task) error {
 	w.discovered = true
 	if w.homeless > 0 {
 		w.cut = tooMany
-		f := Classify(in(phaseDiscover, fmt.Errorf("the server lists %d mailboxes more than there is room for: the store keeps %d of an account: %w",
+		f := fault.Classify(in(phaseDiscover, fmt.Errorf("the server lists %d mailboxes more than there is room for: the store keeps %d of an account: %w",
 			w.homeless, w.e.o.caps.Rows, imap.ErrLimit)))
 		f.Scope, f.Hint = "account", "new mailboxes are left out until those that are gone are forgotten; "+
 			"if the server gives its mailboxes other names each time, ask its operator"
@@ -92,7 +93,7 @@ func (w *worker) list(ctx context.Context, s *imap.Session, known []storage.Mail
 	switch {
 	case errors.Is(err, imap.ErrLimit) && s.Err() == nil && len(entries) > 0:
 		w.cut = tooMany
-		f := Classify(in(phaseDiscover, err))
+		f := fault.Classify(in(phaseDiscover, err))
 		f.Scope = "account"
 		f.Hint = "the first mailboxes that the server lists are synced, the others are not; new ones are left out when the store has twice as many"
 		w.account.notice(f)
@@ -147,8 +148,8 @@ func (w *worker) inbox(ctx context.Context, s *imap.Session, known []storage.Mai
 		}}), nil
 	}
 	err = in(phaseOpen, err)
-	f := Classify(err)
-	if f.Words == "" && !declined(s, err, Mailbox) {
+	f := fault.Classify(err)
+	if f.Words == "" && !fault.Declined(s, err, Mailbox) {
 		return nil, err
 	}
 	opened := slices.ContainsFunc(known, func(m storage.Mailbox) bool { return m.Raw == inboxName && m.UIDValidity != 0 })
@@ -178,7 +179,7 @@ func (w *worker) statuses(ctx context.Context, t queue.Task, entries []imap.List
 		wanted := one.mailbox.Selectable && w.wants(one.mailbox.Path)
 		var err error
 		if one.status, err = w.status(ctx, s, entry, wanted, t.Type); err != nil {
-			if refused++; Classify(in(phaseDiscover, err)).Words == "" || s.Err() != nil || refused > 1 && !answered {
+			if refused++; fault.Classify(in(phaseDiscover, err)).Words == "" || s.Err() != nil || refused > 1 && !answered {
 				return nil, in(phaseDiscover, err)
 			}
 		}
@@ -224,7 +225,7 @@ func (w *worker) status(ctx context.Context, s *imap.Session, entry imap.ListEnt
 	data := entry.Status
 	if data == nil && wanted && kind == queue.IncrementalSync {
 		asked, err := s.Status(ctx, entry.Raw, statusItems(s))
-		if declined(s, in(phaseOpen, err), Mailbox) || errors.Is(err, imap.ErrCommand) && s.Err() == nil { // EXAMINE will say why
+		if fault.Declined(s, in(phaseOpen, err), Mailbox) || errors.Is(err, imap.ErrCommand) && s.Err() == nil { // EXAMINE will say why
 			return plan.Status{}, nil
 		}
 		if err != nil {

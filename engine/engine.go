@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"mailcote/engine/clock"
+	"mailcote/engine/fault"
 	"mailcote/engine/fault/policy"
 	"mailcote/engine/imap"
 	"mailcote/engine/index"
@@ -164,7 +165,7 @@ func (e *Engine) jumped(jump time.Duration) {
 
 // report records a fault that belongs to no task.
 func (e *Engine) report(err error) {
-	f := Classify(in(phaseStore, err))
+	f := fault.Classify(in(phaseStore, err))
 	_ = e.store.Write(context.Background(), storage.Bulk, 0, func(tx *storage.Writer) error { //nolint:errcheck // a store that cannot be written says so everywhere
 		return tx.RecordFault(storage.Fault{At: time.Now().UTC(), Class: f.Class, Scope: f.Scope, Phase: f.Phase, Detail: f.Detail})
 	})

@@ -9,6 +9,8 @@ import (
 
 	goimap "github.com/emersion/go-imap/v2"
 
+	"mailcote/engine/fault"
+	"mailcote/engine/fault/policy"
 	"mailcote/engine/imap"
 	"mailcote/storage"
 	"mailcote/testkit/failpoint"
@@ -181,7 +183,7 @@ func (p *pass) audible(stored []storage.Listed) (set goimap.UIDSet, asked int) {
 }
 
 // refused is declined for a command within a mailbox: words about the mailbox answer nothing.
-func (p *pass) refused(err error) bool { return declined(p.s, err) }
+func (p *pass) refused(err error) bool { return fault.Declined(p.s, err) }
 
 // choke is where comparisons of a mailbox's flags broke off, and whose flags are not asked for any more for that.
 type choke struct {
@@ -219,7 +221,8 @@ func (p *pass) choked(ctx context.Context, at storage.UID) error {
 		}
 		c.mute[at] = true
 		p.w.narrowing.closer = true
-		err = p.remark(context.WithoutCancel(ctx), at, Fault{Class: Protocol, Scope: "message", Phase: phaseFlags, Command: "UID FETCH",
+		err = p.remark(context.WithoutCancel(ctx), at, Fault{
+			Verdict: policy.Verdict{Class: Protocol, Scope: "message"}, Phase: phaseFlags, Command: "UID FETCH",
 			Detail: "the session ends whenever the server is asked for the flags of this message: they may not be up to date"})
 	}
 	p.w.choking[p.mailbox.ID] = c

@@ -52,15 +52,6 @@ type pass struct {
 	expungeIssued bool                      // the server said so since a FETCH of messages began
 }
 
-var (
-	// errSwapped ends a pass whose UIDs mean something else by now.
-	errSwapped = fmt.Errorf("UIDVALIDITY moved during the pass: %w", errDisagrees)
-	// errNoValidity ends a pass whose UIDs mean nothing at all.
-	errNoValidity = errors.New("the server gives the mailbox no UIDVALIDITY")
-	// errTooMany ends a pass over a mailbox of which the server says more than plan.Caps allow.
-	errTooMany = errors.New("more than mailcote takes of one mailbox")
-)
-
 // tooMany says which number is over its cap.
 func (p *pass) tooMany(phase string, said uint64, what string, most int) error {
 	return in(phase, fmt.Errorf("%s: the server says %d %s, and %d are the most: %w", p.mailbox.Path, said, what, most, errTooMany))

@@ -11,6 +11,7 @@ import (
 	goimap "github.com/emersion/go-imap/v2"
 
 	"mailcote/engine/chunk"
+	"mailcote/engine/fault"
 	"mailcote/engine/imap"
 	"mailcote/engine/line"
 	"mailcote/engine/meter"
@@ -230,7 +231,7 @@ func (e *Engine) Raw(ctx context.Context, q storage.Quarantined, out io.Writer) 
 		return chunk.Report{}, err
 	}
 	if d.meter, err = d.a.meter(ctx); err != nil {
-		return chunk.Report{}, Classify(err)
+		return chunk.Report{}, fault.Classify(err)
 	}
 	defer func() {
 		if d.lease != nil {
@@ -245,7 +246,7 @@ func (e *Engine) Raw(ctx context.Context, q storage.Quarantined, out io.Writer) 
 		err = d.settle(ctx, report.Why)
 	}
 	if err != nil {
-		return report, Classify(err)
+		return report, fault.Classify(err)
 	}
 	return report, nil
 }
@@ -319,11 +320,11 @@ func (d *raw) count(ctx context.Context) error {
 // message's nor that of a session that is over.
 func (d *raw) settle(ctx context.Context, why error) error {
 	why = in(phaseFetch, why)
-	if why == nil || errors.Is(why, chunk.ErrLeftOut) || errors.Is(why, chunk.ErrShort) || declined(d.p.s, why) {
+	if why == nil || errors.Is(why, chunk.ErrLeftOut) || errors.Is(why, chunk.ErrShort) || fault.Declined(d.p.s, why) {
 		return nil
 	}
 	noting := d.met(ctx, why)
-	if d.p.s.Err() != nil && Classify(why).Class != Quota {
+	if d.p.s.Err() != nil && fault.Classify(why).Class != Quota {
 		return noting
 	}
 	return errors.Join(why, noting)
@@ -331,7 +332,7 @@ func (d *raw) settle(ctx context.Context, why error) error {
 
 // met acts on what a command within the mailbox met.
 func (d *raw) met(ctx context.Context, err error) error {
-	return d.a.commandFailed(ctx, d.meter, d.a.attributed(ctx, d.q.Mailbox, Classify(err)))
+	return d.a.commandFailed(ctx, d.meter, d.a.attributed(ctx, d.q.Mailbox, fault.Classify(err)))
 }
 
 // commandFailed acts on a fault that an interactive command hit on a session it had, as the end of a task does on a worker's: what it

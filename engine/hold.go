@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"mailcote/engine/breaker"
+	"mailcote/engine/fault"
 	"mailcote/engine/fault/policy"
 	"mailcote/engine/imap"
 	"mailcote/engine/meter"
@@ -37,10 +38,10 @@ func scopeOf(id storage.AccountID) string { return "account:" + strconv.FormatIn
 // hostOf names a host's breakers. Each port is a service of its own.
 func hostOf(e imap.Endpoint) string { return "host:" + strings.ToLower(e.Addr()) }
 
-// heldError says that nothing was tried, because the account or its host is being let be. Until is zero: a person has to act.
-type heldError struct{ breaker.Hold }
-
-func (e *heldError) Error() string { return "nothing was tried: " + words(e.Hold) }
+// heldBy is the error of an attempt that was not made.
+func heldBy(h breaker.Hold) error {
+	return &fault.HeldError{Class: h.Class, Until: h.Until, Why: words(h)}
+}
 
 // words says for a person why nothing is tried and until when.
 func words(h breaker.Hold) string {
@@ -63,7 +64,7 @@ func (a *account) dial(ctx context.Context, row storage.Account, m *meter.Meter)
 	host := hostOf(to)
 	leave, hold, ok := a.breakers.Enter(time.Now(), host)
 	if !ok {
-		return nil, &heldError{hold}
+		return nil, heldBy(hold)
 	}
 	defer leave()
 	s, err := imap.Dial(ctx, to, imap.Options{Limits: a.o.Limits, TLSConfig: a.o.TLSConfig, Insecure: row.Insecure, Trace: a.o.Trace,
@@ -74,7 +75,7 @@ func (a *account) dial(ctx context.Context, row storage.Account, m *meter.Meter)
 		}
 		return s, nil
 	}
-	if f := Classify(in(phaseConnect, err)); !stopped(ctx) && f.Do != policy.Pause { // a certificate is no fault of this kind: somebody answers
+	if f := fault.Classify(in(phaseConnect, err)); !stopped(ctx) && f.Do != policy.Pause { // a certificate is no fault of this kind: somebody answers
 		err = errors.Join(err, a.recordFailure(ctx, host, f, false))
 	}
 	return nil, err
@@ -223,7 +224,8 @@ func (w *worker) sit(ctx context.Context, h breaker.Hold) bool {
 	if h.Probing {
 		wait = longPause // until it is over
 	} else if w.once && w.drought.waited+wait > onceWait {
-		w.failed = &Fault{Class: h.Class, Scope: "account", Detail: words(h), Wait: policy.Wait{Floor: wait}}
+		w.failed = &Fault{Verdict: policy.Verdict{Class: h.Class, Scope: "account", Wait: policy.Wait{Floor: wait}},
+			Detail: words(h)}
 		return false
 	}
 	state := "waiting"

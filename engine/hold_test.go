@@ -16,6 +16,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"mailcote/engine/fault"
+	"mailcote/engine/fault/policy"
 	"mailcote/engine/line"
 	"mailcote/engine/secret"
 	"mailcote/queue"
@@ -88,7 +90,9 @@ func TestBreakerRows(t *testing.T) {
 		want  string
 	}{
 		"success last": {
-			func() error { return w.engine.recordFailure(t.Context(), scope, Fault{Class: Network}, false) },
+			func() error {
+				return w.engine.recordFailure(t.Context(), scope, Fault{Verdict: policy.Verdict{Class: Network}}, false)
+			},
 			func() { w.engine.breakers.Succeed(scope) }, ""},
 		"failure last": {
 			func() error { return w.engine.recordSuccess(t.Context(), scope) },
@@ -157,7 +161,7 @@ func TestOneProbe(t *testing.T) {
 			all = append(all, w.find())
 		}
 		for range 5 {
-			if err := w.engine.recordFailure(t.Context(), hostOf(loginOf(all[0]).Endpoint()), Fault{Class: Network, Detail: "refused"}, false); err != nil {
+			if err := w.engine.recordFailure(t.Context(), hostOf(loginOf(all[0]).Endpoint()), Fault{Verdict: policy.Verdict{Class: Network}, Detail: "refused"}, false); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(wait)
@@ -175,7 +179,7 @@ func TestOneProbe(t *testing.T) {
 					if l != nil {
 						l.Give()
 					}
-					if errors.As(err, new(*heldError)) {
+					if errors.As(err, new(*fault.HeldError)) {
 						held.Add(1)
 					}
 				})

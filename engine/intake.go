@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"mailcote/engine/fault"
+	"mailcote/engine/fault/policy"
 	"mailcote/engine/imap"
 	"mailcote/engine/message"
 	"mailcote/engine/plan"
@@ -337,7 +338,9 @@ func (t *intake) commit(batch []arrival) error {
 			return err
 		}
 		for _, uid := range stored.Conflicts {
-			row := w.record(t.p.t, Fault{Class: Protocol, Scope: "message", Phase: phaseStore, Detail: "the server gives other bytes under a UID it used before: they are shown now, the earlier ones are kept for their retention"})
+			row := w.record(t.p.t, Fault{Verdict: policy.Verdict{Class: Protocol, Scope: "message"}, Phase: phaseStore,
+				Detail: "the server gives other bytes under a UID it used before: " +
+					"they are shown now, the earlier ones are kept for their retention"})
 			row.UID = uid
 			if err := tx.RecordFault(row); err != nil {
 				return err
@@ -403,7 +406,7 @@ func (t *intake) learn(tx *storage.Writer, batch []arrival) (*storage.Sizes, err
 	if err := tx.SetSizes(w.account.id, now); err != nil || have.Wrong {
 		return &now, err
 	}
-	f := Fault{Class: Parsing, Scope: "message", Phase: phaseFetch, Command: "UID FETCH"}
+	f := Fault{Verdict: policy.Verdict{Class: Parsing, Scope: "message"}, Phase: phaseFetch, Command: "UID FETCH"}
 	for _, a := range batch {
 		if a.lacks == 0 {
 			continue

@@ -213,7 +213,7 @@ func TestPanic(t *testing.T) {
 // TestRecoverEverywhere: what runs beside the worker's goroutine does not end the process either.
 func TestRecoverEverywhere(t *testing.T) {
 	err := fault.Guard(func() error { panic("x") })
-	if f := Classify(err); f.Class != Bug || !strings.Contains(f.Stack, "TestRecoverEverywhere") {
+	if f := fault.Classify(err); f.Class != Bug || !strings.Contains(f.Stack, "TestRecoverEverywhere") {
 		t.Errorf("%+v", f)
 	}
 }

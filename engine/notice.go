@@ -17,7 +17,7 @@ func (a *account) attributed(ctx context.Context, mailbox storage.MailboxID, f F
 	if f.Words == "" || a.words.Say(time.Now(), a.scope(), mailbox, f.Words) || a.single(ctx) {
 		return f
 	}
-	f.judged(policy.OfMailbox(f.Wait))
+	f.Verdict = policy.OfMailbox(f.Wait)
 	return f
 }
 
@@ -37,8 +37,9 @@ const mostAlerts = 20
 
 // alert records what the server wants a person to read. A server that has many of them shuts out nothing but alerts.
 func (a *account) alert(st imap.Status) {
-	a.tell(true, Fault{Class: Protocol, Scope: "nothing", Phase: "alert", ServerText: st.Type + " [ALERT] " + st.Text,
-		Detail: "the server says: " + st.Text, Hint: "the server wants you to read this; mailcote goes on"})
+	a.tell(true, Fault{
+		Verdict: policy.Verdict{Class: Protocol, Scope: "nothing", Hint: "the server wants you to read this; mailcote goes on"},
+		Phase:   "alert", ServerText: st.Type + " [ALERT] " + st.Text, Detail: "the server says: " + st.Text})
 }
 
 // notice records what stops nothing and comes with each pass, once in the time that faults are kept.

@@ -7,6 +7,8 @@ import (
 	"maps"
 	"slices"
 
+	"mailcote/engine/fault"
+	"mailcote/engine/fault/policy"
 	"mailcote/engine/imap"
 	"mailcote/engine/plan"
 	"mailcote/storage"
@@ -154,8 +156,8 @@ func (p *pass) room(ctx context.Context, todo []storage.UID) (int, error) {
 	}
 	sizes, err := p.sizes(ctx, todo[:n])
 	if err != nil {
-		if err = in(phaseFetch, err); n == 1 && p.ended(ctx, Classify(err)) {
-			p.suspect(todo[0], about).blame(Classify(err))
+		if err = in(phaseFetch, err); n == 1 && p.ended(ctx, fault.Classify(err)) {
+			p.suspect(todo[0], about).blame(fault.Classify(err))
 		}
 		p.w.broke = breakage{page: n, barren: true}
 		p.w.narrowing.closer = n > 1
@@ -179,7 +181,7 @@ func (p *pass) sizes(ctx context.Context, page []storage.UID) ([]int64, error) {
 		return nil
 	}}
 	err := p.s.UIDFetch(ctx, uidSet(page), []imap.Item{imap.ItemSize}, take)
-	if err != nil && p.s.Err() == nil && Classify(in(phaseFetch, err)).Class == Parsing {
+	if err != nil && p.s.Err() == nil && fault.Classify(in(phaseFetch, err)).Class == Parsing {
 		err = nil // it would say so of the bodies too, and there they are asked for in halves
 	}
 	return sizes, err
@@ -209,7 +211,7 @@ func (p *pass) without(ctx context.Context, missing []storage.UID) error {
 		}
 		r := p.suspect(uid, about)
 		if r.first = leftOut(); why[uid] != nil {
-			r.first = Classify(why[uid])
+			r.first = fault.Classify(why[uid])
 		}
 		if p.hopeless >= hopeless {
 			r.rung = lost
@@ -274,8 +276,8 @@ func (p *pass) quarantine(ctx context.Context, all ...*rescue) error {
 			if n := r.received(); n > 0 {
 				f.Detail += fmt.Sprintf(" (%d bytes of it came)", n)
 			}
-			row := p.w.record(p.t, Fault{Class: Parsing, Scope: "message", Phase: f.Phase, Command: f.Command,
-				ServerText: f.ServerText, Detail: f.Detail})
+			row := p.w.record(p.t, Fault{Verdict: policy.Verdict{Class: Parsing, Scope: "message"}, Phase: f.Phase,
+				Command: f.Command, ServerText: f.ServerText, Detail: f.Detail})
 			row.UID = r.uid
 			if err := tx.RecordFault(row); err != nil {
 				return err
@@ -375,7 +377,7 @@ func (p *pass) take(ctx context.Context, page []storage.UID, items []imap.Item, 
 	defer take.close() //nolint:errcheck // it was asked below; this one is for a panic on the way
 	p.expungeIssued = false
 	err = in(phaseFetch, p.uidFetch(ctx, uidSet(page), 0, items, imap.FetchHandler{Body: take.body, Fetch: take.fetched}))
-	if err != nil && p.s.Err() == nil && Classify(err).Class == Parsing {
+	if err != nil && p.s.Err() == nil && fault.Classify(err).Class == Parsing {
 		got.refused, err = err, nil // what came before the NO is kept (RFC 2180); the rest is asked for again
 	}
 	got.inside, p.w.narrowing.answered = take.inside, p.w.narrowing.answered || err == nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"mailcote/engine/fault"
 	"mailcote/engine/imap"
 	"mailcote/engine/line"
 )
@@ -23,7 +24,7 @@ type Step struct {
 func Probe(ctx context.Context, l Login, o imap.Options) []Step {
 	var steps []Step
 	failed := func(name, phase string, err error) []Step {
-		f := Classify(in(phase, err))
+		f := fault.Classify(in(phase, err))
 		return append(steps, Step{Name: name, Detail: f.Detail, Hint: f.NextStep(l.Name()), Class: f.Class})
 	}
 	s, err := imap.Dial(ctx, l.Endpoint(), o)
@@ -33,7 +34,7 @@ func Probe(ctx context.Context, l Login, o imap.Options) []Step {
 	defer s.Close() //nolint:errcheck // LOGOUT has closed it, or a step has failed and says why
 	detail := l.Endpoint().Addr()
 	if state, ok := s.TLS(); ok {
-		detail += fmt.Sprintf(", TLS, certificate for %q until %s", namesOf(state.PeerCertificates[0]), state.PeerCertificates[0].NotAfter.UTC().Format(time.DateOnly))
+		detail += fmt.Sprintf(", TLS, certificate for %q until %s", fault.CertificateNames(state.PeerCertificates[0]), state.PeerCertificates[0].NotAfter.UTC().Format(time.DateOnly))
 	} else {
 		detail += ", not encrypted"
 	}

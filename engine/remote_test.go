@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"mailcote/engine/chunk"
+	"mailcote/engine/fault/policy"
 	"mailcote/engine/secret"
 	"mailcote/storage"
 	"mailcote/storage/rate"
@@ -61,10 +62,10 @@ func TestCheckRemoteHeld(t *testing.T) {
 			return w.store.Write(w.t.Context(), storage.Interactive, 0, w.meter().SaveTx)
 		}, Quota},
 		"account": {func(w *world) error {
-			return w.engine.recordFailure(w.t.Context(), scopeOf(w.id), Fault{Class: Timeout}, false)
+			return w.engine.recordFailure(w.t.Context(), scopeOf(w.id), Fault{Verdict: policy.Verdict{Class: Timeout}}, false)
 		}, Timeout},
 		"host": {func(w *world) error {
-			return w.engine.recordFailure(w.t.Context(), hostOf(loginOf(w.find()).Endpoint()), Fault{Class: Network}, false)
+			return w.engine.recordFailure(w.t.Context(), hostOf(loginOf(w.find()).Endpoint()), Fault{Verdict: policy.Verdict{Class: Network}}, false)
 		}, Network},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -13,6 +13,8 @@ import (
 	goimap "github.com/emersion/go-imap/v2"
 
 	"mailcote/engine/chunk"
+	"mailcote/engine/fault"
+	"mailcote/engine/fault/policy"
 	"mailcote/engine/imap"
 	"mailcote/engine/message"
 	"mailcote/engine/plan"
@@ -301,8 +303,8 @@ func (p *pass) rescue(ctx context.Context, r *rescue) error {
 		if err == nil {
 			break
 		}
-		f := Classify(err)
-		if !p.ended(ctx, f) || f.Known {
+		f := fault.Classify(err)
+		if !p.ended(ctx, f) || f.Known() {
 			return err
 		}
 		p.next(r, f)
@@ -390,16 +392,17 @@ func (p *pass) attempt(ctx context.Context, r *rescue) (arrived bool, err error)
 
 // hearNo keeps a NO that is about the message as the reason, and passes every other error on.
 func (p *pass) hearNo(r *rescue, err error) error {
-	if err == nil || p.s.Err() != nil || Classify(err).Class != Parsing {
+	if err == nil || p.s.Err() != nil || fault.Classify(err).Class != Parsing {
 		return err
 	}
-	r.last = Classify(err)
+	r.last = fault.Classify(err)
 	return nil
 }
 
 // leftOut is why a message did not come when the server does not say.
 func leftOut() Fault {
-	return Fault{Class: Parsing, Scope: "message", Phase: phaseFetch, Command: "UID FETCH", Detail: chunk.ErrLeftOut.Error()}
+	return Fault{Verdict: policy.Verdict{Class: Parsing, Scope: "message"}, Phase: phaseFetch, Command: "UID FETCH",
+		Detail: chunk.ErrLeftOut.Error()}
 }
 
 // lend takes memory for a chunk from the process-wide budget; when others hold it all, as little as does not count.
@@ -417,7 +420,7 @@ func (p *pass) whole(ctx context.Context, r *rescue, items []imap.Item) (bool, e
 	r.last = leftOut()
 	got, err := p.take(ctx, []storage.UID{r.uid}, items, r.known)
 	if got.refused != nil {
-		r.last = Classify(got.refused)
+		r.last = fault.Classify(got.refused)
 	}
 	if len(got.missing) > 0 || err != nil || r.doubt != plan.Whole {
 		return false, err
@@ -544,7 +547,8 @@ func (p *pass) settleSpool(ctx context.Context, r *rescue) (bool, error) {
 		p.learned = *take.learned
 	}
 	if claimed := r.claimed(); claimed >= 0 && claimed < body.Size {
-		err = p.remark(ctx, r.uid, Fault{Class: Parsing, Scope: "message", Phase: phaseFetch, Command: "UID FETCH",
+		err = p.remark(ctx, r.uid, Fault{
+			Verdict: policy.Verdict{Class: Parsing, Scope: "message"}, Phase: phaseFetch, Command: "UID FETCH",
 			Detail: fmt.Sprintf("the server says the message has %d bytes and gave %d to its end: these are stored", claimed, body.Size)})
 	}
 	return true, errors.Join(err, p.askFlags(ctx, take.owed()))

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"mailcote/engine/fault"
 	"mailcote/queue"
 	"mailcote/storage"
 	"mailcote/storage/class"
@@ -109,7 +110,7 @@ func (e *Engine) syncOne(ctx context.Context, id storage.AccountID, o SyncOption
 		err = a.hurry(ctx, false)
 	}
 	if err != nil {
-		f := Classify(in(phaseStore, err))
+		f := fault.Classify(in(phaseStore, err))
 		return Summary{Type: "summary", Account: row.Name, Result: Failed, Class: f.Class, Detail: f.Detail,
 			NextStep: f.NextStep(row.Name), Err: err, Interrupted: ctx.Err() != nil}
 	}
@@ -156,7 +157,7 @@ func (w *worker) conclude(ctx context.Context) Summary {
 		err = w.judge(ctx, s)
 	}
 	if err != nil {
-		f := Classify(in(phaseStore, err))
+		f := fault.Classify(in(phaseStore, err))
 		s.Result, s.Class, s.Detail, s.NextStep, s.Err = Failed, f.Class, f.Detail, f.NextStep(w.account.name()), err
 	}
 	state := map[string]string{Complete: "done", Partial: "partial", Failed: "failed"}[s.Result]

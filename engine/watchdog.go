@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"mailcote/engine/imap"
+	"mailcote/engine/fault"
 	"mailcote/queue"
 	"mailcote/storage"
 	"mailcote/storage/disk"
@@ -25,14 +25,8 @@ const (
 // own, so this one ends what those limits missed.
 const stuckAfter = 20 * time.Minute
 
-// errStuck ends a task that moved nothing.
-var errStuck = fmt.Errorf("nothing moved for too long and the task was ended: %w", imap.ErrStalled)
-
 // grace is how long a command may run on after a stop was asked for. Then its connection ends in the middle of it.
 const grace = 2 * time.Second
-
-// errStop ends a task at the next command boundary after a stop was asked for.
-var errStop = errors.New("the work was stopped")
 
 // watched runs a task and ends it when it is stuck, and a moment after ctx has ended.
 func (w *worker) watched(ctx context.Context, t queue.Task) error {
@@ -44,8 +38,8 @@ func (w *worker) watched(ctx context.Context, t queue.Task) error {
 	err := w.do(ctx, t)
 	close(done)
 	watching.Wait()
-	if err != nil && errors.Is(context.Cause(ctx), errStuck) {
-		return errors.Join(errStuck, err)
+	if err != nil && errors.Is(context.Cause(ctx), fault.ErrStuck) {
+		return errors.Join(fault.ErrStuck, err)
 	}
 	return err
 }
@@ -76,7 +70,7 @@ func (w *worker) watch(done <-chan struct{}, end context.CancelCauseFunc) {
 		if now := w.pulse(); now != last {
 			last, since = now, time.Now()
 		} else if time.Since(since) >= w.e.o.stuck {
-			end(errStuck)
+			end(fault.ErrStuck)
 			return
 		}
 	}
@@ -137,7 +131,7 @@ func (w *worker) pausedBy(p disk.Pause) Fault {
 	if p.Full() {
 		err = storage.ErrFull
 	}
-	return Classify(in(phaseStore, fmt.Errorf("%w%s", err, strings.TrimPrefix(p.String(), err.Error()))))
+	return fault.Classify(in(phaseStore, fmt.Errorf("%w%s", err, strings.TrimPrefix(p.String(), err.Error()))))
 }
 
 // giveWay returns a task that the store had no room for, and waits for room. Nothing is wrong with the task, so no attempt is

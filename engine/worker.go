@@ -118,14 +118,15 @@ func (w *worker) work(ctx context.Context) {
 func (w *worker) metered(ctx context.Context) bool {
 	m, err := w.account.meter(ctx)
 	if err != nil {
-		f := Classify(err)
+		f := fault.Classify(err)
 		w.failed = &f
 		return false
 	}
 	w.meter = m
 	until := m.Resumes()
 	if rest := time.Until(until); w.once && rest > onceWait {
-		w.failed = &Fault{Class: Quota, Scope: "account", Detail: "the account rests", Wait: policy.Wait{Floor: rest}, Resumes: until}
+		w.failed = &Fault{Verdict: policy.Verdict{Class: Quota, Scope: "account", Wait: policy.Wait{Floor: rest}},
+			Detail: "the account rests", Resumes: until}
 		return false
 	}
 	return true
@@ -150,7 +151,8 @@ func (w *worker) wait(ctx context.Context) bool {
 		return false
 	}
 	if w.once && pause > onceWait {
-		w.failed = &Fault{Class: Quota, Scope: "account", Detail: "the next try is at " + at.Local().Format("15:04"), Wait: policy.Wait{Floor: pause}}
+		w.failed = &Fault{Verdict: policy.Verdict{Class: Quota, Scope: "account", Wait: policy.Wait{Floor: pause}},
+			Detail: "the next try is at " + at.Local().Format("15:04")}
 		return false
 	}
 	if pause <= 0 { // due and not given out: the clock was set back since it was sent
@@ -215,20 +217,20 @@ func (w *worker) settle(ctx context.Context, t queue.Task, err error) {
 		w.unreached = false
 		return
 	}
-	var held *heldError
+	var held *fault.HeldError
 	if stopped(ctx) || errors.As(err, &held) { // it gives the attempt back
 		w.unreached = held != nil
 		_ = w.e.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0, func(tx *storage.Writer) error { return w.e.queue.ReturnTx(tx, t) }) //nolint:errcheck // the next start releases it
 		return
 	}
-	f := w.throttled(Classify(err))
+	f := w.throttled(fault.Classify(err))
 	if !early(t, f) {
 		f = w.account.attributed(ctx, t.Payload.Mailbox, f)
 	}
 	if disk.Exhausted(f.Err) { // accounts that have nothing to do keep a session each
 		w.e.everyPool(func(p *line.Pool) { p.Retire(ctx) })
 	}
-	if !errors.Is(f.Err, errStuck) || w.lease != nil && w.lease.Session() != nil { // a wait for a session is no silence of the server's
+	if !errors.Is(f.Err, fault.ErrStuck) || w.lease != nil && w.lease.Session() != nil { // a wait for a session is no silence of the server's
 		w.meter.Fault(f.Class, f.ServerText, f.Crowded, f.Connections)
 	}
 	if (f.Class == Protocol || f.Class == Timeout) && !f.Lives && (f.ServerText == "" || !w.probes(t)) { // a session that is over goes when it is given back
@@ -250,7 +252,7 @@ func (w *worker) settle(ctx context.Context, t queue.Task, err error) {
 	if failed != nil {
 		w.failed = &f
 		if !errors.Is(failed, queue.ErrLeaseLost) {
-			w.failed = &Fault{Class: Storage, Scope: "store", Detail: failed.Error(), Err: failed}
+			w.failed = &Fault{Verdict: policy.Verdict{Class: Storage, Scope: "store"}, Detail: failed.Error(), Err: failed}
 		}
 	}
 	if f.Class == Mailbox {
@@ -379,6 +381,6 @@ func (w *worker) record(t queue.Task, f Fault) storage.Fault {
 		At: time.Now().UTC(), Account: w.account.id, Mailbox: t.Payload.Mailbox, Task: t.ID,
 		Class: f.Class, Scope: f.Scope, Phase: f.Phase, Command: f.Command, ServerText: f.ServerText, Detail: f.Detail,
 		NextStep: f.NextStep(w.account.name()), Attempt: t.RetryCount + 1, Stack: f.Stack,
-		Fingerprint: f.fingerprint(w.account.id, t.Payload.Mailbox),
+		Fingerprint: f.Fingerprint(w.account.id, t.Payload.Mailbox),
 	}
 }

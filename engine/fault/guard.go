@@ -1,4 +1,3 @@
-// Package fault turns a panic into an error, so that one bug costs one task. What faults mean is in fault/policy.
 package fault
 
 import (

@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mailcote/engine"
+	"mailcote/engine/fault"
 	"mailcote/storage"
 	"mailcote/storage/class"
 	"mailcote/ui/cli/voice"
@@ -398,7 +399,7 @@ func (a *app) raw() *cobra.Command {
 					}
 				}
 				if err = errors.Join(err, out.Close()); err != nil && report.Got == 0 {
-					var f engine.Fault
+					var f fault.Fault
 					if errors.As(err, &f) {
 						err = &failure{statusOfClass(f.Class), err}
 					}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"mailcote/engine"
+	"mailcote/engine/fault"
 	"mailcote/engine/imap"
 	"mailcote/engine/secret"
 	"mailcote/storage"
@@ -75,7 +76,7 @@ func statusOf(err error) Status {
 		syntax *query.SyntaxError
 		held   *owner.HeldError
 		soon   *engine.TooSoonError
-		fault  engine.Fault
+		f      fault.Fault
 	)
 	switch {
 	case err == nil:
@@ -88,8 +89,8 @@ func statusOf(err error) Status {
 		return Usage
 	case errors.As(err, &held), errors.As(err, &soon), errors.Is(err, storage.ErrFull), errors.Is(err, storage.ErrPaused), errors.Is(err, storage.ErrSnapshotTooOld):
 		return Temporary
-	case errors.As(err, &fault):
-		return statusOfClass(fault.Class)
+	case errors.As(err, &f):
+		return statusOfClass(f.Class)
 	}
 	return Failed
 }

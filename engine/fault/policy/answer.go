@@ -44,6 +44,9 @@ type Verdict struct {
 	Lives       bool        // the session is none the worse for it
 }
 
+// Known reports whether a row knows the server's words.
+func (v Verdict) Known() bool { return v.Row != nil && v.Row.Text != "" }
+
 // Longest is the longest wait that a server is granted.
 const Longest = 12 * time.Hour
 

@@ -1,5 +1,5 @@
 // Package policy holds what is known about faults as data: the classes with their policy, and what servers say when they
-// refuse, with the class each answer has. It is pure: engine.Classify asks it, worker.act does what the policy says, and
+// refuse, with the class each answer has. It is pure: fault.Classify asks it, worker.act does what the policy says, and
 // docs/errors.md is written from it.
 //
 // What always holds:

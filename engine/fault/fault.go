@@ -1,0 +1,74 @@
+package fault
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"mailcote/engine/fault/policy"
+	"mailcote/engine/line"
+	"mailcote/engine/secret"
+	"mailcote/storage"
+	"mailcote/storage/disk"
+)
+
+// Fault is an error with what follows from it.
+type Fault struct {
+	policy.Verdict // its class and scope, and what is done about it
+
+	Phase      string // sign-in, discover, open, list, flags, fetch, store …
+	Command    string // without arguments
+	ServerText string
+	Detail     string
+	Stack      string
+	Err        error
+	Resumes    time.Time // for Quota: when the account goes on; zero: not decided yet
+}
+
+func (f Fault) Error() string { return fmt.Sprintf("%s: %s", f.Class, f.Detail) }
+
+// Unwrap gives the cause.
+func (f Fault) Unwrap() error { return f.Err }
+
+// NextStep says what a person can do, or what happens by itself.
+func (f Fault) NextStep(account string) string {
+	switch {
+	case errors.Is(f.Err, secret.ErrNoPassword):
+		return "give the password: mailcote account add with the URL of account " + account + " and --password-file FILE"
+	case errors.Is(f.Err, line.ErrSilent):
+		return "the server took the password and did not answer; it is not sent again by itself: later, mailcote sync " + account
+	case errors.Is(f.Err, storage.ErrFull):
+		return "free disk space; an agent goes on by itself, else mailcote sync " + account
+	case errors.Is(f.Err, storage.ErrPaused):
+		return "end the program that has been reading the store for so long; an agent goes on by itself, else mailcote sync " + account
+	case disk.Exhausted(f.Err):
+		return "it is tried again by itself; allow more open files (ulimit -n) if it lasts"
+	case errors.Is(f.Err, storage.ErrCorrupt):
+		return "mailcote sync saves what can be read into a new store and fetches the rest again"
+	case errors.Is(f.Err, storage.ErrMoved):
+		return "put the store back where it was, then start mailcote again"
+	}
+	words := f.Hint
+	if words == "" {
+		words = policy.PolicyOf(f.Class).Shows
+	}
+	if !f.Resumes.IsZero() {
+		words += "; resumes " + f.Resumes.Local().Format("15:04")
+	}
+	return strings.ReplaceAll(words, "{account}", account)
+}
+
+// Fingerprint is equal for faults that are one problem. Numbers in the server's words are times, sizes and sessions.
+func (f Fault) Fingerprint(account storage.AccountID, mailbox storage.MailboxID) string {
+	words := strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' {
+			return -1
+		}
+		return r
+	}, f.ServerText)
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d %d %s %s %s %s", account, mailbox, f.Class, f.Phase, f.Command, words))
+	return hex.EncodeToString(sum[:8])
+}
