@@ -229,8 +229,8 @@ func (p *pass) choked(ctx context.Context, at storage.UID) error {
 	return err
 }
 
-// askFlags asks for the flags of what a FETCH brought without them, and puts the watermark back that its batches dropped. When
-// the session breaks, or the answer is short, it stays dropped, and the next pass compares all flags.
+// askFlags asks for the flags of what a FETCH brought without them, and puts the watermark back that its batches
+// dropped. When the session breaks, or the answer is short, it stays dropped, and the next pass compares all flags.
 func (p *pass) askFlags(ctx context.Context, owed flagsOwed) error {
 	if !owed.dropped {
 		return nil

@@ -48,7 +48,7 @@ type pass struct {
 	learned  storage.Sizes // of the server's RFC822.SIZEs
 	renewals int           // new sessions for what came in doubt
 
-	unasked       func(*imap.Message) error // during a FETCH: gets what the server says of other messages; nil: nobody does
+	unasked       func(*imap.Message) error // gets messages that were not asked for; nil: nobody does
 	expungeIssued bool                      // the server said so since a FETCH of messages began
 }
 
@@ -395,7 +395,7 @@ func (p *pass) watch() {
 	})
 }
 
-// uidFetch asks for messages. take.Fetch gets what the server says meanwhile of other messages, too.
+// uidFetch asks for messages. take.Fetch also gets what the server says of other messages meanwhile.
 func (p *pass) uidFetch(ctx context.Context, uids goimap.UIDSet, since storage.ModSeq, items []imap.Item,
 	take imap.FetchHandler) error {
 	p.unasked = take.Fetch

@@ -470,7 +470,7 @@ func (t *intake) failure() error {
 // flagsOwed is what a FETCH left to ask for: the flags of messages it brought without them.
 type flagsOwed struct {
 	uids    []storage.UID
-	dropped bool // for them, or for such whose flags came later, the watermark of flags was dropped
+	dropped bool // the watermark of flags was dropped for such messages, even if their flags came later
 }
 
 // owed gives the arrivals whose flags the server has not said. Call it after close.

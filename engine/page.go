@@ -364,9 +364,9 @@ type result struct {
 	owed    flagsOwed     // by what it brought
 }
 
-// take asks for items of messages, their bodies among them, and stores what comes; what came whole before an error too. known is
-// what the server said before of the one message that is asked for. A message that came in doubt is neither stored nor missing:
-// it has a rescue.
+// take asks for items of messages, their bodies among them, and stores what comes; what came whole before an error too.
+// known is what the server said before of the one message that is asked for. A message that came in doubt is neither
+// stored nor missing: it has a rescue.
 func (p *pass) take(ctx context.Context, page []storage.UID, items []imap.Item, known *imap.Message) (got result,
 	err error) {
 	if err := p.yield(ctx); err != nil {

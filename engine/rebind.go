@@ -288,7 +288,8 @@ func (p *pass) bind(ctx context.Context, matches []plan.Match) (bound map[storag
 		some := make([]storage.Binding, n)
 		for i, m := range matches[:n] {
 			s := p.w.met.known[m.UID]
-			some[i] = storage.Binding{UID: m.UID, From: m.Entry, Flags: s.said.Flags, ModSeq: s.said.ModSeq, InternalDate: s.Date}
+			some[i] = storage.Binding{UID: m.UID, From: m.Entry, InternalDate: s.Date, Flags: s.said.Flags,
+				ModSeq: s.said.ModSeq}
 		}
 		matches = matches[n:]
 		var stored []storage.UID

@@ -48,7 +48,8 @@ func TestMessageLimitWithoutEnd(t *testing.T) {
 		t.Errorf("%v after %d searches, session %v", err, o.n, s.Err())
 	}
 	s, o = obeying(countdown)
-	if err := s.UIDFetch(context.Background(), goimap.UIDSet{{Start: 1, Stop: 4294967295}}, nil, FetchHandler{}); !errors.Is(err, ErrLimit) || s.Err() != nil || o.n > MaxContinued+10 {
+	err := s.UIDFetch(context.Background(), goimap.UIDSet{{Start: 1, Stop: 4294967295}}, nil, FetchHandler{})
+	if !errors.Is(err, ErrLimit) || s.Err() != nil || o.n > MaxContinued+10 {
 		t.Errorf("%v after %d fetches, session %v", err, o.n, s.Err())
 	}
 }
@@ -108,7 +109,8 @@ func TestUnwantedBodies(t *testing.T) {
 			}
 			return nil
 		}}
-		if err := s.UIDFetch(context.Background(), goimap.UIDSetNum(1), []Item{ItemBody}, take); takes != (err == nil) || !takes && !errors.Is(err, ErrLimit) {
+		err := s.UIDFetch(context.Background(), goimap.UIDSetNum(1), []Item{ItemBody}, take)
+		if takes != (err == nil) || !takes && !errors.Is(err, ErrLimit) {
 			t.Errorf("taken %v: %v", takes, err)
 		}
 	}
@@ -125,7 +127,8 @@ func TestFlagOctets(t *testing.T) {
 			p.answer("* 1 FETCH (UID 1 FLAGS (" + strings.Repeat(flag, test.n)[1:] + "))")
 			p.untilGone()
 		})
-		if err := s.UIDFetch(context.Background(), goimap.UIDSetNum(1), []Item{ItemState}, FetchHandler{}); test.ok != (err == nil) || !test.ok && !errors.Is(err, ErrLimit) {
+		err := s.UIDFetch(context.Background(), goimap.UIDSetNum(1), []Item{ItemState}, FetchHandler{})
+		if test.ok != (err == nil) || !test.ok && !errors.Is(err, ErrLimit) {
 			t.Errorf("%d flags: %v", test.n, err)
 		}
 	}

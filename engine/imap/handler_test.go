@@ -108,7 +108,9 @@ func TestFetchesInFlight(t *testing.T) {
 				}
 			}
 			tt.to = append(tt.to, "OK ", "OK ")
-			for who, got := range map[string][2]heard{"first": {tt.toFirst, first}, "second": {tt.toSecond, second}, "observer": {tt.to, others}} {
+			for who, got := range map[string][2]heard{
+				"first": {tt.toFirst, first}, "second": {tt.toSecond, second}, "observer": {tt.to, others},
+			} {
 				if d := cmp.Diff(got[0], got[1]); d != "" {
 					t.Errorf("%s: %s", who, d)
 				}
@@ -166,7 +168,7 @@ func TestCancelledFetch(t *testing.T) {
 	}
 }
 
-// TestObserverEndsWithMailbox: what is said while another mailbox is opened is no news, and nor is what comes behind it.
+// TestObserverEndsWithMailbox: an observer hears nothing from the moment another mailbox is opened.
 func TestObserverEndsWithMailbox(t *testing.T) {
 	s, _ := dial(t, Options{}, func(p *peer) {
 		p.answer("* 1 EXISTS")
@@ -193,7 +195,7 @@ func TestObserverEndsWithMailbox(t *testing.T) {
 	}
 }
 
-// TestBodiesNobodyAskedFor: the bodies of messages that were not asked for count for the command. Their server comes to an end.
+// TestBodiesNobodyAskedFor: bodies of messages that were not asked for count for the command, which has a limit.
 func TestBodiesNobodyAskedFor(t *testing.T) {
 	for uid, ok := range map[int]bool{1: true, 2: false} {
 		s, _ := dial(t, Options{Limits: Limits{Command: 10_000}}, func(p *peer) {

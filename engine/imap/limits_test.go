@@ -93,7 +93,8 @@ func TestMessageLimit(t *testing.T) {
 				}
 			}
 		})
-		if err := s.UIDFetch(context.Background(), goimap.UIDSet{{Start: 3, Stop: 5}, {Start: 8, Stop: 9}}, nil, FetchHandler{}); err != nil {
+		set := goimap.UIDSet{{Start: 3, Stop: 5}, {Start: 8, Stop: 9}}
+		if err := s.UIDFetch(context.Background(), set, nil, FetchHandler{}); err != nil {
 			t.Error(err)
 		}
 		if s.MostMessages() != 2 {

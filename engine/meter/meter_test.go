@@ -120,7 +120,8 @@ func BenchmarkSession(b *testing.B) {
 		b.Run("fetch/"+c.name, func(b *testing.B) {
 			b.SetBytes(40 * 100_000)
 			for b.Loop() {
-				if err := session.UIDFetch(b.Context(), goimap.UIDSet{{Start: 1, Stop: 40}}, []imap.Item{imap.ItemBody}, imap.FetchHandler{}); err != nil {
+				set := goimap.UIDSet{{Start: 1, Stop: 40}}
+				if err := session.UIDFetch(b.Context(), set, []imap.Item{imap.ItemBody}, imap.FetchHandler{}); err != nil {
 					b.Fatal(err)
 				}
 			}
