@@ -446,3 +446,28 @@ func TestAllEmpty(t *testing.T) {
 		t.Errorf("%d FETCH commands", got)
 	}
 }
+
+// TestExpungeIssued: a message of no octets does not come where the server tells with the same answer of expunged ones.
+func TestExpungeIssued(t *testing.T) {
+	const bad = 3
+	s, w := scripted(t, 5, script.Options{}, Options{})
+	s.Misbehave(script.Faults{
+		Part: wholes(bad, script.Empty),
+		Size: func(_ string, uid uint32, size int64) int64 {
+			if uid == bad {
+				return 0
+			}
+			return size
+		},
+		Line: func(c script.Command, line string) string {
+			if c.Name == "UID FETCH" {
+				line = strings.Replace(line, " OK ", " OK [EXPUNGEISSUED] ", 1)
+			}
+			return line
+		},
+	})
+	if sum := w.sync(); sum.Result != Partial || sum.Quarantined != 1 || sum.Fetched != 4 {
+		t.Errorf("summary %+v", sum)
+	}
+	w.equals(s, bad)
+}
