@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"mailcote/engine/breaker"
+	"mailcote/engine/fetch"
 	"mailcote/engine/imap"
 	"mailcote/engine/line"
 	"mailcote/engine/meter"
@@ -58,12 +59,12 @@ type account struct {
 	byes      []time.Time     // when the server said BYE to a young session
 	cooldowns map[storage.MailboxID]cooldown
 	notices   map[bool]map[string]time.Time // when they were recorded, by fingerprint; those of the server's alerts apart
-	suspects  map[place]*rescue             // messages that do not come as others do
+	suspects  fetch.Suspects
 }
 
 func newAccount(s *shared, id storage.AccountID) *account {
 	return &account{shared: s, id: id, taken: make(chan struct{}, 1), cooldowns: map[storage.MailboxID]cooldown{},
-		notices: map[bool]map[string]time.Time{}, suspects: map[place]*rescue{}}
+		notices: map[bool]map[string]time.Time{}}
 }
 
 // read notes the account's row as it is now.

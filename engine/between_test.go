@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"mailcote/engine/line"
+	"mailcote/engine/reconcile"
 	"mailcote/storage"
 	"mailcote/testkit/script"
 )
@@ -33,7 +34,7 @@ var longWork = map[string]struct {
 	},
 	"headers": {
 		setup: func(s *script.Server, w *world) script.Faults {
-			put(s, "INBOX", 4*headerPage)
+			put(s, "INBOX", 4*reconcile.HeaderPage)
 			w.complete()
 			s.Change(func(m *script.Model) { m.Box("INBOX").Renumber(2000, 1) })
 			return script.Faults{}

@@ -8,11 +8,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	goimap "github.com/emersion/go-imap/v2"
-
-	"mailcote/engine/imap"
 	"mailcote/engine/plan"
-	"mailcote/storage"
 	"mailcote/testkit/script"
 )
 
@@ -207,26 +203,6 @@ func TestFlagsOverAndOver(t *testing.T) {
 	}})
 	w.complete()
 	w.equals(s)
-}
-
-// TestNewsOfEveryMessage: of the flags that come with a page of mail for other messages only some are kept, those of the page all.
-func TestNewsOfEveryMessage(t *testing.T) {
-	_, w := scripted(t, 0, script.Options{}, Options{caps: plan.Caps{News: 7}})
-	p := &pass{w: w.engine.newWorker(w.live(), true)}
-	for uid := range storage.UID(1000) {
-		p.listing = append(p.listing, uid+1)
-	}
-	take := p.newIntake(t.Context(), p.listing[500:510])
-	for range 2 {
-		for uid := range goimap.UID(1000) {
-			if err := take.fetched(&imap.Message{UID: uid + 1, State: imap.State{HasFlags: true}}); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	if len(take.late) != 7+10 {
-		t.Errorf("the flags of %d messages are kept", len(take.late))
-	}
 }
 
 // TestOtherNamesEachTime: a server that lists its mailboxes under other names each time does not fill the store, nor what is shown of

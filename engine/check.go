@@ -6,18 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
-	"time"
 
-	goimap "github.com/emersion/go-imap/v2"
-
+	"mailcote/engine/chunk"
 	"mailcote/engine/fault"
 	"mailcote/engine/imap"
 	"mailcote/engine/line"
 	"mailcote/engine/message"
 	"mailcote/engine/meter"
 	"mailcote/engine/plan"
+	"mailcote/engine/remote"
 	"mailcote/engine/row"
 	"mailcote/storage"
 )
@@ -35,50 +32,16 @@ func Salvage(cause error, progress func(done, total int64)) *storage.Salvage {
 // header reads what a message says of itself, as when it arrived.
 func header(r io.Reader) storage.Header { return row.Header(message.Parse(r, message.Limits{})) }
 
-// remotePage is how many messages one FETCH of a remote check asks for.
-const remotePage = 500
-
 // RemoteOptions are what a comparison with the servers needs.
-type RemoteOptions struct {
-	Accounts []storage.Account
-	Progress func(done, total int64) // messages; nil: nobody asks
-}
+type RemoteOptions = remote.Options
 
-// CheckRemote compares what the store shows with the servers, message by message: which UIDs there are, their flags, the time
-// they arrived and, by downloading each, their bytes. Mailboxes are examined and bodies peeked at, and no mail is changed or stored. It
-// has the connection that is a person's, and keeps to pauses, waits and limits: what it downloads counts as what a sync does. What
-// the server does not let us see is an error, a Fault an account; findings come with it.
+// CheckRemote compares what the store shows with the servers; see remote.Compare. It has the connection that is a person's, and keeps
+// to pauses, waits and limits: what it downloads counts as what a sync does.
 func (e *Engine) CheckRemote(ctx context.Context, o RemoteOptions) ([]storage.Finding, error) {
-	c := &comparison{store: e.store, o: o}
-	return c.all(ctx, func(row storage.Account) *account { return e.account(row.ID).read(row) })
-}
-
-// all compares the accounts, each as of gives it.
-func (c *comparison) all(ctx context.Context, of func(storage.Account) *account) ([]storage.Finding, error) {
-	var all [][]storage.Mailbox
-	if err := c.store.Read(ctx, func(r *storage.Reader) error {
-		all, c.total = nil, 0
-		for _, a := range c.o.Accounts {
-			boxes, err := r.Mailboxes(a.ID)
-			if err != nil {
-				return err
-			}
-			all = append(all, boxes)
-			for _, m := range boxes {
-				c.total += m.Total
-			}
-		}
-		return nil
-	}); err != nil {
-		return nil, err
-	}
-	var failed []error
-	for i, a := range c.o.Accounts {
-		if err := c.account(ctx, of(a), all[i]); err != nil {
-			failed = append(failed, fmt.Errorf("%s: %w", a.Name, fault.Classify(err)))
-		}
-	}
-	return c.found, errors.Join(failed...)
+	o.Messages = e.o.caps.Messages
+	return remote.Compare(ctx, e.store, o, func(row storage.Account) remote.Account {
+		return &inPerson{account: e.account(row.ID).read(row)}
+	})
 }
 
 // CheckRemoteBeside is CheckRemote beside the process that owns the store. It signs in by itself, keeps to the pauses, waits and
@@ -88,68 +51,87 @@ func CheckRemoteBeside(ctx context.Context, s *storage.Store, trace io.Writer, o
 	if err != nil {
 		return nil, err
 	}
+	o.Messages = plan.Caps{}.OrDefaults().Messages
 	process := newShared(Options{Store: s, Trace: trace}, breakers)
-	c := &comparison{store: s, o: o}
-	return c.all(ctx, func(row storage.Account) *account { return newAccount(process, row.ID).read(row) })
+	return remote.Compare(ctx, s, o, func(row storage.Account) remote.Account {
+		return &inPerson{newAccount(process, row.ID).read(row)}
+	})
 }
 
-// comparison is one run of CheckRemote.
-type comparison struct {
-	store       *storage.Store
-	o           RemoteOptions
-	meter       *meter.Meter // the present account's
-	found       []storage.Finding
-	done, total int64
+// Raw writes to out what the server will give of a quarantined message; see remote.Raw.
+func (e *Engine) Raw(ctx context.Context, q storage.Quarantined, out io.Writer) (chunk.Report, error) {
+	var row storage.Account
+	if err := e.store.Read(ctx, func(r *storage.Reader) (err error) {
+		row, err = r.Account(q.Account)
+		return err
+	}); err != nil {
+		return chunk.Report{}, err
+	}
+	return remote.Raw(ctx, e.store, &inPerson{e.account(q.Account).read(row)}, q, e.o.caps.Messages, out)
 }
 
-func (c *comparison) account(ctx context.Context, a *account, boxes []storage.Mailbox) error {
-	s, give, err := c.session(ctx, a)
+// Came writes to out what the store has kept of a quarantined message, the most that came in one try, if that is more
+// bytes than some. Errors: storage.ErrNotFound when it is not, and out's.
+func (e *Engine) Came(ctx context.Context, q storage.Quarantined, than int64, out io.Writer) (chunk.Report, error) {
+	report := chunk.Report{Claimed: q.Claimed}
+	body, size, err := e.store.OpenCame(ctx, q.Mailbox, q.Validity, q.UID)
+	if err != nil {
+		return report, err
+	}
+	if size <= than {
+		return report, errors.Join(storage.ErrNotFound, body.Close())
+	}
+	sum := sha256.New()
+	report.Got, err = io.Copy(io.MultiWriter(out, sum), body)
+	sum.Sum(report.SHA256[:0])
+	return report, errors.Join(err, body.Close())
+}
+
+// inPerson is an account of which a person asks something. It is a remote.Account.
+type inPerson struct{ *account }
+
+// Name is what a person calls the account.
+func (p *inPerson) Name() string { return p.name() }
+
+// Meter gives the account's limits.
+func (p *inPerson) Meter(ctx context.Context) (*meter.Meter, error) { return p.meter(ctx) }
+
+// Judge gives a fault of a command within a mailbox the meaning that it has for the account.
+func (p *inPerson) Judge(ctx context.Context, mailbox storage.MailboxID, f fault.Fault) fault.Fault {
+	return p.attributed(ctx, mailbox, f)
+}
+
+// Failed acts on a fault.
+func (p *inPerson) Failed(ctx context.Context, f fault.Fault) error {
+	m, err := p.meter(ctx)
 	if err != nil {
 		return err
 	}
-	defer give()
-	if c.meter, err = a.meter(ctx); err != nil {
-		return err
-	}
-	for _, m := range boxes {
-		if !m.Selectable || m.UIDValidity == 0 {
-			continue
-		}
-		err := c.mailbox(ctx, s, a, m)
-		if err == nil {
-			continue
-		}
-		f := a.attributed(ctx, m.ID, fault.Classify(err))
-		if s.Err() == nil && f.Scope == "mailbox" || fault.Declined(s, err) { // the others can be compared
-			if f.ServerText == "" {
-				c.add(a, m, 0, "not compared", "%s.", f.Detail)
-			} else {
-				c.add(a, m, 0, "not compared", "The server refuses %s in it: it says %q.", f.Command, f.ServerText)
-			}
-			continue
-		}
-		return errors.Join(err, a.commandFailed(ctx, c.meter, f))
-	}
-	return nil
+	return p.commandFailed(ctx, m, f)
 }
 
-// session gives the connection that is a person's, or beside an owner one of our own.
-func (c *comparison) session(ctx context.Context, a *account) (s *imap.Session, give func(), err error) {
-	if !c.store.ReadOnly() {
-		var lease *line.Lease
-		s, err = a.person(ctx, &lease)
-		return s, func() { lease.Give() }, err
+// Lease gives the connection that is a person's, or beside an owner one of our own.
+func (p *inPerson) Lease(ctx context.Context) (s *imap.Session, give func(), err error) {
+	if p.store.ReadOnly() {
+		return p.beside(ctx)
 	}
-	m, err := a.free(ctx)
+	var lease *line.Lease
+	s, err = p.person(ctx, &lease)
+	return s, func() { lease.Give() }, err
+}
+
+// beside signs in without the account's connections, which are another process's.
+func (p *inPerson) beside(ctx context.Context) (s *imap.Session, give func(), err error) {
+	m, err := p.free(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	password, err := a.password(ctx)
+	password, err := p.password(ctx)
 	if err != nil {
 		return nil, nil, in(phaseSignIn, fmt.Errorf("%w: %w", line.ErrSecret, err))
 	}
-	s, err = imap.Dial(ctx, a.login().Endpoint(), imap.Options{Limits: a.o.Limits, TLSConfig: a.o.TLSConfig,
-		Insecure: a.now().Insecure, Trace: a.o.Trace, Manners: m.Manners(), Meter: m})
+	s, err = imap.Dial(ctx, p.login().Endpoint(), imap.Options{Limits: p.o.Limits, TLSConfig: p.o.TLSConfig,
+		Insecure: p.now().Insecure, Trace: p.o.Trace, Manners: m.Manners(), Meter: m})
 	if err != nil {
 		return nil, nil, in(phaseConnect, err)
 	}
@@ -157,7 +139,7 @@ func (c *comparison) session(ctx context.Context, a *account) (s *imap.Session, 
 		_ = s.Logout(context.WithoutCancel(ctx)) //nolint:errcheck // what was read was read
 		_ = s.Close()                            //nolint:errcheck // as above
 	}
-	if err := line.Authenticate(ctx, s, a.now().User, password); err != nil {
+	if err := line.Authenticate(ctx, s, p.now().User, password); err != nil {
 		give()
 		return nil, nil, in(phaseSignIn, err)
 	}
@@ -166,180 +148,4 @@ func (c *comparison) session(ctx context.Context, a *account) (s *imap.Session, 
 		return nil, nil, in(phaseDiscover, err)
 	}
 	return s, give, nil
-}
-
-func (c *comparison) add(a *account, m storage.Mailbox, uid storage.UID, what, format string, args ...any) {
-	place := fmt.Sprintf("account %s, mailbox %s", a.name(), m.Path)
-	if uid > 0 {
-		place += fmt.Sprintf(", UID %d", uid)
-	}
-	c.found = append(c.found, storage.Finding{What: what, Where: place, Detail: fmt.Sprintf(format, args...)})
-}
-
-func (c *comparison) mailbox(ctx context.Context, s *imap.Session, a *account, m storage.Mailbox) error {
-	selected, err := s.Examine(ctx, m.Raw, false)
-	if err = in(phaseOpen, err); err != nil {
-		if !fault.Declined(s, err, Mailbox) {
-			return err
-		}
-		c.add(a, m, 0, "other mailbox", "The server does not open it: it says %q.", fault.Classify(err).ServerText)
-		return nil
-	}
-	if now := storage.UIDValidity(selected.UIDValidity); now != m.UIDValidity {
-		c.add(a, m, 0, "other mailbox", "The server gave it new numbers (UIDVALIDITY %d, the store has %d): sync, then check again.", now, m.UIDValidity)
-		return nil
-	}
-	set, err := s.UIDSearchAll(ctx)
-	if err != nil {
-		return in(phaseList, err)
-	}
-	if n, most := numberOf(set), a.o.caps.OrDefaults().Messages; n > uint64(most) {
-		return in(phaseList, fmt.Errorf("%s: the server says %d messages, and %d are the most: %w",
-			m.Path, n, most, errTooMany))
-	}
-	listing, ok := expand(set, s.Exists())
-	if !ok {
-		return in(phaseList, fmt.Errorf("%s: %w", m.Path, errDisagrees))
-	}
-	// Read after the listing: what an owner stored meanwhile is newer than it.
-	held := map[storage.UID]storage.Shown{}
-	barred := map[storage.UID]bool{}
-	if err := c.store.Read(ctx, func(r *storage.Reader) error {
-		clear(held)
-		clear(barred)
-		all, err := r.Shown(m.ID, m.UIDValidity)
-		if err != nil {
-			return err
-		}
-		for _, h := range all {
-			held[h.UID] = h
-		}
-		aside, err := r.QuarantineIn(m.ID, m.UIDValidity)
-		for _, q := range aside {
-			barred[q.UID] = true
-		}
-		return err
-	}); err != nil {
-		return in(phaseStore, err)
-	}
-	if err := s.Noop(ctx); err != nil {
-		return in(phaseList, err)
-	}
-	if int(s.Exists()) != len(listing) { // something came: what is stored beyond the listing may be that
-		maps.DeleteFunc(held, func(uid storage.UID, _ storage.Shown) bool { return len(listing) == 0 || uid > listing[len(listing)-1] })
-	}
-	both := c.numbers(a, m, listing, held, barred)
-	for len(both) > 0 {
-		n, err := c.room(ctx, s, both, held)
-		if err != nil {
-			return in(phaseFetch, err)
-		}
-		page, rest := plan.Page(both, n)
-		if err := c.page(ctx, s, a, m, page, held); err != nil {
-			return err
-		}
-		both = rest
-	}
-	return nil
-}
-
-// numbers compares the UIDs and gives those that both have. What is listed beyond the last pass is mail that is still to come.
-func (c *comparison) numbers(a *account, m storage.Mailbox, listing []storage.UID, held map[storage.UID]storage.Shown, barred map[storage.UID]bool) (both []storage.UID) {
-	for _, uid := range listing {
-		_, here := held[uid]
-		switch {
-		case here:
-			both = append(both, uid)
-		case m.Pass.At.IsZero() || uid >= m.Pass.UIDNext || barred[uid]:
-		default:
-			c.add(a, m, uid, "missing message", "The server has it and the store does not: sync to fetch it.")
-		}
-	}
-	for uid := range held {
-		if _, there := slices.BinarySearch(listing, uid); !there {
-			c.add(a, m, uid, "not on the server", "The store has it and the server does not: it was deleted there since the last sync, or its number is wrong; a sync settles it.")
-		}
-	}
-	return both
-}
-
-// room gives how many messages the next FETCH may ask for, by the server and by the account's limits.
-func (c *comparison) room(ctx context.Context, s *imap.Session, todo []storage.UID, held map[storage.UID]storage.Shown) (int, error) {
-	most := min(remotePage, len(todo))
-	if n := s.MostMessages(); n > 0 {
-		most = min(most, n)
-	}
-	n, err := c.meter.Page(ctx, most)
-	if err != nil {
-		return 0, err
-	}
-	sizes := make([]int64, n)
-	for i, uid := range todo[:n] {
-		sizes[i] = held[uid].Size
-	}
-	return c.meter.Fits(sizes)
-}
-
-// page compares messages by their flags, their time and their bytes, which are hashed as they come and not kept.
-func (c *comparison) page(ctx context.Context, s *imap.Session, a *account, m storage.Mailbox, page []storage.UID, held map[storage.UID]storage.Shown) error {
-	seen := map[storage.UID]bool{}
-	var sum [sha256.Size]byte
-	take := imap.FetchHandler{
-		Body: func(_ *imap.Message, section string, _ int64, r io.Reader) error {
-			if section != "" {
-				return nil
-			}
-			h := sha256.New()
-			if _, err := io.Copy(h, r); err != nil {
-				return fmt.Errorf("read message: %w", err)
-			}
-			h.Sum(sum[:0])
-			return nil
-		},
-		Fetch: func(msg *imap.Message) error {
-			uid := storage.UID(msg.UID)
-			have, known := held[uid]
-			if !known || !msg.HasBody || seen[uid] {
-				return nil
-			}
-			seen[uid] = true
-			if now := flagsOf(msg.UID, msg.State).Flags; msg.HasFlags && now != have.Flags {
-				c.add(a, m, uid, "other flags", "The store has %q, the server %q: a sync settles it, if the server notes such changes.", have.Flags, now)
-			}
-			if t := msg.InternalDate; plausible(t) && !t.Equal(have.InternalDate.Truncate(time.Second)) {
-				c.add(a, m, uid, "other date", "It arrived at %s by the store, at %s by the server.", have.InternalDate.Format(time.RFC3339), t.Format(time.RFC3339))
-			}
-			if have.HasBody && have.SHA256 != sum {
-				c.add(a, m, uid, "other message", "Its bytes are not the server's: they were changed here, or the server gives others under the same number.")
-			}
-			return nil
-		},
-	}
-	var set goimap.UIDSet
-	for _, uid := range page {
-		set.AddNum(goimap.UID(uid))
-	}
-	err := in(phaseFetch, s.UIDFetch(ctx, set, []imap.Item{imap.ItemState, imap.ItemDate, imap.ItemBody}, take))
-	if !c.store.ReadOnly() {
-		if counted := c.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0, c.meter.CountTx); err == nil {
-			err = in(phaseStore, counted)
-		}
-	}
-	if err != nil {
-		return err
-	}
-	for _, uid := range page {
-		if !seen[uid] {
-			c.add(a, m, uid, "not delivered", "The server lists it and does not give it: it was deleted in this moment, or cannot be read there.")
-		}
-	}
-	if c.done += int64(len(page)); c.o.Progress != nil {
-		c.o.Progress(min(c.done, c.total), c.total)
-	}
-	return nil
-}
-
-// plausible says whether an arrival time is one that the store keeps as it is (row.ReceivedAt).
-func plausible(t time.Time) bool {
-	return t.After(time.Date(1971, 1, 1, 0, 0, 0, 0, time.UTC)) && t.Before(time.Now())
 }

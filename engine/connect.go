@@ -27,12 +27,6 @@ func (w *worker) connect(ctx context.Context) (*imap.Session, error) {
 	return w.borrow(ctx, false)
 }
 
-// reconnect gives the worker a session that owes nothing to the one it had.
-func (w *worker) reconnect(ctx context.Context) (*imap.Session, error) {
-	w.leave(ctx)
-	return w.borrow(ctx, true)
-}
-
 func (w *worker) borrow(ctx context.Context, fresh bool) (*imap.Session, error) {
 	w.drop()
 	p, err := w.account.lines(ctx)
@@ -96,9 +90,9 @@ func unconnected(err error) error {
 	return in(phaseConnect, err)
 }
 
-// yield is called between two commands: it ends the work of one who has to stop, and lets a person have the session where the
+// Yield is called between two commands: it ends the work of one who has to stop, and lets a person have the session where the
 // server allows no other. moved: somebody had it, and no mailbox can be taken for open.
-func (w *worker) yield(ctx context.Context) (moved bool, err error) {
+func (w *worker) Yield(ctx context.Context) (moved bool, err error) {
 	if w.until.Err() != nil {
 		return false, fault.ErrStopped
 	}

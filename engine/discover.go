@@ -12,6 +12,7 @@ import (
 	goimap "github.com/emersion/go-imap/v2"
 
 	"mailcote/engine/fault"
+	"mailcote/engine/fetch"
 	"mailcote/engine/imap"
 	"mailcote/engine/plan"
 	"mailcote/queue"
@@ -45,7 +46,7 @@ func (w *worker) discover(ctx context.Context, t queue.Task) error {
 		return err
 	}
 	if w.cut == "" && mass(known, entries) { // so much mail gone at once: a new connection must say the same
-		if s, err = w.reconnect(ctx); err != nil {
+		if s, err = w.Renew(ctx); err != nil {
 			return err
 		}
 		again, err := s.List(ctx, statusItems(s))
@@ -170,7 +171,7 @@ func (w *worker) statuses(ctx context.Context, t queue.Task, entries []imap.List
 	all := make([]found, 0, len(entries))
 	answered, refused := false, 0
 	for i := range entries {
-		if _, err := w.yield(ctx); err != nil {
+		if _, err := w.Yield(ctx); err != nil {
 			return nil, err
 		}
 		s := w.lease.Session()
@@ -369,7 +370,7 @@ func (w *worker) enqueue(tx *storage.Writer, t queue.Task, all []found, due map[
 			return err
 		}
 		if _, _, err := w.e.queue.EnqueueTx(tx, queue.NewTask{Account: w.account.id, Type: queue.FolderSync, Priority: m.Priority,
-			Payload: queue.Payload{Folder: m.Path, Mailbox: id, PageSize: pageMost}}); err != nil {
+			Payload: queue.Payload{Folder: m.Path, Mailbox: id, PageSize: fetch.PageMost}}); err != nil {
 			return err
 		}
 	}

@@ -19,6 +19,7 @@ import (
 	"mailcote/engine/clock"
 	"mailcote/engine/fault"
 	"mailcote/engine/fault/policy"
+	"mailcote/engine/fetch"
 	"mailcote/engine/imap"
 	"mailcote/engine/index"
 	"mailcote/engine/line"
@@ -64,7 +65,7 @@ type Engine struct {
 	*shared
 	queue    *queue.Queue
 	packer   *storage.Packer
-	budget   *semaphore.Weighted
+	process  fetch.Process
 	memory   *memory.Gate
 	indexer  *index.Indexer
 	watching sync.WaitGroup // the clock's watch
@@ -112,7 +113,7 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 	}
 	e := &Engine{
 		shared: newShared(o, breakers), queue: queue.New(o.Store), packer: packer,
-		budget: semaphore.NewWeighted(budgetBytes), memory: memory.New(o.memory),
+		process: process(o, packer), memory: memory.New(o.memory),
 		accounts: map[storage.AccountID]*account{},
 	}
 	if o.Direct {
@@ -130,6 +131,15 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 	e.endWatch = end
 	e.watching.Go(func() { clock.Clock{Wall: o.wall}.Watch(watching, e.jumped) })
 	return e, nil
+}
+
+// process gives what the streams of all accounts share.
+func process(o Options, packer *storage.Packer) fetch.Process {
+	streamed := o.Limits.Streamed
+	if streamed <= 0 {
+		streamed = imap.DefaultLimits().Streamed
+	}
+	return fetch.Process{Store: o.Store, Packer: packer, Budget: semaphore.NewWeighted(budgetBytes), Caps: o.caps, Streamed: streamed}
 }
 
 func (e *Engine) takeOver(ctx context.Context) error {

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"mailcote/engine/reconcile"
 	"mailcote/testkit/script"
 )
 
@@ -140,20 +141,20 @@ func TestShortFlagsOfOthers(t *testing.T) {
 	var ended atomic.Int32
 	s.Misbehave(script.Faults{
 		Last: func(c script.Command, line string) (string, bool) {
-			if c.Name == "UID FETCH" && strings.Contains(line, "(UID 7 ") && ended.Add(1) <= chokes {
+			if c.Name == "UID FETCH" && strings.Contains(line, "(UID 7 ") && ended.Add(1) <= reconcile.MaxFlagFailures {
 				return "* 7 FETCH )(", false
 			}
 			return "", false
 		},
 		Line: func(c script.Command, line string) string {
-			if c.Name != "UID FETCH" || ended.Load() < chokes || !strings.Contains(line, "(UID 3 ") {
+			if c.Name != "UID FETCH" || ended.Load() < reconcile.MaxFlagFailures || !strings.Contains(line, "(UID 3 ") {
 				return line
 			}
 			return "* 7 FETCH (UID 7 FLAGS ())"
 		},
 	})
 	w.complete()
-	if ended.Load() != chokes {
+	if ended.Load() != reconcile.MaxFlagFailures {
 		t.Fatalf("flags ended %d sessions", ended.Load())
 	}
 	s.Misbehave(script.Faults{})
@@ -187,20 +188,20 @@ func TestFlagsTold(t *testing.T) {
 		var ended atomic.Int32
 		s.Misbehave(script.Faults{
 			Last: func(c script.Command, line string) (string, bool) {
-				if c.Name == "UID FETCH" && strings.Contains(line, "(UID 7 ") && ended.Add(1) <= chokes {
+				if c.Name == "UID FETCH" && strings.Contains(line, "(UID 7 ") && ended.Add(1) <= reconcile.MaxFlagFailures {
 					return "* 7 FETCH )(", false
 				}
 				return "", false
 			},
 			Line: func(c script.Command, line string) string {
-				if c.Name == "UID FETCH" && ended.Load() >= chokes && strings.Contains(line, " OK ") {
+				if c.Name == "UID FETCH" && ended.Load() >= reconcile.MaxFlagFailures && strings.Contains(line, " OK ") {
 					return "* 7 FETCH (UID 7 FLAGS ($Told))\r\n" + line
 				}
 				return line
 			},
 		})
 		w.complete()
-		if got := w.text(`SELECT flags FROM mail WHERE uid = 7`); got != "$Told" || ended.Load() < chokes {
+		if got := w.text(`SELECT flags FROM mail WHERE uid = 7`); got != "$Told" || ended.Load() < reconcile.MaxFlagFailures {
 			t.Errorf("the flags are %q, %d sessions ended", got, ended.Load())
 		}
 	})

@@ -2,18 +2,12 @@ package engine
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
-	goimap "github.com/emersion/go-imap/v2"
-
-	"mailcote/engine/chunk"
 	"mailcote/engine/fault"
-	"mailcote/engine/imap"
-	"mailcote/engine/line"
+	"mailcote/engine/fetch"
 	"mailcote/engine/meter"
 	"mailcote/queue"
 	"mailcote/storage"
@@ -199,7 +193,7 @@ func (e *Engine) RetryQuarantined(ctx context.Context, all []storage.Quarantined
 				return err
 			}
 			if _, _, err := e.queue.EnqueueTx(w, queue.NewTask{Account: q.Account, Type: queue.FolderSync, Priority: max(m.Priority, queue.DefaultPriority), Hurry: true,
-				Payload: queue.Payload{Folder: m.Path, Mailbox: q.Mailbox, PageSize: pageMost}}); err != nil {
+				Payload: queue.Payload{Folder: m.Path, Mailbox: q.Mailbox, PageSize: fetch.PageMost}}); err != nil {
 				return err
 			}
 		}
@@ -213,133 +207,11 @@ func (e *Engine) RetryQuarantined(ctx context.Context, all []storage.Quarantined
 	return err
 }
 
-// Raw writes to out what the server will give of a quarantined message, on the connection that is a person's. It keeps to pauses, waits
-// and limits, and what comes counts. Errors: what kept it from asking at all or on, or out's; what the server did of the message is in
-// the report.
-func (e *Engine) Raw(ctx context.Context, q storage.Quarantined, out io.Writer) (chunk.Report, error) {
-	d := &raw{a: e.account(q.Account), q: q, p: &pass{validity: q.Validity}}
-	err := e.store.Read(ctx, func(r *storage.Reader) error {
-		row, err := r.Account(q.Account)
-		if err != nil {
-			return err
-		}
-		d.a.read(row)
-		d.p.mailbox, err = r.Mailbox(q.Mailbox)
-		return err
-	})
-	if err != nil {
-		return chunk.Report{}, err
-	}
-	if d.meter, err = d.a.meter(ctx); err != nil {
-		return chunk.Report{}, fault.Classify(err)
-	}
-	defer func() {
-		if d.lease != nil {
-			d.lease.Give()
-		}
-	}()
-	report, err := chunk.Download(ctx, d.open, goimap.UID(q.UID), out)
-	if counted := d.count(ctx); err == nil {
-		err = counted
-	}
-	if err == nil {
-		err = d.settle(ctx, report.Why)
-	}
-	if err != nil {
-		return report, fault.Classify(err)
-	}
-	return report, nil
-}
-
-// Came writes to out what the store has kept of a quarantined message, the most that came in one try, if that is more
-// bytes than some. Errors: storage.ErrNotFound when it is not, and out's.
-func (e *Engine) Came(ctx context.Context, q storage.Quarantined, than int64, out io.Writer) (chunk.Report, error) {
-	report := chunk.Report{Claimed: q.Claimed}
-	body, size, err := e.store.OpenCame(ctx, q.Mailbox, q.Validity, q.UID)
-	if err != nil {
-		return report, err
-	}
-	if size <= than {
-		return report, errors.Join(storage.ErrNotFound, body.Close())
-	}
-	sum := sha256.New()
-	report.Got, err = io.Copy(io.MultiWriter(out, sum), body)
-	sum.Sum(report.SHA256[:0])
-	return report, errors.Join(err, body.Close())
-}
-
-// raw is one run of Raw.
-type raw struct {
-	a     *account
-	q     storage.Quarantined
-	p     *pass
-	meter *meter.Meter
-	lease *line.Lease
-}
-
-// open is a chunk.Open: it settles the command before, and asks the account's limits for the next.
-func (d *raw) open(ctx context.Context, want int64, why error) (*imap.Session, error) {
-	if d.p.s != nil {
-		if err := d.count(ctx); err != nil {
-			return nil, err
-		}
-		if err := d.settle(ctx, why); err != nil {
-			return nil, err
-		}
-	}
-	if d.lease == nil || d.lease.Session().Err() != nil {
-		s, err := d.a.person(ctx, &d.lease)
-		if err != nil {
-			return nil, err
-		}
-		d.p.s = s
-		if err := d.p.examine(ctx); err != nil {
-			return nil, errors.Join(err, d.met(ctx, err))
-		}
-		if v := storage.UIDValidity(d.p.selected.UIDValidity); v != d.q.Validity {
-			return nil, fmt.Errorf("the server has numbered %s anew since (UIDVALIDITY was %d, is %d): the next sync looks for the message", d.p.mailbox.Path, d.q.Validity, v)
-		}
-	}
-	_, err := d.meter.Page(ctx, 1)
-	if err == nil {
-		_, err = d.meter.Fits([]int64{want})
-	}
-	if err != nil {
-		err = in(phaseFetch, err)
-		return nil, errors.Join(err, d.met(ctx, err))
-	}
-	return d.lease.Session(), nil
-}
-
-// count writes what came since the last time.
-func (d *raw) count(ctx context.Context) error {
-	return in(phaseStore, d.a.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0, d.meter.CountTx))
-}
-
-// settle acts on why a command brought nothing. An error is one that ends the download: it is the account's trouble, and neither the
-// message's nor that of a session that is over.
-func (d *raw) settle(ctx context.Context, why error) error {
-	why = in(phaseFetch, why)
-	if why == nil || errors.Is(why, chunk.ErrLeftOut) || errors.Is(why, chunk.ErrShort) || fault.Declined(d.p.s, why) {
-		return nil
-	}
-	noting := d.met(ctx, why)
-	if d.p.s.Err() != nil && fault.Classify(why).Class != Quota {
-		return noting
-	}
-	return errors.Join(why, noting)
-}
-
-// met acts on what a command within the mailbox met.
-func (d *raw) met(ctx context.Context, err error) error {
-	return d.a.commandFailed(ctx, d.meter, d.a.attributed(ctx, d.q.Mailbox, fault.Classify(err)))
-}
-
 // commandFailed acts on a fault that an interactive command hit on a session it had, as the end of a task does on a worker's: what it
 // showed of the server's limits, how long the account rests after a quota, and its row. Beside an owner nothing is written. An error
 // is one of noting.
 func (a *account) commandFailed(ctx context.Context, m *meter.Meter, f Fault) error {
-	if stopped(ctx) {
+	if fault.Stopped(ctx) {
 		return nil
 	}
 	m.Fault(f.Class, f.ServerText, f.Crowded, f.Connections)

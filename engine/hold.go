@@ -75,7 +75,7 @@ func (a *account) dial(ctx context.Context, row storage.Account, m *meter.Meter)
 		}
 		return s, nil
 	}
-	if f := fault.Classify(in(phaseConnect, err)); !stopped(ctx) && f.Do != policy.Pause { // a certificate is no fault of this kind: somebody answers
+	if f := fault.Classify(in(phaseConnect, err)); !fault.Stopped(ctx) && f.Do != policy.Pause { // a certificate is no fault of this kind: somebody answers
 		err = errors.Join(err, a.recordFailure(ctx, host, f, false))
 	}
 	return nil, err

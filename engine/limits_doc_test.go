@@ -13,10 +13,12 @@ import (
 
 	"mailcote/engine/chunk"
 	"mailcote/engine/fault/policy"
+	"mailcote/engine/fetch"
 	"mailcote/engine/imap"
 	"mailcote/engine/limit"
 	"mailcote/engine/message"
 	"mailcote/engine/plan"
+	"mailcote/engine/reconcile"
 	"mailcote/storage"
 )
 
@@ -135,15 +137,15 @@ func limitsDocument(t *testing.T) string {
 			{"Bye", "a tagged answer behind BYE", wire.Bye, "the connection ends"},
 		}},
 		{"A pass", "Constants of `engine`, `engine/chunk`, `engine/fault/policy`, `engine/limit` and `storage`.", nil, []capRow{
-			{"", "times that one pass lists a mailbox which keeps changing", maxRounds, "the next pass goes on"},
-			{"", "messages that one FETCH asks for", pageMost, "pages follow each other"},
-			{"", "messages, and", batchMessages, "a batch is committed"},
-			{"", "octets of a batch", octets(batchBytes), "a batch is committed"},
+			{"", "times that one pass lists a mailbox which keeps changing", reconcile.MaxRounds, "the next pass goes on"},
+			{"", "messages that one FETCH asks for", fetch.PageMost, "pages follow each other"},
+			{"", "messages, and", fetch.BatchMessages, "a batch is committed"},
+			{"", "octets of a batch", octets(fetch.BatchBytes), "a batch is committed"},
 			{"", "octets of a message that is read into memory", octets(storage.MaxInline), "it goes straight into the store"},
 			{"", "octets of all raw messages in memory, in the whole process", octets(budgetBytes), "others wait, for a second, then go straight into the store"},
 			{"", "octets of a message that are asked for in one part", octets(chunk.Most), "parts follow each other; a larger answer is a protocol fault"},
-			{"", "messages of one pass that are asked for in every way and do not come", hopeless, "others that do not come are quarantined at once"},
-			{"", "messages of a mailbox whose flags are not asked for any more because they end sessions", mostMutes, "the mailbox ends with its fault"},
+			{"", "messages of one pass that are asked for in every way and do not come", fetch.MaxHopeless, "others that do not come are quarantined at once"},
+			{"", "messages of a mailbox whose flags are not asked for any more because they end sessions", reconcile.MaxSkipped, "the mailbox ends with its fault"},
 			{"", "alerts of a server that are recorded", mostAlerts, ignored},
 			{"", "faults that are kept", storage.MaxFaults, "the oldest go"},
 			{"", "the longest wait that a server is granted by its words", policy.Longest, "it is tried then"},

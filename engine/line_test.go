@@ -288,7 +288,7 @@ func TestYieldIsCheap(t *testing.T) {
 	}
 	defer worker.leave(t.Context())
 	if n := testing.AllocsPerRun(100, func() {
-		if moved, err := worker.yield(t.Context()); moved || err != nil {
+		if moved, err := worker.Yield(t.Context()); moved || err != nil {
 			t.Error(moved, err)
 		}
 	}); n > 0 {

@@ -16,6 +16,7 @@ import (
 	"mailcote/engine/fault"
 	"mailcote/engine/fault/policy"
 	"mailcote/engine/imap"
+	"mailcote/engine/reconcile"
 	"mailcote/storage"
 	"mailcote/testkit/dovecot"
 	"mailcote/testkit/proxy"
@@ -159,7 +160,7 @@ func TestMovingMailbox(t *testing.T) {
 			}
 			return script.Answer
 		}})
-		if sum := w.sync(); sum.Result != Partial || s.Count("UID SEARCH") > 3*maxRounds {
+		if sum := w.sync(); sum.Result != Partial || s.Count("UID SEARCH") > 3*reconcile.MaxRounds {
 			t.Errorf("%d searches, summary %+v", s.Count("UID SEARCH"), sum)
 		}
 		s.Misbehave(script.Faults{})
@@ -327,7 +328,7 @@ func TestSwappedBudget(t *testing.T) {
 	}})
 	w.complete()
 	w.equals(s)
-	if !w.engine.budget.TryAcquire(budgetBytes) {
+	if !w.engine.process.Budget.TryAcquire(budgetBytes) {
 		t.Error("part of the budget is gone for good")
 	}
 	if n := w.text(`SELECT count(*) FROM blob WHERE state = 'staged'`); n != "0" {

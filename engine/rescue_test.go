@@ -99,7 +99,7 @@ func TestRescue(t *testing.T) {
 			if left := w.text(`SELECT count(*) FROM blob WHERE state = 'staged'`); left != "0" || sum.Quarantined != 0 {
 				t.Errorf("%s staged blobs, summary %+v", left, sum)
 			}
-			if len(w.engine.account(w.id).rescues()) != 0 {
+			if w.engine.account(w.id).suspects.Len() != 0 {
 				t.Error("the message is still a suspect")
 			}
 		})
@@ -229,8 +229,8 @@ func TestRescueGone(t *testing.T) {
 				t.Errorf("summary %+v", sum)
 			}
 			w.equals(s)
-			if left := w.text(`SELECT count(*) FROM blob WHERE state = 'staged'`); left != "0" || len(w.engine.account(w.id).rescues()) > 0 {
-				t.Errorf("%s staged blobs are left, suspects %v", left, w.engine.account(w.id).rescues())
+			if left := w.text(`SELECT count(*) FROM blob WHERE state = 'staged'`); left != "0" || w.engine.account(w.id).suspects.Len() > 0 {
+				t.Errorf("%s staged blobs are left, %d suspects", left, w.engine.account(w.id).suspects.Len())
 			}
 		})
 	}

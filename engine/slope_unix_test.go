@@ -17,6 +17,7 @@ import (
 	goimap "github.com/emersion/go-imap/v2"
 
 	"mailcote/engine/imap"
+	"mailcote/engine/mailbox"
 	"mailcote/engine/message"
 	"mailcote/engine/progress"
 	"mailcote/engine/secret"
@@ -194,26 +195,23 @@ func sparse(n int) string {
 
 func listing(b *testing.B, n int) func() {
 	set := sparse(n)
-	s := examined(b, func(c script.Command, w io.Writer) bool {
+	s := examined(b, n, func(c script.Command, w io.Writer) bool {
 		if c.Name != "UID SEARCH" {
 			return false
 		}
 		_, _ = fmt.Fprintf(w, "* ESEARCH (TAG %q) UID ALL %s\r\n%s OK done\r\n", c.Tag, set, c.Tag)
 		return true
 	})
+	box := mailbox.New(mailbox.Only(s), "INBOX", "INBOX", n)
 	return func() {
-		got, err := s.UIDSearchAll(b.Context())
-		if err != nil {
-			b.Fatal(err)
-		}
-		if uids, ok := expand(got, uint32(n)); !ok || len(uids) != n {
-			b.Fatal(len(uids), ok)
+		if uids, err := box.List(b.Context()); err != nil || len(uids) != n {
+			b.Fatal(len(uids), err)
 		}
 	}
 }
 
 func asking(b *testing.B, n int) func() {
-	s := examined(b, func(c script.Command, w io.Writer) bool {
+	s := examined(b, 1, func(c script.Command, w io.Writer) bool {
 		if c.Name != "UID FETCH" {
 			return false
 		}
@@ -225,16 +223,16 @@ func asking(b *testing.B, n int) func() {
 		uids[i] = storage.UID(2*i + 1)
 	}
 	return func() {
-		if err := s.UIDFetch(b.Context(), uidSet(uids), []imap.Item{imap.ItemState}, imap.FetchHandler{}); err != nil {
+		if err := s.UIDFetch(b.Context(), mailbox.SetOf(uids), []imap.Item{imap.ItemState}, imap.FetchHandler{}); err != nil {
 			b.Fatal(err)
 		}
 	}
 }
 
-// examined is a session with an open mailbox on a server that answers by raw.
-func examined(b *testing.B, raw func(script.Command, io.Writer) bool) *imap.Session {
+// examined is a session with an open mailbox of n messages on a server that answers by raw.
+func examined(b *testing.B, n int, raw func(script.Command, io.Writer) bool) *imap.Session {
 	server := script.Start(b, script.Options{})
-	server.Misbehave(script.Faults{Raw: raw, Exists: announces("INBOX", 1)}) // an empty mailbox is not searched
+	server.Misbehave(script.Faults{Raw: raw, Exists: announces("INBOX", n)}) // an empty mailbox is not searched
 	s, err := imap.Dial(context.Background(), imap.Endpoint{Host: server.Host(), Port: server.Port(), Security: imap.Plain}, imap.Options{})
 	if err != nil {
 		b.Fatal(err)
@@ -294,7 +292,7 @@ func longFlags(_ *testing.B, n int) func() {
 	}
 	return func() {
 		for range 50 {
-			flagsOf(1, imap.State{Flags: flags})
+			mailbox.FlagsOf(1, imap.State{Flags: flags})
 		}
 	}
 }

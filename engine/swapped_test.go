@@ -183,7 +183,7 @@ func TestSwappedInAnswer(t *testing.T) {
 				if got := w.text(`SELECT (SELECT count(*) FROM blob WHERE state = 'staged') + (SELECT count(*) FROM quarantine)`); got != "0" {
 					t.Errorf("%s staged blobs and quarantined messages are left", got)
 				}
-				if !w.engine.budget.TryAcquire(budgetBytes) {
+				if !w.engine.process.Budget.TryAcquire(budgetBytes) {
 					t.Error("part of the budget is gone for good")
 				}
 			})

@@ -212,8 +212,8 @@ func TestSearchOutlivesRest(t *testing.T) {
 			return script.Answer
 		},
 	})
-	if sum := w.sync(); sum.Result != Failed || len(w.engine.account(w.id).rescues()) != 1 {
-		t.Errorf("%d messages are remembered: %+v", len(w.engine.account(w.id).rescues()), sum)
+	if sum := w.sync(); sum.Result != Failed || w.engine.account(w.id).suspects.Len() != 1 {
+		t.Errorf("%d messages are remembered: %+v", w.engine.account(w.id).suspects.Len(), sum)
 	}
 	away.Store(false)
 	if sum := w.sync(); sum.Result != Partial || sum.Quarantined != 1 || !aside.Load() {

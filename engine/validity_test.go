@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"mailcote/engine/fetch"
 	"mailcote/storage"
 	"mailcote/testkit/script"
 )
@@ -41,7 +42,7 @@ func (w *world) stopAfter(s *script.Server, n int32) Summary {
 			return script.Whole
 		},
 		Stalled: func() {
-			for w.t.Context().Err() == nil && w.engine.Progress()[0].Fetched < int64(n)/batchMessages*batchMessages {
+			for w.t.Context().Err() == nil && w.engine.Progress()[0].Fetched < int64(n)/fetch.BatchMessages*fetch.BatchMessages {
 				time.Sleep(time.Millisecond) // Progress is a picture, not a signal
 			}
 			cancel()
@@ -233,17 +234,4 @@ func TestQuarantineOfGeneration(t *testing.T) {
 	s.Change(func(m *script.Model) { b := m.Box("INBOX"); b.Expunge(5); b.Renumber(2000, 1); b.Add(mail("new", 1)) })
 	w.runUntil("done")
 	w.equals(s)
-}
-
-// TestChokeOfGeneration: whose flags end sessions says nothing of the message that has the UID after UIDVALIDITY changed.
-func TestChokeOfGeneration(t *testing.T) {
-	p := &pass{w: &worker{choking: map[storage.MailboxID]choke{1: {validity: 1000, at: 2, times: chokes, mute: map[storage.UID]bool{2: true}}}}}
-	p.mailbox.ID = 1
-	stored := []storage.Listed{{UID: 1}, {UID: 2}, {UID: 3}}
-	for validity, want := range map[storage.UIDValidity]int{1000: 2, 2000: 3} {
-		p.validity = validity
-		if set, asked := p.audible(stored); asked != want || set.Contains(2) != (want == 3) {
-			t.Errorf("UIDVALIDITY %d: %d are asked for, %v", validity, asked, set)
-		}
-	}
 }

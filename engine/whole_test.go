@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"mailcote/engine/fetch"
 	"mailcote/storage"
 	"mailcote/testkit/dovecot"
 	"mailcote/testkit/script"
@@ -71,8 +72,8 @@ func (w *world) came() []byte {
 func (w *world) settled() {
 	w.t.Helper()
 	left := w.text(`SELECT (SELECT count(*) FROM blob WHERE state = 'staged') || ' ' || (SELECT count(*) FROM meta WHERE key GLOB 'came:*')`)
-	if left != "0 0" || len(w.engine.account(w.id).rescues()) != 0 {
-		w.t.Errorf("staged blobs and facts %s, suspects %v", left, w.engine.account(w.id).rescues())
+	if left != "0 0" || w.engine.account(w.id).suspects.Len() != 0 {
+		w.t.Errorf("staged blobs and facts %s, %d suspects", left, w.engine.account(w.id).suspects.Len())
 	}
 }
 
@@ -345,8 +346,8 @@ func TestDoubtBounded(t *testing.T) {
 		bad      func(uid uint32) bool
 		sessions int
 	}{
-		"one of each page": {200, func(uid uint32) bool { return uid%10 == 5 }, 1 + mostRenewals + 1},
-		"all":              {20*mostRenewals + pageMost + 60, func(uint32) bool { return true }, 1 + mostRenewals + 2},
+		"one of each page": {200, func(uid uint32) bool { return uid%10 == 5 }, 1 + fetch.MaxRenewals + 1},
+		"all":              {20*fetch.MaxRenewals + fetch.PageMost + 60, func(uint32) bool { return true }, 1 + fetch.MaxRenewals + 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -354,7 +355,7 @@ func TestDoubtBounded(t *testing.T) {
 			done := make([]atomic.Bool, test.n+1)
 			var most atomic.Int32
 			s.Misbehave(script.Faults{Part: func(p script.Part) script.Fault {
-				raise(&most, int32(len(w.engine.account(w.id).rescues())))
+				raise(&most, int32(w.engine.account(w.id).suspects.Len()))
 				if test.bad(p.UID) && strings.Contains(p.Items, "BODY") && !done[p.UID].Swap(true) {
 					return script.Half
 				}
@@ -363,7 +364,7 @@ func TestDoubtBounded(t *testing.T) {
 			w.complete()
 			w.equals(s)
 			t.Logf("%d sessions, %d messages waited at once", s.Connections(), most.Load())
-			if n := s.Connections(); n > test.sessions || most.Load() > pageMost {
+			if n := s.Connections(); n > test.sessions || most.Load() > fetch.PageMost {
 				t.Errorf("%d sessions, want %d; %d messages waited at once", n, test.sessions, most.Load())
 			}
 			w.settled()
@@ -409,8 +410,8 @@ func TestDoubtedLeaves(t *testing.T) {
 	})
 	w.complete()
 	w.equals(s)
-	if n := s.Count("UID FETCH"); n > 6 || len(w.engine.account(w.id).rescues()) > 0 {
-		t.Errorf("%d FETCH commands, %d messages are waited for", n, len(w.engine.account(w.id).rescues()))
+	if n := s.Count("UID FETCH"); n > 6 || w.engine.account(w.id).suspects.Len() > 0 {
+		t.Errorf("%d FETCH commands, %d messages are waited for", n, w.engine.account(w.id).suspects.Len())
 	}
 }
 
@@ -439,10 +440,10 @@ func TestAllEmpty(t *testing.T) {
 		}
 		return script.Whole
 	}})
-	if sum := w.sync(); sum.Quarantined != n || len(w.engine.account(w.id).rescues()) > 0 {
-		t.Errorf("%d are waited for: %+v", len(w.engine.account(w.id).rescues()), sum)
+	if sum := w.sync(); sum.Quarantined != n || w.engine.account(w.id).suspects.Len() > 0 {
+		t.Errorf("%d are waited for: %+v", w.engine.account(w.id).suspects.Len(), sum)
 	}
-	if got := s.Count("UID FETCH"); got > 4*hopeless {
+	if got := s.Count("UID FETCH"); got > 4*fetch.MaxHopeless {
 		t.Errorf("%d FETCH commands", got)
 	}
 }

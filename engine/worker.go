@@ -9,9 +9,11 @@ import (
 
 	"mailcote/engine/fault"
 	"mailcote/engine/fault/policy"
+	"mailcote/engine/fetch"
 	"mailcote/engine/imap"
 	"mailcote/engine/line"
 	"mailcote/engine/meter"
+	"mailcote/engine/reconcile"
 	"mailcote/queue"
 	"mailcote/storage"
 	"mailcote/storage/disk"
@@ -34,20 +36,17 @@ type worker struct {
 	until   context.Context // when it ends nothing new is begun, and a command under way has a moment left
 	lease   *line.Lease     // its hold on a session while a task runs
 	meter   *meter.Meter    // the account's limits
-	page    int             // UIDs a FETCH asks for
-	broke   breakage
-	met     *acquaintance // nil: nobody new
+	fetcher *fetch.Fetcher
+	memory  reconcile.Memory
 	random  *rand.Rand
 	started time.Time
 
 	drought   drought
-	narrowing narrowing
 	unreached bool // the last dial came to nothing
 
 	line       atomic.Pointer[imap.Session] // the session, for the watchdog
 	batches    atomic.Int64                 // committed, for the watchdog
 	progressed atomic.Bool                  // a batch was committed since the last fault
-	choking    map[storage.MailboxID]choke  // where comparisons of flags broke off
 	relisted   map[storage.MailboxID]bool   // mailboxes a refusal has sent back to discovery
 	discovered bool                         // the account's mailboxes were listed
 	cut        string                       // why not all of them were; "": all were
@@ -67,8 +66,8 @@ type drought struct {
 
 func (e *Engine) newWorker(a *account, once bool) *worker {
 	e.progress.Update(a.name(), func(p *AccountProgress) { p.Fetched, p.Bytes = 0, 0 })
-	return &worker{e: e, account: a, once: once, page: pageStart, random: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
-		started: time.Now().Truncate(time.Millisecond), relisted: map[storage.MailboxID]bool{}, choking: map[storage.MailboxID]choke{}}
+	return &worker{e: e, account: a, once: once, random: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
+		started: time.Now().Truncate(time.Millisecond), relisted: map[storage.MailboxID]bool{}}
 }
 
 // work runs the account's tasks until none is left (once) or ctx ends. What ended it early is in failed.
@@ -123,6 +122,7 @@ func (w *worker) metered(ctx context.Context) bool {
 		return false
 	}
 	w.meter = m
+	w.fetcher = fetch.New(w.e.process, m, &w.account.suspects)
 	until := m.Resumes()
 	if rest := time.Until(until); w.once && rest > onceWait {
 		w.failed = &Fault{Verdict: policy.Verdict{Class: Quota, Scope: "account", Wait: policy.Wait{Floor: rest}},
@@ -203,7 +203,7 @@ func (w *worker) do(ctx context.Context, t queue.Task) (err error) {
 
 // settle acts on how a task ended: the one place where faults have consequences.
 func (w *worker) settle(ctx context.Context, t queue.Task, err error) {
-	progressed, narrowed := w.progressed.Swap(false), w.narrowing.further()
+	progressed, narrowed := w.progressed.Swap(false), w.fetcher.Bisection().Progressed()
 	if progressed || err == nil && t.Type == queue.FolderSync { // a sign-in or a listing alone is no recovery
 		w.drought = drought{}
 		if noting := w.e.recordSuccess(ctx, w.account.scope()); err == nil {
@@ -218,7 +218,7 @@ func (w *worker) settle(ctx context.Context, t queue.Task, err error) {
 		return
 	}
 	var held *fault.HeldError
-	if stopped(ctx) || errors.As(err, &held) { // it gives the attempt back
+	if fault.Stopped(ctx) || errors.As(err, &held) { // it gives the attempt back
 		w.unreached = held != nil
 		_ = w.e.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0, func(tx *storage.Writer) error { return w.e.queue.ReturnTx(tx, t) }) //nolint:errcheck // the next start releases it
 		return
@@ -236,7 +236,7 @@ func (w *worker) settle(ctx context.Context, t queue.Task, err error) {
 	if (f.Class == Protocol || f.Class == Timeout) && !f.Lives && (f.ServerText == "" || !w.probes(t)) { // a session that is over goes when it is given back
 		w.drop()
 	}
-	w.shrink(f)
+	w.fetcher.Shrink(f)
 	if !progressed && !narrowed {
 		w.drought.tries++
 	}
@@ -278,18 +278,12 @@ func (w *worker) wholly(t queue.Task, f Fault) bool {
 		return false
 	}
 	elsewhere := w.drought.mailbox != 0 && w.drought.mailbox != t.Payload.Mailbox
-	return f.Class == Network && (elsewhere || w.narrowing.astray()) || f.Class == Quota || early(t, f)
+	return f.Class == Network && (elsewhere || w.fetcher.Bisection().GaveUp()) || f.Class == Quota || early(t, f)
 }
 
 // early says whether a fault came before any mailbox was opened.
 func early(t queue.Task, f Fault) bool {
 	return t.Type != queue.FolderSync || f.Phase == phaseConnect || f.Phase == phaseSignIn || f.Phase == phaseDiscover
-}
-
-// stopped says whether ctx ended. A dial gives up at its deadline, which is a little before that.
-func stopped(ctx context.Context) bool {
-	deadline, ok := ctx.Deadline()
-	return ctx.Err() != nil || ok && !time.Now().Before(deadline)
 }
 
 // act records a fault and does what its class asks for, in one transaction. The account or its host is let be until then.

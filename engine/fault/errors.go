@@ -1,6 +1,7 @@
 package fault
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -32,3 +33,9 @@ type HeldError struct {
 }
 
 func (e *HeldError) Error() string { return "nothing was tried: " + e.Why }
+
+// Stopped reports whether ctx ended. A dial gives up at its deadline, which is a little before that.
+func Stopped(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ctx.Err() != nil || ok && !time.Now().Before(deadline)
+}

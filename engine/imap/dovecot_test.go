@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	goimap "github.com/emersion/go-imap/v2"
+
 	"mailcote/testkit/dovecot"
 )
 

@@ -1,4 +1,4 @@
-package engine
+package fetch
 
 import (
 	"bytes"
@@ -12,21 +12,18 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"mailcote/engine/fault"
-	"mailcote/engine/fault/policy"
 	"mailcote/engine/imap"
+	"mailcote/engine/mailbox"
 	"mailcote/engine/message"
 	"mailcote/engine/plan"
-	"mailcote/engine/row"
 	"mailcote/storage"
 	"mailcote/testkit/failpoint"
 )
 
 const (
-	batchMessages = 100
-	batchBytes    = 4 << 20
+	BatchMessages = 100
+	BatchBytes    = 4 << 20
 	batchesAhead  = 2 // batches being packed and written while the next one arrives
 	parsers       = 2
 	budgetWait    = time.Second // for other accounts' memory
@@ -56,7 +53,7 @@ func (a *arrival) size() int64 {
 // intake takes one page from the wire, gathers batches and commits them. body and fetched run in the session's goroutine;
 // each full batch gets a goroutine of its own that close waits for.
 type intake struct {
-	p       *pass
+	p       *Pass
 	ctx     context.Context // of the commits: a stop lets them finish
 	budget  context.Context // of waiting for memory: a stop ends it
 	wanted  map[storage.UID]bool
@@ -79,7 +76,7 @@ type intake struct {
 	learned *storage.Sizes // by its batches, under mu; nil: nothing
 }
 
-func (p *pass) newIntake(ctx context.Context, page []storage.UID) *intake {
+func newIntake(ctx context.Context, p *Pass, page []storage.UID) *intake {
 	take := &intake{p: p, ctx: context.WithoutCancel(ctx), budget: ctx, wanted: make(map[storage.UID]bool, len(page)), late: map[storage.UID]storage.FlagChange{}, mute: map[storage.UID]bool{},
 		slots: make(chan struct{}, batchesAhead)}
 	for _, uid := range page {
@@ -114,7 +111,7 @@ func (t *intake) body(m *imap.Message, section string, size int64, r io.Reader) 
 		if r := t.p.suspected(t.inside); r != nil && n > 0 { // it does not come as others do: this may be all that ever does
 			return errors.Join(err, t.keep(r, &arrival{raw: raw[:n]}, size))
 		}
-		t.p.w.e.budget.Release(size)
+		t.p.Budget.Release(size)
 		return err
 	}
 	failpoint.Hit("engine.bodyRead")
@@ -125,13 +122,13 @@ func (t *intake) body(m *imap.Message, section string, size int64, r io.Reader) 
 // reserve takes memory for a message from the budget. false: slow accounts hold it all, and waiting longer would make
 // them this account's fault too; the message goes through the store instead.
 func (t *intake) reserve(size int64) bool {
-	if t.p.w.e.budget.TryAcquire(size) {
+	if t.p.Budget.TryAcquire(size) {
 		return true
 	}
 	t.flush() // what this intake holds must not be what it waits for
 	ctx, cancel := context.WithTimeout(t.budget, budgetWait)
 	defer cancel()
-	return t.p.w.e.budget.Acquire(ctx, size) == nil
+	return t.p.Budget.Acquire(ctx, size) == nil
 }
 
 // stage writes a large message to the store while it arrives, and parses it on the way.
@@ -143,7 +140,7 @@ func (t *intake) stage(r io.Reader) (storage.Body, message.View, error) {
 		_, _ = io.Copy(io.Discard, pr) // were it to stop early, stage would wait for it for ever
 		views <- v
 	}()
-	body, err := t.p.w.e.store.Stage(t.ctx, t.p.w.e.packer, io.TeeReader(r, pw))
+	body, err := t.p.Store.Stage(t.ctx, t.p.Packer, io.TeeReader(r, pw))
 	pw.CloseWithError(err) //nolint:errcheck // it always returns nil
 	return body, <-views, err
 }
@@ -152,13 +149,13 @@ func (t *intake) stage(r io.Reader) (storage.Body, message.View, error) {
 func (t *intake) fetched(m *imap.Message) error {
 	a := t.current
 	t.current, t.inside = nil, 0
-	if t.p.swapped {
-		return errors.Join(errSwapped, t.discard(a))
+	if t.p.Mailbox.Renumbered() {
+		return errors.Join(fault.ErrRenumbered, t.discard(a))
 	}
 	uid := storage.UID(m.UID)
 	if a == nil || !t.wanted[uid] {
 		if _, listed := slices.BinarySearch(t.p.listing, uid); listed && m.HasFlags && t.hears(uid) {
-			t.late[uid] = flagsOf(m.UID, m.State)
+			t.late[uid] = mailbox.FlagsOf(m.UID, m.State)
 		}
 		return t.discard(a)
 	}
@@ -180,14 +177,14 @@ func (t *intake) fetched(m *imap.Message) error {
 	if !said.HasFlags {
 		t.mute[uid], a.mute = true, true
 	}
-	a.uid, a.said, a.date = uid, flagsOf(m.UID, said.State), said.InternalDate
+	a.uid, a.said, a.date = uid, mailbox.FlagsOf(m.UID, said.State), said.InternalDate
 	if a.size() == 0 { // the end of the answer may say why
 		t.empty = append(t.empty, *a)
 		return nil
 	}
 	t.batch = append(t.batch, *a)
 	t.bytes += int64(len(a.raw))
-	if len(t.batch) >= batchMessages || t.bytes >= batchBytes {
+	if len(t.batch) >= BatchMessages || t.bytes >= BatchBytes {
 		t.flush()
 	}
 	return nil
@@ -197,7 +194,7 @@ func (t *intake) fetched(m *imap.Message) error {
 func (t *intake) doubtEmpty() {
 	for _, a := range t.empty {
 		r := t.p.suspect(a.uid, about)
-		r.doubtful(plan.Asking{Gone: true}, t.p.s, plan.Aside)
+		r.doubtful(plan.Asking{Gone: true}, t.p.Mailbox.Session(), plan.Aside)
 		t.settled = slices.DeleteFunc(t.settled, func(one *rescue) bool { return one == r })
 	}
 	t.empty = nil
@@ -218,8 +215,8 @@ func (t *intake) weigh(uid storage.UID, m *imap.Message, a *arrival) (whole bool
 		if now.SHA256 = sha256.Sum256(a.raw); a.staged != nil {
 			now.SHA256 = a.staged.SHA256
 		}
-		if v := plan.Judge(now, r.before(p.s), p.learned); v != plan.Whole {
-			r.doubtful(now, p.s, v)
+		if v := plan.Judge(now, r.before(p.Mailbox.Session()), p.learned); v != plan.Whole {
+			r.doubtful(now, p.Mailbox.Session(), v)
 			return false, t.keep(r, a, int64(len(a.raw)))
 		}
 		a.lacks = now.Lacks()
@@ -232,10 +229,10 @@ func (t *intake) weigh(uid storage.UID, m *imap.Message, a *arrival) (whole bool
 
 // keep hands what came of a body to its rescue, and gives back the memory that was lent for it.
 func (t *intake) keep(r *rescue, a *arrival, lent int64) error {
-	store, body := t.p.w.e.store, a.staged
-	defer t.p.w.e.budget.Release(lent)
+	store, body := t.p.Store, a.staged
+	defer t.p.Budget.Release(lent)
 	if body == nil && a.size() > r.kept.Size {
-		staged, err := store.Stage(t.ctx, t.p.w.e.packer, bytes.NewReader(a.raw))
+		staged, err := store.Stage(t.ctx, t.p.Packer, bytes.NewReader(a.raw))
 		if err != nil {
 			return err
 		}
@@ -251,7 +248,7 @@ func (t *intake) keep(r *rescue, a *arrival, lent int64) error {
 // what is left out of that, the next pass asks for.
 func (t *intake) hears(uid storage.UID) bool {
 	_, known := t.late[uid]
-	return known || t.wanted[uid] || t.mute[uid] || len(t.late) < t.p.w.e.o.caps.News
+	return known || t.wanted[uid] || t.mute[uid] || len(t.late) < t.p.Caps.News
 }
 
 // discard lets go of a body that nobody asked for; nil: there is none.
@@ -259,9 +256,9 @@ func (t *intake) discard(a *arrival) error {
 	if a == nil {
 		return nil
 	}
-	t.p.w.e.budget.Release(int64(len(a.raw)))
+	t.p.Budget.Release(int64(len(a.raw)))
 	if a.staged != nil {
-		return t.p.w.e.store.Unstage(t.ctx, *a.staged)
+		return t.p.Store.Unstage(t.ctx, *a.staged)
 	}
 	return nil
 }
@@ -273,8 +270,8 @@ func (t *intake) flush() {
 	}
 	batch, size := t.batch, t.bytes
 	t.batch, t.bytes = nil, 0
-	if t.p.swapped { // they may be messages of another mailbox
-		t.p.w.e.budget.Release(size)
+	if t.p.Mailbox.Renumbered() { // they may be messages of another mailbox
+		t.p.Budget.Release(size)
 		if err := t.unstage(batch); err != nil {
 			t.fail(err)
 		}
@@ -288,7 +285,7 @@ func (t *intake) flush() {
 	go func() {
 		defer t.done.Done()
 		defer func() { <-t.slots }()
-		defer t.p.w.e.budget.Release(size)
+		defer t.p.Budget.Release(size)
 		if err := fault.Guard(func() error { return t.commit(batch) }); err != nil {
 			t.fail(errors.Join(err, t.unstage(batch)))
 		}
@@ -300,143 +297,10 @@ func (t *intake) flush() {
 func (t *intake) unstage(batch []arrival) (err error) {
 	for _, a := range batch {
 		if a.staged != nil {
-			err = errors.Join(err, t.p.w.e.store.Unstage(t.ctx, *a.staged))
+			err = errors.Join(err, t.p.Store.Unstage(t.ctx, *a.staged))
 		}
 	}
 	return err
-}
-
-// commit parses and packs a batch and writes it in one transaction with its coverage, checkpoint and counters.
-func (t *intake) commit(batch []arrival) error {
-	out := storage.Batch{Mailbox: t.p.mailbox.ID, Validity: t.p.validity, Arrivals: make([]storage.Arrival, len(batch))}
-	docs := make([]storage.IndexDoc, len(batch))
-	var group errgroup.Group
-	group.SetLimit(parsers)
-	for i := range batch {
-		group.Go(func() error {
-			return fault.Guard(func() error {
-				out.Arrivals[i], docs[i] = t.pack(&batch[i])
-				return nil
-			})
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	uids := make([]storage.UID, len(batch))
-	for i, a := range batch {
-		uids[i] = a.uid
-	}
-	out.Cover = plan.Cover(t.p.listing, sorted(uids))
-	failpoint.Hit("engine.beforeBatch")
-	var stored storage.Stored
-	var learned *storage.Sizes
-	w := t.p.w
-	owing := t.p.mailbox.Building == nil && slices.ContainsFunc(batch, func(a arrival) bool { return a.mute }) // all are compared while building
-	err := w.e.store.Write(t.ctx, storage.Bulk, out.Size(), func(tx *storage.Writer) (err error) {
-		if stored, err = tx.StoreBatch(out); err != nil {
-			return err
-		}
-		for _, uid := range stored.Conflicts {
-			row := w.record(t.p.t, Fault{Verdict: policy.Verdict{Class: Protocol, Scope: "message"}, Phase: phaseStore,
-				Detail: "the server gives other bytes under a UID it used before: " +
-					"they are shown now, the earlier ones are kept for their retention"})
-			row.UID = uid
-			if err := tx.RecordFault(row); err != nil {
-				return err
-			}
-		}
-		if learned, err = t.learn(tx, batch); err != nil {
-			return err
-		}
-		if err := w.e.queue.ProgressTx(tx, t.p.t, t.p.mailbox.Path, uids[len(uids)-1], stored.New); err != nil {
-			return err
-		}
-		if len(t.p.barred) > 0 { // whatever arrived is no longer set aside
-			if err := tx.ReleaseGone(out.Mailbox, out.Validity, uids); err != nil {
-				return err
-			}
-		}
-		if owing { // a restart compares all flags
-			if err := tx.SetModSeq(out.Mailbox, 0); err != nil {
-				return err
-			}
-		}
-		if err := w.meter.CountTx(tx); err != nil {
-			return err
-		}
-		return tx.CountRun(w.run, stored.New, stored.Bytes)
-	})
-	if err != nil {
-		return err
-	}
-	if learned != nil {
-		t.mu.Lock()
-		t.learned = learned
-		t.mu.Unlock()
-	}
-	failpoint.Hit("engine.afterBatch")
-	w.e.progress.Fetched(w.account.name(), t.p.mailbox.Path, len(batch), stored.Bytes)
-	w.e.indexer.Offer(stored.Emails, docs)
-	w.progressed.Store(true)
-	w.batches.Add(1)
-	return nil
-}
-
-// learn notes what the messages of a batch show of the server's sizes; nil: nothing.
-func (t *intake) learn(tx *storage.Writer, batch []arrival) (*storage.Sizes, error) {
-	w := t.p.w
-	n, lack, zero := 0, int64(0), false
-	for _, a := range batch {
-		if a.lacks > 0 {
-			n, lack = n+1, max(lack, a.lacks)
-		}
-		zero = zero || a.zero
-	}
-	if n == 0 && !zero {
-		return nil, nil
-	}
-	have, err := tx.SizesOf(w.account.id)
-	if err != nil {
-		return nil, err
-	}
-	have.Lack = max(have.Lack, t.p.learned.Lack)
-	now := plan.Learn(have, n, lack)
-	now.Zero = now.Zero || zero
-	if err := tx.SetSizes(w.account.id, now); err != nil || have.Wrong {
-		return &now, err
-	}
-	f := Fault{Verdict: policy.Verdict{Class: Parsing, Scope: "message"}, Phase: phaseFetch, Command: "UID FETCH"}
-	for _, a := range batch {
-		if a.lacks == 0 {
-			continue
-		}
-		f.Detail = fmt.Sprintf("the server says the message has %d bytes and gave the same %d on two connections: these are stored",
-			a.size()+a.lacks, a.size())
-		if now.Wrong {
-			f.Detail += "; it computes sizes wrongly, and that is not recorded again"
-		}
-		row := w.record(t.p.t, f)
-		row.UID, row.NextStep = a.uid, ""
-		if err := tx.RecordFault(row); err != nil || now.Wrong { // one says so of all
-			return &now, err
-		}
-	}
-	return &now, nil
-}
-
-// pack makes a stored arrival of a message, parsed, hashed and compressed, and what the index will want of it.
-func (t *intake) pack(a *arrival) (storage.Arrival, storage.IndexDoc) {
-	out := storage.Arrival{UID: a.uid, Flags: a.said.Flags, ModSeq: a.said.ModSeq}
-	var view message.View
-	if a.staged != nil {
-		out.Body, view = *a.staged, *a.view
-	} else {
-		out.Body, view = t.p.w.e.packer.Pack(a.raw), message.Parse(bytes.NewReader(a.raw), message.Limits{})
-	}
-	out.Header = row.Header(view)
-	out.InternalDate = row.ReceivedAt(a.date, view, time.Now())
-	return out, row.Document(view)
 }
 
 // close commits what came whole, waits for every batch and says what failed. It may be called again.
@@ -467,26 +331,14 @@ func (t *intake) failure() error {
 	return t.err
 }
 
-// flagsOwed is what a FETCH left to ask for: the flags of messages it brought without them.
-type flagsOwed struct {
-	uids    []storage.UID
-	dropped bool // the watermark of flags was dropped for such messages, even if their flags came later
-}
-
 // owed gives the arrivals whose flags the server has not said. Call it after close.
-func (t *intake) owed() flagsOwed {
+func (t *intake) owed() FlagsOwed {
 	dropped := len(t.mute) > 0
 	for uid := range t.late { // those it said in a response of their own
 		delete(t.mute, uid)
 	}
-	return flagsOwed{slices.Sorted(maps.Keys(t.mute)), dropped}
+	return FlagsOwed{slices.Sorted(maps.Keys(t.mute)), dropped}
 }
 
 // missing gives the UIDs of the page that are not committed. Call it after close.
 func (t *intake) missing() []storage.UID { return slices.Sorted(maps.Keys(t.wanted)) }
-
-func sorted(uids []storage.UID) []storage.UID {
-	out := slices.Clone(uids)
-	slices.Sort(out)
-	return out
-}

@@ -1,38 +1,37 @@
-package engine
+package reconcile
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"io"
 	"slices"
-	"time"
 
+	"mailcote/engine/fault"
 	"mailcote/engine/imap"
+	"mailcote/engine/mailbox"
 	"mailcote/engine/plan"
-	"mailcote/engine/row"
 	"mailcote/storage"
 	"mailcote/testkit/failpoint"
 )
 
 const (
-	headerPage = 500  // messages whose headers one FETCH asks for, or one snapshot reads
+	HeaderPage = 500  // messages whose headers one FETCH asks for, or one snapshot reads
 	headerMost = 3    // times in a row that asking for headers may break a session before the messages are downloaded instead
 	bindBatch  = 1000 // messages one transaction binds
 )
 
-// acquaintance is what a worker has learnt of a listing that may hold known messages under new UIDs. It outlives a broken
+// headerProbe is what a worker has learnt of a listing that may hold known messages under new UIDs. It outlives a broken
 // session, so that each header is asked for once.
-type acquaintance struct {
+type headerProbe struct {
 	mailbox  storage.MailboxID
 	validity storage.UIDValidity
-	known    map[storage.UID]*stranger // those of a size that the store holds
-	learnt   int                       // headers, in all
-	broke    int                       // times in a row that a session broke before one header was learnt
+	known    map[storage.UID]*candidate // those of a size that the store holds
+	learnt   int                        // headers, in all
+	broke    int                        // times in a row that a session broke before one header was learnt
 }
 
-// stranger is a listed message that the store does not hold under its UID.
-type stranger struct {
+// candidate is a listed message that the store does not hold under its UID.
+type candidate struct {
 	plan.Copy
 	said storage.FlagChange // its flags
 	told bool               // its header was given; given twice and not alike, it is unknown again
@@ -42,25 +41,25 @@ type stranger struct {
 // and header, and gives the rest, which must be downloaded. There is something to look for in a new generation, and where the
 // store held UIDs of this one before.
 func (p *pass) rebind(ctx context.Context, todo []storage.UID) (rest []storage.UID, err error) {
-	next := p.mailbox.Pass.UIDNext
-	if p.mailbox.Building == nil && !slices.ContainsFunc(todo, func(uid storage.UID) bool { return uid < next }) {
+	next := p.row.Pass.UIDNext
+	if p.row.Building == nil && !slices.ContainsFunc(todo, func(uid storage.UID) bool { return uid < next }) {
 		return todo, nil
 	}
 	compared := int64(len(p.listing))
-	if p.mailbox.Building != nil {
-		compared += p.mailbox.Total
+	if p.row.Building != nil {
+		compared += p.row.Total
 	}
-	if compared > int64(p.w.e.o.caps.Rebound) { // each takes memory: what is new is downloaded
+	if compared > int64(p.Fetcher.Caps.Rebound) { // each takes memory: what is new is downloaded
 		return todo, nil
 	}
 	before, again, taken, err := p.holdings(ctx, todo)
 	if err != nil || len(before)+len(again) == 0 {
 		return todo, err
 	}
-	a := p.w.met
-	if a == nil || a.mailbox != p.mailbox.ID || a.validity != p.validity {
-		a = &acquaintance{mailbox: p.mailbox.ID, validity: p.validity, known: map[storage.UID]*stranger{}}
-		p.w.met = a
+	a := p.Memory.probe
+	if a == nil || a.mailbox != p.row.ID || a.validity != p.box.Validity {
+		a = &headerProbe{mailbox: p.row.ID, validity: p.box.Validity, known: map[storage.UID]*candidate{}}
+		p.Memory.probe = a
 	}
 	if a.broke >= headerMost {
 		return todo, nil
@@ -70,17 +69,18 @@ func (p *pass) rebind(ctx context.Context, todo []storage.UID) (rest []storage.U
 	if err == nil {
 		err = p.headers(ctx, todo)
 	}
-	if p.swapped { // what was learnt may be of another mailbox
-		p.w.met = nil
-		return nil, errors.Join(in(phaseList, errSwapped), err)
+	if p.box.Renumbered() { // what was learnt may be of another mailbox
+		p.Memory.probe = nil
+		return nil, errors.Join(fault.In(fault.PhaseList, fault.ErrRenumbered), err)
 	}
-	if p.refused(err) { // it cannot be told: a download can
+	if p.box.Refused(err) { // it cannot be told: a download can
 		return todo, nil
 	}
 	if err != nil {
 		if a.learnt > learnt {
-			a.broke, p.w.narrowing.closer = 0, true
-		} else if p.s.Err() != nil {
+			a.broke = 0
+			p.Fetcher.Bisection().Closer()
+		} else if p.box.Session().Err() != nil {
 			a.broke++
 		}
 		return nil, err
@@ -104,16 +104,16 @@ func (p *pass) rebind(ctx context.Context, todo []storage.UID) (rest []storage.U
 	if err != nil {
 		return nil, err
 	}
-	p.w.met = nil
+	p.Memory.probe = nil
 	return slices.DeleteFunc(slices.Clone(todo), func(uid storage.UID) bool { return bound[uid] }), nil
 }
 
 // holdings gives what the store holds of the mailbox: before under another generation's UIDs, again under UIDs of todo before
 // they left, taken under other UIDs of this generation.
 func (p *pass) holdings(ctx context.Context, todo []storage.UID) (before, again, taken []plan.Copy, err error) {
-	err = p.w.e.store.Read(ctx, func(r *storage.Reader) error {
-		if p.mailbox.Building != nil {
-			shown, err := r.Held(p.mailbox.ID, p.mailbox.UIDValidity, storage.AllUIDs())
+	err = p.Fetcher.Store.Read(ctx, func(r *storage.Reader) error {
+		if p.row.Building != nil {
+			shown, err := r.Held(p.row.ID, p.row.UIDValidity, storage.AllUIDs())
 			if err != nil {
 				return err
 			}
@@ -123,7 +123,7 @@ func (p *pass) holdings(ctx context.Context, todo []storage.UID) (before, again,
 				}
 			}
 		}
-		here, err := r.Held(p.mailbox.ID, p.validity, storage.AllUIDs())
+		here, err := r.Held(p.row.ID, p.box.Validity, storage.AllUIDs())
 		if err != nil {
 			return err
 		}
@@ -141,7 +141,7 @@ func (p *pass) holdings(ctx context.Context, todo []storage.UID) (before, again,
 		}
 		return nil
 	})
-	return before, again, taken, in(phaseStore, err)
+	return before, again, taken, fault.In(fault.PhaseStore, err)
 }
 
 func copyOf(h storage.Held) plan.Copy {
@@ -167,11 +167,11 @@ func (p *pass) measure(ctx context.Context, todo []storage.UID, before, again []
 	}
 	for try := 0; try < 2 && len(silent) > 0; try++ {
 		asked := slices.DeleteFunc(slices.Clone(todo), func(uid storage.UID) bool { return !silent[uid] })
-		if err := p.describe(ctx, asked, false, func(m *imap.Message, now plan.Copy) {
+		if err := p.box.Describe(ctx, asked, false, func(m *imap.Message, now plan.Copy) {
 			if silent[now.UID] && now.Size >= 0 {
 				delete(silent, now.UID)
-				if size, ok := own[now.UID]; (held[now.Size] || ok && size == now.Size) && p.w.met.known[now.UID] == nil {
-					p.w.met.known[now.UID] = &stranger{Copy: plan.Copy{UID: now.UID, Size: now.Size}}
+				if size, ok := own[now.UID]; (held[now.Size] || ok && size == now.Size) && p.Memory.probe.known[now.UID] == nil {
+					p.Memory.probe.known[now.UID] = &candidate{Copy: plan.Copy{UID: now.UID, Size: now.Size}}
 				}
 			}
 			p.reflag(m)
@@ -184,18 +184,18 @@ func (p *pass) measure(ctx context.Context, todo []storage.UID, before, again []
 
 // reflag notes the flags of a message that is known already.
 func (p *pass) reflag(m *imap.Message) {
-	if s := p.w.met.known[storage.UID(m.UID)]; s != nil && m.HasFlags {
-		s.said = flagsOf(m.UID, m.State)
+	if s := p.Memory.probe.known[storage.UID(m.UID)]; s != nil && m.HasFlags {
+		s.said = mailbox.FlagsOf(m.UID, m.State)
 	}
 }
 
 // headers asks for the headers that are not known yet, page by page.
 func (p *pass) headers(ctx context.Context, todo []storage.UID) error {
 	unknown := slices.DeleteFunc(slices.Clone(todo), func(uid storage.UID) bool {
-		s := p.w.met.known[uid]
+		s := p.Memory.probe.known[uid]
 		return s == nil || s.told
 	})
-	for page := range slices.Chunk(unknown, headerPage) {
+	for page := range slices.Chunk(unknown, HeaderPage) {
 		failpoint.Hit("engine.beforeHeaders")
 		if err := p.headersOf(ctx, page); err != nil {
 			return err
@@ -206,75 +206,41 @@ func (p *pass) headers(ctx context.Context, todo []storage.UID) error {
 
 // headersOf asks for one page of headers.
 func (p *pass) headersOf(ctx context.Context, page []storage.UID) error {
-	return p.describe(ctx, page, true, func(m *imap.Message, now plan.Copy) {
+	return p.box.Describe(ctx, page, true, func(m *imap.Message, now plan.Copy) {
 		p.reflag(m)
-		s := p.w.met.known[now.UID]
+		s := p.Memory.probe.known[now.UID]
 		switch {
 		case s == nil || !now.Header.Says():
 		case !s.told && now.Size == s.Size:
 			s.Copy, s.told = now, true
-			p.w.met.learnt++
+			p.Memory.probe.learnt++
 		case !s.Same(now):
 			s.Header = plan.Digest{}
 		}
 	})
 }
 
-// describe asks what messages look like, with their headers or without; headers are summed as they come and not kept.
-func (p *pass) describe(ctx context.Context, page []storage.UID, header bool, take func(*imap.Message, plan.Copy)) error {
-	items := []imap.Item{imap.ItemSize, imap.ItemDate, imap.ItemState}
-	if header {
-		items = append(items, imap.ItemHeader)
-	}
-	var digest plan.Digest
-	var into imap.FetchHandler
-	into.Body = func(_ *imap.Message, section string, _ int64, r io.Reader) error {
-		if section != "HEADER" {
-			return nil
-		}
-		sum := plan.NewHeaderSum()
-		_, err := io.Copy(sum, r)
-		digest = sum.Digest()
-		return err
-	}
-	into.Fetch = func(m *imap.Message) error {
-		take(m, plan.Copy{UID: storage.UID(m.UID), Size: m.Size, Header: digest, Date: row.Dated(m.InternalDate, time.Now())})
-		digest = plan.Digest{}
-		return nil
-	}
-	most := cmp.Or(p.s.MostMessages(), len(page), 1)
-	for some := range slices.Chunk(page, most) {
-		if err := p.yield(ctx); err != nil {
-			return err
-		}
-		if err := p.uidFetch(ctx, uidSet(some), 0, items, into); err != nil {
-			return in(phaseList, err)
-		}
-	}
-	return nil
-}
-
 // sums fills in the digests of stored messages of the wanted sizes, nil: of all. A message that cannot be read matches nothing.
 func (p *pass) sums(ctx context.Context, copies []plan.Copy, wanted map[int64]bool) error {
-	at := make(map[storage.EntryID]int, headerPage)
+	at := make(map[storage.EntryID]int, HeaderPage)
 	for i := 0; i < len(copies); {
 		clear(at)
 		var ids []storage.EntryID
-		for ; i < len(copies) && len(ids) < headerPage; i++ {
+		for ; i < len(copies) && len(ids) < HeaderPage; i++ {
 			if wanted == nil || wanted[copies[i].Size] {
 				ids = append(ids, copies[i].Entry)
 				at[copies[i].Entry] = i
 			}
 		}
-		if err := p.w.e.store.Read(ctx, func(r *storage.Reader) error {
+		if err := p.Fetcher.Store.Read(ctx, func(r *storage.Reader) error {
 			return r.Beginnings(ids, func(id storage.EntryID, raw io.Reader) error {
 				copies[at[id]].Header = plan.SumOf(raw)
 				return nil
 			})
 		}); err != nil {
-			return in(phaseStore, err)
+			return fault.In(fault.PhaseStore, err)
 		}
-		p.w.batches.Add(1) // it moves: the watchdog is told
+		p.Moved() // it moves: the watchdog is told
 	}
 	return nil
 }
@@ -287,30 +253,30 @@ func (p *pass) bind(ctx context.Context, matches []plan.Match) (bound map[storag
 		n := min(len(matches), bindBatch)
 		some := make([]storage.Binding, n)
 		for i, m := range matches[:n] {
-			s := p.w.met.known[m.UID]
+			s := p.Memory.probe.known[m.UID]
 			some[i] = storage.Binding{UID: m.UID, From: m.Entry, InternalDate: s.Date, Flags: s.said.Flags,
 				ModSeq: s.said.ModSeq}
 		}
 		matches = matches[n:]
 		var stored []storage.UID
-		if err := p.w.e.store.Write(context.WithoutCancel(ctx), storage.Bulk, 0, func(tx *storage.Writer) (err error) {
-			if stored, err = tx.Bind(p.mailbox.ID, p.validity, some); err != nil {
+		if err := p.Fetcher.Store.Write(context.WithoutCancel(ctx), storage.Bulk, 0, func(tx *storage.Writer) (err error) {
+			if stored, err = tx.Bind(p.row.ID, p.box.Validity, some); err != nil {
 				return err
 			}
-			if err := tx.Vouch(p.mailbox.ID, p.validity, plan.Cover(p.listing, sorted(stored))); err != nil {
+			if err := tx.Vouch(p.row.ID, p.box.Validity, plan.Cover(p.listing, slices.Sorted(slices.Values(stored)))); err != nil {
 				return err
 			}
-			return p.w.e.queue.ProgressTx(tx, p.t, p.mailbox.Path, some[n-1].UID, 0)
+			return p.ProgressTx(tx, p.row.Path, some[n-1].UID, 0)
 		}); err != nil {
-			return nil, in(phaseStore, err)
+			return nil, fault.In(fault.PhaseStore, err)
 		}
 		for _, uid := range stored {
 			bound[uid] = true
 		}
-		p.w.progressed.Store(true)
-		p.w.batches.Add(1)
+		p.Fetching.Progressed()
+		p.Moved()
 		if err := ctx.Err(); err != nil {
-			return nil, in(phaseStore, err)
+			return nil, fault.In(fault.PhaseStore, err)
 		}
 	}
 	return bound, nil
@@ -323,15 +289,15 @@ func (p *pass) reused(ctx context.Context, stored []storage.Listed) ([]storage.U
 		return nil, nil
 	}
 	noted := stored[len(stored)-1].UID + 1
-	if p.mailbox.Building == nil {
-		noted = max(noted, p.mailbox.Pass.UIDNext)
+	if p.row.Building == nil {
+		noted = max(noted, p.row.Pass.UIDNext)
 	}
-	doubt := plan.DoubtOf(storage.UID(p.selected.UIDNext), p.listing[len(p.listing)-1], noted)
+	doubt := plan.DoubtOf(storage.UID(p.box.Selected.UIDNext), p.listing[len(p.listing)-1], noted)
 	if doubt == plan.Sure {
 		return nil, nil
 	}
 	var all []storage.UID
-	for part := range slices.Chunk(stored, p.w.e.o.caps.Rebound) {
+	for part := range slices.Chunk(stored, p.Fetcher.Caps.Rebound) {
 		other, err := p.doubted(ctx, storage.Range{Lo: part[0].UID, Hi: part[len(part)-1].UID}, doubt)
 		if err != nil {
 			return nil, err
@@ -352,13 +318,13 @@ func (p *pass) doubted(ctx context.Context, uids storage.Range, doubt plan.Doubt
 	}
 	var all []storage.UID
 	for err == nil && len(held) > 0 {
-		page := held[:min(len(held), headerPage)]
+		page := held[:min(len(held), HeaderPage)]
 		var other []storage.UID
 		if other, err = p.others(ctx, page, doubt); err == nil {
 			all, held = append(all, other...), held[len(page):]
 		}
 	}
-	if p.refused(err) { // nothing can be said: what gives reason to doubt is downloaded
+	if p.box.Refused(err) { // nothing can be said: what gives reason to doubt is downloaded
 		for _, c := range held {
 			if doubt == plan.Suspect {
 				all = append(all, c.UID)
@@ -371,8 +337,8 @@ func (p *pass) doubted(ctx context.Context, uids storage.Range, doubt plan.Doubt
 
 // listedHoldings gives what the store holds of the listing in a range.
 func (p *pass) listedHoldings(ctx context.Context, uids storage.Range) (held []plan.Copy, err error) {
-	err = p.w.e.store.Read(ctx, func(r *storage.Reader) error {
-		here, err := r.Held(p.mailbox.ID, p.validity, uids)
+	err = p.Fetcher.Store.Read(ctx, func(r *storage.Reader) error {
+		here, err := r.Held(p.row.ID, p.box.Validity, uids)
 		for _, h := range here {
 			if _, listed := slices.BinarySearch(p.listing, h.UID); listed && !h.Expunged {
 				held = append(held, copyOf(h))
@@ -380,7 +346,7 @@ func (p *pass) listedHoldings(ctx context.Context, uids storage.Range) (held []p
 		}
 		return err
 	})
-	return held, in(phaseStore, err)
+	return held, fault.In(fault.PhaseStore, err)
 }
 
 // different gives the messages whose size or date are not what the store knows.
@@ -390,7 +356,7 @@ func (p *pass) different(ctx context.Context, held []plan.Copy) (all []plan.Copy
 	for i, c := range held {
 		known[c.UID], uids[i] = c, c.UID
 	}
-	err = p.describe(ctx, uids, false, func(_ *imap.Message, now plan.Copy) {
+	err = p.box.Describe(ctx, uids, false, func(_ *imap.Message, now plan.Copy) {
 		c, ok := known[now.UID]
 		if ok && (now.Size >= 0 && now.Size != c.Size || !now.Date.IsZero() && now.Date.Unix() != c.Date.Unix()) {
 			delete(known, c.UID)
@@ -412,7 +378,7 @@ func (p *pass) others(ctx context.Context, page []plan.Copy, doubt plan.Doubt) (
 		stored[c.UID], uids[i] = c, c.UID
 	}
 	same, other := map[storage.UID]bool{}, map[storage.UID]bool{}
-	err := p.describe(ctx, uids, true, func(_ *imap.Message, now plan.Copy) {
+	err := p.box.Describe(ctx, uids, true, func(_ *imap.Message, now plan.Copy) {
 		if c, ok := stored[now.UID]; !ok || !now.Header.Says() {
 			return
 		} else if c.Same(now) || doubt == plan.Unsure && c.Header == now.Header {

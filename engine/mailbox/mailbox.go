@@ -1,0 +1,203 @@
+package mailbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	goimap "github.com/emersion/go-imap/v2"
+
+	"mailcote/engine/fault"
+	"mailcote/engine/imap"
+	"mailcote/storage"
+	"mailcote/storage/class"
+)
+
+// Line leases the sessions.
+type Line interface {
+	// Session gives the session that is leased now.
+	Session() *imap.Session
+	// Renew leases a session that owes nothing to the one before.
+	Renew(ctx context.Context) (*imap.Session, error)
+	// Yield ends the work of one who has to stop, or lets an interactive command have the session. moved: somebody had it, and
+	// no mailbox is open for certain.
+	Yield(ctx context.Context) (moved bool, err error)
+}
+
+// Mailbox is an examined mailbox.
+type Mailbox struct {
+	Raw, Path string // its name as the server writes it, and as a person reads it
+	Most      int    // messages that are taken of it; more are an error
+
+	Selected imap.SelectData
+	Validity storage.UIDValidity // what UIDs are believed to belong to; 0: whatever the server says
+
+	line Line
+	s    *imap.Session
+
+	unasked       func(*imap.Message) error // during a FETCH: gets what the server says of other messages; nil: nobody does
+	changed       bool                      // a message came or went since List
+	latest        []storage.UID             // what was listed last
+	stale         bool                      // a message came or went since then
+	renumbered    bool
+	expungeIssued bool // since FETCH began
+}
+
+// New makes one that is not open yet.
+func New(line Line, raw, path string, most int) *Mailbox {
+	return &Mailbox{Raw: raw, Path: path, Most: most, line: line, s: line.Session()}
+}
+
+// Open examines the mailbox. Its UIDVALIDITY is what UIDs belong to from now on.
+func (m *Mailbox) Open(ctx context.Context) error {
+	if err := m.examine(ctx); err != nil {
+		return err
+	}
+	m.watch()
+	if n := uint64(m.Selected.Exists); n > uint64(m.Most) {
+		return m.TooMany(fault.PhaseOpen, n, "messages", m.Most)
+	}
+	m.Validity = storage.UIDValidity(m.Selected.UIDValidity)
+	if m.Validity == 0 {
+		return fault.In(fault.PhaseOpen, fmt.Errorf("%s: %w", m.Path, fault.ErrNoValidity))
+	}
+	return nil
+}
+
+// examine opens the mailbox, without CONDSTORE where the server offers it and does not understand it.
+func (m *Mailbox) examine(ctx context.Context) (err error) {
+	condstore := m.s.Has("CONDSTORE")
+	m.Selected, err = m.s.Examine(ctx, m.Raw, condstore)
+	if err = fault.In(fault.PhaseOpen, err); condstore && m.Refused(err) { // a BAD: a NO is about the mailbox
+		m.Selected, err = m.s.Examine(ctx, m.Raw, false)
+		err = fault.In(fault.PhaseOpen, err)
+	}
+	return err
+}
+
+// Session is the session on which the mailbox is open.
+func (m *Mailbox) Session() *imap.Session { return m.s }
+
+// Reopen examines the mailbox on a session that may have had another one open.
+func (m *Mailbox) Reopen(ctx context.Context, s *imap.Session) error {
+	m.s = s
+	before := m.Selected
+	if err := m.examine(ctx); err != nil {
+		return err
+	}
+	m.watch()
+	now := &m.Selected
+	if storage.UIDValidity(now.UIDValidity) != m.Validity {
+		return fault.In(fault.PhaseOpen, fault.ErrRenumbered)
+	}
+	// Nobody told of what came and went meanwhile.
+	if now.UIDNext == 0 || now.UIDNext != before.UIDNext || now.Exists != before.Exists {
+		m.change()
+	}
+	now.HighestModSeq = min(before.HighestModSeq, now.HighestModSeq) // flags were compared up to there
+	return nil
+}
+
+// Renew opens the mailbox on a session that owes nothing to the one before.
+func (m *Mailbox) Renew(ctx context.Context) error {
+	s, err := m.line.Renew(ctx)
+	if err != nil {
+		return err
+	}
+	return m.Reopen(ctx, s)
+}
+
+// Yield ends the work of one who has to stop, or lets an interactive command have the session and opens the mailbox again
+// afterwards. It is called between commands.
+func (m *Mailbox) Yield(ctx context.Context) error {
+	moved, err := m.line.Yield(ctx)
+	if err != nil || !moved {
+		return err
+	}
+	return m.Reopen(ctx, m.line.Session())
+}
+
+// watch observes the mailbox, which was just opened, for as long as it stays open.
+func (m *Mailbox) watch() {
+	m.s.Observe(imap.Observer{
+		Fetch: func(msg *imap.Message) error {
+			if m.unasked == nil {
+				return nil
+			}
+			return m.unasked(msg)
+		},
+		Exists:  func(uint32) { m.change() },
+		Expunge: func(uint32) { m.change() },
+		Status: func(st imap.Status) {
+			switch st.Code {
+			case "UIDVALIDITY":
+				other := m.Validity != 0 && st.CodeArgs != strconv.FormatUint(uint64(m.Validity), 10)
+				m.renumbered = m.renumbered || other
+			case "EXPUNGEISSUED":
+				m.expungeIssued = true
+			}
+		},
+	})
+}
+
+// change notes that a listing may be out of date.
+func (m *Mailbox) change() { m.changed, m.stale = true, true }
+
+// Left notes that a listed message is not there any more.
+func (m *Mailbox) Left() { m.changed = true }
+
+// Changed reports whether a message came or went since List.
+func (m *Mailbox) Changed() bool { return m.changed }
+
+// Renumbered reports whether the server told of another UIDVALIDITY while the mailbox is open.
+func (m *Mailbox) Renumbered() bool { return m.renumbered }
+
+// ExpungeIssued reports whether the last Fetch was answered with the words that messages were expunged meanwhile (RFC 9051
+// §7.1).
+func (m *Mailbox) ExpungeIssued() bool { return m.expungeIssued }
+
+// Fetch asks for messages, or for those of them that changed since a MODSEQ. take.Fetch gets what the server says meanwhile of
+// other messages, too.
+func (m *Mailbox) Fetch(ctx context.Context, uids goimap.UIDSet, since storage.ModSeq, items []imap.Item,
+	take imap.FetchHandler) error {
+	m.unasked, m.expungeIssued = take.Fetch, false
+	defer func() { m.unasked = nil }()
+	return m.s.UIDFetchSince(ctx, uids, uint64(since), items, take)
+}
+
+// Refused reports whether an error, with its phase, is the server's NO or BAD to what was asked within the mailbox.
+func (m *Mailbox) Refused(err error) bool { return fault.Declined(m.s, err) }
+
+// TooMany is the error of a server that says more of one mailbox than is taken.
+func (m *Mailbox) TooMany(phase string, said uint64, what string, most int) error {
+	return fault.In(phase, fmt.Errorf("%s: the server says %d %s, and %d are the most: %w",
+		m.Path, said, what, most, fault.ErrTooMany))
+}
+
+// Broke reports whether an error of a FETCH ended the session in a way that a message may cause.
+func (m *Mailbox) Broke(f fault.Fault) bool {
+	switch f.Class {
+	case class.Network, class.Timeout, class.Protocol:
+		return f.Phase == fault.PhaseFetch && f.Scope != "account" && m.s.Err() != nil && !m.renumbered
+	}
+	return false
+}
+
+// Renumber is the error of work whose UIDs mean something else by now, joined with what else went wrong.
+func Renumber(phase string, err error) error {
+	return errors.Join(fault.In(phase, fault.ErrRenumbered), err)
+}
+
+// Only is a Line of one session that nobody else wants.
+func Only(s *imap.Session) Line { return only{s} }
+
+type only struct{ s *imap.Session }
+
+func (o only) Session() *imap.Session { return o.s }
+
+func (o only) Renew(context.Context) (*imap.Session, error) {
+	return nil, fault.In(fault.PhaseConnect, errors.New("there is no other session"))
+}
+
+func (o only) Yield(context.Context) (bool, error) { return false, nil }

@@ -1,0 +1,313 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"hash/maphash"
+	"slices"
+	"time"
+
+	"mailcote/engine/fault"
+	"mailcote/engine/fetch"
+	"mailcote/engine/imap"
+	"mailcote/engine/mailbox"
+	"mailcote/engine/plan"
+	"mailcote/storage"
+	"mailcote/testkit/failpoint"
+)
+
+// MaxRounds bounds how often one pass lists a mailbox that keeps moving; what is left is the next pass's.
+const MaxRounds = 5
+
+// Memory is what a stream has learned of mailboxes for its next passes. The zero Memory is empty.
+type Memory struct {
+	probe    *headerProbe                       // nil: nobody new
+	failures map[storage.MailboxID]flagFailures // where comparisons of flags broke off
+}
+
+// Task is one folder_sync, and what it tells the one who runs it.
+type Task struct {
+	Account storage.AccountID
+	Mailbox storage.MailboxID
+	Line    mailbox.Line
+	Fetcher *fetch.Fetcher
+	Memory  *Memory
+
+	// Fetching has the functions of a fetch.Job; the rest of it is the pass's.
+	Fetching fetch.Job
+	// Tries reports whether a quarantined message is tried in this pass.
+	Tries func(q storage.Quarantined) bool
+	// ProgressTx notes how far a mailbox came: the last UID, and how many messages are new.
+	ProgressTx func(tx *storage.Writer, path string, last storage.UID, n int) error
+	// CompleteTx ends the task.
+	CompleteTx func(tx *storage.Writer) error
+	// Show tells the doors how many of the listed messages are here.
+	Show func(path string, done, total int64)
+	// Moved says that something moved, so that nobody takes the task for stuck.
+	Moved func()
+}
+
+// pass brings one mailbox to what the server lists.
+type pass struct {
+	Task
+
+	box      *mailbox.Mailbox
+	row      storage.Mailbox
+	seed     maphash.Seed         // of the flags' sums
+	held     map[storage.UID]bool // quarantined messages that are not tried in this pass
+	aside    []fetch.Aside        // all of them, of this generation
+	sizes    storage.Sizes        // what is known of the server's RFC822.SIZEs
+	fetching *fetch.Pass
+	listing  []storage.UID
+	short    bool // an answer left out flags that were asked for: the next pass compares all of them
+	compared bool // what is stored was looked at for UIDs that were given out again
+	sure     bool // that so little is left in a new generation was confirmed
+}
+
+// Folder brings one mailbox to what the server lists.
+func Folder(ctx context.Context, t Task) error {
+	p := &pass{Task: t, seed: maphash.MakeSeed()}
+	if err := p.open(ctx); err != nil {
+		return err
+	}
+	for round := 1; ; round++ {
+		moved, err := p.round(ctx)
+		if err != nil {
+			return err
+		}
+		if moved && round < MaxRounds {
+			continue
+		}
+		same, err := p.believe(ctx)
+		if err != nil {
+			return err
+		}
+		if same {
+			return p.end(ctx, moved)
+		}
+		if round >= MaxRounds {
+			return fault.In(fault.PhaseList, fmt.Errorf("%s: %w", p.row.Path, fault.ErrDisagrees))
+		}
+	}
+}
+
+// open examines the mailbox and fixes the generation that batches go to.
+func (p *pass) open(ctx context.Context) (err error) {
+	if err := p.load(ctx); err != nil {
+		return err
+	}
+	p.box = mailbox.New(p.Line, p.row.Raw, p.row.Path, p.Fetcher.Caps.Messages)
+	if err := p.box.Open(ctx); err != nil {
+		return err
+	}
+	failpoint.Hit("engine.examined")
+	if err := p.Fetcher.Store.Write(ctx, storage.Interactive, 0, func(tx *storage.Writer) error {
+		return tx.OpenGeneration(p.row.ID, p.box.Validity, storage.ModSeq(p.box.Selected.HighestModSeq), int64(p.box.Selected.Exists))
+	}); err != nil {
+		return fault.In(fault.PhaseStore, err)
+	}
+	if err := p.load(ctx); err != nil {
+		return err
+	}
+	j := p.Fetching
+	j.Mailbox, j.Row, j.Aside = p.box, p.row, p.aside
+	j.StoreFlags = func(ctx context.Context, changes []storage.FlagChange) error {
+		return p.applyFlags(ctx, changes, false, 0)
+	}
+	j.AskFlags = p.askFlags
+	p.fetching = p.Fetcher.Begin(j, p.sizes)
+	return nil
+}
+
+// load reads the mailbox and its quarantine.
+func (p *pass) load(ctx context.Context) error {
+	return fault.In(fault.PhaseStore, p.Fetcher.Store.Read(ctx, func(r *storage.Reader) (err error) {
+		if p.row, err = r.Mailbox(p.Mailbox); err != nil {
+			return err
+		}
+		if p.sizes, err = r.SizesOf(p.Account); err != nil || p.box == nil {
+			return err
+		}
+		all, err := r.QuarantineIn(p.row.ID, p.box.Validity)
+		p.held, p.aside = map[storage.UID]bool{}, nil
+		for _, q := range all {
+			one := fetch.Aside{UID: q.UID, Tried: p.Tries(q), Ends: q.Alone, Once: !q.Asked}
+			if !one.Tried {
+				p.held[q.UID] = true
+			}
+			p.aside = append(p.aside, one)
+		}
+		return err
+	}))
+}
+
+func (p *pass) entries(ctx context.Context) (all []storage.Listed, err error) {
+	err = p.Fetcher.Store.Read(ctx, func(r *storage.Reader) (err error) {
+		all, err = r.Entries(p.row.ID, p.box.Validity, p.seed)
+		return err
+	})
+	return all, fault.In(fault.PhaseStore, err)
+}
+
+// round lists the mailbox once and settles every difference. moved: it changed meanwhile.
+func (p *pass) round(ctx context.Context) (moved bool, err error) {
+	stored, err := p.entries(ctx)
+	if err != nil {
+		return false, err
+	}
+	empty := p.box.Session().Exists() == 0 // and no flags are asked for
+	if err := p.flags(ctx, stored); err != nil {
+		return false, err
+	}
+	if p.listing, err = p.box.List(ctx); err != nil {
+		return false, err
+	}
+	have := make([]storage.UID, len(stored))
+	for i, entry := range stored {
+		have[i] = entry.UID
+	}
+	failpoint.Hit("engine.listed")
+	d := plan.Compare(p.listing, have)
+	if plan.Mass(len(d.Gone), len(have)) {
+		if d, err = p.confirm(ctx, d, have); err != nil {
+			return false, err
+		}
+	}
+	if err := p.proven(ctx, d.Gone); err != nil {
+		return false, err
+	}
+	if p.box.Renumbered() {
+		return false, fault.In(fault.PhaseList, fault.ErrRenumbered)
+	}
+	if err := fetch.Expunge(ctx, p.Fetcher.Store, p.row.ID, p.box.Validity, d.Gone); err != nil {
+		return false, err
+	}
+	if d.New, err = p.rebind(ctx, d.New); err != nil {
+		return false, err
+	}
+	if !p.compared {
+		again, err := p.reused(ctx, stored)
+		if err != nil {
+			return false, err
+		}
+		d.New, p.compared = append(d.New, again...), true
+	}
+	d.New = slices.DeleteFunc(d.New, func(uid storage.UID) bool { return p.held[uid] })
+	p.Show(p.row.Path, int64(len(p.listing)-len(d.New)), int64(len(p.listing)))
+	if err := p.fetching.Fetch(ctx, p.listing, d.New); err != nil {
+		return false, err
+	}
+	if err := p.box.Session().Noop(ctx); err != nil {
+		return false, fault.In(fault.PhaseList, err)
+	}
+	if p.box.Renumbered() {
+		return false, fault.In(fault.PhaseList, fault.ErrRenumbered)
+	}
+	return p.box.Changed() || empty && len(p.listing) > 0 || int(p.box.Session().Exists()) != len(p.listing), nil
+}
+
+// confirm lists again on a new connection before a mass of messages goes; only what both listings lack is gone.
+func (p *pass) confirm(ctx context.Context, first plan.Difference, have []storage.UID) (plan.Difference, error) {
+	if err := p.relist(ctx); err != nil {
+		return first, err
+	}
+	second := plan.Compare(p.listing, have)
+	second.Gone = slices.DeleteFunc(second.Gone, func(uid storage.UID) bool {
+		_, missed := slices.BinarySearch(first.Gone, uid)
+		return !missed
+	})
+	return second, nil
+}
+
+// proven asks for the messages that are to go: a server that still gives one of them has listed wrongly, and nothing goes.
+func (p *pass) proven(ctx context.Context, gone []storage.UID) error {
+	if len(gone) == 0 {
+		return nil
+	}
+	alive := false
+	take := imap.FetchHandler{Fetch: func(*imap.Message) error {
+		alive = true
+		return nil
+	}}
+	err := fault.In(fault.PhaseList, p.box.Session().UIDFetch(ctx, mailbox.SetOf(gone), []imap.Item{imap.ItemState}, take))
+	if alive {
+		return fault.In(fault.PhaseList, fmt.Errorf("%s: a message is given that the listing lacks: %w", p.row.Path, fault.ErrDisagrees))
+	}
+	if !p.box.Refused(err) {
+		return err
+	}
+	if len(p.listing) > 0 { // some refuse a set of which nothing is left
+		return nil
+	}
+	// An empty mailbox is not searched, so EXISTS stands alone: a new connection must say the same.
+	if err := p.relist(ctx); err != nil {
+		return err
+	}
+	if len(p.listing) > 0 {
+		return fault.In(fault.PhaseList, fmt.Errorf("%s: only one of two connections shows it empty: %w", p.row.Path, fault.ErrDisagrees))
+	}
+	return nil
+}
+
+// believe says whether the generation that was built may take the place of the shown one: when it holds so much less that a
+// mass of messages would go, a listing on a new connection must say the same.
+func (p *pass) believe(ctx context.Context) (bool, error) {
+	if p.sure || p.row.Building == nil || !plan.Mass(int(p.row.Total)-len(p.listing), int(p.row.Total)) {
+		return true, nil
+	}
+	first := p.listing
+	if err := p.relist(ctx); err != nil {
+		return false, err
+	}
+	p.sure = slices.Equal(first, p.listing)
+	return p.sure, nil
+}
+
+// relist lists the same generation of the mailbox on a new connection.
+func (p *pass) relist(ctx context.Context) (err error) {
+	p.listing, err = p.box.Relist(ctx)
+	return err
+}
+
+// end closes the pass: the generation is shown, the gate for the next pass set and the task completed, in one transaction.
+func (p *pass) end(ctx context.Context, moved bool) error {
+	failpoint.Hit("engine.beforePassEnd")
+	modseq := storage.ModSeq(p.box.Selected.HighestModSeq)
+	if p.short {
+		modseq = 0
+	}
+	done := storage.Pass{UIDNext: storage.UID(p.box.Selected.UIDNext), Total: int64(len(p.listing)), ModSeq: modseq, At: time.Now().UTC()}
+	if n := len(p.listing); n > 0 {
+		done.UIDNext = max(done.UIDNext, p.listing[n-1]+1)
+	}
+	return fault.In(fault.PhaseStore, p.Fetcher.Store.Write(ctx, storage.Interactive, 0, func(tx *storage.Writer) error {
+		m, err := tx.Mailbox(p.row.ID)
+		if err != nil {
+			return err
+		}
+		if m.Building != nil && *m.Building == p.box.Validity {
+			stored, err := tx.HasEntries(m.ID, p.box.Validity)
+			if err != nil {
+				return err
+			}
+			if stored || len(p.listing) == 0 {
+				if err := tx.SwitchGeneration(m.ID, modseq); err != nil {
+					return err
+				}
+			} else { // every message of it is quarantined: the old generation is better than none
+				moved = true
+			}
+		}
+		if err := tx.ReleaseGone(m.ID, p.box.Validity, plan.Compare(p.listing, p.fetching.Barred()).Gone); err != nil {
+			return err
+		}
+		if moved { // it never held still: the next pass goes on
+			if err := tx.BreakPass(m.ID); err != nil {
+				return err
+			}
+		} else if err := tx.EndPass(m.ID, done); err != nil {
+			return err
+		}
+		return p.CompleteTx(tx)
+	}))
+}

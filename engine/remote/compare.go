@@ -1,0 +1,266 @@
+package remote
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"time"
+
+	"mailcote/engine/fault"
+	"mailcote/engine/imap"
+	"mailcote/engine/mailbox"
+	"mailcote/engine/meter"
+	"mailcote/engine/plan"
+	"mailcote/storage"
+	"mailcote/storage/class"
+)
+
+// Options are what a comparison needs.
+type Options struct {
+	Accounts []storage.Account
+	Progress func(done, total int64) // messages; nil: nobody asks
+	Messages int                     // that are taken of one mailbox
+}
+
+// Compare compares what the store shows with the servers, message by message: which UIDs there are, their flags, the time they
+// arrived and, by downloading each, their bytes. Mailboxes are examined and bodies peeked at, and no mail is changed or stored. What
+// the server does not let us see is an error, a Fault an account; findings come with it. of gives the account of a row.
+func Compare(ctx context.Context, store *storage.Store, o Options, of func(storage.Account) Account) ([]storage.Finding, error) {
+	c := &comparison{store: store, o: o}
+	var all [][]storage.Mailbox
+	if err := c.store.Read(ctx, func(r *storage.Reader) error {
+		all, c.total = nil, 0
+		for _, a := range c.o.Accounts {
+			boxes, err := r.Mailboxes(a.ID)
+			if err != nil {
+				return err
+			}
+			all = append(all, boxes)
+			for _, m := range boxes {
+				c.total += m.Total
+			}
+		}
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	var failed []error
+	for i, a := range c.o.Accounts {
+		if err := c.account(ctx, of(a), all[i]); err != nil {
+			failed = append(failed, fmt.Errorf("%s: %w", a.Name, fault.Classify(err)))
+		}
+	}
+	return c.found, errors.Join(failed...)
+}
+
+// remotePage is how many messages one FETCH of a remote check asks for.
+const remotePage = 500
+
+// comparison is one run of CheckRemote.
+type comparison struct {
+	store       *storage.Store
+	o           Options
+	meter       *meter.Meter // the present account's
+	found       []storage.Finding
+	done, total int64
+}
+
+func (c *comparison) account(ctx context.Context, a Account, boxes []storage.Mailbox) error {
+	s, give, err := a.Lease(ctx)
+	if err != nil {
+		return err
+	}
+	defer give()
+	if c.meter, err = a.Meter(ctx); err != nil {
+		return err
+	}
+	for _, m := range boxes {
+		if !m.Selectable || m.UIDValidity == 0 {
+			continue
+		}
+		err := c.mailbox(ctx, s, a, m)
+		if err == nil {
+			continue
+		}
+		f := a.Judge(ctx, m.ID, fault.Classify(err))
+		if s.Err() == nil && f.Scope == "mailbox" || fault.Declined(s, err) { // the others can be compared
+			if f.ServerText == "" {
+				c.add(a, m, 0, "not compared", "%s.", f.Detail)
+			} else {
+				c.add(a, m, 0, "not compared", "The server refuses %s in it: it says %q.", f.Command, f.ServerText)
+			}
+			continue
+		}
+		return errors.Join(err, a.Failed(ctx, f))
+	}
+	return nil
+}
+
+func (c *comparison) add(a Account, m storage.Mailbox, uid storage.UID, what, format string, args ...any) {
+	place := fmt.Sprintf("account %s, mailbox %s", a.Name(), m.Path)
+	if uid > 0 {
+		place += fmt.Sprintf(", UID %d", uid)
+	}
+	c.found = append(c.found, storage.Finding{What: what, Where: place, Detail: fmt.Sprintf(format, args...)})
+}
+
+func (c *comparison) mailbox(ctx context.Context, s *imap.Session, a Account, m storage.Mailbox) error {
+	box := mailbox.New(mailbox.Only(s), m.Raw, m.Path, c.o.Messages)
+	if err := box.Open(ctx); err != nil {
+		if !fault.Declined(s, err, class.Mailbox) {
+			return err
+		}
+		c.add(a, m, 0, "other mailbox", "The server does not open it: it says %q.", fault.Classify(err).ServerText)
+		return nil
+	}
+	if box.Validity != m.UIDValidity {
+		c.add(a, m, 0, "other mailbox", "The server gave it new numbers (UIDVALIDITY %d, the store has %d): sync, then check again.",
+			box.Validity, m.UIDValidity)
+		return nil
+	}
+	listing, err := box.List(ctx)
+	if err != nil {
+		return err
+	}
+	// Read after the listing: what an owner stored meanwhile is newer than it.
+	held := map[storage.UID]storage.Shown{}
+	barred := map[storage.UID]bool{}
+	if err := c.store.Read(ctx, func(r *storage.Reader) error {
+		clear(held)
+		clear(barred)
+		all, err := r.Shown(m.ID, m.UIDValidity)
+		if err != nil {
+			return err
+		}
+		for _, h := range all {
+			held[h.UID] = h
+		}
+		aside, err := r.QuarantineIn(m.ID, m.UIDValidity)
+		for _, q := range aside {
+			barred[q.UID] = true
+		}
+		return err
+	}); err != nil {
+		return fault.In(fault.PhaseStore, err)
+	}
+	if err := s.Noop(ctx); err != nil {
+		return fault.In(fault.PhaseList, err)
+	}
+	if int(s.Exists()) != len(listing) { // something came: what is stored beyond the listing may be that
+		maps.DeleteFunc(held, func(uid storage.UID, _ storage.Shown) bool { return len(listing) == 0 || uid > listing[len(listing)-1] })
+	}
+	both := c.numbers(a, m, listing, held, barred)
+	for len(both) > 0 {
+		n, err := c.room(ctx, s, both, held)
+		if err != nil {
+			return fault.In(fault.PhaseFetch, err)
+		}
+		page, rest := plan.Page(both, n)
+		if err := c.page(ctx, s, a, m, page, held); err != nil {
+			return err
+		}
+		both = rest
+	}
+	return nil
+}
+
+// numbers compares the UIDs and gives those that both have. What is listed beyond the last pass is mail that is still to come.
+func (c *comparison) numbers(a Account, m storage.Mailbox, listing []storage.UID, held map[storage.UID]storage.Shown, barred map[storage.UID]bool) (both []storage.UID) {
+	for _, uid := range listing {
+		_, here := held[uid]
+		switch {
+		case here:
+			both = append(both, uid)
+		case m.Pass.At.IsZero() || uid >= m.Pass.UIDNext || barred[uid]:
+		default:
+			c.add(a, m, uid, "missing message", "The server has it and the store does not: sync to fetch it.")
+		}
+	}
+	for uid := range held {
+		if _, there := slices.BinarySearch(listing, uid); !there {
+			c.add(a, m, uid, "not on the server", "The store has it and the server does not: it was deleted there since the last sync, or its number is wrong; a sync settles it.")
+		}
+	}
+	return both
+}
+
+// room gives how many messages the next FETCH may ask for, by the server and by the account's limits.
+func (c *comparison) room(ctx context.Context, s *imap.Session, todo []storage.UID, held map[storage.UID]storage.Shown) (int, error) {
+	most := min(remotePage, len(todo))
+	if n := s.MostMessages(); n > 0 {
+		most = min(most, n)
+	}
+	n, err := c.meter.Page(ctx, most)
+	if err != nil {
+		return 0, err
+	}
+	sizes := make([]int64, n)
+	for i, uid := range todo[:n] {
+		sizes[i] = held[uid].Size
+	}
+	return c.meter.Fits(sizes)
+}
+
+// page compares messages by their flags, their time and their bytes, which are hashed as they come and not kept.
+func (c *comparison) page(ctx context.Context, s *imap.Session, a Account, m storage.Mailbox, page []storage.UID, held map[storage.UID]storage.Shown) error {
+	seen := map[storage.UID]bool{}
+	var sum [sha256.Size]byte
+	take := imap.FetchHandler{
+		Body: func(_ *imap.Message, section string, _ int64, r io.Reader) error {
+			if section != "" {
+				return nil
+			}
+			h := sha256.New()
+			if _, err := io.Copy(h, r); err != nil {
+				return fmt.Errorf("read message: %w", err)
+			}
+			h.Sum(sum[:0])
+			return nil
+		},
+		Fetch: func(msg *imap.Message) error {
+			uid := storage.UID(msg.UID)
+			have, known := held[uid]
+			if !known || !msg.HasBody || seen[uid] {
+				return nil
+			}
+			seen[uid] = true
+			if now := mailbox.FlagsOf(msg.UID, msg.State).Flags; msg.HasFlags && now != have.Flags {
+				c.add(a, m, uid, "other flags", "The store has %q, the server %q: a sync settles it, if the server notes such changes.", have.Flags, now)
+			}
+			if t := msg.InternalDate; plausible(t) && !t.Equal(have.InternalDate.Truncate(time.Second)) {
+				c.add(a, m, uid, "other date", "It arrived at %s by the store, at %s by the server.", have.InternalDate.Format(time.RFC3339), t.Format(time.RFC3339))
+			}
+			if have.HasBody && have.SHA256 != sum {
+				c.add(a, m, uid, "other message", "Its bytes are not the server's: they were changed here, or the server gives others under the same number.")
+			}
+			return nil
+		},
+	}
+	err := fault.In(fault.PhaseFetch, s.UIDFetch(ctx, mailbox.SetOf(page), []imap.Item{imap.ItemState, imap.ItemDate, imap.ItemBody}, take))
+	if !c.store.ReadOnly() {
+		if counted := c.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0, c.meter.CountTx); err == nil {
+			err = fault.In(fault.PhaseStore, counted)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	for _, uid := range page {
+		if !seen[uid] {
+			c.add(a, m, uid, "not delivered", "The server lists it and does not give it: it was deleted in this moment, or cannot be read there.")
+		}
+	}
+	if c.done += int64(len(page)); c.o.Progress != nil {
+		c.o.Progress(min(c.done, c.total), c.total)
+	}
+	return nil
+}
+
+// plausible says whether an arrival time is one that the store keeps as it is (row.ReceivedAt).
+func plausible(t time.Time) bool {
+	return t.After(time.Date(1971, 1, 1, 0, 0, 0, 0, time.UTC)) && t.Before(time.Now())
+}
