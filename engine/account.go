@@ -43,8 +43,8 @@ func readBreakers(ctx context.Context, store *storage.Store) (*breaker.Set, erro
 	return breaker.New(time.Now(), rows), err
 }
 
-// account is what a process knows of one account while it lives: its connections and limits, what it was given for them, and
-// what is remembered from one pass to the next. Its methods may be called from any goroutine.
+// account is what a process knows of one account while it lives: its connections and limits, what it was given
+// for them, and what is remembered from one pass to the next. Its methods may be called from any goroutine.
 type account struct {
 	*shared
 	id    storage.AccountID
@@ -58,8 +58,9 @@ type account struct {
 	pool      *pool           // nil: nothing has been dialled
 	byes      []time.Time     // when the server said BYE to a young session
 	cooldowns map[storage.MailboxID]cooldown
-	notices   map[bool]map[string]time.Time // when they were recorded, by fingerprint; those of the server's alerts apart
-	suspects  fetch.Suspects
+	// when they were recorded, by fingerprint; those of the server's alerts apart
+	notices  map[bool]map[string]time.Time
+	suspects fetch.Suspects
 }
 
 func newAccount(s *shared, id storage.AccountID) *account {
@@ -95,7 +96,8 @@ func (a *account) host() string { return hostOf(a.login().Endpoint()) }
 // say tells the doors what is done.
 func (a *account) say(state, note string) { a.progress.State(a.name(), state, note) }
 
-// own waits until no other worker has the account. notify wakes one that only waits for a retry, so that it gives the account up.
+// own waits until no other worker has the account. notify wakes one that only waits for a retry, so that it gives
+// the account up.
 func (a *account) own(ctx context.Context, notify func(storage.AccountID)) (leave func(), err error) {
 	a.want(1)
 	defer a.want(-1)
@@ -127,7 +129,8 @@ func (a *account) usePassword(s secret.Secret) {
 	a.given = &s
 }
 
-// hasPassword reports whether this process was given the account's password: it may be another than the one that was refused.
+// hasPassword reports whether this process was given the account's password: it may be another than the one that
+// was refused.
 func (a *account) hasPassword() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()

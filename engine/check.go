@@ -35,8 +35,8 @@ func header(r io.Reader) storage.Header { return row.Header(message.Parse(r, mes
 // RemoteOptions are what a comparison with the servers needs.
 type RemoteOptions = remote.Options
 
-// CheckRemote compares what the store shows with the servers; see remote.Compare. It has the connection that is a person's, and keeps
-// to pauses, waits and limits: what it downloads counts as what a sync does.
+// CheckRemote compares what the store shows with the servers; see remote.Compare. It has the connection that is a
+// person's, and keeps to pauses, waits and limits: what it downloads counts as what a sync does.
 func (e *Engine) CheckRemote(ctx context.Context, o RemoteOptions) ([]storage.Finding, error) {
 	o.Messages = e.o.caps.Messages
 	return remote.Compare(ctx, e.store, o, func(row storage.Account) remote.Account {
@@ -44,9 +44,10 @@ func (e *Engine) CheckRemote(ctx context.Context, o RemoteOptions) ([]storage.Fi
 	})
 }
 
-// CheckRemoteBeside is CheckRemote beside the process that owns the store. It signs in by itself, keeps to the pauses, waits and
-// limits that the store has, and notes nothing: what it downloads does not count.
-func CheckRemoteBeside(ctx context.Context, s *storage.Store, trace io.Writer, o RemoteOptions) ([]storage.Finding, error) {
+// CheckRemoteBeside is CheckRemote beside the process that owns the store. It signs in by itself, keeps to the
+// pauses, waits and limits that the store has, and notes nothing: what it downloads does not count.
+func CheckRemoteBeside(ctx context.Context, s *storage.Store, trace io.Writer,
+	o RemoteOptions) ([]storage.Finding, error) {
 	breakers, err := readBreakers(ctx, s)
 	if err != nil {
 		return nil, err

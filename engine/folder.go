@@ -17,7 +17,8 @@ func (w *worker) folder(ctx context.Context, t queue.Task) error {
 		return err
 	}
 	return reconcile.Folder(ctx, reconcile.Task{
-		Account: w.account.id, Mailbox: t.Payload.Mailbox, Line: w, Fetcher: w.fetcher, Memory: &w.memory, Tries: w.retries,
+		Account: w.account.id, Mailbox: t.Payload.Mailbox, Line: w,
+		Fetcher: w.fetcher, Memory: &w.memory, Tries: w.retries,
 		Fetching: fetch.Job{
 			Memory:     w.spare,
 			Progressed: func() { w.progressed.Store(true) },

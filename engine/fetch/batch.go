@@ -21,7 +21,8 @@ import (
 
 // commit parses and packs a batch and writes it in one transaction with its coverage, checkpoint and counters.
 func (t *intake) commit(batch []arrival) error {
-	out := storage.Batch{Mailbox: t.p.Row.ID, Validity: t.p.Mailbox.Validity, Arrivals: make([]storage.Arrival, len(batch))}
+	out := storage.Batch{Mailbox: t.p.Row.ID, Validity: t.p.Mailbox.Validity,
+		Arrivals: make([]storage.Arrival, len(batch))}
 	docs := make([]storage.IndexDoc, len(batch))
 	var group errgroup.Group
 	group.SetLimit(parsers)
@@ -45,7 +46,8 @@ func (t *intake) commit(batch []arrival) error {
 	var stored storage.Stored
 	var learned *storage.Sizes
 	p := t.p
-	owing := t.p.Row.Building == nil && slices.ContainsFunc(batch, func(a arrival) bool { return a.mute }) // all are compared while building
+	// all are compared while building
+	owing := t.p.Row.Building == nil && slices.ContainsFunc(batch, func(a arrival) bool { return a.mute })
 	err := p.Store.Write(t.ctx, storage.Bulk, out.Size(), func(tx *storage.Writer) (err error) {
 		if stored, err = tx.StoreBatch(out); err != nil {
 			return err
@@ -112,12 +114,14 @@ func (t *intake) learn(tx *storage.Writer, batch []arrival) (*storage.Sizes, err
 	if err := tx.SetSizes(p.Row.Account, now); err != nil || have.Wrong {
 		return &now, err
 	}
-	f := fault.Fault{Verdict: policy.Verdict{Class: class.Parsing, Scope: "message"}, Phase: fault.PhaseFetch, Command: "UID FETCH"}
+	f := fault.Fault{Verdict: policy.Verdict{Class: class.Parsing, Scope: "message"}, Phase: fault.PhaseFetch,
+		Command: "UID FETCH"}
 	for _, a := range batch {
 		if a.lacks == 0 {
 			continue
 		}
-		f.Detail = fmt.Sprintf("the server says the message has %d bytes and gave the same %d on two connections: these are stored",
+		f.Detail = fmt.Sprintf("the server says the message has %d bytes and gave the same %d on two connections: "+
+			"these are stored",
 			a.size()+a.lacks, a.size())
 		if now.Wrong {
 			f.Detail += "; it computes sizes wrongly, and that is not recorded again"
@@ -147,7 +151,8 @@ func (t *intake) pack(a *arrival) (storage.Arrival, storage.IndexDoc) {
 const expungeMost = 1000
 
 // Expunge takes messages out of a mailbox.
-func Expunge(ctx context.Context, s *storage.Store, id storage.MailboxID, v storage.UIDValidity, gone []storage.UID) error {
+func Expunge(ctx context.Context, s *storage.Store, id storage.MailboxID, v storage.UIDValidity,
+	gone []storage.UID) error {
 	for some := range slices.Chunk(gone, expungeMost) {
 		failpoint.Hit("engine.beforeExpunge")
 		if err := s.Write(ctx, storage.Bulk, 0, func(tx *storage.Writer) error {

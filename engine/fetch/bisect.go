@@ -30,8 +30,8 @@ type Bisection struct {
 	line     bool // the last fault met a message that had come before: it is the line
 }
 
-// maxCloser is how often it may come nearer while no FETCH is answered at all: enough to find the one message of a page, in every way
-// of asking. Behind that it is the line that breaks, and not each message.
+// maxCloser is how often it may come nearer while no FETCH is answered at all: enough to find the one message of
+// a page, in every way of asking. Behind that it is the line that breaks, and not each message.
 const maxCloser = 10
 
 // Closer notes that the last fault brought the search nearer to a message.
@@ -53,9 +53,9 @@ func (n *Bisection) Progressed() bool {
 // GaveUp says that no message is to blame.
 func (n *Bisection) GaveUp() bool { return n.line || n.times > maxCloser }
 
-// findCulprit looks for the message at which a session ended: the first one that was due. It is asked for alone on a new session. When
-// that one ends too, the message is the cause: culprit is to be left out of the page, and the pass goes on. Otherwise the error
-// stays what it was.
+// findCulprit looks for the message at which a session ended: the first one that was due. It is asked for alone
+// on a new session. When that one ends too, the message is the cause: culprit is to be left out of the page, and
+// the pass goes on. Otherwise the error stays what it was.
 //
 // Where nothing of the page came before the break, another message has to come in between. Otherwise it is the line.
 func (p *Pass) findCulprit(ctx context.Context, got result, barren bool, err error) (culprit storage.UID, _ error) {
@@ -99,22 +99,26 @@ func (p *Pass) findCulprit(ctx context.Context, got result, barren bool, err err
 	}
 	r.doubt, p.bisection.closer = plan.Whole, true
 	p.culprits++
-	return first, p.remark(context.WithoutCancel(ctx), first, fault.Fault{Verdict: policy.Verdict{Class: class.Parsing, Scope: "message"},
-		Phase: fault.PhaseFetch, Command: "UID FETCH", ServerText: f.ServerText, Detail: "the session ends when this message is asked for: " + f.Detail})
+	return first, p.remark(context.WithoutCancel(ctx), first,
+		fault.Fault{Verdict: policy.Verdict{Class: class.Parsing, Scope: "message"},
+			Phase: fault.PhaseFetch, Command: "UID FETCH", ServerText: f.ServerText, Detail: "the session ends when " +
+				"this " +
+				"message is asked for: " + f.Detail})
 }
 
 // ended reports whether a fault ended the session while messages were fetched, in a way that a message may cause.
 func (p *Pass) ended(ctx context.Context, f fault.Fault) bool {
 	switch f.Class {
 	case class.Network, class.Timeout, class.Protocol:
-		return f.Phase == fault.PhaseFetch && f.Scope != "account" && p.Mailbox.Session().Err() != nil && !p.Mailbox.Renumbered() && !fault.Stopped(ctx) &&
+		return f.Phase == fault.PhaseFetch && f.Scope != "account" && p.Mailbox.Session().Err() != nil &&
+			!p.Mailbox.Renumbered() && !fault.Stopped(ctx) &&
 			!errors.Is(f.Err, line.ErrSlept)
 	}
 	return false
 }
 
-// trial asks for a message alone after it may have ended a session. found: it ended this one too, or the server refuses it, and
-// the pass has another session.
+// trial asks for a message alone after it may have ended a session. found: it ended this one too, or the server
+// refuses it, and the pass has another session.
 func (p *Pass) trial(ctx context.Context, r *rescue) (found bool, err error) {
 	r.doubt = plan.Whole
 	arrived, err := (&attempt{p, r}).whole(ctx, everything())
@@ -133,9 +137,9 @@ func (p *Pass) trial(ctx context.Context, r *rescue) (found bool, err error) {
 	return true, err
 }
 
-// renew gives the pass a new session after one that ended with f, and reports whether messages are served: as served says, or else as
-// serves finds. An account that is known to be in trouble gets no session here: the fault has its wait. Without an error and
-// unserved, f is what ended the pass.
+// renew gives the pass a new session after one that ended with f, and reports whether messages are served: as
+// served says, or else as serves finds. An account that is known to be in trouble gets no session here: the fault
+// has its wait. Without an error and unserved, f is what ended the pass.
 func (p *Pass) renew(ctx context.Context, f fault.Fault, served bool, other storage.UID) (bool, error) {
 	if !served && p.InTrouble() {
 		return false, nil
@@ -147,14 +151,15 @@ func (p *Pass) renew(ctx context.Context, f fault.Fault, served bool, other stor
 		return true, nil
 	}
 	came, err := p.serves(ctx, other)
-	if err == nil && came { // a line may end at every second FETCH: what is asked for next is the first of its session, too
+	// a line may end at every second FETCH: what is asked for next is the first of its session, too
+	if err == nil && came {
 		err = p.Mailbox.Renew(ctx)
 	}
 	return came, err
 }
 
-// serves reports whether the server gives a message: one that it gave before, of this mailbox or of another one. Where the store has
-// none of the account, other is asked for and stored; 0: none is.
+// serves reports whether the server gives a message: one that it gave before, of this mailbox or of another one.
+// Where the store has none of the account, other is asked for and stored; 0: none is.
 func (p *Pass) serves(ctx context.Context, other storage.UID) (came bool, err error) {
 	var known storage.Sample
 	err = p.Store.Read(ctx, func(r *storage.Reader) (err error) {
@@ -177,7 +182,8 @@ func (p *Pass) serves(ctx context.Context, other storage.UID) (came bool, err er
 		_, err = p.Mailbox.Session().Examine(ctx, known.Raw, false)
 	}
 	if err == nil {
-		err = p.Mailbox.Session().UIDFetch(ctx, mailbox.SetOf([]storage.UID{known.UID}), []imap.Item{imap.ItemBody}, take)
+		err = p.Mailbox.Session().UIDFetch(ctx, mailbox.SetOf([]storage.UID{known.UID}), []imap.Item{imap.ItemBody},
+			take)
 	}
 	if p.Mailbox.Session().Err() != nil {
 		p.bisection.line = true
@@ -193,8 +199,8 @@ func (p *Pass) serves(ctx context.Context, other storage.UID) (came bool, err er
 	return came, nil
 }
 
-// witness gives a message that may come where one does not: one that was taken for the cause once, or the last of the page; 0: there is
-// none.
+// witness gives a message that may come where one does not: one that was taken for the cause once, or the last of
+// the page; 0: there is none.
 func (p *Pass) witness(one storage.UID, page []storage.UID) storage.UID {
 	for _, r := range p.rescues() {
 		if r.uid != one && r.strategy == alone {

@@ -50,18 +50,20 @@ func (a *arrival) size() int64 {
 	return int64(len(a.raw))
 }
 
-// intake takes one page from the wire, gathers batches and commits them. body and fetched run in the session's goroutine;
-// each full batch gets a goroutine of its own that close waits for.
+// intake takes one page from the wire, gathers batches and commits them. body and fetched run in the session's
+// goroutine; each full batch gets a goroutine of its own that close waits for.
 type intake struct {
-	p       *Pass
-	ctx     context.Context // of the commits: a stop lets them finish
-	budget  context.Context // of waiting for memory: a stop ends it
-	wanted  map[storage.UID]bool
-	late    map[storage.UID]storage.FlagChange // flags that came in a response of their own, behind the body or before it
-	mute    map[storage.UID]bool               // arrivals whose flags the server has not said
-	known   *imap.Message                      // what the server said before of the one message that is asked for; nil: nothing
-	current *arrival                           // its body came, its closing paren did not
-	inside  storage.UID                        // whose response is not over; 0: none, or it is not known yet
+	p      *Pass
+	ctx    context.Context // of the commits: a stop lets them finish
+	budget context.Context // of waiting for memory: a stop ends it
+	wanted map[storage.UID]bool
+	// flags that came in a response of their own, behind the body or before it
+	late map[storage.UID]storage.FlagChange
+	mute map[storage.UID]bool // arrivals whose flags the server has not said
+	// what the server said before of the one message that is asked for; nil: nothing
+	known   *imap.Message
+	current *arrival    // its body came, its closing paren did not
+	inside  storage.UID // whose response is not over; 0: none, or it is not known yet
 	batch   []arrival
 	bytes   int64
 	handed  []storage.UID // of batches before it
@@ -77,7 +79,8 @@ type intake struct {
 }
 
 func newIntake(ctx context.Context, p *Pass, page []storage.UID) *intake {
-	take := &intake{p: p, ctx: context.WithoutCancel(ctx), budget: ctx, wanted: make(map[storage.UID]bool, len(page)), late: map[storage.UID]storage.FlagChange{}, mute: map[storage.UID]bool{},
+	take := &intake{p: p, ctx: context.WithoutCancel(ctx), budget: ctx, wanted: make(map[storage.UID]bool, len(page)),
+		late: map[storage.UID]storage.FlagChange{}, mute: map[storage.UID]bool{},
 		slots: make(chan struct{}, batchesAhead)}
 	for _, uid := range page {
 		take.wanted[uid] = true
@@ -85,8 +88,8 @@ func newIntake(ctx context.Context, p *Pass, page []storage.UID) *intake {
 	return take
 }
 
-// body reads a message's literal: into memory against the budget, or, when it is large or memory is short, straight into the
-// store.
+// body reads a message's literal: into memory against the budget, or, when it is large or memory is short,
+// straight into the store.
 func (t *intake) body(m *imap.Message, section string, size int64, r io.Reader) error {
 	if section != "" || t.current != nil || m.UID != 0 && !t.wanted[storage.UID(m.UID)] {
 		return nil // not what was asked for; the session discards it
@@ -108,7 +111,8 @@ func (t *intake) body(m *imap.Message, section string, size int64, r io.Reader) 
 	raw := make([]byte, size)
 	if n, err := io.ReadFull(r, raw); err != nil {
 		err = fmt.Errorf("read message: %w", err)
-		if r := t.p.suspected(t.inside); r != nil && n > 0 { // it does not come as others do: this may be all that ever does
+		// it does not come as others do: this may be all that ever does
+		if r := t.p.suspected(t.inside); r != nil && n > 0 {
 			return errors.Join(err, t.keep(r, &arrival{raw: raw[:n]}, size))
 		}
 		t.p.Budget.Release(size)
@@ -244,8 +248,8 @@ func (t *intake) keep(r *rescue, a *arrival, lent int64) error {
 	return r.keep(t.ctx, store, *body)
 }
 
-// hears reports whether flags that came by themselves are kept. Those of the page are. A server may tell of each message it has:
-// what is left out of that, the next pass asks for.
+// hears reports whether flags that came by themselves are kept. Those of the page are. A server may tell of each
+// message it has: what is left out of that, the next pass asks for.
 func (t *intake) hears(uid storage.UID) bool {
 	_, known := t.late[uid]
 	return known || t.wanted[uid] || t.mute[uid] || len(t.late) < t.p.Caps.News
@@ -292,8 +296,8 @@ func (t *intake) flush() {
 	}()
 }
 
-// unstage drops the large bodies of a batch that failed: each retry stages them again, and a start that would clear them away
-// may be weeks off. One that was stored after all stays.
+// unstage drops the large bodies of a batch that failed: each retry stages them again, and a start that would
+// clear them away may be weeks off. One that was stored after all stays.
 func (t *intake) unstage(batch []arrival) (err error) {
 	for _, a := range batch {
 		if a.staged != nil {

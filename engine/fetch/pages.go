@@ -117,8 +117,8 @@ func (p *Pass) setAside(ctx context.Context) error {
 	return nil
 }
 
-// size gives how many messages the next page may ask for: by its size, by what the server takes in a command, by the pace, and
-// by the octets that the day has left. It waits for the pace; for the day the account rests.
+// size gives how many messages the next page may ask for: by its size, by what the server takes in a command, by
+// the pace, and by the octets that the day has left. It waits for the pace; for the day the account rests.
 func (p *Pass) size(ctx context.Context, todo []storage.UID) (int, error) {
 	most := min(p.page, len(todo))
 	if n := p.Mailbox.Session().MostMessages(); n > 0 {
@@ -155,14 +155,15 @@ func (p *Pass) sizes(ctx context.Context, page []storage.UID) ([]int64, error) {
 		return nil
 	}}
 	err := p.Mailbox.Session().UIDFetch(ctx, mailbox.SetOf(page), []imap.Item{imap.ItemSize}, take)
-	if err != nil && p.Mailbox.Session().Err() == nil && fault.Classify(fault.In(fault.PhaseFetch, err)).Class == class.Parsing {
+	if err != nil && p.Mailbox.Session().Err() == nil && fault.Classify(fault.In(fault.PhaseFetch,
+		err)).Class == class.Parsing {
 		err = nil // it would say so of the bodies too, and there they are asked for in halves
 	}
 	return sizes, err
 }
 
-// without goes on without the messages that a tagged OK or NO left out. They are asked for again in halves; what does not
-// come even alone, and is still listed, is quarantined.
+// without goes on without the messages that a tagged OK or NO left out. They are asked for again in halves; what
+// does not come even alone, and is still listed, is quarantined.
 func (p *Pass) without(ctx context.Context, missing []storage.UID) error {
 	why := map[storage.UID]error{}
 	if err := p.halve(ctx, missing, why); err != nil || len(why) == 0 {
@@ -206,7 +207,8 @@ func (p *Pass) without(ctx context.Context, missing []storage.UID) error {
 	return err
 }
 
-// halve asks for messages again, in ever smaller pages. why gets those that did not come alone, with the refusal if there was one.
+// halve asks for messages again, in ever smaller pages. why gets those that did not come alone, with the refusal
+// if there was one.
 func (p *Pass) halve(ctx context.Context, missing []storage.UID, why map[storage.UID]error) error {
 	if len(missing) == 0 {
 		return nil
@@ -232,8 +234,8 @@ func (p *Pass) halve(ctx context.Context, missing []storage.UID, why map[storage
 	return p.halve(ctx, left[half:], why)
 }
 
-// fetch brings one page, without the messages at which sessions end: those are left to a rescue. missing are the UIDs that did not
-// come: after a nil error the server left them out, or refused them.
+// fetch brings one page, without the messages at which sessions end: those are left to a rescue. missing are the
+// UIDs that did not come: after a nil error the server left them out, or refused them.
 func (p *Pass) fetch(ctx context.Context, page []storage.UID) (missing []storage.UID, refused, err error) {
 	for len(page) > 0 {
 		got, err := p.take(ctx, page, everything(), nil)
@@ -269,7 +271,8 @@ func (p *Pass) take(ctx context.Context, page []storage.UID, items []imap.Item, 
 	take.known = known
 	defer take.close() //nolint:errcheck // it was asked below; this one is for a panic on the way
 
-	err = fault.In(fault.PhaseFetch, p.Mailbox.Fetch(ctx, mailbox.SetOf(page), 0, items, imap.FetchHandler{Body: take.body, Fetch: take.fetched}))
+	err = fault.In(fault.PhaseFetch, p.Mailbox.Fetch(ctx, mailbox.SetOf(page), 0, items,
+		imap.FetchHandler{Body: take.body, Fetch: take.fetched}))
 	if err != nil && p.Mailbox.Session().Err() == nil && fault.Classify(err).Class == class.Parsing {
 		got.refused, err = err, nil // what came before the NO is kept (RFC 2180); the rest is asked for again
 	}
@@ -281,7 +284,9 @@ func (p *Pass) take(ctx context.Context, page []storage.UID, items []imap.Item, 
 	}
 	stored := take.close()
 	if p.Mailbox.Renumbered() { // nobody knows since when: what was stored of this answer goes, and is asked for again
-		return result{}, errors.Join(fault.In(fault.PhaseStore, stored), Expunge(take.ctx, p.Store, p.Row.ID, p.Mailbox.Validity, take.handed), fault.In(fault.PhaseFetch, fault.ErrRenumbered))
+		return result{}, errors.Join(fault.In(fault.PhaseStore, stored),
+			Expunge(take.ctx, p.Store, p.Row.ID, p.Mailbox.Validity, take.handed), fault.In(fault.PhaseFetch,
+				fault.ErrRenumbered))
 	}
 	if stored != nil {
 		return result{}, fault.In(fault.PhaseStore, stored)

@@ -123,8 +123,10 @@ func (a *attempt) settleSpool(ctx context.Context) (bool, error) {
 	}
 	if claimed := a.r.claimed(); claimed >= 0 && claimed < body.Size {
 		err = a.remark(ctx, a.r.uid, fault.Fault{
-			Verdict: policy.Verdict{Class: class.Parsing, Scope: "message"}, Phase: fault.PhaseFetch, Command: "UID FETCH",
-			Detail: fmt.Sprintf("the server says the message has %d bytes and gave %d to its end: these are stored", claimed, body.Size)})
+			Verdict: policy.Verdict{Class: class.Parsing,
+				Scope: "message"}, Phase: fault.PhaseFetch, Command: "UID FETCH",
+			Detail: fmt.Sprintf("the server says the message has %d bytes and gave %d to its end: these are stored",
+				claimed, body.Size)})
 	}
 	return true, errors.Join(err, a.AskFlags(ctx, take.owed()))
 }

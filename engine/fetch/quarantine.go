@@ -34,7 +34,8 @@ func (p *Pass) quarantine(ctx context.Context, all ...*rescue) error {
 				Phase: f.Phase, Command: f.Command, ServerText: f.ServerText, Detail: f.Detail}, false); err != nil {
 				return err
 			}
-			if err := tx.Quarantine(storage.Quarantined{Mailbox: r.mailbox, Validity: r.validity, UID: r.uid, Reason: f.Detail, Alone: r.fatal,
+			if err := tx.Quarantine(storage.Quarantined{Mailbox: r.mailbox, Validity: r.validity, UID: r.uid,
+				Reason: f.Detail, Alone: r.fatal,
 				Received: r.received(), Claimed: r.claimed()}); err != nil {
 				return err
 			}
@@ -77,7 +78,8 @@ func (p *Pass) admit(ctx context.Context, uid storage.UID) error {
 	}
 	if *p.room <= 0 {
 		return fault.In(fault.PhaseFetch, fmt.Errorf(
-			"%s: the server lists messages that it does not give, and the quarantine takes %d of a mailbox and %d of an account: %w",
+			"%s: the server lists messages that it does not give, and the quarantine takes %d of a mailbox and %d of "+
+				"an account: %w",
 			p.Row.Path, caps.Aside, caps.AllAside, fault.ErrTooMany))
 	}
 	*p.room--

@@ -15,7 +15,8 @@ import (
 	"mailcote/storage/class"
 )
 
-// MaxHopeless is how many rescues in one pass may bring nothing; what the server refuses after them is not tried in other ways.
+// MaxHopeless is how many rescues in one pass may bring nothing; what the server refuses after them is not tried
+// in other ways.
 const MaxHopeless = 50
 
 // mostPartly is how many sessions in a row may end behind a part of a message before that is the line's trouble.
@@ -32,10 +33,11 @@ type attempt struct {
 	r *rescue
 }
 
-// run brings one message in other ways than the usual one. What does not come, and is still listed, is quarantined. An error
-// ends the pass; the next one goes on from there.
+// run brings one message in other ways than the usual one. What does not come, and is still listed, is
+// quarantined. An error ends the pass; the next one goes on from there.
 //
-// A message that ends sessions is quarantined only when the server gives another one meanwhile. Otherwise it is the line.
+// A message that ends sessions is quarantined only when the server gives another one meanwhile. Otherwise it is
+// the line.
 func (a *attempt) run(ctx context.Context) error {
 	for {
 		before := a.r.spooled()
@@ -71,7 +73,8 @@ func (a *attempt) run(ctx context.Context) error {
 			a.r.partly, a.bisection.closer = 0, true
 			return err
 		}
-		more := a.r.spooled() > before && a.r.strategy < lost // a server that gives more of this message serves messages
+		// a server that gives more of this message serves messages
+		more := a.r.spooled() > before && a.r.strategy < lost
 		served, again := a.renew(ctx, f, more, a.witness(a.r.uid, nil))
 		if again != nil || !served {
 			if a.r.unproven = true; a.r.strategy == lost {
@@ -93,7 +96,8 @@ func (a *attempt) abandon(ctx context.Context) error {
 	return errors.Join(a.quarantine(context.WithoutCancel(ctx), a.r), a.forget(ctx, a.r))
 }
 
-// next has a message that ended a session asked for in the next way. Where many were asked for in vain no other way is tried.
+// next has a message that ended a session asked for in the next way. Where many were asked for in vain no other
+// way is tried.
 func (a *attempt) next(f fault.Fault) {
 	a.r.last, a.r.doubt = f, plan.Whole
 	a.r.recordEnd(f)
@@ -149,8 +153,9 @@ func (a *attempt) hearNo(err error) error {
 
 // leftOut is why a message did not come when the server does not say.
 func leftOut() fault.Fault {
-	return fault.Fault{Verdict: policy.Verdict{Class: class.Parsing, Scope: "message"}, Phase: fault.PhaseFetch, Command: "UID FETCH",
-		Detail: chunk.ErrLeftOut.Error()}
+	return fault.Fault{Verdict: policy.Verdict{Class: class.Parsing, Scope: "message"}, Phase: fault.PhaseFetch,
+		Command: "UID FETCH",
+		Detail:  chunk.ErrLeftOut.Error()}
 }
 
 // whole asks for the message in one literal.
@@ -179,7 +184,8 @@ func (a *attempt) ask(ctx context.Context) error {
 		return nil
 	}}
 	items := []imap.Item{imap.ItemState, imap.ItemDate, imap.ItemSize}
-	err := a.hearNo(fault.In(fault.PhaseFetch, a.Mailbox.Session().UIDFetch(ctx, mailbox.SetOf([]storage.UID{a.r.uid}), items, take)))
+	err := a.hearNo(fault.In(fault.PhaseFetch, a.Mailbox.Session().UIDFetch(ctx,
+		mailbox.SetOf([]storage.UID{a.r.uid}), items, take)))
 	a.bisection.answered = a.bisection.answered || err == nil
 	if a.Mailbox.Renumbered() {
 		a.r.known = nil

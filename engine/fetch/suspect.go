@@ -17,8 +17,9 @@ import (
 	"mailcote/storage"
 )
 
-// Suspects are an account's messages that do not come as others do. They outlive sessions and streams, not the process. Its
-// methods may be called from any goroutine; a message's rescue is used by the stream that has its mailbox.
+// Suspects are an account's messages that do not come as others do. They outlive sessions and streams, not the
+// process. Its methods may be called from any goroutine; a message's rescue is used by the stream that has its
+// mailbox.
 type Suspects struct {
 	mu sync.Mutex
 	by map[place]*rescue
@@ -79,8 +80,9 @@ const (
 	lost                   // no way is left
 )
 
-// rescue is one message that ended sessions, that the server left out, or that came in doubt, and how far its rescue got.
-// It outlives sessions and workers, so what came of it stays. Only the worker that has the account touches it.
+// rescue is one message that ended sessions, that the server left out, or that came in doubt, and how far its
+// rescue got. It outlives sessions and workers, so what came of it stays. Only the worker that has the account
+// touches it.
 type rescue struct {
 	place
 
@@ -149,7 +151,8 @@ func (r *rescue) reason() fault.Fault {
 	if f.Detail == "" {
 		return r.last
 	}
-	if r.last.Detail != "" && !strings.HasSuffix(f.Detail, r.last.Detail) && (f.ServerText == "" || f.ServerText != r.last.ServerText) {
+	if r.last.Detail != "" && !strings.HasSuffix(f.Detail, r.last.Detail) &&
+		(f.ServerText == "" || f.ServerText != r.last.ServerText) {
 		f.Detail += "; alone and in parts: " + r.last.Detail
 	}
 	return f
@@ -202,8 +205,8 @@ func (p *Pass) rescues() []*rescue {
 	})
 }
 
-// uncertain gives the messages that are to be asked for once more, newest first. last: those of an earlier pass, too. here:
-// the pass's session is the one that has brought some of them.
+// uncertain gives the messages that are to be asked for once more, newest first. last: those of an earlier pass,
+// too. here: the pass's session is the one that has brought some of them.
 func (p *Pass) uncertain(last bool) (uids []storage.UID, here bool) {
 	for _, r := range p.rescues() {
 		if r.doubt == plan.Again && !r.fatal && (last || r.on(p.Mailbox.Session())) {

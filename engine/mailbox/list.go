@@ -56,8 +56,8 @@ func (m *Mailbox) Relist(ctx context.Context) ([]storage.UID, error) {
 	return m.List(ctx)
 }
 
-// StillListed lists the mailbox again if the server told of any change since it did so last. Otherwise a mailbox that lacks a
-// message on every page would be listed for each.
+// StillListed lists the mailbox again if the server told of any change since it did so last. Otherwise a mailbox
+// that lacks a message on every page would be listed for each.
 func (m *Mailbox) StillListed(ctx context.Context) ([]storage.UID, error) {
 	err := fault.In(fault.PhaseList, m.s.Noop(ctx))
 	if m.renumbered { // what was listed is perhaps of other UIDs
@@ -80,8 +80,8 @@ func numberOf(set goimap.UIDSet) (n uint64) {
 	return n
 }
 
-// expand turns a set into ascending UIDs when it holds exactly want of them. Ranges are never expanded beyond that, so ask
-// numberOf first whether a mailbox may have so many.
+// expand turns a set into ascending UIDs when it holds exactly want of them. Ranges are never expanded beyond
+// that, so ask numberOf first whether a mailbox may have so many.
 func expand(set goimap.UIDSet, want uint32) ([]storage.UID, bool) {
 	if numberOf(set) != uint64(want) {
 		return nil, false

@@ -20,8 +20,8 @@ type Line interface {
 	Session() *imap.Session
 	// Renew leases a session that owes nothing to the one before.
 	Renew(ctx context.Context) (*imap.Session, error)
-	// Yield ends the work of one who has to stop, or lets an interactive command have the session. moved: somebody had it, and
-	// no mailbox is open for certain.
+	// Yield ends the work of one who has to stop, or lets an interactive command have the session. moved:
+	// somebody had it, and no mailbox is open for certain.
 	Yield(ctx context.Context) (moved bool, err error)
 }
 
@@ -36,10 +36,11 @@ type Mailbox struct {
 	line Line
 	s    *imap.Session
 
-	unasked       func(*imap.Message) error // during a FETCH: gets what the server says of other messages; nil: nobody does
-	changed       bool                      // a message came or went since List
-	latest        []storage.UID             // what was listed last
-	stale         bool                      // a message came or went since then
+	// during a FETCH: gets what the server says of other messages; nil: nobody does
+	unasked       func(*imap.Message) error
+	changed       bool          // a message came or went since List
+	latest        []storage.UID // what was listed last
+	stale         bool          // a message came or went since then
 	renumbered    bool
 	expungeIssued bool // since FETCH began
 }
@@ -108,8 +109,8 @@ func (m *Mailbox) Renew(ctx context.Context) error {
 	return m.Reopen(ctx, s)
 }
 
-// Yield ends the work of one who has to stop, or lets an interactive command have the session and opens the mailbox again
-// afterwards. It is called between commands.
+// Yield ends the work of one who has to stop, or lets an interactive command have the session and opens the
+// mailbox again afterwards. It is called between commands.
 func (m *Mailbox) Yield(ctx context.Context) error {
 	moved, err := m.line.Yield(ctx)
 	if err != nil || !moved {
@@ -153,12 +154,12 @@ func (m *Mailbox) Changed() bool { return m.changed }
 // Renumbered reports whether the server told of another UIDVALIDITY while the mailbox is open.
 func (m *Mailbox) Renumbered() bool { return m.renumbered }
 
-// ExpungeIssued reports whether the last Fetch was answered with the words that messages were expunged meanwhile (RFC 9051
-// §7.1).
+// ExpungeIssued reports whether the last Fetch was answered with the words that messages were expunged meanwhile
+// (RFC 9051 §7.1).
 func (m *Mailbox) ExpungeIssued() bool { return m.expungeIssued }
 
-// Fetch asks for messages, or for those of them that changed since a MODSEQ. take.Fetch gets what the server says meanwhile of
-// other messages, too.
+// Fetch asks for messages, or for those of them that changed since a MODSEQ. take.Fetch gets what the server says
+// meanwhile of other messages, too.
 func (m *Mailbox) Fetch(ctx context.Context, uids goimap.UIDSet, since storage.ModSeq, items []imap.Item,
 	take imap.FetchHandler) error {
 	m.unasked, m.expungeIssued = take.Fetch, false

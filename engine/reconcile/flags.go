@@ -36,7 +36,8 @@ func (p *pass) flags(ctx context.Context, stored []storage.Listed) error {
 	if since > 0 && since == now {
 		return nil
 	}
-	c := &flagCheck{p: p, stored: stored, told: make([]bool, len(stored)), changes: map[int]storage.FlagChange{}, unsaid: map[int]bool{}}
+	c := &flagCheck{p: p, stored: stored, told: make([]bool, len(stored)), changes: map[int]storage.FlagChange{},
+		unsaid: map[int]bool{}}
 	mark := condstore && p.row.Building == nil
 	if since > 0 {
 		err := c.ask(ctx, 0, len(stored), since)
@@ -60,14 +61,15 @@ func (p *pass) flags(ctx context.Context, stored []storage.Listed) error {
 			return err
 		}
 		if c.over { // the next pass has fewer of them left
-			return p.box.TooMany(fault.PhaseFlags, uint64(c.octets), "octets of new flags in one answer", p.Fetcher.Caps.Octets)
+			return p.box.TooMany(fault.PhaseFlags, uint64(c.octets), "octets of new flags in one answer",
+				p.Fetcher.Caps.Octets)
 		}
 	}
 	return nil
 }
 
-// flagCheck is one comparison of the flags of what is stored. It holds the changes of one answer and no more of them than the caps
-// allow.
+// flagCheck is one comparison of the flags of what is stored. It holds the changes of one answer and no more of
+// them than the caps allow.
 type flagCheck struct {
 	p            *pass
 	stored       []storage.Listed
@@ -83,9 +85,10 @@ type flagCheck struct {
 func (c *flagCheck) ask(ctx context.Context, from, to int, since storage.ModSeq) error {
 	skipped := c.p.flagFailures().skipped
 	take := imap.FetchHandler{Fetch: func(m *imap.Message) error {
-		i, known := slices.BinarySearchFunc(c.stored, storage.UID(m.UID), func(one storage.Listed, uid storage.UID) int {
-			return cmp.Compare(one.UID, uid)
-		})
+		i, known := slices.BinarySearchFunc(c.stored, storage.UID(m.UID),
+			func(one storage.Listed, uid storage.UID) int {
+				return cmp.Compare(one.UID, uid)
+			})
 		if !known || i < from || i >= to {
 			return nil
 		}
@@ -154,8 +157,8 @@ func (c *flagCheck) drop() {
 	c.heard, c.asked, c.octets, c.over = 0, 0, 0, false
 }
 
-// broke gives an error that ended the comparison, and notes whose flags were due when the session broke behind those of others: the
-// line was there.
+// broke gives an error that ended the comparison, and notes whose flags were due when the session broke behind
+// those of others: the line was there.
 func (c *flagCheck) broke(ctx context.Context, err error) error {
 	if c.p.box.Session().Err() == nil || fault.Stopped(ctx) || c.heard == 0 || c.heard >= c.asked {
 		return err
@@ -185,7 +188,8 @@ func (p *pass) audible(stored []storage.Listed) (set goimap.UIDSet, asked int) {
 	return set, asked
 }
 
-// flagFailures is where comparisons of a mailbox's flags broke off, and whose flags are not asked for any more for that.
+// flagFailures is where comparisons of a mailbox's flags broke off, and whose flags are not asked for any more
+// for that.
 type flagFailures struct {
 	validity storage.UIDValidity
 	at       storage.UID
@@ -202,12 +206,13 @@ func (p *pass) flagFailures() flagFailures {
 }
 
 const (
-	MaxFlagFailures = 3  // how often in a row a comparison may break off at a message before its flags are what ends the session
-	MaxSkipped  = 10 // messages of a mailbox: more of them are the line's or the server's trouble
+	// how often in a row a comparison may break off at a message before its flags are what ends the session
+	MaxFlagFailures = 3
+	MaxSkipped      = 10 // messages of a mailbox: more of them are the line's or the server's trouble
 )
 
-// flagsFailed notes that the session broke when the flags of a message were due. Those of one at which it broke again and again are not
-// asked for on this stream any more.
+// flagsFailed notes that the session broke when the flags of a message were due. Those of one at which it broke
+// again and again are not asked for on this stream any more.
 func (p *pass) flagsFailed(ctx context.Context, at storage.UID) error {
 	c := p.flagFailures()
 	if c.at != at {
@@ -222,8 +227,10 @@ func (p *pass) flagsFailed(ctx context.Context, at storage.UID) error {
 		c.skipped[at] = true
 		p.Fetcher.Bisection().Closer()
 		err = p.record(context.WithoutCancel(ctx), at, fault.Fault{
-			Verdict: policy.Verdict{Class: class.Protocol, Scope: "message"}, Phase: fault.PhaseFlags, Command: "UID FETCH",
-			Detail: "the session ends whenever the server is asked for the flags of this message: they may not be up to date"})
+			Verdict: policy.Verdict{Class: class.Protocol,
+				Scope: "message"}, Phase: fault.PhaseFlags, Command: "UID FETCH",
+			Detail: "the session ends whenever the server is asked for the flags of this message: they may not be up " +
+				"to date"})
 	}
 	if p.Memory.failures == nil {
 		p.Memory.failures = map[storage.MailboxID]flagFailures{}
@@ -248,7 +255,8 @@ func (p *pass) askFlags(ctx context.Context, owed fetch.FlagsOwed) error {
 	}}
 	var err error
 	if len(uids) > 0 {
-		err = fault.In(fault.PhaseFlags, p.box.Session().UIDFetch(ctx, mailbox.SetOf(uids), []imap.Item{imap.ItemState}, take))
+		err = fault.In(fault.PhaseFlags, p.box.Session().UIDFetch(ctx, mailbox.SetOf(uids),
+			[]imap.Item{imap.ItemState}, take))
 		if p.box.Refused(err) {
 			err, uids = nil, nil // it cannot say them
 		}
@@ -263,7 +271,8 @@ func (p *pass) askFlags(ctx context.Context, owed fetch.FlagsOwed) error {
 		p.short, p.row.ModSeq = true, 0
 	}
 	settled := err == nil && p.row.Building == nil
-	return errors.Join(err, p.applyFlags(context.WithoutCancel(ctx), slices.Collect(maps.Values(said)), settled, p.row.ModSeq))
+	return errors.Join(err, p.applyFlags(context.WithoutCancel(ctx), slices.Collect(maps.Values(said)), settled,
+		p.row.ModSeq))
 }
 
 // applyFlags commits changed flags in slices; the watermark moves with the last one.
@@ -294,7 +303,8 @@ func (p *pass) applyFlags(ctx context.Context, changes []storage.FlagChange, mar
 
 // record records what is odd about the flags of a message.
 func (p *pass) record(ctx context.Context, uid storage.UID, f fault.Fault) error {
-	return fault.In(fault.PhaseStore, p.Fetcher.Store.Write(ctx, storage.Interactive, 0, func(tx *storage.Writer) error {
-		return p.Fetching.RecordTx(tx, uid, f, true)
-	}))
+	return fault.In(fault.PhaseStore, p.Fetcher.Store.Write(ctx, storage.Interactive, 0,
+		func(tx *storage.Writer) error {
+			return p.Fetching.RecordTx(tx, uid, f, true)
+		}))
 }

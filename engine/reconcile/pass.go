@@ -102,7 +102,8 @@ func (p *pass) open(ctx context.Context) (err error) {
 	}
 	failpoint.Hit("engine.examined")
 	if err := p.Fetcher.Store.Write(ctx, storage.Interactive, 0, func(tx *storage.Writer) error {
-		return tx.OpenGeneration(p.row.ID, p.box.Validity, storage.ModSeq(p.box.Selected.HighestModSeq), int64(p.box.Selected.Exists))
+		return tx.OpenGeneration(p.row.ID, p.box.Validity, storage.ModSeq(p.box.Selected.HighestModSeq),
+			int64(p.box.Selected.Exists))
 	}); err != nil {
 		return fault.In(fault.PhaseStore, err)
 	}
@@ -219,7 +220,8 @@ func (p *pass) confirm(ctx context.Context, first plan.Difference, have []storag
 	return second, nil
 }
 
-// proven asks for the messages that are to go: a server that still gives one of them has listed wrongly, and nothing goes.
+// proven asks for the messages that are to go: a server that still gives one of them has listed wrongly, and
+// nothing goes.
 func (p *pass) proven(ctx context.Context, gone []storage.UID) error {
 	if len(gone) == 0 {
 		return nil
@@ -229,9 +231,11 @@ func (p *pass) proven(ctx context.Context, gone []storage.UID) error {
 		alive = true
 		return nil
 	}}
-	err := fault.In(fault.PhaseList, p.box.Session().UIDFetch(ctx, mailbox.SetOf(gone), []imap.Item{imap.ItemState}, take))
+	err := fault.In(fault.PhaseList, p.box.Session().UIDFetch(ctx, mailbox.SetOf(gone), []imap.Item{imap.ItemState},
+		take))
 	if alive {
-		return fault.In(fault.PhaseList, fmt.Errorf("%s: a message is given that the listing lacks: %w", p.row.Path, fault.ErrDisagrees))
+		return fault.In(fault.PhaseList, fmt.Errorf("%s: a message is given that the listing lacks: %w", p.row.Path,
+			fault.ErrDisagrees))
 	}
 	if !p.box.Refused(err) {
 		return err
@@ -244,13 +248,14 @@ func (p *pass) proven(ctx context.Context, gone []storage.UID) error {
 		return err
 	}
 	if len(p.listing) > 0 {
-		return fault.In(fault.PhaseList, fmt.Errorf("%s: only one of two connections shows it empty: %w", p.row.Path, fault.ErrDisagrees))
+		return fault.In(fault.PhaseList, fmt.Errorf("%s: only one of two connections shows it empty: %w", p.row.Path,
+			fault.ErrDisagrees))
 	}
 	return nil
 }
 
-// believe says whether the generation that was built may take the place of the shown one: when it holds so much less that a
-// mass of messages would go, a listing on a new connection must say the same.
+// believe says whether the generation that was built may take the place of the shown one: when it holds so much
+// less that a mass of messages would go, a listing on a new connection must say the same.
 func (p *pass) believe(ctx context.Context) (bool, error) {
 	if p.sure || p.row.Building == nil || !plan.Mass(int(p.row.Total)-len(p.listing), int(p.row.Total)) {
 		return true, nil
@@ -269,45 +274,49 @@ func (p *pass) relist(ctx context.Context) (err error) {
 	return err
 }
 
-// end closes the pass: the generation is shown, the gate for the next pass set and the task completed, in one transaction.
+// end closes the pass: the generation is shown, the gate for the next pass set and the task completed, in one
+// transaction.
 func (p *pass) end(ctx context.Context, moved bool) error {
 	failpoint.Hit("engine.beforePassEnd")
 	modseq := storage.ModSeq(p.box.Selected.HighestModSeq)
 	if p.short {
 		modseq = 0
 	}
-	done := storage.Pass{UIDNext: storage.UID(p.box.Selected.UIDNext), Total: int64(len(p.listing)), ModSeq: modseq, At: time.Now().UTC()}
+	done := storage.Pass{UIDNext: storage.UID(p.box.Selected.UIDNext), Total: int64(len(p.listing)), ModSeq: modseq,
+		At: time.Now().UTC()}
 	if n := len(p.listing); n > 0 {
 		done.UIDNext = max(done.UIDNext, p.listing[n-1]+1)
 	}
-	return fault.In(fault.PhaseStore, p.Fetcher.Store.Write(ctx, storage.Interactive, 0, func(tx *storage.Writer) error {
-		m, err := tx.Mailbox(p.row.ID)
-		if err != nil {
-			return err
-		}
-		if m.Building != nil && *m.Building == p.box.Validity {
-			stored, err := tx.HasEntries(m.ID, p.box.Validity)
+	return fault.In(fault.PhaseStore, p.Fetcher.Store.Write(ctx, storage.Interactive, 0,
+		func(tx *storage.Writer) error {
+			m, err := tx.Mailbox(p.row.ID)
 			if err != nil {
 				return err
 			}
-			if stored || len(p.listing) == 0 {
-				if err := tx.SwitchGeneration(m.ID, modseq); err != nil {
+			if m.Building != nil && *m.Building == p.box.Validity {
+				stored, err := tx.HasEntries(m.ID, p.box.Validity)
+				if err != nil {
 					return err
 				}
-			} else { // every message of it is quarantined: the old generation is better than none
-				moved = true
+				if stored || len(p.listing) == 0 {
+					if err := tx.SwitchGeneration(m.ID, modseq); err != nil {
+						return err
+					}
+				} else { // every message of it is quarantined: the old generation is better than none
+					moved = true
+				}
 			}
-		}
-		if err := tx.ReleaseGone(m.ID, p.box.Validity, plan.Compare(p.listing, p.fetching.Barred()).Gone); err != nil {
-			return err
-		}
-		if moved { // it never held still: the next pass goes on
-			if err := tx.BreakPass(m.ID); err != nil {
+			if err := tx.ReleaseGone(m.ID, p.box.Validity, plan.Compare(p.listing,
+				p.fetching.Barred()).Gone); err != nil {
 				return err
 			}
-		} else if err := tx.EndPass(m.ID, done); err != nil {
-			return err
-		}
-		return p.CompleteTx(tx)
-	}))
+			if moved { // it never held still: the next pass goes on
+				if err := tx.BreakPass(m.ID); err != nil {
+					return err
+				}
+			} else if err := tx.EndPass(m.ID, done); err != nil {
+				return err
+			}
+			return p.CompleteTx(tx)
+		}))
 }

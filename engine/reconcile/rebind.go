@@ -15,13 +15,14 @@ import (
 )
 
 const (
-	HeaderPage = 500  // messages whose headers one FETCH asks for, or one snapshot reads
-	headerMost = 3    // times in a row that asking for headers may break a session before the messages are downloaded instead
+	HeaderPage = 500 // messages whose headers one FETCH asks for, or one snapshot reads
+	// times in a row that asking for headers may break a session before the messages are downloaded instead
+	headerMost = 3
 	bindBatch  = 1000 // messages one transaction binds
 )
 
-// headerProbe is what a worker has learnt of a listing that may hold known messages under new UIDs. It outlives a broken
-// session, so that each header is asked for once.
+// headerProbe is what a worker has learnt of a listing that may hold known messages under new UIDs. It outlives a
+// broken session, so that each header is asked for once.
 type headerProbe struct {
 	mailbox  storage.MailboxID
 	validity storage.UIDValidity
@@ -37,9 +38,9 @@ type candidate struct {
 	told bool               // its header was given; given twice and not alike, it is unknown again
 }
 
-// rebind gives messages that are new under their UIDs to entries the store holds, where they can be told for certain by size
-// and header, and gives the rest, which must be downloaded. There is something to look for in a new generation, and where the
-// store held UIDs of this one before.
+// rebind gives messages that are new under their UIDs to entries the store holds, where they can be told for
+// certain by size and header, and gives the rest, which must be downloaded. There is something to look for in a
+// new generation, and where the store held UIDs of this one before.
 func (p *pass) rebind(ctx context.Context, todo []storage.UID) (rest []storage.UID, err error) {
 	next := p.row.Pass.UIDNext
 	if p.row.Building == nil && !slices.ContainsFunc(todo, func(uid storage.UID) bool { return uid < next }) {
@@ -108,8 +109,8 @@ func (p *pass) rebind(ctx context.Context, todo []storage.UID) (rest []storage.U
 	return slices.DeleteFunc(slices.Clone(todo), func(uid storage.UID) bool { return bound[uid] }), nil
 }
 
-// holdings gives what the store holds of the mailbox: before under another generation's UIDs, again under UIDs of todo before
-// they left, taken under other UIDs of this generation.
+// holdings gives what the store holds of the mailbox: before under another generation's UIDs, again under UIDs of
+// todo before they left, taken under other UIDs of this generation.
 func (p *pass) holdings(ctx context.Context, todo []storage.UID) (before, again, taken []plan.Copy, err error) {
 	err = p.Fetcher.Store.Read(ctx, func(r *storage.Reader) error {
 		if p.row.Building != nil {
@@ -148,9 +149,10 @@ func copyOf(h storage.Held) plan.Copy {
 	return plan.Copy{UID: h.UID, Entry: h.ID, Size: h.Size, Date: h.InternalDate}
 }
 
-// measure asks what size and flags the messages have, and notes those of a size that the store holds. silent are those of which
-// nothing is said even when asked twice.
-func (p *pass) measure(ctx context.Context, todo []storage.UID, before, again []plan.Copy) (silent map[storage.UID]bool, err error) {
+// measure asks what size and flags the messages have, and notes those of a size that the store holds. silent are
+// those of which nothing is said even when asked twice.
+func (p *pass) measure(ctx context.Context, todo []storage.UID, before,
+	again []plan.Copy) (silent map[storage.UID]bool, err error) {
 	held := make(map[int64]bool, len(before))
 	for _, c := range before {
 		held[c.Size] = true
@@ -170,7 +172,8 @@ func (p *pass) measure(ctx context.Context, todo []storage.UID, before, again []
 		if err := p.box.Describe(ctx, asked, false, func(m *imap.Message, now plan.Copy) {
 			if silent[now.UID] && now.Size >= 0 {
 				delete(silent, now.UID)
-				if size, ok := own[now.UID]; (held[now.Size] || ok && size == now.Size) && p.Memory.probe.known[now.UID] == nil {
+				if size, ok := own[now.UID]; (held[now.Size] || ok && size == now.Size) &&
+					p.Memory.probe.known[now.UID] == nil {
 					p.Memory.probe.known[now.UID] = &candidate{Copy: plan.Copy{UID: now.UID, Size: now.Size}}
 				}
 			}
@@ -220,7 +223,8 @@ func (p *pass) headersOf(ctx context.Context, page []storage.UID) error {
 	})
 }
 
-// sums fills in the digests of stored messages of the wanted sizes, nil: of all. A message that cannot be read matches nothing.
+// sums fills in the digests of stored messages of the wanted sizes, nil: of all. A message that cannot be read
+// matches nothing.
 func (p *pass) sums(ctx context.Context, copies []plan.Copy, wanted map[int64]bool) error {
 	at := make(map[storage.EntryID]int, HeaderPage)
 	for i := 0; i < len(copies); {
@@ -259,15 +263,17 @@ func (p *pass) bind(ctx context.Context, matches []plan.Match) (bound map[storag
 		}
 		matches = matches[n:]
 		var stored []storage.UID
-		if err := p.Fetcher.Store.Write(context.WithoutCancel(ctx), storage.Bulk, 0, func(tx *storage.Writer) (err error) {
-			if stored, err = tx.Bind(p.row.ID, p.box.Validity, some); err != nil {
-				return err
-			}
-			if err := tx.Vouch(p.row.ID, p.box.Validity, plan.Cover(p.listing, slices.Sorted(slices.Values(stored)))); err != nil {
-				return err
-			}
-			return p.ProgressTx(tx, p.row.Path, some[n-1].UID, 0)
-		}); err != nil {
+		if err := p.Fetcher.Store.Write(context.WithoutCancel(ctx), storage.Bulk, 0,
+			func(tx *storage.Writer) (err error) {
+				if stored, err = tx.Bind(p.row.ID, p.box.Validity, some); err != nil {
+					return err
+				}
+				if err := tx.Vouch(p.row.ID, p.box.Validity, plan.Cover(p.listing,
+					slices.Sorted(slices.Values(stored)))); err != nil {
+					return err
+				}
+				return p.ProgressTx(tx, p.row.Path, some[n-1].UID, 0)
+			}); err != nil {
 			return nil, fault.In(fault.PhaseStore, err)
 		}
 		for _, uid := range stored {
@@ -282,8 +288,8 @@ func (p *pass) bind(ctx context.Context, matches []plan.Match) (bound map[storag
 	return bound, nil
 }
 
-// reused gives the stored messages under whose UIDs the server has others now: a server that was restored from a copy gives
-// out UIDs again (FAULTS S6). They are downloaded; the store keeps what they were for its retention.
+// reused gives the stored messages under whose UIDs the server has others now: a server that was restored from a
+// copy gives out UIDs again (FAULTS S6). They are downloaded; the store keeps what they were for its retention.
 func (p *pass) reused(ctx context.Context, stored []storage.Listed) ([]storage.UID, error) {
 	if len(stored) == 0 || len(p.listing) == 0 {
 		return nil, nil
@@ -366,8 +372,8 @@ func (p *pass) different(ctx context.Context, held []plan.Copy) (all []plan.Copy
 	return all, err
 }
 
-// others gives the messages of a page that are not what the store holds, and those the server does not describe. Of a server
-// whose UIDNEXT is worth nothing size and date may be too: then the header decides.
+// others gives the messages of a page that are not what the store holds, and those the server does not describe.
+// Of a server whose UIDNEXT is worth nothing size and date may be too: then the header decides.
 func (p *pass) others(ctx context.Context, page []plan.Copy, doubt plan.Doubt) ([]storage.UID, error) {
 	if err := p.sums(ctx, page, nil); err != nil {
 		return nil, err

@@ -26,10 +26,12 @@ type Options struct {
 	Messages int                     // that are taken of one mailbox
 }
 
-// Compare compares what the store shows with the servers, message by message: which UIDs there are, their flags, the time they
-// arrived and, by downloading each, their bytes. Mailboxes are examined and bodies peeked at, and no mail is changed or stored. What
-// the server does not let us see is an error, a Fault an account; findings come with it. of gives the account of a row.
-func Compare(ctx context.Context, store *storage.Store, o Options, of func(storage.Account) Account) ([]storage.Finding, error) {
+// Compare compares what the store shows with the servers, message by message: which UIDs there are, their flags,
+// the time they arrived and, by downloading each, their bytes. Mailboxes are examined and bodies peeked at, and
+// no mail is changed or stored. What the server does not let us see is an error, a Fault an account; findings
+// come with it. of gives the account of a row.
+func Compare(ctx context.Context, store *storage.Store, o Options,
+	of func(storage.Account) Account) ([]storage.Finding, error) {
 	c := &comparison{store: store, o: o}
 	var all [][]storage.Mailbox
 	if err := c.store.Read(ctx, func(r *storage.Reader) error {
@@ -118,7 +120,8 @@ func (c *comparison) mailbox(ctx context.Context, s *imap.Session, a Account, m 
 		return nil
 	}
 	if box.Validity != m.UIDValidity {
-		c.add(a, m, 0, "other mailbox", "The server gave it new numbers (UIDVALIDITY %d, the store has %d): sync, then check again.",
+		c.add(a, m, 0, "other mailbox",
+			"The server gave it new numbers (UIDVALIDITY %d, the store has %d): sync, then check again.",
 			box.Validity, m.UIDValidity)
 		return nil
 	}
@@ -151,7 +154,10 @@ func (c *comparison) mailbox(ctx context.Context, s *imap.Session, a Account, m 
 		return fault.In(fault.PhaseList, err)
 	}
 	if int(s.Exists()) != len(listing) { // something came: what is stored beyond the listing may be that
-		maps.DeleteFunc(held, func(uid storage.UID, _ storage.Shown) bool { return len(listing) == 0 || uid > listing[len(listing)-1] })
+		maps.DeleteFunc(held, func(uid storage.UID, _ storage.Shown) bool {
+			return len(listing) == 0 ||
+				uid > listing[len(listing)-1]
+		})
 	}
 	both := c.numbers(a, m, listing, held, barred)
 	for len(both) > 0 {
@@ -168,8 +174,10 @@ func (c *comparison) mailbox(ctx context.Context, s *imap.Session, a Account, m 
 	return nil
 }
 
-// numbers compares the UIDs and gives those that both have. What is listed beyond the last pass is mail that is still to come.
-func (c *comparison) numbers(a Account, m storage.Mailbox, listing []storage.UID, held map[storage.UID]storage.Shown, barred map[storage.UID]bool) (both []storage.UID) {
+// numbers compares the UIDs and gives those that both have. What is listed beyond the last pass is mail that is
+// still to come.
+func (c *comparison) numbers(a Account, m storage.Mailbox, listing []storage.UID, held map[storage.UID]storage.Shown,
+	barred map[storage.UID]bool) (both []storage.UID) {
 	for _, uid := range listing {
 		_, here := held[uid]
 		switch {
@@ -182,14 +190,17 @@ func (c *comparison) numbers(a Account, m storage.Mailbox, listing []storage.UID
 	}
 	for uid := range held {
 		if _, there := slices.BinarySearch(listing, uid); !there {
-			c.add(a, m, uid, "not on the server", "The store has it and the server does not: it was deleted there since the last sync, or its number is wrong; a sync settles it.")
+			c.add(a, m, uid, "not on the server",
+				"The store has it and the server does not: it was deleted there since the last sync, or its number "+
+					"is wrong; a sync settles it.")
 		}
 	}
 	return both
 }
 
 // room gives how many messages the next FETCH may ask for, by the server and by the account's limits.
-func (c *comparison) room(ctx context.Context, s *imap.Session, todo []storage.UID, held map[storage.UID]storage.Shown) (int, error) {
+func (c *comparison) room(ctx context.Context, s *imap.Session, todo []storage.UID,
+	held map[storage.UID]storage.Shown) (int, error) {
 	most := min(remotePage, len(todo))
 	if n := s.MostMessages(); n > 0 {
 		most = min(most, n)
@@ -206,7 +217,8 @@ func (c *comparison) room(ctx context.Context, s *imap.Session, todo []storage.U
 }
 
 // page compares messages by their flags, their time and their bytes, which are hashed as they come and not kept.
-func (c *comparison) page(ctx context.Context, s *imap.Session, a Account, m storage.Mailbox, page []storage.UID, held map[storage.UID]storage.Shown) error {
+func (c *comparison) page(ctx context.Context, s *imap.Session, a Account, m storage.Mailbox, page []storage.UID,
+	held map[storage.UID]storage.Shown) error {
 	seen := map[storage.UID]bool{}
 	var sum [sha256.Size]byte
 	take := imap.FetchHandler{
@@ -229,18 +241,24 @@ func (c *comparison) page(ctx context.Context, s *imap.Session, a Account, m sto
 			}
 			seen[uid] = true
 			if now := mailbox.FlagsOf(msg.UID, msg.State).Flags; msg.HasFlags && now != have.Flags {
-				c.add(a, m, uid, "other flags", "The store has %q, the server %q: a sync settles it, if the server notes such changes.", have.Flags, now)
+				c.add(a, m, uid, "other flags",
+					"The store has %q, the server %q: a sync settles it, if the server notes such "+
+						"changes.", have.Flags, now)
 			}
 			if t := msg.InternalDate; plausible(t) && !t.Equal(have.InternalDate.Truncate(time.Second)) {
-				c.add(a, m, uid, "other date", "It arrived at %s by the store, at %s by the server.", have.InternalDate.Format(time.RFC3339), t.Format(time.RFC3339))
+				c.add(a, m, uid, "other date", "It arrived at %s by the store, at %s by the server.",
+					have.InternalDate.Format(time.RFC3339), t.Format(time.RFC3339))
 			}
 			if have.HasBody && have.SHA256 != sum {
-				c.add(a, m, uid, "other message", "Its bytes are not the server's: they were changed here, or the server gives others under the same number.")
+				c.add(a, m, uid, "other message",
+					"Its bytes are not the server's: they were changed here, or the server gives others under the "+
+						"same number.")
 			}
 			return nil
 		},
 	}
-	err := fault.In(fault.PhaseFetch, s.UIDFetch(ctx, mailbox.SetOf(page), []imap.Item{imap.ItemState, imap.ItemDate, imap.ItemBody}, take))
+	err := fault.In(fault.PhaseFetch, s.UIDFetch(ctx, mailbox.SetOf(page), []imap.Item{imap.ItemState, imap.ItemDate,
+		imap.ItemBody}, take))
 	if !c.store.ReadOnly() {
 		if counted := c.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0, c.meter.CountTx); err == nil {
 			err = fault.In(fault.PhaseStore, counted)
@@ -251,7 +269,8 @@ func (c *comparison) page(ctx context.Context, s *imap.Session, a Account, m sto
 	}
 	for _, uid := range page {
 		if !seen[uid] {
-			c.add(a, m, uid, "not delivered", "The server lists it and does not give it: it was deleted in this moment, or cannot be read there.")
+			c.add(a, m, uid, "not delivered",
+				"The server lists it and does not give it: it was deleted in this moment, or cannot be read there.")
 		}
 	}
 	if c.done += int64(len(page)); c.o.Progress != nil {

@@ -1,8 +1,8 @@
-// Package remote is what a person asks of a server beyond a sync: whether the store holds what it has (check --remote), and what it
-// gives of one quarantined message (errors raw).
+// Package remote is what a person asks of a server beyond a sync: whether the store holds what it has (check
+// --remote), and what it gives of one quarantined message (errors raw).
 //
-// What always holds: mailboxes are examined, and no mail is changed or stored. Pauses, waits and limits hold as for a sync, and
-// what is downloaded counts.
+// What always holds: mailboxes are examined, and no mail is changed or stored. Pauses, waits and limits hold as
+// for a sync, and what is downloaded counts.
 package remote
 
 import (

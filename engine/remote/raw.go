@@ -17,10 +17,11 @@ import (
 	"mailcote/storage/class"
 )
 
-// Raw writes to out what the server will give of a quarantined message, on an interactive session. It keeps to pauses, waits and
-// limits, and what comes counts. most is how many messages are taken of one mailbox. Errors: what kept it from asking at all or on,
-// or out's; what the server did of the message is in the report.
-func Raw(ctx context.Context, store *storage.Store, a Account, q storage.Quarantined, most int, out io.Writer) (chunk.Report, error) {
+// Raw writes to out what the server will give of a quarantined message, on an interactive session. It keeps to
+// pauses, waits and limits, and what comes counts. most is how many messages are taken of one mailbox. Errors:
+// what kept it from asking at all or on, or out's; what the server did of the message is in the report.
+func Raw(ctx context.Context, store *storage.Store, a Account, q storage.Quarantined, most int,
+	out io.Writer) (chunk.Report, error) {
 	d := &raw{a: a, store: store, q: q, most: most}
 	err := store.Read(ctx, func(r *storage.Reader) (err error) {
 		d.row, err = r.Mailbox(q.Mailbox)
@@ -96,7 +97,8 @@ func (d *raw) examine(ctx context.Context) error {
 		return errors.Join(err, d.met(ctx, err))
 	}
 	if v := d.box.Validity; v != d.q.Validity {
-		return fmt.Errorf("the server has numbered %s anew since (UIDVALIDITY was %d, is %d): the next sync looks for the message",
+		return fmt.Errorf("the server has numbered %s anew since (UIDVALIDITY was %d, is %d): the next sync looks "+
+			"for the message",
 			d.row.Path, d.q.Validity, v)
 	}
 	return nil
@@ -111,11 +113,12 @@ func (d *raw) end() {
 
 // count writes what came since the last time.
 func (d *raw) count(ctx context.Context) error {
-	return fault.In(fault.PhaseStore, d.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0, d.meter.CountTx))
+	return fault.In(fault.PhaseStore, d.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0,
+		d.meter.CountTx))
 }
 
-// settle acts on why a command brought nothing. An error is one that ends the download: it is the account's trouble, and neither the
-// message's nor that of a session that is over.
+// settle acts on why a command brought nothing. An error is one that ends the download: it is the account's
+// trouble, and neither the message's nor that of a session that is over.
 func (d *raw) settle(ctx context.Context, why error) error {
 	why = fault.In(fault.PhaseFetch, why)
 	if why == nil || errors.Is(why, chunk.ErrLeftOut) || errors.Is(why, chunk.ErrShort) || d.box.Refused(why) {
