@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"mailcote/engine/imap"
 )
 
 // TestShare: the rule of who may have how many connections.
@@ -58,6 +60,21 @@ func TestReuse(t *testing.T) {
 		if f := p.Figures(); f.Dialled != 3 || f.Open != 1 || f.InUse != 0 {
 			t.Errorf("%+v", f)
 		}
+	})
+}
+
+// TestGivenUnobserved: who gave a session back hears nothing of it any more.
+func TestGivenUnobserved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, p := start(t, 2, nil)
+		l, heard := take(t, p, Want{}), 0
+		l.Session().Observe(imap.Observer{Status: func(imap.Status) { heard++ }})
+		l.Give()
+		l = take(t, p, Want{})
+		if err := l.Session().Noop(t.Context()); err != nil || p.Figures().Dialled != 1 || heard > 0 {
+			t.Errorf("%v, %+v, %d responses heard", err, p.Figures(), heard)
+		}
+		l.Give()
 	})
 }
 
