@@ -14,8 +14,8 @@ import (
 
 	"mailcote/engine"
 	"mailcote/storage"
+	"mailcote/ui/agent"
 	"mailcote/ui/cli/voice"
-	"mailcote/ui/web"
 )
 
 // app is one run of the program: its voice and its global flags.
@@ -91,7 +91,7 @@ func (a *app) storePath() (path string, isDefault bool, err error) {
 // its own beside it, so that nothing of it stays.
 func stateDir(store string) string {
 	beside := store + stateSuffix
-	if info, err := os.Lstat(beside); err == nil && info.IsDir() && web.CheckPrivate(info) == nil {
+	if info, err := os.Lstat(beside); err == nil && info.IsDir() && agent.CheckPrivate(info) == nil {
 		return beside // else somebody who can write there too may have made it, to be believed
 	}
 	return filepath.Join(xdg.StateHome, "mailcote")

@@ -11,9 +11,10 @@ import (
 
 	"mailcote/engine"
 	"mailcote/storage"
+	"mailcote/ui/agent"
 	"mailcote/ui/cli/bars"
-	"mailcote/ui/cli/page"
 	"mailcote/ui/cli/voice"
+	"mailcote/ui/view"
 	"mailcote/ui/web"
 )
 
@@ -72,18 +73,18 @@ type readyView struct {
 
 // agent serves the page and keeps every account in sync until ctx ends.
 func (a *app) agent(ctx context.Context, st *storage.Store, e *engine.Engine, o agentOptions) (err error) {
-	token, err := web.Token(stateDir(st.Path()), st.Path())
+	token, err := agent.Token(stateDir(st.Path()), st.Path())
 	if err != nil {
 		return err
 	}
-	source := page.NewSource(st, e.Progress)
+	source := view.NewSource(st, e.Progress)
 	log := slog.New(slog.NewTextHandler(a.voice.Err(), nil)) // the page sends its reader here when the store cannot be read
 	server, err := web.Serve(ctx, web.Config{Source: source, Progress: source.Progress, Token: token, Port: o.port, Log: log})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, server.Close()) }()
-	published, err := page.Publish(stateDir(st.Path()), st.Path(), page.Agent{URL: server.URL(), PID: os.Getpid()})
+	published, err := agent.Publish(stateDir(st.Path()), st.Path(), agent.Agent{URL: server.URL(), PID: os.Getpid()})
 	if err != nil {
 		return err
 	}
@@ -129,7 +130,7 @@ func (a *app) announce(server *web.Server) error {
 
 // openPage opens the page in the browser. shut ends what was left of that.
 func (a *app) openPage(ctx context.Context, server *web.Server, store string) (shut func(), err error) {
-	o, err := page.Open(ctx, stateDir(store), store, server.Invite(), func(err error) {
+	o, err := agent.Open(ctx, stateDir(store), store, server.Invite(), func(err error) {
 		a.voice.Note("The browser could not be opened: %s", voice.Line(err.Error()))
 	})
 	if err != nil {
@@ -159,7 +160,7 @@ func (a *app) token() *cobra.Command {
 				if link {
 					return a.printLink(c.Context(), s.Path())
 				}
-				token, err := web.Token(stateDir(s.Path()), s.Path())
+				token, err := agent.Token(stateDir(s.Path()), s.Path())
 				if err != nil {
 					return err
 				}
@@ -178,25 +179,25 @@ func (a *app) token() *cobra.Command {
 }
 
 func (a *app) printLink(ctx context.Context, store string) error {
-	agent, ok := page.Running(stateDir(store), store)
+	running, ok := agent.Running(stateDir(store), store)
 	if !ok {
 		return errors.New("no agent serves the page of this store: start one with mailcote run")
 	}
-	token, err := web.Token(stateDir(store), store)
+	token, err := agent.Token(stateDir(store), store)
 	if err != nil {
 		return err
 	}
-	i, err := agent.Invite(ctx, token)
+	i, err := running.Invite(ctx, token)
 	if err != nil {
 		return err
 	}
 	if a.json {
-		return a.voice.JSON(readyView{"ready", agent.URL, i.Link, i.Code, agent.PID})
+		return a.voice.JSON(readyView{"ready", running.URL, i.Link, i.Code, running.PID})
 	}
 	// The link stands alone on stdout, so that a shell can use it.
 	if err := a.voice.Say("%s", i.Link); err != nil {
 		return err
 	}
-	a.voice.Note("Or open %s and type the code %s. Both end when one was used, or in five minutes.", agent.URL, i.Code)
+	a.voice.Note("Or open %s and type the code %s. Both end when one was used, or in five minutes.", running.URL, i.Code)
 	return nil
 }

@@ -8,8 +8,8 @@ import (
 
 	"mailcote/engine/message"
 	"mailcote/storage"
-	"mailcote/ui/cli/page"
 	"mailcote/ui/cli/voice"
+	"mailcote/ui/view"
 )
 
 // copyView is one place a message is in.
@@ -47,9 +47,9 @@ func (a *app) show() *cobra.Command {
 			}
 			err := a.reading(c.Context(), func(s *storage.Store) error {
 				if raw {
-					return page.Raw(c.Context(), s, id, a.voice.Out())
+					return view.Raw(c.Context(), s, id, a.voice.Out())
 				}
-				m, err := page.Read(c.Context(), s, id)
+				m, err := view.Read(c.Context(), s, id)
 				if err != nil {
 					return err
 				}
@@ -68,7 +68,7 @@ func (a *app) show() *cobra.Command {
 	return c
 }
 
-func viewMessage(id storage.EmailID, m page.Message) messageView {
+func viewMessage(id storage.EmailID, m view.Message) messageView {
 	v := messageView{Type: "message", ID: string(id), Size: m.Copies[0].Size, HasBody: m.HasBody, View: m.View}
 	for _, one := range m.Copies {
 		v.Copies = append(v.Copies, copyView{one.AccountName, one.MailboxPath, one.UID, strings.Fields(string(one.Flags))})
@@ -76,7 +76,7 @@ func viewMessage(id storage.EmailID, m page.Message) messageView {
 	return v
 }
 
-func (a *app) printMessage(m page.Message) error {
+func (a *app) printMessage(m view.Message) error {
 	v := m.View
 	var places []string
 	for _, one := range m.Copies {

@@ -14,9 +14,8 @@ import (
 	"mailcote/storage"
 	"mailcote/storage/owner"
 	"mailcote/storage/rate"
-	"mailcote/ui/cli/page"
+	"mailcote/ui/agent"
 	"mailcote/ui/cli/voice"
-	"mailcote/ui/web"
 )
 
 // statusView is `status --json`.
@@ -95,8 +94,8 @@ func (a *app) viewStatus(ctx context.Context) (statusView, error) {
 		if held {
 			v.PID, v.Owner = holder.PID, holder.Command
 		}
-		if agent, ok := page.Running(stateDir(s.Path()), s.Path()); ok {
-			v.URL = agent.URL
+		if running, ok := agent.Running(stateDir(s.Path()), s.Path()); ok {
+			v.URL = running.URL
 		}
 		if err := s.Read(ctx, func(r *storage.Reader) error { return v.fill(r, held) }); err != nil {
 			return err
@@ -109,15 +108,15 @@ func (a *app) viewStatus(ctx context.Context) (statusView, error) {
 
 // connections adds what only a running agent knows. One that does not answer is no reason not to show the rest.
 func (v *statusView) connections(ctx context.Context, store string) {
-	agent, ok := page.Running(stateDir(store), store)
+	running, ok := agent.Running(stateDir(store), store)
 	if !ok {
 		return
 	}
-	token, err := web.Token(stateDir(store), store)
+	token, err := agent.Token(stateDir(store), store)
 	if err != nil {
 		return
 	}
-	now, err := agent.Ask(ctx, token)
+	now, err := running.Ask(ctx, token)
 	if err != nil {
 		return
 	}

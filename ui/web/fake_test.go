@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"mailcote/ui/view"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -20,42 +22,42 @@ var testNow = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 // fake is an in-memory Source.
 type fake struct {
 	mu       sync.Mutex
-	overview Overview
-	lists    map[int64]MessageList // by mailbox; 0 is the newest mail
-	messages map[string]MessageView
+	overview view.Overview
+	lists    map[int64]view.MessageList // by mailbox; 0 is the newest mail
+	messages map[string]view.MessageView
 	err      error
-	asked    []ListQuery
+	asked    []view.ListQuery
 }
 
-func (f *fake) Overview(context.Context) (Overview, error) { return f.overview, f.err }
+func (f *fake) Overview(context.Context) (view.Overview, error) { return f.overview, f.err }
 
-func (f *fake) Messages(_ context.Context, q ListQuery) (MessageList, error) {
+func (f *fake) Messages(_ context.Context, q view.ListQuery) (view.MessageList, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.asked = append(f.asked, q)
 	list, ok := f.lists[q.Mailbox]
 	if !ok {
-		return MessageList{}, fmt.Errorf("mailbox %d: %w", q.Mailbox, ErrNotFound)
+		return view.MessageList{}, fmt.Errorf("mailbox %d: %w", q.Mailbox, view.ErrNotFound)
 	}
 	if strings.HasPrefix(q.Search, "before:") {
-		return MessageList{}, fmt.Errorf("search: %w", &QueryError{Reason: "before: wants a date, such as before:2026-01-31."})
+		return view.MessageList{}, fmt.Errorf("search: %w", &view.QueryError{Reason: "before: wants a date, such as before:2026-01-31."})
 	}
 	return list, f.err
 }
 
-func (f *fake) Message(_ context.Context, id string) (MessageView, error) {
+func (f *fake) Message(_ context.Context, id string) (view.MessageView, error) {
 	m, ok := f.messages[id]
 	if !ok {
-		return MessageView{}, ErrNotFound
+		return view.MessageView{}, view.ErrNotFound
 	}
 	return m, f.err
 }
 
 func sample() *fake {
-	item := func(id, from, subject, preview, mailbox string, age time.Duration) MessageItem {
-		return MessageItem{ID: id, From: from, Subject: subject, Preview: preview, Mailbox: mailbox, Date: testNow.Add(-age)}
+	item := func(id, from, subject, preview, mailbox string, age time.Duration) view.MessageItem {
+		return view.MessageItem{ID: id, From: from, Subject: subject, Preview: preview, Mailbox: mailbox, Date: testNow.Add(-age)}
 	}
-	items := []MessageItem{
+	items := []view.MessageItem{
 		item("m1", "Otis Pemberly", "Who was the third keeper?", "There is a gap of eleven days in the record. No entry, no signature, and then it goes on as if nothing had happened, in a different ink.", "INBOX", 4*time.Minute),
 		item("m2", "سلمى الخيّاط", "شجرة الياسمين", "أزهرت شجرة الياسمين أخيرًا، وصار الجيران يفتحون نوافذهم في المساء.", "INBOX", 50*time.Minute),
 		item("m3", "水無月 ほのか", "土曜日の山歩きについて", "朝は霧が出るそうです。霧が晴れるのをゆっくり待ちませんか。", "INBOX", 3*time.Hour),
@@ -65,34 +67,37 @@ func sample() *fake {
 	}
 	items[0].Unread, items[0].Attachment, items[1].Flagged = true, true, true
 	return &fake{
-		overview: Overview{Messages: 12841, Accounts: []Account{
-			{ID: 1, Name: "robin@imap.example.org", State: StateSyncing, LastSuccess: testNow.Add(-3 * time.Hour), Mailboxes: []Mailbox{
+		overview: view.Overview{Messages: 12841, Accounts: []view.Account{
+			{ID: 1, Name: "robin@imap.example.org", State: view.StateSyncing, LastSuccess: testNow.Add(-3 * time.Hour), Mailboxes: []view.Mailbox{
 				{ID: 1, Path: "INBOX", Role: "inbox", Stored: 1204, Total: 1204, Unread: 17},
 				{ID: 2, Path: "Sent", Role: "sent", Stored: 873, Total: 1930},
 				{ID: 3, Path: "Projects/Repair Café", Stored: 41, Total: 96, Unread: 2},
 				{ID: 4, Path: "مشاريع/الياسمين", Stored: 3, Total: 3},
 				{ID: 5, Path: "Drafts", Role: "drafts"},
 			}},
-			{ID: 2, Name: "robin.ardent@mail.example.com", State: StatePaused, Detail: "The password was refused. Set it again: mailcote account set robin.ardent@mail.example.com", Errors: 1, Mailboxes: []Mailbox{
+			{ID: 2, Name: "robin.ardent@mail.example.com", State: view.StatePaused, Detail: "The password was refused. Set it again: mailcote account set robin.ardent@mail.example.com", Errors: 1, Mailboxes: []view.Mailbox{
 				{ID: 6, Path: "INBOX", Role: "inbox", Stored: 10671, Total: 10671, Unread: 3021},
 			}},
-			{ID: 3, Name: "club@example.net", State: StateIdle, LastSuccess: testNow.Add(-40 * time.Second)},
+			{ID: 3, Name: "club@example.net", State: view.StateIdle, LastSuccess: testNow.Add(-40 * time.Second)},
 		}},
-		lists: map[int64]MessageList{
+		lists: map[int64]view.MessageList{
 			0: {Items: items, Next: "cursor 2&x"},
 			1: {Title: "INBOX", Account: "robin@imap.example.org", Items: items[:3]},
 			5: {Title: "Drafts", Account: "robin@imap.example.org"},
 		},
-		messages: map[string]MessageView{
+		messages: map[string]view.MessageView{
 			"m1": {
 				ID: "m1", Subject: "Who was the third keeper?",
-				From: []Address{{"Otis Pemberly", "otis.pemberly@example.com"}},
-				To:   []Address{{"Robin Ardent", "robin@example.org"}, {"", "nell.abernook@example.org"}},
+				From: []view.Address{{Name: "Otis Pemberly", Addr: "otis.pemberly@example.com"}},
+				To:   []view.Address{{Name: "Robin Ardent", Addr: "robin@example.org"}, {Addr: "nell.abernook@example.org"}},
 				Date: testNow.Add(-4 * time.Minute), Received: testNow.Add(-3 * time.Minute),
 				MessageID: "<150143d063c0c.228@example.com>", Size: 48211, Mailboxes: []string{"INBOX"}, Flags: []string{`\Flagged`},
 				Text: "Hi Robin,\r\n\r\nThere is a gap of eleven days in the record. No entry, no signature, and\r\nthen it goes on as if nothing had happened, in a different ink.\r\n\r\n" +
 					"شكرًا على الصورة، كانت واضحة جدًا.\r\n\r\nUntil soon,\r\nOtis\r\n\r\nOn 2026-11-20 10:47, Robin Ardent wrote:\r\n> Could you photograph the margin of page 7?\r\n> I think there is a column of numbers.\r\n",
-				Attachments: []Attachment{{"Keepers and dates.csv", "text/csv", 812}, {"invoice\u202efdp.exe", "application/octet-stream", 44120}},
+				Attachments: []view.Attachment{
+					{Name: "Keepers and dates.csv", Type: "text/csv", Size: 812},
+					{Name: "invoice\u202efdp.exe", Type: "application/octet-stream", Size: 44120},
+				},
 			},
 		},
 	}

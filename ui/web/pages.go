@@ -15,6 +15,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"mailcote/ui/view"
 )
 
 //go:embed page/*.html
@@ -35,7 +37,7 @@ const (
 // pages renders the views. It is immutable after newPages.
 type pages struct {
 	source   Source
-	progress func(context.Context) (Progress, error)
+	progress func(context.Context) (view.Progress, error)
 	log      *slog.Logger
 	now      func() time.Time
 	prefix   string // before every address that a page names
@@ -62,7 +64,7 @@ func newPages(c Config, prefix string) (*pages, error) {
 		"differ":     func(a, b string) bool { return !strings.EqualFold(a, b) },
 		"int64":      func(n int) int64 { return int64(n) },
 		"paragraphs": paragraphs,
-		"row":        func(name string, people []Address) addressRow { return addressRow{name, people} },
+		"row":        func(name string, people []view.Address) addressRow { return addressRow{name, people} },
 	}
 	for _, name := range []string{"overview", "list", "message", "problem"} {
 		t, err := template.New("base.html").Funcs(functions).ParseFS(pageFiles, "page/base.html", "page/"+name+".html")
@@ -121,9 +123,9 @@ func (p *pages) problem(w http.ResponseWriter, r *http.Request, status int, word
 // failed shows what a Source's error means. Its text goes to the log, not to
 // the page: it may quote a server.
 func (p *pages) failed(w http.ResponseWriter, r *http.Request, err error) {
-	var query *QueryError
+	var query *view.QueryError
 	switch {
-	case errors.Is(err, ErrNotFound):
+	case errors.Is(err, view.ErrNotFound):
 		p.problem(w, r, http.StatusNotFound, "This is not here any more.")
 	case errors.As(err, &query):
 		p.problem(w, r, http.StatusBadRequest, query.Reason)
@@ -151,7 +153,7 @@ func (p *pages) overview(w http.ResponseWriter, r *http.Request) {
 
 // listData is a list with the address of its continuation.
 type listData struct {
-	MessageList
+	view.MessageList
 	Heading string
 	More    string // address of the next page, empty at the end
 	Shown   bool   // name the mailbox in each line
@@ -159,16 +161,16 @@ type listData struct {
 }
 
 func (p *pages) mail(w http.ResponseWriter, r *http.Request) {
-	p.list(w, r, ListQuery{}, listData{Heading: "Newest mail", Shown: true, Empty: "No mail yet."}, "/mail?")
+	p.list(w, r, view.ListQuery{}, listData{Heading: "Newest mail", Shown: true, Empty: "No mail yet."}, "/mail?")
 }
 
 func (p *pages) mailbox(w http.ResponseWriter, r *http.Request) {
 	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
 	if err != nil || id <= 0 {
-		p.failed(w, r, ErrNotFound)
+		p.failed(w, r, view.ErrNotFound)
 		return
 	}
-	p.list(w, r, ListQuery{Mailbox: id}, listData{Empty: "This mailbox is empty."}, "/mailbox/"+strconv.FormatInt(id, 10)+"?")
+	p.list(w, r, view.ListQuery{Mailbox: id}, listData{Empty: "This mailbox is empty."}, "/mailbox/"+strconv.FormatInt(id, 10)+"?")
 }
 
 func (p *pages) search(w http.ResponseWriter, r *http.Request) {
@@ -178,17 +180,17 @@ func (p *pages) search(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if len(q) > maxQuery {
-		p.failed(w, r, &QueryError{Reason: "This search is too long."})
+		p.failed(w, r, &view.QueryError{Reason: "This search is too long."})
 		return
 	}
 	d := listData{Heading: "Search: " + visible(q), Shown: true, Empty: "Nothing matches."}
-	p.list(w, r, ListQuery{Search: q}, d, "/search?q="+url.QueryEscape(q)+"&")
+	p.list(w, r, view.ListQuery{Search: q}, d, "/search?q="+url.QueryEscape(q)+"&")
 }
 
-func (p *pages) list(w http.ResponseWriter, r *http.Request, q ListQuery, d listData, here string) {
+func (p *pages) list(w http.ResponseWriter, r *http.Request, q view.ListQuery, d listData, here string) {
 	q.Limit = listLength
 	if q.Before = r.URL.Query().Get("before"); len(q.Before) > maxCursor {
-		p.failed(w, r, ErrNotFound)
+		p.failed(w, r, view.ErrNotFound)
 		return
 	}
 	found, err := p.source.Messages(r.Context(), q)
@@ -234,16 +236,16 @@ func (p *pages) progressJSON(w http.ResponseWriter, r *http.Request) {
 	write(w, r, http.StatusOK, "application/json", body)
 }
 
-func (p *pages) progressFromOverview(ctx context.Context) (Progress, error) {
+func (p *pages) progressFromOverview(ctx context.Context) (view.Progress, error) {
 	o, err := p.source.Overview(ctx)
 	if err != nil {
-		return Progress{}, err
+		return view.Progress{}, err
 	}
-	var all Progress
+	var all view.Progress
 	for _, a := range o.Accounts {
-		ap := AccountProgress{ID: a.ID, State: a.State, Detail: a.Detail, LastSuccess: a.LastSuccess, Errors: a.Errors}
+		ap := view.AccountProgress{ID: a.ID, State: a.State, Detail: a.Detail, LastSuccess: a.LastSuccess, Errors: a.Errors}
 		for _, m := range a.Mailboxes {
-			ap.Mailboxes = append(ap.Mailboxes, MailboxProgress{ID: m.ID, Stored: m.Stored, Total: m.Total, Unread: m.Unread})
+			ap.Mailboxes = append(ap.Mailboxes, view.MailboxProgress{ID: m.ID, Stored: m.Stored, Total: m.Total, Unread: m.Unread})
 		}
 		all.Accounts = append(all.Accounts, ap)
 	}
@@ -267,21 +269,21 @@ func (p *pages) staticFile(w http.ResponseWriter, r *http.Request) {
 // addressRow is one address field of a message.
 type addressRow struct {
 	Name   string
-	People []Address
+	People []view.Address
 }
 
 // stateWords says a state in words; the page never says it by colour alone.
-func stateWords(s State) string {
+func stateWords(s view.State) string {
 	switch s {
-	case StateIdle:
+	case view.StateIdle:
 		return "Up to date"
-	case StateSyncing:
+	case view.StateSyncing:
 		return "Syncing"
-	case StateWaiting:
+	case view.StateWaiting:
 		return "Waiting"
-	case StatePaused:
+	case view.StatePaused:
 		return "Paused"
-	case StateFailed:
+	case view.StateFailed:
 		return "Failed"
 	}
 	return "Unknown"

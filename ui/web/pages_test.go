@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/net/html"
+
+	"mailcote/ui/view"
 )
 
 // get asks the pages behind the guard.
@@ -85,11 +87,11 @@ func TestPagesSayWhatIsWrong(t *testing.T) {
 
 func TestProgressJSON(t *testing.T) {
 	w := get(t, sample(), "/progress.json")
-	var p Progress
+	var p view.Progress
 	if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil {
 		t.Fatal(err)
 	}
-	if len(p.Accounts) != 3 || p.Accounts[0].Mailboxes[1].Stored != 873 || p.Accounts[1].State != StatePaused || p.Accounts[1].Errors != 1 {
+	if len(p.Accounts) != 3 || p.Accounts[0].Mailboxes[1].Stored != 873 || p.Accounts[1].State != view.StatePaused || p.Accounts[1].Errors != 1 {
 		t.Errorf("%+v", p)
 	}
 	if w.Header().Get("Content-Type") != "application/json" {
@@ -117,16 +119,16 @@ func TestCanaryIsOnlyText(t *testing.T) {
 		`javascript:canary()`, `{{.}}<canary>`, "</textarea></style><canary x=\"", "\x00<canary>\u2028", `&lt;canary&gt;<!--canary`, `<a href="javascript:canary()">`,
 	}
 	for _, c := range canaries {
-		item := MessageItem{ID: c, From: c, Subject: c, Preview: c, Mailbox: c, Unread: true}
-		address := []Address{{c, c}, {"", c}}
-		view := MessageView{
+		item := view.MessageItem{ID: c, From: c, Subject: c, Preview: c, Mailbox: c, Unread: true}
+		address := []view.Address{{Name: c, Addr: c}, {Addr: c}}
+		mail := view.MessageView{
 			ID: c, Subject: c, From: address, To: address, Cc: address, ReplyTo: address, MessageID: c, Mailboxes: []string{c}, Flags: []string{c},
-			Text: c + "\n\n> " + c, Note: c, FromHTML: true, Attachments: []Attachment{{c, c, 1}},
+			Text: c + "\n\n> " + c, Note: c, FromHTML: true, Attachments: []view.Attachment{{Name: c, Type: c, Size: 1}},
 		}
 		source := &fake{
-			overview: Overview{Accounts: []Account{{ID: 1, Name: c, State: State(c), Detail: c, Mailboxes: []Mailbox{{ID: 1, Path: c, Role: c}}}}},
-			lists:    map[int64]MessageList{0: {Items: []MessageItem{item}, Next: c}, 1: {Title: c, Account: c, Items: []MessageItem{item}, Next: c}},
-			messages: map[string]MessageView{"m": view},
+			overview: view.Overview{Accounts: []view.Account{{ID: 1, Name: c, State: view.State(c), Detail: c, Mailboxes: []view.Mailbox{{ID: 1, Path: c, Role: c}}}}},
+			lists:    map[int64]view.MessageList{0: {Items: []view.MessageItem{item}, Next: c}, 1: {Title: c, Account: c, Items: []view.MessageItem{item}, Next: c}},
+			messages: map[string]view.MessageView{"m": mail},
 		}
 		for _, target := range []string{"/", "/mail", "/mailbox/1", "/message/m", "/search?q=" + strings.NewReplacer("&", "%26", "\x00", "", "#", "%23", ";", "%3B", " ", "+").Replace(c)} {
 			w := get(t, source, target)

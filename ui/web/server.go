@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"mailcote/ui/view"
 )
 
 // Config is what Serve needs.
@@ -18,7 +20,7 @@ type Config struct {
 	Source Source
 	// Progress reports what the running sync does; it is asked about once a
 	// second by every open page. nil means that Source.Overview is asked.
-	Progress func(ctx context.Context) (Progress, error)
+	Progress func(ctx context.Context) (view.Progress, error)
 	Token    string // the bearer token, from Token
 	// Port is tried first; when it is taken, or 0, a free one is used. The
 	// agent gives DefaultPort, the demo 0.

@@ -17,6 +17,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"mailcote/ui/view"
 )
 
 func open(t *testing.T, c Config, l limits) *Server {
@@ -410,10 +412,10 @@ type slow struct {
 	entered chan struct{}
 }
 
-func (s *slow) Overview(ctx context.Context) (Overview, error) {
+func (s *slow) Overview(ctx context.Context) (view.Overview, error) {
 	close(s.entered)
 	<-ctx.Done()
-	return Overview{}, ctx.Err()
+	return view.Overview{}, ctx.Err()
 }
 
 func TestCloseEndsRunningRequests(t *testing.T) {

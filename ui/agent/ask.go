@@ -1,4 +1,4 @@
-package page
+package agent
 
 import (
 	"context"
@@ -8,40 +8,9 @@ import (
 	"net/http"
 	"time"
 
-	"mailcote/engine"
+	"mailcote/ui/view"
 	"mailcote/ui/web"
 )
-
-// Progress gives what changes while a sync runs: the store's counts, which a batch moves in its own transaction, under the
-// engine's states.
-func (s *Source) Progress(ctx context.Context) (web.Progress, error) {
-	o, err := s.Overview(ctx)
-	if err != nil {
-		return web.Progress{}, err
-	}
-	live := map[string]engine.AccountProgress{}
-	for _, p := range s.progress() {
-		live[p.Account] = p
-	}
-	p := web.Progress{Accounts: make([]web.AccountProgress, 0, len(o.Accounts))}
-	for _, a := range o.Accounts {
-		one := web.AccountProgress{ID: a.ID, State: a.State, Detail: a.Detail, LastSuccess: a.LastSuccess, Errors: a.Errors,
-			Mailboxes: make([]web.MailboxProgress, 0, len(a.Mailboxes))}
-		if now, ok := live[a.Name]; ok {
-			one.Connections = &now.Connections
-		}
-		for _, m := range a.Mailboxes {
-			for _, moving := range live[a.Name].Mailboxes {
-				if moving.Path == m.Path && moving.Total > m.Total {
-					m.Total = moving.Total // listed, not opened yet
-				}
-			}
-			one.Mailboxes = append(one.Mailboxes, web.MailboxProgress{ID: m.ID, Stored: m.Stored, Total: m.Total, Unread: m.Unread})
-		}
-		p.Accounts = append(p.Accounts, one)
-	}
-	return p, nil
-}
 
 const (
 	askTime  = 2 * time.Second // a running agent answers at once, or its figures are left out
@@ -49,7 +18,7 @@ const (
 )
 
 // Ask asks a running agent for its progress.
-func (a Agent) Ask(ctx context.Context, token string) (p web.Progress, err error) {
+func (a Agent) Ask(ctx context.Context, token string) (p view.Progress, err error) {
 	return p, a.request(ctx, token, http.MethodGet, "/progress.json", &p)
 }
 

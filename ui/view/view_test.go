@@ -1,23 +1,22 @@
-package page
+package view_test
 
 import (
 	"context"
 	"errors"
 	"io"
 	"net/http"
-	"os"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
 
 	"mailcote/engine"
 	"mailcote/storage"
+	"mailcote/ui/agent"
 	"mailcote/ui/demo"
+	"mailcote/ui/view"
 	"mailcote/ui/web"
 )
 
@@ -66,9 +65,9 @@ func check(t *testing.T, err error) {
 }
 
 // walk reads a list to its end, a few items a page.
-func walk(t *testing.T, s *Source, q web.ListQuery) []web.MessageItem {
+func walk(t *testing.T, s *view.Source, q view.ListQuery) []view.MessageItem {
 	t.Helper()
-	var all []web.MessageItem
+	var all []view.MessageItem
 	q.Limit = 7
 	for {
 		list, err := s.Messages(t.Context(), q)
@@ -88,15 +87,15 @@ func walk(t *testing.T, s *Source, q web.ListQuery) []web.MessageItem {
 
 func TestSource(t *testing.T) {
 	st, e := synced(t)
-	s := NewSource(st, e.Progress)
+	s := view.NewSource(st, e.Progress)
 	o, err := s.Overview(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o.Messages != messages || len(o.Accounts) != 1 || o.Accounts[0].State != web.StateIdle || o.Accounts[0].LastSuccess.IsZero() {
+	if o.Messages != messages || len(o.Accounts) != 1 || o.Accounts[0].State != view.StateIdle || o.Accounts[0].LastSuccess.IsZero() {
 		t.Fatalf("overview: %+v", o)
 	}
-	all := walk(t, s, web.ListQuery{})
+	all := walk(t, s, view.ListQuery{})
 	if len(all) != messages {
 		t.Errorf("the newest of all mailboxes are %d, want %d", len(all), messages)
 	}
@@ -109,11 +108,11 @@ func TestSource(t *testing.T) {
 		if m.Stored != m.Total {
 			t.Errorf("%s: stored %d of %d", m.Path, m.Stored, m.Total)
 		}
-		if got := walk(t, s, web.ListQuery{Mailbox: m.ID}); int64(len(got)) != m.Stored {
+		if got := walk(t, s, view.ListQuery{Mailbox: m.ID}); int64(len(got)) != m.Stored {
 			t.Errorf("%s lists %d, want %d", m.Path, len(got), m.Stored)
 		}
 	}
-	if got := walk(t, s, web.ListQuery{Search: "is:read"}); len(got) == 0 || len(got) >= messages {
+	if got := walk(t, s, view.ListQuery{Search: "is:read"}); len(got) == 0 || len(got) >= messages {
 		t.Errorf("is:read finds %d", len(got))
 	}
 	one, err := s.Message(t.Context(), all[0].ID)
@@ -124,16 +123,16 @@ func TestSource(t *testing.T) {
 
 func TestSourceRefuses(t *testing.T) {
 	st, e := synced(t)
-	s := NewSource(st, e.Progress)
-	for _, q := range []web.ListQuery{{Mailbox: 999}, {Before: "x"}, {Before: "1-0"}, {Before: "1-x"}, {Search: "a", Before: "n-1"}, {Search: "a", Before: "7"}, {Search: "a", Before: "n99999"}} {
-		if _, err := s.Messages(t.Context(), q); !errors.Is(err, web.ErrNotFound) {
+	s := view.NewSource(st, e.Progress)
+	for _, q := range []view.ListQuery{{Mailbox: 999}, {Before: "x"}, {Before: "1-0"}, {Before: "1-x"}, {Search: "a", Before: "n-1"}, {Search: "a", Before: "7"}, {Search: "a", Before: "n99999"}} {
+		if _, err := s.Messages(t.Context(), q); !errors.Is(err, view.ErrNotFound) {
 			t.Errorf("%+v: %v", q, err)
 		}
 	}
-	if bad := (*web.QueryError)(nil); !errors.As(second(s.Messages(t.Context(), web.ListQuery{Search: "before:soon"})), &bad) {
-		t.Error("an unreadable search is not a QueryError")
+	if bad := (*view.QueryError)(nil); !errors.As(second(s.Messages(t.Context(), view.ListQuery{Search: "before:soon"})), &bad) {
+		t.Error("an unreadable search is not a view.QueryError")
 	}
-	if _, err := s.Message(t.Context(), "enothing"); !errors.Is(err, web.ErrNotFound) {
+	if _, err := s.Message(t.Context(), "enothing"); !errors.Is(err, view.ErrNotFound) {
 		t.Errorf("unknown message: %v", err)
 	}
 }
@@ -144,8 +143,8 @@ func second[T any](_ T, err error) error { return err }
 func TestServed(t *testing.T) {
 	st, e := synced(t)
 	state := t.TempDir()
-	s := NewSource(st, e.Progress)
-	token, err := web.Token(state, st.Path())
+	s := view.NewSource(st, e.Progress)
+	token, err := agent.Token(state, st.Path())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +157,7 @@ func TestServed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	list, err := s.Messages(t.Context(), web.ListQuery{Limit: 1})
+	list, err := s.Messages(t.Context(), view.ListQuery{Limit: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,73 +179,6 @@ func TestServed(t *testing.T) {
 		check(t, errors.Join(err, answer.Body.Close()))
 		if answer.StatusCode != http.StatusOK || !strings.Contains(string(body), want) {
 			t.Errorf("%s: %d, without %q", path, answer.StatusCode, want)
-		}
-	}
-}
-
-// TestAgent believes an agent file only while its process owns the store.
-func TestAgent(t *testing.T) {
-	state := filepath.Join(t.TempDir(), "state")
-	path := filepath.Join(t.TempDir(), "t.db")
-	st, err := storage.Open(t.Context(), path, storage.Options{Holder: "test"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, ok := Running(state, path); ok {
-		t.Error("an agent without a file")
-	}
-	published, err := Publish(state, path, Agent{URL: "http://127.0.0.1:1", PID: os.Getpid()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if a, ok := Running(state, path); !ok || a.URL != "http://127.0.0.1:1" {
-		t.Errorf("agent %+v, %v", a, ok)
-	}
-	if runtime.GOOS != "windows" {
-		check(t, os.Chmod(agentPath(state, path), 0o602))
-		if _, ok := Running(state, path); ok {
-			t.Error("a file that others may have written is believed")
-		}
-		check(t, os.Chmod(agentPath(state, path), 0o600))
-	}
-	check(t, st.Close())
-	if _, ok := Running(state, path); ok {
-		t.Error("a stale file is believed")
-	}
-	check(t, published.Withdraw())
-	check(t, published.Withdraw())
-	if left, err := os.ReadDir(state); err != nil || len(left) != 0 {
-		t.Errorf("left behind: %v, %v", left, err)
-	}
-}
-
-func TestNames(t *testing.T) {
-	for senders, want := range map[string]string{
-		"Ada <ada@example.org>": "Ada", "ada@example.org": "ada@example.org", "Ada <a@x>, Bob <b@x>": "Ada, Bob", "": "", "Müller, Anna <a@x>": "Müller, Anna",
-	} {
-		if got := names(senders); got != want {
-			t.Errorf("%q: %q, want %q", senders, got, want)
-		}
-	}
-}
-
-// TestStateOf: an account that is let be, for a moment or while the network is away, is never called up to date.
-func TestStateOf(t *testing.T) {
-	at := time.Date(2026, 11, 26, 2, 44, 46, 0, time.Local)
-	for _, c := range []struct {
-		live   engine.AccountProgress
-		state  web.State
-		detail string
-	}{
-		{engine.AccountProgress{State: "idle", Note: "done"}, web.StateIdle, ""},
-		{engine.AccountProgress{State: "syncing", Note: "INBOX"}, web.StateSyncing, "INBOX"},
-		{engine.AccountProgress{State: "waiting", Note: "refused", Until: at}, web.StateWaiting, "refused; tried again at 02:44:46"},
-		{engine.AccountProgress{State: "waiting", Until: at}, web.StateWaiting, "tried again at 02:44:46"},
-		{engine.AccountProgress{State: "offline", Note: "no route", Until: at}, web.StateWaiting, "offline: no route; tried again at 02:44:46"},
-		{engine.AccountProgress{State: "failed", Note: "why"}, web.StateFailed, "why"},
-	} {
-		if state, detail := stateOf(storage.Account{}, c.live); state != c.state || detail != c.detail {
-			t.Errorf("%+v: %s %q, want %s %q", c.live, state, detail, c.state, c.detail)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package page
+package agent
 
 import (
 	"crypto/sha256"
@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 
 	"mailcote/storage/owner"
-	"mailcote/ui/web"
 )
 
 // Agent is where a running agent serves the page of a store.
@@ -92,7 +91,7 @@ func Running(stateDir, store string) (Agent, bool) {
 		return Agent{}, false
 	}
 	defer f.Close() //nolint:errcheck // it was only read
-	if info, err := f.Stat(); err != nil || web.CheckPrivate(info) != nil {
+	if info, err := f.Stat(); err != nil || CheckPrivate(info) != nil {
 		return Agent{}, false
 	}
 	var a Agent

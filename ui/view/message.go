@@ -1,4 +1,4 @@
-package page
+package view
 
 import (
 	"context"
@@ -9,7 +9,6 @@ import (
 
 	"mailcote/engine/message"
 	"mailcote/storage"
-	"mailcote/ui/web"
 )
 
 // Message is one email and the places it is in.
@@ -80,10 +79,10 @@ func open(ctx context.Context, store *storage.Store, id storage.EmailID, m *Mess
 	return store.OpenBlob(ctx, blob)
 }
 
-func people(all []message.Address) []web.Address {
-	var out []web.Address
+func people(all []message.Address) []Address {
+	var out []Address
 	for _, a := range all {
-		out = append(out, web.Address{Name: a.Name, Addr: a.Email})
+		out = append(out, Address{Name: a.Name, Addr: a.Email})
 	}
 	return out
 }

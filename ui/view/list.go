@@ -1,4 +1,4 @@
-package page
+package view
 
 import (
 	"cmp"
@@ -12,16 +12,15 @@ import (
 
 	"mailcote/engine/message"
 	"mailcote/storage"
-	"mailcote/ui/web"
 )
 
 // mostItems is the longest page of a list.
 const mostItems = 200
 
 // Messages gives one page of a list, newest first.
-func (s *Source) Messages(ctx context.Context, q web.ListQuery) (web.MessageList, error) {
+func (s *Source) Messages(ctx context.Context, q ListQuery) (MessageList, error) {
 	q.Limit = min(max(q.Limit, 1), mostItems)
-	var list web.MessageList
+	var list MessageList
 	var found []storage.Mail
 	err := s.store.Read(ctx, func(r *storage.Reader) (err error) {
 		if q.Search != "" {
@@ -44,7 +43,7 @@ func (s *Source) Messages(ctx context.Context, q web.ListQuery) (web.MessageList
 		return err
 	})
 	if errors.Is(err, storage.ErrNotFound) {
-		return list, web.ErrNotFound
+		return list, ErrNotFound
 	}
 	if err != nil {
 		return list, err
@@ -55,8 +54,8 @@ func (s *Source) Messages(ctx context.Context, q web.ListQuery) (web.MessageList
 	return list, nil
 }
 
-func item(m storage.Mail) web.MessageItem {
-	return web.MessageItem{ID: string(m.ID), From: names(m.Sender), Subject: m.Subject, Preview: m.Preview, Date: m.Date, Mailbox: m.MailboxPath,
+func item(m storage.Mail) MessageItem {
+	return MessageItem{ID: string(m.ID), From: names(m.Sender), Subject: m.Subject, Preview: m.Preview, Date: m.Date, Mailbox: m.MailboxPath,
 		Unread: !m.Flags.Has(`\Seen`), Flagged: m.Flags.Has(`\Flagged`), Attachment: m.HasAttachment}
 }
 
@@ -70,7 +69,7 @@ func names(senders string) string {
 }
 
 // newest lists one mailbox and names it.
-func newest(r *storage.Reader, id storage.MailboxID, after storage.Cursor, limit int, list *web.MessageList) ([]storage.Mail, error) {
+func newest(r *storage.Reader, id storage.MailboxID, after storage.Cursor, limit int, list *MessageList) ([]storage.Mail, error) {
 	m, err := r.Mailbox(id)
 	if err != nil {
 		return nil, err

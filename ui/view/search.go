@@ -1,4 +1,4 @@
-package page
+package view
 
 import (
 	"errors"
@@ -8,7 +8,6 @@ import (
 
 	"mailcote/storage"
 	"mailcote/storage/query"
-	"mailcote/ui/web"
 )
 
 // mostHits is how far a search on the page goes back; a narrower search finds the rest.
@@ -18,7 +17,7 @@ const mostHits = 2000
 func search(r *storage.Reader, text, before string, limit int) (hits []storage.Mail, next string, err error) {
 	q, err := query.Parse(text, time.Local)
 	if bad := (*query.SyntaxError)(nil); errors.As(err, &bad) {
-		return nil, "", &web.QueryError{Reason: bad.Error()}
+		return nil, "", &QueryError{Reason: bad.Error()}
 	}
 	if err != nil {
 		return nil, "", err

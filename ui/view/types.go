@@ -1,7 +1,6 @@
-package web
+package view
 
 import (
-	"context"
 	"errors"
 	"time"
 
@@ -17,18 +16,6 @@ type QueryError struct{ Reason string }
 
 // Error is the reason.
 func (e *QueryError) Error() string { return e.Reason }
-
-// Source is what the page reads. It must be safe for concurrent use, and
-// must answer beside a running sync without waiting for it.
-type Source interface {
-	// Overview returns every account with its mailboxes.
-	Overview(ctx context.Context) (Overview, error)
-	// Messages returns one page of a list, newest first. An unknown mailbox
-	// is ErrNotFound, an unreadable search a *QueryError.
-	Messages(ctx context.Context, q ListQuery) (MessageList, error)
-	// Message returns one message by its email id, or ErrNotFound.
-	Message(ctx context.Context, id string) (MessageView, error)
-}
 
 // Overview is the state of the whole store.
 type Overview struct {

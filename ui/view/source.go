@@ -1,4 +1,4 @@
-package page
+package view
 
 import (
 	"context"
@@ -10,7 +10,6 @@ import (
 	"mailcote/engine"
 	"mailcote/storage"
 	"mailcote/storage/class"
-	"mailcote/ui/web"
 )
 
 // Source answers the page's questions from a store. It implements web.Source.
@@ -25,8 +24,8 @@ func NewSource(store *storage.Store, progress func() []engine.AccountProgress) *
 }
 
 // Overview gives every account with its mailboxes.
-func (s *Source) Overview(ctx context.Context) (web.Overview, error) {
-	o := web.Overview{}
+func (s *Source) Overview(ctx context.Context) (Overview, error) {
+	o := Overview{}
 	live := map[string]engine.AccountProgress{}
 	for _, p := range s.progress() {
 		live[p.Account] = p
@@ -55,8 +54,8 @@ func (s *Source) Overview(ctx context.Context) (web.Overview, error) {
 	return o, err
 }
 
-func overviewOf(r *storage.Reader, a storage.Account, faults []storage.Fault, live engine.AccountProgress) (web.Account, error) {
-	one := web.Account{ID: int64(a.ID), Name: a.Name, LastSuccess: a.LastSuccess}
+func overviewOf(r *storage.Reader, a storage.Account, faults []storage.Fault, live engine.AccountProgress) (Account, error) {
+	one := Account{ID: int64(a.ID), Name: a.Name, LastSuccess: a.LastSuccess}
 	one.State, one.Detail = stateOf(a, live)
 	for _, f := range faults {
 		if f.Account == a.ID && f.At.After(a.LastSuccess) {
@@ -70,23 +69,23 @@ func overviewOf(r *storage.Reader, a storage.Account, faults []storage.Fault, li
 	one.Errors += len(quarantined)
 	mailboxes, err := r.Mailboxes(a.ID)
 	for _, m := range mailboxes {
-		one.Mailboxes = append(one.Mailboxes, web.Mailbox{ID: int64(m.ID), Path: m.Path, Role: m.Role, Stored: m.Total, Total: m.RemoteTotal, Unread: m.Unread})
+		one.Mailboxes = append(one.Mailboxes, Mailbox{ID: int64(m.ID), Path: m.Path, Role: m.Role, Stored: m.Total, Total: m.RemoteTotal, Unread: m.Unread})
 	}
 	return one, err
 }
 
 // stateOf puts what the store and the engine say of an account into the page's one word.
-func stateOf(a storage.Account, live engine.AccountProgress) (web.State, string) {
+func stateOf(a storage.Account, live engine.AccountProgress) (State, string) {
 	if a.Paused && a.PauseClass == class.Manual {
-		return web.StatePaused, a.PauseReason + ": mailcote account resume " + a.Name
+		return StatePaused, a.PauseReason + ": mailcote account resume " + a.Name
 	}
 	if a.Paused {
-		return web.StatePaused, a.PauseReason + ": mailcote account test " + a.Name
+		return StatePaused, a.PauseReason + ": mailcote account test " + a.Name
 	}
 	detail := live.Note
 	switch live.State {
 	case "connecting", "signing in", "syncing":
-		return web.StateSyncing, detail
+		return StateSyncing, detail
 	case "waiting", "offline":
 		if live.State == "offline" {
 			detail = strings.TrimSuffix("offline: "+detail, ": ")
@@ -94,32 +93,32 @@ func stateOf(a storage.Account, live engine.AccountProgress) (web.State, string)
 		if !live.Until.IsZero() {
 			detail = strings.TrimPrefix(detail+"; tried again at "+live.Until.Local().Format("15:04:05"), "; ")
 		}
-		return web.StateWaiting, detail
+		return StateWaiting, detail
 	case "paused":
-		return web.StatePaused, detail
+		return StatePaused, detail
 	case "failed":
-		return web.StateFailed, detail
+		return StateFailed, detail
 	}
-	return web.StateIdle, ""
+	return StateIdle, ""
 }
 
 // Message gives one message as text.
-func (s *Source) Message(ctx context.Context, id string) (web.MessageView, error) {
+func (s *Source) Message(ctx context.Context, id string) (MessageView, error) {
 	m, err := Read(ctx, s.store, storage.EmailID(id))
 	if errors.Is(err, storage.ErrNotFound) {
-		return web.MessageView{}, web.ErrNotFound
+		return MessageView{}, ErrNotFound
 	}
 	if err != nil {
-		return web.MessageView{}, err
+		return MessageView{}, err
 	}
-	v := web.MessageView{ID: id, Subject: m.View.Subject, From: people(m.View.From), To: people(m.View.To), Cc: people(m.View.Cc),
+	v := MessageView{ID: id, Subject: m.View.Subject, From: people(m.View.From), To: people(m.View.To), Cc: people(m.View.Cc),
 		ReplyTo: people(m.View.ReplyTo), Date: m.View.SentDate, Received: m.Copies[0].Date, MessageID: m.View.MessageID,
 		Size: m.Copies[0].Size, Flags: strings.Fields(string(m.Copies[0].Flags)), Text: m.View.Text, FromHTML: m.View.FromHTML, Note: m.Note()}
 	for _, c := range m.Copies {
 		v.Mailboxes = append(v.Mailboxes, c.MailboxPath)
 	}
 	for _, a := range m.View.Attachments {
-		v.Attachments = append(v.Attachments, web.Attachment{Name: a.Name, Type: a.Type, Size: a.Size})
+		v.Attachments = append(v.Attachments, Attachment{Name: a.Name, Type: a.Type, Size: a.Size})
 	}
 	return v, nil
 }
