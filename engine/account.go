@@ -94,7 +94,7 @@ func (a *account) scope() string { return scopeOf(a.id) }
 func (a *account) host() string { return hostOf(a.login().Endpoint()) }
 
 // say tells the doors what is done.
-func (a *account) say(state, note string) { a.progress.State(a.name(), state, note) }
+func (a *account) say(state progress.State, note string) { a.progress.State(a.name(), state, note) }
 
 // own waits until no other worker has the account. notify wakes one that only waits for a retry, so that it gives
 // the account up.

@@ -11,6 +11,7 @@ import (
 
 	"mailcote/engine/imap"
 	"mailcote/engine/line"
+	"mailcote/engine/progress"
 	"mailcote/engine/secret"
 	"mailcote/storage"
 	"mailcote/storage/attempt"
@@ -18,20 +19,24 @@ import (
 	"mailcote/testkit/script"
 )
 
-// runFor runs the agent until the account says it is paused.
-func (w *world) runUntil(state string) {
+// runUntil runs the agent until an account is in a state.
+func (w *world) runUntil(state progress.State) {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
 	defer cancel()
 	done := make(chan error, 1)
 	go func() { done <- w.engine.Run(ctx, time.Hour) }()
 	for ctx.Err() == nil {
+		changed := w.engine.ProgressChanged()
 		for _, a := range w.engine.Progress() {
 			if a.State == state {
 				cancel()
 			}
 		}
-		time.Sleep(2 * time.Millisecond) // Progress is a picture, not a signal
+		select {
+		case <-changed:
+		case <-ctx.Done():
+		}
 	}
 	if err := <-done; err != nil {
 		w.t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 	"mailcote/engine/imap"
 	"mailcote/engine/line"
 	"mailcote/engine/meter"
+	"mailcote/engine/progress"
 	"mailcote/engine/secret"
 	"mailcote/storage"
 	"mailcote/storage/attempt"
@@ -41,7 +42,7 @@ func (w *worker) borrow(ctx context.Context, fresh bool) (*imap.Session, error) 
 	}
 	w.lease = l
 	w.line.Store(l.Session())
-	w.e.progress.State(w.account.name(), "syncing", "")
+	w.e.progress.State(w.account.name(), progress.Syncing, "")
 	return l.Session(), nil
 }
 
@@ -215,7 +216,7 @@ func (a *account) Password(ctx context.Context) (secret.Secret, error) {
 }
 
 // Say shows a state at the doors.
-func (a *account) Say(state, note string) { a.say(state, note) }
+func (a *account) Say(state, note string) { a.say(progress.State(state), note) }
 
 // Greeted notes what the server calls itself and can do.
 func (a *account) Greeted(ctx context.Context, s *imap.Session) error {

@@ -313,6 +313,9 @@ func (e *Engine) Progress() []AccountProgress {
 	return all
 }
 
+// ProgressChanged returns a channel that is closed when Progress next has something new.
+func (e *Engine) ProgressChanged() <-chan struct{} { return e.progress.Changed() }
+
 const phaseQueue = "queue"
 
 // queued runs a transaction that uses the queue. When the queue's table cannot be used the engine does without it from then

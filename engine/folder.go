@@ -6,6 +6,7 @@ import (
 	"mailcote/engine/fault"
 	"mailcote/engine/fetch"
 	"mailcote/engine/imap"
+	"mailcote/engine/progress"
 	"mailcote/engine/reconcile"
 	"mailcote/queue"
 	"mailcote/storage"
@@ -71,8 +72,8 @@ func (w *worker) spare(ctx context.Context) error {
 	if w.e.memory.Open() {
 		return nil
 	}
-	w.account.say("waiting", "memory is short: it goes on when there is room")
+	w.account.say(progress.Waiting, "memory is short: it goes on when there is room")
 	_, err := w.e.memory.Pass(ctx)
-	w.account.say("syncing", "")
+	w.account.say(progress.Syncing, "")
 	return in(phaseFetch, err)
 }

@@ -15,6 +15,7 @@ import (
 	"mailcote/engine/fault/policy"
 	"mailcote/engine/imap"
 	"mailcote/engine/meter"
+	"mailcote/engine/progress"
 	"mailcote/queue"
 	"mailcote/storage"
 	"mailcote/storage/attempt"
@@ -228,9 +229,9 @@ func (w *worker) sit(ctx context.Context, h breaker.Hold) bool {
 			Detail: words(h)}
 		return false
 	}
-	state := "waiting"
+	state := progress.Waiting
 	if Offline(h.Row) {
-		state = "offline"
+		state = progress.Offline
 	}
 	w.e.progress.Update(w.account.name(), func(a *AccountProgress) { a.State, a.Note, a.Until = state, h.Detail, h.Until })
 	if wait > longPause { // a longer one keeps no connection

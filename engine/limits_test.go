@@ -13,6 +13,7 @@ import (
 
 	"mailcote/engine/fault/policy"
 	"mailcote/engine/meter"
+	"mailcote/engine/progress"
 	"mailcote/engine/secret"
 	"mailcote/storage"
 	"mailcote/storage/rate"
@@ -101,13 +102,20 @@ func (w *world) runs() (waited AccountProgress) {
 	defer cancel()
 	done := make(chan error, 1)
 	go func() { done <- w.engine.Run(ctx, time.Hour) }()
-	for state := ""; state != "done" && ctx.Err() == nil; {
-		if all := w.engine.Progress(); len(all) > 0 {
-			if state = all[0].State; state == "waiting" {
-				waited = all[0]
+	for ctx.Err() == nil {
+		changed := w.engine.ProgressChanged()
+		for _, a := range w.engine.Progress() {
+			if a.State == progress.Waiting {
+				waited = a
+			}
+			if a.State == progress.Done {
+				cancel()
 			}
 		}
-		time.Sleep(time.Millisecond) // Progress is a picture, not a signal
+		select {
+		case <-changed:
+		case <-ctx.Done():
+		}
 	}
 	cancel()
 	if err := <-done; err != nil && !errors.Is(err, context.Canceled) {

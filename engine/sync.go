@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"mailcote/engine/fault"
+	"mailcote/engine/progress"
 	"mailcote/queue"
 	"mailcote/storage"
 	"mailcote/storage/class"
@@ -160,7 +161,7 @@ func (w *worker) conclude(ctx context.Context) Summary {
 		f := fault.Classify(in(phaseStore, err))
 		s.Result, s.Class, s.Detail, s.NextStep, s.Err = Failed, f.Class, f.Detail, f.NextStep(w.account.name()), err
 	}
-	state := map[string]string{Complete: "done", Partial: "partial", Failed: "failed"}[s.Result]
+	state := map[string]progress.State{Complete: progress.Done, Partial: progress.Partial, Failed: progress.Failed}[s.Result]
 	w.e.progress.State(w.account.name(), state, s.Detail)
 	return s
 }
@@ -337,14 +338,15 @@ func (e *Engine) turn(ctx context.Context, a *account, every time.Duration) {
 	switch {
 	case err != nil && ctx.Err() != nil:
 	case err != nil:
-		e.progress.State(row.Name, "failed", err.Error())
+		e.progress.State(row.Name, progress.Failed, err.Error())
 	case row.Paused:
 		a.retire(ctx)
-		a.say("paused", row.PauseReason)
+		a.say(progress.Paused, row.PauseReason)
 	default:
 		w := e.newWorker(a, false)
 		w.run, w.every = run, every
 		w.work(ctx)
+		e.progress.Update(row.Name, func(p *AccountProgress) { p.Interval = max(every, a.poll()) })
 		w.conclude(ctx)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"mailcote/engine/fault"
+	"mailcote/engine/progress"
 	"mailcote/queue"
 	"mailcote/storage"
 	"mailcote/storage/disk"
@@ -106,7 +107,7 @@ func (w *worker) room(ctx context.Context) bool {
 	look := time.NewTicker(roomLook)
 	defer look.Stop()
 	for ; paused; p, paused = w.e.store.Pause() {
-		w.e.progress.State(w.account.name(), "waiting", p.String()+"; resumes by itself")
+		w.e.progress.State(w.account.name(), progress.Waiting, p.String()+"; resumes by itself")
 		select {
 		case <-opened:
 			return true

@@ -13,6 +13,7 @@ import (
 	"mailcote/engine/imap"
 	"mailcote/engine/line"
 	"mailcote/engine/meter"
+	"mailcote/engine/progress"
 	"mailcote/engine/reconcile"
 	"mailcote/queue"
 	"mailcote/storage"
@@ -349,7 +350,7 @@ func (w *worker) act(tx *storage.Writer, t queue.Task, f Fault, further bool, un
 			w.failed = &f
 		}
 		if until.IsZero() { // else sit says so
-			w.e.progress.Update(w.account.name(), func(a *AccountProgress) { a.State, a.Note, a.Until = "waiting", f.Detail, at })
+			w.e.progress.Update(w.account.name(), func(a *AccountProgress) { a.State, a.Note, a.Until = progress.Waiting, f.Detail, at })
 		}
 	}
 	if further {

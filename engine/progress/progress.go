@@ -13,15 +13,16 @@ import (
 // Account is where one account stands.
 type Account struct {
 	Account   string    `json:"account"`
-	State     string    `json:"state"` // idle, connecting, signing in, syncing, waiting, offline, paused, failed, done
+	State     State     `json:"state"`
 	Note      string    `json:"note,omitempty"`
-	Until     time.Time `json:"until,omitzero"` // waiting: until then
+	Until     time.Time `json:"until,omitzero"` // Waiting and Offline: the next try
 	Mailboxes []Mailbox `json:"mailboxes"`
 	Fetched   int64     `json:"fetched"` // messages stored in this pass
 	Bytes     int64     `json:"bytes"`   // their raw bytes
 	Unindexed int64     `json:"unindexed"`
 
-	Connections line.Figures `json:"connections"`
+	Interval    time.Duration `json:"interval,omitzero"` // between two passes; 0: they are not repeated
+	Connections line.Figures  `json:"connections"`
 
 	at map[string]int // where a path stands in Mailboxes
 }
@@ -38,6 +39,7 @@ type Progress struct {
 	mu        sync.Mutex
 	accounts  map[string]*Account
 	unindexed int64
+	changed   chan struct{} // nil: nobody waits
 }
 
 // New makes an empty one.
@@ -49,14 +51,34 @@ func (p *Progress) Update(account string, change func(*Account)) {
 	defer p.mu.Unlock()
 	a := p.accounts[account]
 	if a == nil {
-		a = &Account{Account: account, State: "idle"}
+		a = &Account{Account: account, State: Idle}
 		p.accounts[account] = a
 	}
 	change(a)
+	p.tell()
+}
+
+// Changed returns a channel that is closed at the next change. Whoever asks
+// before looking misses nothing, and hears of many changes at once.
+func (p *Progress) Changed() <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.changed == nil {
+		p.changed = make(chan struct{})
+	}
+	return p.changed
+}
+
+// tell wakes those who wait for a change; the lock is held.
+func (p *Progress) tell() {
+	if p.changed != nil {
+		close(p.changed)
+		p.changed = nil
+	}
 }
 
 // State says what an account does now.
-func (p *Progress) State(account, state, note string) {
+func (p *Progress) State(account string, state State, note string) {
 	p.Update(account, func(a *Account) { a.State, a.Note, a.Until = state, note, time.Time{} })
 }
 
@@ -100,7 +122,11 @@ func (p *Progress) Fetched(account, path string, messages int, bytes int64) {
 func (p *Progress) SetUnindexed(n int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.unindexed == n {
+		return
+	}
 	p.unindexed = n
+	p.tell()
 }
 
 func (p *Progress) Snapshot() []Account {

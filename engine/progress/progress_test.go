@@ -23,3 +23,38 @@ func TestRetain(t *testing.T) {
 		}
 	}
 }
+
+// TestChanged: whoever waits is woken by every kind of change, and one look after it sees all of them.
+func TestChanged(t *testing.T) {
+	p := New()
+	for name, change := range map[string]func(){
+		"state":     func() { p.State("x", Syncing, "") },
+		"mailbox":   func() { p.Mailbox("x", "INBOX", 1, 2) },
+		"fetched":   func() { p.Fetched("x", "INBOX", 1, 10) },
+		"unindexed": func() { p.SetUnindexed(7) },
+	} {
+		changed := p.Changed()
+		if p.Changed() != changed {
+			t.Errorf("%s: two waiters have two channels", name)
+		}
+		select {
+		case <-changed:
+			t.Errorf("%s: told before it changed", name)
+		default:
+		}
+		change()
+		change()
+		select {
+		case <-changed:
+		default:
+			t.Errorf("%s: not told", name)
+		}
+	}
+	quiet := p.Changed()
+	p.SetUnindexed(7)
+	select {
+	case <-quiet:
+		t.Error("told of a figure that stayed")
+	default:
+	}
+}

@@ -11,12 +11,13 @@ import (
 	"go.uber.org/goleak"
 
 	"mailcote/engine"
+	"mailcote/engine/progress"
 	"mailcote/ui/cli/voice"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func account(state string, mailboxes ...engine.MailboxProgress) engine.AccountProgress {
+func account(state progress.State, mailboxes ...engine.MailboxProgress) engine.AccountProgress {
 	return engine.AccountProgress{Account: "you@example.org", State: state, Mailboxes: mailboxes}
 }
 

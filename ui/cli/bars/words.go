@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"mailcote/engine"
+	"mailcote/engine/progress"
 	"mailcote/ui/cli/voice"
 )
 
@@ -26,14 +27,14 @@ func accountWords(a engine.AccountProgress, done, total int64) string {
 	if a.Bytes > 0 {
 		parts = append(parts, voice.Octets(a.Bytes))
 	}
-	switch state := voice.Line(a.State); {
+	switch state := voice.Line(string(a.State)); {
 	case !a.Until.IsZero() && a.Until.After(time.Now()):
 		parts = append(parts, fmt.Sprintf("%s until %s: %s", state, a.Until.Local().Format("15:04:05"), voice.Line(a.Note)))
-	case state == "syncing" && done >= total && a.Unindexed > 0:
+	case a.State == progress.Syncing && done >= total && a.Unindexed > 0:
 		parts = append(parts, "making "+voice.Plural(a.Unindexed, "message", "messages")+" searchable")
-	case a.Note != "" && state != "syncing":
+	case a.Note != "" && a.State != progress.Syncing:
 		parts = append(parts, state+": "+voice.Line(a.Note))
-	case state != "syncing":
+	case a.State != progress.Syncing:
 		parts = append(parts, state)
 	}
 	return voice.Clip(strings.Join(parts, " · "), 72)
