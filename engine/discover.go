@@ -353,6 +353,11 @@ func (w *worker) enqueue(tx *storage.Writer, t queue.Task, all []found, due map[
 			return err
 		}
 		listed[id] = true
+		if one.status.Said && one.mailbox.Selectable {
+			if err := tx.Announce(id, one.status.Messages); err != nil {
+				return err
+			}
+		}
 		m, err := tx.Mailbox(id)
 		if err != nil {
 			return err

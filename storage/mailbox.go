@@ -114,6 +114,19 @@ func (w *Writer) LoseMailbox(id MailboxID) error {
 	return w.bury(m.Account, typeMailbox, mailboxObject(id))
 }
 
+// Announce notes how many messages the server announced in a mailbox that was never opened. Once it was, SELECT decides.
+func (w *Writer) Announce(id MailboxID, messages int64) error {
+	m, err := w.Mailbox(id)
+	if err != nil || m.UIDValidity != 0 || m.Building != nil || m.RemoteTotal == messages {
+		return err
+	}
+	if _, err := w.Exec(`UPDATE mailbox SET remote_total = ? WHERE id = ?`, messages, id); err != nil {
+		return fmt.Errorf("announce messages of %s: %w", m.Path, err)
+	}
+	w.touchMailbox(m.Account, id)
+	return nil
+}
+
 // OpenGeneration notes the UIDVALIDITY a SELECT gave and how many messages it announced. The first one is shown at once;
 // another is built beside the shown one until SwitchGeneration, and abandons an unfinished one before it. modseq starts
 // the flag watermark of a generation that holds nothing yet. It says which generation batches go to.
