@@ -32,6 +32,7 @@ func (w *Writer) touch(account AccountID, kind, id string) error {
 	if err != nil {
 		return err
 	}
+	w.types |= typeBit(kind)
 	_, err = w.Exec(`INSERT INTO change (account_id, type, object_id, created_no, changed_no, destroyed, changed_at)
 		VALUES (?, ?, ?, ?, ?, 0, ?)
 		ON CONFLICT DO UPDATE SET created_no = CASE WHEN destroyed = 1 THEN excluded.created_no ELSE created_no END,
@@ -49,6 +50,7 @@ func (w *Writer) touchGeneration(m Mailbox, validity UIDValidity) error {
 	if err != nil {
 		return err
 	}
+	w.types |= Emails
 	result, err := w.Exec(`INSERT INTO change (account_id, type, object_id, created_no, changed_no, destroyed, changed_at)
 		SELECT ?1, 'Email', jmap_id, ?2 + row_number() OVER (), ?2 + row_number() OVER (), 0, ?3 FROM
 		  (SELECT DISTINCT e.jmap_id FROM entry n JOIN email e ON e.id = n.email_id WHERE n.mailbox_id = ?4 AND n.uidvalidity = ?5 AND n.expunged_at IS NULL)
@@ -70,6 +72,7 @@ func (w *Writer) bury(account AccountID, kind, id string) error {
 	if err != nil {
 		return err
 	}
+	w.types |= typeBit(kind)
 	if _, err := w.Exec(`UPDATE change SET destroyed = 1, changed_no = ?, changed_at = ? WHERE account_id = ? AND type = ? AND object_id = ?`,
 		n, millis(now()), account, kind, id); err != nil {
 		return fmt.Errorf("record end of %s %s: %w", kind, id, err)

@@ -22,6 +22,7 @@ func (w *writer) group(first *request) {
 	}
 	var (
 		members []*request // took their savepoint
+		news    News
 		size    int
 		closes  = time.Now().Add(w.groupTime)
 	)
@@ -34,7 +35,8 @@ func (w *writer) group(first *request) {
 			r.done <- err
 			continue
 		}
-		own, trouble := w.member(ctx, newWriter(tx, w.stmts), r)
+		view, rows := newWriter(tx, w.stmts), w.rowsChanged()
+		own, trouble := w.member(ctx, view, r)
 		if trouble != nil {
 			_ = tx.Rollback() //nolint:errcheck // the transaction is given up; trouble says why
 			w.settle(append(members, r), trouble)
@@ -44,6 +46,7 @@ func (w *writer) group(first *request) {
 			r.done <- own
 		} else {
 			members = append(members, r)
+			news.add(w.newsOf(view, rows))
 		}
 		if size += r.size; size >= groupSize || time.Now().After(closes) {
 			break
@@ -56,6 +59,7 @@ func (w *writer) group(first *request) {
 		return
 	}
 	failpoint.Hit("storage.afterGroupCommit")
+	w.store.watches.publish(news)
 	for _, r := range members {
 		w.outcome(r.lane, nil)
 		r.done <- nil

@@ -44,6 +44,9 @@ type Store struct {
 	writer  *writer
 	closed  sync.Once
 
+	watches  watches
+	versions versions
+
 	mu   sync.Mutex
 	left []BlobID // staged blobs that could not be dropped
 }
@@ -233,6 +236,7 @@ func (s *Store) close() error {
 	}
 	s.handles.Lock()
 	defer s.handles.Unlock()
+	errs = append(errs, s.versions.drop())
 	if s.readers != nil {
 		errs = append(errs, s.readers.Close())
 		s.readers = nil
@@ -282,6 +286,7 @@ func (s *Store) onlyRead(ctx context.Context) error {
 func (s *Store) drop() error {
 	s.writer.stmts.close()
 	_ = s.writer.db.Close() //nolint:errcheck // see above
+	_ = s.versions.drop()   //nolint:errcheck // see above
 	if s.readers != nil {
 		_ = s.readers.Close() //nolint:errcheck // see above
 		s.readers = nil

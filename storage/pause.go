@@ -277,6 +277,7 @@ func (w *writer) trouble(err error) {
 // recover reopens the store after an unknown outcome and says so to the caller. A store that fails again soon can only be read
 // from then on; it is reopened by the clock.
 func (w *writer) recover(cause error) error {
+	defer w.store.watches.publish(News{Any: true, Types: allTypes}) // it may have been kept
 	w.full(mark(cause))
 	_ = w.store.noteDamage(cause) //nolint:errcheck // it is told below
 	now := time.Now()

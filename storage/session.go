@@ -24,6 +24,7 @@ type Reader struct {
 type Writer struct {
 	Reader
 	change  int64 // next change number, 0 before the first
+	types   Types // of the objects whose change was recorded
 	touched map[MailboxID]AccountID
 }
 

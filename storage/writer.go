@@ -279,10 +279,11 @@ func (w *writer) once(r *request) error {
 		return explain("begin", err)
 	}
 	defer tx.Rollback() //nolint:errcheck // after Commit it has nothing to do; after an error the error is what counts
-	view := newWriter(tx, w.stmts)
+	view, rows := newWriter(tx, w.stmts), w.rowsChanged()
 	if err := run(view, r.fn); err != nil {
 		return explain("write", err)
 	}
+	news := w.newsOf(view, rows)
 	failpoint.Hit("storage.beforeCommit")
 	if err := tx.Commit(); err != nil {
 		if r.alone {
@@ -291,6 +292,7 @@ func (w *writer) once(r *request) error {
 		return explain("commit", err)
 	}
 	failpoint.Hit("storage.afterCommit")
+	w.store.watches.publish(news)
 	return nil
 }
 
