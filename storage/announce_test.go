@@ -11,7 +11,9 @@ func TestAnnounce(t *testing.T) {
 		listed, err = w.PutMailbox(Mailbox{Account: b.account, Raw: "Archive", Path: "Archive", Selectable: true, Priority: 5})
 		return err
 	})
-	remote := func(id MailboxID) int64 { return number(t, b.Store, `SELECT remote_total FROM mailbox WHERE id = ?`, id) }
+	remote := func(id MailboxID) int64 {
+		return number(t, b.Store, `SELECT remote_total FROM mailbox WHERE id = ?`, id)
+	}
 	before := remote(opened)
 	write(t, b.Store, func(w *Writer) error {
 		if err := w.Announce(opened, before+70); err != nil {

@@ -79,6 +79,20 @@ func (r *Reader) Faults(since time.Time, limit int) ([]Fault, error) {
 	})
 }
 
+// CountFaults counts the faults at or after since, by account.
+func (r *Reader) CountFaults(since time.Time) (map[AccountID]int, error) {
+	all := map[AccountID]int{}
+	rows, err := r.Query(`SELECT account_id, count(*) FROM sync_error WHERE at >= ? AND account_id IS NOT NULL GROUP BY account_id`,
+		max(millis(since), 0))
+	return all, Each(rows, err, func(rows *sql.Rows) error {
+		var id AccountID
+		var n int
+		err := rows.Scan(&id, &n)
+		all[id] = n
+		return err
+	})
+}
+
 // FaultGroup is one problem: the faults with one fingerprint.
 type FaultGroup struct {
 	First, Last time.Time // among those counted
@@ -148,13 +162,24 @@ func (w *Writer) EndRun(id RunID, result, detail string, mailboxes, quarantined 
 	return explain("end run", err)
 }
 
-// Run finds a run. Errors: ErrNotFound.
-func (r *Reader) Run(id RunID) (Run, error) {
+const runColumns = `id, account_id, started_at, ended_at, coalesce(result, ''), mailboxes, fetched, bytes, quarantined, detail`
+
+func scanRun(row interface{ Scan(...any) error }) (Run, error) {
 	var run Run
 	var started int64
 	var ended *int64
-	err := r.QueryRow(`SELECT id, account_id, started_at, ended_at, coalesce(result, ''), mailboxes, fetched, bytes, quarantined, detail FROM sync_run WHERE id = ?`, id).
-		Scan(&run.ID, &run.Account, &started, &ended, &run.Result, &run.Mailboxes, &run.Fetched, &run.Bytes, &run.Quarantined, &run.Detail)
+	err := row.Scan(&run.ID, &run.Account, &started, &ended, &run.Result, &run.Mailboxes, &run.Fetched, &run.Bytes, &run.Quarantined,
+		&run.Detail)
 	run.StartedAt, run.EndedAt = time.UnixMilli(started).UTC(), fromMillis(ended)
 	return run, missing("run", err)
+}
+
+// Run finds a run. Errors: ErrNotFound.
+func (r *Reader) Run(id RunID) (Run, error) {
+	return scanRun(r.QueryRow(`SELECT `+runColumns+` FROM sync_run WHERE id = ?`, id))
+}
+
+// LastRun finds an account's last run. Errors: ErrNotFound.
+func (r *Reader) LastRun(account AccountID) (Run, error) {
+	return scanRun(r.QueryRow(`SELECT `+runColumns+` FROM sync_run WHERE account_id = ? ORDER BY id DESC LIMIT 1`, account))
 }

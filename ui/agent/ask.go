@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"time"
 
-	"mailcote/ui/view"
 	"mailcote/ui/web"
 )
 
@@ -18,7 +17,7 @@ const (
 )
 
 // Ask asks a running agent for its progress.
-func (a Agent) Ask(ctx context.Context, token string) (p view.Progress, err error) {
+func (a Agent) Ask(ctx context.Context, token string) (p web.Progress, err error) {
 	return p, a.request(ctx, token, http.MethodGet, "/progress.json", &p)
 }
 

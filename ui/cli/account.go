@@ -18,6 +18,7 @@ import (
 	"mailcote/storage"
 	"mailcote/storage/class"
 	"mailcote/ui/cli/voice"
+	"mailcote/ui/view"
 )
 
 func (a *app) account() *cobra.Command {
@@ -39,10 +40,10 @@ func (a *app) accountList() *cobra.Command {
 		Example: "  mailcote account list",
 		RunE: func(c *cobra.Command, _ []string) error {
 			var all []accountView
-			err := a.read(c.Context(), func(r *storage.Reader) error {
+			err := a.readWithAccounts(c.Context(), func(r *storage.Reader, standing []view.Account) error {
 				accounts, err := r.Accounts()
 				for _, one := range accounts {
-					v, viewing := viewAccount(r, one)
+					v, viewing := viewStandingAccount(r, one, standing)
 					err = errors.Join(err, viewing)
 					all = append(all, v)
 				}
@@ -60,9 +61,9 @@ func (a *app) accountList() *cobra.Command {
 			}
 			var rows [][]string
 			for _, v := range all {
-				rows = append(rows, []string{v.Account, v.State, v.URL, voice.Count(int64(v.Mailboxes)), voice.Count(v.Messages), moment(v.LastSuccess)})
+				rows = append(rows, []string{v.Account, v.words, v.URL, voice.Count(int64(v.Mailboxes)), voice.Count(v.Messages), moment(v.LastSuccess)})
 			}
-			return a.voice.Table([]string{"ACCOUNT", "STATE", "SERVER", "MAILBOXES", "MESSAGES", "LAST SUCCESS"}, rows, 0, 2)
+			return a.voice.Table([]string{"ACCOUNT", "STATE", "SERVER", "MAILBOXES", "MESSAGES", "LAST SUCCESS"}, rows, 0, 1, 2)
 		},
 	}
 }
@@ -74,12 +75,12 @@ func (a *app) accountShow() *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			var v accountView
 			var boxes []mailboxView
-			err := a.read(c.Context(), func(r *storage.Reader) error {
+			err := a.readWithAccounts(c.Context(), func(r *storage.Reader, standing []view.Account) error {
 				one, err := findAccount(r, args[0])
 				if err != nil {
 					return err
 				}
-				if v, err = viewAccount(r, one); err != nil {
+				if v, err = viewStandingAccount(r, one, standing); err != nil {
 					return err
 				}
 				boxes, err = viewMailboxes(r, one.ID)
@@ -100,7 +101,7 @@ func (a *app) accountShow() *cobra.Command {
 }
 
 func (a *app) printAccount(v accountView, boxes []mailboxView) error {
-	lines := [][2]string{{"Account", v.Account}, {"Server", v.URL}, {"User", v.User}, {"Password", v.Password}, {"State", v.State},
+	lines := [][2]string{{"Account", v.Account}, {"Server", v.URL}, {"User", v.User}, {"Password", v.Password}, {"State", v.words},
 		{"Added", moment(v.Created)}, {"Last success", moment(v.LastSuccess)}, {"Server says", v.ServerID}, {"Next step", v.NextStep}}
 	if err := a.pairs(lines); err != nil || len(boxes) == 0 {
 		return err

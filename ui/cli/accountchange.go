@@ -9,6 +9,7 @@ import (
 	"mailcote/engine/secret"
 	"mailcote/storage"
 	"mailcote/ui/cli/voice"
+	"mailcote/ui/view"
 )
 
 func (a *app) accountAdd() *cobra.Command {
@@ -92,7 +93,7 @@ func (a *app) added(ctx context.Context, e *engine.Engine, n engine.NewAccount, 
 	if err := a.voice.Say("%s %s.", word, a.voice.Strong(voice.Line(v.Account))); err != nil {
 		return err
 	}
-	a.voice.Note("Fetch its mail: mailcote sync %s", voice.Line(shellWord(v.Account)))
+	a.voice.Note("Fetch its mail: mailcote sync %s", voice.Line(view.ShellWord(v.Account)))
 	return nil
 }
 

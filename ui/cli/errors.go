@@ -21,6 +21,7 @@ import (
 	"mailcote/storage"
 	"mailcote/storage/class"
 	"mailcote/ui/cli/voice"
+	"mailcote/ui/view"
 )
 
 // mostFaults is the longest list of faults that is printed.
@@ -76,10 +77,8 @@ func (a *app) errors() *cobra.Command {
 				return a.problems(c.Context(), since)
 			}
 			var views []faultView
-			if err := a.read(c.Context(), func(r *storage.Reader) error {
-				if err := a.noteHolds(r); err != nil {
-					return err
-				}
+			if err := a.readWithAccounts(c.Context(), func(r *storage.Reader, accounts []view.Account) error {
+				a.noteHolds(accounts)
 				faults, err := r.Faults(time.Now().Add(-since), mostFaults)
 				for _, f := range faults {
 					views = append(views, viewFault(f))
@@ -108,26 +107,21 @@ func (a *app) errors() *cobra.Command {
 	return c
 }
 
-// noteHolds says beside the list which accounts wait, for what and until when.
-func (a *app) noteHolds(r *storage.Reader) error {
-	accounts, err := r.Accounts()
+// noteHolds says beside the list for which accounts nothing is tried, why and until when.
+func (a *app) noteHolds(accounts []view.Account) {
 	for _, one := range accounts {
-		holds, failed := viewHolds(r, one)
-		for _, h := range holds {
-			a.voice.Note("%s waits: %s", voice.Line(one.Name), h)
+		switch one.Standing.State {
+		case view.Paused, view.Offline, view.Waiting:
+			a.voice.Note("%s  %s", voice.Line(one.Name), voice.Line(one.Standing.String()))
 		}
-		err = errors.Join(err, failed)
 	}
-	return err
 }
 
 // problems lists each problem once, the latest first.
 func (a *app) problems(ctx context.Context, since time.Duration) error {
 	var views []problemView
-	if err := a.read(ctx, func(r *storage.Reader) error {
-		if err := a.noteHolds(r); err != nil {
-			return err
-		}
+	if err := a.readWithAccounts(ctx, func(r *storage.Reader, accounts []view.Account) error {
+		a.noteHolds(accounts)
 		groups, err := r.FaultGroups(time.Now().Add(-since), mostFaults)
 		for _, g := range groups {
 			views = append(views, problemView{"problem", g.Fault.Fingerprint, g.Count, g.First, g.Last, viewFault(g.Fault)})

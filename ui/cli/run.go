@@ -77,9 +77,8 @@ func (a *app) agent(ctx context.Context, st *storage.Store, e *engine.Engine, o 
 	if err != nil {
 		return err
 	}
-	source := view.NewSource(st, e.Progress)
 	log := slog.New(slog.NewTextHandler(a.voice.Err(), nil)) // the page sends its reader here when the store cannot be read
-	server, err := web.Serve(ctx, web.Config{Source: source, Progress: source.Progress, Token: token, Port: o.port, Log: log})
+	server, err := web.Serve(ctx, web.Config{Source: view.NewSource(st, e, o.every), Token: token, Port: o.port, Log: log})
 	if err != nil {
 		return err
 	}
@@ -178,10 +177,12 @@ func (a *app) token() *cobra.Command {
 	return c
 }
 
+var errNoAgent = errors.New("no agent serves the page of this store: start one with mailcote run")
+
 func (a *app) printLink(ctx context.Context, store string) error {
 	running, ok := agent.Running(stateDir(store), store)
 	if !ok {
-		return errors.New("no agent serves the page of this store: start one with mailcote run")
+		return errNoAgent
 	}
 	token, err := agent.Token(stateDir(store), store)
 	if err != nil {

@@ -3,19 +3,18 @@ package cli
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"mailcote/engine/line"
-	"mailcote/queue"
 	"mailcote/storage"
 	"mailcote/storage/owner"
-	"mailcote/storage/rate"
 	"mailcote/ui/agent"
 	"mailcote/ui/cli/voice"
+	"mailcote/ui/view"
+	"mailcote/ui/web"
 )
 
 // statusView is `status --json`.
@@ -35,8 +34,9 @@ type statusView struct {
 
 // accountStatus is one account's part.
 type accountStatus struct {
-	Account     string     `json:"account"`
-	State       string     `json:"state"` // new, syncing, waiting, offline, paused, partial, failed, ok
+	Account string     `json:"account"`
+	State   view.State `json:"state"` // docs/states.md
+	standing
 	Mailboxes   int        `json:"mailboxes"`
 	Messages    int64      `json:"messages"`
 	Remote      int64      `json:"remote_messages"`
@@ -51,8 +51,20 @@ type accountStatus struct {
 	Resumes     *time.Time `json:"resumes_at,omitempty"` // the account rests until then
 
 	Connections *line.Figures `json:"connections,omitempty"` // while an agent runs
-	id          storage.AccountID
-	Holds       []holdView `json:"holds,omitempty"` // what it fails at, and until when nothing is tried
+	Holds       []holdView    `json:"holds,omitempty"`       // what it fails at, and until when nothing is tried
+}
+
+// standing is what there is to say of an account's state, in JSON.
+type standing struct {
+	UpToDate bool       `json:"up_to_date"`
+	Cause    string     `json:"cause,omitempty"`
+	Until    *time.Time `json:"until,omitempty"`
+	AsOf     *time.Time `json:"as_of,omitempty"` // no agent watches: this is how it was then
+	words    string
+}
+
+func viewStanding(s view.Standing) standing {
+	return standing{s.UpToDate(), s.Cause, some(s.Until.UTC()), some(s.AsOf.UTC()), s.String()}
 }
 
 // limitUse is one row of the view rate_limits.
@@ -83,141 +95,100 @@ func (a *app) status() *cobra.Command {
 	}
 }
 
-func (a *app) viewStatus(ctx context.Context) (statusView, error) {
-	v := statusView{Type: "status", Accounts: []accountStatus{}}
-	err := a.reading(ctx, func(s *storage.Store) error {
-		v.Store = s.Path()
-		if p, rests := s.Pause(); rests {
-			v.Rests = p.String() + "; resumes by itself"
-		}
-		holder, held := owner.Holder(s.Path())
-		if held {
-			v.PID, v.Owner = holder.PID, holder.Command
-		}
-		if running, ok := agent.Running(stateDir(s.Path()), s.Path()); ok {
-			v.URL = running.URL
-		}
-		if err := s.Read(ctx, func(r *storage.Reader) error { return v.fill(r, held) }); err != nil {
-			return err
-		}
-		v.connections(ctx, s.Path())
-		return nil
+func (a *app) viewStatus(ctx context.Context) (v statusView, err error) {
+	err = a.reading(ctx, func(s *storage.Store) error {
+		v, err = lookAt(ctx, s)
+		return err
 	})
 	return v, err
 }
 
-// connections adds what only a running agent knows. One that does not answer is no reason not to show the rest.
-func (v *statusView) connections(ctx context.Context, store string) {
+// lookAt gives the status of a store and of the agent that keeps it.
+func lookAt(ctx context.Context, s *storage.Store) (statusView, error) {
+	v := statusView{Type: "status", Store: s.Path(), Accounts: []accountStatus{}}
+	around := lookAround(ctx, s)
+	v.Rests = around.NoRoom
+	if holder, held := owner.Holder(s.Path()); held {
+		v.PID, v.Owner = holder.PID, holder.Command
+	}
+	if running, ok := agent.Running(stateDir(s.Path()), s.Path()); ok {
+		v.URL = running.URL
+	}
+	return v, s.Read(ctx, func(r *storage.Reader) error {
+		accounts, err := view.Accounts(r, around)
+		for _, one := range accounts {
+			v.Accounts = append(v.Accounts, viewAccountStatus(one))
+		}
+		if err != nil {
+			return err
+		}
+		counts, err := r.Count()
+		v.Emails, v.RawBytes, v.StoredBytes, v.Unindexed = counts.Emails, counts.RawBytes, counts.StoredBytes, counts.Unindexed
+		return err
+	})
+}
+
+// readWithAccounts runs fn on one snapshot of the store, with where its accounts stand.
+func (a *app) readWithAccounts(ctx context.Context, fn func(*storage.Reader, []view.Account) error) error {
+	return a.reading(ctx, func(s *storage.Store) error {
+		around := lookAround(ctx, s)
+		return s.Read(ctx, func(r *storage.Reader) error {
+			accounts, err := view.Accounts(r, around)
+			if err != nil {
+				return err
+			}
+			return fn(r, accounts)
+		})
+	})
+}
+
+// lookAround gathers what a reader can know of the processes around a store. An agent that does not answer is none.
+func lookAround(ctx context.Context, s *storage.Store) view.Around {
+	around := view.Around{}
+	if p, rests := s.Pause(); rests {
+		around.NoRoom = p.String() + "; resumes by itself"
+	}
+	_, around.Owned = owner.Holder(s.Path())
+	if now, err := askAgent(ctx, s.Path()); err == nil {
+		around.Interval = now.Interval
+		for _, p := range now.Accounts {
+			if p.Live != nil {
+				around.Live = append(around.Live, *p.Live)
+			}
+		}
+	}
+	around.Now = time.Now()
+	return around
+}
+
+func askAgent(ctx context.Context, store string) (p web.Progress, err error) {
 	running, ok := agent.Running(stateDir(store), store)
 	if !ok {
-		return
+		return p, errNoAgent
 	}
 	token, err := agent.Token(stateDir(store), store)
 	if err != nil {
-		return
+		return p, err
 	}
-	now, err := running.Ask(ctx, token)
-	if err != nil {
-		return
-	}
-	for _, p := range now.Accounts {
-		for i := range v.Accounts {
-			if int64(v.Accounts[i].id) == p.ID {
-				v.Accounts[i].Connections = p.Connections
-			}
-		}
-	}
+	return running.Ask(ctx, token)
 }
 
-func (v *statusView) fill(r *storage.Reader, held bool) error {
-	accounts, err := r.Accounts()
-	if err != nil {
-		return err
+func viewAccountStatus(a view.Account) accountStatus {
+	s := accountStatus{Account: a.Name, State: a.Standing.State, standing: viewStanding(a.Standing), Mailboxes: len(a.Mailboxes), Messages: a.Stored, Remote: a.Remote,
+		LastSuccess: some(a.LastSuccess), Quarantined: a.Quarantined, Errors: a.Errors, Unfinished: a.Unfinished, NextTry: some(a.NextTry),
+		NextStep: a.NextStep, Resumes: some(a.Resumes()), Holds: viewHolds(a.Holds)}
+	if a.Standing.State == view.Paused {
+		s.NextStep = joined(a.Standing.Cause, a.NextStep)
 	}
-	const many = 10_000
-	faults, err := r.Faults(time.Now().Add(-24*time.Hour), many)
-	if err != nil {
-		return err
-	}
-	for _, one := range accounts {
-		s, err := viewAccountStatus(r, one, held)
-		if err != nil {
-			return fmt.Errorf("account %s: %w", one.Name, err)
-		}
-		for _, f := range faults {
-			if f.Account == one.ID {
-				s.Errors++
-			}
-		}
-		v.Accounts = append(v.Accounts, s)
-	}
-	counts, err := r.Count()
-	v.Emails, v.RawBytes, v.StoredBytes, v.Unindexed = counts.Emails, counts.RawBytes, counts.StoredBytes, counts.Unindexed
-	return err
-}
-
-func viewAccountStatus(r *storage.Reader, a storage.Account, held bool) (accountStatus, error) {
-	s := accountStatus{id: a.ID, Account: a.Name, LastSuccess: some(a.LastSuccess)}
-	boxes, err := r.Mailboxes(a.ID)
-	if err != nil {
-		return s, err
-	}
-	for _, b := range boxes {
-		s.Mailboxes++
-		s.Messages += b.Total
-		s.Remote += b.RemoteTotal
-	}
-	quarantined, err := r.QuarantineOf(a.ID)
-	if err != nil {
-		return s, err
-	}
-	s.Quarantined = len(quarantined)
-	if s.Unfinished, err = queue.Unfinished(r, a.ID); err != nil {
-		return s, err
-	}
-	next, due, err := queue.Due(r, a.ID)
-	if err != nil {
-		return s, err
-	}
-	if due && next.After(time.Now()) {
-		s.NextTry = some(next.UTC())
-	}
-	if err := s.fillLimits(r); err != nil {
-		return s, err
-	}
-	if s.Holds, err = viewHolds(r, a); err != nil {
-		return s, err
-	}
-	for _, h := range s.Holds {
-		if s.NextTry == nil && h.Until.After(time.Now()) || s.NextTry != nil && h.Until.After(*s.NextTry) {
-			s.NextTry = some(h.Until)
-		}
-	}
-	last, err := lastRun(r, a.Name)
-	if err != nil {
-		return s, err
-	}
-	s.State = stateOf(a, s, last, held)
-	switch {
-	case a.Paused:
-		s.NextStep = pausedStep(a)
-	case s.State == "failed", s.State == "partial":
-		s.NextStep = "mailcote errors says why"
-	case s.State == "new" && !held, s.Unfinished > 0 && !held:
-		s.NextStep = "mailcote sync " + shellWord(a.Name)
-	}
-	return s, nil
-}
-
-// fillLimits reads what the account uses of its provider's limits.
-func (s *accountStatus) fillLimits(r *storage.Reader) error {
-	uses, err := rate.Uses(r, s.Account)
-	for _, u := range uses {
-		s.Provider, s.Resumes = u.Provider, some(u.Resumes)
+	for _, u := range a.Limits {
+		s.Provider = u.Provider
 		s.Limits = append(s.Limits, limitUse{Kind: u.Kind, Used: u.Used, Allowed: u.Allowed, Window: int64(u.Window / time.Second), Pace: u.Pace,
 			Learned: u.Learned, LearnedUntil: some(u.LearnedUntil)})
 	}
-	return err
+	if a.Live != nil {
+		s.Connections = &a.Live.Connections
+	}
+	return s
 }
 
 // limits puts what is worth knowing of the limits into a line: what is counted, and what is slower or less than usual.
@@ -245,55 +216,12 @@ func (s accountStatus) limits() string {
 	return s.Provider + ": " + strings.Join(all, ", ")
 }
 
-// runEnd is how an account's last pass ended; the zero runEnd: there was none.
-type runEnd struct {
-	any, open bool
-	result    string
-}
-
-func lastRun(r *storage.Reader, account string) (runEnd, error) {
-	var end runEnd
-	rows, err := r.Query(`SELECT ended_at IS NULL, coalesce(result, '') FROM sync_runs WHERE account = ? ORDER BY id DESC LIMIT 1`, account)
-	if err != nil {
-		return end, fmt.Errorf("last run: %w", err)
-	}
-	defer rows.Close() //nolint:errcheck // rows.Err has what matters
-	if rows.Next() {
-		end.any = true
-		if err := rows.Scan(&end.open, &end.result); err != nil {
-			return end, fmt.Errorf("last run: %w", err)
-		}
-	}
-	return end, rows.Err()
-}
-
-// stateOf puts what the store says of an account into one word.
-func stateOf(a storage.Account, s accountStatus, last runEnd, held bool) string {
-	switch {
-	case a.Paused:
-		return "paused"
-	case s.NextTry != nil && slices.ContainsFunc(s.Holds, func(h holdView) bool { return h.Offline && h.Until.After(time.Now()) }):
-		return "offline"
-	case s.NextTry != nil, s.Resumes != nil:
-		return "waiting"
-	case held && last.any && last.open:
-		return "syncing"
-	case !last.any:
-		return "new"
-	case last.open:
-		return "interrupted"
-	case last.result == "complete":
-		return "ok"
-	}
-	return last.result
-}
-
 func (a *app) printStatus(v statusView) error {
 	if len(v.Accounts) == 0 {
 		a.voice.Note("No account yet: mailcote account add imaps://you@example.org")
 	}
 	for _, s := range v.Accounts {
-		if err := a.voice.Say("%s  %s", a.voice.Strong(voice.Line(s.Account)), voice.Line(s.State)); err != nil {
+		if err := a.voice.Say("%s  %s", a.voice.Strong(voice.Line(s.Account)), voice.Line(s.words)); err != nil {
 			return err
 		}
 		if err := a.pairs(s.lines()); err != nil {

@@ -5,13 +5,14 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"mailcote/engine"
+	"mailcote/engine/breaker"
 	"mailcote/engine/secret"
 	"mailcote/storage"
 	"mailcote/storage/class"
 	"mailcote/ui/cli/voice"
+	"mailcote/ui/view"
 )
 
 // accountView is an account in JSON. Its keys are the contract of `account list|show --json`.
@@ -28,6 +29,9 @@ type accountView struct {
 	Messages    int64      `json:"messages"`
 	Created     *time.Time `json:"created_at,omitempty"`
 	LastSuccess *time.Time `json:"last_success_at,omitempty"`
+
+	Standing view.State `json:"standing,omitempty"` // of list and show: the state of status --json
+	*standing
 }
 
 func viewAccount(r *storage.Reader, a storage.Account) (accountView, error) {
@@ -48,13 +52,20 @@ func viewAccount(r *storage.Reader, a storage.Account) (accountView, error) {
 	return v, err
 }
 
-// pausedStep says why an account is paused and what ends it.
-func pausedStep(a storage.Account) string {
-	if a.PauseClass == class.Manual {
-		return joined(a.PauseReason, "mailcote account resume "+shellWord(a.Name))
+// viewStandingAccount is viewAccount with where the account stands.
+func viewStandingAccount(r *storage.Reader, a storage.Account, all []view.Account) (accountView, error) {
+	v, err := viewAccount(r, a)
+	for _, one := range all {
+		if one.Name == a.Name {
+			words := viewStanding(one.Standing)
+			v.Standing, v.standing = one.Standing.State, &words
+		}
 	}
-	return joined(a.PauseReason, "correct it, then mailcote sync "+shellWord(a.Name))
+	return v, err
 }
+
+// pausedStep says why an account is paused and what ends it.
+func pausedStep(a storage.Account) string { return joined(a.PauseReason, view.Resume(a)) }
 
 // mailboxView is a mailbox in JSON.
 type mailboxView struct {
@@ -116,17 +127,6 @@ func typed(arg string) string {
 	return strconv.Quote(arg)
 }
 
-// shellWord is a name as a person types it in a shell.
-func shellWord(name string) string {
-	odd := func(r rune) bool {
-		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("@%+=:,./_-", r)
-	}
-	if name != "" && !strings.ContainsFunc(name, odd) {
-		return name
-	}
-	return "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
-}
-
 func isURL(arg string) bool { return strings.Contains(arg, "://") }
 
 // each prints values one by one.
@@ -167,8 +167,7 @@ type holdView struct {
 	Offline  bool        `json:"offline"` // the network is away for longer
 }
 
-func viewHolds(r *storage.Reader, a storage.Account) (views []holdView, err error) {
-	all, err := engine.Holds(r, a)
+func viewHolds(all []breaker.Row) (views []holdView) {
 	for _, b := range all {
 		v := holdView{Class: b.Class, Failures: b.Failures, Open: !b.OpenedAt.IsZero(), Until: b.Until, Detail: b.Detail, Offline: engine.Offline(b)}
 		v.Host, _ = strings.CutPrefix(b.Scope, "host:")
@@ -177,7 +176,7 @@ func viewHolds(r *storage.Reader, a storage.Account) (views []holdView, err erro
 		}
 		views = append(views, v)
 	}
-	return views, err
+	return views
 }
 
 func (h holdView) String() string {

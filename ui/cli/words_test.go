@@ -11,6 +11,7 @@ import (
 	"github.com/adrg/xdg"
 
 	"mailcote/ui/cli/voice"
+	"mailcote/ui/view"
 )
 
 func TestTyped(t *testing.T) {
@@ -28,7 +29,7 @@ func TestShellWord(t *testing.T) {
 	for name, want := range map[string]string{
 		"anna@example.org": "anna@example.org", "Büro": "Büro", "": "''", "My Work": "'My Work'", "it's": `'it'\''s'`, "$(x)": "'$(x)'", "a;b": "'a;b'",
 	} {
-		if got := shellWord(name); got != want {
+		if got := view.ShellWord(name); got != want {
 			t.Errorf("%q: %s, want %s", name, got, want)
 		}
 	}

@@ -3,104 +3,75 @@ package view
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
 	"mailcote/engine"
 	"mailcote/storage"
-	"mailcote/storage/class"
 )
 
-// Source answers the page's questions from a store. It implements web.Source.
+// Source answers the page's questions from a store and the engine that keeps
+// it current.
 type Source struct {
-	store    *storage.Store
-	progress func() []engine.AccountProgress
+	store  *storage.Store
+	engine *engine.Engine
+	every  time.Duration
 }
 
-// NewSource makes a source; progress is the running engine's.
-func NewSource(store *storage.Store, progress func() []engine.AccountProgress) *Source {
-	return &Source{store, progress}
+// NewSource makes a source; every is the agent's interval.
+func NewSource(store *storage.Store, e *engine.Engine, every time.Duration) *Source {
+	return &Source{store, e, every}
 }
 
 // Overview gives every account with its mailboxes.
 func (s *Source) Overview(ctx context.Context) (Overview, error) {
-	o := Overview{}
-	live := map[string]engine.AccountProgress{}
-	for _, p := range s.progress() {
-		live[p.Account] = p
+	around := Around{Now: time.Now(), Owned: true, Interval: s.every, Live: s.engine.Progress()}
+	if p, rests := s.store.Pause(); rests {
+		around.NoRoom = p.String() + "; resumes by itself"
 	}
-	err := s.store.Read(ctx, func(r *storage.Reader) error {
-		accounts, err := r.Accounts()
-		if err != nil {
-			return err
-		}
-		faults, err := r.Faults(time.Now().Add(-24*time.Hour), 1000)
-		if err != nil {
-			return err
-		}
-		for _, a := range accounts {
-			one, err := overviewOf(r, a, faults, live[a.Name])
-			if err != nil {
-				return fmt.Errorf("account %s: %w", a.Name, err)
-			}
-			o.Accounts = append(o.Accounts, one)
-			for _, m := range one.Mailboxes {
-				o.Messages += m.Stored
-			}
-		}
-		return nil
+	o := Overview{Interval: s.every}
+	err := s.store.Read(ctx, func(r *storage.Reader) (err error) {
+		o.Accounts, err = Accounts(r, around)
+		return err
 	})
+	for _, a := range o.Accounts {
+		o.Messages += a.Stored
+	}
 	return o, err
 }
 
-func overviewOf(r *storage.Reader, a storage.Account, faults []storage.Fault, live engine.AccountProgress) (Account, error) {
-	one := Account{ID: int64(a.ID), Name: a.Name, LastSuccess: a.LastSuccess}
-	one.State, one.Detail = stateOf(a, live)
-	for _, f := range faults {
-		if f.Account == a.ID && f.At.After(a.LastSuccess) {
-			one.Errors++
-		}
-	}
-	quarantined, err := r.QuarantineOf(a.ID)
-	if err != nil {
-		return one, err
-	}
-	one.Errors += len(quarantined)
-	mailboxes, err := r.Mailboxes(a.ID)
-	for _, m := range mailboxes {
-		one.Mailboxes = append(one.Mailboxes, Mailbox{ID: int64(m.ID), Path: m.Path, Role: m.Role, Stored: m.Total, Total: m.RemoteTotal, Unread: m.Unread})
-	}
-	return one, err
+// Watch is a subscription to what changes the answers. One goroutine uses it.
+type Watch interface {
+	// Wait returns when something changed since the call before. mail
+	// reports whether that was mail, and not only figures.
+	Wait(ctx context.Context) (mail bool, err error)
+	// Close ends the subscription.
+	Close()
 }
 
-// stateOf puts what the store and the engine say of an account into the page's one word.
-func stateOf(a storage.Account, live engine.AccountProgress) (State, string) {
-	if a.Paused && a.PauseClass == class.Manual {
-		return StatePaused, a.PauseReason + ": mailcote account resume " + a.Name
-	}
-	if a.Paused {
-		return StatePaused, a.PauseReason + ": mailcote account test " + a.Name
-	}
-	detail := live.Note
-	switch live.State {
-	case "connecting", "signing in", "syncing":
-		return StateSyncing, detail
-	case "waiting", "offline":
-		if live.State == "offline" {
-			detail = strings.TrimSuffix("offline: "+detail, ": ")
-		}
-		if !live.Until.IsZero() {
-			detail = strings.TrimPrefix(detail+"; tried again at "+live.Until.Local().Format("15:04:05"), "; ")
-		}
-		return StateWaiting, detail
-	case "paused":
-		return StatePaused, detail
-	case "failed":
-		return StateFailed, detail
-	}
-	return StateIdle, ""
+// Watch subscribes to changes of the store and of the engine's progress.
+func (s *Source) Watch() Watch {
+	return &watch{store: s.store.Changed(), engine: s.engine, progress: s.engine.ProgressChanged()}
 }
+
+type watch struct {
+	store    *storage.Watch
+	engine   *engine.Engine
+	progress <-chan struct{}
+}
+
+func (w *watch) Wait(ctx context.Context) (mail bool, err error) {
+	select {
+	case <-w.store.C:
+	case <-w.progress:
+		w.progress = w.engine.ProgressChanged()
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
+	return w.store.News().Types != 0, nil
+}
+
+func (w *watch) Close() { w.store.Close() }
 
 // Message gives one message as text.
 func (s *Source) Message(ctx context.Context, id string) (MessageView, error) {

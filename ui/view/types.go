@@ -3,8 +3,6 @@ package view
 import (
 	"errors"
 	"time"
-
-	"mailcote/engine/line"
 )
 
 // ErrNotFound says that the mailbox or message does not exist (any more).
@@ -20,31 +18,9 @@ func (e *QueryError) Error() string { return e.Reason }
 // Overview is the state of the whole store.
 type Overview struct {
 	Accounts []Account
-	Messages int64 // live messages in the store
+	Messages int64         // live messages in the store
+	Interval time.Duration // between two passes
 }
-
-// Account is one IMAP login.
-type Account struct {
-	ID          int64
-	Name        string // user@host, from the person or the URL
-	State       State
-	Detail      string    // what to do about it, or until when; may be empty
-	LastSuccess time.Time // end of the last complete run; zero if never
-	Errors      int       // faults that still stand
-	Mailboxes   []Mailbox
-}
-
-// State is what an account is doing, in one word.
-type State string
-
-// The states an account can be in.
-const (
-	StateIdle    State = "idle"
-	StateSyncing State = "syncing"
-	StateWaiting State = "waiting" // for a retry or a limit
-	StatePaused  State = "paused"
-	StateFailed  State = "failed"
-)
 
 // Mailbox is one folder with its counts.
 type Mailbox struct {
@@ -52,7 +28,7 @@ type Mailbox struct {
 	Path   string // decoded, "/" between levels
 	Role   string // inbox, sent, …; empty for the rest
 	Stored int64  // messages whose body is here
-	Total  int64  // messages the server listed last; 0 before the first listing
+	Total  int64  // messages the server announced last; 0 before the first listing
 	Unread int64
 }
 
@@ -111,28 +87,4 @@ type Attachment struct {
 	Name string
 	Type string
 	Size int64
-}
-
-// Progress is what changes while a sync runs.
-type Progress struct {
-	Accounts []AccountProgress `json:"accounts"`
-}
-
-// AccountProgress is one account's part.
-type AccountProgress struct {
-	ID          int64             `json:"id"`
-	State       State             `json:"state"`
-	Detail      string            `json:"detail"`
-	LastSuccess time.Time         `json:"lastSuccess,omitzero"`
-	Errors      int               `json:"errors"`
-	Mailboxes   []MailboxProgress `json:"mailboxes"`
-	Connections *line.Figures     `json:"connections,omitempty"` // of the running engine
-}
-
-// MailboxProgress is one mailbox's part.
-type MailboxProgress struct {
-	ID     int64 `json:"id"`
-	Stored int64 `json:"stored"`
-	Total  int64 `json:"total"`
-	Unread int64 `json:"unread"`
 }

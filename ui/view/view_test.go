@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -87,12 +88,12 @@ func walk(t *testing.T, s *view.Source, q view.ListQuery) []view.MessageItem {
 
 func TestSource(t *testing.T) {
 	st, e := synced(t)
-	s := view.NewSource(st, e.Progress)
+	s := view.NewSource(st, e, time.Minute)
 	o, err := s.Overview(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o.Messages != messages || len(o.Accounts) != 1 || o.Accounts[0].State != view.StateIdle || o.Accounts[0].LastSuccess.IsZero() {
+	if o.Messages != messages || len(o.Accounts) != 1 || o.Accounts[0].Standing != (view.Standing{State: view.OK}) || o.Accounts[0].LastSuccess.IsZero() {
 		t.Fatalf("overview: %+v", o)
 	}
 	all := walk(t, s, view.ListQuery{})
@@ -123,7 +124,7 @@ func TestSource(t *testing.T) {
 
 func TestSourceRefuses(t *testing.T) {
 	st, e := synced(t)
-	s := view.NewSource(st, e.Progress)
+	s := view.NewSource(st, e, time.Minute)
 	for _, q := range []view.ListQuery{{Mailbox: 999}, {Before: "x"}, {Before: "1-0"}, {Before: "1-x"}, {Search: "a", Before: "n-1"}, {Search: "a", Before: "7"}, {Search: "a", Before: "n99999"}} {
 		if _, err := s.Messages(t.Context(), q); !errors.Is(err, view.ErrNotFound) {
 			t.Errorf("%+v: %v", q, err)
@@ -143,12 +144,12 @@ func second[T any](_ T, err error) error { return err }
 func TestServed(t *testing.T) {
 	st, e := synced(t)
 	state := t.TempDir()
-	s := view.NewSource(st, e.Progress)
+	s := view.NewSource(st, e, time.Minute)
 	token, err := agent.Token(state, st.Path())
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, err := web.Serve(t.Context(), web.Config{Source: s, Progress: s.Progress, Token: token})
+	server, err := web.Serve(t.Context(), web.Config{Source: s, Token: token})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,9 +27,30 @@ type fake struct {
 	messages map[string]view.MessageView
 	err      error
 	asked    []view.ListQuery
+	news     chan bool // one for each change; whether it is mail
 }
 
-func (f *fake) Overview(context.Context) (view.Overview, error) { return f.overview, f.err }
+// Watch gives the news to one stream.
+func (f *fake) Watch() view.Watch { return news(f.news) }
+
+type news chan bool
+
+func (n news) Wait(ctx context.Context) (mail bool, err error) {
+	select {
+	case mail := <-n:
+		return mail, nil
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
+}
+
+func (news) Close() {}
+
+func (f *fake) Overview(context.Context) (view.Overview, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.overview, f.err
+}
 
 func (f *fake) Messages(_ context.Context, q view.ListQuery) (view.MessageList, error) {
 	f.mu.Lock()
@@ -68,17 +89,18 @@ func sample() *fake {
 	items[0].Unread, items[0].Attachment, items[1].Flagged = true, true, true
 	return &fake{
 		overview: view.Overview{Messages: 12841, Accounts: []view.Account{
-			{ID: 1, Name: "robin@imap.example.org", State: view.StateSyncing, LastSuccess: testNow.Add(-3 * time.Hour), Mailboxes: []view.Mailbox{
+			{ID: 1, Name: "robin@imap.example.org", Standing: view.Standing{State: view.Syncing}, LastSuccess: testNow.Add(-3 * time.Hour), Mailboxes: []view.Mailbox{
 				{ID: 1, Path: "INBOX", Role: "inbox", Stored: 1204, Total: 1204, Unread: 17},
 				{ID: 2, Path: "Sent", Role: "sent", Stored: 873, Total: 1930},
 				{ID: 3, Path: "Projects/Repair Café", Stored: 41, Total: 96, Unread: 2},
 				{ID: 4, Path: "مشاريع/الياسمين", Stored: 3, Total: 3},
 				{ID: 5, Path: "Drafts", Role: "drafts"},
 			}},
-			{ID: 2, Name: "robin.ardent@mail.example.com", State: view.StatePaused, Detail: "The password was refused. Set it again: mailcote account set robin.ardent@mail.example.com", Errors: 1, Mailboxes: []view.Mailbox{
-				{ID: 6, Path: "INBOX", Role: "inbox", Stored: 10671, Total: 10671, Unread: 3021},
-			}},
-			{ID: 3, Name: "club@example.net", State: view.StateIdle, LastSuccess: testNow.Add(-40 * time.Second)},
+			{ID: 2, Name: "robin.ardent@mail.example.com", Standing: view.Standing{State: view.Paused, Cause: "The password was refused."},
+				NextStep: "mailcote account set robin.ardent@mail.example.com", Errors: 1, Quarantined: 2, Mailboxes: []view.Mailbox{
+					{ID: 6, Path: "INBOX", Role: "inbox", Stored: 10671, Total: 10671, Unread: 3021},
+				}},
+			{ID: 3, Name: "club@example.net", Standing: view.Standing{State: view.OK}, LastSuccess: testNow.Add(-40 * time.Second)},
 		}},
 		lists: map[int64]view.MessageList{
 			0: {Items: items, Next: "cursor 2&x"},

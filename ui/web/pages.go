@@ -2,7 +2,6 @@ package web
 
 import (
 	"bytes"
-	"context"
 	"embed"
 	"encoding/json"
 	"errors"
@@ -36,22 +35,19 @@ const (
 
 // pages renders the views. It is immutable after newPages.
 type pages struct {
-	source   Source
-	progress func(context.Context) (view.Progress, error)
-	log      *slog.Logger
-	now      func() time.Time
-	prefix   string // before every address that a page names
-	views    map[string]*template.Template
-	static   fs.FS
+	source  Source
+	streams *streams
+	log     *slog.Logger
+	now     func() time.Time
+	prefix  string // before every address that a page names
+	views   map[string]*template.Template
+	static  fs.FS
 }
 
-func newPages(c Config, prefix string) (*pages, error) {
+func newPages(c Config, prefix string, streams *streams) (*pages, error) {
 	p := &pages{
-		source: c.Source, progress: c.Progress, log: c.Log, now: c.Now, prefix: prefix,
+		source: c.Source, streams: streams, log: c.Log, now: c.Now, prefix: prefix,
 		views: map[string]*template.Template{},
-	}
-	if p.progress == nil {
-		p.progress = p.progressFromOverview
 	}
 	functions := template.FuncMap{
 		"prefix":  func() string { return prefix },
@@ -60,7 +56,7 @@ func newPages(c Config, prefix string) (*pages, error) {
 		"short":   func(t time.Time) string { return short(p.now(), t) },
 		"long":    func(t time.Time) string { return t.Local().Format("Mon 2 Jan 2006, 15:04 MST") },
 		"machine": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-		"words":   stateWords, "percent": percent, "query": url.QueryEscape,
+		"words":   stateWords, "detail": stateDetail, "percent": percent, "query": url.QueryEscape,
 		"differ":     func(a, b string) bool { return !strings.EqualFold(a, b) },
 		"int64":      func(n int) int64 { return int64(n) },
 		"paragraphs": paragraphs,
@@ -89,6 +85,7 @@ func (p *pages) routes() http.Handler {
 	mux.HandleFunc("/message/{id}", p.message)
 	mux.HandleFunc("/search", p.search)
 	mux.HandleFunc("/progress.json", p.progressJSON)
+	mux.HandleFunc(eventsPath, p.events)
 	mux.HandleFunc("/static/{name}", p.staticFile)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		p.problem(w, r, http.StatusNotFound, "There is nothing at this address.")
@@ -100,7 +97,7 @@ func (p *pages) routes() http.Handler {
 type frame struct {
 	Title string
 	Query string
-	Live  bool // load the script that keeps the numbers fresh
+	Live  bool // load the scripts that keep the page fresh
 	Data  any
 }
 
@@ -205,7 +202,7 @@ func (p *pages) list(w http.ResponseWriter, r *http.Request, q view.ListQuery, d
 	if found.Next != "" {
 		d.More = p.prefix + here + "before=" + url.QueryEscape(found.Next)
 	}
-	p.render(w, r, http.StatusOK, "list", frame{Title: d.Heading, Query: q.Search, Data: d})
+	p.render(w, r, http.StatusOK, "list", frame{Title: d.Heading, Query: q.Search, Live: q.Search == "" && q.Before == "", Data: d})
 }
 
 func (p *pages) message(w http.ResponseWriter, r *http.Request) {
@@ -236,26 +233,10 @@ func (p *pages) progressJSON(w http.ResponseWriter, r *http.Request) {
 	write(w, r, http.StatusOK, "application/json", body)
 }
 
-func (p *pages) progressFromOverview(ctx context.Context) (view.Progress, error) {
-	o, err := p.source.Overview(ctx)
-	if err != nil {
-		return view.Progress{}, err
-	}
-	var all view.Progress
-	for _, a := range o.Accounts {
-		ap := view.AccountProgress{ID: a.ID, State: a.State, Detail: a.Detail, LastSuccess: a.LastSuccess, Errors: a.Errors}
-		for _, m := range a.Mailboxes {
-			ap.Mailboxes = append(ap.Mailboxes, view.MailboxProgress{ID: m.ID, Stored: m.Stored, Total: m.Total, Unread: m.Unread})
-		}
-		all.Accounts = append(all.Accounts, ap)
-	}
-	return all, nil
-}
-
 func (p *pages) staticFile(w http.ResponseWriter, r *http.Request) {
 	types := map[string]string{
 		"style.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml",
-		"live.js": "text/javascript; charset=utf-8", "signin.js": "text/javascript; charset=utf-8",
+		"live.js": "text/javascript; charset=utf-8", "stream.js": "text/javascript; charset=utf-8", "signin.js": "text/javascript; charset=utf-8",
 	}
 	name := r.PathValue("name")
 	body, err := fs.ReadFile(p.static, name)
@@ -270,23 +251,6 @@ func (p *pages) staticFile(w http.ResponseWriter, r *http.Request) {
 type addressRow struct {
 	Name   string
 	People []view.Address
-}
-
-// stateWords says a state in words; the page never says it by colour alone.
-func stateWords(s view.State) string {
-	switch s {
-	case view.StateIdle:
-		return "Up to date"
-	case view.StateSyncing:
-		return "Syncing"
-	case view.StateWaiting:
-		return "Waiting"
-	case view.StatePaused:
-		return "Paused"
-	case view.StateFailed:
-		return "Failed"
-	}
-	return "Unknown"
 }
 
 // percent never says 100 before everything is here.

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -18,7 +19,7 @@ import (
 // get asks the pages behind the guard.
 func get(t *testing.T, source Source, target string) *httptest.ResponseRecorder {
 	t.Helper()
-	p, err := newPages(Config{Source: source, Log: discard(), Now: func() time.Time { return testNow }}, "")
+	p, err := newPages(Config{Source: source, Log: discard(), Now: func() time.Time { return testNow }}, "", newStreams(context.Background(), standardLimits()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,11 +88,11 @@ func TestPagesSayWhatIsWrong(t *testing.T) {
 
 func TestProgressJSON(t *testing.T) {
 	w := get(t, sample(), "/progress.json")
-	var p view.Progress
+	var p Progress
 	if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil {
 		t.Fatal(err)
 	}
-	if len(p.Accounts) != 3 || p.Accounts[0].Mailboxes[1].Stored != 873 || p.Accounts[1].State != view.StatePaused || p.Accounts[1].Errors != 1 {
+	if len(p.Accounts) != 3 || p.Accounts[0].Mailboxes[1].Stored != 873 || p.Accounts[1].State != view.Paused || p.Accounts[1].Errors != 1 {
 		t.Errorf("%+v", p)
 	}
 	if w.Header().Get("Content-Type") != "application/json" {
@@ -100,7 +101,7 @@ func TestProgressJSON(t *testing.T) {
 }
 
 func TestHeadHasNoBody(t *testing.T) {
-	p, err := newPages(Config{Source: sample(), Log: discard(), Now: time.Now}, "")
+	p, err := newPages(Config{Source: sample(), Log: discard(), Now: time.Now}, "", newStreams(context.Background(), standardLimits()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +127,7 @@ func TestCanaryIsOnlyText(t *testing.T) {
 			Text: c + "\n\n> " + c, Note: c, FromHTML: true, Attachments: []view.Attachment{{Name: c, Type: c, Size: 1}},
 		}
 		source := &fake{
-			overview: view.Overview{Accounts: []view.Account{{ID: 1, Name: c, State: view.State(c), Detail: c, Mailboxes: []view.Mailbox{{ID: 1, Path: c, Role: c}}}}},
+			overview: view.Overview{Accounts: []view.Account{{ID: 1, Name: c, Standing: view.Standing{State: view.State(c), Cause: c}, NextStep: c, Mailboxes: []view.Mailbox{{ID: 1, Path: c, Role: c}}}}},
 			lists:    map[int64]view.MessageList{0: {Items: []view.MessageItem{item}, Next: c}, 1: {Title: c, Account: c, Items: []view.MessageItem{item}, Next: c}},
 			messages: map[string]view.MessageView{"m": mail},
 		}
@@ -166,7 +167,7 @@ func inspect(t *testing.T, target, page string) {
 			if !attributes.MatchString(a.Key) {
 				t.Errorf("%s: attribute %s of <%s>", target, a.Key, token.Data)
 			}
-			if a.Key == "src" && a.Val != "/static/live.js" || a.Key == "href" && !strings.HasPrefix(a.Val, "/") && a.Val != "#main" {
+			if a.Key == "src" && a.Val != "/static/live.js" && a.Val != "/static/stream.js" || a.Key == "href" && !strings.HasPrefix(a.Val, "/") && a.Val != "#main" {
 				t.Errorf("%s: %s=%q", target, a.Key, a.Val)
 			}
 		}

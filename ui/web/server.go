@@ -11,17 +11,12 @@ import (
 	"net/http"
 	"sync"
 	"time"
-
-	"mailcote/ui/view"
 )
 
 // Config is what Serve needs.
 type Config struct {
 	Source Source
-	// Progress reports what the running sync does; it is asked about once a
-	// second by every open page. nil means that Source.Overview is asked.
-	Progress func(ctx context.Context) (view.Progress, error)
-	Token    string // the bearer token, from Token
+	Token  string // the bearer token, from agent.Token
 	// Port is tried first; when it is taken, or 0, a free one is used. The
 	// agent gives DefaultPort, the demo 0.
 	Port int
@@ -36,12 +31,15 @@ type limits struct {
 	idle, write time.Duration
 	patience    time.Duration // how long a connection may last without a secret
 	stop        time.Duration // how long Close lets running requests finish
+	beat        time.Duration // between two signs of life on a stream
+	gap         time.Duration // between two events on a stream, at least
 }
 
 func standardLimits() limits {
 	return limits{
 		header: 16 << 10, readHeader: 5 * time.Second, idle: 60 * time.Second, write: 60 * time.Second,
 		patience: 5 * time.Second, stop: 3 * time.Second,
+		beat: 10 * time.Second, gap: 100 * time.Millisecond,
 	}
 }
 
@@ -76,7 +74,8 @@ func serve(ctx context.Context, c Config, l limits) (*Server, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	pages, err := newPages(c, pathPrefix(c.Token))
+	streams := newStreams(ctx, l)
+	pages, err := newPages(c, pathPrefix(c.Token), streams)
 	if err != nil {
 		return nil, err
 	}
@@ -104,6 +103,7 @@ func serve(ctx context.Context, c Config, l limits) (*Server, error) {
 		// OPTIONS * is ours to refuse, like everything else.
 		DisableGeneralOptionsHandler: true,
 	}
+	s.http.RegisterOnShutdown(streams.end)
 	shared := &pools{patience: l.patience}
 	for _, ln := range listeners {
 		s.wg.Go(func() {

@@ -16,4 +16,6 @@ type Source interface {
 	Messages(ctx context.Context, q view.ListQuery) (view.MessageList, error)
 	// Message returns one message by its email id, or view.ErrNotFound.
 	Message(ctx context.Context, id string) (view.MessageView, error)
+	// Watch subscribes to what changes the answers.
+	Watch() view.Watch
 }

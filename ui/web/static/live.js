@@ -1,17 +1,18 @@
-// Keeps the overview's numbers fresh. It asks once a second while something
-// moves, every five seconds otherwise, and not at all in a hidden tab. Text
-// goes in by textContent only.
+// Keeps a page as fresh as the store. What mailcote says of figures and
+// states goes in by textContent only. Lists are read again as the server
+// draws them.
 'use strict';
 (() => {
-  const words = {idle: 'Up to date', syncing: 'Syncing', waiting: 'Waiting', paused: 'Paused', failed: 'Failed'};
+  const root = document.querySelector('.brand').href;
   const spoken = document.getElementById('spoken');
   const lost = document.getElementById('lost');
-  const figures = new URL('progress.json', document.querySelector('.brand').href);
+  const content = document.getElementById('content');
   const group = n => String(n).replace(/\B(?=(\d{3})+$)/g, '\u202f');
-  let timer = 0, saidAt = 0, said = '';
+  const count = (n, one, many) => n === 1 ? '1 ' + one : group(n) + ' ' + many;
+  const overview = document.getElementById('headline') !== null || location.href === root;
+  let heard = Date.now(), saidAt = 0, said = '', last = null;
 
-  const put = (root, selector, text) => {
-    const node = root.querySelector(selector);
+  const put = (node, text) => {
     if (node && node.textContent !== text) node.textContent = text;
   };
 
@@ -35,57 +36,126 @@
     const bar = row.querySelector('progress');
     bar.max = m.total || 1;
     bar.value = m.stored;
-    put(row, '.unread', group(m.unread));
-    put(row, '.words', m.total
+    put(row.querySelector('.unread'), group(m.unread));
+    put(row.querySelector('.words'), m.total
       ? group(m.stored) + ' of ' + group(m.total) + ' (' + Math.floor(Math.min(m.stored, m.total) * 100 / m.total) + ' %)'
       : m.stored ? group(m.stored) : 'empty');
     return true;
   };
 
-  const show = progress => {
-    let moving = false, complete = true;
-    const lines = [];
-    for (const a of progress.accounts || []) {
-      const section = document.querySelector('[data-account="' + Number(a.id) + '"]');
-      if (!section) { complete = false; continue; }
-      section.querySelector('.state').dataset.state = a.state;
-      put(section, '.word', words[a.state] || 'Unknown');
-      put(section, '.detail', visible(a.detail || ''));
-      if (a.lastSuccess) put(section, '.success', ago(a.lastSuccess));
-      put(section, '.errors', a.errors ? group(a.errors) + (a.errors === 1 ? ' error' : ' errors') + '; see mailcote errors' : 'none');
-      let stored = 0, total = 0;
-      for (const m of a.mailboxes || []) {
-        complete = showMailbox(section, m) && complete;
-        stored += Math.min(m.stored, m.total);
-        total += m.total;
-      }
-      moving = moving || a.state === 'syncing';
-      lines.push((words[a.state] || 'Unknown') + ', ' + group(stored) + ' of ' + group(total) + ' messages');
-    }
-    const line = lines.join('; ');
+  // counted shows a number before words that stay.
+  const counted = (node, text) => {
+    if (node && node.firstChild && node.firstChild.data !== text) node.firstChild.data = text;
+  };
+
+  const showAccount = a => {
+    const section = document.querySelector('[data-account="' + Number(a.id) + '"]');
+    if (!section) return false;
+    section.querySelector('.state').dataset.state = a.state;
+    put(section.querySelector('.word'), visible(a.words));
+    put(section.querySelector('.detail'), visible(a.detail));
+    if (a.lastSuccess) put(section.querySelector('.success'), ago(a.lastSuccess));
+    put(section.querySelector('.errors'), a.errors ? count(a.errors, 'error', 'errors') + '; see mailcote errors' : 'none');
+    const quarantined = section.querySelector('.quarantined');
+    counted(quarantined, count(a.quarantined, 'message', 'messages') + '; see ');
+    quarantined.parentElement.hidden = !a.quarantined;
+    return a.mailboxes.map(m => showMailbox(section, m)).every(Boolean)
+      && a.mailboxes.length === section.querySelectorAll('[data-mailbox]').length;
+  };
+
+  const speak = accounts => {
+    const line = accounts.map(a => {
+      const stored = a.mailboxes.reduce((sum, m) => sum + Math.min(m.stored, m.total), 0);
+      const total = a.mailboxes.reduce((sum, m) => sum + m.total, 0);
+      return a.words + ', ' + group(stored) + ' of ' + group(total) + ' messages';
+    }).join('; ');
     if (line !== said && Date.now() - saidAt > 10000) {
       spoken.textContent = said = line;
       saidAt = Date.now();
     }
-    // A new account or mailbox: let the server draw the page again.
-    if (!complete && Date.now() - performance.timeOrigin > 5000) location.reload();
-    return moving;
   };
 
-  const tick = async () => {
-    clearTimeout(timer);
-    if (document.hidden) return;
-    let wait = 5000;
-    try {
-      const answer = await fetch(figures, {cache: 'no-store'});
-      if (!answer.ok) throw new Error(answer.status);
-      if (show(await answer.json())) wait = 1000;
-      lost.hidden = true;
-    } catch {
-      lost.hidden = false;
-    }
-    timer = setTimeout(tick, wait);
+  // show puts figures in place. An account or mailbox that the page does not
+  // have, or has too many of, makes the server draw the page again.
+  const show = progress => {
+    put(document.getElementById('headline'), count(progress.messages, 'message', 'messages'));
+    const fits = progress.accounts.map(showAccount).every(Boolean)
+      && progress.accounts.length === document.querySelectorAll('[data-account]').length;
+    speak(progress.accounts);
+    return fits;
   };
-  document.addEventListener('visibilitychange', tick);
-  tick();
+
+  // draw puts what the server drew in place of what is here. Rows that are
+  // the same stay the nodes they are, and the focus stays where it was.
+  const draw = text => {
+    const fresh = new DOMParser().parseFromString(text, 'text/html').getElementById('content');
+    if (!fresh) return;
+    const focused = document.activeElement && content.contains(document.activeElement) ? document.activeElement.href : '';
+    const rows = new Map([...content.querySelectorAll('li')].map(li => [li.outerHTML, li]));
+    for (const li of fresh.querySelectorAll('li')) {
+      const same = rows.get(li.outerHTML);
+      if (same) li.replaceWith(same);
+    }
+    content.replaceChildren(...fresh.childNodes);
+    const again = focused && [...content.querySelectorAll('a')].find(a => a.href === focused);
+    if (again) again.focus({preventScroll: true});
+  };
+
+  // reread reads the page again, once at a time.
+  let reading = false, more = false;
+  const reread = async () => {
+    more = true;
+    if (reading) return;
+    reading = true;
+    while (more) {
+      more = false;
+      try {
+        const answer = await fetch(location.href, {cache: 'no-store'});
+        if (answer.ok) draw(await answer.text());
+      } catch { /* the stream says what is wrong */ }
+    }
+    reading = false;
+    if (last) show(last);
+  };
+
+  const clock = at => String(at.getHours()).padStart(2, '0') + ':' + String(at.getMinutes()).padStart(2, '0');
+
+  // lose shows that nothing here is current any more.
+  const lose = () => {
+    const then = clock(new Date(heard));
+    put(lost, 'mailcote does not answer. This is how it was at ' + then + '.');
+    lost.hidden = false;
+    last = null;
+    for (const state of document.querySelectorAll('.state')) {
+      state.dataset.state = 'past';
+      put(state.querySelector('.word'), 'As of ' + then);
+    }
+    for (const detail of document.querySelectorAll('.detail')) put(detail, '');
+  };
+
+  const hear = message => {
+    if (message.lost) return lose();
+    heard = Date.now();
+    lost.hidden = true;
+    last = message.progress;
+    if (overview ? !show(last) : last.mail) reread();
+  };
+
+  if (window.SharedWorker) {
+    let port = null;
+    const join = () => {
+      port = new SharedWorker(new URL('static/stream.js', root)).port;
+      port.onmessage = event => hear(event.data);
+      port.postMessage(document.hidden ? 'hidden' : 'seen');
+    };
+    join();
+    document.addEventListener('visibilitychange', () => port.postMessage(document.hidden ? 'hidden' : 'seen'));
+    addEventListener('pagehide', () => port.postMessage('bye'));
+    addEventListener('pageshow', event => { if (event.persisted) join(); });
+    return;
+  }
+  const stream = listen(new URL('events', root), hear);
+  const settle = () => document.hidden ? stream.close() : stream.open();
+  document.addEventListener('visibilitychange', settle);
+  settle();
 })();

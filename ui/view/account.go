@@ -1,0 +1,209 @@
+package view
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+
+	"mailcote/engine"
+	"mailcote/engine/breaker"
+	"mailcote/engine/progress"
+	"mailcote/queue"
+	"mailcote/storage"
+	"mailcote/storage/class"
+	"mailcote/storage/rate"
+)
+
+// errorsFor is how far back the count of errors goes.
+const errorsFor = 24 * time.Hour
+
+// Around is what is known of the processes around a store.
+type Around struct {
+	Now      time.Time
+	Owned    bool               // a process owns the store
+	Interval time.Duration      // between two passes of the agent that answers; 0: none does
+	Live     []progress.Account // what it says
+	NoRoom   string             // why no mail can be stored now; "": it can
+}
+
+// Account is one IMAP login.
+type Account struct {
+	ID          int64
+	Name        string
+	Standing    Standing
+	NextStep    string    // what a person can do; may be empty
+	LastSuccess time.Time // end of the last complete pass; zero if never
+	Errors      int       // faults of the last 24 hours
+	Quarantined int
+	Unfinished  int // tasks
+	Mailboxes   []Mailbox
+	Stored      int64 // messages
+	Remote      int64 // messages the server announced
+	NextTry     time.Time
+	Holds       []breaker.Row // what the account fails at, and until when nothing is tried
+	Limits      []rate.Use
+	Live        *progress.Account // of the agent that answers
+}
+
+// Accounts reads every account and where it stands.
+func Accounts(r *storage.Reader, around Around) ([]Account, error) {
+	accounts, err := r.Accounts()
+	if err != nil {
+		return nil, err
+	}
+	faults, err := r.CountFaults(around.Now.Add(-errorsFor))
+	if err != nil {
+		return nil, err
+	}
+	all := make([]Account, 0, len(accounts))
+	for _, a := range accounts {
+		one, err := accountOf(r, a, around)
+		if err != nil {
+			return nil, fmt.Errorf("account %s: %w", a.Name, err)
+		}
+		one.Errors = faults[a.ID]
+		all = append(all, one)
+	}
+	return all, nil
+}
+
+func accountOf(r *storage.Reader, a storage.Account, around Around) (Account, error) {
+	one := Account{ID: int64(a.ID), Name: a.Name, LastSuccess: a.LastSuccess}
+	facts := Facts{Now: around.Now, Owned: around.Owned, Interval: around.Interval, NoRoom: around.NoRoom}
+	if a.Paused {
+		facts.PausedFor = pausedFor(a)
+	}
+	for _, live := range around.Live {
+		if live.Account == a.Name {
+			one.Live = &live
+			facts.Live, facts.Note, facts.Until = live.State, live.Note, live.Until
+			facts.Interval = max(facts.Interval, live.Interval)
+		}
+	}
+	if err := one.readMailboxes(r, &facts); err != nil {
+		return one, err
+	}
+	if err := one.readWork(r, a, &facts); err != nil {
+		return one, err
+	}
+	run, err := r.LastRun(a.ID)
+	if err != nil && !errors.Is(err, storage.ErrNotFound) {
+		return one, err
+	}
+	if err == nil {
+		facts.Pass = Pass{Began: run.StartedAt, Ended: run.EndedAt, Result: run.Result, Detail: run.Detail}
+	}
+	one.Standing = Of(facts)
+	one.NextStep = one.nextStep(a, around.Owned)
+	return one, nil
+}
+
+// nextStep says what a person can do about how an account stands.
+func (one *Account) nextStep(a storage.Account, owned bool) string {
+	switch s := one.Standing.State; {
+	case s == Paused:
+		return Resume(a)
+	case s == Failed || s == Partial:
+		return "mailcote errors says why"
+	case !owned && (s == New || one.Unfinished > 0):
+		return "mailcote sync " + ShellWord(a.Name)
+	}
+	return ""
+}
+
+// Resume says what ends the pause of an account.
+func Resume(a storage.Account) string {
+	if a.PauseClass == class.Manual {
+		return "mailcote account resume " + ShellWord(a.Name)
+	}
+	return "correct it, then mailcote sync " + ShellWord(a.Name)
+}
+
+// ShellWord is a name as a person types it in a shell.
+func ShellWord(name string) string {
+	odd := func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("@%+=:,./_-", r)
+	}
+	if name != "" && !strings.ContainsFunc(name, odd) {
+		return name
+	}
+	return "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
+}
+
+// pausedFor says why an account is paused; it is never empty.
+func pausedFor(a storage.Account) string {
+	if a.PauseReason == "" {
+		return "until it is resumed"
+	}
+	return a.PauseReason
+}
+
+func (one *Account) readMailboxes(r *storage.Reader, facts *Facts) error {
+	mailboxes, err := r.Mailboxes(storage.AccountID(one.ID))
+	for _, m := range mailboxes {
+		one.Mailboxes = append(one.Mailboxes, Mailbox{ID: int64(m.ID), Path: m.Path, Role: m.Role, Stored: m.Total,
+			Total: m.RemoteTotal, Unread: m.Unread})
+		one.Stored += m.Total
+		one.Remote += m.RemoteTotal
+		if m.Selectable && m.Pass.At.IsZero() {
+			facts.Unsettled++
+			facts.Missing += max(0, m.RemoteTotal-m.Total)
+		}
+	}
+	facts.Stored, facts.Remote = one.Stored, one.Remote
+	return err
+}
+
+// readWork reads what is left to do and what forbids it.
+func (one *Account) readWork(r *storage.Reader, a storage.Account, facts *Facts) error {
+	quarantine, err := r.QuarantineOf(a.ID)
+	if err != nil {
+		return err
+	}
+	one.Quarantined = len(quarantine)
+	if one.Unfinished, err = queue.Unfinished(r, a.ID); err != nil {
+		return err
+	}
+	facts.Quarantined, facts.Unfinished = one.Quarantined, one.Unfinished
+	next, due, err := queue.Due(r, a.ID)
+	if err != nil {
+		return err
+	}
+	if one.Holds, err = engine.Holds(r, a); err != nil {
+		return err
+	}
+	if one.Limits, err = rate.Uses(r, a.Name); err != nil {
+		return err
+	}
+	wait := &facts.Wait
+	if due && next.After(facts.Now) {
+		one.NextTry = next.UTC()
+		*wait = Wait{Until: one.NextTry, Cause: "a task is tried again then"}
+	}
+	for _, h := range one.Holds {
+		if !h.Until.After(facts.Now) {
+			continue
+		}
+		wait.Offline = wait.Offline || engine.Offline(h)
+		if !h.Until.Before(wait.Until) {
+			wait.Until, wait.Cause = h.Until, h.Detail
+		}
+		if h.Until.After(one.NextTry) {
+			one.NextTry = h.Until
+		}
+	}
+	if resumes := one.Resumes(); resumes.After(facts.Now) && resumes.After(wait.Until) {
+		*wait = Wait{Until: resumes, Cause: "the provider's limit is used up"}
+	}
+	return nil
+}
+
+// Resumes is until when a provider's limit rests the account; zero: it does not.
+func (one *Account) Resumes() time.Time {
+	if len(one.Limits) == 0 {
+		return time.Time{}
+	}
+	return one.Limits[0].Resumes
+}

@@ -1,0 +1,209 @@
+package view
+
+import (
+	"time"
+
+	"mailcote/engine/progress"
+	"mailcote/ui/cli/voice"
+)
+
+// State is where an account stands, in one word.
+type State string
+
+// The states, in the order in which Of looks for them.
+const (
+	Paused      State = "paused"
+	Syncing     State = "syncing"
+	Offline     State = "offline"
+	Waiting     State = "waiting"
+	New         State = "new"
+	Interrupted State = "interrupted"
+	Failed      State = "failed"
+	Partial     State = "partial"
+	Late        State = "late"
+	OK          State = "ok"
+)
+
+// meaning is a row of the table of states: its words, and when it holds.
+type meaning struct {
+	state State
+	words string
+	holds string
+}
+
+// meanings is the one table of states. docs/states.md is written from it.
+func meanings() []meaning {
+	return []meaning{
+		{Paused, "paused", "A person paused the account, or it needs one: a refused password, a certificate that does not fit."},
+		{Syncing, "syncing", "An agent connects, signs in or moves mail, or another command does."},
+		{Offline, "offline", "The network or the server has been away for longer. It is tried again by itself."},
+		{Waiting, "waiting", "Nothing is tried before a time or a condition: a retry, a provider's limit, room on the disk."},
+		{New, "not synced yet", "No pass was begun."},
+		{Interrupted, "interrupted", "The last pass was stopped before its end. The next one goes on from there."},
+		{Failed, "failed", "The last pass failed."},
+		{Partial, "incomplete", "The last pass ended, but messages are missing or quarantined, or tasks are left."},
+		{Late, "late", "All was well, but the last pass ended more than two intervals ago."},
+		{OK, "up to date", "The last pass ended with everything here, an agent runs, and less than two intervals have passed."},
+	}
+}
+
+// Words says a state in a person's words.
+func (s State) Words() string {
+	for _, m := range meanings() {
+		if m.state == s {
+			return m.words
+		}
+	}
+	return string(s)
+}
+
+// Standing is where an account stands, why, and until when.
+type Standing struct {
+	State State
+	Cause string
+	Until time.Time // the next try; zero: it is not known, or nobody waits for a time
+	AsOf  time.Time // no agent watches: this is how it was then; zero: it is so now
+}
+
+// UpToDate reports whether everything is here and an agent sees to it that it stays so.
+func (s Standing) UpToDate() bool { return s.State == OK && s.AsOf.IsZero() }
+
+// Title is the state and its time: "waiting until 03:15:20", "as of 2026-11-30 03:12".
+func (s Standing) Title() string {
+	switch {
+	case s.AsOf.IsZero() && s.Until.IsZero():
+		return s.State.Words()
+	case s.AsOf.IsZero():
+		return s.State.Words() + " until " + s.Until.Local().Format("15:04:05")
+	case s.State == OK:
+		return "as of " + voice.Moment(s.AsOf)
+	}
+	return s.State.Words() + " (as of " + voice.Moment(s.AsOf) + ")"
+}
+
+// String is the title with the cause.
+func (s Standing) String() string {
+	if s.Cause == "" {
+		return s.Title()
+	}
+	return s.Title() + ": " + s.Cause
+}
+
+// Facts are all that a state is derived from.
+type Facts struct {
+	Now time.Time
+
+	PausedFor string // why the account is paused; "": it is not
+	Pass      Pass   // the last one
+	Stored    int64  // messages
+	Remote    int64  // messages the server announced
+	Missing   int64  // messages of mailboxes whose last look did not end
+	Unsettled int    // mailboxes whose last look did not end
+
+	Quarantined int
+	Unfinished  int // tasks
+	Wait        Wait
+	NoRoom      string // why no mail can be stored now; "": it can
+
+	Owned    bool           // a process owns the store
+	Interval time.Duration  // between two passes of the agent; 0: none runs, or it does not answer
+	Live     progress.State // what the agent does; "": not known
+	Note     string         // the agent's words
+	Until    time.Time      // the agent's next try
+}
+
+// Pass is how a pass ended; the zero one: there was none.
+type Pass struct {
+	Began  time.Time
+	Ended  time.Time // zero: it is under way, or its process was killed
+	Result string    // complete, partial, failed or interrupted
+	Detail string
+}
+
+// Wait is what forbids the next try.
+type Wait struct {
+	Until   time.Time
+	Cause   string
+	Offline bool // the network is away for longer
+}
+
+// Of derives what every door shows. It is the one rule.
+func Of(f Facts) Standing {
+	s := f.standing()
+	if f.Interval > 0 || s.State == Paused || s.State == New || s.State == Syncing {
+		return s
+	}
+	s.AsOf = f.Pass.Ended
+	if s.AsOf.IsZero() {
+		s.AsOf = f.Pass.Began
+	}
+	return s
+}
+
+func (f Facts) standing() Standing {
+	owned := f.Owned || f.Interval > 0
+	switch {
+	case f.PausedFor != "":
+		return Standing{State: Paused, Cause: f.PausedFor}
+	case owned && f.NoRoom != "":
+		return Standing{State: Waiting, Cause: f.NoRoom}
+	case f.Live.Works():
+		return Standing{State: Syncing, Cause: f.orCount(f.Note)}
+	case f.Live == progress.Offline:
+		return Standing{State: Offline, Cause: f.Note, Until: f.Until}
+	case f.Live == progress.Waiting:
+		return Standing{State: Waiting, Cause: f.Note, Until: f.Until}
+	case f.Wait.Until.After(f.Now) && f.Wait.Offline:
+		return Standing{State: Offline, Cause: f.Wait.Cause, Until: f.Wait.Until}
+	case f.Wait.Until.After(f.Now):
+		return Standing{State: Waiting, Cause: f.Wait.Cause, Until: f.Wait.Until}
+	case f.Pass.Began.IsZero():
+		return Standing{State: New}
+	case f.Pass.Ended.IsZero() && owned:
+		return Standing{State: Syncing, Cause: f.orCount("")}
+	case f.Pass.Ended.IsZero(), f.Pass.Result == "interrupted":
+		return Standing{State: Interrupted, Cause: f.orCount("")}
+	case f.Pass.Result == "failed":
+		return Standing{State: Failed, Cause: f.Pass.Detail}
+	case f.Pass.Result != "complete", f.lacks() != "":
+		return Standing{State: Partial, Cause: f.orLack(f.Pass.Detail)}
+	case f.Interval > 0 && f.Now.Sub(f.Pass.Ended) >= 2*f.Interval:
+		return Standing{State: Late, Cause: "the last pass ended " + voice.Moment(f.Pass.Ended)}
+	}
+	return Standing{State: OK}
+}
+
+// orCount is words, or how much is here while something is missing.
+func (f Facts) orCount(words string) string {
+	if words == "" && f.Missing > 0 {
+		return voice.Count(f.Stored) + " of " + voice.Plural(f.Remote, "message", "messages")
+	}
+	return words
+}
+
+// orLack is what is lacking in numbers, or else words.
+func (f Facts) orLack(words string) string {
+	if lack := f.lacks(); lack != "" {
+		return lack
+	}
+	return words
+}
+
+// lacks says what stands between the account and being complete; "": nothing.
+func (f Facts) lacks() string {
+	switch {
+	case f.Quarantined > 0 && f.Missing > 0:
+		return f.orCount("") + ", " + quarantined(f.Quarantined)
+	case f.Quarantined > 0:
+		return quarantined(f.Quarantined)
+	case f.Missing > 0:
+		return f.orCount("")
+	case f.Unsettled > 0:
+		return voice.Plural(int64(f.Unsettled), "mailbox", "mailboxes") + " not complete"
+	case f.Unfinished > 0:
+		return voice.Plural(int64(f.Unfinished), "task", "tasks") + " to do"
+	}
+	return ""
+}
+
+func quarantined(n int) string { return voice.Count(int64(n)) + " quarantined" }
