@@ -21,8 +21,8 @@ const eventsPath = "/events"
 const maxStreams = 32
 
 // ease is how many times as long as reading the figures takes a stream rests
-// after it. So a page that is open takes a tenth of one processor at most.
-const ease = 9
+// after it. So a page that is open takes a quarter of one processor at most.
+const ease = 3
 
 // streams are the open streams of a server.
 type streams struct {

@@ -123,7 +123,10 @@
   // lose shows that nothing here is current any more.
   const lose = () => {
     const then = clock(new Date(heard));
-    put(lost, 'mailcote does not answer. This is how it was at ' + then + '.');
+    const words = 'mailcote does not answer. This is how it was at ' + then + '.';
+    put(lost, words);
+    put(spoken, said = words);
+    saidAt = 0;
     lost.hidden = false;
     last = null;
     for (const state of document.querySelectorAll('.state')) {
