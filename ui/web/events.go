@@ -92,10 +92,6 @@ type stream struct {
 
 // run writes events until ctx ends or the reader is gone.
 func (s *stream) run(ctx context.Context) error {
-	// The server's time limits are for answers that end.
-	if err := s.control.SetReadDeadline(time.Time{}); err != nil {
-		return fmt.Errorf("keep a stream open: %w", err)
-	}
 	for {
 		began := time.Now()
 		if err := s.event(ctx); err != nil {
