@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"mailcote/storage/class"
 	"mailcote/testkit/faultvfs"
 )
 
@@ -46,7 +47,7 @@ func TestChangedTells(t *testing.T) {
 		t.Errorf("after a change of flags: %+v", got)
 	}
 	woken(watch)
-	write(t, b.Store, func(w *Writer) error { return w.PauseAccount(b.account, ByHand, "") })
+	write(t, b.Store, func(w *Writer) error { return w.PauseAccount(b.account, class.Manual, "") })
 	if got := watch.News(); !woken(watch) || got != (News{Any: true}) {
 		t.Errorf("after an account was paused: %+v", got)
 	}
