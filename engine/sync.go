@@ -50,9 +50,6 @@ type Summary struct {
 	over    bool // every task has ended, one way or the other
 }
 
-// sweepTime bounds the sweep of one Sync; a later one goes on.
-const sweepTime = 2 * time.Second
-
 // Sync brings accounts to the server's state, side by side, and returns when their tasks are done and the index caught up.
 // What its retention kept ends after that, within sweepTime.
 // A person asked: a pause that a fault made ends, and waits after network faults are cut short. A pause by hand lets this one
@@ -270,119 +267,6 @@ func (w *worker) settleOrphans(tx *storage.Writer, all bool) error {
 	}
 	_, err = tx.SettleOldOrphans(w.account.id, w.e.o.wall())
 	return err
-}
-
-// Run keeps every account current until ctx ends: a pass each, then another every so often.
-func (e *Engine) Run(ctx context.Context, every time.Duration) error {
-	var accounts []storage.Account
-	if err := e.store.Read(ctx, func(r *storage.Reader) (err error) {
-		accounts, err = r.Accounts()
-		return err
-	}); err != nil {
-		return err
-	}
-	var done sync.WaitGroup
-	for _, a := range accounts {
-		done.Go(func() { e.keep(ctx, a.ID, every) })
-	}
-	done.Go(func() { e.sweep(ctx) })
-	done.Wait()
-	if err := ctx.Err(); err != nil && !errors.Is(err, context.Canceled) {
-		return err
-	}
-	return nil
-}
-
-// keep runs one account's passes. A pause is respected until a person acts.
-func (e *Engine) keep(ctx context.Context, id storage.AccountID, every time.Duration) {
-	a := e.account(id)
-	defer a.retire(ctx)
-	for ctx.Err() == nil {
-		e.turn(ctx, a, every)
-		if _, paused := e.store.Pause(); paused { // the pass it stopped is begun again at once
-			select {
-			case <-e.store.Opened():
-				continue
-			case <-ctx.Done():
-				return
-			}
-		}
-		if sleep(ctx, max(every, a.poll())) != nil {
-			return
-		}
-	}
-}
-
-// turn is one pass over an account that is not paused.
-func (e *Engine) turn(ctx context.Context, a *account, every time.Duration) {
-	leave, err := a.own(ctx, e.queue.Notify)
-	if err != nil {
-		return
-	}
-	defer leave()
-	var row storage.Account
-	var run storage.RunID
-	err = e.queued(ctx, func(tx *storage.Writer) (err error) {
-		if row, err = tx.Account(a.id); err != nil || row.Paused {
-			return err
-		}
-		if _, err := e.queue.ReleaseTx(tx, a.id); err != nil {
-			return err
-		}
-		run, err = e.begin(tx, row, queue.DefaultPriority)
-		return err
-	})
-	if err == nil {
-		a.read(row)
-	}
-	switch {
-	case err != nil && ctx.Err() != nil:
-	case err != nil:
-		e.progress.State(row.Name, progress.Failed, err.Error())
-	case row.Paused:
-		a.retire(ctx)
-		a.say(progress.Paused, row.PauseReason)
-	default:
-		w := e.newWorker(a, false)
-		w.run, w.every = run, every
-		w.work(ctx)
-		e.progress.Update(row.Name, func(p *AccountProgress) { p.Interval = max(every, a.poll()) })
-		w.conclude(ctx)
-	}
-}
-
-// sweep ends what its retention kept, at the start and every few hours.
-func (e *Engine) sweep(ctx context.Context) {
-	for {
-		at := e.o.wall()
-		ok, err := e.store.MaySweep(ctx, at)
-		if ok && err == nil {
-			_, err = e.store.Sweep(ctx, at, e.o.Keep)
-		}
-		if err != nil && ctx.Err() == nil {
-			e.report(err)
-		}
-		if sleep(ctx, storage.SweepEvery) != nil {
-			return
-		}
-	}
-}
-
-// sweepSome does what sweep does, for who syncs now and then: when it is due, and within sweepTime.
-func (e *Engine) sweepSome(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, sweepTime)
-	defer cancel()
-	at := e.o.wall()
-	ok, err := e.store.SweepDue(ctx, at, e.o.Keep)
-	if ok && err == nil {
-		ok, err = e.store.MaySweep(ctx, at)
-	}
-	if ok && err == nil {
-		_, err = e.store.Sweep(ctx, at, e.o.Keep)
-	}
-	if err != nil && ctx.Err() == nil {
-		e.report(err)
-	}
 }
 
 // missingText names what a partial sync lacks.
