@@ -26,6 +26,7 @@ type shared struct {
 	words    breaker.Words
 	detours  imap.Detours
 	progress *progress.Progress
+	woken    broadcast // the machine slept, or its clock was set forward
 }
 
 func newShared(o Options, breakers *breaker.Set) *shared {
@@ -49,6 +50,8 @@ type account struct {
 	*shared
 	id    storage.AccountID
 	taken chan struct{} // capacity 1; full while a worker has the account
+
+	wishes broadcast // somebody wants the account
 
 	mu        sync.Mutex
 	row       storage.Account // as it was read last
@@ -96,15 +99,20 @@ func (a *account) host() string { return hostOf(a.login().Endpoint()) }
 // say tells the doors what is done.
 func (a *account) say(state progress.State, note string) { a.progress.State(a.name(), state, note) }
 
-// own waits until no other worker has the account. notify wakes one that only waits for a retry, so that it gives
-// the account up.
-func (a *account) own(ctx context.Context, notify func(storage.AccountID)) (leave func(), err error) {
-	a.want(1)
-	defer a.want(-1)
-	notify(a.id)
+// own waits until no other worker has the account. A worker that only waits hears of it and gives the account up.
+func (a *account) own(ctx context.Context) (leave func(), err error) {
+	leave = func() { <-a.taken }
 	select {
 	case a.taken <- struct{}{}:
-		return func() { <-a.taken }, nil
+		return leave, nil
+	default:
+	}
+	a.want(1)
+	defer a.want(-1)
+	a.wishes.send()
+	select {
+	case a.taken <- struct{}{}:
+		return leave, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}

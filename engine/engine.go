@@ -170,6 +170,9 @@ func (e *Engine) jumped(jump time.Duration) {
 	if err != nil { // the next turn of each account reads the clock again
 		e.report(err)
 	}
+	if jump > 0 {
+		e.woken.send()
+	}
 	e.queue.NotifyAll()
 }
 

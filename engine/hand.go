@@ -21,7 +21,7 @@ func (e *Engine) PauseAccounts(ctx context.Context, ids []storage.AccountID, rea
 	if reason == "" {
 		reason = "paused by hand"
 	}
-	return e.store.Write(ctx, storage.Interactive, 0, func(w *storage.Writer) error {
+	err := e.store.Write(ctx, storage.Interactive, 0, func(w *storage.Writer) error {
 		for _, id := range ids {
 			if err := w.PauseAccount(id, class.Manual, reason); err != nil {
 				return err
@@ -29,6 +29,10 @@ func (e *Engine) PauseAccounts(ctx context.Context, ids []storage.AccountID, rea
 		}
 		return nil
 	})
+	for _, id := range ids {
+		e.queue.Notify(id)
+	}
+	return err
 }
 
 // TooSoonError says that a person's retry comes right after the one before. Nothing was changed.

@@ -215,8 +215,8 @@ func (a *account) held(m *meter.Meter, scopes ...string) (h breaker.Hold, held b
 	return h, held
 }
 
-// sit waits while something forbids the next task. false: the worker has no time for that.
-func (w *worker) sit(ctx context.Context, h breaker.Hold) bool {
+// sit waits while something forbids the next task, or for news. false: the worker has no time for that.
+func (w *worker) sit(ctx context.Context, news listener, h breaker.Hold) bool {
 	if w.yields() {
 		return false
 	}
@@ -237,7 +237,8 @@ func (w *worker) sit(ctx context.Context, h breaker.Hold) bool {
 	if wait > longPause { // a longer one keeps no connection
 		w.account.retire(ctx)
 	}
-	w.pause(ctx, min(wait, longPause), h.Changed)
+	news.released = h.Changed
+	news.await(ctx, now.Add(min(wait, longPause)))
 	w.drought.waited += time.Since(now)
 	return true
 }

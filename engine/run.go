@@ -14,7 +14,8 @@ import (
 // sweepTime bounds the sweep of one Sync; a later one goes on.
 const sweepTime = 2 * time.Second
 
-// Run keeps every account current until ctx ends: a pass each, then another every so often.
+// Run keeps every account current until ctx ends: a pass each, then another every so often. Accounts that are added meanwhile wait for
+// the next Run.
 func (e *Engine) Run(ctx context.Context, every time.Duration) error {
 	var accounts []storage.Account
 	if err := e.store.Read(ctx, func(r *storage.Reader) (err error) {
@@ -35,42 +36,55 @@ func (e *Engine) Run(ctx context.Context, every time.Duration) error {
 	return nil
 }
 
-// keep runs one account's passes. A pause is respected until a person acts.
+// keep is one account's event loop: it waits between passes, and what it hears begins the next one. Tasks that are due are worked on
+// at once, even before the time that a provider wants between two looks: a person asked. After a sleep of the machine the mail is
+// looked at again. A pause is respected until a person acts.
 func (e *Engine) keep(ctx context.Context, id storage.AccountID, every time.Duration) {
 	a := e.account(id)
 	defer a.retire(ctx)
-	for ctx.Err() == nil {
-		e.turn(ctx, a, every)
-		if _, paused := e.store.Pause(); paused { // the pass it stopped is begun again at once
-			select {
-			case <-e.store.Opened():
-				continue
-			case <-ctx.Done():
-				return
+	var next time.Time
+	paused := false
+	for got := tick; ctx.Err() == nil; {
+		news := e.listen(a)
+		if whole := got.has(tick | woken | reopened); whole || got.has(notified) {
+			var begun bool
+			begun, paused = e.turn(ctx, a, every, whole || paused) // who was paused may have been resumed
+			if whole || begun {
+				next = time.Now().Add(max(every, a.poll()))
 			}
 		}
-		if sleep(ctx, max(every, a.poll())) != nil {
-			return
+		until, opened := next, e.store.Opened()
+		if _, rests := e.store.Pause(); rests { // the pass it stopped is begun again at once
+			until, news.reopened = time.Time{}, opened
 		}
+		got = news.await(ctx, until)
 	}
 }
 
-// turn is one pass over an account that is not paused.
-func (e *Engine) turn(ctx context.Context, a *account, every time.Duration) {
-	leave, err := a.own(ctx, e.queue.Notify)
+// turn is one pass over an account that is not paused. whole: also when none of its tasks is due.
+func (e *Engine) turn(ctx context.Context, a *account, every time.Duration, whole bool) (begun, paused bool) {
+	leave, err := a.own(ctx)
 	if err != nil {
-		return
+		return false, false
 	}
 	defer leave()
 	var row storage.Account
 	var run storage.RunID
 	err = e.queued(ctx, func(tx *storage.Writer) (err error) {
+		begun = false
 		if row, err = tx.Account(a.id); err != nil || row.Paused {
 			return err
 		}
 		if _, err := e.queue.ReleaseTx(tx, a.id); err != nil {
 			return err
 		}
+		if !whole {
+			at, any, err := queue.Due(&tx.Reader, a.id)
+			if err != nil || !any || at.After(time.Now()) {
+				return err
+			}
+		}
+		begun = true
 		run, err = e.begin(tx, row, queue.DefaultPriority)
 		return err
 	})
@@ -84,13 +98,14 @@ func (e *Engine) turn(ctx context.Context, a *account, every time.Duration) {
 	case row.Paused:
 		a.retire(ctx)
 		a.say(progress.Paused, row.PauseReason)
-	default:
+	case begun:
 		w := e.newWorker(a, false)
 		w.run, w.every = run, every
 		w.work(ctx)
 		e.progress.Update(row.Name, func(p *AccountProgress) { p.Interval = max(every, a.poll()) })
 		w.conclude(ctx)
 	}
+	return begun, row.Paused
 }
 
 // sweep ends what its retention kept, at the start and every few hours.

@@ -70,7 +70,7 @@ func (e *Engine) syncOne(ctx context.Context, id storage.AccountID, o SyncOption
 	a := e.account(id)
 	var row storage.Account
 	var run storage.RunID
-	leave, err := a.own(ctx, e.queue.Notify)
+	leave, err := a.own(ctx)
 	if err != nil {
 		_ = e.store.Read(context.WithoutCancel(ctx), func(r *storage.Reader) (err error) { //nolint:errcheck // it only names the account
 			row, err = r.Account(id)

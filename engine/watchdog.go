@@ -98,29 +98,27 @@ func (w *worker) room(ctx context.Context) bool {
 		w.tell(ctx, w.pausedBy(p))
 	}
 	w.drop()
-	var late <-chan time.Time
-	if w.once {
-		timer := time.NewTimer(roomWait)
-		defer timer.Stop()
-		late = timer.C
-	}
-	look := time.NewTicker(roomLook)
-	defer look.Stop()
+	late := time.Now().Add(roomWait)
 	for ; paused; p, paused = w.e.store.Pause() {
-		w.e.progress.State(w.account.name(), progress.Waiting, p.String()+"; resumes by itself")
-		select {
-		case <-opened:
-			return true
-		case <-look.C:
-		case <-w.e.queue.Wake(w.account.id):
-			if w.yields() {
-				return false
-			}
-		case <-late:
+		news := w.e.listen(w.account)
+		news.reopened = opened
+		if w.yields() {
+			return false
+		}
+		if w.once && !time.Now().Before(late) {
 			f := w.pausedBy(p)
 			w.failed = &f
 			return false
-		case <-ctx.Done():
+		}
+		w.e.progress.State(w.account.name(), progress.Waiting, p.String()+"; resumes by itself")
+		look := time.Now().Add(roomLook)
+		if w.once && late.Before(look) {
+			look = late
+		}
+		if news.await(ctx, look).has(reopened) {
+			return true
+		}
+		if ctx.Err() != nil {
 			return false
 		}
 	}

@@ -83,8 +83,9 @@ func (w *worker) work(ctx context.Context) {
 		if !w.room(ctx) {
 			return
 		}
+		news := w.e.listen(w.account)
 		if hold, held := w.hold(); held {
-			if !w.sit(ctx, hold) {
+			if !w.sit(ctx, news, hold) {
 				return
 			}
 			sat = true
@@ -103,7 +104,7 @@ func (w *worker) work(ctx context.Context) {
 			continue
 		}
 		if !ok {
-			if !w.wait(ctx) {
+			if !w.wait(ctx, news) {
 				return
 			}
 			continue
@@ -133,8 +134,8 @@ func (w *worker) metered(ctx context.Context) bool {
 	return true
 }
 
-// wait sleeps until the next task is due or something is enqueued. false: there is nothing to wait for.
-func (w *worker) wait(ctx context.Context) bool {
+// wait waits until the next task is due, or for news. false: there is nothing to wait for.
+func (w *worker) wait(ctx context.Context, news listener) bool {
 	var at time.Time
 	var any bool
 	if err := w.e.store.Read(ctx, func(r *storage.Reader) (err error) {
@@ -165,24 +166,12 @@ func (w *worker) wait(ctx context.Context) bool {
 			return false
 		}
 	}
-	w.pause(ctx, min(max(pause, leastPause), longPause), nil)
+	news.await(ctx, time.Now().Add(min(max(pause, leastPause), longPause)))
 	return true
 }
 
 // yields says whether a worker that has nothing to do but wait makes room for a person's.
 func (w *worker) yields() bool { return !w.once && w.account.wanted() }
-
-// pause waits; a wake-up, a change or the end of ctx ends it early.
-func (w *worker) pause(ctx context.Context, d time.Duration, changed <-chan struct{}) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-w.e.queue.Wake(w.account.id):
-	case <-changed:
-	case <-ctx.Done():
-	}
-}
 
 // do runs one task and turns a panic into an error, so that one bug costs one task.
 func (w *worker) do(ctx context.Context, t queue.Task) (err error) {

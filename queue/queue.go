@@ -67,35 +67,37 @@ func (q *Queue) of(account storage.AccountID) *goqite.Queue {
 	return made
 }
 
-// Wake gives the channel that receives after Notify; capacity 1, one waiter per account.
-func (q *Queue) Wake(account storage.AccountID) <-chan struct{} { return q.wake(account) }
-
-func (q *Queue) wake(account storage.AccountID) chan struct{} {
+// Wake returns a channel that is closed at the account's next Notify. Ask for it before you look at the tasks: then nothing is
+// missed. Any number of waiters hear the same Notify.
+func (q *Queue) Wake(account storage.AccountID) <-chan struct{} {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.wakes[account] == nil {
-		q.wakes[account] = make(chan struct{}, 1)
+		q.wakes[account] = make(chan struct{})
 	}
 	return q.wakes[account]
 }
 
-// Notify wakes the account's worker. Call it after the transaction that enqueued.
+// Notify wakes whoever waits for the account's tasks. Call it after the transaction that enqueued.
 func (q *Queue) Notify(account storage.AccountID) {
-	select {
-	case q.wake(account) <- struct{}{}:
-	default:
-	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.notify(account)
 }
 
-// NotifyAll wakes every worker that waits.
+// NotifyAll is Notify for every account.
 func (q *Queue) NotifyAll() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for _, wake := range q.wakes {
-		select {
-		case wake <- struct{}{}:
-		default:
-		}
+	for account := range q.wakes {
+		q.notify(account)
+	}
+}
+
+func (q *Queue) notify(account storage.AccountID) {
+	if wake := q.wakes[account]; wake != nil {
+		close(wake)
+		delete(q.wakes, account)
 	}
 }
 

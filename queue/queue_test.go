@@ -480,16 +480,28 @@ func TestFinishedRows(t *testing.T) {
 	}
 }
 
-// TestWake: a notification is kept for a worker that does not listen yet, and only one.
+// TestWake: everybody who waited at a notification hears it, whoever asks later waits for the next, and no other account's waiters
+// are woken.
 func TestWake(t *testing.T) {
 	b := open(t)
+	for _, notify := range []func(){
+		func() { b.Notify(b.ada); b.Notify(b.ada) },
+		b.NotifyAll,
+	} {
+		one, two := b.Wake(b.ada), b.Wake(b.ada)
+		notify()
+		<-one
+		<-two
+		select {
+		case <-b.Wake(b.ada):
+			t.Error("woken twice")
+		default:
+		}
+	}
+	bob := b.Wake(b.bob)
 	b.Notify(b.ada)
-	b.Notify(b.ada)
-	<-b.Wake(b.ada)
 	select {
-	case <-b.Wake(b.ada):
-		t.Error("woken twice")
-	case <-b.Wake(b.bob):
+	case <-bob:
 		t.Error("bob was woken")
 	default:
 	}
