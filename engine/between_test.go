@@ -86,9 +86,7 @@ func TestPersonBetweenCommands(t *testing.T) {
 						t.Error(err)
 					}
 				})
-				for pool.Figures().Waiting == 0 {
-					time.Sleep(time.Millisecond) // a figure is no signal
-				}
+				until(t, time.Minute, "the person waits", w.engine.ProgressChanged, func() bool { return pool.Figures().Waiting > 0 })
 				return script.Answer
 			}
 			s.Misbehave(faults)

@@ -125,12 +125,7 @@ func TestBye(t *testing.T) {
 		if sum := w.sync(); sum.Result != Complete {
 			t.Errorf("%s: %+v", name, sum)
 		}
-		for began := time.Now(); s.Open() > 0; time.Sleep(time.Millisecond) { // its side ends a moment after ours
-			if time.Since(began) > 10*time.Second {
-				t.Errorf("%s: %d connections are left open", name, s.Open())
-				break
-			}
-		}
+		until(t, 10*time.Second, name+": every connection ends", s.Changed, func() bool { return s.Open() == 0 }) // a moment after our side
 		s.Misbehave(script.Faults{})
 		w.equals(s)
 		faults := w.faults()

@@ -123,9 +123,8 @@ func (r refusing) happens(t *testing.T) {
 		<-done
 		w.complete()
 	} else {
-		for ctx.Err() == nil && len(truth.Diff(modelOf(s), w.lines())) > 0 {
-			time.Sleep(time.Minute)
-		}
+		until(w.t, 47*time.Hour, "all mail", w.commits(), func() bool { return len(truth.Diff(modelOf(s), w.lines())) == 0 })
+		synctest.Wait() // the pass ends
 		cancel()
 		<-done
 	}

@@ -171,7 +171,7 @@ func (a *account) lines(ctx context.Context) (*line.Pool, error) {
 	}
 	next := &pool{line.New(line.Options{
 		User: row.User, Account: a, Memory: a, Gate: a.gate, Resend: a.o.resend,
-		Connections: m.Connections, Pace: m.Dial, Gone: m.Gone, Vain: a.dialFailed, Low: a.noConnection,
+		Connections: m.Connections, Pace: m.Dial, Gone: m.Gone, Vain: a.dialFailed, Low: a.noConnection, Changed: a.progress.Touch,
 		Dial: func(ctx context.Context) (*imap.Session, error) { return a.dial(ctx, row, m) },
 	}), endpoint, row.Insecure}
 	a.pool = next

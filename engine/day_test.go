@@ -125,13 +125,12 @@ func TestDayOfRefusals(t *testing.T) {
 				// The grudge ends, and nobody touches anything.
 				s.Misbehave(script.Faults{})
 				w.engine.o.dialer = s.Dial
-				ctx, cancel = context.WithTimeout(t.Context(), 13*time.Hour)
+				ctx, cancel = context.WithCancel(t.Context())
 				defer cancel()
 				done := make(chan error, 1)
 				go func() { done <- w.engine.Run(ctx, time.Minute) }()
-				for ctx.Err() == nil && len(truth.Diff(modelOf(s), w.lines())) > 0 {
-					time.Sleep(time.Minute) // of the bubble's time
-				}
+				until(t, 13*time.Hour, "all mail", w.commits(), func() bool { return len(truth.Diff(modelOf(s), w.lines())) == 0 })
+				synctest.Wait() // the pass ends
 				cancel()
 				<-done
 				if missing := strings.Count(w.text(`SELECT class || ' ' || until FROM breakers`), "\n"); missing > 0 {

@@ -372,10 +372,13 @@ func TestRoomIsHeard(t *testing.T) {
 				if n := a.passes(); n != 1 {
 					t.Errorf("%d passes without room", n)
 				}
-				opened := a.store.Opened()
+				opened, dialled := a.store.Opened(), a.dialled.Load()
 				a.roomFor(64 << 20)
 				<-opened
 				synctest.Wait()
+				if n := a.dialled.Load() - dialled; n != 1 {
+					t.Errorf("dialled %d times at once", n)
+				}
 				if n, want := a.passes(), map[bool]int{false: 1, true: 2}[gaveUp]; n != want {
 					t.Errorf("%d passes, want %d", n, want)
 				}

@@ -80,52 +80,51 @@ func TestForcedRetry(t *testing.T) {
 
 // TestBreakerRows: of a failure and a success at the same time the table keeps what memory does, whichever is written last.
 func TestBreakerRows(t *testing.T) {
-	w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{backoff: quick})
-	const scope = "host:x:1"
-	second := func(int) time.Duration { return time.Second }
-	rows := func() string { return w.text(`SELECT class FROM breaker`) }
-	for name, test := range map[string]struct {
-		first func() error
-		then  func()
-		want  string
-	}{
-		"success last": {
-			func() error {
-				return w.engine.recordFailure(t.Context(), scope, Fault{Verdict: policy.Verdict{Class: Network}}, false)
-			},
-			func() { w.engine.breakers.Succeed(scope) }, ""},
-		"failure last": {
-			func() error { return w.engine.recordSuccess(t.Context(), scope) },
-			func() { w.engine.breakers.Fail(time.Now(), scope, "timeout", "", second) }, "timeout"},
-	} {
-		w.engine.breakers.Succeed(scope)
-		if name == "failure last" {
-			w.engine.breakers.Fail(time.Now(), scope, "network", "", second)
-		}
-		before := len(w.engine.breakers.Rows(scope))
-		busy, free := make(chan struct{}), make(chan struct{})
-		var writes sync.WaitGroup
-		writes.Go(func() {
-			if err := w.store.Write(t.Context(), storage.Interactive, 0, func(*storage.Writer) error { close(busy); <-free; return nil }); err != nil {
-				t.Error(err)
+	synctest.Test(t, func(t *testing.T) {
+		w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{backoff: quick})
+		const scope = "host:x:1"
+		second := func(int) time.Duration { return time.Second }
+		rows := func() string { return w.text(`SELECT class FROM breaker`) }
+		for name, test := range map[string]struct {
+			first func() error
+			then  func()
+			want  string
+		}{
+			"success last": {
+				func() error {
+					return w.engine.recordFailure(t.Context(), scope, Fault{Verdict: policy.Verdict{Class: Network}}, false)
+				},
+				func() { w.engine.breakers.Succeed(scope) }, ""},
+			"failure last": {
+				func() error { return w.engine.recordSuccess(t.Context(), scope) },
+				func() { w.engine.breakers.Fail(time.Now(), scope, "timeout", "", second) }, "timeout"},
+		} {
+			w.engine.breakers.Succeed(scope)
+			if name == "failure last" {
+				w.engine.breakers.Fail(time.Now(), scope, "network", "", second)
 			}
-		})
-		<-busy
-		writes.Go(func() {
-			if err := test.first(); err != nil {
-				t.Error(err)
+			busy, free := make(chan struct{}), make(chan struct{})
+			var writes sync.WaitGroup
+			writes.Go(func() {
+				if err := w.store.Write(t.Context(), storage.Interactive, 0, func(*storage.Writer) error { close(busy); <-free; return nil }); err != nil {
+					t.Error(err)
+				}
+			})
+			<-busy
+			writes.Go(func() {
+				if err := test.first(); err != nil {
+					t.Error(err)
+				}
+			})
+			synctest.Wait() // the first write is queued
+			test.then()     // its own write has overtaken the first one's
+			close(free)
+			writes.Wait()
+			if got := rows(); got != test.want {
+				t.Errorf("%s: the table says %q, want %q", name, got, test.want)
 			}
-		})
-		for len(w.engine.breakers.Rows(scope)) == before {
-			time.Sleep(time.Millisecond) // memory is no signal
 		}
-		test.then() // its own write has overtaken the first one's
-		close(free)
-		writes.Wait()
-		if got := rows(); got != test.want {
-			t.Errorf("%s: the table says %q, want %q", name, got, test.want)
-		}
-	}
+	})
 }
 
 // TestOneProbe: when the time of a host that is let be has come, one dial is made for all who want one, workers and doors; until it is
@@ -326,11 +325,8 @@ func TestShunnedEnds(t *testing.T) {
 		tried := func() { // from here on it is let be for 12 minutes at least
 			t.Helper()
 			before := asked.Load()
-			for end := time.Now().Add(30 * time.Minute); asked.Load() == before; time.Sleep(time.Second) {
-				if time.Now().After(end) {
-					t.Fatal("it is not tried any more")
-				}
-			}
+			until(t, 30*time.Minute, "another try", s.Changed, func() bool { return asked.Load() > before })
+			synctest.Wait() // what it comes to is noted
 		}
 		tried()
 		before := asked.Load()

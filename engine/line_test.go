@@ -56,9 +56,7 @@ func TestPersonBetweenPages(t *testing.T) {
 			}
 			put(s, "INBOX", 1)
 		})
-		for pool.Figures().Waiting == 0 {
-			time.Sleep(time.Millisecond) // a figure is no signal
-		}
+		until(t, time.Minute, "the person waits", w.engine.ProgressChanged, func() bool { return pool.Figures().Waiting > 0 })
 		return script.Answer
 	}})
 	w.complete()
@@ -73,7 +71,7 @@ func TestPersonBetweenPages(t *testing.T) {
 // what the server said is kept for a day.
 func TestPersonLearns(t *testing.T) {
 	s, w := scripted(t, 900, script.Options{}, Options{})
-	m := w.meter()
+	m, noted := w.meter(), w.commits()
 	var person sync.WaitGroup
 	var pages, signIns atomic.Int32
 	s.Misbehave(script.Faults{On: func(c script.Command) script.Action {
@@ -95,9 +93,7 @@ func TestPersonLearns(t *testing.T) {
 				t.Error(err)
 			}
 		})
-		for began := time.Now(); m.Connections() > 1 && time.Since(began) < 10*time.Second; {
-			time.Sleep(time.Millisecond) // a figure is no signal
-		}
+		until(t, 10*time.Second, "one connection is allowed", noted, func() bool { return m.Connections() == 1 })
 		return script.Answer
 	}})
 	w.complete()
@@ -120,9 +116,7 @@ func TestSessionKept(t *testing.T) {
 	done := make(chan error, 1)
 	passes := func() int { return s.Count("LIST") }
 	go func() { done <- w.engine.Run(ctx, 5*time.Millisecond) }()
-	for passes() < 5 {
-		time.Sleep(time.Millisecond) // the server's count is no signal
-	}
+	until(t, time.Minute, "five passes", s.Changed, func() bool { return passes() >= 5 })
 	if s.Connections() != 1 {
 		t.Errorf("%d connections in %d passes", s.Connections(), passes())
 	}
@@ -225,8 +219,9 @@ func TestNeighbour(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan []Summary, 1)
 	go func() { done <- w.engine.Sync(ctx, ids, SyncOptions{}) }()
-	for slow.Count("UID FETCH") == 0 || drip.Stats().Connections < 2 || hole.Stats().Connections < 2 {
-		time.Sleep(time.Millisecond) // a count is no signal
+	until(t, time.Minute, "a FETCH", slow.Changed, func() bool { return slow.Count("UID FETCH") > 0 })
+	for _, p := range []*proxy.Proxy{drip, hole} {
+		until(t, time.Minute, "two connections", p.Accepted, func() bool { return p.Stats().Connections >= 2 })
 	}
 	began := time.Now()
 	w.complete()

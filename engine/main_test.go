@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"mailcote/engine/fault/policy"
+	"mailcote/engine/progress"
 	"mailcote/engine/secret"
 	"mailcote/queue"
 	"mailcote/storage"
@@ -110,6 +111,42 @@ func (w *world) account(host string, port int) *world {
 	}
 	w.id = id
 	return w
+}
+
+// until waits until something is so. next gives a channel that wakes when it may have become so.
+func until(t *testing.T, within time.Duration, what string, next func() <-chan struct{}, is func() bool) {
+	t.Helper()
+	late := time.NewTimer(within)
+	defer late.Stop()
+	for {
+		changed := next()
+		if is() {
+			return
+		}
+		select {
+		case <-changed:
+		case <-late.C:
+			t.Errorf("not in %v: %s", within, what) // it may be a server's goroutine
+			return
+		}
+	}
+}
+
+// commits wakes after each commit of the store.
+func (w *world) commits() (next func() <-chan struct{}) {
+	changed := w.store.Changed()
+	w.t.Cleanup(changed.Close)
+	return func() <-chan struct{} { return changed.C }
+}
+
+// state is what the account does now; "": nothing is known of it.
+func (w *world) state() progress.State {
+	for _, a := range w.engine.Progress() {
+		if a.Account == w.live().name() {
+			return a.State
+		}
+	}
+	return ""
 }
 
 func (w *world) sync() Summary {

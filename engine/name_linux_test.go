@@ -30,16 +30,6 @@ func named(t *testing.T, names *dns.Server, port int, l imap.Limits) *world {
 	return w
 }
 
-// eventually waits for what no signal tells of.
-func eventually(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(2 * time.Minute); !is(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("not in two minutes: %s", what)
-		}
-	}
-}
-
 // TestNames is FAULTS N2: whatever a name server says or keeps to itself is the network's trouble. No attempt costs the account
 // more than that attempt, a sync ends with what is wrong, and the next one goes on.
 func TestNames(t *testing.T) {
@@ -157,12 +147,12 @@ func TestNameAway(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- w.engine.Run(ctx, time.Millisecond) }()
 	defer cancel()
-	eventually(t, "four questions to the name server", func() bool { four, _ := names.Asked(); return four >= 4 })
+	until(t, 2*time.Minute, "four questions to the name server", names.Changed, func() bool { four, _ := names.Asked(); return four >= 4 })
 	if a := w.find(); a.Paused {
 		t.Errorf("paused: %s", a.PauseReason)
 	}
 	away.Store(false)
-	eventually(t, "five messages", func() bool { return len(w.lines()) == 5 })
+	until(t, 2*time.Minute, "five messages", w.commits(), func() bool { return len(w.lines()) == 5 })
 	cancel()
 	if err := <-done; err != nil {
 		t.Error(err)

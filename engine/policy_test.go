@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"mailcote/engine/fault/policy"
+	"mailcote/engine/progress"
 	"mailcote/testkit/script"
 )
 
@@ -46,12 +47,11 @@ func TestDamagedMailbox(t *testing.T) {
 func TestLimitThenPause(t *testing.T) {
 	s, w := scripted(t, 20, script.Options{}, Options{least: func(policy.Wait, int) time.Duration { return 0 }})
 	s.Misbehave(script.Faults{On: on(func(c script.Command) bool { return c.Name == "EXAMINE" }, "NO User is authenticated but not connected.")})
+	committed := w.commits()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- w.engine.Run(ctx, time.Hour) }()
-	for !w.find().Paused {
-		time.Sleep(time.Millisecond) // the store is a picture, not a signal
-	}
+	until(t, time.Minute, "paused", committed, func() bool { return w.find().Paused })
 	cancel()
 	if err := <-done; err != nil {
 		t.Error(err)
@@ -70,9 +70,7 @@ func TestLimitRestsTheAccount(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- w.engine.Run(ctx, time.Millisecond) }()
-	for len(w.engine.Progress()) == 0 || w.engine.Progress()[0].State != "waiting" {
-		time.Sleep(time.Millisecond) // Progress is a picture, not a signal
-	}
+	until(t, time.Minute, "waiting", w.engine.ProgressChanged, func() bool { return w.state() == progress.Waiting })
 	time.Sleep(200 * time.Millisecond) // nothing is to happen
 	cancel()
 	if err := <-done; err != nil {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"mailcote/engine/imap"
+	"mailcote/engine/progress"
 	"mailcote/storage"
 	"mailcote/testkit/proxy"
 	"mailcote/testkit/script"
@@ -69,9 +70,7 @@ func TestYield(t *testing.T) {
 	defer cancel()
 	done := make(chan error, 1)
 	go func() { done <- w.engine.Run(ctx, time.Hour) }()
-	for len(w.engine.Progress()) == 0 || w.engine.Progress()[0].State != "offline" {
-		time.Sleep(time.Millisecond) // Progress is a picture, not a signal
-	}
+	until(t, time.Minute, "offline", w.engine.ProgressChanged, func() bool { return w.state() == progress.Offline })
 	if sum := w.sync(); sum.Class != "network" {
 		t.Errorf("still down: %+v", sum)
 	}
@@ -98,18 +97,17 @@ func TestStuckMailbox(t *testing.T) {
 		}
 		return script.Answer
 	}})
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
+	committed := w.commits()
 	done := make(chan error, 1)
 	go func() { done <- w.engine.Run(ctx, 10*time.Millisecond) }()
 	for n := 6; n < 9; n++ {
 		put(s, "INBOX", 1)
-		for ctx.Err() == nil && w.text(`SELECT count(*) FROM mail WHERE mailbox = 'INBOX'`) != strconv.Itoa(n) {
-			time.Sleep(5 * time.Millisecond) // the store does not say when it changes, yet
-		}
+		until(t, time.Minute, "new mail", committed, func() bool { return w.stored("INBOX") == strconv.Itoa(n) })
 	}
-	if ctx.Err() != nil {
-		t.Errorf("new mail never arrived; tasks %+v", w.tasks())
+	if t.Failed() {
+		t.Logf("tasks %+v", w.tasks())
 	}
 	cancel()
 	if err := <-done; err != nil {

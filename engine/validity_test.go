@@ -42,9 +42,9 @@ func (w *world) stopAfter(s *script.Server, n int32) Summary {
 			return script.Whole
 		},
 		Stalled: func() {
-			for w.t.Context().Err() == nil && w.engine.Progress()[0].Fetched < int64(n)/fetch.BatchMessages*fetch.BatchMessages {
-				time.Sleep(time.Millisecond) // Progress is a picture, not a signal
-			}
+			until(w.t, time.Minute, "the full batches", w.engine.ProgressChanged, func() bool {
+				return w.engine.Progress()[0].Fetched >= int64(n)/fetch.BatchMessages*fetch.BatchMessages
+			})
 			cancel()
 		},
 	})

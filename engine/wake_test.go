@@ -44,13 +44,12 @@ func TestWake(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		committed := w.commits()
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- w.engine.Run(ctx, time.Minute) }()
 		all := func() string { return w.text(`SELECT count(*) FROM mail`) }
-		for all() != fmt.Sprint(3*accounts) {
-			time.Sleep(time.Second)
-		}
+		until(t, time.Hour, "all mail", committed, func() bool { return all() == fmt.Sprint(3*accounts) })
 		awake := s.Connections()
 		s.Misbehave(script.Faults{On: func(c script.Command) script.Action {
 			if c.Connection <= awake && c.Name == "UID FETCH" && strings.Contains(c.Args, "BODY") {
@@ -60,15 +59,11 @@ func TestWake(t *testing.T) {
 		}})
 		put(s, "INBOX", 3)
 		before := s.Count("UID FETCH")
-		for s.Count("UID FETCH") < before+accounts {
-			time.Sleep(100 * time.Millisecond)
-		}
+		until(t, time.Hour, "a FETCH of each", s.Changed, func() bool { return s.Count("UID FETCH") >= before+accounts })
 		most.Store(0)
 		wall.Store(int64(8 * time.Hour))
 		woke := time.Now()
-		for all() != fmt.Sprint(6*accounts) && time.Since(woke) < 10*time.Minute {
-			time.Sleep(100 * time.Millisecond)
-		}
+		until(t, 10*time.Minute, "all mail", committed, func() bool { return all() == fmt.Sprint(6*accounts) })
 		took := time.Since(woke)
 		cancel()
 		if err := <-ended; err != nil {

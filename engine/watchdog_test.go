@@ -46,6 +46,7 @@ func TestWatchdogInThePool(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			committed := w.commits()
 			took, give := make(chan struct{}), make(chan struct{})
 			var person sync.WaitGroup
 			keep := func() {
@@ -64,9 +65,7 @@ func TestWatchdogInThePool(t *testing.T) {
 			s.Misbehave(script.Faults{On: func(c script.Command) script.Action {
 				if c.Name == "UID FETCH" && strings.Contains(c.Args, "BODY") && pages.Add(1) == page {
 					keep()
-					for pool.Figures().Waiting == 0 {
-						time.Sleep(time.Millisecond) // a figure is no signal
-					}
+					until(t, time.Minute, "the person waits", w.engine.ProgressChanged, func() bool { return pool.Figures().Waiting > 0 })
 				}
 				return script.Answer
 			}})
@@ -80,12 +79,7 @@ func TestWatchdogInThePool(t *testing.T) {
 					t.Errorf("%+v", sum)
 				}
 			})
-			for began := time.Now(); len(w.faults()) == 0; time.Sleep(5 * time.Millisecond) { // the store does not say when it changes
-				if time.Since(began) > 20*time.Second {
-					t.Error("it waits on")
-					break
-				}
-			}
+			until(t, 20*time.Second, "a fault", committed, func() bool { return len(w.faults()) > 0 })
 			if now := w.meter().Pace(); now < pace {
 				t.Errorf("the pace was %g and is %g: nobody asked the server", pace, now)
 			}

@@ -63,6 +63,8 @@ type Options struct {
 	Vain func(ctx context.Context, err error) error
 	// Low is told once when work has waited for a connection for longer than Patience; see Figures. nil: nobody.
 	Low func(since time.Time)
+	// Changed is told when Figures gives others than before; nil: nobody. It is called under the pool's lock.
+	Changed func()
 }
 
 // Pool keeps the connections of one account.
@@ -125,7 +127,7 @@ func (p *Pool) fill(ctx context.Context, l *Lease, fresh bool) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	waits := false // it is one of p.persons
-	defer func() { p.served(&waits) }()
+	defer func() { p.served(&waits); p.tell() }()
 	for {
 		allowed := p.allowed()
 		switch {
@@ -175,6 +177,7 @@ func (p *Pool) await(ctx context.Context, use Use, waits *bool) {
 		p.persons++
 	}
 	p.figures.Waiting++
+	p.tell()
 	p.press(use)
 	p.mu.Unlock()
 	select {
@@ -198,6 +201,14 @@ func (p *Pool) served(waits *bool) {
 func (p *Pool) stir() {
 	close(p.changed)
 	p.changed = make(chan struct{})
+	p.tell()
+}
+
+// tell says that the figures have changed.
+func (p *Pool) tell() {
+	if p.o.Changed != nil {
+		p.o.Changed()
+	}
 }
 
 // press asks as many leases to give way as there are persons who wait; for other work it asks a watch.
@@ -308,6 +319,7 @@ func (p *Pool) Retire(ctx context.Context) {
 	idle := p.idle
 	p.idle = nil
 	p.rested()
+	p.tell()
 	p.mu.Unlock()
 	p.logout(ctx, idle)
 }

@@ -69,6 +69,13 @@ func (p *Progress) Changed() <-chan struct{} {
 	return p.changed
 }
 
+// Touch says that something changed which whoever shows a snapshot reads elsewhere.
+func (p *Progress) Touch() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.tell()
+}
+
 // tell wakes those who wait for a change; the lock is held.
 func (p *Progress) tell() {
 	if p.changed != nil {

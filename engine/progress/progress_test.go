@@ -32,6 +32,7 @@ func TestChanged(t *testing.T) {
 		"mailbox":   func() { p.Mailbox("x", "INBOX", 1, 2) },
 		"fetched":   func() { p.Fetched("x", "INBOX", 1, 10) },
 		"unindexed": func() { p.SetUnindexed(7) },
+		"elsewhere": p.Touch,
 	} {
 		changed := p.Changed()
 		if p.Changed() != changed {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/net/dns/dnsmessage"
+
+	"mailcote/testkit/signal"
 )
 
 // Answer is what is said to a question. The zero Answer says that the name has no address of this kind.
@@ -42,6 +44,8 @@ type Server struct {
 	conn   net.PacketConn
 	answer func(n int, six bool) Answer
 	ended  sync.WaitGroup
+
+	changed signal.Signal
 
 	mu     sync.Mutex
 	asked  [2]int // by family
@@ -91,6 +95,9 @@ func (s *Server) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	return c, err
 }
 
+// Changed returns a channel that is closed when the next question has come.
+func (s *Server) Changed() <-chan struct{} { return s.changed.Next() }
+
 // Asked is how many questions came, for IPv4 and for IPv6.
 func (s *Server) Asked() (four, six int) {
 	s.mu.Lock()
@@ -130,6 +137,7 @@ func (s *Server) reply(packet []byte) ([]byte, time.Duration) {
 	s.asked[family]++
 	n := s.asked[family]
 	s.mu.Unlock()
+	s.changed.Send()
 	a := s.answer(n, six)
 	if a.Silent {
 		return nil, 0

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"mailcote/testkit/signal"
 )
 
 // Faults says what goes wrong. The zero value is a perfect line.
@@ -36,6 +38,7 @@ type Proxy struct {
 	target   string
 	listener net.Listener
 	ended    sync.WaitGroup
+	accepted signal.Signal
 
 	mu      sync.Mutex
 	changed chan struct{} // closed and replaced when faults change
@@ -102,6 +105,9 @@ func (p *Proxy) wake() {
 	p.changed = make(chan struct{})
 }
 
+// Accepted returns a channel that is closed when the next connection has come.
+func (p *Proxy) Accepted() <-chan struct{} { return p.accepted.Next() }
+
 // Stats gives the totals so far.
 func (p *Proxy) Stats() Stats {
 	p.mu.Lock()
@@ -158,6 +164,7 @@ func (p *Proxy) accept() {
 			p.portal--
 		}
 		p.mu.Unlock()
+		p.accepted.Send()
 		switch {
 		case refuse:
 			abort(client)

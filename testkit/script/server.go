@@ -9,6 +9,8 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+
+	"mailcote/testkit/signal"
 )
 
 // The one login. Users named alice+… see the same mail.
@@ -108,6 +110,7 @@ type Server struct {
 	caps     string
 	options  Options
 	ended    sync.WaitGroup
+	changed  signal.Signal
 
 	mu       sync.Mutex
 	model    Model
@@ -168,6 +171,9 @@ func (s *Server) SetPassword(password string) {
 	defer s.mu.Unlock()
 	s.password = password
 }
+
+// Changed returns a channel that is closed when a command comes, when Faults.On has answered one, and when a connection opens or ends.
+func (s *Server) Changed() <-chan struct{} { return s.changed.Next() }
 
 // Open is how many connections are open, as far as this side knows.
 func (s *Server) Open() int {
@@ -254,7 +260,9 @@ func (s *Server) take(conn net.Conn) bool {
 	s.opened++
 	n := s.opened
 	s.conns[conn] = struct{}{}
+	s.changed.Send()
 	s.ended.Go(func() {
+		defer s.changed.Send()
 		newSession(s, conn, n).run()
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -273,9 +281,11 @@ func (s *Server) enter(c Command) Action {
 	}
 	on := s.faults.On
 	s.mu.Unlock()
+	s.changed.Send()
 	if on == nil {
 		return Answer
 	}
+	defer s.changed.Send()
 	return on(c)
 }
 
