@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"mailcote/engine/fault/policy"
+	"mailcote/engine/fetch"
 	"mailcote/engine/secret"
 	"mailcote/queue"
 	"mailcote/storage"
@@ -110,7 +111,7 @@ func (a *agent) ask(n queue.NewTask) (id storage.TaskID) {
 // archive is a task for the mailbox Archive.
 func (a *agent) archive() queue.NewTask {
 	box := a.number(`SELECT id FROM mailbox WHERE path = 'Archive'`)
-	return queue.NewTask{Type: queue.FolderSync, Payload: queue.Payload{Folder: "Archive", Mailbox: storage.MailboxID(box), PageSize: pageMost}}
+	return queue.NewTask{Type: queue.FolderSync, Payload: queue.Payload{Folder: "Archive", Mailbox: storage.MailboxID(box), PageSize: fetch.PageMost}}
 }
 
 func (a *agent) must(err error) {
