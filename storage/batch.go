@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"mailcote/storage/internal/schema"
 )
 
 // Header is what a message says of itself, parsed by package message: views of the raw bytes that can be rebuilt.
@@ -294,7 +296,7 @@ func (w *Writer) addEmail(m Mailbox, a Arrival, live int) (EmailRow, error) {
 	if err != nil {
 		return 0, err
 	}
-	h, id := a.Header, newObjectID("e")
+	h, id := a.Header, schema.ObjectID("e")
 	key, err := w.insert(`INSERT INTO email (account_id, jmap_id, thread_id, digest, message_id, subject, sender, recipients, sent_at, received_at,
 		size, preview, has_attachment, partial, live) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		m.Account, id, thread, a.Body.SHA256[:], h.MessageID, h.Subject, h.Sender, h.Recipients, nullMillis(h.SentAt), millis(a.InternalDate),

@@ -1,11 +1,8 @@
 package storage
 
 import (
-	"crypto/rand"
-	"encoding/base32"
 	"fmt"
 	"strconv"
-	"strings"
 )
 
 // The object types of the change feed (RFC 8621's names).
@@ -105,10 +102,3 @@ func (w *Writer) finish() error {
 }
 
 func mailboxObject(id MailboxID) string { return "M" + strconv.FormatInt(int64(id), 10) }
-
-// newObjectID draws a random JMAP id: a letter, then 24 characters that carry 120 bits (RFC 8620 §1.2).
-func newObjectID(letter string) string {
-	var raw [15]byte
-	rand.Read(raw[:]) //nolint:errcheck // it never fails (crypto/rand)
-	return letter + strings.ToLower(base32.HexEncoding.EncodeToString(raw[:]))
-}

@@ -13,6 +13,7 @@ import (
 
 	"mailcote/storage/check"
 	"mailcote/storage/internal/salvage"
+	"mailcote/storage/internal/schema"
 	"mailcote/storage/owner"
 )
 
@@ -195,7 +196,7 @@ func salvageOptions(ctx context.Context, o *Salvage) salvage.Options {
 			return (&Reader{ctx: ctx, tx: tx}).OpenBlob(BlobID(blob))
 		},
 		Parse:    derivedBy(o.Parse),
-		NewID:    newObjectID,
+		NewID:    schema.ObjectID,
 		Progress: o.Progress,
 	}
 }

@@ -19,6 +19,8 @@ import (
 var (
 	// ErrNewer says that a newer mailcote made the store; both versions are in the message.
 	ErrNewer = schema.ErrNewer
+	// ErrOlder says that the store has an older schema. Its owner brings it up to date; who only reads cannot.
+	ErrOlder = schema.ErrOlder
 	// ErrNotStore says that the file is no mailcote store.
 	ErrNotStore = schema.ErrNotStore
 	// ErrMoved says that the store was moved or replaced while it was open; nothing more is written.
@@ -109,7 +111,7 @@ func mark(err error) error {
 		return err
 	case corrupt(err):
 		return fmt.Errorf("%w: %w", ErrCorrupt, err)
-	case disk.Full(err): // of a file that SQLite does not write
+	case disk.Full(err), errors.Is(err, schema.ErrNoRoom): // of a file that SQLite does not write
 		return fmt.Errorf("%w: %w", ErrFull, err)
 	case !errors.As(err, &se):
 		return err

@@ -24,16 +24,17 @@ import (
 
 // Store is one open store. Its methods may be called from any goroutine.
 type Store struct {
-	path     string
-	vfs      string
-	weak     string
-	pages    int
-	readOnly bool
-	lock     *owner.Lock
-	warnings []string
-	limits   limits
-	salvaged *Salvaged
-	damage   struct {
+	path      string
+	vfs       string
+	weak      string
+	pages     int
+	readOnly  bool
+	lock      *owner.Lock
+	warnings  []string
+	limits    limits
+	salvaged  *Salvaged
+	migrating func(Migration)
+	damage    struct {
 		mu  sync.Mutex
 		err error // what SQLite said first
 		end []context.CancelCauseFunc
@@ -57,22 +58,25 @@ type Options struct {
 	ReadOnly bool     // open beside an owner; the store must exist
 	Holder   string   // what other processes are told about this owner, for example "mailcote run"
 	Salvage  *Salvage // what to do with a damaged store; nil: ErrCorrupt
-	vfs      string   // SQLite VFS by name; tests inject faults with it
-	weak     string   // PRAGMA synchronous, FULL if ""; a test of power loss shows what another one costs
-	pages    int      // uncopied pages of WAL at which it is checkpointed, checkpointPages if 0; a small store has few
-	limits   *limits  // nil: standardLimits
+	// Migrating is told before an older store is copied and brought to the newest schema; nil: nobody asks.
+	Migrating func(Migration)
+	vfs       string  // SQLite VFS by name; tests inject faults with it
+	weak      string  // PRAGMA synchronous, FULL if ""; a test of power loss shows what another one costs
+	pages     int     // uncopied pages of WAL at which it is checkpointed, checkpointPages if 0; a small store has few
+	limits    *limits // nil: standardLimits
 }
 
 // Open opens a store, making it if it is missing (unless ReadOnly), and migrates it. An owner holds the lock until Close.
 //
-// Errors: *owner.HeldError, ErrNewer, ErrNotStore, ErrMissing, or what package owner refuses about the file.
+// Errors: *owner.HeldError, ErrNewer, ErrOlder (ReadOnly), ErrNotStore, ErrMissing, or what package owner refuses about the file.
 func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, fmt.Errorf("store path: %w", err)
 	}
 	useOFDLocks()
-	s := &Store{path: path, readOnly: o.ReadOnly, vfs: o.vfs, weak: cmp.Or(o.weak, "FULL"), pages: cmp.Or(o.pages, checkpointPages), limits: standardLimits()}
+	s := &Store{path: path, readOnly: o.ReadOnly, vfs: o.vfs, weak: cmp.Or(o.weak, "FULL"), pages: cmp.Or(o.pages, checkpointPages),
+		limits: standardLimits(), migrating: o.Migrating}
 	if o.limits != nil {
 		s.limits = *o.limits
 	}
@@ -138,6 +142,7 @@ func (s *Store) openOwner(ctx context.Context) error {
 		}
 		return errors.Join(err, s.writer.close())
 	}
+	s.dropBackups(ctx)
 	return nil
 }
 
@@ -157,7 +162,7 @@ func (s *Store) openWriting(ctx context.Context) (*sql.DB, error) {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	db.SetMaxOpenConns(1)
-	if err := schema.Migrate(ctx, db, s.path); err != nil {
+	if err := schema.Migrate(ctx, db, s.path, schema.Options{Begin: s.migrating, Space: s.limits.space}); err != nil {
 		return nil, errors.Join(mark(err), db.Close())
 	}
 	// A file that may only be read opens, too, and BEGIN IMMEDIATE makes a reading transaction of it. No row has this key.
@@ -180,7 +185,7 @@ func (s *Store) openReaders(ctx context.Context) (*sql.DB, error) {
 	}
 	db.SetMaxOpenConns(readers)
 	db.SetMaxIdleConns(readers)
-	if err := schema.Check(ctx, db, s.path); err != nil {
+	if err := schema.Readable(ctx, db, s.path); err != nil {
 		return nil, errors.Join(mark(err), db.Close())
 	}
 	if s.readOnly {
@@ -316,6 +321,9 @@ func useOFDLocks() {
 		_, _ = sqlite.OFDLocking(true) //nolint:errcheck // ErrOFDLockingUnavailable is a platform's fact, not a failure
 	}
 }
+
+// Migration says what bringing an older store to the newest schema takes.
+type Migration = schema.Plan
 
 // SchemaVersion is the newest schema this program knows.
 func SchemaVersion() int { return schema.Version() }

@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+
+	"mailcote/storage/internal/schema"
 )
 
 // maxThreadKeys bounds what one message can name.
@@ -41,7 +43,7 @@ func (w *Writer) threadOf(account AccountID, h Header) (int64, error) {
 	}
 	object := ""
 	if thread == 0 {
-		object = newObjectID("t")
+		object = schema.ObjectID("t")
 		id, err := w.insert(`INSERT INTO thread (account_id, jmap_id) VALUES (?, ?)`, account, object)
 		if err != nil {
 			return 0, fmt.Errorf("add thread: %w", err)

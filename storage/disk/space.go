@@ -17,8 +17,8 @@ func (s Space) Need() int64 { return s.Reserve() + s.Reserve()/4 }
 // Short says whether less than the reserve is free.
 func (s Space) Short() bool { return s.Free < s.Reserve() }
 
-// octets writes a size for people, in powers of ten.
-func octets(n int64) string {
+// Octets writes a size for people, in powers of ten.
+func Octets(n int64) string {
 	switch {
 	case n < 10_000_000:
 		return fmt.Sprintf("%.1f MB", float64(n)/1e6)

@@ -127,7 +127,7 @@ func (a *app) owning(ctx context.Context, command string, fn func(*storage.Store
 }
 
 func (a *app) owningAt(ctx context.Context, path string, isDefault bool, command string, fn func(*storage.Store, *engine.Engine) error) error {
-	return a.owningWith(ctx, path, storage.Options{Default: isDefault, Holder: command}, fn)
+	return a.owningWith(ctx, path, storage.Options{Default: isDefault, Holder: command, Migrating: a.migrating}, fn)
 }
 
 func (a *app) owningWith(ctx context.Context, path string, o storage.Options, fn func(*storage.Store, *engine.Engine) error) error {
@@ -162,7 +162,7 @@ func (a *app) tending(ctx context.Context, command string, fn func(context.Conte
 		return err
 	}
 	tend := func(cause error) (damage error, err error) {
-		o := storage.Options{Default: isDefault, Holder: command, Salvage: engine.Salvage(cause, a.salvaging())}
+		o := storage.Options{Default: isDefault, Holder: command, Salvage: engine.Salvage(cause, a.salvaging()), Migrating: a.migrating}
 		err = a.owningWith(ctx, path, o, func(st *storage.Store, e *engine.Engine) error {
 			while, stop := st.While(ctx)
 			defer stop()
@@ -182,6 +182,12 @@ func (a *app) tending(ctx context.Context, command string, fn func(context.Conte
 		}
 	}
 	return err
+}
+
+// migrating says what an older store costs now.
+func (a *app) migrating(m storage.Migration) {
+	a.voice.Note("The store is brought from schema %d to %d, after a copy to %s: this takes about %s of disk and %s.",
+		m.From, m.To, voice.Line(m.Backup), voice.Octets(m.Disk), voice.Plural(int64(m.Time/time.Second), "second", "seconds"))
 }
 
 // trace is where the wire log goes.

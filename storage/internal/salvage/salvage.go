@@ -214,7 +214,7 @@ func create(ctx context.Context, path string) (*sql.DB, error) {
 		return nil, err
 	}
 	db.SetMaxOpenConns(1)
-	if err := schema.Migrate(ctx, db, path); err != nil {
+	if err := schema.Migrate(ctx, db, path, schema.Options{}); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil

@@ -1,8 +1,8 @@
 // Package schema is the shape of the store: numbered forward-only migrations, how an empty file gets its lasting settings, and
 // which files are refused.
 //
-// What always holds: number n brings user_version n-1 to n in one transaction, after a copy of an older store; a file that is
-// no store, and a store that a newer program made, are not touched. A migration that was released is never edited.
+// What always holds: number n brings user_version n-1 to n. A store goes to the newest in one transaction, after a copy of it. A
+// file that is no store, and a store that a newer program made, are not touched. A migration that was released is never edited.
 package schema
 
 import (
@@ -35,6 +35,8 @@ const (
 var (
 	// ErrNewer says that a newer mailcote made the store; both versions are in the message.
 	ErrNewer = errors.New("the store was made by a newer mailcote")
+	// ErrOlder says that the store has an older schema, which only its owner brings up to date.
+	ErrOlder = errors.New("the store was made by an older mailcote")
 	// ErrNotStore says that the file is no mailcote store.
 	ErrNotStore = errors.New("not a mailcote store")
 	// ErrCorrupt says that the file is a store and damaged.
@@ -163,6 +165,22 @@ func Check(ctx context.Context, db *sql.DB, path string) error {
 	}
 	if newest := Version(); version > newest {
 		return fmt.Errorf("%w: %s has schema %d, this program knows %d: update mailcote", ErrNewer, path, version, newest)
+	}
+	return nil
+}
+
+// Readable is Check for somebody who only reads, and so cannot bring an older store up to date.
+func Readable(ctx context.Context, db *sql.DB, path string) error {
+	if err := Check(ctx, db, path); err != nil {
+		return err
+	}
+	var version int
+	if err := db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+		return notStore(path, err)
+	}
+	if newest := Version(); version < newest {
+		return fmt.Errorf("%w: %s has schema %d, this program reads %d: stop the older mailcote if it runs, then mailcote sync or mailcote run brings it up to date",
+			ErrOlder, path, version, newest)
 	}
 	return nil
 }

@@ -41,7 +41,7 @@ func TestMigrateEmpty(t *testing.T) {
 		t.Errorf("an empty file: %v", err)
 	}
 	for range 2 {
-		if err := Migrate(t.Context(), db, path); err != nil {
+		if err := Migrate(t.Context(), db, path, Options{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -56,10 +56,10 @@ func TestMigrateEmpty(t *testing.T) {
 // A step that fails leaves nothing of itself.
 func TestStepsAreAtomic(t *testing.T) {
 	db, path := open(t)
-	if err := Migrate(t.Context(), db, path); err != nil {
+	if err := Migrate(t.Context(), db, path, Options{}); err != nil {
 		t.Fatal(err)
 	}
-	if err := step(t.Context(), db, Version()+1, `CREATE TABLE half (a); CREATE TABLE half (a);`); err == nil {
+	if err := apply(t.Context(), db, Version(), []string{`CREATE TABLE half (a); CREATE TABLE half (a);`}); err == nil {
 		t.Fatal("a broken step passed")
 	}
 	if n := number(t, db, "SELECT count(*) FROM sqlite_schema WHERE name = 'half'"); n != 0 {
@@ -72,7 +72,7 @@ func TestStepsAreAtomic(t *testing.T) {
 
 func TestCopyBeforeMigrating(t *testing.T) {
 	db, path := open(t)
-	if err := Migrate(t.Context(), db, path); err != nil {
+	if err := Migrate(t.Context(), db, path, Options{}); err != nil {
 		t.Fatal(err)
 	}
 	backup := path + ".v1.bak"
@@ -111,5 +111,56 @@ func TestCopyBeforeMigrating(t *testing.T) {
 	}
 	if files, err := filepath.Glob(path + ".v1.bak*"); err != nil || len(files) != 1 {
 		t.Errorf("%v, %v", files, err)
+	}
+}
+
+// A migration may rebuild a table that others refer to. One that would leave rows without what they refer to is undone, and the
+// connection has its foreign keys again either way.
+func TestRebuild(t *testing.T) {
+	db, path := open(t)
+	if err := Migrate(t.Context(), db, path, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, statement := range []string{
+		`INSERT INTO account (id, name, user, host, port, security, created_at) VALUES (1, 'a', 'a', 'h', 1, 'tls', 1), (2, 'b', 'b', 'h', 1, 'tls', 1), (7, 'c', 'c', 'h', 1, 'tls', 1)`,
+		`DELETE FROM account WHERE id = 7`,
+		`INSERT INTO mailbox (account_id, raw, path) VALUES (1, x'41', 'A'), (2, x'42', 'B')`,
+		`CREATE INDEX account_host ON account (host)`,
+	} {
+		if _, err := db.Exec(statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var table string
+	if err := db.QueryRow(`SELECT replace(sql, 'TABLE account ', 'TABLE account_rebuilt ') FROM sqlite_schema WHERE name = 'account'`).Scan(&table); err != nil {
+		t.Fatal(err)
+	}
+	const columns = `id, name, user, host, port, security, created_at`
+	rebuilding := table + `; INSERT INTO account_rebuilt (` + columns + `) SELECT ` + columns + ` FROM account WHERE `
+	objects := number(t, db, "SELECT count(*) FROM sqlite_schema WHERE type <> 'table' AND sql IS NOT NULL")
+	for name, c := range map[string]struct {
+		text string
+		fine bool
+	}{
+		"loses a row":    {rebuilding + "id = 1;\n--! replace account\n", false},
+		"fails after it": {rebuilding + "true;\n--! replace account\nSELECT nosuch;", false},
+		"unknown order":  {rebuilding + "true;\n--! exchange account\n", false},
+		"keeps all":      {rebuilding + "true;\n--! replace account\nCREATE TABLE later (a);", true},
+	} {
+		if err := apply(t.Context(), db, Version(), []string{c.text}); (err == nil) != c.fine {
+			t.Errorf("%s: %v", name, err)
+		}
+		if on := number(t, db, "PRAGMA foreign_keys"); on != 1 {
+			t.Errorf("%s: foreign keys are off", name)
+		}
+		if n := number(t, db, "SELECT (SELECT count(*) FROM account) * 10 + (SELECT count(*) FROM mailbox)"); n != 22 {
+			t.Errorf("%s: %d accounts and mailboxes", name, n)
+		}
+		if n := number(t, db, "SELECT count(*) FROM sqlite_schema WHERE type <> 'table' AND sql IS NOT NULL"); n != objects {
+			t.Errorf("%s: %d indexes, views and triggers of %d", name, n, objects)
+		}
+		if n := number(t, db, "SELECT seq FROM sqlite_sequence WHERE name = 'account'"); n != 7 {
+			t.Errorf("%s: the next key follows %d", name, n)
+		}
 	}
 }

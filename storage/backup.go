@@ -1,0 +1,64 @@
+package storage
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"mailcote/storage/internal/schema"
+)
+
+// backupAge is how long the copy that was made before a migration stays. It counts from the first start after the migration. A
+// store that turns out to be damaged meanwhile is replaced by another one, in which it starts anew.
+const backupAge = 7 * 24 * time.Hour
+
+// dropBackups removes the copies that migrations have left, when the store has opened well for long enough. What fails now is tried
+// at the next start.
+func (s *Store) dropBackups(ctx context.Context) {
+	var copies []string
+	for version := 1; version < schema.Version(); version++ {
+		name := schema.Backup(s.path, version)
+		if _, err := os.Lstat(name); err == nil {
+			copies = append(copies, name)
+		}
+	}
+	if len(copies) == 0 {
+		return
+	}
+	var over bool
+	if err := s.Write(ctx, Interactive, 0, func(w *Writer) (err error) {
+		over, err = w.backupsOver(now())
+		return err
+	}); err != nil || !over {
+		return
+	}
+	for _, name := range copies {
+		if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			s.warnings = append(s.warnings, fmt.Sprintf("%s is a copy that is not needed any more, and it cannot be removed: %v", name, err))
+		}
+	}
+}
+
+// backupsOver reports whether the time of the copies is over by the wall clock at, if that is to be believed. The first call after
+// a migration starts the time.
+func (w *Writer) backupsOver(at time.Time) (bool, error) {
+	var since int64
+	err := w.QueryRow(`SELECT value FROM meta WHERE key = ?`, schema.UpgradedAt).Scan(&since)
+	if errors.Is(err, sql.ErrNoRows) || err == nil && since > millis(at) {
+		_, err := w.Exec(`INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value`, schema.UpgradedAt, millis(at))
+		return false, explain("note the first start after a migration", err)
+	}
+	if err != nil {
+		return false, explain("read when the store was migrated", err)
+	}
+	known, doubted, err := w.sweptAt()
+	if err != nil {
+		return false, err
+	}
+	ok, _ := believed(millis(at), known, doubted)
+	return ok && millis(at)-since >= backupAge.Milliseconds(), nil
+}
