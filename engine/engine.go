@@ -207,7 +207,7 @@ func (e *Engine) AddAccount(ctx context.Context, n NewAccount) (id storage.Accou
 	failpoint.Hit("engine.beforeAddAccount")
 	err = e.queued(ctx, func(w *storage.Writer) error {
 		created = false
-		have, err := w.AccountByIdentity(l.User, l.Host)
+		have, err := w.AccountByIdentity(l.User, l.Host, l.Port)
 		if err == nil {
 			id = have.ID
 			if n.Ref.Kind != secret.None {
@@ -245,15 +245,17 @@ func (e *Engine) AddAccount(ctx context.Context, n NewAccount) (id storage.Accou
 	return id, created, nil
 }
 
-// freeName finds a name nobody has: the same address may be known to several hosts.
+// freeName finds a name nobody has: the same address may be known to several hosts, and to several ports of a loopback host.
 func freeName(w *storage.Writer, l Login) (string, error) {
 	for n := 1; ; n++ {
 		name := l.Name()
-		if n > 1 {
+		switch {
+		case n == 2:
 			name = l.Key()
-		}
-		if n > 2 {
-			name += " " + strconv.Itoa(n)
+		case n == 3:
+			name = l.User + "@" + l.Endpoint().Addr()
+		case n > 3:
+			name = l.Key() + " " + strconv.Itoa(n)
 		}
 		if _, err := w.AccountByName(name); errors.Is(err, storage.ErrNotFound) {
 			return name, nil

@@ -8,7 +8,8 @@ import (
 	"mailcote/storage/class"
 )
 
-const accountColumns = `id, name, user, host, port, security, insecure, secret_ref, state = 'paused', pause_class, pause_reason,
+// A local account has no server.
+const accountColumns = `id, name, coalesce(user, ''), coalesce(host, ''), coalesce(port, 0), coalesce(security, ''), insecure, secret_ref, state = 'paused', pause_class, pause_reason,
 	server_id, capabilities, created_at, last_success_at`
 
 func scanAccount(row interface{ Scan(...any) error }) (Account, error) {
@@ -43,13 +44,14 @@ func (r *Reader) AccountByName(name string) (Account, error) {
 	return a, missing("account "+name, err)
 }
 
-// AccountByIdentity finds an account by what identifies it. Errors: ErrNotFound.
-func (r *Reader) AccountByIdentity(user, host string) (Account, error) {
-	a, err := scanAccount(r.QueryRow(`SELECT `+accountColumns+` FROM account WHERE user = ? AND host = ?`, user, host))
+// AccountByIdentity finds an account by what identifies it: user and host, on a loopback host with the port. Errors: ErrNotFound.
+func (r *Reader) AccountByIdentity(user, host string, port int) (Account, error) {
+	a, err := scanAccount(r.QueryRow(`SELECT `+accountColumns+` FROM account
+		WHERE user = ?1 AND endpoint IN (?2, ?2 || ':' || ?3) AND host = ?2`, user, host, port))
 	return a, missing("account "+user+" at "+host, err)
 }
 
-// AddAccount inserts an account and gives its key. Name, (user, host) must be new.
+// AddAccount inserts an account and gives its key. Its name and its identity must be new.
 func (w *Writer) AddAccount(a Account) (AccountID, error) {
 	id, err := w.insert(`INSERT INTO account (name, user, host, port, security, insecure, secret_ref, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
 		a.Name, a.User, a.Host, a.Port, a.Security, a.Insecure, a.SecretRef, millis(now()))

@@ -304,5 +304,8 @@ func (w *Writer) addEmail(m Mailbox, a Arrival, live int) (EmailRow, error) {
 	if err != nil {
 		return 0, fmt.Errorf("add email: %w", err)
 	}
+	if err := w.enqueueIndex(EmailRow(key)); err != nil {
+		return 0, err
+	}
 	return EmailRow(key), w.touch(m.Account, typeEmail, id)
 }

@@ -595,7 +595,7 @@ func TestPauseAndAccounts(t *testing.T) {
 			w.SetAccountEndpoint(b.account, 993, "tls", false), w.MarkSuccess(b.account, time.Unix(9, 0)))
 	})
 	read(t, b.Store, func(r *Reader) error {
-		a, err := r.AccountByIdentity("ada", "localhost")
+		a, err := r.AccountByIdentity("ada", "localhost", 993)
 		if !a.Paused || a.PauseClass != "auth" || a.Port != 993 || a.SecretRef != "file" || a.ServerID != "dovecot" || !a.LastSuccess.Equal(time.Unix(9, 0)) {
 			t.Errorf("%+v", a)
 		}
@@ -607,7 +607,7 @@ func TestPauseAndAccounts(t *testing.T) {
 	})
 	write(t, b.Store, func(w *Writer) error { return w.ResumeAccount(b.account) })
 	if err := b.Write(context.Background(), Bulk, 0, func(w *Writer) error {
-		_, err := w.AddAccount(Account{Name: "other", User: "ada", Host: "localhost", Port: 1, Security: "tls"})
+		_, err := w.AddAccount(Account{Name: "other", User: "ada", Host: "localhost", Port: 993, Security: "tls"})
 		return err
 	}); err == nil {
 		t.Error("an identity was added twice")

@@ -117,7 +117,7 @@ func TestCheckFinds(t *testing.T) {
 		"change of nothing":       {`INSERT INTO change VALUES (1, 'Email', 'enothing', 1, 2, 0, 0)`, "change without object", "enothing"},
 		"numbers went back":       {`UPDATE meta SET value = 3 WHERE key = 'change_no'`, "wrong change number", "account ada"},
 		"lost fact":               {`DELETE FROM meta WHERE key = 'store_id'`, "missing fact", "meta"},
-		"stale index":             {`UPDATE meta SET value = 4 WHERE key = 'indexed_email'`, "stale index", "search row"},
+		"stale index":             {`INSERT INTO unindexed VALUES (2)`, "stale index", "search row"},
 		"lost index row":          {`DELETE FROM search WHERE rowid = 2`, "not searchable", "UID 2"},
 		"damaged index":           {`UPDATE search_data SET block = x'00' WHERE id > 10`, "damaged file", "search"},
 		"stuck task":              {`DELETE FROM goqite`, "stuck task", "task 1"},

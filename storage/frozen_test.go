@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -16,6 +17,9 @@ import (
 var freeze = flag.Bool("freeze", false, "write testdata/schema/NNNN.sql for the newest schema")
 
 const frozenDir = "../testdata/schema"
+
+// watermark is the fact that the third schema has replaced by the table unindexed.
+const watermark = `'indexed_email'`
 
 // A store of every schema that was ever released opens, is brought to the newest one and is sound.
 func TestFrozenSchemasMigrate(t *testing.T) {
@@ -45,6 +49,7 @@ func TestFrozenSchemasMigrate(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "mail.db")
 			build(t, path, string(text)+string(more))
 			before := tableRows(t, path)
+			before["meta"] = slices.DeleteFunc(before["meta"], func(row map[string]string) bool { return row["key"] == watermark })
 			s := openAt(t, path, Options{})
 			after := tableRows(t, path)
 			for table, rows := range before {
@@ -159,7 +164,7 @@ func build(t *testing.T, path, text string) {
 }
 
 // sqlDump writes the schema, and if asked the rows, as SQL. The search index is made but not filled: its rows cannot be read
-// back; the watermark says so.
+// back; every email waits for its row.
 func sqlDump(t *testing.T, s *Store, rows bool) string {
 	t.Helper()
 	var out strings.Builder

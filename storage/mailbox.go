@@ -43,9 +43,10 @@ func (r *Reader) Mailbox(id MailboxID) (Mailbox, error) {
 	return m, missing("mailbox", err)
 }
 
-// MailboxByRaw finds a mailbox by its name on the server. Errors: ErrNotFound.
+// MailboxByRaw finds a mailbox by its name on the server: the one that is there, otherwise the one that was last. Errors: ErrNotFound.
 func (r *Reader) MailboxByRaw(account AccountID, raw string) (Mailbox, error) {
-	m, err := scanMailbox(r.QueryRow(`SELECT `+mailboxColumns+` FROM mailbox WHERE account_id = ? AND raw = ?`, account, []byte(raw)))
+	m, err := scanMailbox(r.QueryRow(`SELECT `+mailboxColumns+` FROM mailbox WHERE account_id = ? AND raw = ?
+		ORDER BY gone_at IS NOT NULL, gone_at DESC, id DESC LIMIT 1`, account, []byte(raw)))
 	return m, missing("mailbox", err)
 }
 

@@ -28,6 +28,7 @@ var scans = map[string]string{
 	"WITH problem AS":                                       "the problems of the time asked for, found by sync_error_at: at most MaxFaults",
 	"message_id <> 'direct' AND message_id NOT IN (SELECT id FROM goqite)": "check: every task",
 	"SELECT id, queue FROM goqite g":                                       "check: the queue holds unfinished tasks only",
+	"SELECT email_id FROM unindexed":                                       "what is to be indexed, the first few by their key",
 	"FROM search_docsize d WHERE":                                          "check: the whole search index",
 }
 

@@ -25,11 +25,16 @@ type IndexDoc struct {
 	Attachments string
 }
 
-// Unindexed lists the emails beyond the search watermark by ascending row key, at most limit. Every email has a body today;
-// one without will have to be held back here until its body comes, because its index row is written once.
+// enqueueIndex has an email's search row written. Call it in the transaction that stores its body.
+func (w *Writer) enqueueIndex(row EmailRow) error {
+	_, err := w.Exec(`INSERT INTO unindexed (email_id) VALUES (?) ON CONFLICT DO NOTHING`, row)
+	return explain("enqueue for the search index", err)
+}
+
+// Unindexed lists the emails whose search row is to be written, by ascending row key, at most limit.
 func (r *Reader) Unindexed(limit int) ([]EmailRow, error) {
 	var all []EmailRow
-	rows, err := r.Query(`SELECT id FROM email WHERE id > (SELECT value FROM meta WHERE key = 'indexed_email') ORDER BY id LIMIT ?`, limit)
+	rows, err := r.Query(`SELECT email_id FROM unindexed ORDER BY email_id LIMIT ?`, limit)
 	return all, Each(rows, err, func(rows *sql.Rows) error {
 		var one EmailRow
 		err := rows.Scan(&one)
@@ -38,10 +43,9 @@ func (r *Reader) Unindexed(limit int) ([]EmailRow, error) {
 	})
 }
 
-// IndexDocs writes index rows and moves the watermark to upTo, if it is behind it, in one transaction. An email that was
-// indexed before is indexed anew; one that is gone is passed over. Call it through Store.WriteAlone: every savepoint
-// flushes the index.
-func (w *Writer) IndexDocs(docs []IndexDoc, upTo EmailRow) error {
+// IndexDocs writes index rows, in the transaction that notes that they are written. An email that was indexed before is indexed
+// anew; one that is gone is passed over. Call it through Store.WriteAlone: every savepoint flushes the index.
+func (w *Writer) IndexDocs(docs []IndexDoc) error {
 	for _, doc := range docs {
 		var sender, recipients string
 		err := w.QueryRow(`SELECT sender, recipients FROM email WHERE id = ?`, doc.Email).Scan(&sender, &recipients)
@@ -61,9 +65,11 @@ func (w *Writer) IndexDocs(docs []IndexDoc, upTo EmailRow) error {
 			doc.Email, query.Index(doc.Subject), people, query.Index(doc.Text), query.Index(doc.Attachments)); err != nil {
 			return fmt.Errorf("index email %d: %w", doc.Email, damagedIndex(err))
 		}
+		if _, err := w.Exec(`DELETE FROM unindexed WHERE email_id = ?`, doc.Email); err != nil {
+			return explain("note what is indexed", err)
+		}
 	}
-	_, err := w.Exec(`UPDATE meta SET value = ? WHERE key = 'indexed_email' AND value < ?`, upTo, upTo)
-	return explain("move the search watermark", err)
+	return nil
 }
 
 // damagedIndex makes an error that lies in the search index, and not in the file around it, an ErrIndex. Most show when it is
@@ -76,14 +82,15 @@ func damagedIndex(err error) error {
 	return err
 }
 
-// RenewIndex makes an empty search index in the place of a damaged or missing one; every email is indexed anew. Call it
+// RenewIndex makes an empty search index in the place of a damaged or missing one; every email with a body is indexed anew. Call it
 // through Store.WriteAlone.
 func (w *Writer) RenewIndex() error {
 	table, err := schema.SearchTable()
 	if err != nil {
 		return err
 	}
-	for _, statement := range []string{`DROP TABLE IF EXISTS search`, table, `UPDATE meta SET value = 0 WHERE key = 'indexed_email'`} {
+	for _, statement := range []string{`DROP TABLE IF EXISTS search`, table,
+		`INSERT INTO unindexed (email_id) SELECT id FROM email WHERE digest IS NOT NULL ON CONFLICT DO NOTHING`} {
 		if _, err := w.tx.ExecContext(w.ctx, statement); err != nil {
 			return fmt.Errorf("renew the search index: %w", damagedIndex(err))
 		}
@@ -279,7 +286,7 @@ func (r *Reader) Count() (Counts, error) {
 	var emails, gone int64
 	err := r.QueryRow(`SELECT (SELECT count(*) FROM email),
 		(SELECT count(*) FROM email WHERE live = 0 AND destroyed_at IS NULL) + (SELECT count(*) FROM email WHERE destroyed_at IS NOT NULL),
-		(SELECT count(*) FROM email WHERE id > (SELECT value FROM meta WHERE key = 'indexed_email')),
+		(SELECT count(*) FROM unindexed),
 		(SELECT coalesce(sum(total), 0) FROM mailbox WHERE gone_at IS NULL),
 		count(*), coalesce(sum(size), 0), coalesce(sum(stored), 0) FROM blob`).
 		Scan(&emails, &gone, &c.Unindexed, &c.Entries, &c.Blobs, &c.RawBytes, &c.StoredBytes)

@@ -60,7 +60,7 @@ func AllUIDs() Range { return Range{1, math.MaxUint32} }
 type Account struct {
 	ID           AccountID
 	Name         string // what a person calls it, unique
-	User, Host   string // identity
+	User, Host   string // identity, on a loopback host with Port
 	Port         int
 	Security     string // tls, starttls or plain
 	Insecure     bool   // plain to a host that is not loopback was asked for

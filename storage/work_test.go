@@ -309,7 +309,7 @@ func (w *work) index() {
 		return err
 	}))
 	if len(docs) > 0 {
-		w.must(w.store.WriteAlone(context.Background(), func(tx *storage.Writer) error { return tx.IndexDocs(docs, docs[len(docs)-1].Email) }))
+		w.must(w.store.WriteAlone(context.Background(), func(tx *storage.Writer) error { return tx.IndexDocs(docs) }))
 		w.acked(false)
 	}
 }

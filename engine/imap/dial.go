@@ -61,7 +61,7 @@ func Dial(ctx context.Context, e Endpoint, o Options) (*Session, error) {
 	switch e.Security {
 	case TLS, StartTLS:
 	case Plain:
-		if !o.Insecure && !loopback(e.Host) {
+		if !o.Insecure && !Loopback(e.Host) {
 			return nil, fmt.Errorf("imap: dial %s: %w", e.Addr(), ErrPlainRefused)
 		}
 	default:
@@ -92,8 +92,8 @@ func Dial(ctx context.Context, e Endpoint, o Options) (*Session, error) {
 	return s, nil
 }
 
-// loopback tells whether a host names this machine without asking anyone.
-func loopback(host string) bool {
+// Loopback tells whether a host names this machine without asking anyone.
+func Loopback(host string) bool {
 	if strings.EqualFold(host, "localhost") {
 		return true
 	}

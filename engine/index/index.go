@@ -1,7 +1,7 @@
 // Package index makes mail searchable after it is readable.
 //
-// What always holds: the store's watermark says what is indexed, so nothing that was committed is ever missed; an index that
-// cannot be written stops no mail, and is caught up with later.
+// What always holds: the store lists what is to be indexed, so nothing that was committed is ever missed. An index that cannot be
+// written stops no mail, and is caught up with later.
 package index
 
 import (
@@ -31,8 +31,8 @@ const (
 	indexDelay = 250 * time.Millisecond // lets a batch fill: each transaction of the index costs a merge
 )
 
-// Indexer makes mail searchable after it is readable: a goroutine of its own, started by Start and ended by Stop. It works
-// from the store's watermark, so nothing that was committed is ever missed.
+// Indexer makes mail searchable after it is readable: a goroutine of its own, started by Start and ended by Stop. It works from
+// the store's list of what is to be indexed, so nothing that was committed is ever missed.
 type Indexer struct {
 	store    *storage.Store
 	progress *progress.Progress
@@ -160,7 +160,7 @@ func (x *Indexer) note(done string, why error) {
 	})
 }
 
-// catchUp indexes until the watermark is at the newest email. The last, partly filled batch waits for nobody.
+// catchUp indexes until no email waits. The last, partly filled batch waits for nobody.
 func (x *Indexer) catchUp() error {
 	for x.ctx.Err() == nil {
 		var rows []storage.EmailRow
@@ -179,10 +179,9 @@ func (x *Indexer) catchUp() error {
 		if err != nil {
 			return x.unless(err)
 		}
-		upTo := rows[len(rows)-1]
-		x.forget(upTo)
+		x.forget(rows[len(rows)-1])
 		failpoint.Hit("engine.beforeIndex")
-		if err := x.store.WriteAlone(x.ctx, func(tx *storage.Writer) error { return tx.IndexDocs(docs, upTo) }); err != nil {
+		if err := x.store.WriteAlone(x.ctx, func(tx *storage.Writer) error { return tx.IndexDocs(docs) }); err != nil {
 			return x.unless(fmt.Errorf("index: %w", err))
 		}
 	}

@@ -43,7 +43,7 @@ func TestDrain(t *testing.T) {
 	}
 }
 
-// What was parsed and waits for its turn is bounded, and given back when the watermark passes it.
+// What was parsed and waits for its turn is bounded, and given back with the batch that passes it.
 func TestOfferIsBounded(t *testing.T) {
 	x := start(t)
 	text := strings.Repeat("x", 1<<20)

@@ -26,7 +26,7 @@ func (x *Indexer) take(row storage.EmailRow) (storage.IndexDoc, bool) {
 	return doc, ok
 }
 
-// forget drops what is up to the watermark.
+// forget drops what is up to the last email of a batch. What is dropped too early is read from the store.
 func (x *Indexer) forget(upTo storage.EmailRow) {
 	x.mu.Lock()
 	defer x.mu.Unlock()

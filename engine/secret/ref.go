@@ -2,6 +2,7 @@ package secret
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,7 +29,7 @@ const (
 // Ref says where a password comes from. It is not secret itself.
 type Ref struct {
 	Kind  Kind
-	Value string // path or command line
+	Value string // path, command line, or the name in the secrets file where it is not the account's
 }
 
 // ErrNoPassword says that nothing gives a password.
@@ -65,7 +66,7 @@ func (r Ref) Resolve(ctx context.Context, box Box, key string) (Secret, error) {
 	case Command:
 		return fromCommand(ctx, r.Value)
 	case Saved:
-		return box.Get(key)
+		return box.Get(cmp.Or(r.Value, key))
 	}
 	return Secret{}, ErrNoPassword
 }

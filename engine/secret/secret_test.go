@@ -109,6 +109,7 @@ func TestResolve(t *testing.T) {
 		{name: "no file", ref: Ref{File, filepath.Join(dir, "none")}, says: "password file"},
 		{name: "directory", ref: Ref{File, dir}, says: "password file"},
 		{name: "saved", ref: Ref{Kind: Saved}, key: "ada@example.org", want: canary},
+		{name: "saved by another name", ref: Ref{Kind: Saved, Value: "ada@example.org"}, key: "ada@127.0.0.1", want: canary},
 		{name: "not saved", ref: Ref{Kind: Saved}, key: "bob@example.org", says: "holds none for bob"},
 		{name: "nothing", says: "no password is known"},
 	}

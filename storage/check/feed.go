@@ -80,7 +80,7 @@ func (c *checker) queue() error {
 	return nil
 }
 
-// index compares the search index with its watermark: each email up to it has one row, and no row is without email.
+// index compares the search index with the emails: each with a body has one row or waits for it, and no row is without email.
 func (c *checker) index() error {
 	if err := c.windows(`SELECT coalesce(max(id), 0), count(*) FROM (SELECT id FROM email WHERE id > ? ORDER BY id LIMIT ?)`, "check the search index", func(s Snapshot, after, upTo int64) error {
 		return each(s, func(scan func(...any) error) error {
@@ -89,8 +89,8 @@ func (c *checker) index() error {
 				return err
 			}
 			return c.add("not searchable", whereEmail(s, id), "The search index has lost it: the index must be rebuilt.")
-		}, `SELECT e.id FROM email e WHERE e.id > ? AND e.id <= ? AND e.id <= (SELECT value FROM meta WHERE key = 'indexed_email')
-			AND NOT EXISTS (SELECT 1 FROM search_docsize WHERE id = e.id)`, after, upTo)
+		}, `SELECT e.id FROM email e WHERE e.id > ? AND e.id <= ? AND e.digest IS NOT NULL
+			AND NOT EXISTS (SELECT 1 FROM unindexed WHERE email_id = e.id) AND NOT EXISTS (SELECT 1 FROM search_docsize WHERE id = e.id)`, after, upTo)
 	}); err != nil {
 		return err
 	}
@@ -101,6 +101,6 @@ func (c *checker) index() error {
 				return err
 			}
 			return c.add("stale index", fmt.Sprintf("search row %d", id), "The search index holds an email that is not there or not indexed yet: the index must be rebuilt.")
-		}, `SELECT d.id FROM search_docsize d WHERE d.id > (SELECT value FROM meta WHERE key = 'indexed_email') OR NOT EXISTS (SELECT 1 FROM email WHERE id = d.id)`)
+		}, `SELECT d.id FROM search_docsize d WHERE EXISTS (SELECT 1 FROM unindexed WHERE email_id = d.id) OR NOT EXISTS (SELECT 1 FROM email WHERE id = d.id)`)
 	})
 }

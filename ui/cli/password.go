@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -111,10 +112,13 @@ func (s *sources) get(ctx context.Context, a *app, l engine.Login, store string)
 
 // remember puts a password that no flag gives into the secrets file, and says so.
 func (s *sources) remember(a *app, store string, l engine.Login, value secret.Secret) (secret.Ref, error) {
-	box := secret.BoxOf(store)
-	if err := box.Put(l.Key(), value); err != nil {
+	box, ref := secret.BoxOf(store), secret.Ref{Kind: secret.Saved}
+	if imap.Loopback(l.Host) { // where several servers may listen, each with an account
+		ref.Value = l.User + "@" + l.Endpoint().Addr()
+	}
+	if err := box.Put(cmp.Or(ref.Value, l.Key()), value); err != nil {
 		return secret.Ref{}, err
 	}
 	a.voice.Note("The password is kept in %s, which only you can read.", voice.Line(box.Path))
-	return secret.Ref{Kind: secret.Saved}, nil
+	return ref, nil
 }

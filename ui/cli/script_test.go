@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"net"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"go.uber.org/goleak"
+	_ "modernc.org/sqlite" // makes the store of an older program
 
 	"mailcote/ui/cli"
 	"mailcote/ui/demo"
@@ -68,7 +70,7 @@ func TestScripts(t *testing.T) {
 			})
 			return variables(env, server.URL())
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exitStatus, "waitfor": waitFor},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exitStatus, "waitfor": waitFor, "older": older},
 	})
 }
 
@@ -112,6 +114,20 @@ func exitStatus(ts *testscript.TestScript, neg bool, args []string) {
 	if strconv.Itoa(status) != args[0] {
 		ts.Fatalf("exit status %d, want %s", status, args[0])
 	}
+}
+
+// older makes the store of an older program: older SCHEMA FILE.
+func older(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: older SCHEMA FILE")
+	}
+	text, err := os.ReadFile(filepath.Join("..", "..", "testdata", "schema", "000"+args[0]+".sql"))
+	ts.Check(err)
+	path := ts.MkAbs(args[1])
+	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=page_size(8192)&_pragma=auto_vacuum(2)")
+	ts.Check(err)
+	_, err = db.Exec(string(text))
+	ts.Check(errors.Join(err, db.Close(), os.Chmod(path, 0o600)))
 }
 
 // waitFor runs a program again and again until its stdout matches: waitfor PATTERN PROGRAM ARG…

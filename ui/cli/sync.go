@@ -127,7 +127,7 @@ func (s *syncing) fromURL(ctx context.Context, a *app, st *storage.Store, e *eng
 	n := engine.NewAccount{Login: l, Insecure: s.insecure}
 	known := false
 	if err := st.Read(ctx, func(r *storage.Reader) error {
-		one, err := r.AccountByIdentity(l.User, l.Host)
+		one, err := r.AccountByIdentity(l.User, l.Host, l.Port)
 		if errors.Is(err, storage.ErrNotFound) {
 			return nil
 		}

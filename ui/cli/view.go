@@ -93,21 +93,27 @@ func some(t time.Time) *time.Time {
 	return &t
 }
 
-// findAccount finds an account by its name, else by user@host. An unknown one is a mistake in what was typed.
+// findAccount finds an account by its name, otherwise by user@host or user@host:port. An unknown one is a mistake in what was typed.
 func findAccount(r *storage.Reader, name string) (storage.Account, error) {
 	a, err := r.AccountByName(name)
 	if !errors.Is(err, storage.ErrNotFound) {
 		return a, err
 	}
-	if i := strings.LastIndexByte(name, '@'); i > 0 {
-		a, err = r.AccountByIdentity(name[:i], name[i+1:])
-		if !errors.Is(err, storage.ErrNotFound) {
-			return a, err
-		}
-	}
 	all, err := r.Accounts()
 	if err != nil {
 		return a, err
+	}
+	var meant []storage.Account
+	for _, one := range all {
+		if name == one.User+"@"+one.Host || name == one.User+"@"+loginOf(one).Endpoint().Addr() {
+			meant = append(meant, one)
+		}
+	}
+	if len(meant) == 1 {
+		return meant[0], nil
+	}
+	if len(meant) > 1 {
+		return a, usagef("%s is more than one account: add the port, as in %s@%s", typed(name), meant[0].User, loginOf(meant[0]).Endpoint().Addr())
 	}
 	if len(all) == 0 {
 		return a, usagef("unknown account %s: there is none yet, add one with mailcote account add imaps://you@example.org", typed(name))

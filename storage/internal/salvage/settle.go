@@ -11,7 +11,7 @@ import (
 // starts anew, and what is counted or derived is counted and derived again.
 func (f *filler) rest() error {
 	others := []string{"meta", "account", "mailbox", "blob", "blob_piece", "thread", "thread_reference", "email", "entry", "coverage", "quarantine",
-		"change", "change_floor", "sync_task", "goqite", "search"}
+		"change", "change_floor", "sync_task", "goqite", "search", "unindexed"}
 	rows, err := f.tx.QueryContext(f.ctx, `SELECT name || iif(wr, ' keyed', '') FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite%'`)
 	if err != nil {
 		return err
@@ -71,6 +71,7 @@ func (f *filler) settle() error {
 			(SELECT account_id, 'Mailbox' AS type, 'M' || id AS object FROM mailbox WHERE gone_at IS NULL
 			 UNION ALL SELECT account_id, 'Thread', jmap_id FROM thread WHERE EXISTS (SELECT 1 FROM email WHERE thread_id = thread.id AND destroyed_at IS NULL)
 			 UNION ALL SELECT account_id, 'Email', jmap_id FROM email WHERE destroyed_at IS NULL)`, []any{time.Now().UnixMilli()}},
+		{`INSERT INTO unindexed (email_id) SELECT id FROM email`, nil},
 		{`UPDATE meta SET value = (SELECT count(*) FROM change) WHERE key = 'change_no'`, nil},
 		{`UPDATE meta SET value = ? WHERE key = 'epoch'`, []any{epoch + 1}},
 		{`UPDATE meta SET value = ?1 WHERE key = 'store_id' AND length(?1) = 32`, []any{store}},

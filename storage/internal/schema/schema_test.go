@@ -132,7 +132,7 @@ func TestRebuild(t *testing.T) {
 		}
 	}
 	var table string
-	if err := db.QueryRow(`SELECT replace(sql, 'TABLE account ', 'TABLE account_rebuilt ') FROM sqlite_schema WHERE name = 'account'`).Scan(&table); err != nil {
+	if err := db.QueryRow(`SELECT replace(sql, '"account"', 'account_rebuilt') FROM sqlite_schema WHERE name = 'account'`).Scan(&table); err != nil {
 		t.Fatal(err)
 	}
 	const columns = `id, name, user, host, port, security, created_at`
@@ -161,6 +161,57 @@ func TestRebuild(t *testing.T) {
 		}
 		if n := number(t, db, "SELECT seq FROM sqlite_sequence WHERE name = 'account'"); n != 7 {
 			t.Errorf("%s: the next key follows %d", name, n)
+		}
+	}
+}
+
+// A damaged store that has forgotten its tables is read by the places where a new store has them. So each table before the search
+// index has one place, whatever schema a store began with, however full it is, and also when its index was made anew before.
+func TestTablesKeepTheirPlace(t *testing.T) {
+	texts, err := migrations()
+	if err != nil {
+		t.Fatal(err)
+	}
+	places := func(db *sql.DB) (s string) {
+		t.Helper()
+		if err := db.QueryRow(`SELECT group_concat(name || ' ' || rootpage, ', ' ORDER BY rootpage) FROM sqlite_schema WHERE type = 'table'
+			AND name IN ('meta', 'account', 'mailbox', 'blob', 'blob_piece', 'thread', 'thread_reference', 'email', 'entry', 'coverage')`).Scan(&s); err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	fresh, path := open(t)
+	if err := Migrate(t.Context(), fresh, path, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if n := number(t, fresh, `SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN ('meta', 'account', 'mailbox', 'blob', 'blob_piece',
+		'thread', 'thread_reference', 'email', 'entry', 'coverage') AND rootpage > (SELECT rootpage FROM sqlite_schema WHERE name = 'search_data')`); n != 0 {
+		t.Errorf("%d tables are behind the search index", n)
+	}
+	search, err := SearchTable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const full = `WITH RECURSIVE s (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s LIMIT 2000)
+		INSERT INTO account (name, user, host, port, security, created_at) SELECT n, n, 'h', 1, 'tls', 1 FROM s;
+		INSERT INTO mailbox (account_id, raw, path) SELECT id, CAST(name AS BLOB), name FROM account;
+		INSERT INTO thread (account_id, jmap_id) SELECT id, 't' || id FROM account`
+	for first := 1; first < len(texts); first++ {
+		for name, past := range map[string]string{"empty": "", "full": full, "renewed": "DROP TABLE search; " + search,
+			"full and renewed": full + "; DROP TABLE search; " + search} {
+			db, _ := open(t)
+			if err := apply(t.Context(), db, 0, texts[:first]); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := db.Exec(past); err != nil {
+				t.Fatal(err)
+			}
+			if err := apply(t.Context(), db, first, texts[first:]); err != nil {
+				t.Fatal(err)
+			}
+			if got, want := places(db), places(fresh); got != want {
+				t.Errorf("from schema %d, %s:\n%s\nnot\n%s", first, name, got, want)
+			}
 		}
 	}
 }
