@@ -20,34 +20,9 @@ import (
 	"mailcote/testkit/failpoint"
 )
 
-// connect gives the worker's session: the one it has, else one of the account's pool.
-func (w *worker) connect(ctx context.Context) (*imap.Session, error) {
-	if w.lease != nil && w.lease.Session() != nil && w.lease.Session().Err() == nil {
-		return w.lease.Session(), nil
-	}
-	return w.borrow(ctx, false)
-}
-
-func (w *worker) borrow(ctx context.Context, fresh bool) (*imap.Session, error) {
-	w.drop()
-	p, err := w.account.lines(ctx)
-	if err != nil {
-		return nil, err
-	}
-	waiting, end := w.waiting(ctx)
-	defer end()
-	l, err := p.Take(waiting, line.Want{Use: line.Bulk, Fresh: fresh, Asked: w.once})
-	if err != nil {
-		return nil, unconnected(err)
-	}
-	w.lease = l
-	w.line.Store(l.Session())
-	w.e.progress.State(w.account.name(), progress.Syncing, "")
-	return l.Session(), nil
-}
-
-// person leases a session for an interactive command, in place of one that has ended. Where a fault has paused the account, or it
-// or its host is not to be tried now, nothing is tried: to try all the same is for a sync, an account test and the retries by hand.
+// person leases a session for an interactive command, in place of one that has ended. Where a fault has paused
+// the account, or it or its host is not to be tried now, nothing is tried: to try all the same is for a sync, an
+// account test and the retries by hand.
 func (a *account) person(ctx context.Context, l **line.Lease) (*imap.Session, error) {
 	if _, err := a.free(ctx); err != nil {
 		return nil, err
@@ -71,7 +46,8 @@ func (a *account) person(ctx context.Context, l **line.Lease) (*imap.Session, er
 // free gives the limits of an account that may be tried now; otherwise the error says what it waits for.
 func (a *account) free(ctx context.Context) (*meter.Meter, error) {
 	if row := a.now(); row.Paused && row.PauseClass != class.Manual {
-		return nil, in(phaseSignIn, heldBy(breaker.Hold{Row: breaker.Row{Class: row.PauseClass, Detail: row.PauseReason}}))
+		return nil, in(phaseSignIn, heldBy(breaker.Hold{Row: breaker.Row{Class: row.PauseClass,
+			Detail: row.PauseReason}}))
 	}
 	m, err := a.meter(ctx)
 	if err != nil {
@@ -89,64 +65,6 @@ func unconnected(err error) error {
 		return in(step.Step, step.Err)
 	}
 	return in(phaseConnect, err)
-}
-
-// Yield is called between two commands: it ends the work of one who has to stop, and lets a person have the session where the
-// server allows no other. moved: somebody had it, and no mailbox can be taken for open.
-func (w *worker) Yield(ctx context.Context) (moved bool, err error) {
-	if w.until.Err() != nil {
-		return false, fault.ErrStopped
-	}
-	select {
-	case <-w.lease.Wanted():
-	default: // the usual, and once a mailbox of a listing
-		return false, nil
-	}
-	waiting, end := w.waiting(ctx)
-	defer end()
-	if moved, err = w.lease.Yield(waiting); err != nil {
-		return true, unconnected(err)
-	}
-	if moved {
-		w.line.Store(w.lease.Session())
-	}
-	return moved, nil
-}
-
-// waiting gives a context for waits in the pool: they end as soon as nothing new may be begun, and with the task, which the watchdog
-// may end.
-func (w *worker) waiting(ctx context.Context) (context.Context, func()) {
-	waiting, cancel := context.WithCancelCause(w.until)
-	stop := context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })
-	return waiting, func() {
-		stop()
-		cancel(nil)
-	}
-}
-
-// release gives the session back between two tasks.
-func (w *worker) release() { w.end((*line.Lease).Give) }
-
-// drop closes the session at once.
-func (w *worker) drop() { w.end((*line.Lease).Drop) }
-
-// away ends the work: what nobody will want soon is signed out.
-func (w *worker) away(ctx context.Context) {
-	w.release()
-	if w.once || ctx.Err() != nil {
-		w.account.retire(ctx)
-	}
-}
-
-// leave ends the session in order, whatever has happened to the worker's context.
-func (w *worker) leave(ctx context.Context) { w.end(func(l *line.Lease) { l.Leave(ctx) }) }
-
-func (w *worker) end(how func(*line.Lease)) {
-	if w.lease != nil {
-		how(w.lease)
-		w.wire += w.lease.BytesRead()
-		w.lease = nil
-	}
 }
 
 // pool is an account's connections, and where they lead.
@@ -261,8 +179,9 @@ func (a *account) SetSignIn(ctx context.Context, u line.Unanswered) error {
 	}))
 }
 
-// dialFailed acts on a dial or sign-in of an interactive command that failed, as the end of a task does on a worker's: what it showed
-// of the server's limits, how long the account is not tried, and whether a person has to act now.
+// dialFailed acts on a dial or sign-in of an interactive command that failed, as the end of a task does on a
+// worker's: what it showed of the server's limits, how long the account is not tried, and whether a person has to
+// act now.
 func (a *account) dialFailed(ctx context.Context, err error) error {
 	var held *fault.HeldError
 	if errors.As(err, &held) { // nothing was tried
@@ -280,15 +199,16 @@ func (a *account) dialFailed(ctx context.Context, err error) error {
 			return err
 		}
 	}
-	return in(phaseStore, a.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0, func(tx *storage.Writer) error {
-		if err := tx.RecordFault(a.record(f)); err != nil {
-			return err
-		}
-		if f.Do == policy.Pause {
-			return tx.PauseAccount(a.id, f.Class, f.Detail)
-		}
-		return m.SaveTx(tx)
-	}))
+	return in(phaseStore, a.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0,
+		func(tx *storage.Writer) error {
+			if err := tx.RecordFault(a.record(f)); err != nil {
+				return err
+			}
+			if f.Do == policy.Pause {
+				return tx.PauseAccount(a.id, f.Class, f.Detail)
+			}
+			return m.SaveTx(tx)
+		}))
 }
 
 // record is the row of a fault that belongs to no task.
@@ -303,13 +223,14 @@ func (a *account) noConnection(since time.Time) {
 	f := Fault{Verdict: policy.Verdict{Class: Network, Scope: "account"}, Phase: phaseConnect,
 		Detail: "no connection for " + time.Since(since).Round(time.Minute).String() + " while there is work"}
 	paused := false
-	_ = a.store.Write(context.Background(), storage.Interactive, 0, func(tx *storage.Writer) error { //nolint:errcheck // the faults that led here are recorded
-		row, err := tx.Account(a.id)
-		if paused = row.Paused; err != nil || paused {
-			return err
-		}
-		return tx.RecordFault(a.record(f))
-	})
+	_ = a.store.Write(context.Background(), storage.Interactive, 0,
+		func(tx *storage.Writer) error { //nolint:errcheck // the faults that led here are recorded
+			row, err := tx.Account(a.id)
+			if paused = row.Paused; err != nil || paused {
+				return err
+			}
+			return tx.RecordFault(a.record(f))
+		})
 	if !paused {
 		a.progress.Update(a.name(), func(p *AccountProgress) { p.Note = f.Detail })
 	}

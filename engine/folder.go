@@ -5,7 +5,6 @@ import (
 
 	"mailcote/engine/fault"
 	"mailcote/engine/fetch"
-	"mailcote/engine/imap"
 	"mailcote/engine/progress"
 	"mailcote/engine/reconcile"
 	"mailcote/queue"
@@ -18,7 +17,7 @@ func (w *worker) folder(ctx context.Context, t queue.Task) error {
 		return err
 	}
 	return reconcile.Folder(ctx, reconcile.Task{
-		Account: w.account.id, Mailbox: t.Payload.Mailbox, Line: w,
+		Account: w.account.id, Mailbox: t.Payload.Mailbox, Line: &w.stream,
 		Fetcher: w.fetcher, Memory: &w.memory, Tries: w.retries,
 		Fetching: fetch.Job{
 			Memory:     w.spare,
@@ -56,15 +55,6 @@ func (w *worker) folder(ctx context.Context, t queue.Task) error {
 		Show:  func(path string, done, total int64) { w.e.progress.Mailbox(w.account.name(), path, done, total) },
 		Moved: func() { w.batches.Add(1) },
 	})
-}
-
-// Session is the session that the worker leases now. The worker is a mailbox.Line.
-func (w *worker) Session() *imap.Session { return w.lease.Session() }
-
-// Renew gives the worker a session that owes nothing to the one it had.
-func (w *worker) Renew(ctx context.Context) (*imap.Session, error) {
-	w.leave(ctx)
-	return w.borrow(ctx, true)
 }
 
 // spare waits while the process is short of memory, and says so.

@@ -113,7 +113,7 @@ func shows(_ *testing.B, n int) func() {
 	}
 	process := &shared{progress: progress.New()}
 	a := newAccount(process, 1).read(storage.Account{Name: "a"})
-	w := &worker{e: &Engine{shared: process}, account: a}
+	w := &discovery{worker: &worker{e: &Engine{shared: process}, stream: stream{account: a}}}
 	return func() {
 		w.report(known, now)
 		w.report(known, now)

@@ -10,7 +10,6 @@ import (
 	"mailcote/engine/fault"
 	"mailcote/engine/fault/policy"
 	"mailcote/engine/fetch"
-	"mailcote/engine/imap"
 	"mailcote/engine/line"
 	"mailcote/engine/meter"
 	"mailcote/engine/progress"
@@ -26,17 +25,14 @@ const (
 	leastPause = 10 * time.Millisecond // between two looks at a queue that says something is due and shows nothing
 )
 
-// worker owns one account while its tasks run.
+// worker owns one account while its tasks run. With once it ends when the queue is empty, or after fruitless tries.
 type worker struct {
-	e       *Engine
-	account *account
-	once    bool            // end when the queue is empty; network faults end it after fruitless tries
+	e *Engine
+	stream
 	every   time.Duration   // not once: the next pass is not put off longer than that by a task that waits
 	only    map[string]bool // decoded mailbox names to sync; nil: all
 	run     storage.RunID
-	until   context.Context // when it ends nothing new is begun, and a command under way has a moment left
-	lease   *line.Lease     // its hold on a session while a task runs
-	meter   *meter.Meter    // the account's limits
+	meter   *meter.Meter // the account's limits
 	fetcher *fetch.Fetcher
 	memory  reconcile.Memory
 	random  *rand.Rand
@@ -45,15 +41,12 @@ type worker struct {
 	drought   drought
 	unreached bool // the last dial came to nothing
 
-	line       atomic.Pointer[imap.Session] // the session, for the watchdog
-	batches    atomic.Int64                 // committed, for the watchdog
-	progressed atomic.Bool                  // a batch was committed since the last fault
-	relisted   map[storage.MailboxID]bool   // mailboxes a refusal has sent back to discovery
-	discovered bool                         // the account's mailboxes were listed
-	cut        string                       // why not all of them were; "": all were
-	homeless   int                          // listed mailboxes that the store had no room for
+	batches    atomic.Int64               // committed, for the watchdog
+	progressed atomic.Bool                // a batch was committed since the last fault
+	relisted   map[storage.MailboxID]bool // mailboxes a refusal has sent back to discovery
+	discovered bool                       // the account's mailboxes were listed
+	cut        string                     // why not all of them were; "": all were
 
-	wire   int64  // bytes taken from the server by sessions that ended
 	failed *Fault // what ended the work, nil while it goes on
 }
 
@@ -67,7 +60,7 @@ type drought struct {
 
 func (e *Engine) newWorker(a *account, once bool) *worker {
 	e.progress.Update(a.name(), func(p *AccountProgress) { p.Fetched, p.Bytes = 0, 0 })
-	return &worker{e: e, account: a, once: once, random: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
+	return &worker{e: e, stream: stream{account: a, once: once}, random: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
 		started: time.Now().Truncate(time.Millisecond), relisted: map[storage.MailboxID]bool{}}
 }
 
