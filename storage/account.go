@@ -9,8 +9,8 @@ import (
 )
 
 // A local account has no server.
-const accountColumns = `id, name, coalesce(user, ''), coalesce(host, ''), coalesce(port, 0), coalesce(security, ''), insecure, secret_ref, state = 'paused', pause_class, pause_reason,
-	server_id, capabilities, created_at, last_success_at`
+const accountColumns = `id, name, coalesce(user, ''), coalesce(host, ''), coalesce(port, 0), coalesce(security, ''), insecure,
+	secret_ref, state = 'paused', pause_class, pause_reason, server_id, capabilities, created_at, last_success_at`
 
 func scanAccount(row interface{ Scan(...any) error }) (Account, error) {
 	var a Account

@@ -12,8 +12,8 @@ import (
 	"mailcote/storage/internal/schema"
 )
 
-// backupAge is how long the copy that was made before a migration stays. It counts from the first start after the migration. A
-// store that turns out to be damaged meanwhile is replaced by another one, in which it starts anew.
+// backupAge is how long the copy made before a migration stays, from the first start after the migration. A store that turns
+// out to be damaged meanwhile is replaced by a new one, in which the time begins anew.
 const backupAge = 7 * 24 * time.Hour
 
 // dropBackups removes the copies that migrations have left, when the store has opened well for long enough. What fails now is tried
@@ -38,7 +38,7 @@ func (s *Store) dropBackups(ctx context.Context) {
 	}
 	for _, name := range copies {
 		if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			s.warnings = append(s.warnings, fmt.Sprintf("%s is a copy that is not needed any more, and it cannot be removed: %v", name, err))
+			s.warnings = append(s.warnings, fmt.Sprintf("the copy %s is not needed any more and cannot be removed: %v", name, err))
 		}
 	}
 }
@@ -49,7 +49,8 @@ func (w *Writer) backupsOver(at time.Time) (bool, error) {
 	var since int64
 	err := w.QueryRow(`SELECT value FROM meta WHERE key = ?`, schema.UpgradedAt).Scan(&since)
 	if errors.Is(err, sql.ErrNoRows) || err == nil && since > millis(at) {
-		_, err := w.Exec(`INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value`, schema.UpgradedAt, millis(at))
+		_, err := w.Exec(`INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value`,
+			schema.UpgradedAt, millis(at))
 		return false, explain("note the first start after a migration", err)
 	}
 	if err != nil {

@@ -223,7 +223,8 @@ func corruptions() []corruption {
 	run("lost task", `DELETE FROM sync_task WHERE ?1 >= 0`)
 	run("lost row of the index", `DELETE FROM search WHERE `+`rowid = (SELECT id FROM search_docsize ORDER BY id LIMIT 1 OFFSET ?1 % (SELECT count(*) FROM search_docsize))`)
 	run("stale row of the index", `INSERT INTO search (rowid, text) SELECT max(id) + 1 + ?1 % 5, 'stale' FROM email`)
-	run("indexed email that waits", `INSERT INTO unindexed SELECT id FROM search_docsize ORDER BY id LIMIT 1 OFFSET ?1 % (SELECT count(*) FROM search_docsize)`)
+	run("indexed email that waits", `INSERT INTO unindexed SELECT id FROM search_docsize ORDER BY id LIMIT 1
+		OFFSET ?1 % (SELECT count(*) FROM search_docsize)`)
 	run("swapped messages", `UPDATE entry SET blob_id = (SELECT max(id) FROM blob WHERE id <> entry.blob_id) WHERE `+pick("entry", "id"))
 	run("swapped emails", `UPDATE OR IGNORE entry SET email_id = (SELECT max(id) FROM email WHERE id <> entry.email_id) WHERE `+live)
 	run("swapped bytes", `UPDATE blob_piece SET frame = (SELECT frame FROM blob_piece p WHERE p.blob_id <> blob_piece.blob_id LIMIT 1) WHERE `+pick("blob_piece", "rowid"))

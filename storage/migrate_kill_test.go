@@ -16,7 +16,8 @@ func TestFailpointsOfMigration(t *testing.T) {
 		openAt(t, path, Options{})
 		return
 	}
-	points := map[string]int{"schema.beforeRename": 1, "schema.beforeDrop": 2, "schema.renamed": 2, "schema.remade": 2, "schema.beforeCommit": 1, "schema.afterCommit": 1}
+	points := map[string]int{"schema.beforeRename": 1, "schema.beforeDrop": 2, "schema.renamed": 2, "schema.remade": 2,
+		"schema.beforeCommit": 1, "schema.afterCommit": 1}
 	for version := 1; version < SchemaVersion(); version++ {
 		for point, hits := range points {
 			for n := 1; n <= hits; n++ {

@@ -18,18 +18,21 @@ import (
 // for the host, a task of each kind of state.
 const more = `
 INSERT INTO account (id, name, user, host, port, security, state, pause_class, paused_at, created_at) VALUES
-  (5, 'bridge', 'ada', '127.0.0.1', 1143, 'starttls', 'paused', 'auth', 1795644323000, 1), (6, 'far', 'ada', 'mail.example.org', 993, 'tls', 'active', '', NULL, 2),
+  (5, 'bridge', 'ada', '127.0.0.1', 1143, 'starttls', 'paused', 'auth', 1795644323000, 1),
+  (6, 'far', 'ada', 'mail.example.org', 993, 'tls', 'active', '', NULL, 2),
   (9, 'gone', 'bob', 'mail.example.org', 993, 'tls', 'active', '', NULL, 3);
 DELETE FROM account WHERE id = 9;
 INSERT INTO mailbox (id, account_id, raw, path, role, priority, uidvalidity, building, modseq, gone_at) VALUES
-  (11, 5, X'494E424F58', 'INBOX', 'inbox', 9, 3, 4, 9, NULL), (12, 6, X'4F6C64', 'Old', '', 5, 1, NULL, 0, 1795644323001), (20, 6, X'58', 'X', '', 5, 0, NULL, 0, NULL);
+  (11, 5, X'494E424F58', 'INBOX', 'inbox', 9, 3, 4, 9, NULL),
+  (12, 6, X'4F6C64', 'Old', '', 5, 1, NULL, 0, 1795644323001), (20, 6, X'58', 'X', '', 5, 0, NULL, 0, NULL);
 DELETE FROM mailbox WHERE id = 20;
-INSERT INTO sync_task (id, account_id, task_type, folder, state, priority, message_id, created_at, completed_at, next_retry_at) VALUES
-  (30, 5, 'folder_sync', '11', 'pending', 9, 'm_2', 4, NULL, NULL), (31, 6, 'incremental_sync', '', 'paused', 5, NULL, 5, NULL, 6),
+INSERT INTO sync_task (id, account_id, task_type, folder, state, priority, message_id, created_at, completed_at, next_retry_at)
+  VALUES (30, 5, 'folder_sync', '11', 'pending', 9, 'm_2', 4, NULL, NULL), (31, 6, 'incremental_sync', '', 'paused', 5, NULL, 5, NULL, 6),
   (32, 6, 'initial_sync', '', 'failed', 5, NULL, 7, 8, NULL), (40, 6, 'initial_sync', 'x', 'cancelled', 5, NULL, 7, 8, NULL);
 DELETE FROM sync_task WHERE id = 40;
 INSERT INTO goqite (id, queue, body, priority) VALUES ('m_2', 'account-5', X'3330', 9);
-INSERT INTO change (account_id, type, object_id, created_no, changed_no, destroyed, changed_at) VALUES (5, 'Mailbox', 'M11', 8, 8, 0, 9), (6, 'Mailbox', 'M12', 9, 10, 1, 9);
+INSERT INTO change (account_id, type, object_id, created_no, changed_no, destroyed, changed_at) VALUES
+  (5, 'Mailbox', 'M11', 8, 8, 0, 9), (6, 'Mailbox', 'M12', 9, 10, 1, 9);
 UPDATE meta SET value = 10 WHERE key = 'change_no';
 INSERT INTO sync_error (at, account_id, mailbox_id, class, scope) VALUES (1795644323106, 5, 11, 'auth', 'account');
 `
@@ -83,7 +86,8 @@ func columnsOf(t *testing.T, path string) map[string]string {
 	defer db.Close() //nolint:errcheck // it was only read
 	all := map[string]string{}
 	rows, err := db.Query(`SELECT l.name, group_concat('quote("' || c.name || '")', ', ') FROM pragma_table_list l, pragma_table_info(l.name) c
-		WHERE l.schema = 'main' AND l.type IN ('table', 'view') AND (l.name NOT LIKE 'sqlite%' OR l.name = 'sqlite_sequence') GROUP BY l.name`)
+		WHERE l.schema = 'main' AND l.type IN ('table', 'view') AND (l.name NOT LIKE 'sqlite%' OR l.name = 'sqlite_sequence')
+		GROUP BY l.name`)
 	if err := Each(rows, err, func(rows *sql.Rows) error {
 		var name, columns string
 		err := rows.Scan(&name, &columns)
@@ -98,7 +102,9 @@ func columnsOf(t *testing.T, path string) map[string]string {
 // compare fails where a store does not answer as it did. Facts of the store itself may come and go.
 func compare(t *testing.T, before, after map[string]string) {
 	t.Helper()
-	fact := func(line string) bool { return strings.HasPrefix(line, watermark) || strings.HasPrefix(line, `'upgraded_at'`) }
+	fact := func(line string) bool {
+		return strings.HasPrefix(line, watermark) || strings.HasPrefix(line, `'upgraded_at'`)
+	}
 	for name, lines := range before {
 		want, got := strings.Split(lines, "\n"), strings.Split(after[name], "\n")
 		if name == "meta" {
@@ -138,7 +144,8 @@ func TestMigrationKeepsAll(t *testing.T) {
 				}
 				account, err := w.AddAccount(Account{Name: "new", User: "eve", Host: "mail.example.org", Port: 993, Security: "tls"})
 				box, err2 := w.PutMailbox(Mailbox{Account: account, Raw: "INBOX", Path: "INBOX", Priority: 5})
-				task, err3 := w.insert(`INSERT INTO sync_task (account_id, task_type, state, created_at) VALUES (?, 'later', 'paused', 1)`, account)
+				task, err3 := w.insert(`INSERT INTO sync_task (account_id, task_type, state, created_at)
+					VALUES (?, 'later', 'paused', 1)`, account)
 				if account != 10 || box != 21 || task != 41 {
 					t.Errorf("the next keys are %d, %d, %d: keys that were given out are given out again", account, box, task)
 				}
@@ -146,11 +153,13 @@ func TestMigrationKeepsAll(t *testing.T) {
 			})
 			// What refers to an account goes with it, breakers by a trigger.
 			write(t, s, func(w *Writer) error {
-				_, err := w.Exec(`INSERT INTO breaker (scope, class, failures, failed_at, until) VALUES ('account:5', 'auth', 1, 1, 1)`)
+				_, err := w.Exec(`INSERT INTO breaker (scope, class, failures, failed_at, until)
+					VALUES ('account:5', 'auth', 1, 1, 1)`)
 				_, err2 := w.Exec(`DELETE FROM account WHERE id = 5`)
 				return errors.Join(err, err2)
 			})
-			if n := number(t, s, `SELECT (SELECT count(*) FROM mailbox WHERE account_id = 5) + (SELECT count(*) FROM breaker WHERE scope = 'account:5')`); n != 0 {
+			if n := number(t, s, `SELECT (SELECT count(*) FROM mailbox WHERE account_id = 5)
+				+ (SELECT count(*) FROM breaker WHERE scope = 'account:5')`); n != 0 {
 				t.Errorf("%d rows refer to an account that is gone", n)
 			}
 		})
@@ -160,7 +169,8 @@ func TestMigrationKeepsAll(t *testing.T) {
 // shape is the text of a store's schema, whatever the order in which it was made.
 func shape(t *testing.T, s *Store) string {
 	t.Helper()
-	return text(t, s, `SELECT group_concat(type || ' ' || name || ' of ' || tbl_name || ': ' || sql, char(10) ORDER BY type, name) FROM sqlite_schema WHERE sql IS NOT NULL`)
+	return text(t, s, `SELECT group_concat(type || ' ' || name || ' of ' || tbl_name || ': ' || sql, char(10) ORDER BY type, name)
+		FROM sqlite_schema WHERE sql IS NOT NULL`)
 }
 
 // A migration that fails leaves the store as it was.
@@ -185,7 +195,8 @@ func TestMigrationFails(t *testing.T) {
 			defer db.Close() //nolint:errcheck // a test's
 			var version, broken int
 			if err := errors.Join(db.QueryRow("PRAGMA user_version").Scan(&version),
-				db.QueryRow("SELECT count(*) FROM pragma_foreign_key_check").Scan(&broken)); err != nil || version != 2 || broken != 0 {
+				db.QueryRow("SELECT count(*) FROM pragma_foreign_key_check").Scan(&broken),
+			); err != nil || version != 2 || broken != 0 {
 				t.Errorf("schema %d, %d broken references, %v", version, broken, err)
 			}
 		})
@@ -196,24 +207,27 @@ func TestMigrationFails(t *testing.T) {
 // of it.
 func TestMigrationSplitsCopies(t *testing.T) {
 	path := older(t, 1, `
-		INSERT INTO entry (id, mailbox_id, uidvalidity, uid, email_id, blob_id, flags, internal_date, size) SELECT 50, mailbox_id, uidvalidity, 50, email_id, blob_id, '', internal_date, size FROM entry WHERE id = 1;
-		INSERT INTO entry (id, mailbox_id, uidvalidity, uid, email_id, blob_id, flags, internal_date, size) SELECT 51, mailbox_id, uidvalidity, 51, email_id, blob_id, '', internal_date, size FROM entry WHERE id = 1;
-		INSERT INTO entry (id, mailbox_id, uidvalidity, uid, email_id, blob_id, flags, internal_date, size, expunged_at) SELECT 52, mailbox_id, uidvalidity, 52, email_id, blob_id, '', internal_date, size, 9 FROM entry WHERE id = 1;
+		INSERT INTO entry (id, mailbox_id, uidvalidity, uid, email_id, blob_id, internal_date, size, expunged_at)
+		  SELECT column1, mailbox_id, uidvalidity, column1, email_id, blob_id, internal_date, size, column2
+		  FROM (VALUES (50, NULL), (51, NULL), (52, 9)), entry WHERE id = 1;
 		INSERT INTO coverage VALUES (1, 7, 'body', 50, 52);
 		UPDATE email SET live = 3 WHERE id = 1; UPDATE mailbox SET total = 3, unread = 2;
 		UPDATE meta SET value = (SELECT max(id) FROM email) WHERE key = 'indexed_email';
 		INSERT INTO search (rowid, subject) SELECT id, 'x' FROM email;`)
 	s := openAt(t, path, Options{})
-	if got := text(t, s, `SELECT group_concat(uid || ' ' || live || ' ' || (e.id > 2), ', ' ORDER BY uid) FROM entry n JOIN email e ON e.id = n.email_id WHERE expunged_at IS NULL`); got != "1 1 0, 50 1 1, 51 1 1" {
+	if got := text(t, s, `SELECT group_concat(uid || ' ' || live || ' ' || (e.id > 2), ', ' ORDER BY uid) FROM entry n
+		JOIN email e ON e.id = n.email_id WHERE expunged_at IS NULL`); got != "1 1 0, 50 1 1, 51 1 1" {
 		t.Errorf("UID, live, new email: %s", got)
 	}
-	if n := number(t, s, `SELECT count(DISTINCT e.jmap_id) + 10 * count(DISTINCT e.thread_id) FROM entry n JOIN email e ON e.id = n.email_id WHERE uid IN (1, 50, 51)`); n != 13 {
+	if n := number(t, s, `SELECT count(DISTINCT e.jmap_id) + 10 * count(DISTINCT e.thread_id) FROM entry n
+		JOIN email e ON e.id = n.email_id WHERE uid IN (1, 50, 51)`); n != 13 {
 		t.Errorf("%d emails and threads", n)
 	}
 	if n := number(t, s, `SELECT count(*) FROM unindexed WHERE email_id > 2`); n != 2 {
 		t.Errorf("%d of them are to be indexed", n)
 	}
-	if n := number(t, s, `SELECT count(*) FROM change c JOIN email e ON e.jmap_id = c.object_id WHERE e.id > 2 AND c.created_no > 5 AND c.destroyed = 0`); n != 2 {
+	if n := number(t, s, `SELECT count(*) FROM change c JOIN email e ON e.jmap_id = c.object_id
+		WHERE e.id > 2 AND c.created_no > 5 AND c.destroyed = 0`); n != 2 {
 		t.Errorf("the change feed has %d new emails", n)
 	}
 	if found, err := s.Check(t.Context(), CheckOptions{}); err != nil || len(found) > 0 {
@@ -242,10 +256,12 @@ func TestMigrationSaysWhatItTakes(t *testing.T) {
 	}
 	small := standardLimits()
 	small.space = func(string) (disk.Space, error) { return disk.Space{Free: info.Size(), Size: 1 << 40}, nil }
-	if s, err := Open(t.Context(), path, Options{limits: &small}); !errors.Is(err, ErrFull) || !strings.Contains(err.Error(), "are needed") {
-		t.Errorf("without room: %v, %v", s, err)
+	_, err = Open(t.Context(), path, Options{limits: &small})
+	if !errors.Is(err, ErrFull) || !strings.Contains(err.Error(), "are needed") {
+		t.Errorf("without room: %v", err)
 	}
-	if _, err := os.Stat(path + ".v2.bak"); err == nil {
+	backup := path + ".v2.bak"
+	if _, err := os.Stat(backup); err == nil {
 		t.Error("a copy was made")
 	}
 	var told []Migration
@@ -255,7 +271,8 @@ func TestMigrationSaysWhatItTakes(t *testing.T) {
 		}
 		told = append(told, m)
 	}})
-	if len(told) != 1 || told[0].From != 2 || told[0].To != SchemaVersion() || told[0].Backup != path+".v2.bak" || told[0].Disk < info.Size() || told[0].Time < time.Second {
+	if len(told) != 1 || told[0].From != 2 || told[0].To != SchemaVersion() || told[0].Backup != backup ||
+		told[0].Disk < info.Size() || told[0].Time < time.Second {
 		t.Errorf("told %+v of a store of %d octets", told, info.Size())
 	}
 }
@@ -286,7 +303,8 @@ func TestMigrationCopyGoes(t *testing.T) {
 		{true, `SELECT 1`, "the migration"},
 		{true, `UPDATE meta SET value = value - 6 * ` + day + ` WHERE key = 'upgraded_at'`, "the next start"},
 		{true, `UPDATE meta SET value = value + 20 * ` + day + ` WHERE key = 'upgraded_at'`, "less than seven days"},
-		{true, `UPDATE meta SET value = value - 8 * ` + day + ` WHERE key = 'upgraded_at'; INSERT INTO meta VALUES ('swept_at', (unixepoch() - 10 * 86400) * 1000)`, "a clock that was set back"},
+		{true, `UPDATE meta SET value = value - 8 * ` + day + ` WHERE key = 'upgraded_at';
+			INSERT INTO meta VALUES ('swept_at', (unixepoch() - 10 * 86400) * 1000)`, "a clock that was set back"},
 		{true, `UPDATE meta SET value = unixepoch() * 1000 WHERE key = 'swept_at'`, "a clock that jumped"},
 		{false, `SELECT 1`, "seven days"},
 	} {

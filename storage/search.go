@@ -126,7 +126,7 @@ const (
 )
 
 // Search lists the emails that match, the newest arrival first, at most limit, each by one live entry. account 0 means all.
-// Mail beyond the search watermark is found by its dates and flags only.
+// Mail that is not indexed yet is found by its dates and flags only.
 func (r *Reader) Search(q query.Query, account AccountID, limit int) ([]Mail, error) {
 	after, before := int64(-1<<62), int64(1<<62)
 	if !q.After.IsZero() {

@@ -102,7 +102,8 @@ func TestIndexAgain(t *testing.T) {
 	box := b.mailbox("INBOX", 7)
 	b.store(box, 7, b.arrival(1, 1), b.arrival(2, 2))
 	b.index(func(row EmailRow) IndexDoc { return IndexDoc{Email: row, Text: "first"} })
-	if err := b.WriteAlone(t.Context(), func(w *Writer) error { return w.IndexDocs([]IndexDoc{{Email: 1, Text: "second"}, {Email: 77}}) }); err != nil {
+	again := []IndexDoc{{Email: 1, Text: "second"}, {Email: 77}}
+	if err := b.WriteAlone(t.Context(), func(w *Writer) error { return w.IndexDocs(again) }); err != nil {
 		t.Fatal(err)
 	}
 	if n := number(t, b.Store, "SELECT count(*) FROM unindexed"); n != 0 {

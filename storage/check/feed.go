@@ -90,7 +90,8 @@ func (c *checker) index() error {
 			}
 			return c.add("not searchable", whereEmail(s, id), "The search index has lost it: the index must be rebuilt.")
 		}, `SELECT e.id FROM email e WHERE e.id > ? AND e.id <= ? AND e.digest IS NOT NULL
-			AND NOT EXISTS (SELECT 1 FROM unindexed WHERE email_id = e.id) AND NOT EXISTS (SELECT 1 FROM search_docsize WHERE id = e.id)`, after, upTo)
+			AND NOT EXISTS (SELECT 1 FROM unindexed WHERE email_id = e.id)
+			AND NOT EXISTS (SELECT 1 FROM search_docsize WHERE id = e.id)`, after, upTo)
 	}); err != nil {
 		return err
 	}
@@ -101,6 +102,7 @@ func (c *checker) index() error {
 				return err
 			}
 			return c.add("stale index", fmt.Sprintf("search row %d", id), "The search index holds an email that is not there or not indexed yet: the index must be rebuilt.")
-		}, `SELECT d.id FROM search_docsize d WHERE EXISTS (SELECT 1 FROM unindexed WHERE email_id = d.id) OR NOT EXISTS (SELECT 1 FROM email WHERE id = d.id)`)
+		}, `SELECT d.id FROM search_docsize d WHERE EXISTS (SELECT 1 FROM unindexed WHERE email_id = d.id)
+			OR NOT EXISTS (SELECT 1 FROM email WHERE id = d.id)`)
 	})
 }

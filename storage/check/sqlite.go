@@ -61,6 +61,7 @@ func (c *checker) facts() error {
 				return err
 			}
 			return c.add("missing fact", "table meta", "The store has lost its %s.", key)
-		}, `SELECT column1 FROM (VALUES ('store_id'), ('epoch'), ('change_no'), ('created_at')) WHERE column1 NOT IN (SELECT key FROM meta)`)
+		}, `SELECT column1 FROM (VALUES ('store_id'), ('epoch'), ('change_no'), ('created_at'))
+			WHERE column1 NOT IN (SELECT key FROM meta)`)
 	})
 }

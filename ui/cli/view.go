@@ -113,7 +113,8 @@ func findAccount(r *storage.Reader, name string) (storage.Account, error) {
 		return meant[0], nil
 	}
 	if len(meant) > 1 {
-		return a, usagef("%s is more than one account: add the port, as in %s@%s", typed(name), meant[0].User, loginOf(meant[0]).Endpoint().Addr())
+		one := loginOf(meant[0])
+		return a, usagef("%s is more than one account: add the port, as in %s@%s", typed(name), one.User, one.Endpoint().Addr())
 	}
 	if len(all) == 0 {
 		return a, usagef("unknown account %s: there is none yet, add one with mailcote account add imaps://you@example.org", typed(name))

@@ -199,7 +199,7 @@ func step(ctx context.Context, tx *sql.Tx, version int, text string) error {
 		if err := found(ctx, tx); err != nil {
 			return err
 		}
-	} else if _, err := tx.ExecContext(ctx, `DELETE FROM meta WHERE key = '`+UpgradedAt+`'`); err != nil { // the copy is a new one
+	} else if _, err := tx.ExecContext(ctx, `DELETE FROM meta WHERE key = ?`, UpgradedAt); err != nil { // the copy is a new one
 		return err
 	}
 	_, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", version))
@@ -210,7 +210,8 @@ func step(ctx context.Context, tx *sql.Tx, version int, text string) error {
 func found(ctx context.Context, tx *sql.Tx) error {
 	var id [16]byte
 	rand.Read(id[:]) //nolint:errcheck // it never fails (crypto/rand)
-	if _, err := tx.ExecContext(ctx, `INSERT INTO meta (key, value) VALUES ('store_id', ?), ('epoch', 1), ('change_no', 0), ('indexed_email', 0), ('created_at', ?)`,
+	if _, err := tx.ExecContext(ctx, `INSERT INTO meta (key, value)
+		VALUES ('store_id', ?), ('epoch', 1), ('change_no', 0), ('indexed_email', 0), ('created_at', ?)`,
 		hex.EncodeToString(id[:]), time.Now().UnixMilli()); err != nil {
 		return err
 	}

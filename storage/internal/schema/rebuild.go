@@ -59,7 +59,8 @@ func replace(ctx context.Context, tx *sql.Tx, table string) error {
 	failpoint.Hit("schema.beforeDrop")
 	for _, statement := range []string{
 		// A key that was given out once must not be again, so the old table's sequence goes on. The renaming renames it, too.
-		`DELETE FROM sqlite_sequence WHERE name = '` + rebuilt + `' AND EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = '` + table + `')`,
+		`DELETE FROM sqlite_sequence WHERE name = '` + rebuilt + `'
+			AND EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = '` + table + `')`,
 		`UPDATE sqlite_sequence SET name = '` + rebuilt + `' WHERE name = '` + table + `'`,
 		`DROP TABLE "` + table + `"`,
 		`ALTER TABLE "` + rebuilt + `" RENAME TO "` + table + `"`,

@@ -179,8 +179,8 @@ func Readable(ctx context.Context, db *sql.DB, path string) error {
 		return notStore(path, err)
 	}
 	if newest := Version(); version < newest {
-		return fmt.Errorf("%w: %s has schema %d, this program reads %d: stop the older mailcote if it runs, then mailcote sync or mailcote run brings it up to date",
-			ErrOlder, path, version, newest)
+		return fmt.Errorf("%w: %s has schema %d, this program reads %d: stop the older mailcote if it runs, "+
+			"then mailcote sync or mailcote run brings it up to date", ErrOlder, path, version, newest)
 	}
 	return nil
 }

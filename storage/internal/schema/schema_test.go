@@ -122,7 +122,8 @@ func TestRebuild(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, statement := range []string{
-		`INSERT INTO account (id, name, user, host, port, security, created_at) VALUES (1, 'a', 'a', 'h', 1, 'tls', 1), (2, 'b', 'b', 'h', 1, 'tls', 1), (7, 'c', 'c', 'h', 1, 'tls', 1)`,
+		`INSERT INTO account (id, name, user, host, port, security, created_at) VALUES
+			(1, 'a', 'a', 'h', 1, 'tls', 1), (2, 'b', 'b', 'h', 1, 'tls', 1), (7, 'c', 'c', 'h', 1, 'tls', 1)`,
 		`DELETE FROM account WHERE id = 7`,
 		`INSERT INTO mailbox (account_id, raw, path) VALUES (1, x'41', 'A'), (2, x'42', 'B')`,
 		`CREATE INDEX account_host ON account (host)`,
@@ -132,12 +133,14 @@ func TestRebuild(t *testing.T) {
 		}
 	}
 	var table string
-	if err := db.QueryRow(`SELECT replace(sql, '"account"', 'account_rebuilt') FROM sqlite_schema WHERE name = 'account'`).Scan(&table); err != nil {
+	if err := db.QueryRow(`SELECT replace(sql, '"account"', 'account_rebuilt') FROM sqlite_schema
+		WHERE name = 'account'`).Scan(&table); err != nil {
 		t.Fatal(err)
 	}
 	const columns = `id, name, user, host, port, security, created_at`
 	rebuilding := table + `; INSERT INTO account_rebuilt (` + columns + `) SELECT ` + columns + ` FROM account WHERE `
-	objects := number(t, db, "SELECT count(*) FROM sqlite_schema WHERE type <> 'table' AND sql IS NOT NULL")
+	const countObjects = `SELECT count(*) FROM sqlite_schema WHERE type <> 'table' AND sql IS NOT NULL`
+	objects := number(t, db, countObjects)
 	for name, c := range map[string]struct {
 		text string
 		fine bool
@@ -156,7 +159,7 @@ func TestRebuild(t *testing.T) {
 		if n := number(t, db, "SELECT (SELECT count(*) FROM account) * 10 + (SELECT count(*) FROM mailbox)"); n != 22 {
 			t.Errorf("%s: %d accounts and mailboxes", name, n)
 		}
-		if n := number(t, db, "SELECT count(*) FROM sqlite_schema WHERE type <> 'table' AND sql IS NOT NULL"); n != objects {
+		if n := number(t, db, countObjects); n != objects {
 			t.Errorf("%s: %d indexes, views and triggers of %d", name, n, objects)
 		}
 		if n := number(t, db, "SELECT seq FROM sqlite_sequence WHERE name = 'account'"); n != 7 {
@@ -172,10 +175,12 @@ func TestTablesKeepTheirPlace(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	const first = `type = 'table' AND name IN ('meta', 'account', 'mailbox', 'blob', 'blob_piece', 'thread', 'thread_reference', 'email',
+		'entry', 'coverage')`
 	places := func(db *sql.DB) (s string) {
 		t.Helper()
-		if err := db.QueryRow(`SELECT group_concat(name || ' ' || rootpage, ', ' ORDER BY rootpage) FROM sqlite_schema WHERE type = 'table'
-			AND name IN ('meta', 'account', 'mailbox', 'blob', 'blob_piece', 'thread', 'thread_reference', 'email', 'entry', 'coverage')`).Scan(&s); err != nil {
+		if err := db.QueryRow(`SELECT group_concat(name || ' ' || rootpage, ', ' ORDER BY rootpage) FROM sqlite_schema
+			WHERE ` + first).Scan(&s); err != nil {
 			t.Fatal(err)
 		}
 		return s
@@ -184,8 +189,8 @@ func TestTablesKeepTheirPlace(t *testing.T) {
 	if err := Migrate(t.Context(), fresh, path, Options{}); err != nil {
 		t.Fatal(err)
 	}
-	if n := number(t, fresh, `SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN ('meta', 'account', 'mailbox', 'blob', 'blob_piece',
-		'thread', 'thread_reference', 'email', 'entry', 'coverage') AND rootpage > (SELECT rootpage FROM sqlite_schema WHERE name = 'search_data')`); n != 0 {
+	if n := number(t, fresh, `SELECT count(*) FROM sqlite_schema WHERE `+first+`
+		AND rootpage > (SELECT rootpage FROM sqlite_schema WHERE name = 'search_data')`); n != 0 {
 		t.Errorf("%d tables are behind the search index", n)
 	}
 	search, err := SearchTable()
@@ -196,21 +201,21 @@ func TestTablesKeepTheirPlace(t *testing.T) {
 		INSERT INTO account (name, user, host, port, security, created_at) SELECT n, n, 'h', 1, 'tls', 1 FROM s;
 		INSERT INTO mailbox (account_id, raw, path) SELECT id, CAST(name AS BLOB), name FROM account;
 		INSERT INTO thread (account_id, jmap_id) SELECT id, 't' || id FROM account`
-	for first := 1; first < len(texts); first++ {
+	for version := 1; version < len(texts); version++ {
 		for name, past := range map[string]string{"empty": "", "full": full, "renewed": "DROP TABLE search; " + search,
 			"full and renewed": full + "; DROP TABLE search; " + search} {
 			db, _ := open(t)
-			if err := apply(t.Context(), db, 0, texts[:first]); err != nil {
+			if err := apply(t.Context(), db, 0, texts[:version]); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := db.Exec(past); err != nil {
 				t.Fatal(err)
 			}
-			if err := apply(t.Context(), db, first, texts[first:]); err != nil {
+			if err := apply(t.Context(), db, version, texts[version:]); err != nil {
 				t.Fatal(err)
 			}
 			if got, want := places(db), places(fresh); got != want {
-				t.Errorf("from schema %d, %s:\n%s\nnot\n%s", first, name, got, want)
+				t.Errorf("from schema %d, %s:\n%s\nnot\n%s", version, name, got, want)
 			}
 		}
 	}
