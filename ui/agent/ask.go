@@ -1,11 +1,14 @@
 package agent
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"mailcote/ui/web"
@@ -18,7 +21,7 @@ const (
 
 // Ask asks a running agent for its progress.
 func (a Agent) Ask(ctx context.Context, token string) (p web.Progress, err error) {
-	return p, a.request(ctx, token, http.MethodGet, "/progress.json", &p)
+	return p, a.request(ctx, token, http.MethodGet, web.ProgressPath, &p)
 }
 
 // Invite asks a running agent for a new link and code.
@@ -30,22 +33,65 @@ func (a Agent) Invite(ctx context.Context, token string) (i web.InviteAnswer, er
 func (a Agent) request(ctx context.Context, token, method, path string, into any) error {
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
+	answer, err := a.send(ctx, token, method, path)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close() //nolint:errcheck // it was only read
+	if err := json.NewDecoder(io.LimitReader(answer.Body, askLimit)).Decode(into); err != nil {
+		return fmt.Errorf("ask the agent: %w", err)
+	}
+	return nil
+}
+
+// send sends the token and wants a good answer, whose body is still to be read.
+func (a Agent) send(ctx context.Context, token, method, path string) (*http.Response, error) {
 	request, err := http.NewRequestWithContext(ctx, method, a.URL+path, nil)
 	if err != nil {
-		return fmt.Errorf("ask the agent: %w", err)
+		return nil, fmt.Errorf("ask the agent: %w", err)
 	}
 	request.Header.Set("Authorization", "Bearer "+token)
 	transport := &http.Transport{DisableKeepAlives: true} // no proxy: it is this machine
 	answer, err := transport.RoundTrip(request)           // and no redirect
 	if err != nil {
-		return fmt.Errorf("ask the agent: %w", err)
+		return nil, fmt.Errorf("ask the agent: %w", err)
+	}
+	if answer.StatusCode != http.StatusOK {
+		return nil, errors.Join(fmt.Errorf("ask the agent: %s", answer.Status), answer.Body.Close())
+	}
+	return answer, nil
+}
+
+// silence is how long a running agent says nothing on a stream, at most. It gives a sign of life more often.
+const silence = 30 * time.Second
+
+// Listen calls changed at each change that a running agent tells of. It ends with the agent, or with ctx.
+func (a Agent) Listen(ctx context.Context, token string, changed func()) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	alive := time.AfterFunc(silence, cancel)
+	defer alive.Stop()
+	answer, err := a.send(ctx, token, http.MethodGet, web.EventsPath)
+	if err != nil {
+		return err
 	}
 	defer answer.Body.Close() //nolint:errcheck // it was only read
-	if answer.StatusCode != http.StatusOK {
-		return fmt.Errorf("ask the agent: %s", answer.Status)
+	lines := bufio.NewScanner(answer.Body)
+	lines.Buffer(nil, askLimit)
+	beat := false
+	for lines.Scan() {
+		alive.Reset(silence)
+		switch line := lines.Text(); {
+		case strings.HasPrefix(line, "event: "):
+			beat = true
+		case strings.HasPrefix(line, "data: ") && !beat:
+			changed()
+		case line == "":
+			beat = false
+		}
 	}
-	if err := json.NewDecoder(io.LimitReader(answer.Body, askLimit)).Decode(into); err != nil {
-		return fmt.Errorf("ask the agent: %w", err)
+	if err := lines.Err(); err != nil {
+		return fmt.Errorf("listen to the agent: %w", err)
 	}
 	return nil
 }

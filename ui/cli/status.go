@@ -79,10 +79,16 @@ type limitUse struct {
 }
 
 func (a *app) status() *cobra.Command {
-	return &cobra.Command{
+	var watch bool
+	c := &cobra.Command{
 		Use: "status", Short: "Show where every account stands", Args: exactly(0, ""),
-		Example: "  mailcote status\n  mailcote status --json",
+		Long: "Show where every account stands: docs/states.md says what the states mean. With --watch it is shown again whenever it\n" +
+			"changes, until Ctrl-C; with --json that is one line for each change.",
+		Example: "  mailcote status\n  mailcote status --json\n  mailcote status --watch",
 		RunE: func(c *cobra.Command, _ []string) error {
+			if watch {
+				return a.watchStatus(c.Context())
+			}
 			v, err := a.viewStatus(c.Context())
 			if err != nil {
 				return err
@@ -93,6 +99,8 @@ func (a *app) status() *cobra.Command {
 			return a.printStatus(v)
 		},
 	}
+	c.Flags().BoolVar(&watch, "watch", false, "show it again whenever it changes")
+	return c
 }
 
 func (a *app) viewStatus(ctx context.Context) (v statusView, err error) {
@@ -220,13 +228,28 @@ func (a *app) printStatus(v statusView) error {
 	if len(v.Accounts) == 0 {
 		a.voice.Note("No account yet: mailcote account add imaps://you@example.org")
 	}
+	for _, b := range v.blocks() {
+		if b.account != "" {
+			if err := a.voice.Say("%s  %s", a.voice.Strong(voice.Line(b.account)), voice.Line(b.state)); err != nil {
+				return err
+			}
+		}
+		if err := a.pairs(b.lines); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// block is what status says of an account, or of the store when account is "".
+type block struct {
+	account, state string
+	lines          [][2]string
+}
+
+func (v statusView) blocks() (all []block) {
 	for _, s := range v.Accounts {
-		if err := a.voice.Say("%s  %s", a.voice.Strong(voice.Line(s.Account)), voice.Line(s.words)); err != nil {
-			return err
-		}
-		if err := a.pairs(s.lines()); err != nil {
-			return err
-		}
+		all = append(all, block{s.Account, s.words, s.lines()})
 	}
 	lines := [][2]string{{"Store", v.Store}, {"Size", voice.Plural(v.Emails, "message", "messages") + ", " + voice.Octets(v.RawBytes) + " of mail in " + voice.Octets(v.StoredBytes)}}
 	if v.Rests != "" {
@@ -238,7 +261,7 @@ func (a *app) printStatus(v statusView) error {
 	if v.Owner != "" {
 		lines = append(lines, [2]string{"Running", fmt.Sprintf("%s, process %d", v.Owner, v.PID)})
 	}
-	return a.pairs(append(lines, [2]string{"Page", v.URL}))
+	return append(all, block{lines: append(lines, [2]string{"Page", v.URL})})
 }
 
 func (s accountStatus) lines() [][2]string {

@@ -148,19 +148,26 @@ func each[T any](all []T, print func(any) error) error {
 
 // pairs prints labelled values, leaving out empty ones.
 func (a *app) pairs(lines [][2]string) error {
+	for _, l := range labelled(lines) {
+		if err := a.voice.Say("%s  %s", a.voice.Faint(l[0]), l[1]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// labelled makes the labels of values equally wide, leaving out empty values.
+func labelled(lines [][2]string) (all [][2]string) {
 	widest := 0
 	for _, l := range lines {
 		widest = max(widest, len(l[0]))
 	}
 	for _, l := range lines {
-		if l[1] == "" {
-			continue
-		}
-		if err := a.voice.Say("%s  %s", a.voice.Faint(voice.Fit(l[0], widest)), voice.Line(l[1])); err != nil {
-			return err
+		if l[1] != "" {
+			all = append(all, [2]string{voice.Fit(l[0], widest), voice.Line(l[1])})
 		}
 	}
-	return nil
+	return all
 }
 
 // holdView is what an account or its host fails at, in JSON; the names are those of the view breakers.

@@ -13,8 +13,8 @@ import (
 	"mailcote/ui/view"
 )
 
-// eventsPath is where pages and programs hear of changes.
-const eventsPath = "/events"
+// EventsPath is where pages and programs hear of changes.
+const EventsPath = "/events"
 
 // maxStreams bounds the open streams. A browser needs one for all its tabs.
 // The rest of maxConns is left to those who read.

@@ -18,7 +18,7 @@ type listener struct {
 
 func listenTo(t *testing.T, s *Server) *listener {
 	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL()+eventsPath, nil)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL()+EventsPath, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +147,7 @@ func TestStreamsAreBounded(t *testing.T) {
 	for range maxStreams {
 		listenTo(t, s).event()
 	}
-	if got := s.visit(t).ask(eventsPath, bearer); got != http.StatusServiceUnavailable {
+	if got := s.visit(t).ask(EventsPath, bearer); got != http.StatusServiceUnavailable {
 		t.Errorf("one too many: %d", got)
 	}
 	if got := s.visit(t).ask("/", bearer); got != http.StatusOK {
@@ -166,7 +166,7 @@ func TestStreamsGiveTheirPlaceBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := httptest.NewServer(p.routes())
-	answer, err := http.Get(s.URL + eventsPath)
+	answer, err := http.Get(s.URL + EventsPath)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,10 +188,10 @@ func TestStreamsGiveTheirPlaceBack(t *testing.T) {
 // A stream needs a secret, and HEAD does not open one.
 func TestEventsAreGuarded(t *testing.T) {
 	s := open(t, Config{Source: newsworthy()}, brisk())
-	if got := s.visit(t).ask(eventsPath, ""); got != http.StatusUnauthorized {
+	if got := s.visit(t).ask(EventsPath, ""); got != http.StatusUnauthorized {
 		t.Errorf("without a secret: %d", got)
 	}
-	status, _ := surf(t, http.DefaultClient, http.MethodHead, s.URL()+eventsPath, "Authorization", "Bearer "+testToken)
+	status, _ := surf(t, http.DefaultClient, http.MethodHead, s.URL()+EventsPath, "Authorization", "Bearer "+testToken)
 	if status != http.StatusOK {
 		t.Errorf("HEAD: %d", status)
 	}

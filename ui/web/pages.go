@@ -84,8 +84,8 @@ func (p *pages) routes() http.Handler {
 	mux.HandleFunc("/mailbox/{id}", p.mailbox)
 	mux.HandleFunc("/message/{id}", p.message)
 	mux.HandleFunc("/search", p.search)
-	mux.HandleFunc("/progress.json", p.progressJSON)
-	mux.HandleFunc(eventsPath, p.events)
+	mux.HandleFunc(ProgressPath, p.progressJSON)
+	mux.HandleFunc(EventsPath, p.events)
 	mux.HandleFunc("/static/{name}", p.staticFile)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		p.problem(w, r, http.StatusNotFound, "There is nothing at this address.")

@@ -10,6 +10,9 @@ import (
 	"mailcote/ui/view"
 )
 
+// ProgressPath is where programs read a Progress.
+const ProgressPath = "/progress.json"
+
 // Progress is what changes on the overview. Programs read it too.
 type Progress struct {
 	Messages int64             `json:"messages"` // in the store

@@ -25,6 +25,7 @@ type Voice struct {
 	Quiet   bool // --quiet: only data and errors
 	dumb    bool // NO_COLOR or TERM=dumb
 	columns int  // of stdout's terminal; 0: no limit
+	rows    int  // of stdout's terminal; 0: no limit
 
 	mu sync.Mutex // one writer at a time, so that lines stay whole
 }
@@ -34,8 +35,8 @@ func New(in, out, err *os.File) *Voice {
 	v := &Voice{in: in, out: out, err: err, inTTY: isTerminal(in), OutTTY: isTerminal(out), ErrTTY: isTerminal(err)}
 	v.dumb = os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb"
 	if v.OutTTY {
-		if w, _, err := term.GetSize(int(out.Fd())); err == nil {
-			v.columns = w
+		if w, h, err := term.GetSize(int(out.Fd())); err == nil {
+			v.columns, v.rows = w, h
 		}
 	}
 	return v
@@ -82,6 +83,24 @@ func (v *Voice) Divert(w io.Writer) (restore func()) {
 // Say prints data, with a line break.
 func (v *Voice) Say(format string, args ...any) error {
 	_, err := fmt.Fprintf(v.Out(), format+"\n", args...)
+	return wrapped(err)
+}
+
+// Screen shows lines of clean text in place of what the terminal showed, as many and as much of them as it has room for.
+func (v *Voice) Screen(lines []string) error {
+	var b strings.Builder
+	b.WriteString("\x1b[H")
+	for i, line := range lines {
+		if v.rows > 1 && i == v.rows-1 {
+			break
+		}
+		if v.columns > 0 {
+			line = Clip(line, v.columns)
+		}
+		b.WriteString(line + "\x1b[K\n")
+	}
+	b.WriteString("\x1b[J")
+	_, err := io.WriteString(v.Out(), b.String())
 	return wrapped(err)
 }
 

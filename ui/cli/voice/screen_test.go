@@ -1,0 +1,20 @@
+package voice
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestScreen: a picture fits the terminal, and nothing is left of the one before.
+func TestScreen(t *testing.T) {
+	var out strings.Builder
+	v := &Voice{out: &out, OutTTY: true, columns: 80, rows: 4}
+	long := strings.Repeat("long ", 40)
+	if err := v.Screen([]string{"a", long, "c", "d", "e"}); err != nil {
+		t.Fatal(err)
+	}
+	want := "\x1b[Ha\x1b[K\n" + long[:79] + "…\x1b[K\nc\x1b[K\n\x1b[J"
+	if out.String() != want {
+		t.Errorf("%q, want %q", out.String(), want)
+	}
+}

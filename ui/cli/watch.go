@@ -1,0 +1,126 @@
+package cli
+
+import (
+	"context"
+	"reflect"
+	"time"
+
+	"mailcote/storage"
+	"mailcote/ui/agent"
+	"mailcote/ui/cli/voice"
+)
+
+const (
+	drawEvery   = 200 * time.Millisecond // between two pictures, at least
+	lookEvery   = 10 * time.Second       // some of a picture follows the clock
+	pollEvery   = 200 * time.Millisecond // of the store, while no agent tells
+	listenAgain = time.Second            // between two tries to listen to an agent
+)
+
+// watchStatus shows the status whenever it changes, until ctx ends.
+func (a *app) watchStatus(ctx context.Context) error {
+	err := a.reading(ctx, func(s *storage.Store) error {
+		changed := make(chan struct{}, 1)
+		following := make(chan struct{})
+		ctx, cancel := context.WithCancel(ctx)
+		go func() {
+			defer close(following)
+			follow(ctx, s, func() {
+				select {
+				case changed <- struct{}{}:
+				default:
+				}
+			})
+		}()
+		defer func() { cancel(); <-following }()
+		var shown *statusView
+		for {
+			v, err := lookAt(ctx, s)
+			if err != nil {
+				return err
+			}
+			if shown == nil || !reflect.DeepEqual(v, *shown) {
+				if err := a.showStatus(v); err != nil {
+					return err
+				}
+				shown = &v
+			}
+			if wait(ctx, drawEvery, nil) != nil || wait(ctx, lookEvery, changed) != nil {
+				return ctx.Err()
+			}
+		}
+	})
+	if ctx.Err() != nil { // Ctrl-C is how it ends
+		return nil
+	}
+	return err
+}
+
+// showStatus shows one picture: in place of the one before on a terminal, after it elsewhere.
+func (a *app) showStatus(v statusView) error {
+	switch {
+	case a.json:
+		return a.voice.JSON(v)
+	case a.voice.OutTTY:
+		return a.voice.Screen(v.plain())
+	}
+	if err := a.printStatus(v); err != nil {
+		return err
+	}
+	return a.voice.Say("")
+}
+
+// plain is what printStatus prints, line by line and without colours.
+func (v statusView) plain() (all []string) {
+	for _, b := range v.blocks() {
+		if b.account != "" {
+			all = append(all, voice.Line(b.account)+"  "+voice.Line(b.state))
+		}
+		for _, l := range labelled(b.lines) {
+			all = append(all, l[0]+"  "+l[1])
+		}
+	}
+	return all
+}
+
+// follow tells of changes until ctx ends: of those an agent tells of while one runs, of those to the file otherwise.
+func follow(ctx context.Context, s *storage.Store, tell func()) {
+	for ctx.Err() == nil {
+		if running, ok := agent.Running(stateDir(s.Path()), s.Path()); ok {
+			if token, err := agent.Token(stateDir(s.Path()), s.Path()); err == nil {
+				_ = running.Listen(ctx, token, tell) //nolint:errcheck // it ends with the agent, and then the file is watched
+				tell()
+			}
+		}
+		followFile(ctx, s, tell)
+	}
+}
+
+// followFile tells of changes to the file until an agent runs, but for a moment at least.
+func followFile(ctx context.Context, s *storage.Store, tell func()) {
+	began := time.Now()
+	last, _ := s.DataVersion(ctx) //nolint:errcheck // what is wrong with the store is said by who reads it
+	for wait(ctx, pollEvery, nil) == nil {
+		version, err := s.DataVersion(ctx)
+		if err != nil || version != last {
+			tell()
+		}
+		last = version
+		if _, ok := agent.Running(stateDir(s.Path()), s.Path()); ok && time.Since(began) >= listenAgain {
+			tell()
+			return
+		}
+	}
+}
+
+// wait returns after d, or earlier when wake says so.
+func wait(ctx context.Context, d time.Duration, wake <-chan struct{}) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-wake:
+	case <-ctx.Done():
+	}
+	return ctx.Err()
+}
