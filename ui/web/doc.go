@@ -26,9 +26,11 @@
 //   - Nothing that came from mail reaches HTML but through html/template;
 //     mail HTML is never sent, only its text. Control and direction-changing
 //     characters are shown as their code points.
+//   - A stream of changes is an answer like others, behind the same guard. At
+//     most maxStreams are open, so that they leave room for those who read.
 //   - Answers before the guard, those of net/http itself to malformed
 //     requests, carry no data and no application headers.
 //
-// The page reads through Source, which ui/cli adapts to storage. Sources of
+// The page reads through Source, which ui/view makes from the store. Sources of
 // the rules: DESIGN §8, FAULTS D.1, W3C Fetch Metadata, RFC 6265bis.
 package web
