@@ -56,9 +56,9 @@ func Probe(ctx context.Context, l Login, o imap.Options) []Step {
 			messages += uint64(entry.Status.Messages)
 		}
 	}
-	found := fmt.Sprintf("%d mailboxes", len(entries))
+	found := plural(len(entries), "mailbox", "mailboxes")
 	if messages > 0 {
-		found += fmt.Sprintf(", %d messages", messages)
+		found += ", " + plural(int(messages), "message", "messages")
 	}
 	steps = append(steps, Step{Name: "list mailboxes", OK: true, Detail: found})
 	if err := s.Logout(ctx); err != nil {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -271,11 +273,20 @@ func (w *worker) settleOrphans(tx *storage.Writer, all bool) error {
 
 // missingText names what a partial sync lacks.
 func missingText(mailboxes, messages int) string {
-	switch {
-	case messages == 0:
-		return fmt.Sprintf("%d mailboxes are not complete", mailboxes)
-	case mailboxes == 0:
-		return fmt.Sprintf("%d messages are quarantined", messages)
+	var parts []string
+	if mailboxes > 0 {
+		parts = append(parts, plural(mailboxes, "mailbox is", "mailboxes are")+" not complete")
 	}
-	return fmt.Sprintf("%d mailboxes are not complete, %d messages are quarantined", mailboxes, messages)
+	if messages > 0 {
+		parts = append(parts, plural(messages, "message is", "messages are")+" quarantined")
+	}
+	return strings.Join(parts, ", ")
+}
+
+// plural is "1 mailbox", "12 mailboxes".
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return strconv.Itoa(n) + " " + many
 }

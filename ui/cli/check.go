@@ -61,9 +61,14 @@ func (a *app) check() *cobra.Command {
 // compare compares every account with its server, as the store's owner or beside it.
 func (a *app) compare(ctx context.Context, report func(done, total int64)) (found []storage.Finding, err error) {
 	o := engine.RemoteOptions{Progress: report}
+	apart := 0 // messages in quarantine: nobody has them to compare
 	with := func(s *storage.Store, check func() ([]storage.Finding, error)) error {
 		if err := s.Read(ctx, func(r *storage.Reader) (err error) {
 			o.Accounts, err = r.Accounts()
+			for _, one := range o.Accounts {
+				held, failed := r.QuarantineOf(one.ID)
+				apart, err = apart+len(held), errors.Join(err, failed)
+			}
 			return err
 		}); err != nil {
 			return err
@@ -81,6 +86,10 @@ func (a *app) compare(ctx context.Context, report func(done, total int64)) (foun
 		err = a.reading(ctx, func(s *storage.Store) error {
 			return with(s, func() ([]storage.Finding, error) { return engine.CheckRemoteBeside(ctx, s, a.trace(), o) })
 		})
+	}
+	if err == nil && apart > 0 {
+		a.voice.Note("In quarantine, and not compared: %s. See mailcote errors quarantine.",
+			voice.Plural(int64(apart), "message", "messages"))
 	}
 	return found, err
 }

@@ -76,7 +76,7 @@ func (a *app) demoSynced(ctx context.Context, st *storage.Store, e *engine.Engin
 			return &ended{statusOfSummary(s)}
 		}
 	}
-	a.voice.Note("Try it in another terminal: %s search invoice --store %s", self(), voice.Line(st.Path()))
+	a.voice.Note("Try it in another terminal:\n%s search invoice --store %s", self(), voice.Line(st.Path()))
 	return nil
 }
 

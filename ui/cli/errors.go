@@ -137,6 +137,14 @@ func (a *app) problems(ctx context.Context, since time.Duration) error {
 		a.voice.Note("Nothing went wrong in the last %s.", voice.Span(since))
 		return nil
 	}
+	if a.voice.OutTTY {
+		for _, v := range views {
+			if err := a.printProblem(v); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	var rows [][]string
 	for _, v := range views {
 		f := v.Latest
@@ -145,18 +153,47 @@ func (a *app) problems(ctx context.Context, since time.Duration) error {
 	return a.voice.Table([]string{"TIMES", "FIRST", "LAST", "CLASS", "WHERE", "WHAT", "NEXT STEP"}, rows, 5, 6)
 }
 
+// printProblem prints a problem where a table would not fit.
+func (a *app) printProblem(v problemView) error {
+	f := v.Latest
+	if err := a.voice.Say("%s  %s  %s", voice.Plural(int64(v.Count), "time", "times"), a.voice.Strong(string(f.Class)),
+		between(v.First, v.Last)); err != nil {
+		return err
+	}
+	return errors.Join(a.voice.Para("  ", f.Account+after(" ", f.Mailbox)+": "+f.Detail), a.printStep(f.NextStep))
+}
+
+// between is the time of a problem's faults.
+func between(first, last time.Time) string {
+	if from, to := moment(&first), moment(&last); from != to {
+		return from + " to " + to
+	}
+	return moment(&last)
+}
+
 func (a *app) printFault(v faultView) error {
 	where := v.Account + after(" ", v.Mailbox)
 	if v.UID != 0 {
 		where += " UID " + strconv.FormatUint(uint64(v.UID), 10)
 	}
-	if err := a.voice.Say("%s  %s  %s: %s", v.At.Local().Format("2006-01-02 15:04:05"), a.voice.Strong(string(v.Class)), voice.Line(where), voice.Line(v.Detail)); err != nil {
+	at := v.At.Local().Format("2006-01-02 15:04:05")
+	if a.voice.OutTTY {
+		if err := a.voice.Say("%s  %s", at, a.voice.Strong(string(v.Class))); err != nil {
+			return err
+		}
+		return errors.Join(a.voice.Para("  ", where+": "+v.Detail), a.printStep(v.NextStep))
+	}
+	if err := a.voice.Say("%s  %s  %s: %s", at, a.voice.Strong(string(v.Class)), voice.Line(where), voice.Line(v.Detail)); err != nil {
 		return err
 	}
-	if v.NextStep == "" {
+	return a.printStep(v.NextStep)
+}
+
+func (a *app) printStep(step string) error {
+	if step == "" {
 		return nil
 	}
-	return a.voice.Say("  → %s", voice.Line(v.NextStep))
+	return a.voice.Para("  → ", step)
 }
 
 // heldView is a quarantined message in JSON; the names are those of the view sync_quarantine.
@@ -182,6 +219,25 @@ func viewHeld(q storage.Quarantined, account string) heldView {
 		v.Claimed = &q.Claimed
 	}
 	return v
+}
+
+// came is how much of the message arrived, at most.
+func (v heldView) came() string {
+	came := voice.Octets(v.Received)
+	if v.Claimed != nil {
+		came += " of " + voice.Octets(*v.Claimed)
+	}
+	return came
+}
+
+// printHeld prints a quarantined message where a table would not fit.
+func (a *app) printHeld(v heldView) error {
+	if err := a.voice.Para("", fmt.Sprintf("%d  %s UID %d", v.ID, v.Account+" "+v.Mailbox, v.UID)); err != nil {
+		return err
+	}
+	return errors.Join(
+		a.voice.Para("  ", fmt.Sprintf("%s, %s came; last %s, next %s", voice.Plural(int64(v.Attempts), "try", "tries"), v.came(), moment(&v.Last), moment(&v.Next))),
+		a.voice.Para("  ", v.Reason))
 }
 
 // held lists the quarantined messages of an account, "" all, with the accounts' names.
@@ -242,14 +298,18 @@ func (a *app) quarantine() *cobra.Command {
 				a.voice.Note("No message is in quarantine.")
 				return nil
 			}
+			if a.voice.OutTTY {
+				for _, v := range views {
+					if err := a.printHeld(v); err != nil {
+						return err
+					}
+				}
+				return nil
+			}
 			var rows [][]string
 			for _, v := range views {
-				came := voice.Octets(v.Received)
-				if v.Claimed != nil {
-					came += " of " + voice.Octets(*v.Claimed)
-				}
-				rows = append(rows, []string{strconv.FormatInt(v.ID, 10), v.Account, v.Mailbox, strconv.FormatUint(uint64(v.UID), 10), strconv.Itoa(v.Attempts), came,
-					moment(&v.Last), moment(&v.Next), v.Reason})
+				rows = append(rows, []string{strconv.FormatInt(v.ID, 10), v.Account, v.Mailbox, strconv.FormatUint(uint64(v.UID), 10), strconv.Itoa(v.Attempts),
+					v.came(), moment(&v.Last), moment(&v.Next), v.Reason})
 			}
 			return a.voice.Table([]string{"ID", "ACCOUNT", "MAILBOX", "UID", "TRIES", "CAME", "LAST TRY", "NEXT TRY", "WHY"}, rows, 2, 8)
 		},

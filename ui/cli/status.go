@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -27,7 +28,8 @@ type statusView struct {
 	Accounts    []accountStatus `json:"accounts"`
 	Emails      int64           `json:"emails"`
 	RawBytes    int64           `json:"raw_bytes"`
-	StoredBytes int64           `json:"stored_bytes"`
+	StoredBytes int64           `json:"stored_bytes"`    // of them: the bodies, compressed
+	FileBytes   int64           `json:"file_bytes"`      // of the store and its log
 	Unindexed   int64           `json:"unindexed"`       // emails that search does not find yet
 	Rests       string          `json:"rests,omitempty"` // why no mail can be stored now: a full disk, a log kept long
 }
@@ -113,7 +115,7 @@ func (a *app) viewStatus(ctx context.Context) (v statusView, err error) {
 
 // lookAt gives the status of a store and of the agent that keeps it.
 func lookAt(ctx context.Context, s *storage.Store) (statusView, error) {
-	v := statusView{Type: "status", Store: s.Path(), Accounts: []accountStatus{}}
+	v := statusView{Type: "status", Store: s.Path(), Accounts: []accountStatus{}, FileBytes: sizeOf(s.Path())}
 	around := lookAround(ctx, s)
 	v.Rests = around.NoRoom
 	if holder, held := owner.Holder(s.Path()); held {
@@ -134,6 +136,16 @@ func lookAt(ctx context.Context, s *storage.Store) (statusView, error) {
 		v.Emails, v.RawBytes, v.StoredBytes, v.Unindexed = counts.Emails, counts.RawBytes, counts.StoredBytes, counts.Unindexed
 		return err
 	})
+}
+
+// sizeOf is what a store and its log take on the disk.
+func sizeOf(path string) (n int64) {
+	for _, name := range []string{path, path + "-wal"} {
+		if info, err := os.Stat(name); err == nil {
+			n += info.Size()
+		}
+	}
+	return n
 }
 
 // readWithAccounts runs fn on one snapshot of the store, with where its accounts stand.
@@ -251,7 +263,8 @@ func (v statusView) blocks() (all []block) {
 	for _, s := range v.Accounts {
 		all = append(all, block{s.Account, s.words, s.lines()})
 	}
-	lines := [][2]string{{"Store", v.Store}, {"Size", voice.Plural(v.Emails, "message", "messages") + ", " + voice.Octets(v.RawBytes) + " of mail in " + voice.Octets(v.StoredBytes)}}
+	lines := [][2]string{{"Store", v.Store}, {"Size", voice.Plural(v.Emails, "message", "messages") + ", " + voice.Octets(v.RawBytes) +
+		" of mail, " + voice.Octets(v.FileBytes) + " on disk"}}
 	if v.Rests != "" {
 		lines = append(lines, [2]string{"Disk", v.Rests})
 	}

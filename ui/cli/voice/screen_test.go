@@ -18,3 +18,21 @@ func TestScreen(t *testing.T) {
 		t.Errorf("%q, want %q", out.String(), want)
 	}
 }
+
+// TestPara: no line is longer than the terminal, and nothing is cut inside a word that fits.
+func TestPara(t *testing.T) {
+	var out strings.Builder
+	v := &Voice{out: &out, OutTTY: true, columns: 20}
+	if err := v.Para("  → ", "check the network, or wait: it is tried again"); err != nil {
+		t.Fatal(err)
+	}
+	want := "  → check the\n    network, or\n    wait: it is\n    tried again\n"
+	if out.String() != want {
+		t.Errorf("%q, want %q", out.String(), want)
+	}
+	out.Reset()
+	v.columns = 0
+	if err := v.Para("  → ", "one line elsewhere, however long it is"); err != nil || strings.Count(out.String(), "\n") != 1 {
+		t.Errorf("%q, %v", out.String(), err)
+	}
+}

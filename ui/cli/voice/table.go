@@ -68,3 +68,26 @@ func (v *Voice) squeeze(widths []int, flexible []int) {
 		widths[widest]--
 	}
 }
+
+// Para prints clean text under an indent. On a terminal it goes on in the next line where a word no longer fits.
+func (v *Voice) Para(indent, text string) error {
+	text = Line(text)
+	if v.columns == 0 {
+		return v.Say("%s%s", indent, text)
+	}
+	var b strings.Builder
+	line, under := indent, strings.Repeat(" ", Width(indent))
+	for i, word := range strings.Fields(text) {
+		if i > 0 && Width(line)+1+Width(word) > v.columns {
+			b.WriteString(line + "\n")
+			line = under + word
+			continue
+		}
+		if i > 0 {
+			line += " "
+		}
+		line += word
+	}
+	_, err := v.Out().Write([]byte(b.String() + line + "\n"))
+	return wrapped(err)
+}
