@@ -7,7 +7,7 @@ BEGIN {
 	free["engine/imap scanner"] = 1 # a kind of token a file
 	# These are still to be cut.
 	free["engine pass"] = free["engine worker"] = free["engine Engine"] = free["engine account"] = 1
-	free["queue Queue"] = free["storage Store"] = 1
+	free["storage Store"] = 1
 }
 
 FNR == 1 {

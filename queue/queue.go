@@ -31,18 +31,18 @@ const (
 
 // Queue is the tasks of one store. Its methods may be called from any goroutine; …Tx verbs inside a storage.Write closure.
 type Queue struct {
+	bells
 	store  *storage.Store
 	dead   *sql.DB     // goqite wants a handle; only its …Tx verbs are used, so this one always fails
 	direct atomic.Bool // goqite is done without
 
 	mu     sync.Mutex
 	byName map[storage.AccountID]*goqite.Queue
-	wakes  map[storage.AccountID]chan struct{}
 }
 
 // New makes the queue of a store.
 func New(store *storage.Store) *Queue {
-	return &Queue{store: store, dead: sql.OpenDB(noConnector{}), byName: map[storage.AccountID]*goqite.Queue{}, wakes: map[storage.AccountID]chan struct{}{}}
+	return &Queue{store: store, dead: sql.OpenDB(noConnector{}), byName: map[storage.AccountID]*goqite.Queue{}}
 }
 
 // Close frees what New made.
@@ -65,40 +65,6 @@ func (q *Queue) of(account storage.AccountID) *goqite.Queue {
 	made := goqite.New(goqite.NewOpts{DB: q.dead, Name: "account-" + strconv.FormatInt(int64(account), 10), MaxReceive: math.MaxInt32, Timeout: leaseTime})
 	q.byName[account] = made
 	return made
-}
-
-// Wake returns a channel that is closed at the account's next Notify. Ask for it before you look at the tasks: then nothing is
-// missed. Any number of waiters hear the same Notify.
-func (q *Queue) Wake(account storage.AccountID) <-chan struct{} {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.wakes[account] == nil {
-		q.wakes[account] = make(chan struct{})
-	}
-	return q.wakes[account]
-}
-
-// Notify wakes whoever waits for the account's tasks. Call it after the transaction that enqueued.
-func (q *Queue) Notify(account storage.AccountID) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.notify(account)
-}
-
-// NotifyAll is Notify for every account.
-func (q *Queue) NotifyAll() {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for account := range q.wakes {
-		q.notify(account)
-	}
-}
-
-func (q *Queue) notify(account storage.AccountID) {
-	if wake := q.wakes[account]; wake != nil {
-		close(wake)
-		delete(q.wakes, account)
-	}
 }
 
 // NewTask describes a task to enqueue.
