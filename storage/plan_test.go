@@ -7,6 +7,7 @@ import (
 	"go/parser"
 	"go/token"
 	"go/types"
+	"io/fs"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -93,6 +94,27 @@ func sources(t *testing.T, dir string) (all []statement, open []string) {
 func isSum(e ast.Expr) bool { _, ok := e.(*ast.BinaryExpr); return ok }
 
 var sqlText = regexp.MustCompile(`^\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\b`)
+
+// Reader.Query and Writer.Exec are for package queue. Whoever is above it asks for a noun of this package.
+func TestSQLStaysBelow(t *testing.T) {
+	for _, layer := range []string{"../engine", "../ui"} {
+		if err := filepath.WalkDir(layer, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || !d.IsDir() {
+				return err
+			}
+			found, _ := sources(t, path)
+			for _, one := range found {
+				t.Errorf("%s: SQL above the queue: %s", one.at, one.text)
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if found, _ := sources(t, "../queue"); len(found) == 0 {
+		t.Error("the queue's own is not found")
+	}
+}
 
 // Every query of this package is prepared on a store that holds something, and reads no big table whole.
 func TestPlans(t *testing.T) {
