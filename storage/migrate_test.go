@@ -235,6 +235,27 @@ func TestMigrationSplitsCopies(t *testing.T) {
 	}
 }
 
+// A damaged store of an older schema is saved into one of the newest.
+func TestSalvageOlder(t *testing.T) {
+	for version := 1; version < SchemaVersion(); version++ {
+		path := older(t, version, more)
+		columns := columnsOf(t, path)
+		kept := map[string]string{"accounts": columns["accounts"], "mail": columns["mail"]}
+		before := asked(t, path, kept)
+		s := openAt(t, path, Options{Salvage: &Salvage{Parse: parseRaw, Cause: ErrCorrupt}})
+		if s.Salvaged() == nil {
+			t.Fatal("nothing was salvaged")
+		}
+		compare(t, before, asked(t, path, kept))
+		if n := number(t, s, `SELECT count(*) FROM email WHERE id NOT IN (SELECT email_id FROM unindexed)`); n != 0 {
+			t.Errorf("schema %d: %d emails would not be found", version, n)
+		}
+		if found, err := s.Check(t.Context(), CheckOptions{}); err != nil || len(found) > 0 {
+			t.Errorf("schema %d: %v, %v", version, found, err)
+		}
+	}
+}
+
 // Whoever only reads cannot bring a store up to date, and is told who can.
 func TestReadOnlyOlder(t *testing.T) {
 	path := older(t, 2, "")

@@ -35,8 +35,8 @@ type Options struct {
 	Space func(path string) (disk.Space, error)
 }
 
-// pace is what a slow disk copies and checks in a second.
-const pace = 40 << 20
+// pace is how many bytes of a store a slow disk copies once and reads twice more in a second.
+const pace = 25 << 20
 
 // Migrate brings the store to the newest schema in one transaction, after a copy of an older store. Errors: ErrNoRoom, and those
 // of Check.
