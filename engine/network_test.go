@@ -38,7 +38,9 @@ func TestServerDown(t *testing.T) {
 	}
 	w.complete()
 	p := proxy.Start(t, s.Host()+":"+strconv.Itoa(s.Port()), 1)
-	if _, _, err := w.engine.AddAccount(t.Context(), NewAccount{Login: Login{User: dovecot.User, Host: s.Host(), Port: p.Port(), Security: imap.Plain}}); err != nil {
+	if err := w.store.Write(t.Context(), storage.Interactive, 0, func(tx *storage.Writer) error {
+		return tx.SetAccountEndpoint(w.id, p.Port(), string(imap.Plain), false)
+	}); err != nil {
 		t.Fatal(err)
 	}
 	p.Set(proxy.Faults{Refuse: true})

@@ -50,6 +50,9 @@ func TestWake(t *testing.T) {
 		go func() { ended <- w.engine.Run(ctx, time.Minute) }()
 		all := func() string { return w.text(`SELECT count(*) FROM mail`) }
 		until(t, time.Hour, "all mail", committed, func() bool { return all() == fmt.Sprint(3*accounts) })
+		until(t, time.Hour, "the end of each first pass", committed, func() bool {
+			return w.text(`SELECT count(*) FROM sync_runs WHERE ended_at IS NOT NULL`) == fmt.Sprint(accounts)
+		})
 		awake := s.Connections()
 		s.Misbehave(script.Faults{On: func(c script.Command) script.Action {
 			if c.Connection <= awake && c.Name == "UID FETCH" && strings.Contains(c.Args, "BODY") {
