@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"mailcote/storage/disk"
@@ -182,31 +183,26 @@ func TestReadOnlyHandle(t *testing.T) {
 
 // A store that can only be opened for reading is not written by those handles: it is failing until it can be.
 func TestReopenedReadOnly(t *testing.T) {
-	l := hasty()
-	l.reopen = time.Millisecond
-	s := hastyFaulty(t, l)
-	write(t, s, put("a", nil))
-	faultvfs.Fail(faultvfs.Sync, "-wal", 1, faultvfs.IOErrSync)
-	faultvfs.FailFrom(faultvfs.Open, ".db", 1, faultvfs.ReadOnly)
-	for range 2 {
-		if err := s.Write(t.Context(), Interactive, 0, put("b", nil)); !errors.Is(err, ErrFailing) || !strings.Contains(err.Error(), "readonly") {
-			t.Errorf("told %v", err)
+	synctest.Test(t, func(t *testing.T) {
+		l := hasty()
+		l.reopen = time.Millisecond
+		s := hastyFaulty(t, l)
+		write(t, s, put("a", nil))
+		faultvfs.Fail(faultvfs.Sync, "-wal", 1, faultvfs.IOErrSync)
+		faultvfs.FailFrom(faultvfs.Open, ".db", 1, faultvfs.ReadOnly)
+		for range 2 {
+			if err := s.Write(t.Context(), Interactive, 0, put("b", nil)); !errors.Is(err, ErrFailing) || !strings.Contains(err.Error(), "readonly") {
+				t.Errorf("told %v", err)
+			}
 		}
-	}
-	if m := marks(t, s); !strings.HasPrefix(m, "a") { // reads go on
-		t.Errorf("kept %q", m)
-	}
-	faultvfs.Reset()
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
-		err := s.Write(t.Context(), Interactive, 0, put("later", nil))
-		if err == nil {
-			break
+		if m := marks(t, s); !strings.HasPrefix(m, "a") { // reads go on
+			t.Errorf("kept %q", m)
 		}
-		if !errors.Is(err, ErrFailing) || time.Now().After(deadline) {
-			t.Fatal(err)
-		}
-	}
-	usable(t, s)
+		faultvfs.Reset()
+		time.Sleep(reopenMost)
+		write(t, s, put("later", nil))
+		usable(t, s)
+	})
 }
 
 // While a reopened store is checked, which lasts with a large one, it is read.

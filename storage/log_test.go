@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"mailcote/storage/disk"
@@ -98,18 +99,14 @@ func TestLongReader(t *testing.T) {
 	ended := time.Now()
 	<-s.Opened()
 	open := time.Since(ended)
-	for s.logSize() > l.logMost && time.Since(ended) < 2*time.Minute {
-		time.Sleep(time.Millisecond)
-	}
-	short := time.Since(ended)
-	if most > bound || open > time.Minute || short > time.Minute {
-		t.Errorf("the log grew to %d, bound %d; writing went on after %v, the log was short after %v", most, bound, open, short)
+	if size := s.logSize(); most > bound || open > time.Minute || size > l.logMost {
+		t.Errorf("the log grew to %d, bound %d; writing went on after %v with a log of %d", most, bound, open, size)
 	}
 	if err := bulk(t.Context(), s, size); err != nil {
 		t.Error(err)
 	}
 	t.Logf("a reader held for %v: paused after %v, log at most %.1f MiB of %.0f; %v after its end writing goes on and the log has %.1f MiB",
-		ended.Sub(began).Round(time.Millisecond), paused.Sub(began).Round(time.Millisecond), float64(most)/(1<<20), float64(bound)/(1<<20), short.Round(time.Millisecond), float64(s.logSize())/(1<<20))
+		ended.Sub(began).Round(time.Millisecond), paused.Sub(began).Round(time.Millisecond), float64(most)/(1<<20), float64(bound)/(1<<20), open.Round(time.Millisecond), float64(s.logSize())/(1<<20))
 }
 
 // TestSnapshotTooOld: our own readings, in the owner and beside it, are ended before anything has to rest for them.
@@ -158,73 +155,73 @@ func TestSnapshotTooOld(t *testing.T) {
 
 // TestSnapshotOfLongLog: a log's file that is long from earlier, or a wait for a connection, ends no reading.
 func TestSnapshotOfLongLog(t *testing.T) {
-	l := hasty()
-	l.snapshot, l.logMost = 40*time.Millisecond, 1<<20
-	s := openAt(t, filepath.Join(t.TempDir(), "mail.db"), Options{limits: l})
-	sink(t, s)
-	write(t, s, put("a", nil))
-	if err := bulk(t.Context(), s, 3<<20); err != nil {
-		t.Fatal(err)
-	}
-	if busy, _, err := s.writer.empty(false); busy != 0 || err != nil { // the writer is idle
-		t.Fatal(busy, err)
-	}
-	if s.logSize() <= l.logMost {
-		t.Fatal("the log's file is short")
-	}
-	beside := openAt(t, s.Path(), Options{ReadOnly: true, limits: l})
-	for name, from := range map[string]*Store{"owner": s, "beside": beside} {
-		if err := from.Read(t.Context(), func(r *Reader) error {
-			var n int
-			if err := r.QueryRow("SELECT count(*) FROM meta").Scan(&n); err != nil {
-				return err
-			}
-			time.Sleep(4 * l.snapshot) // what is tested is that nothing happens in this time
-			return r.QueryRow("SELECT count(*) FROM meta").Scan(&n)
-		}); err != nil {
-			t.Errorf("%s: a reading was told %v", name, err)
-		}
-		rows := 0
-		if err := from.SQL(t.Context(), "SELECT key FROM meta", func([]string, []any) error {
-			if rows++; rows == 1 {
-				time.Sleep(4 * l.snapshot)
-			}
-			return nil
-		}); err != nil {
-			t.Errorf("%s: a statement was told %v", name, err)
-		}
-	}
-
-	var taken []*sql.Conn
-	for range 4 { // every connection
-		conn, err := beside.readers.Conn(t.Context())
-		if err != nil {
+	synctest.Test(t, func(t *testing.T) {
+		l := hasty()
+		l.snapshot, l.logMost = 40*time.Millisecond, 1<<20
+		s := openAt(t, filepath.Join(t.TempDir(), "mail.db"), Options{limits: l})
+		sink(t, s)
+		write(t, s, put("a", nil))
+		if err := bulk(t.Context(), s, 3<<20); err != nil {
 			t.Fatal(err)
 		}
-		taken = append(taken, conn)
-	}
-	fifth := make(chan error)
-	go func() {
-		fifth <- beside.Read(context.Background(), func(r *Reader) error { var n int; return r.QueryRow("SELECT count(*) FROM meta").Scan(&n) })
-	}()
-	for beside.readers.Stats().WaitCount == 0 {
-		time.Sleep(time.Millisecond)
-	}
-	if err := bulk(t.Context(), s, 3<<20); err != nil {
-		t.Fatal(err)
-	}
-	if s.logSize() <= l.logMost {
-		t.Fatal("the log is short")
-	}
-	time.Sleep(4 * l.snapshot)
-	for _, conn := range taken {
-		if err := conn.Close(); err != nil {
-			t.Error(err)
+		if busy, _, err := s.writer.empty(false); busy != 0 || err != nil { // the writer is idle
+			t.Fatal(busy, err)
 		}
-	}
-	if err := <-fifth; err != nil {
-		t.Errorf("who waited for a connection was told %v", err)
-	}
+		if s.logSize() <= l.logMost {
+			t.Fatal("the log's file is short")
+		}
+		beside := openAt(t, s.Path(), Options{ReadOnly: true, limits: l})
+		for name, from := range map[string]*Store{"owner": s, "beside": beside} {
+			if err := from.Read(t.Context(), func(r *Reader) error {
+				var n int
+				if err := r.QueryRow("SELECT count(*) FROM meta").Scan(&n); err != nil {
+					return err
+				}
+				time.Sleep(4 * l.snapshot) // what is tested is that nothing happens in this time
+				return r.QueryRow("SELECT count(*) FROM meta").Scan(&n)
+			}); err != nil {
+				t.Errorf("%s: a reading was told %v", name, err)
+			}
+			rows := 0
+			if err := from.SQL(t.Context(), "SELECT key FROM meta", func([]string, []any) error {
+				if rows++; rows == 1 {
+					time.Sleep(4 * l.snapshot)
+				}
+				return nil
+			}); err != nil {
+				t.Errorf("%s: a statement was told %v", name, err)
+			}
+		}
+
+		var taken []*sql.Conn
+		for range 4 { // every connection
+			conn, err := beside.readers.Conn(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			taken = append(taken, conn)
+		}
+		fifth := make(chan error)
+		go func() {
+			fifth <- beside.Read(context.Background(), func(r *Reader) error { var n int; return r.QueryRow("SELECT count(*) FROM meta").Scan(&n) })
+		}()
+		synctest.Wait() // it waits for a connection
+		if err := bulk(t.Context(), s, 3<<20); err != nil {
+			t.Fatal(err)
+		}
+		if s.logSize() <= l.logMost {
+			t.Fatal("the log is short")
+		}
+		time.Sleep(4 * l.snapshot)
+		for _, conn := range taken {
+			if err := conn.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := <-fifth; err != nil {
+			t.Errorf("who waited for a connection was told %v", err)
+		}
+	})
 }
 
 // TestSnapshotThatStopsMail: a reading that began when the log was long already is ended when bulk writing rests for it.

@@ -7,40 +7,38 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
 // A path that cannot be looked at for a while stops writing for that while, and not for good.
 func TestPathFailsForAWhile(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "d")
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	s := openAt(t, filepath.Join(dir, "mail.db"), Options{limits: hasty()})
-	sink(t, s)
-	for round := range 2 {
-		if err := errors.Join(os.Rename(dir, dir+".old"), os.Symlink(dir, dir)); err != nil { // a way that leads nowhere
+	synctest.Test(t, func(t *testing.T) {
+		dir := filepath.Join(t.TempDir(), "d")
+		if err := os.Mkdir(dir, 0o700); err != nil {
 			t.Fatal(err)
 		}
-		for range 2 {
-			if err := s.Write(t.Context(), Interactive, 0, put("a", nil)); !errors.Is(err, ErrFailing) || errors.Is(err, ErrMoved) {
-				t.Errorf("round %d: told %v", round, err)
+		s := openAt(t, filepath.Join(dir, "mail.db"), Options{limits: hasty()})
+		sink(t, s)
+		for round := range 2 {
+			if err := errors.Join(os.Rename(dir, dir+".old"), os.Symlink(dir, dir)); err != nil { // a way that leads nowhere
+				t.Fatal(err)
 			}
-		}
-		if err := errors.Join(os.Remove(dir), os.Rename(dir+".old", dir)); err != nil {
-			t.Fatal(err)
-		}
-		for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
-			err := s.Write(t.Context(), Interactive, 0, put("b", nil))
-			if err == nil {
-				break
+			for range 2 {
+				if err := s.Write(t.Context(), Interactive, 0, put("a", nil)); !errors.Is(err, ErrFailing) || errors.Is(err, ErrMoved) {
+					t.Errorf("round %d: told %v", round, err)
+				}
 			}
-			if !errors.Is(err, ErrFailing) || time.Now().After(deadline) {
+			if err := errors.Join(os.Remove(dir), os.Rename(dir+".old", dir)); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(reopenMost)
+			if err := s.Write(t.Context(), Interactive, 0, put("b", nil)); err != nil {
 				t.Fatalf("round %d: afterwards told %v", round, err)
 			}
 		}
-	}
-	if m := marks(t, s); m != "b b" {
-		t.Errorf("kept %q", m)
-	}
+		if m := marks(t, s); m != "b b" {
+			t.Errorf("kept %q", m)
+		}
+	})
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"mailcote/storage/disk"
@@ -115,31 +116,26 @@ func TestFullShm(t *testing.T) {
 
 // TestFailsAgain: a disk that fails twice in a row leaves a store that is read, says so to every write, and comes back.
 func TestFailsAgain(t *testing.T) {
-	l := hasty()
-	l.reopen = 300 * time.Millisecond
-	s := hastyFaulty(t, l)
-	write(t, s, put("a", nil))
-	faultvfs.FailFrom(faultvfs.Sync, "-wal", 1, faultvfs.IOErrSync)
-	for i, failing := range []bool{false, true, true} {
-		err := s.Write(t.Context(), Interactive, 0, put("b", nil))
-		if err == nil || errors.Is(err, ErrFailing) != failing {
-			t.Errorf("write %d was told %v", i, err)
+	synctest.Test(t, func(t *testing.T) {
+		l := hasty()
+		l.reopen = 300 * time.Millisecond
+		s := hastyFaulty(t, l)
+		write(t, s, put("a", nil))
+		faultvfs.FailFrom(faultvfs.Sync, "-wal", 1, faultvfs.IOErrSync)
+		for i, failing := range []bool{false, true, true} {
+			err := s.Write(t.Context(), Interactive, 0, put("b", nil))
+			if err == nil || errors.Is(err, ErrFailing) != failing {
+				t.Errorf("write %d was told %v", i, err)
+			}
 		}
-	}
-	if m := marks(t, s); !strings.HasPrefix(m, "a") { // read-only, and what was acknowledged is there
-		t.Errorf("kept %q", m)
-	}
-	faultvfs.Reset()
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		err := s.Write(t.Context(), Interactive, 0, put("later", nil))
-		if err == nil {
-			break
+		if m := marks(t, s); !strings.HasPrefix(m, "a") { // read-only, and what was acknowledged is there
+			t.Errorf("kept %q", m)
 		}
-		if !errors.Is(err, ErrFailing) || time.Now().After(deadline) {
-			t.Fatal(err)
-		}
-	}
-	usable(t, s)
+		faultvfs.Reset()
+		time.Sleep(reopenMost)
+		write(t, s, put("later", nil))
+		usable(t, s)
+	})
 }
 
 // TestLeftOver: what a full disk did not let go goes when there is room.
@@ -166,14 +162,9 @@ func TestLeftOverOfAnyFailure(t *testing.T) {
 	gone := func(t *testing.T, s *Store) {
 		t.Helper()
 		faultvfs.Reset()
-		for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
-			n := number(t, s, `SELECT count(*) FROM blob WHERE state = 'staged'`)
-			if n == 0 && len(s.leftOver()) == 0 {
-				return
-			}
-			if time.Now().After(deadline) {
-				t.Fatalf("%d staged blobs are left", n)
-			}
+		time.Sleep(reopenMost)
+		if n := number(t, s, `SELECT count(*) FROM blob WHERE state = 'staged'`); n > 0 || len(s.leftOver()) > 0 {
+			t.Errorf("%d staged blobs are left", n)
 		}
 	}
 	big := func() *strings.Reader { return strings.NewReader(strings.Repeat("x", 3<<20)) }
@@ -195,58 +186,64 @@ func TestLeftOverOfAnyFailure(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := hastyFaulty(t, hasty())
+				b := bedOn(t, s)
+				body, err := s.Stage(t.Context(), b.packer, big())
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := drop(t, s, body); err == nil {
+					t.Error("it did not fail")
+				}
+				gone(t, s)
+			})
+		})
+	}
+	t.Run("staging", func(t *testing.T) { // the spool does not know whether it has a blob
+		synctest.Test(t, func(t *testing.T) {
 			s := hastyFaulty(t, hasty())
 			b := bedOn(t, s)
+			faultvfs.Fail(faultvfs.Sync, "-wal", 1, faultvfs.IOErrSync)
+			sp := s.NewSpool(b.packer)
+			if err := errors.Join(sp.Take(t.Context(), big()), sp.Flush(t.Context())); !errors.Is(err, ErrOutcomeUnknown) {
+				t.Fatalf("told %v", err)
+			}
+			if sp.id == 0 {
+				t.Error("it does not know its blob")
+			}
+			if err := sp.Drop(t.Context()); err != nil {
+				t.Error(err)
+			}
+			gone(t, s)
+		})
+	})
+	t.Run("another's", func(t *testing.T) { // whose blob would have the same number
+		synctest.Test(t, func(t *testing.T) {
+			s := hastyFaulty(t, hasty())
+			b := bedOn(t, s)
+			faultvfs.Fail(faultvfs.Write, "-wal", 1, faultvfs.IOErrWrite)
+			first := s.NewSpool(b.packer)
+			if err := errors.Join(first.Take(t.Context(), big()), first.Flush(t.Context())); !errors.Is(err, ErrOutcomeUnknown) {
+				t.Fatalf("told %v", err)
+			}
 			body, err := s.Stage(t.Context(), b.packer, big())
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := drop(t, s, body); err == nil {
-				t.Error("it did not fail")
+			if err := first.Drop(t.Context()); err != nil {
+				t.Error(err)
 			}
-			gone(t, s)
+			box := b.mailbox("INBOX", 7)
+			a := b.arrivalOf(1, nil, 1)
+			a.Body = body
+			b.store(box, 7, a)
+			if err := s.Unstage(t.Context(), body); err != nil { // as after a batch of which nobody knew that it was kept
+				t.Error(err)
+			}
+			if got, err := b.body(BlobID(number(t, s, `SELECT blob_id FROM entry`))); err != nil || len(got) != 3<<20 {
+				t.Errorf("%d bytes, %v", len(got), err)
+			}
 		})
-	}
-	t.Run("staging", func(t *testing.T) { // the spool does not know whether it has a blob
-		s := hastyFaulty(t, hasty())
-		b := bedOn(t, s)
-		faultvfs.Fail(faultvfs.Sync, "-wal", 1, faultvfs.IOErrSync)
-		sp := s.NewSpool(b.packer)
-		if err := errors.Join(sp.Take(t.Context(), big()), sp.Flush(t.Context())); !errors.Is(err, ErrOutcomeUnknown) {
-			t.Fatalf("told %v", err)
-		}
-		if sp.id == 0 {
-			t.Error("it does not know its blob")
-		}
-		if err := sp.Drop(t.Context()); err != nil {
-			t.Error(err)
-		}
-		gone(t, s)
-	})
-	t.Run("another's", func(t *testing.T) { // whose blob would have the same number
-		s := hastyFaulty(t, hasty())
-		b := bedOn(t, s)
-		faultvfs.Fail(faultvfs.Write, "-wal", 1, faultvfs.IOErrWrite)
-		first := s.NewSpool(b.packer)
-		if err := errors.Join(first.Take(t.Context(), big()), first.Flush(t.Context())); !errors.Is(err, ErrOutcomeUnknown) {
-			t.Fatalf("told %v", err)
-		}
-		body, err := s.Stage(t.Context(), b.packer, big())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := first.Drop(t.Context()); err != nil {
-			t.Error(err)
-		}
-		box := b.mailbox("INBOX", 7)
-		a := b.arrivalOf(1, nil, 1)
-		a.Body = body
-		b.store(box, 7, a)
-		if err := s.Unstage(t.Context(), body); err != nil { // as after a batch of which nobody knew that it was kept
-			t.Error(err)
-		}
-		if got, err := b.body(BlobID(number(t, s, `SELECT blob_id FROM entry`))); err != nil || len(got) != 3<<20 {
-			t.Errorf("%d bytes, %v", len(got), err)
-		}
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"modernc.org/sqlite"
@@ -102,34 +103,25 @@ func TestGroupClosesAtItsSize(t *testing.T) {
 }
 
 func TestInteractiveGoesFirst(t *testing.T) {
-	s := openTest(t)
-	sink(t, s)
-	started, release := make(chan struct{}), make(chan struct{})
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		_ = s.Write(context.Background(), Bulk, groupSize, func(w *Writer) error { close(started); <-release; return nil })
-	})
-	<-started
-	queued := func(n int) {
-		for {
-			s.writer.mu.Lock()
-			have := len(s.writer.queues[Interactive]) + len(s.writer.queues[Bulk])
-			s.writer.mu.Unlock()
-			if have == n {
-				return
-			}
-			time.Sleep(time.Millisecond) // a poll: there is no signal for having queued
+	synctest.Test(t, func(t *testing.T) {
+		s := openTest(t)
+		sink(t, s)
+		started, release := make(chan struct{}), make(chan struct{})
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			_ = s.Write(context.Background(), Bulk, groupSize, func(w *Writer) error { close(started); <-release; return nil })
+		})
+		<-started
+		wg.Go(func() { _ = s.Write(context.Background(), Bulk, 0, put("bulk", nil)) })
+		synctest.Wait() // it is queued
+		wg.Go(func() { _ = s.Write(context.Background(), Interactive, 0, put("interactive", nil)) })
+		synctest.Wait()
+		close(release)
+		wg.Wait()
+		if got := marks(t, s); got != "interactive bulk" {
+			t.Errorf("order %q", got)
 		}
-	}
-	wg.Go(func() { _ = s.Write(context.Background(), Bulk, 0, put("bulk", nil)) })
-	queued(1)
-	wg.Go(func() { _ = s.Write(context.Background(), Interactive, 0, put("interactive", nil)) })
-	queued(2)
-	close(release)
-	wg.Wait()
-	if got := marks(t, s); got != "interactive bulk" {
-		t.Errorf("order %q", got)
-	}
+	})
 }
 
 func TestOwnErrorAndPanicCostOnlyThemselves(t *testing.T) {
