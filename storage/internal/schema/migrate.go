@@ -180,7 +180,7 @@ func foreignKeys(ctx context.Context, conn *sql.Conn, on bool) error {
 		return fmt.Errorf("switch foreign keys: %w", err)
 	}
 	if is != on {
-		return fmt.Errorf("foreign keys stay %t", is)
+		return fmt.Errorf("switch foreign keys: SQLite leaves them as they are")
 	}
 	return nil
 }
