@@ -4,6 +4,8 @@
 //
 //   - One goroutine (a worker) owns an account: its session, its tasks, its retries. It is started by Sync or Run, which
 //     wait for it.
+//   - Wherever that goroutine has nothing to do it waits in listener.await, and hears of tasks, of who wants the account, of a
+//     sleep of the machine, of room in the store and of a stop at once.
 //   - A batch commits its messages, its coverage, the task's checkpoint and the run's counters in one transaction. Any
 //     instruction may be the last one: the next start goes on from what is committed.
 //   - What is fetched follows from the server's listing and the store (package plan), never from a cursor alone.
