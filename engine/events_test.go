@@ -111,7 +111,8 @@ func (a *agent) ask(n queue.NewTask) (id storage.TaskID) {
 // archive is a task for the mailbox Archive.
 func (a *agent) archive() queue.NewTask {
 	box := a.number(`SELECT id FROM mailbox WHERE path = 'Archive'`)
-	return queue.NewTask{Type: queue.FolderSync, Payload: queue.Payload{Folder: "Archive", Mailbox: storage.MailboxID(box), PageSize: fetch.PageMost}}
+	return queue.NewTask{Type: queue.FolderSync,
+		Payload: queue.Payload{Folder: "Archive", Mailbox: storage.MailboxID(box), PageSize: fetch.PageMost}}
 }
 
 func (a *agent) must(err error) {
@@ -124,7 +125,12 @@ func (a *agent) must(err error) {
 // retry has a person's retry of all the account's tasks in a state.
 func (a *agent) retry(s queue.State) {
 	a.t.Helper()
-	_, err := a.engine.Tasks(a.t.Context(), queue.Order{Verb: queue.VerbRetry, Selection: queue.Selection{Account: a.id, State: s}})
+	a.order(queue.VerbRetry, queue.Selection{Account: a.id, State: s})
+}
+
+func (a *agent) order(verb queue.Verb, s queue.Selection) {
+	a.t.Helper()
+	_, err := a.engine.Tasks(a.t.Context(), queue.Order{Verb: verb, Selection: s})
 	a.must(err)
 }
 
@@ -140,8 +146,7 @@ func TestBetweenPasses(t *testing.T) {
 		"a task": {nil, func(a *agent) { a.ask(a.archive()); a.engine.queue.Notify(a.id) }, 1, 1},
 		"a task that is tried again": {
 			func(a *agent) {
-				_, err := a.engine.Tasks(a.t.Context(), queue.Order{Verb: queue.VerbCancel, Selection: queue.Selection{IDs: []storage.TaskID{a.ask(a.archive())}}})
-				a.must(err)
+				a.order(queue.VerbCancel, queue.Selection{IDs: []storage.TaskID{a.ask(a.archive())}})
 			},
 			func(a *agent) { a.retry(queue.Cancelled) }, 1, 1},
 		"a message that is tried again": {
@@ -163,24 +168,31 @@ func TestBetweenPasses(t *testing.T) {
 				}))
 				a.must(a.engine.RetryQuarantined(a.t.Context(), all))
 			}, 1, 1},
-		"an account that is resumed": {pause, func(a *agent) { a.must(a.engine.ResumeAccounts(a.t.Context(), ids(a))) }, 1, 1},
-		"the machine slept":          {nil, func(a *agent) { a.engine.jumped(8 * time.Hour) }, 0, 1}, // its dial is put off by a moment
+		"an account that is resumed": {
+			pause,
+			func(a *agent) { a.must(a.engine.ResumeAccounts(a.t.Context(), ids(a))) }, 1, 1},
+		// The dial after a sleep is put off by a moment.
+		"the machine slept": {nil, func(a *agent) { a.engine.jumped(8 * time.Hour) }, 0, 1},
 
 		"nothing is due": {nil, func(a *agent) { a.engine.queue.Notify(a.id) }, 0, 0},
 		"a task for later": {
 			func(a *agent) {
 				a.ask(a.archive())
 				a.must(a.store.Write(a.t.Context(), storage.Interactive, 0, func(tx *storage.Writer) error {
-					_, err := tx.Exec(`UPDATE sync_task SET state = 'waiting', next_retry_at = ? WHERE completed_at IS NULL`, time.Now().Add(50*time.Minute).UnixMilli())
+					_, err := tx.Exec(`UPDATE sync_task SET state = 'waiting', next_retry_at = ? WHERE completed_at IS NULL`,
+						time.Now().Add(50*time.Minute).UnixMilli())
 					return err
 				}))
 			},
 			func(a *agent) { a.engine.queue.Notify(a.id) }, 0, 0},
-		"the clock was set back":       {nil, func(a *agent) { a.engine.jumped(-time.Hour) }, 0, 0},
-		"a task of one that is paused": {pause, func(a *agent) { a.ask(a.archive()); a.engine.queue.Notify(a.id) }, 0, 0},
+		"the clock was set back": {nil, func(a *agent) { a.engine.jumped(-time.Hour) }, 0, 0},
+		"a task of one that is paused": {
+			pause,
+			func(a *agent) { a.ask(a.archive()); a.engine.queue.Notify(a.id) }, 0, 0},
 		"a task of one that rests": {
 			func(a *agent) {
-				a.must(a.engine.recordFailure(a.t.Context(), scopeOf(a.id), Fault{Detail: "later", Verdict: policy.Verdict{Class: Quota, Wait: policy.Wait{Floor: 50 * time.Minute}}}, false))
+				later := policy.Verdict{Class: Quota, Wait: policy.Wait{Floor: 50 * time.Minute}}
+				a.must(a.engine.recordFailure(a.t.Context(), scopeOf(a.id), Fault{Verdict: later}, false))
 			},
 			func(a *agent) { a.ask(a.archive()); a.engine.queue.Notify(a.id) }, 0, 1},
 		"a person's sync": {nil, func(a *agent) { a.complete() }, 1, 1},
@@ -232,7 +244,8 @@ func TestNextPass(t *testing.T) {
 // waits are the places where an account waits inside a pass.
 var waits = map[string]func(a *agent){
 	"for a retry": func(a *agent) {
-		a.s.Misbehave(script.Faults{On: on(func(c script.Command) bool { return c.Name == "UID SEARCH" && c.Box == "Archive" }, "NO not now")})
+		search := func(c script.Command) bool { return c.Name == "UID SEARCH" && c.Box == "Archive" }
+		a.s.Misbehave(script.Faults{On: on(search, "NO not now")})
 	},
 	"for a host": func(a *agent) { a.away.Store(true) },
 	"for room": func(a *agent) {
@@ -331,9 +344,10 @@ func TestEndOfHoldIsHeard(t *testing.T) {
 		do    func(a *agent)
 		after time.Duration // dials after a sleep do not come all at once
 	}{
-		"another account got through": {func(a *agent) { a.must(a.engine.recordSuccess(a.t.Context(), a.live().host())) }, 0},
-		"a person's retry":            {func(a *agent) { a.retry("") }, 0},
-		"a sleep":                     {func(a *agent) { a.engine.jumped(8 * time.Hour) }, 5 * time.Second},
+		"another account got through": {
+			func(a *agent) { a.must(a.engine.recordSuccess(a.t.Context(), a.live().host())) }, 0},
+		"a person's retry": {func(a *agent) { a.retry("") }, 0},
+		"a sleep":          {func(a *agent) { a.engine.jumped(8 * time.Hour) }, 5 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

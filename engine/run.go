@@ -14,8 +14,8 @@ import (
 // sweepTime bounds the sweep of one Sync; a later one goes on.
 const sweepTime = 2 * time.Second
 
-// Run keeps every account current until ctx ends: a pass each, then another every so often. Accounts that are added meanwhile wait for
-// the next Run.
+// Run keeps every account current until ctx ends: a pass each, then another every so often. Accounts that are added
+// meanwhile wait for the next Run.
 func (e *Engine) Run(ctx context.Context, every time.Duration) error {
 	var accounts []storage.Account
 	if err := e.store.Read(ctx, func(r *storage.Reader) (err error) {
@@ -36,9 +36,9 @@ func (e *Engine) Run(ctx context.Context, every time.Duration) error {
 	return nil
 }
 
-// keep is one account's event loop: it waits between passes, and what it hears begins the next one. Tasks that are due are worked on
-// at once, even before the time that a provider wants between two looks: a person asked. After a sleep of the machine the mail is
-// looked at again. A pause is respected until a person acts.
+// keep is one account's event loop: it waits between passes, and what it hears begins the next one. Tasks that are due
+// are worked on at once, even before the time that a provider wants between two looks: a person asked. After a sleep of
+// the machine the mail is looked at again. A pause is respected until a person acts.
 func (e *Engine) keep(ctx context.Context, id storage.AccountID, every time.Duration) {
 	a := e.account(id)
 	defer a.retire(ctx)

@@ -172,7 +172,8 @@ func (s *Server) SetPassword(password string) {
 	s.password = password
 }
 
-// Changed returns a channel that is closed when a command comes, when Faults.On has answered one, and when a connection opens or ends.
+// Changed returns a channel that is closed when a command comes, when Faults.On has answered one, and when a connection
+// opens or ends.
 func (s *Server) Changed() <-chan struct{} { return s.changed.Next() }
 
 // Open is how many connections are open, as far as this side knows.
