@@ -29,8 +29,10 @@ func (e *Engine) PauseAccounts(ctx context.Context, ids []storage.AccountID, rea
 		}
 		return nil
 	})
-	for _, id := range ids {
-		e.queue.Notify(id)
+	if err == nil {
+		for _, id := range ids {
+			e.queue.Notify(id)
+		}
 	}
 	return err
 }
