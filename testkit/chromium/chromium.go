@@ -32,7 +32,8 @@ type answer struct {
 	} `json:"error"`
 }
 
-// Start runs a browser until the test ends. A missing one skips the test, or fails it when MAILCOTE_REQUIRE_ALL=1.
+// Start runs a browser until the test ends. A missing one skips the test, or
+// fails it when MAILCOTE_REQUIRE_ALL=1.
 func Start(t testing.TB) *Browser {
 	t.Helper()
 	path, err := exec.LookPath("chromium")
@@ -56,8 +57,9 @@ func Start(t testing.TB) *Browser {
 		t.Fatal(err)
 	}
 	b := &Browser{t: t, to: to, calls: map[int]chan answer{}, over: make(chan struct{})}
-	b.cmd = exec.Command(path, "--headless=new", "--remote-debugging-pipe", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-		"--disable-dev-shm-usage", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--user-data-dir="+profile)
+	b.cmd = exec.Command(path, "--headless=new", "--remote-debugging-pipe", "--no-sandbox", "--disable-gpu",
+		"--disable-quic", "--no-first-run", "--disable-dev-shm-usage", "--disable-background-networking",
+		"--disable-component-update", "--disable-sync", "--user-data-dir="+profile)
 	b.cmd.ExtraFiles = []*os.File{theirs, theirOut} // it reads from 3 and writes to 4
 	b.cmd.WaitDelay = 5 * time.Second
 	if err := b.cmd.Start(); err != nil {
@@ -188,7 +190,8 @@ func (t *Tab) Eval(expression string, value any) error {
 	return json.Unmarshal(got.Result.Value, value)
 }
 
-// watcher waits in the page until a condition holds, and gives the time. Nothing polls: each change of the document is looked at.
+// watcher waits in the page until a condition holds, and gives the time.
+// Nothing polls: each change of the document is looked at.
 const watcher = `new Promise(done => {
 	const look = () => {
 		let holds = false;
@@ -202,8 +205,9 @@ const watcher = `new Promise(done => {
 	look();
 })`
 
-// Expect begins to wait for a condition, an expression in the page. The result waits for it and gives the time since which it
-// holds. The page must stay the same one.
+// Expect begins to wait for a condition, an expression in the page. The result
+// waits for it and gives the time since which it holds. The page must stay
+// the same one.
 func (t *Tab) Expect(condition string) (held func() time.Time) {
 	t.b.t.Helper()
 	if err := t.Eval(fmt.Sprintf("void (window.expected = "+watcher+")", condition), nil); err != nil {

@@ -83,8 +83,9 @@ func (p Publication) Withdraw() error {
 	return nil
 }
 
-// Running finds the agent of a store: false when none runs. A file that a dead process left is not believed, nor is one that
-// somebody else may have written: what it names is sent the token.
+// Running finds the agent of a store: false when none runs. A file that a
+// dead process left is not believed, nor is one that somebody else may have
+// written: what it names is sent the token.
 func Running(stateDir, store string) (Agent, bool) {
 	f, err := os.Open(agentPath(stateDir, store))
 	if err != nil {

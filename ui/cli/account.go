@@ -61,7 +61,8 @@ func (a *app) accountList() *cobra.Command {
 			}
 			var rows [][]string
 			for _, v := range all {
-				rows = append(rows, []string{v.Account, v.words, v.URL, voice.Count(int64(v.Mailboxes)), voice.Count(v.Messages), moment(v.LastSuccess)})
+				rows = append(rows, []string{v.Account, v.words, v.URL, voice.Count(int64(v.Mailboxes)),
+					voice.Count(v.Messages), moment(v.LastSuccess)})
 			}
 			return a.voice.Table([]string{"ACCOUNT", "STATE", "SERVER", "MAILBOXES", "MESSAGES", "LAST SUCCESS"}, rows, 0, 1, 2)
 		},

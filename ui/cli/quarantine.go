@@ -61,7 +61,8 @@ func (a *app) printHeld(v heldView) error {
 		return err
 	}
 	return errors.Join(
-		a.voice.Para("  ", fmt.Sprintf("%s, %s came; last %s, next %s", voice.Plural(int64(v.Attempts), "try", "tries"), v.came(), moment(&v.Last), moment(&v.Next))),
+		a.voice.Para("  ", fmt.Sprintf("%s, %s came; last %s, next %s",
+			voice.Plural(int64(v.Attempts), "try", "tries"), v.came(), moment(&v.Last), moment(&v.Next))),
 		a.voice.Para("  ", v.Reason))
 }
 
@@ -133,8 +134,8 @@ func (a *app) quarantine() *cobra.Command {
 			}
 			var rows [][]string
 			for _, v := range views {
-				rows = append(rows, []string{strconv.FormatInt(v.ID, 10), v.Account, v.Mailbox, strconv.FormatUint(uint64(v.UID), 10), strconv.Itoa(v.Attempts),
-					v.came(), moment(&v.Last), moment(&v.Next), v.Reason})
+				rows = append(rows, []string{strconv.FormatInt(v.ID, 10), v.Account, v.Mailbox, strconv.FormatUint(uint64(v.UID), 10),
+					strconv.Itoa(v.Attempts), v.came(), moment(&v.Last), moment(&v.Next), v.Reason})
 			}
 			return a.voice.Table([]string{"ID", "ACCOUNT", "MAILBOX", "UID", "TRIES", "CAME", "LAST TRY", "NEXT TRY", "WHY"}, rows, 2, 8)
 		},

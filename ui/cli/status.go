@@ -84,8 +84,8 @@ func (a *app) status() *cobra.Command {
 	var watch bool
 	c := &cobra.Command{
 		Use: "status", Short: "Show where every account stands", Args: exactly(0, ""),
-		Long: "Show where every account stands: docs/states.md says what the states mean. With --watch it is shown again whenever it\n" +
-			"changes, until Ctrl-C; with --json that is one line for each change.",
+		Long: "Show where every account stands: docs/states.md says what the states mean. With --watch it is shown again\n" +
+			"whenever it changes, until Ctrl-C; with --json that is one line for each change.",
 		Example: "  mailcote status\n  mailcote status --json\n  mailcote status --watch",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if watch {
@@ -133,7 +133,8 @@ func lookAt(ctx context.Context, s *storage.Store) (statusView, error) {
 			return err
 		}
 		counts, err := r.Count()
-		v.Emails, v.RawBytes, v.StoredBytes, v.Unindexed = counts.Emails, counts.RawBytes, counts.StoredBytes, counts.Unindexed
+		v.Emails, v.RawBytes = counts.Emails, counts.RawBytes
+		v.StoredBytes, v.Unindexed = counts.StoredBytes, counts.Unindexed
 		return err
 	})
 }
@@ -194,15 +195,17 @@ func askAgent(ctx context.Context, store string) (p web.Progress, err error) {
 }
 
 func viewAccountStatus(a view.Account) accountStatus {
-	s := accountStatus{Account: a.Name, State: a.Standing.State, standing: viewStanding(a.Standing), Mailboxes: len(a.Mailboxes), Messages: a.Stored, Remote: a.Remote,
-		LastSuccess: some(a.LastSuccess), Quarantined: a.Quarantined, Errors: a.Errors, Unfinished: a.Unfinished, NextTry: some(a.NextTry),
+	s := accountStatus{Account: a.Name, State: a.Standing.State, standing: viewStanding(a.Standing),
+		Mailboxes: len(a.Mailboxes), Messages: a.Stored, Remote: a.Remote, LastSuccess: some(a.LastSuccess),
+		Quarantined: a.Quarantined, Errors: a.Errors, Unfinished: a.Unfinished, NextTry: some(a.NextTry),
 		NextStep: a.NextStep, Resumes: some(a.Resumes()), Holds: viewHolds(a.Holds)}
 	if a.Standing.State == view.Paused {
 		s.NextStep = joined(a.Standing.Cause, a.NextStep)
 	}
 	for _, u := range a.Limits {
 		s.Provider = u.Provider
-		s.Limits = append(s.Limits, limitUse{Kind: u.Kind, Used: u.Used, Allowed: u.Allowed, Window: int64(u.Window / time.Second), Pace: u.Pace,
+		s.Limits = append(s.Limits, limitUse{Kind: u.Kind, Used: u.Used, Allowed: u.Allowed,
+			Window: int64(u.Window / time.Second), Pace: u.Pace,
 			Learned: u.Learned, LearnedUntil: some(u.LearnedUntil)})
 	}
 	if a.Live != nil {
@@ -263,8 +266,9 @@ func (v statusView) blocks() (all []block) {
 	for _, s := range v.Accounts {
 		all = append(all, block{s.Account, s.words, s.lines()})
 	}
-	lines := [][2]string{{"Store", v.Store}, {"Size", voice.Plural(v.Emails, "message", "messages") + ", " + voice.Octets(v.RawBytes) +
-		" of mail, " + voice.Octets(v.FileBytes) + " on disk"}}
+	size := voice.Plural(v.Emails, "message", "messages") + ", " + voice.Octets(v.RawBytes) + " of mail, " +
+		voice.Octets(v.FileBytes) + " on disk"
+	lines := [][2]string{{"Store", v.Store}, {"Size", size}}
 	if v.Rests != "" {
 		lines = append(lines, [2]string{"Disk", v.Rests})
 	}

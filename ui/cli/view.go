@@ -183,7 +183,8 @@ type holdView struct {
 
 func viewHolds(all []breaker.Row) (views []holdView) {
 	for _, b := range all {
-		v := holdView{Class: b.Class, Failures: b.Failures, Open: !b.OpenedAt.IsZero(), Until: b.Until, Detail: b.Detail, Offline: engine.Offline(b)}
+		v := holdView{Class: b.Class, Failures: b.Failures, Open: !b.OpenedAt.IsZero(), Until: b.Until, Detail: b.Detail,
+			Offline: engine.Offline(b)}
 		v.Host, _ = strings.CutPrefix(b.Scope, "host:")
 		if v.Host == b.Scope {
 			v.Host = ""

@@ -55,8 +55,9 @@ func (s *Source) Messages(ctx context.Context, q ListQuery) (MessageList, error)
 }
 
 func item(m storage.Mail) MessageItem {
-	return MessageItem{ID: string(m.ID), From: names(m.Sender), Subject: m.Subject, Preview: m.Preview, Date: m.Date, Mailbox: m.MailboxPath,
-		Unread: !m.Flags.Has(`\Seen`), Flagged: m.Flags.Has(`\Flagged`), Attachment: m.HasAttachment}
+	return MessageItem{ID: string(m.ID), From: names(m.Sender), Subject: m.Subject, Preview: m.Preview, Date: m.Date,
+		Mailbox: m.MailboxPath,
+		Unread:  !m.Flags.Has(`\Seen`), Flagged: m.Flags.Has(`\Flagged`), Attachment: m.HasAttachment}
 }
 
 // names are the display names of senders, or their addresses.
@@ -69,7 +70,8 @@ func names(senders string) string {
 }
 
 // newest lists one mailbox and names it.
-func newest(r *storage.Reader, id storage.MailboxID, after storage.Cursor, limit int, list *MessageList) ([]storage.Mail, error) {
+func newest(r *storage.Reader, id storage.MailboxID, after storage.Cursor, limit int, list *MessageList) (
+	[]storage.Mail, error) {
 	m, err := r.Mailbox(id)
 	if err != nil {
 		return nil, err

@@ -82,9 +82,11 @@ func (s *Source) Message(ctx context.Context, id string) (MessageView, error) {
 	if err != nil {
 		return MessageView{}, err
 	}
-	v := MessageView{ID: id, Subject: m.View.Subject, From: people(m.View.From), To: people(m.View.To), Cc: people(m.View.Cc),
+	v := MessageView{ID: id, Subject: m.View.Subject, From: people(m.View.From), To: people(m.View.To),
+		Cc:      people(m.View.Cc),
 		ReplyTo: people(m.View.ReplyTo), Date: m.View.SentDate, Received: m.Copies[0].Date, MessageID: m.View.MessageID,
-		Size: m.Copies[0].Size, Flags: strings.Fields(string(m.Copies[0].Flags)), Text: m.View.Text, FromHTML: m.View.FromHTML, Note: m.Note()}
+		Size: m.Copies[0].Size, Flags: strings.Fields(string(m.Copies[0].Flags)), Text: m.View.Text,
+		FromHTML: m.View.FromHTML, Note: m.Note()}
 	for _, c := range m.Copies {
 		v.Mailboxes = append(v.Mailboxes, c.MailboxPath)
 	}

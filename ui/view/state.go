@@ -34,7 +34,7 @@ type meaning struct {
 // meanings is the one table of states. docs/states.md is written from it.
 func meanings() []meaning {
 	return []meaning{
-		{Paused, "paused", "A person paused the account, or it needs one: a refused password, a certificate that does not fit."},
+		{Paused, "paused", "A person paused the account, or it needs one: a refused password, a wrong certificate."},
 		{Syncing, "syncing", "An agent connects, signs in or moves mail, or another command does."},
 		{Offline, "offline", "The network or the server has been away for longer. It is tried again by itself."},
 		{Waiting, "waiting", "Nothing is tried before a time or a condition: a retry, a provider's limit, room on the disk."},
@@ -43,7 +43,7 @@ func meanings() []meaning {
 		{Failed, "failed", "The last pass failed."},
 		{Partial, "incomplete", "The last pass ended, but messages are missing or quarantined, or tasks are left."},
 		{Late, "late", "All was well, but the last pass ended more than two intervals ago."},
-		{OK, "up to date", "The last pass ended with everything here, an agent runs, and less than two intervals have passed."},
+		{OK, "up to date", "The last pass ended with everything here, less than two intervals ago, and an agent runs."},
 	}
 }
 

@@ -75,7 +75,7 @@ func (p *pages) events(w http.ResponseWriter, r *http.Request) {
 	defer context.AfterFunc(p.streams.over, cancel)()
 	s := &stream{pages: p, out: w, control: http.NewResponseController(w), watch: p.source.Watch(), mail: true}
 	defer s.watch.Close()
-	if err := s.run(ctx); err != nil && ctx.Err() == nil {
+	if err := s.run(ctx); ctx.Err() == nil {
 		p.note(r, err)
 	}
 }
@@ -90,7 +90,7 @@ type stream struct {
 	last    []byte // the last event
 }
 
-// run writes events until ctx ends or the reader is gone.
+// run writes events until ctx ends or the reader is gone, and says which.
 func (s *stream) run(ctx context.Context) error {
 	for {
 		began := time.Now()
