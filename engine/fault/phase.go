@@ -1,17 +1,17 @@
 package fault
 
-import "mailcote/engine/line"
+import "mailcote/engine/fault/policy"
 
 // The phases that a fault names.
 const (
-	PhaseConnect  = line.StepConnect
-	PhaseSignIn   = line.StepSignIn
-	PhaseDiscover = line.StepGreet
-	PhaseOpen     = "open"
-	PhaseList     = "list"
-	PhaseFlags    = "flags"
-	PhaseFetch    = "fetch"
-	PhaseStore    = "store"
+	PhaseConnect  = policy.PhaseConnect
+	PhaseSignIn   = policy.PhaseSignIn
+	PhaseDiscover = policy.PhaseDiscover
+	PhaseOpen     = policy.PhaseOpen
+	PhaseList     = policy.PhaseList
+	PhaseFlags    = policy.PhaseFlags
+	PhaseFetch    = policy.PhaseFetch
+	PhaseStore    = policy.PhaseStore
 )
 
 // phased marks where an error happened.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/emersion/go-sasl"
 
+	"mailcote/engine/fault/policy"
 	"mailcote/engine/imap"
 	"mailcote/engine/secret"
 )
@@ -32,9 +33,9 @@ var (
 
 // The steps of getting a session, as a StepError names them.
 const (
-	StepConnect = "connect"
-	StepSignIn  = "sign-in"
-	StepGreet   = "discover"
+	StepConnect = policy.PhaseConnect
+	StepSignIn  = policy.PhaseSignIn
+	StepGreet   = policy.PhaseDiscover
 )
 
 // StepError says where getting a session ended.

@@ -1,0 +1,13 @@
+package policy
+
+// The phases that a fault names: what was being done.
+const (
+	PhaseConnect  = "connect"
+	PhaseSignIn   = string(SignIn)
+	PhaseDiscover = "discover"
+	PhaseOpen     = string(Open)
+	PhaseList     = "list"
+	PhaseFlags    = "flags"
+	PhaseFetch    = string(Fetch)
+	PhaseStore    = "store"
+)
