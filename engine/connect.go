@@ -179,36 +179,17 @@ func (a *account) SetSignIn(ctx context.Context, u line.Unanswered) error {
 	}))
 }
 
-// dialFailed acts on a dial or sign-in of an interactive command that failed, as the end of a task does on a
-// worker's: what it showed of the server's limits, how long the account is not tried, and whether a person has to
-// act now.
+// dialFailed hears of a dial or sign-in of an interactive command that failed.
 func (a *account) dialFailed(ctx context.Context, err error) error {
 	var held *fault.HeldError
-	if errors.As(err, &held) { // nothing was tried
+	if errors.As(err, &held) {
 		return nil
 	}
 	m, noMeter := a.meter(ctx)
 	if noMeter != nil {
 		return noMeter
 	}
-	f := fault.Classify(unconnected(err))
-	m.Fault(f.Class, f.ServerText, f.Crowded, f.Connections)
-	crowded := f.Crowded || f.Connections > 0 // there are sessions, and one of them comes free
-	if f.Do == policy.Retry && f.Class != Storage && f.Phase != phaseConnect && !crowded {
-		if err := a.rest(ctx, m, f); err != nil {
-			return err
-		}
-	}
-	return in(phaseStore, a.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0,
-		func(tx *storage.Writer) error {
-			if err := tx.RecordFault(a.record(f)); err != nil {
-				return err
-			}
-			if f.Do == policy.Pause {
-				return tx.PauseAccount(a.id, f.Class, f.Detail)
-			}
-			return m.SaveTx(tx)
-		}))
+	return a.commandFailed(ctx, m, fault.Classify(unconnected(err)))
 }
 
 // record is the row of a fault that belongs to no task.

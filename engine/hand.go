@@ -9,6 +9,7 @@ import (
 	"mailcote/engine/fault"
 	"mailcote/engine/fetch"
 	"mailcote/engine/meter"
+	"mailcote/engine/plan"
 	"mailcote/queue"
 	"mailcote/storage"
 	"mailcote/storage/attempt"
@@ -213,24 +214,43 @@ func (e *Engine) RetryQuarantined(ctx context.Context, all []storage.Quarantined
 	return err
 }
 
-// commandFailed acts on a fault that an interactive command hit on a session it had, as the end of a task does on a worker's: what it
-// showed of the server's limits, how long the account rests after a quota, and its row. Beside an owner nothing is written. An error
-// is one of noting.
+// commandFailed carries out what follows from a fault that an interactive command met: what it showed of the server's limits, how
+// long the account backs off, whether a person has to act, and its row. On a store of another process nothing is written. An
+// error is one of carrying it out.
 func (a *account) commandFailed(ctx context.Context, m *meter.Meter, f Fault) error {
-	if fault.Stopped(ctx) {
-		return nil
+	s := plan.Situation{Work: plan.Interactive, Stopped: fault.Stopped(ctx)}
+	c := plan.Outcome(deciding(f), s)
+	if c.Throttle {
+		m.Fault(f.Class, f.ServerText, f.Crowded, f.Connections)
 	}
-	m.Fault(f.Class, f.ServerText, f.Crowded, f.Connections)
 	if a.store.ReadOnly() {
 		return nil
 	}
-	if f.Class == Quota {
-		if err := a.rest(ctx, m, f); err != nil {
+	if c.AccountWide {
+		if err := a.recordFailure(ctx, a.scope(), f, c.Short); err != nil {
 			return err
 		}
 	}
+	if c.Rest {
+		hold, _ := a.held(m, a.scope())
+		s.Until = hold.Until
+		c = plan.Outcome(deciding(f), s)
+		m.Rest(c.At)
+	}
+	if !c.Record {
+		return nil
+	}
 	return in(phaseStore, a.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0, func(tx *storage.Writer) error {
-		return tx.RecordFault(a.record(f))
+		if err := tx.RecordFault(a.record(f)); err != nil {
+			return err
+		}
+		if c.Pause {
+			return tx.PauseAccount(a.id, f.Class, f.Detail)
+		}
+		if c.Rest || plan.BeforeSelect(f.Phase, s.Work) {
+			return m.SaveTx(tx)
+		}
+		return nil
 	}))
 }
 

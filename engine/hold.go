@@ -224,7 +224,7 @@ func (w *worker) sit(ctx context.Context, news listener, h breaker.Hold) bool {
 	wait := h.Until.Sub(now)
 	if h.Probing {
 		wait = longPause // until it is over
-	} else if w.once && w.drought.waited+wait > onceWait {
+	} else if w.once && w.streak.waited+wait > onceWait {
 		w.failed = &Fault{Verdict: policy.Verdict{Class: h.Class, Scope: "account", Wait: policy.Wait{Floor: wait}},
 			Detail: words(h)}
 		return false
@@ -239,18 +239,8 @@ func (w *worker) sit(ctx context.Context, news listener, h breaker.Hold) bool {
 	}
 	news.released = h.Changed
 	news.await(ctx, now.Add(min(wait, longPause)))
-	w.drought.waited += time.Since(now)
+	w.streak.waited += time.Since(now)
 	return true
-}
-
-// rest keeps the account from being tried after a fault that an interactive command hit, and rests it after a quota.
-func (a *account) rest(ctx context.Context, m *meter.Meter, f Fault) error {
-	if err := a.recordFailure(ctx, a.scope(), f, false); err != nil || f.Class != Quota {
-		return err
-	}
-	hold, _ := a.held(m, a.scope())
-	m.Rest(hold.Until)
-	return in(phaseStore, a.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0, m.SaveTx))
 }
 
 // throttled judges a BYE that nobody expected: one is a connection that ended, but a server that sends several young sessions

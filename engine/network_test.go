@@ -85,7 +85,7 @@ func TestBackoffSum(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 1))
 	for range 1000 {
 		var sum time.Duration
-		for n := 1; n < fruitless; n++ {
+		for n := 1; n < plan.Fruitless; n++ {
 			sum += plan.Backoff(n, random)
 		}
 		if sum > 31*time.Second {
@@ -126,7 +126,7 @@ func TestPhases(t *testing.T) {
 	}
 }
 
-// TestResets: a connection that is reset about every megabyte brings everything in the end, and no try counts as fruitless.
+// TestResets: a connection that is reset about every megabyte brings everything in the end, and no try counts as plan.Fruitless.
 func TestResets(t *testing.T) {
 	t.Parallel()
 	server := dovecot.Start(t, dovecot.Config{})

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"mailcote/engine/fault/policy"
+	"mailcote/engine/plan"
 	"mailcote/testkit/script"
 )
 
@@ -114,7 +115,7 @@ func TestUnavailableStatus(t *testing.T) {
 			s.Misbehave(script.Faults{On: on(func(c script.Command) bool { return c.Name == "STATUS" && strings.Contains(c.Args, test.of) }, test.answer)})
 			sum := w.sync()
 			status, opened = s.Count("STATUS")-status, s.Count("EXAMINE")-opened
-			if test.ends && (sum.Result != Failed || status > 2*fruitless || opened > 0) || !test.ends && (sum.Result != Complete || status != 31 || opened != 31) {
+			if test.ends && (sum.Result != Failed || status > 2*plan.Fruitless || opened > 0) || !test.ends && (sum.Result != Complete || status != 31 || opened != 31) {
 				t.Errorf("%d STATUS, %d EXAMINE, %+v", status, opened, sum)
 			}
 			s.Misbehave(script.Faults{})

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"mailcote/engine/fault"
+	"mailcote/engine/plan"
 	"mailcote/engine/progress"
 	"mailcote/queue"
 	"mailcote/storage"
@@ -133,24 +134,25 @@ func (w *worker) pausedBy(p disk.Pause) Fault {
 	return fault.Classify(in(phaseStore, fmt.Errorf("%w%s", err, strings.TrimPrefix(p.String(), err.Error()))))
 }
 
-// giveWay returns a task that the store had no room for, and waits for room. Nothing is wrong with the task, so no attempt is
-// counted.
-func (w *worker) giveWay(ctx context.Context, t queue.Task, f Fault) {
-	settle := func() error {
-		if t.ID == 0 {
+// giveWay returns a task that the store had no room for, and waits for room.
+func (w *worker) giveWay(ctx context.Context, t queue.Task, f Fault, c plan.Consequence) {
+	giveBack := func() error {
+		if c.Task != plan.Return {
 			return nil
 		}
-		return w.e.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0, func(tx *storage.Writer) error { return w.e.queue.ReturnTx(tx, t) })
+		return w.e.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0, func(tx *storage.Writer) error {
+			return w.e.queue.ReturnTx(tx, t)
+		})
 	}
-	err := settle()
+	err := giveBack()
 	if _, paused := w.e.store.Pause(); !paused && w.e.tellOfPause() { // it is over already
 		w.tell(ctx, f)
 	}
-	if w.once && w.drought.tries >= fruitless { // there is room for the store's own look and not for what comes
+	if c.End {
 		w.failed = &f
 	}
 	if w.room(ctx) && err != nil {
-		err = settle()
+		err = giveBack()
 	}
 	if err != nil && !errors.Is(err, queue.ErrLeaseLost) && w.failed == nil { // the next pass, or the next start, releases it
 		w.failed = &f

@@ -10,16 +10,15 @@ import (
 	"mailcote/engine/fault"
 	"mailcote/engine/fault/policy"
 	"mailcote/engine/fetch"
-	"mailcote/engine/line"
 	"mailcote/engine/meter"
+	"mailcote/engine/plan"
 	"mailcote/engine/reconcile"
 	"mailcote/queue"
 	"mailcote/storage"
 )
 
 const (
-	fruitless  = 5                     // tries in a row without progress that end a --once run
-	onceWait   = 31 * time.Second      // the longest single wait a --once run accepts
+	onceWait   = plan.OnceWait
 	leastPause = 10 * time.Millisecond // between two looks at a queue that says something is due and shows nothing
 )
 
@@ -36,7 +35,7 @@ type worker struct {
 	random  *rand.Rand
 	started time.Time
 
-	drought   drought
+	streak    streak
 	unreached bool // the last dial came to nothing
 
 	batches    atomic.Int64               // committed, for the watchdog
@@ -48,9 +47,9 @@ type worker struct {
 	failed *Fault // what ended the work, nil while it goes on
 }
 
-// drought is what came of a worker's tasks since something useful was done.
-type drought struct {
-	tries   int               // attempts in a row that got no further
+// streak is what came of a worker's tasks since something useful was done: its fruitless attempts.
+type streak struct {
+	tries   int               // in a row; a task's own count is queue.Task.RetryCount (see plan.Situation)
 	waited  time.Duration     // in all, for the account or its host
 	fault   *Fault            // the last one of a mailbox; nil: there was none
 	mailbox storage.MailboxID // that mailbox
