@@ -5,8 +5,8 @@ import (
 	"sync"
 	"time"
 
-	"mailcote/engine/breaker"
 	"mailcote/engine/fetch"
+	"mailcote/engine/health"
 	"mailcote/engine/imap"
 	"mailcote/engine/line"
 	"mailcote/engine/meter"
@@ -22,26 +22,26 @@ type shared struct {
 	store    *storage.Store
 	box      secret.Box
 	gate     *line.Gate
-	breakers *breaker.Set
-	words    breaker.Words
+	breakers *health.Set
+	words    health.Words
 	detours  imap.Detours
 	progress *progress.Progress
 	woken    broadcast // the machine slept, or its clock was set forward
 }
 
-func newShared(o Options, breakers *breaker.Set) *shared {
+func newShared(o Options, breakers *health.Set) *shared {
 	return &shared{o: o, store: o.Store, box: secret.BoxOf(o.Store.Path()), gate: line.NewGate(line.Dials),
 		breakers: breakers, progress: progress.New()}
 }
 
 // readBreakers reads what earlier processes learned of accounts and hosts in trouble.
-func readBreakers(ctx context.Context, store *storage.Store) (*breaker.Set, error) {
-	var rows []breaker.Row
+func readBreakers(ctx context.Context, store *storage.Store) (*health.Set, error) {
+	var rows []health.Row
 	err := store.Read(ctx, func(r *storage.Reader) (err error) {
 		rows, err = attempt.Breakers(r)
 		return err
 	})
-	return breaker.New(time.Now(), rows), err
+	return health.New(time.Now(), rows), err
 }
 
 // account is what a process knows of one account while it lives: its connections and limits, what it was given

@@ -6,9 +6,9 @@ import (
 	"strings"
 	"time"
 
-	"mailcote/engine/breaker"
 	"mailcote/engine/fault"
 	"mailcote/engine/fault/policy"
+	"mailcote/engine/health"
 	"mailcote/engine/imap"
 	"mailcote/engine/line"
 	"mailcote/engine/meter"
@@ -46,7 +46,7 @@ func (a *account) person(ctx context.Context, l **line.Lease) (*imap.Session, er
 // free gives the limits of an account that may be tried now; otherwise the error says what it waits for.
 func (a *account) free(ctx context.Context) (*meter.Meter, error) {
 	if row := a.now(); row.Paused && row.PauseClass != class.Manual {
-		return nil, in(phaseSignIn, heldBy(breaker.Hold{Row: breaker.Row{Class: row.PauseClass,
+		return nil, in(phaseSignIn, heldBy(health.Hold{Row: health.Row{Class: row.PauseClass,
 			Detail: row.PauseReason}}))
 	}
 	m, err := a.meter(ctx)

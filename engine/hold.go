@@ -10,9 +10,9 @@ import (
 	"strings"
 	"time"
 
-	"mailcote/engine/breaker"
 	"mailcote/engine/fault"
 	"mailcote/engine/fault/policy"
+	"mailcote/engine/health"
 	"mailcote/engine/imap"
 	"mailcote/engine/meter"
 	"mailcote/engine/progress"
@@ -40,12 +40,12 @@ func scopeOf(id storage.AccountID) string { return "account:" + strconv.FormatIn
 func hostOf(e imap.Endpoint) string { return "host:" + strings.ToLower(e.Addr()) }
 
 // heldBy is the error of an attempt that was not made.
-func heldBy(h breaker.Hold) error {
+func heldBy(h health.Hold) error {
 	return &fault.HeldError{Class: h.Class, Until: h.Until, Why: words(h)}
 }
 
 // words says for a person why nothing is tried and until when.
-func words(h breaker.Hold) string {
+func words(h health.Hold) string {
 	if h.Until.IsZero() {
 		return fmt.Sprintf("the account is paused (%s)", h.Detail)
 	}
@@ -196,7 +196,7 @@ func (s *shared) delay(f Fault, n int) time.Duration {
 
 // hold says what forbids the worker's next task: trouble of the account, a provider's limit, and trouble of the host when the
 // last dial came to nothing.
-func (w *worker) hold() (h breaker.Hold, held bool) {
+func (w *worker) hold() (h health.Hold, held bool) {
 	scopes := []string{w.account.scope()}
 	if w.unreached {
 		scopes = append(scopes, w.account.host())
@@ -205,7 +205,7 @@ func (w *worker) hold() (h breaker.Hold, held bool) {
 }
 
 // held reports whether scopes, the account's first, or the account's limits forbid an attempt.
-func (a *account) held(m *meter.Meter, scopes ...string) (h breaker.Hold, held bool) {
+func (a *account) held(m *meter.Meter, scopes ...string) (h health.Hold, held bool) {
 	now := time.Now()
 	h, held = a.breakers.Held(now, scopes...)
 	if until := m.Resumes(); until.After(now) && until.After(h.Until) {
@@ -216,7 +216,7 @@ func (a *account) held(m *meter.Meter, scopes ...string) (h breaker.Hold, held b
 }
 
 // sit waits while something forbids the next task, or for news. false: the worker has no time for that.
-func (w *worker) sit(ctx context.Context, news listener, h breaker.Hold) bool {
+func (w *worker) sit(ctx context.Context, news listener, h health.Hold) bool {
 	if w.yields() {
 		return false
 	}
@@ -253,7 +253,7 @@ func (w *worker) throttled(f Fault) Fault {
 		return f
 	}
 	recent := w.account.bye()
-	warned := slices.ContainsFunc(w.e.breakers.Rows(w.account.scope()), func(b breaker.Row) bool { return b.Class == Quota })
+	warned := slices.ContainsFunc(w.e.breakers.Rows(w.account.scope()), func(b health.Row) bool { return b.Class == Quota })
 	if recent < mostByes && !warned {
 		return f // once warned, and nothing useful done since, one more is enough
 	}
@@ -275,14 +275,14 @@ func (a *account) bye() int {
 }
 
 // Holds gives what an account's next attempt has to wait for, its own trouble and its host's, whether the time is over or not.
-func Holds(r *storage.Reader, a storage.Account) ([]breaker.Row, error) {
+func Holds(r *storage.Reader, a storage.Account) ([]health.Row, error) {
 	all, err := attempt.Breakers(r)
-	return slices.DeleteFunc(all, func(b breaker.Row) bool {
+	return slices.DeleteFunc(all, func(b health.Row) bool {
 		return b.Class == class.Manual || b.Scope != scopeOf(a.ID) && b.Scope != hostOf(loginOf(a).Endpoint())
 	}), err
 }
 
 // Offline says whether what holds an account is a network that is away for longer, and not a moment's trouble.
-func Offline(b breaker.Row) bool {
+func Offline(b health.Row) bool {
 	return b.Until.Sub(b.FailedAt) >= offline && (b.Class == Network || b.Class == Timeout)
 }

@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"mailcote/engine/breaker"
 	"mailcote/engine/fault/policy"
+	"mailcote/engine/health"
 	"mailcote/storage"
 	"mailcote/testkit/script"
 )
@@ -103,7 +103,7 @@ func TestWordsForgotten(t *testing.T) {
 	if sum := w.sync(); sum.Result != Partial || w.rests() != "" || w.stored("Bulk")+w.stored("Old") != "22" {
 		t.Errorf("rests %q, %+v", w.rests(), sum)
 	}
-	var words breaker.Words
+	var words health.Words
 	now := time.Now()
 	for i, step := range []struct {
 		at      time.Duration

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"mailcote/engine"
-	"mailcote/engine/breaker"
+	"mailcote/engine/health"
 	"mailcote/engine/secret"
 	"mailcote/storage"
 	"mailcote/storage/class"
@@ -181,7 +181,7 @@ type holdView struct {
 	Offline  bool        `json:"offline"` // the network is away for longer
 }
 
-func viewHolds(all []breaker.Row) (views []holdView) {
+func viewHolds(all []health.Row) (views []holdView) {
 	for _, b := range all {
 		v := holdView{Class: b.Class, Failures: b.Failures, Open: !b.OpenedAt.IsZero(), Until: b.Until, Detail: b.Detail,
 			Offline: engine.Offline(b)}

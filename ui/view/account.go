@@ -8,7 +8,7 @@ import (
 	"unicode"
 
 	"mailcote/engine"
-	"mailcote/engine/breaker"
+	"mailcote/engine/health"
 	"mailcote/engine/progress"
 	"mailcote/queue"
 	"mailcote/storage"
@@ -42,7 +42,7 @@ type Account struct {
 	Stored      int64 // messages
 	Remote      int64 // messages the server announced
 	NextTry     time.Time
-	Holds       []breaker.Row // what the account fails at, and until when nothing is tried
+	Holds       []health.Row // what the account fails at, and until when nothing is tried
 	Limits      []rate.Use
 	Live        *progress.Account // of the agent that answers
 }

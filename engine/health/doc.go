@@ -11,4 +11,4 @@
 //   - Words that may be about one mailbox or about its account are the account's when two mailboxes say them, with no useful work
 //     in between (Words).
 //   - A person may shorten every wait but a quota's.
-package breaker
+package health
