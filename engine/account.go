@@ -13,7 +13,6 @@ import (
 	"mailcote/engine/progress"
 	"mailcote/engine/secret"
 	"mailcote/storage"
-	"mailcote/storage/attempt"
 )
 
 // shared is what all accounts of a process have in common.
@@ -22,53 +21,41 @@ type shared struct {
 	store    *storage.Store
 	box      secret.Box
 	gate     *line.Gate
-	breakers *health.Set
-	words    health.Words
+	health   *health.Process
+	breakers *health.Set // those of health
 	detours  imap.Detours
 	progress *progress.Progress
 	woken    broadcast // the machine slept, or its clock was set forward
 }
 
-func newShared(o Options, breakers *health.Set) *shared {
+func newShared(o Options, h *health.Process) *shared {
 	return &shared{o: o, store: o.Store, box: secret.BoxOf(o.Store.Path()), gate: line.NewGate(line.Dials),
-		breakers: breakers, progress: progress.New()}
-}
-
-// readBreakers reads what earlier processes learned of accounts and hosts in trouble.
-func readBreakers(ctx context.Context, store *storage.Store) (*health.Set, error) {
-	var rows []health.Row
-	err := store.Read(ctx, func(r *storage.Reader) (err error) {
-		rows, err = attempt.Breakers(r)
-		return err
-	})
-	return health.New(time.Now(), rows), err
+		health: h, breakers: h.Set, progress: progress.New()}
 }
 
 // account is what a process knows of one account while it lives: its connections and limits, what it was given
 // for them, and what is remembered from one pass to the next. Its methods may be called from any goroutine.
 type account struct {
 	*shared
-	id    storage.AccountID
-	taken chan struct{} // capacity 1; full while a worker has the account
+	id     storage.AccountID
+	health *health.Account
+	taken  chan struct{} // capacity 1; full while a worker has the account
 
 	wishes broadcast // somebody wants the account
 
-	mu        sync.Mutex
-	row       storage.Account // as it was read last
-	waiting   int             // how many want the account
-	given     *secret.Secret  // a password for this process only
-	limits    *meter.Meter    // nil: not loaded yet
-	pool      *pool           // nil: nothing has been dialled
-	byes      []time.Time     // when the server said BYE to a young session
-	cooldowns map[storage.MailboxID]cooldown
-	// when they were recorded, by fingerprint; those of the server's alerts apart
-	notices  map[bool]map[string]time.Time
+	mu       sync.Mutex
+	row      storage.Account // as it was read last
+	waiting  int             // how many want the account
+	given    *secret.Secret  // a password for this process only
+	limits   *meter.Meter    // nil: not loaded yet
+	pool     *pool           // nil: nothing has been dialled
 	suspects fetch.Suspects
 }
 
 func newAccount(s *shared, id storage.AccountID) *account {
-	return &account{shared: s, id: id, taken: make(chan struct{}, 1), cooldowns: map[storage.MailboxID]cooldown{},
-		notices: map[bool]map[string]time.Time{}}
+	a := &account{shared: s, id: id, taken: make(chan struct{}, 1)}
+	a.health = health.NewAccount(s.health, id, a.name)
+	return a
 }
 
 // read notes the account's row as it is now.
@@ -91,10 +78,10 @@ func (a *account) name() string { return a.now().Name }
 func (a *account) login() Login { return loginOf(a.now()) }
 
 // scope names the account's breakers.
-func (a *account) scope() string { return scopeOf(a.id) }
+func (a *account) scope() string { return a.health.Scope() }
 
-// host names the breakers of its host.
-func (a *account) host() string { return hostOf(a.login().Endpoint()) }
+// addr is its host and port.
+func (a *account) addr() string { return a.login().Endpoint().Addr() }
 
 // say tells the doors what is done.
 func (a *account) say(state progress.State, note string) { a.progress.State(a.name(), state, note) }

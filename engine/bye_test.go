@@ -13,6 +13,7 @@ import (
 	"unicode"
 
 	"mailcote/engine/fault/policy"
+	"mailcote/engine/health"
 	"mailcote/engine/imap"
 	"mailcote/engine/secret"
 	"mailcote/storage"
@@ -211,7 +212,7 @@ func TestAlert(t *testing.T) {
 	said = 500
 	put(s, "INBOX", 1)
 	w.complete()
-	if n := len(w.faults()); n != before+mostAlerts {
+	if n := len(w.faults()); n != before+health.MostAlerts {
 		t.Errorf("%d alerts are recorded", n-before)
 	}
 	w.equals(s)
@@ -226,17 +227,17 @@ func TestNotice(t *testing.T) {
 		w.id++ // not there yet, so that nothing of it can be written
 		f := Fault{Verdict: policy.Verdict{Class: Protocol, Scope: "account"}, Phase: phaseDiscover, Detail: "too many mailboxes"}
 		of := func() *account { return w.engine.account(w.id) }
-		of().notice(f)
+		of().health.Notice(f)
 		if _, _, err := w.engine.AddAccount(t.Context(), NewAccount{Login: Login{User: "bob", Host: "127.0.0.1", Port: 143, Security: "plain"}}); err != nil {
 			t.Fatal(err)
 		}
-		for i := range 2 * mostAlerts {
-			of().alert(imap.Status{Type: "OK", Text: strings.Repeat("a", i+1)})
+		for i := range 2 * health.MostAlerts {
+			of().health.Alert(imap.Status{Type: "OK", Text: strings.Repeat("a", i+1)})
 		}
 		recorded := func(want int) {
 			t.Helper()
-			of().notice(f)
-			of().notice(f)
+			of().health.Notice(f)
+			of().health.Notice(f)
 			if n := w.text(`SELECT count(*) FROM sync_error WHERE detail = ?`, f.Detail); n != strconv.Itoa(want) {
 				t.Errorf("recorded %s times, want %d", n, want)
 			}

@@ -9,6 +9,7 @@ import (
 
 	"mailcote/engine/chunk"
 	"mailcote/engine/fault"
+	"mailcote/engine/health"
 	"mailcote/engine/imap"
 	"mailcote/engine/line"
 	"mailcote/engine/message"
@@ -48,12 +49,12 @@ func (e *Engine) CheckRemote(ctx context.Context, o RemoteOptions) ([]storage.Fi
 // pauses, waits and limits that the store has, and notes nothing: what it downloads does not count.
 func CheckRemoteBeside(ctx context.Context, s *storage.Store, trace io.Writer,
 	o RemoteOptions) ([]storage.Finding, error) {
-	breakers, err := readBreakers(ctx, s)
+	known, err := health.Load(ctx, s, health.Options{})
 	if err != nil {
 		return nil, err
 	}
 	o.Messages = plan.Caps{}.OrDefaults().Messages
-	process := newShared(Options{Store: s, Trace: trace}, breakers)
+	process := newShared(Options{Store: s, Trace: trace}, known)
 	return remote.Compare(ctx, s, o, func(row storage.Account) remote.Account {
 		return &inPerson{newAccount(process, row.ID).read(row)}
 	})
@@ -99,7 +100,7 @@ func (p *inPerson) Meter(ctx context.Context) (*meter.Meter, error) { return p.m
 
 // Judge gives a fault of a command within a mailbox the meaning that it has for the account.
 func (p *inPerson) Judge(ctx context.Context, mailbox storage.MailboxID, f fault.Fault) fault.Fault {
-	return p.attributed(ctx, mailbox, f)
+	return p.health.Attributed(ctx, mailbox, f)
 }
 
 // Failed acts on a fault.

@@ -45,16 +45,19 @@ func (a *account) person(ctx context.Context, l **line.Lease) (*imap.Session, er
 
 // free gives the limits of an account that may be tried now; otherwise the error says what it waits for.
 func (a *account) free(ctx context.Context) (*meter.Meter, error) {
-	if row := a.now(); row.Paused && row.PauseClass != class.Manual {
-		return nil, in(phaseSignIn, heldBy(health.Hold{Row: health.Row{Class: row.PauseClass,
-			Detail: row.PauseReason}}))
+	var pause health.Hold
+	if row := a.now(); row.PauseClass != class.Manual { // a pause by hand lets single commands through
+		pause = health.OfPause(row)
 	}
 	m, err := a.meter(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if hold, held := a.held(m, a.scope(), a.host()); held {
-		return nil, in(phaseConnect, heldBy(hold))
+	switch hold, held := a.hold(m, a.addr(), pause); {
+	case held && hold.Cause == health.Paused:
+		return nil, in(phaseSignIn, hold.Err())
+	case held:
+		return nil, in(phaseConnect, hold.Err())
 	}
 	return m, nil
 }
@@ -192,26 +195,18 @@ func (a *account) dialFailed(ctx context.Context, err error) error {
 	return a.commandFailed(ctx, m, fault.Classify(unconnected(err)))
 }
 
-// record is the row of a fault that belongs to no task.
-func (a *account) record(f Fault) storage.Fault {
-	return storage.Fault{At: time.Now().UTC(), Account: a.id, Class: f.Class, Scope: f.Scope, Phase: f.Phase,
-		Command: f.Command, ServerText: f.ServerText, Detail: f.Detail, NextStep: f.NextStep(a.name()), Attempt: 1,
-		Stack: f.Stack, Fingerprint: f.Fingerprint(a.id, 0)}
-}
-
 // noConnection records that work has waited too long for a connection, unless the account waits for a person anyway.
 func (a *account) noConnection(since time.Time) {
 	f := Fault{Verdict: policy.Verdict{Class: Network, Scope: "account"}, Phase: phaseConnect,
 		Detail: "no connection for " + time.Since(since).Round(time.Minute).String() + " while there is work"}
 	paused := false
-	_ = a.store.Write(context.Background(), storage.Interactive, 0,
-		func(tx *storage.Writer) error { //nolint:errcheck // the faults that led here are recorded
-			row, err := tx.Account(a.id)
-			if paused = row.Paused; err != nil || paused {
-				return err
-			}
-			return tx.RecordFault(a.record(f))
-		})
+	_ = a.store.Write(context.Background(), storage.Interactive, 0, func(tx *storage.Writer) error { //nolint:errcheck // the faults that led here are recorded
+		row, err := tx.Account(a.id)
+		if paused = row.Paused; err != nil || paused {
+			return err
+		}
+		return health.ReportTx(tx, a.health.Place().Row(f))
+	})
 	if !paused {
 		a.progress.Update(a.name(), func(p *AccountProgress) { p.Note = f.Detail })
 	}

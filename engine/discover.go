@@ -84,7 +84,7 @@ func (w *worker) discover(ctx context.Context, t queue.Task) error {
 				d.homeless, w.e.o.caps.Rows, imap.ErrLimit)))
 		f.Scope, f.Hint = "account", "new mailboxes are left out until those that are gone are forgotten; "+
 			"if the server gives its mailboxes other names each time, ask its operator"
-		w.account.notice(f)
+		w.account.health.Notice(f)
 	}
 	d.report(known, found)
 	return nil
@@ -108,7 +108,7 @@ func (d *discovery) list(ctx context.Context, s *imap.Session, known []storage.M
 		f.Scope = "account"
 		f.Hint = "the first mailboxes that the server lists are synced, the others are not; new ones are left out " +
 			"when the store has twice as many"
-		d.account.notice(f)
+		d.account.health.Notice(f)
 		entries = within(2*len(entries), known, entries)
 	case err != nil:
 		return nil, in(phaseDiscover, err)
@@ -273,7 +273,7 @@ func (d *discovery) enqueue(tx *storage.Writer, t queue.Task, all []found, due m
 			if err := tx.LoseMailbox(m.ID); err != nil {
 				return err
 			}
-			d.account.clear(m.ID)
+			d.account.health.Clear(m.ID)
 		}
 	}
 	_, err = d.e.queue.CompleteTx(tx, t)

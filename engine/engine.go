@@ -20,6 +20,7 @@ import (
 	"mailcote/engine/fault"
 	"mailcote/engine/fault/policy"
 	"mailcote/engine/fetch"
+	"mailcote/engine/health"
 	"mailcote/engine/imap"
 	"mailcote/engine/index"
 	"mailcote/engine/line"
@@ -96,23 +97,17 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 	if o.resend == 0 {
 		o.resend = line.Resend
 	}
-	if o.backoff == nil {
-		o.backoff = plan.Backoff
-	}
-	if o.least == nil {
-		o.least = policy.Wait.After
-	}
 	o.caps = o.caps.OrDefaults()
 	packer, err := storage.NewPacker()
 	if err != nil {
 		return nil, err
 	}
-	breakers, err := readBreakers(ctx, o.Store)
+	known, err := health.Load(ctx, o.Store, health.Options{Backoff: o.backoff, Least: o.least})
 	if err != nil {
 		return nil, errors.Join(err, packer.Close())
 	}
 	e := &Engine{
-		shared: newShared(o, breakers), queue: queue.New(o.Store), packer: packer,
+		shared: newShared(o, known), queue: queue.New(o.Store), packer: packer,
 		process: process(o, packer), memory: memory.New(o.memory),
 		accounts: map[storage.AccountID]*account{},
 	}
@@ -162,7 +157,7 @@ func (e *Engine) jumped(jump time.Duration) {
 		e.everyPool(func(p *line.Pool) { p.Slept() })
 	}
 	err := e.store.Write(context.Background(), storage.Interactive, 0, func(w *storage.Writer) error {
-		if err := e.noteTx(w, scopes...); err != nil {
+		if err := e.health.NoteTx(w, scopes...); err != nil {
 			return err
 		}
 		return e.queue.JumpTx(w, jump)
@@ -180,7 +175,7 @@ func (e *Engine) jumped(jump time.Duration) {
 func (e *Engine) report(err error) {
 	f := fault.Classify(in(phaseStore, err))
 	_ = e.store.Write(context.Background(), storage.Bulk, 0, func(tx *storage.Writer) error { //nolint:errcheck // a store that cannot be written says so everywhere
-		return tx.RecordFault(storage.Fault{At: time.Now().UTC(), Class: f.Class, Scope: f.Scope, Phase: f.Phase, Detail: f.Detail})
+		return health.ReportTx(tx, storage.Fault{At: time.Now().UTC(), Class: f.Class, Scope: f.Scope, Phase: f.Phase, Detail: f.Detail})
 	})
 }
 
@@ -342,7 +337,7 @@ func (e *Engine) goDirect(ctx context.Context, why error) error {
 		return err
 	}
 	return e.store.Write(ctx, storage.Interactive, 0, func(tx *storage.Writer) error {
-		return tx.RecordFault(storage.Fault{At: time.Now().UTC(), Class: Storage, Scope: "store", Phase: phaseQueue, Detail: why.Error(),
+		return health.ReportTx(tx, storage.Fault{At: time.Now().UTC(), Class: Storage, Scope: "store", Phase: phaseQueue, Detail: why.Error(),
 			NextStep: "mail is synced without it; mailcote check says what else is damaged", Fingerprint: phaseQueue})
 	})
 }

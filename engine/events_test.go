@@ -17,6 +17,7 @@ import (
 
 	"mailcote/engine/fault/policy"
 	"mailcote/engine/fetch"
+	"mailcote/engine/health"
 	"mailcote/engine/secret"
 	"mailcote/queue"
 	"mailcote/storage"
@@ -192,7 +193,8 @@ func TestBetweenPasses(t *testing.T) {
 		"a task of one that rests": {
 			func(a *agent) {
 				later := policy.Verdict{Class: Quota, Wait: policy.Wait{Floor: 50 * time.Minute}}
-				a.must(a.engine.recordFailure(a.t.Context(), scopeOf(a.id), Fault{Verdict: later}, false))
+				a.must(a.engine.health.RecordFailure(a.t.Context(), health.AccountScope(a.id),
+					Fault{Detail: "later", Verdict: later}, false))
 			},
 			func(a *agent) { a.ask(a.archive()); a.engine.queue.Notify(a.id) }, 0, 1},
 		"a person's sync": {nil, func(a *agent) { a.complete() }, 1, 1},
@@ -344,8 +346,9 @@ func TestEndOfHoldIsHeard(t *testing.T) {
 		do    func(a *agent)
 		after time.Duration // dials after a sleep do not come all at once
 	}{
-		"another account got through": {
-			func(a *agent) { a.must(a.engine.recordSuccess(a.t.Context(), a.live().host())) }, 0},
+		"another account got through": {func(a *agent) {
+			a.must(a.engine.health.RecordSuccess(a.t.Context(), health.HostScope(a.live().addr())))
+		}, 0},
 		"a person's retry": {func(a *agent) { a.retry("") }, 0},
 		"a sleep":          {func(a *agent) { a.engine.jumped(8 * time.Hour) }, 5 * time.Second},
 	} {

@@ -5,6 +5,7 @@ import (
 
 	"mailcote/engine/fault"
 	"mailcote/engine/fetch"
+	"mailcote/engine/health"
 	"mailcote/engine/progress"
 	"mailcote/engine/reconcile"
 	"mailcote/queue"
@@ -38,7 +39,7 @@ func (w *worker) folder(ctx context.Context, t queue.Task) error {
 				if row.UID = uid; odd {
 					row.NextStep = ""
 				}
-				return tx.RecordFault(row)
+				return health.ReportTx(tx, row)
 			},
 			Judge: w.throttled,
 			InTrouble: func() bool {

@@ -8,11 +8,11 @@ import (
 
 	"mailcote/engine/fault"
 	"mailcote/engine/fetch"
+	"mailcote/engine/health"
 	"mailcote/engine/meter"
 	"mailcote/engine/plan"
 	"mailcote/queue"
 	"mailcote/storage"
-	"mailcote/storage/attempt"
 	"mailcote/storage/class"
 )
 
@@ -53,23 +53,24 @@ func (e *TooSoonError) Error() string {
 // paused, or rests and that is to end, whatever else it waits for. The result is to be stored by the transaction that said yes.
 func (a *account) retry(tx *storage.Writer, waits, force bool) error {
 	now := time.Now()
-	if h, held := a.breakers.Held(now, a.scope(), a.host()); !waits && (!held || h.Class == Quota && !force) {
+	hold, held := a.health.Hold(now, a.addr())
+	if !waits && (!held || hold.Hurry() == health.Forced && !force) {
 		return nil
 	}
-	again, err := attempt.RetryTx(tx, a.scope(), now, a.o.again)
-	if err == nil && !again.IsZero() {
-		err = &TooSoonError{a.name(), again}
+	soon, err := a.health.RetryTx(tx, now, a.o.again)
+	if err == nil && soon.Forbids(now) {
+		err = &TooSoonError{a.name(), soon.Until}
 	}
 	return err
 }
 
 // hurry ends the waits of the account and its host, after retry has let a person do so.
 func (a *account) hurry(ctx context.Context, force bool) error {
-	scopes := []string{a.scope(), a.host()}
+	scopes := []string{a.scope(), health.HostScope(a.addr())}
 	if len(a.breakers.Hurry(time.Now(), force, scopes...)) == 0 {
 		return nil
 	}
-	return a.note(ctx, scopes...)
+	return a.health.Note(ctx, scopes...)
 }
 
 // ResumeAccounts ends any pause of accounts. A person acts: their waiting tasks are due, and nothing holds the accounts, but for
@@ -100,7 +101,7 @@ func (e *Engine) ResumeAccounts(ctx context.Context, ids []storage.AccountID) er
 	for _, a := range all {
 		if err == nil {
 			err = a.hurry(ctx, false)
-			a.clearAll()
+			a.health.ClearAll()
 		}
 		e.queue.Notify(a.id)
 	}
@@ -227,12 +228,12 @@ func (a *account) commandFailed(ctx context.Context, m *meter.Meter, f Fault) er
 		return nil
 	}
 	if c.AccountWide {
-		if err := a.recordFailure(ctx, a.scope(), f, c.Short); err != nil {
+		if err := a.health.RecordFailure(ctx, a.scope(), f, c.Short); err != nil {
 			return err
 		}
 	}
 	if c.Rest {
-		hold, _ := a.held(m, a.scope())
+		hold, _ := a.hold(m, "")
 		s.Until = hold.Until
 		c = plan.Outcome(deciding(f), s)
 		m.Rest(c.At)
@@ -241,7 +242,7 @@ func (a *account) commandFailed(ctx context.Context, m *meter.Meter, f Fault) er
 		return nil
 	}
 	return in(phaseStore, a.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0, func(tx *storage.Writer) error {
-		if err := tx.RecordFault(a.record(f)); err != nil {
+		if err := health.ReportTx(tx, a.health.Place().Row(f)); err != nil {
 			return err
 		}
 		if c.Pause {
@@ -256,8 +257,5 @@ func (a *account) commandFailed(ctx context.Context, m *meter.Meter, f Fault) er
 
 // NextTry is when a quarantined message is tried again by run; a sync that a person asks for tries it at once.
 func NextTry(q storage.Quarantined) (at time.Time) {
-	if q.Asked {
-		return q.LastAt
-	}
-	return q.LastAt.Add(min(time.Minute<<min(q.Attempts-1, 12), 24*time.Hour))
+	return health.OfMessage(q).Until
 }

@@ -18,6 +18,7 @@ import (
 
 	"mailcote/engine/fault"
 	"mailcote/engine/fault/policy"
+	"mailcote/engine/health"
 	"mailcote/engine/line"
 	"mailcote/engine/secret"
 	"mailcote/queue"
@@ -92,11 +93,11 @@ func TestBreakerRows(t *testing.T) {
 		}{
 			"success last": {
 				func() error {
-					return w.engine.recordFailure(t.Context(), scope, Fault{Verdict: policy.Verdict{Class: Network}}, false)
+					return w.engine.health.RecordFailure(t.Context(), scope, Fault{Verdict: policy.Verdict{Class: Network}}, false)
 				},
 				func() { w.engine.breakers.Succeed(scope) }, ""},
 			"failure last": {
-				func() error { return w.engine.recordSuccess(t.Context(), scope) },
+				func() error { return w.engine.health.RecordSuccess(t.Context(), scope) },
 				func() { w.engine.breakers.Fail(time.Now(), scope, "timeout", "", second) }, "timeout"},
 		} {
 			w.engine.breakers.Succeed(scope)
@@ -160,7 +161,7 @@ func TestOneProbe(t *testing.T) {
 			all = append(all, w.find())
 		}
 		for range 5 {
-			if err := w.engine.recordFailure(t.Context(), hostOf(loginOf(all[0]).Endpoint()), Fault{Verdict: policy.Verdict{Class: Network}, Detail: "refused"}, false); err != nil {
+			if err := w.engine.health.RecordFailure(t.Context(), health.HostScope(loginOf(all[0]).Endpoint().Addr()), Fault{Verdict: policy.Verdict{Class: Network}, Detail: "refused"}, false); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(wait)
@@ -350,12 +351,7 @@ func TestShunnedEnds(t *testing.T) {
 		w.equals(s)
 		put(s, "Archive", 1)
 		s.Misbehave(refuse)
-		cooling := func() int {
-			a := w.engine.account(w.id)
-			a.mu.Lock()
-			defer a.mu.Unlock()
-			return len(a.cooldowns)
-		}
+		cooling := w.engine.account(w.id).health.Cooling
 		time.Sleep(time.Hour)
 		if n := cooling(); n != 1 {
 			t.Errorf("%d mailboxes cool down", n)

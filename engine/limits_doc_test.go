@@ -14,6 +14,7 @@ import (
 	"mailcote/engine/chunk"
 	"mailcote/engine/fault/policy"
 	"mailcote/engine/fetch"
+	"mailcote/engine/health"
 	"mailcote/engine/imap"
 	"mailcote/engine/limit"
 	"mailcote/engine/message"
@@ -146,7 +147,7 @@ func limitsDocument(t *testing.T) string {
 			{"", "octets of a message that are asked for in one part", octets(chunk.Most), "parts follow each other; a larger answer is a protocol fault"},
 			{"", "messages of one pass that are asked for in every way and do not come", fetch.MaxHopeless, "others that do not come are quarantined at once"},
 			{"", "messages of a mailbox whose flags are not asked for any more because they end sessions", reconcile.MaxSkipped, "the mailbox ends with its fault"},
-			{"", "alerts of a server that are recorded", mostAlerts, ignored},
+			{"", "alerts of a server that are recorded", health.MostAlerts, ignored},
 			{"", "faults that are kept", storage.MaxFaults, "the oldest go"},
 			{"", "the longest wait that a server is granted by its words", policy.Longest, "it is tried then"},
 			{"", "the longest rest of an account", limit.Longest, "it is tried then"},

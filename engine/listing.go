@@ -74,7 +74,7 @@ func (d *discovery) inbox(ctx context.Context, s *imap.Session, known []storage.
 		d.cut = shut
 	}
 	f.Scope, f.Hint = "nothing", "the server neither lists nor opens INBOX; the other mailboxes are synced"
-	d.account.notice(f)
+	d.account.health.Notice(f)
 	return entries, nil
 }
 

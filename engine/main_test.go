@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"mailcote/engine/fault/policy"
+	"mailcote/engine/health"
 	"mailcote/engine/progress"
 	"mailcote/engine/secret"
 	"mailcote/queue"
@@ -288,7 +289,7 @@ func (w *world) stored(box string) string {
 // rests says what holds the account.
 func (w *world) rests() string {
 	var all []string
-	for _, b := range w.engine.breakers.Rows(scopeOf(w.id)) {
+	for _, b := range w.engine.breakers.Rows(health.AccountScope(w.id)) {
 		all = append(all, string(b.Class))
 	}
 	if w.meter().Resumes().After(time.Now()) {

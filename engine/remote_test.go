@@ -11,6 +11,7 @@ import (
 
 	"mailcote/engine/chunk"
 	"mailcote/engine/fault/policy"
+	"mailcote/engine/health"
 	"mailcote/engine/secret"
 	"mailcote/storage"
 	"mailcote/storage/rate"
@@ -62,10 +63,10 @@ func TestCheckRemoteHeld(t *testing.T) {
 			return w.store.Write(w.t.Context(), storage.Interactive, 0, w.meter().SaveTx)
 		}, Quota},
 		"account": {func(w *world) error {
-			return w.engine.recordFailure(w.t.Context(), scopeOf(w.id), Fault{Verdict: policy.Verdict{Class: Timeout}}, false)
+			return w.engine.health.RecordFailure(w.t.Context(), health.AccountScope(w.id), Fault{Verdict: policy.Verdict{Class: Timeout}}, false)
 		}, Timeout},
 		"host": {func(w *world) error {
-			return w.engine.recordFailure(w.t.Context(), hostOf(loginOf(w.find()).Endpoint()), Fault{Verdict: policy.Verdict{Class: Network}}, false)
+			return w.engine.health.RecordFailure(w.t.Context(), health.HostScope(loginOf(w.find()).Endpoint().Addr()), Fault{Verdict: policy.Verdict{Class: Network}}, false)
 		}, Network},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 
 	"mailcote/engine/fault"
 	"mailcote/engine/fault/policy"
+	"mailcote/engine/health"
 	"mailcote/engine/line"
 	"mailcote/engine/plan"
 	"mailcote/engine/progress"
@@ -20,12 +21,12 @@ func (w *worker) settle(ctx context.Context, t queue.Task, err error) {
 	progressed, nearer := w.progressed.Swap(false), w.fetcher.Bisection().Progressed()
 	if progressed || err == nil && t.Type == queue.FolderSync { // a sign-in or a listing alone is no recovery
 		w.streak = streak{}
-		if noting := w.e.recordSuccess(ctx, w.account.scope()); err == nil {
+		if noting := w.e.health.RecordSuccess(ctx, w.account.scope()); err == nil {
 			err = noting
 		}
 	}
 	if err == nil && t.Type == queue.FolderSync {
-		w.account.clear(t.Payload.Mailbox)
+		w.account.health.Clear(t.Payload.Mailbox)
 	}
 	if err == nil || errors.Is(err, queue.ErrLeaseLost) {
 		w.unreached = false
@@ -41,7 +42,7 @@ func (w *worker) settle(ctx context.Context, t queue.Task, err error) {
 	}
 	f := w.throttled(fault.Classify(err))
 	if !plan.BeforeSelect(f.Phase, s.Work) {
-		f = w.account.attributed(ctx, t.Payload.Mailbox, f)
+		f = w.account.health.Attributed(ctx, t.Payload.Mailbox, f)
 	}
 	if !s.Progressed {
 		w.streak.tries++
@@ -91,7 +92,7 @@ func (w *worker) face(ctx context.Context, t queue.Task, f Fault, s plan.Situati
 	w.unreached = f.Phase == phaseConnect
 	var err error
 	if c.AccountWide {
-		err = w.e.recordFailure(ctx, w.account.scope(), f, c.Short)
+		err = w.e.health.RecordFailure(ctx, w.account.scope(), f, c.Short)
 	}
 	if err == nil {
 		hold, _ := w.hold()
@@ -127,11 +128,11 @@ func (w *worker) carryOutTx(tx *storage.Writer, t queue.Task, f Fault, s plan.Si
 		}
 		s.Tries = fresh.RetryCount + 1
 	}
-	s.Now, s.Delay = time.Now(), func(tries int) time.Duration { return w.e.delay(f, tries) }
+	s.Now, s.Delay = time.Now(), func(tries int) time.Duration { return w.e.health.Delay(f, tries) }
 	c := plan.Outcome(deciding(f), s)
 	why := queue.Failure{At: time.Now().UTC(), Class: f.Class, Message: f.Detail, Held: c.Held, Last: c.Last}
 	if c.Record {
-		if err := tx.RecordFault(w.record(t, f)); err != nil {
+		if err := health.ReportTx(tx, w.record(t, f)); err != nil {
 			return err
 		}
 	}
@@ -158,7 +159,7 @@ func (w *worker) carryOutTx(tx *storage.Writer, t queue.Task, f Fault, s plan.Si
 		}
 	}
 	if c.CoolDown {
-		w.account.coolDown(t.Payload.Mailbox, f)
+		w.account.health.CoolDown(t.Payload.Mailbox, f)
 	}
 	if c.Show {
 		w.e.progress.Update(w.account.name(), func(a *AccountProgress) {
@@ -185,10 +186,7 @@ func deciding(f Fault) plan.Fault {
 
 // record is the row a fault leaves.
 func (w *worker) record(t queue.Task, f Fault) storage.Fault {
-	return storage.Fault{
-		At: time.Now().UTC(), Account: w.account.id, Mailbox: t.Payload.Mailbox, Task: t.ID,
-		Class: f.Class, Scope: f.Scope, Phase: f.Phase, Command: f.Command, ServerText: f.ServerText, Detail: f.Detail,
-		NextStep: f.NextStep(w.account.name()), Attempt: t.RetryCount + 1, Stack: f.Stack,
-		Fingerprint: f.Fingerprint(w.account.id, t.Payload.Mailbox),
-	}
+	at := w.account.health.Place()
+	at.Mailbox, at.Task, at.Attempt = t.Payload.Mailbox, t.ID, t.RetryCount+1
+	return at.Row(f)
 }

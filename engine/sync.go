@@ -169,9 +169,9 @@ func (w *worker) conclude(ctx context.Context) Summary {
 func (w *worker) judge(ctx context.Context, s Summary) error {
 	switch none := s.Mailboxes > 0 && s.missing == s.Mailboxes; {
 	case s.over && !none:
-		return w.e.recordSuccess(ctx, w.account.scope())
+		return w.e.health.RecordSuccess(ctx, w.account.scope())
 	case none && w.failed == nil && w.streak.fault != nil && ctx.Err() == nil:
-		return w.e.recordFailure(ctx, w.account.scope(), *w.streak.fault, false)
+		return w.e.health.RecordFailure(ctx, w.account.scope(), *w.streak.fault, false)
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"mailcote/engine/fault"
+	"mailcote/engine/health"
 	"mailcote/engine/plan"
 	"mailcote/engine/progress"
 	"mailcote/queue"
@@ -111,7 +112,7 @@ func (w *worker) room(ctx context.Context) bool {
 			w.failed = &f
 			return false
 		}
-		w.e.progress.State(w.account.name(), progress.Waiting, p.String()+"; resumes by itself")
+		w.e.progress.State(w.account.name(), progress.Waiting, health.OfStore(p).Detail)
 		look := time.Now().Add(roomLook)
 		if w.once && late.Before(look) {
 			look = late
@@ -161,9 +162,7 @@ func (w *worker) giveWay(ctx context.Context, t queue.Task, f Fault, c plan.Cons
 
 // tell records a fault that is no task's. On a disk that takes no row at all it is told again later.
 func (w *worker) tell(ctx context.Context, f Fault) {
-	if err := w.e.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0, func(tx *storage.Writer) error {
-		return tx.RecordFault(w.record(queue.Task{}, f))
-	}); err != nil {
+	if err := health.Report(ctx, w.e.store, w.record(queue.Task{}, f)); err != nil {
 		w.e.mu.Lock()
 		w.e.toldPause = time.Time{}
 		w.e.mu.Unlock()

@@ -2,6 +2,7 @@ package health
 
 import (
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -61,13 +62,6 @@ func New(now time.Time, rows []Row) *Set {
 	return s
 }
 
-// Hold says why nothing is to be tried now.
-type Hold struct {
-	Row                     // what forbids it
-	Probing bool            // its time has come, and somebody else probes
-	Changed <-chan struct{} // closed when it is worth asking again, at Until or before
-}
-
 // Held says whether one of the scopes forbids an attempt. The Hold that ends last is given.
 func (s *Set) Held(now time.Time, scopes ...string) (Hold, bool) {
 	s.mu.Lock()
@@ -82,10 +76,20 @@ func (s *Set) held(now time.Time, scopes []string) (h Hold, held bool) {
 		}
 		probing := !b.OpenedAt.IsZero() && s.probing[k.scope]
 		if (now.Before(b.Until) || probing) && (!held || b.Until.After(h.Until)) {
-			h, held = Hold{Row: b.Row, Probing: probing && !now.Before(b.Until), Changed: s.changed}, true
+			h, held = b.hold(), true
+			h.Probing, h.Changed = probing && !now.Before(b.Until), s.changed
 		}
 	}
 	return h, held
+}
+
+// hold is a breaker as a Hold.
+func (b *state) hold() Hold {
+	h := Hold{What: TheAccount, Cause: Failing, Class: b.Class, Detail: b.Detail, Since: b.FailedAt, Until: b.Until}
+	if host, ok := strings.CutPrefix(b.Scope, "host:"); ok {
+		h.What, h.Name = TheHost, host
+	}
+	return h
 }
 
 // Enter begins an attempt at a scope, unless it is held. leave is called once, after Fail or Succeed.

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"mailcote/engine/fault"
+	"mailcote/engine/health"
 	"mailcote/engine/message"
 	"mailcote/engine/progress"
 	"mailcote/engine/row"
@@ -155,7 +156,7 @@ func (x *Indexer) caughtUp() error {
 // note records that the index could not be written and what is done about it.
 func (x *Indexer) note(done string, why error) {
 	_ = x.store.Write(x.ctx, storage.Bulk, 0, func(tx *storage.Writer) error { //nolint:errcheck // a store that takes no row says so everywhere
-		return tx.RecordFault(storage.Fault{At: time.Now().UTC(), Class: class.Storage, Scope: "store", Phase: "index",
+		return health.ReportTx(tx, storage.Fault{At: time.Now().UTC(), Class: class.Storage, Scope: "store", Phase: "index",
 			Detail: why.Error(), NextStep: "the search index is " + done, Fingerprint: "index"})
 	})
 }

@@ -56,6 +56,14 @@ type Unanswered struct {
 	Dropped int       // times in a row the connection, or the process, ended first
 }
 
+// Wait is how long the sign-in is not sent again, resend after it at most. asked: a person asks for it.
+func (u Unanswered) Wait(now time.Time, resend time.Duration, asked bool) time.Duration {
+	if u.Silent == 0 && (u.Dropped < 2 || asked) {
+		return 0
+	}
+	return min(u.At.Add(resend).Sub(now), resend) // the clock may have been set back
+}
+
 // connect dials, signs in and tells the server who we are.
 func (p *Pool) connect(ctx context.Context, asked bool) (*imap.Session, error) {
 	password, err := p.o.Account.Password(ctx)
@@ -87,8 +95,8 @@ func (p *Pool) patience(ctx context.Context, asked bool) (before Unanswered, err
 	if before, err = p.o.Memory.SignIn(ctx); err != nil {
 		return before, err
 	}
-	wait := min(time.Until(before.At.Add(p.o.Resend)), p.o.Resend) // the clock may have been set back
-	if wait <= 0 || before.Silent == 0 && (before.Dropped < 2 || asked) {
+	wait := before.Wait(time.Now(), p.o.Resend, asked)
+	if wait <= 0 {
 		return before, nil
 	}
 	p.o.Account.Say("waiting", "the server did not answer the sign-in; it is sent again in a minute")

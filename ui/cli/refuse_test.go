@@ -166,7 +166,7 @@ func TestRefusals(t *testing.T) {
 	}{
 		{"garbage", garbage, []string{"garbage.db", "not a mailcote store", "--store"}},
 		{"damaged", cut, []string{"cut.db", "malformed"}},
-		{"newer", newer, []string{"newer.db", "schema 999", "this program knows 2", "update mailcote"}},
+		{"newer", newer, []string{"newer.db", "schema 999", "this program knows 3", "update mailcote"}},
 		{"foreign", foreign, []string{"foreign.db", "belongs to another program", "--store"}},
 	} {
 		before, err := os.ReadFile(c.store)

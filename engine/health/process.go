@@ -1,0 +1,106 @@
+package health
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"mailcote/engine/fault"
+	"mailcote/engine/fault/policy"
+	"mailcote/engine/plan"
+	"mailcote/storage"
+	"mailcote/storage/attempt"
+	"mailcote/storage/class"
+)
+
+// noise is what a least wait differs by at most, as a part of it, so that accounts do not come back together.
+const noise = 0.2
+
+// Process is the health of all accounts and hosts of a process. Its methods may be called from any goroutine.
+type Process struct {
+	*Set
+	store   *storage.Store
+	words   Words
+	backoff func(n int, random *rand.Rand) time.Duration
+	least   func(w policy.Wait, n int) time.Duration
+}
+
+// Options are for tests, which shorten waits.
+type Options struct {
+	Backoff func(n int, random *rand.Rand) time.Duration // nil: plan.Backoff
+	Least   func(w policy.Wait, n int) time.Duration     // nil: policy.Wait.After
+}
+
+// Load reads what earlier processes learned of accounts and hosts in trouble.
+func Load(ctx context.Context, store *storage.Store, o Options) (*Process, error) {
+	if o.Backoff == nil {
+		o.Backoff = plan.Backoff
+	}
+	if o.Least == nil {
+		o.Least = policy.Wait.After
+	}
+	var rows []Row
+	err := store.Read(ctx, func(r *storage.Reader) (err error) {
+		rows, err = attempt.Breakers(r)
+		return err
+	})
+	return &Process{Set: New(time.Now(), rows), store: store, backoff: o.Backoff, least: o.Least}, err
+}
+
+// RecordFailure notes a fault of a scope: nothing is tried there before the wait is over. progressed: the attempt got somewhere.
+func (p *Process) RecordFailure(ctx context.Context, scope string, f fault.Fault, progressed bool) error {
+	p.Fail(time.Now(), scope, f.Class, f.Detail, func(n int) time.Duration {
+		if progressed {
+			n = 0
+		}
+		return p.Delay(f, n)
+	})
+	return p.Note(ctx, scope)
+}
+
+// RecordSuccess clears a scope that did something useful.
+func (p *Process) RecordSuccess(ctx context.Context, scope string) error {
+	p.words.Forget(scope)
+	if !p.Succeed(scope) {
+		return nil
+	}
+	return p.Note(ctx, scope)
+}
+
+// Note stores the breakers of scopes that have just changed.
+func (p *Process) Note(ctx context.Context, scopes ...string) error {
+	return fault.In(fault.PhaseStore, p.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0, func(tx *storage.Writer) error {
+		return p.NoteTx(tx, scopes...)
+	}))
+}
+
+// NoteTx writes the breakers of scopes as they are in memory now, not as they were when the write was queued. If a failure and a
+// success race, the later write must not store the older state.
+func (p *Process) NoteTx(tx *storage.Writer, scopes ...string) error {
+	for _, scope := range scopes {
+		if err := attempt.DropBreakers(tx, scope); err != nil {
+			return err
+		}
+	}
+	for _, row := range p.Rows(scopes...) {
+		if err := attempt.PutBreaker(tx, row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Delay is the wait after the n-th fault in a row: the backoff, and never less than the fault asks for. What a provider's limit
+// asks for is only ever lengthened, by a moment where the time was named; other least waits are spread to both sides.
+func (p *Process) Delay(f fault.Fault, n int) time.Duration {
+	random := rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
+	least := p.least(f.Wait, n)
+	spread := time.Duration(noise * float64(least) * random.Float64())
+	switch {
+	case f.Class == class.Quota && f.Named:
+		spread = min(spread, 5*time.Second)
+	case f.Class != class.Quota && random.IntN(2) == 0:
+		spread = -spread
+	}
+	return max(p.backoff(n, random), least+spread)
+}
