@@ -29,6 +29,7 @@ type agent struct {
 	*world
 	s       *script.Server
 	every   time.Duration
+	backoff time.Duration
 	away    atomic.Bool  // the server cannot be reached
 	dialled atomic.Int32 // connections that were tried
 	stop    func()       // ends the run, which has to end at once
@@ -38,11 +39,11 @@ type agent struct {
 func inBubble(t *testing.T, prepare func(a *agent), test func(t *testing.T, a *agent)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		a := &agent{s: script.Start(t, script.Options{Pipe: true}), every: time.Hour}
+		a := &agent{s: script.Start(t, script.Options{Pipe: true}), every: time.Hour, backoff: 20 * time.Minute}
 		put(a.s, "INBOX", 3)
 		put(a.s, "Archive", 3)
 		a.world = open(t, filepath.Join(t.TempDir(), "mail.db"), Options{again: time.Nanosecond,
-			backoff: func(int, *rand.Rand) time.Duration { return 20 * time.Minute },
+			backoff: func(int, *rand.Rand) time.Duration { return a.backoff },
 			dialer: func(ctx context.Context, network, addr string) (net.Conn, error) {
 				a.dialled.Add(1)
 				if a.away.Load() {
@@ -193,8 +194,7 @@ func TestBetweenPasses(t *testing.T) {
 		"a task of one that rests": {
 			func(a *agent) {
 				later := policy.Verdict{Class: Quota, Wait: policy.Wait{Floor: 50 * time.Minute}}
-				a.must(a.engine.health.RecordFailure(a.t.Context(), health.AccountScope(a.id),
-					Fault{Detail: "later", Verdict: later}, false))
+				a.must(a.engine.health.RecordFailure(a.t.Context(), health.AccountScope(a.id), Fault{Verdict: later}, false))
 			},
 			func(a *agent) { a.ask(a.archive()); a.engine.queue.Notify(a.id) }, 0, 1},
 		"a person's sync": {nil, func(a *agent) { a.complete() }, 1, 1},
@@ -346,9 +346,10 @@ func TestEndOfHoldIsHeard(t *testing.T) {
 		do    func(a *agent)
 		after time.Duration // dials after a sleep do not come all at once
 	}{
-		"another account got through": {func(a *agent) {
-			a.must(a.engine.health.RecordSuccess(a.t.Context(), health.HostScope(a.live().addr())))
-		}, 0},
+		"another account got through": {
+			func(a *agent) {
+				a.must(a.engine.health.RecordSuccess(a.t.Context(), health.HostScope(a.live().addr())))
+			}, 0},
 		"a person's retry": {func(a *agent) { a.retry("") }, 0},
 		"a sleep":          {func(a *agent) { a.engine.jumped(8 * time.Hour) }, 5 * time.Second},
 	} {
@@ -409,8 +410,7 @@ func TestRoomIsHeard(t *testing.T) {
 
 // TestTwoListeners: a person's sync and the agent wait side by side, and each hears what is said.
 func TestTwoListeners(t *testing.T) {
-	inBubble(t, nil, func(t *testing.T, a *agent) {
-		a.engine.o.backoff = func(int, *rand.Rand) time.Duration { return 20 * time.Second }
+	inBubble(t, func(a *agent) { a.backoff = 20 * time.Second }, func(t *testing.T, a *agent) {
 		waits["for a retry"](a)
 		put(a.s, "Archive", 1)
 		done := make(chan Summary, 1)

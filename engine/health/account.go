@@ -63,7 +63,7 @@ func (a *Account) Hold(now time.Time, host string, others ...Hold) (Hold, bool) 
 		scopes = append(scopes, HostScope(host))
 	}
 	failing, _ := a.Held(now, scopes...)
-	return Holds(append(others, failing)).Hold(now)
+	return append(Holds{failing}, others...).Hold(now)
 }
 
 // HoldMailbox says whether a mailbox cools down.

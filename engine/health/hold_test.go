@@ -130,6 +130,9 @@ func TestStored(t *testing.T) {
 		if !held || !also || got.String() != want.String() || got.What != want.What || got.Until.Sub(want.Until).Abs() > time.Second {
 			t.Errorf("memory says %+v, the store %+v", want, got)
 		}
+		if h, _ := a.Hold(now, addr, OfLimit(now, want.Until)); h.Cause != Failing {
+			t.Errorf("a rest for as long as the failure hides its words: %s", h)
+		}
 		p.Succeed(scope)
 		if err := p.Note(t.Context(), scope); err != nil {
 			t.Fatal(err)
