@@ -43,7 +43,6 @@ var (
 	errDisagrees  = fault.ErrDisagrees
 	errSwapped    = fault.ErrRenumbered
 	errNoValidity = fault.ErrNoValidity
-	errTooMany    = fault.ErrTooMany
 )
 
 func in(phase string, err error) error { return fault.In(phase, err) }
