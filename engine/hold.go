@@ -119,5 +119,10 @@ func Holds(r *storage.Reader, a storage.Account) ([]health.Row, error) {
 	}), err
 }
 
+// Waits gives all that an account waits for, as the store says. A process that owns the store adds what it alone knows.
+func Waits(r *storage.Reader, a storage.Account, now time.Time) (health.Holds, error) {
+	return health.Stored(r, a, loginOf(a).Endpoint().Addr(), now)
+}
+
 // Offline says whether what holds an account is a network that is away for longer, and not a moment's trouble.
 func Offline(b health.Row) bool { return health.Offline(b) }

@@ -57,20 +57,9 @@ func OfSignIn(now time.Time, u line.Unanswered) Hold {
 		Since: u.At, Until: now.Add(wait)}
 }
 
-// OfTasks is the wait of the task that is due first.
-func OfTasks(tasks []queue.Task) (h Hold) {
-	for _, t := range tasks {
-		switch {
-		case t.State == queue.Pending, t.State == queue.Processing:
-			return Hold{}
-		case t.State == queue.Waiting && (h.Cause == "" || t.NextRetryAt.Before(h.Until)):
-			h = Hold{What: TheAccount, Cause: Retrying, Until: t.NextRetryAt}
-			if n := len(t.ErrorLog); n > 0 {
-				h.Class, h.Detail, h.Since = t.ErrorLog[n-1].Class, t.ErrorLog[n-1].Message, t.ErrorLog[n-1].At
-			}
-		}
-	}
-	return h
+// OfTasks is the wait until the first of an account's tasks is due. What its last attempt met is told by a Hold of its own.
+func OfTasks(due time.Time) Hold {
+	return Hold{What: TheAccount, Cause: Retrying, Detail: "a task is tried again then", Until: due}
 }
 
 // OfMessage is the wait of a quarantined message. One that a person asked for is due at once; a sync that a person asks for waits
@@ -121,11 +110,13 @@ func Stored(r *storage.Reader, a storage.Account, addr string, now time.Time) (a
 		return nil, err
 	}
 	all = append(all, OfSignIn(now, line.Unanswered{At: s.SentAt, Silent: s.Silent, Dropped: s.Dropped}))
-	tasks, err := queue.List(r, a.ID, 10_000)
+	due, any, err := queue.Due(r, a.ID)
 	if err != nil {
 		return nil, err
 	}
-	all = append(all, OfTasks(tasks))
+	if any {
+		all = append(all, OfTasks(due))
+	}
 	held, err := r.QuarantineOf(a.ID)
 	for _, q := range held {
 		all = append(all, OfMessage(q))

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"mailcote/engine/line"
-	"mailcote/queue"
 	"mailcote/storage"
 	"mailcote/storage/attempt"
 	"mailcote/storage/class"
@@ -43,8 +42,9 @@ func TestHold(t *testing.T) {
 		"somebody probes":            {Holds{probing}, Failing, in(-1), Person, "another account is trying h:143"},
 		"a pause before all":         {Holds{OfLimit(now, in(5)), pause}, Paused, time.Time{}, Person, "the account is paused (refused)"},
 		"no memory":                  {Holds{failing, OfMemory()}, NoMemory, time.Time{}, Itself, "resumes by itself"},
-		"a task's next try":          {Holds{OfTasks([]queue.Task{waiting(in(4), class.Network), waiting(in(1), class.Quota)})}, Retrying, in(1), Forced, ""},
-		"one of the tasks is due":    {Holds{OfTasks([]queue.Task{waiting(in(4), class.Network), {State: queue.Pending}})}, "", time.Time{}, Nobody, ""},
+		"a task's next try":          {Holds{OfTasks(in(1))}, Retrying, in(1), Person, "it is tried again at"},
+		"a task that is due":         {Holds{OfTasks(in(-1))}, "", time.Time{}, Nobody, ""},
+		"a failure and its task":     {Holds{failing, OfTasks(in(2))}, Failing, in(2), Person, ""},
 		"an unanswered sign-in":      {Holds{OfSignIn(now, line.Unanswered{At: now, Silent: 1})}, Unanswered, in(1), Nobody, ""},
 		"the first that broke":       {Holds{OfSignIn(now, line.Unanswered{At: now, Dropped: 1})}, "", time.Time{}, Nobody, ""},
 		"a mailbox holds no account": {Holds{{What: AMailbox, Cause: Cooling, Until: in(9)}}, "", time.Time{}, Nobody, ""},
@@ -68,10 +68,6 @@ func TestHold(t *testing.T) {
 			t.Errorf("after %d tries of a message: %v", attempts, h.Until.Sub(now))
 		}
 	}
-}
-
-func waiting(until time.Time, c class.Class) queue.Task {
-	return queue.Task{State: queue.Waiting, NextRetryAt: until, ErrorLog: []queue.Failure{{Class: c, Message: "no answer"}}}
 }
 
 // TestStored: another process gives the answer of the one that works.

@@ -3,6 +3,7 @@ package view
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -167,35 +168,24 @@ func (one *Account) readWork(r *storage.Reader, a storage.Account, facts *Facts)
 		return err
 	}
 	facts.Quarantined, facts.Unfinished = one.Quarantined, one.Unfinished
-	next, due, err := queue.Due(r, a.ID)
-	if err != nil {
-		return err
-	}
 	if one.Holds, err = engine.Holds(r, a); err != nil {
 		return err
 	}
 	if one.Limits, err = rate.Uses(r, a.Name); err != nil {
 		return err
 	}
-	wait := &facts.Wait
-	if due && next.After(facts.Now) {
-		one.NextTry = next.UTC()
-		*wait = Wait{Until: one.NextTry, Cause: "a task is tried again then"}
+	waits, err := engine.Waits(r, a, facts.Now)
+	if err != nil {
+		return err
 	}
-	for _, h := range one.Holds {
-		if !h.Until.After(facts.Now) {
-			continue
-		}
-		wait.Offline = wait.Offline || engine.Offline(h)
-		if !h.Until.Before(wait.Until) {
-			wait.Until, wait.Cause = h.Until, h.Detail
-		}
-		if h.Until.After(one.NextTry) {
-			one.NextTry = h.Until
-		}
+	waits = slices.DeleteFunc(waits, func(h health.Hold) bool { return h.Cause == health.Paused }) // shown apart
+	if h, held := waits.Hold(facts.Now); held {
+		facts.Wait = Wait{Until: h.Until, Cause: h.Detail}
+		facts.Wait.Offline = slices.ContainsFunc(waits, func(h health.Hold) bool { return h.Offline() && h.Forbids(facts.Now) })
 	}
-	if resumes := one.Resumes(); resumes.After(facts.Now) && resumes.After(wait.Until) {
-		*wait = Wait{Until: resumes, Cause: "the provider's limit is used up"}
+	tries := slices.DeleteFunc(waits, func(h health.Hold) bool { return h.Cause == health.Limited }) // has a time of its own
+	if h, held := tries.Hold(facts.Now); held {
+		one.NextTry = h.Until.UTC()
 	}
 	return nil
 }
