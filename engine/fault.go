@@ -38,11 +38,7 @@ const (
 	phaseStore    = fault.PhaseStore
 )
 
-// The errors that end a pass.
-var (
-	errDisagrees  = fault.ErrDisagrees
-	errSwapped    = fault.ErrRenumbered
-	errNoValidity = fault.ErrNoValidity
-)
+// errDisagrees says that a server's answers contradict each other.
+var errDisagrees = fault.ErrDisagrees
 
 func in(phase string, err error) error { return fault.In(phase, err) }
