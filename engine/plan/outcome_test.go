@@ -40,6 +40,7 @@ func kinds() []kind {
 			v.Crowded, v.Tries, v.Then = false, 3, class.Auth
 			add("quota, then auth", true, v)
 		case class.Protocol:
+			add("protocol, BAD", true, v)
 			v.Lives = true
 			add("protocol, NO", true, v)
 		case class.Mailbox:
@@ -217,6 +218,12 @@ func TestOutcomeHolds(t *testing.T) {
 			{"the store's trouble is not the account's", f.Class != class.Storage || !c.AccountWide},
 			{"who waits for a person backs off from nothing", !c.Pause || !c.AccountWide || f.Then != ""},
 			{"a task of a paused account is returned", !c.Pause || !task || c.Task == Return && c.End},
+			{"a connection is to blame after two mailboxes, or when no message is",
+				f.Class != class.Network || s.Work != FolderSync || BeforeSelect(f.Phase, s.Work) || untried || s.NoRoom ||
+					c.AccountWide == (s.Elsewhere || s.GaveUp)},
+			{"a run waits for room some times", !c.AwaitRoom || c.End == (s.Once && s.Streak >= Fruitless)},
+			{"a wait is shown once", !c.Show || !c.AccountWide && !c.Held},
+			{"a refused probe costs no session", !c.Drop || !f.Said || !s.Probing},
 			{"no connection is the host's trouble", f.Phase != policy.PhaseConnect || !c.AccountWide},
 			{"a message is not its account's trouble",
 				f.Class != class.Parsing || !c.AccountWide || s.Work != FolderSync || BeforeSelect(f.Phase, s.Work)},
