@@ -243,6 +243,22 @@ func TestNextPass(t *testing.T) {
 	})
 }
 
+// TestPassBeforeItsTime: a pass that somebody asked for puts off the next one.
+func TestPassBeforeItsTime(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, a *agent) {
+		time.Sleep(30 * time.Minute)
+		a.ask(a.archive())
+		a.engine.queue.Notify(a.id)
+		for _, want := range []int{2, 3} {
+			time.Sleep(50 * time.Minute)
+			synctest.Wait()
+			if n := a.passes(); n != want {
+				t.Errorf("%d passes, want %d", n, want)
+			}
+		}
+	})
+}
+
 // waits are the places where an account waits inside a pass.
 var waits = map[string]func(a *agent){
 	"for a retry": func(a *agent) {
