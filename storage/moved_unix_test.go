@@ -32,7 +32,7 @@ func TestPathFailsForAWhile(t *testing.T) {
 			if err := errors.Join(os.Remove(dir), os.Rename(dir+".old", dir)); err != nil {
 				t.Fatal(err)
 			}
-			time.Sleep(reopenMost)
+			time.Sleep(time.Minute)
 			if err := s.Write(t.Context(), Interactive, 0, put("b", nil)); err != nil {
 				t.Fatalf("round %d: afterwards told %v", round, err)
 			}

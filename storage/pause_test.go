@@ -132,7 +132,7 @@ func TestFailsAgain(t *testing.T) {
 			t.Errorf("kept %q", m)
 		}
 		faultvfs.Reset()
-		time.Sleep(reopenMost)
+		time.Sleep(30 * time.Second)
 		write(t, s, put("later", nil))
 		usable(t, s)
 	})
@@ -162,7 +162,7 @@ func TestLeftOverOfAnyFailure(t *testing.T) {
 	gone := func(t *testing.T, s *Store) {
 		t.Helper()
 		faultvfs.Reset()
-		time.Sleep(reopenMost)
+		time.Sleep(time.Minute)
 		if n := number(t, s, `SELECT count(*) FROM blob WHERE state = 'staged'`); n > 0 || len(s.leftOver()) > 0 {
 			t.Errorf("%d staged blobs are left", n)
 		}
