@@ -22,7 +22,6 @@ type shared struct {
 	box      secret.Box
 	gate     *line.Gate
 	health   *health.Process
-	breakers *health.Set // those of health
 	detours  imap.Detours
 	progress *progress.Progress
 	woken    broadcast // the machine slept, or its clock was set forward
@@ -30,7 +29,7 @@ type shared struct {
 
 func newShared(o Options, h *health.Process) *shared {
 	return &shared{o: o, store: o.Store, box: secret.BoxOf(o.Store.Path()), gate: line.NewGate(line.Dials),
-		health: h, breakers: h.Set, progress: progress.New()}
+		health: h, progress: progress.New()}
 }
 
 // account is what a process knows of one account while it lives: its connections and limits, what it was given

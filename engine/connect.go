@@ -211,14 +211,3 @@ func (a *account) noConnection(since time.Time) {
 		a.progress.Update(a.name(), func(p *AccountProgress) { p.Note = f.Detail })
 	}
 }
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}

@@ -149,11 +149,11 @@ func (e *Engine) takeOver(ctx context.Context) error {
 func (e *Engine) jumped(jump time.Duration) {
 	now := time.Now()
 	var scopes []string
-	for _, row := range e.breakers.Rebase(now) {
+	for _, row := range e.health.Rebase(now) {
 		scopes = append(scopes, row.Scope)
 	}
 	if jump > 0 {
-		e.breakers.HurryAll(now)
+		e.health.HurryAll(now)
 		e.everyPool(func(p *line.Pool) { p.Slept() })
 	}
 	err := e.store.Write(context.Background(), storage.Interactive, 0, func(w *storage.Writer) error {

@@ -43,7 +43,7 @@ func (w *worker) folder(ctx context.Context, t queue.Task) error {
 			},
 			Judge: w.throttled,
 			InTrouble: func() bool {
-				return !w.progressed.Load() && len(w.e.breakers.Rows(w.account.scope())) > 0
+				return !w.progressed.Load() && len(w.e.health.Rows(w.account.scope())) > 0
 			},
 		},
 		ProgressTx: func(tx *storage.Writer, path string, last storage.UID, n int) error {

@@ -67,7 +67,7 @@ func (a *account) retry(tx *storage.Writer, waits, force bool) error {
 // hurry ends the waits of the account and its host, after retry has let a person do so.
 func (a *account) hurry(ctx context.Context, force bool) error {
 	scopes := []string{a.scope(), health.HostScope(a.addr())}
-	if len(a.breakers.Hurry(time.Now(), force, scopes...)) == 0 {
+	if len(a.health.Hurry(time.Now(), force, scopes...)) == 0 {
 		return nil
 	}
 	return a.health.Note(ctx, scopes...)

@@ -27,7 +27,7 @@ const (
 func (a *account) dial(ctx context.Context, row storage.Account, m *meter.Meter) (*imap.Session, error) {
 	to := loginOf(row).Endpoint()
 	host := health.HostScope(to.Addr())
-	leave, hold, ok := a.breakers.Enter(time.Now(), host)
+	leave, hold, ok := a.health.Enter(time.Now(), host)
 	if !ok {
 		return nil, hold.Err()
 	}
@@ -123,6 +123,3 @@ func Holds(r *storage.Reader, a storage.Account) ([]health.Row, error) {
 func Waits(r *storage.Reader, a storage.Account, now time.Time) (health.Holds, error) {
 	return health.Stored(r, a, loginOf(a).Endpoint().Addr(), now)
 }
-
-// Offline says whether what holds an account is a network that is away for longer, and not a moment's trouble.
-func Offline(b health.Row) bool { return health.Offline(b) }

@@ -95,14 +95,14 @@ func TestBreakerRows(t *testing.T) {
 				func() error {
 					return w.engine.health.RecordFailure(t.Context(), scope, Fault{Verdict: policy.Verdict{Class: Network}}, false)
 				},
-				func() { w.engine.breakers.Succeed(scope) }, ""},
+				func() { w.engine.health.Succeed(scope) }, ""},
 			"failure last": {
 				func() error { return w.engine.health.RecordSuccess(t.Context(), scope) },
-				func() { w.engine.breakers.Fail(time.Now(), scope, "timeout", "", second) }, "timeout"},
+				func() { w.engine.health.Fail(time.Now(), scope, "timeout", "", second) }, "timeout"},
 		} {
-			w.engine.breakers.Succeed(scope)
+			w.engine.health.Succeed(scope)
 			if name == "failure last" {
-				w.engine.breakers.Fail(time.Now(), scope, "network", "", second)
+				w.engine.health.Fail(time.Now(), scope, "network", "", second)
 			}
 			busy, free := make(chan struct{}), make(chan struct{})
 			var writes sync.WaitGroup

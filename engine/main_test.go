@@ -289,7 +289,7 @@ func (w *world) stored(box string) string {
 // rests says what holds the account.
 func (w *world) rests() string {
 	var all []string
-	for _, b := range w.engine.breakers.Rows(health.AccountScope(w.id)) {
+	for _, b := range w.engine.health.Rows(health.AccountScope(w.id)) {
 		all = append(all, string(b.Class))
 	}
 	if w.meter().Resumes().After(time.Now()) {

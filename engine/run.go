@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"mailcote/engine/clock"
 	"mailcote/engine/progress"
 	"mailcote/queue"
 	"mailcote/storage"
@@ -119,7 +120,7 @@ func (e *Engine) sweep(ctx context.Context) {
 		if err != nil && ctx.Err() == nil {
 			e.report(err)
 		}
-		if sleep(ctx, storage.SweepEvery) != nil {
+		if clock.Sleep(ctx, storage.SweepEvery) != nil {
 			return
 		}
 	}

@@ -31,7 +31,7 @@ func TestWake(t *testing.T) {
 		dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
 			raise(&most, now.Add(1))
 			defer now.Add(-1)
-			if err := sleep(ctx, dialling); err != nil {
+			if err := clock.Sleep(ctx, dialling); err != nil {
 				return nil, err
 			}
 			return s.Dial(ctx, network, addr)

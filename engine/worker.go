@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
@@ -32,7 +31,6 @@ type worker struct {
 	meter   *meter.Meter // the account's limits
 	fetcher *fetch.Fetcher
 	memory  reconcile.Memory
-	random  *rand.Rand
 	started time.Time
 
 	streak    streak
@@ -57,7 +55,7 @@ type streak struct {
 
 func (e *Engine) newWorker(a *account, once bool) *worker {
 	e.progress.Update(a.name(), func(p *AccountProgress) { p.Fetched, p.Bytes = 0, 0 })
-	return &worker{e: e, stream: stream{account: a, once: once}, random: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
+	return &worker{e: e, stream: stream{account: a, once: once},
 		started: time.Now().Truncate(time.Millisecond), relisted: map[storage.MailboxID]bool{}}
 }
 

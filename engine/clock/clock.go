@@ -47,3 +47,18 @@ func (c Clock) Watch(ctx context.Context, jumped func(jump time.Duration)) {
 
 // now is the wall time alone, so that differences are the wall's.
 func (c Clock) now() time.Time { return c.Wall().Round(0) }
+
+// Sleep waits for d, or until ctx ends. A wait of nothing is over at once.
+func Sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

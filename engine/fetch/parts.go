@@ -12,6 +12,7 @@ import (
 	"mailcote/engine/fault"
 	"mailcote/engine/fault/policy"
 	"mailcote/engine/imap"
+	"mailcote/engine/mailbox"
 	"mailcote/engine/message"
 	"mailcote/engine/plan"
 	"mailcote/storage"
@@ -48,7 +49,7 @@ func (a *attempt) gather(ctx context.Context) (bool, error) {
 		giveBack()
 		switch {
 		case a.Mailbox.Renumbered():
-			return false, errors.Join(fault.In(fault.PhaseFetch, fault.ErrRenumbered), err, a.empty(ctx, a.r))
+			return false, errors.Join(mailbox.Renumber(fault.PhaseFetch, err), a.empty(ctx, a.r))
 		case errors.Is(err, chunk.ErrLeftOut):
 			return false, nil
 		case err != nil:

@@ -189,7 +189,7 @@ func (a *attempt) ask(ctx context.Context) error {
 	a.bisection.answered = a.bisection.answered || err == nil
 	if a.Mailbox.Renumbered() {
 		a.r.known = nil
-		return errors.Join(fault.In(fault.PhaseFetch, fault.ErrRenumbered), err)
+		return mailbox.Renumber(fault.PhaseFetch, err)
 	}
 	return err
 }

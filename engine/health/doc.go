@@ -3,8 +3,8 @@
 //
 // What always holds:
 //   - ReportTx is the only caller of storage.Writer.RecordFault in the engine.
-//   - Hold is pure: Facts and a time in, an answer out. The process that works fills Facts from memory, any other one from the
-//     store (Stored), and both get the same answer.
+//   - Holds.Hold is pure: what may forbid an attempt and a time in, an answer out. The process that works fills Holds from
+//     memory, any other one from the store (Stored), and both get the same answer.
 //   - A scope, an account or a host, backs off until the last deadline of its classes. Only success clears it, and what success
 //     is the caller says: for an account something useful (a checkpoint moved), never a mere sign-in; for a host a greeting.
 //   - Five failures within ten minutes open a circuit breaker. An open one lets one probe through at its deadline: others wait for

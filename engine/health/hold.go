@@ -32,7 +32,6 @@ const (
 	Failing    Cause = "failing"    // it failed, and backs off
 	Limited    Cause = "limited"    // the provider's limit is used up
 	Unanswered Cause = "unanswered" // the server did not answer the sign-in
-	Paced      Cause = "paced"      // the provider takes connections one after another
 	Retrying   Cause = "retrying"   // every task waits for its next attempt
 	Cooling    Cause = "cooling"    // the mailbox's task failed for good
 	Withheld   Cause = "withheld"   // the server did not give the message

@@ -4,6 +4,8 @@ import (
 	"context"
 	"math/rand/v2"
 	"time"
+
+	"mailcote/engine/clock"
 )
 
 // Dials is how many dials a process runs at once.
@@ -50,21 +52,10 @@ func (g *Gate) enter(ctx context.Context, failing bool) (leave func(), err error
 		taken++
 	}
 	if waited {
-		if err := sleep(ctx, rand.N(contended)); err != nil {
+		if err := clock.Sleep(ctx, rand.N(contended)); err != nil {
 			leave()
 			return nil, err
 		}
 	}
 	return leave, nil
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

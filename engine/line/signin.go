@@ -11,6 +11,7 @@ import (
 
 	"github.com/emersion/go-sasl"
 
+	"mailcote/engine/clock"
 	"mailcote/engine/fault/policy"
 	"mailcote/engine/imap"
 	"mailcote/engine/secret"
@@ -100,7 +101,7 @@ func (p *Pool) patience(ctx context.Context, asked bool) (before Unanswered, err
 		return before, nil
 	}
 	p.o.Account.Say("waiting", "the server did not answer the sign-in; it is sent again in a minute")
-	return before, sleep(ctx, wait)
+	return before, clock.Sleep(ctx, wait)
 }
 
 // dial opens a connection when the pace, the gate and the account's ceiling let it.
@@ -110,7 +111,7 @@ func (p *Pool) dial(ctx context.Context, asked bool) (*imap.Session, error) {
 	p.woken = false
 	p.mu.Unlock()
 	if woken && !asked { // every account wakes at the same moment
-		if err := sleep(ctx, rand.N(spread)); err != nil {
+		if err := clock.Sleep(ctx, rand.N(spread)); err != nil {
 			return nil, err
 		}
 	}

@@ -11,7 +11,6 @@ import (
 	"mailcote/engine/fault"
 	"mailcote/engine/imap"
 	"mailcote/storage"
-	"mailcote/storage/class"
 )
 
 // Line leases the sessions.
@@ -174,15 +173,6 @@ func (m *Mailbox) Refused(err error) bool { return fault.Declined(m.s, err) }
 func (m *Mailbox) TooMany(phase string, said uint64, what string, most int) error {
 	return fault.In(phase, fmt.Errorf("%s: the server says %d %s, and %d are the most: %w",
 		m.Path, said, what, most, fault.ErrTooMany))
-}
-
-// Broke reports whether an error of a FETCH ended the session in a way that a message may cause.
-func (m *Mailbox) Broke(f fault.Fault) bool {
-	switch f.Class {
-	case class.Network, class.Timeout, class.Protocol:
-		return f.Phase == fault.PhaseFetch && f.Scope != "account" && m.s.Err() != nil && !m.renumbered
-	}
-	return false
 }
 
 // Renumber is the error of work whose UIDs mean something else by now, joined with what else went wrong.

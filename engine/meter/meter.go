@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"mailcote/engine/clock"
 	"mailcote/engine/fault/policy"
 	"mailcote/engine/imap"
 	"mailcote/engine/limit"
@@ -82,7 +83,7 @@ func (m *Meter) Dial(ctx context.Context) error {
 	m.mu.Lock()
 	wait := m.limiter.Dial(time.Now())
 	m.mu.Unlock()
-	return sleep(ctx, wait)
+	return clock.Sleep(ctx, wait)
 }
 
 // Dialled notes a connection that is there; Gone must follow.
@@ -127,7 +128,7 @@ func (m *Meter) Before(ctx context.Context, _ string) error {
 	m.mu.Lock()
 	wait := m.limiter.Command(time.Now())
 	m.mu.Unlock()
-	return sleep(ctx, wait)
+	return clock.Sleep(ctx, wait)
 }
 
 // Answered notes how a server answers. What follows from a refusal is for whoever classifies it: see Fault.
@@ -163,7 +164,7 @@ func (m *Meter) Page(ctx context.Context, most int) (int, error) {
 	m.mu.Lock()
 	n, wait := m.limiter.Page(time.Now(), most)
 	m.mu.Unlock()
-	return n, sleep(ctx, wait)
+	return n, clock.Sleep(ctx, wait)
 }
 
 // Fits gives how many of the messages with these sizes may be asked for today, from the first one on. When not even that one
@@ -245,18 +246,4 @@ func (m *Meter) CountTx(w *storage.Writer) error {
 		return nil
 	}
 	return m.SaveTx(w)
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -265,7 +265,7 @@ func (p *pass) askFlags(ctx context.Context, owed fetch.FlagsOwed) error {
 		}
 	}
 	if p.box.Renumbered() {
-		return errors.Join(fault.In(fault.PhaseFlags, fault.ErrRenumbered), err)
+		return mailbox.Renumber(fault.PhaseFlags, err)
 	}
 	if len(said) < len(uids) {
 		p.short, p.row.ModSeq = true, 0

@@ -2,7 +2,6 @@ package reconcile
 
 import (
 	"context"
-	"errors"
 	"io"
 	"slices"
 
@@ -72,7 +71,7 @@ func (p *pass) rebind(ctx context.Context, todo []storage.UID) (rest []storage.U
 	}
 	if p.box.Renumbered() { // what was learnt may be of another mailbox
 		p.Memory.probe = nil
-		return nil, errors.Join(fault.In(fault.PhaseList, fault.ErrRenumbered), err)
+		return nil, mailbox.Renumber(fault.PhaseList, err)
 	}
 	if p.box.Refused(err) { // it cannot be told: a download can
 		return todo, nil

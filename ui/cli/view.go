@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"mailcote/engine"
 	"mailcote/engine/health"
 	"mailcote/engine/secret"
 	"mailcote/storage"
@@ -184,7 +183,7 @@ type holdView struct {
 func viewHolds(all []health.Row) (views []holdView) {
 	for _, b := range all {
 		v := holdView{Class: b.Class, Failures: b.Failures, Open: !b.OpenedAt.IsZero(), Until: b.Until, Detail: b.Detail,
-			Offline: engine.Offline(b)}
+			Offline: health.Offline(b)}
 		v.Host, _ = strings.CutPrefix(b.Scope, "host:")
 		if v.Host == b.Scope {
 			v.Host = ""

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"mailcote/engine/clock"
 	"mailcote/ui/view"
 )
 
@@ -97,7 +98,7 @@ func (s *stream) run(ctx context.Context) error {
 		if err := s.event(ctx); err != nil {
 			return err
 		}
-		if err := rest(ctx, max(s.pages.streams.gap, ease*time.Since(began))); err != nil {
+		if err := clock.Sleep(ctx, max(s.pages.streams.gap, ease*time.Since(began))); err != nil {
 			return err
 		}
 		if err := s.wait(ctx); err != nil {
@@ -152,16 +153,4 @@ func (s *stream) write(text []byte) error {
 		return fmt.Errorf("write to a stream: %w", err)
 	}
 	return nil
-}
-
-// rest waits.
-func rest(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
