@@ -5,8 +5,7 @@ BEGIN {
 	free["storage Reader"] = free["storage Writer"] = free["storage/check checker"] = 1 # a noun a file
 	free["engine/imap Session"] = free["ui/cli app"] = 1 # a command a file
 	free["engine/imap scanner"] = 1 # a kind of token a file
-	# These are still to be cut.
-	free["engine worker"] = free["engine Engine"] = free["engine account"] = 1
+	# This one is still to be cut.
 	free["storage Store"] = 1
 }
 

@@ -103,6 +103,35 @@ func (a *account) lines(ctx context.Context) (*line.Pool, error) {
 	return next.Pool, nil
 }
 
+// dial opens a connection, unless its host is not to be tried now, and keeps the host's breaker.
+func (a *account) dial(ctx context.Context, row storage.Account, m *meter.Meter) (*imap.Session, error) {
+	to := loginOf(row).Endpoint()
+	host := health.HostScope(to.Addr())
+	leave, hold, ok := a.health.Enter(time.Now(), host)
+	if !ok {
+		return nil, hold.Err()
+	}
+	defer leave()
+	s, err := imap.Dial(ctx, to, imap.Options{Limits: a.o.Limits, TLSConfig: a.o.TLSConfig, Insecure: row.Insecure, Trace: a.o.Trace,
+		Manners: m.Manners(), Meter: m, Dial: a.o.dialer, Resolver: a.o.resolver, Detours: &a.detours, Alert: a.health.Alert})
+	if err == nil {
+		if err = a.health.RecordSuccess(ctx, host); err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+		return s, nil
+	}
+	if f := fault.Classify(in(phaseConnect, err)); !fault.Stopped(ctx) && f.Do != policy.Pause { // a certificate is no fault of this kind: somebody answers
+		err = errors.Join(err, a.health.RecordFailure(ctx, host, f, false))
+	}
+	return nil, err
+}
+
+// hold says what forbids an attempt at the account: its trouble, that of a host unless that is "", and the provider's limit.
+func (a *account) hold(m *meter.Meter, host string, others ...health.Hold) (health.Hold, bool) {
+	now := time.Now()
+	return a.health.Hold(now, host, append(others, health.OfLimit(now, m.Resumes()))...)
+}
+
 // connections gives the account's connections; nil: nothing was dialled yet.
 func (a *account) connections() *line.Pool {
 	a.mu.Lock()

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"mailcote/engine/fault"
 	"mailcote/engine/fetch"
@@ -34,9 +33,9 @@ type discovery struct {
 	homeless int    // listed mailboxes that the store had no room for
 }
 
-// discover lists the account's mailboxes, notes what came and went, and enqueues a folder_sync for each that moved.
-func (w *worker) discover(ctx context.Context, t queue.Task) error {
-	d := &discovery{worker: w}
+// run lists the account's mailboxes, notes what came and went, and enqueues a folder_sync for each that moved.
+func (d *discovery) run(ctx context.Context, t queue.Task) error {
+	w := d.worker
 	defer func() { w.cut = d.cut }()
 	s, err := w.connect(ctx)
 	if err != nil {
@@ -191,18 +190,6 @@ func (d *discovery) known(ctx context.Context) (all []storage.Mailbox, due map[s
 	return all, due, err
 }
 
-// retries says whether a quarantined message is tried again: once when a person asks, else with growing delay.
-func (w *worker) retries(q storage.Quarantined) bool {
-	if q.Asked {
-		return true
-	}
-	if w.once {
-		return q.LastAt.Before(w.started)
-	}
-	now := time.Now()
-	return !now.Before(NextTry(q)) || now.Before(q.LastAt) // the clock was set back
-}
-
 // report tells the doors where the mailboxes stand.
 func (d *discovery) report(known []storage.Mailbox, all []found) {
 	total, listed := make(map[string]int64, len(known)), make(map[string]bool, len(all))
@@ -220,9 +207,6 @@ func (d *discovery) report(known []storage.Mailbox, all []found) {
 		}
 	}
 }
-
-// wants says whether this worker syncs a mailbox.
-func (w *worker) wants(path string) bool { return w.only == nil || w.only[path] }
 
 // enqueue notes the mailboxes and what is to be done with them, and completes the task, in one transaction.
 func (d *discovery) enqueue(tx *storage.Writer, t queue.Task, all []found, due map[storage.MailboxID]bool) error {

@@ -28,7 +28,7 @@ type listener struct {
 }
 
 // listen makes a listener for an account.
-func (e *Engine) listen(a *account) listener {
+func listen(e *Engine, a *account) listener {
 	return listener{notified: e.queue.Wake(a.id), wanted: a.wishes.next(), woken: e.woken.next()}
 }
 

@@ -16,6 +16,9 @@ import (
 	"mailcote/storage/class"
 )
 
+// byHand is the least time between two retries of a person's that cut a wait short.
+const byHand = 30 * time.Second
+
 // PauseAccounts stops accounts until a person resumes them. `run` respects it as any other pause; a sync that names the account
 // makes one pass and leaves it in place, and only ResumeAccounts ends it. It takes the place of a pause that a fault made.
 func (e *Engine) PauseAccounts(ctx context.Context, ids []storage.AccountID, reason string) error {

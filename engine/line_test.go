@@ -276,7 +276,7 @@ func TestLowPool(t *testing.T) {
 // TestYieldIsCheap: discovery offers its session after each mailbox that is listed, and nearly always nobody wants it.
 func TestYieldIsCheap(t *testing.T) {
 	_, w := scripted(t, 0, script.Options{}, Options{})
-	worker := w.engine.newWorker(w.live(), true)
+	worker := newWorker(w.engine, w.live(), true)
 	worker.until = t.Context()
 	if _, err := worker.connect(t.Context()); err != nil {
 		t.Fatal(err)

@@ -274,7 +274,7 @@ func TestOrphanOfBrokenPass(t *testing.T) {
 		{"it failed with a mailbox to try", t.Context(), true, 1, "0"},
 		{"it failed with none", t.Context(), true, 0, "1"},
 	} {
-		pass := w.engine.newWorker(w.live(), false)
+		pass := newWorker(w.engine, w.live(), false)
 		pass.discovered, pass.failed = one.discovered, &Fault{Verdict: policy.Verdict{Class: Network}}
 		if err := w.store.Write(t.Context(), storage.Interactive, 0, func(tx *storage.Writer) (err error) {
 			if _, err := tx.Exec(`UPDATE sync_task SET state = 'cancelled', completed_at = 0, message_id = NULL WHERE completed_at IS NULL`); err != nil {

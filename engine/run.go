@@ -7,9 +7,11 @@ import (
 	"time"
 
 	"mailcote/engine/clock"
+	"mailcote/engine/fault"
 	"mailcote/engine/progress"
 	"mailcote/queue"
 	"mailcote/storage"
+	"mailcote/storage/class"
 )
 
 // sweepTime bounds the sweep of one Sync; a later one goes on.
@@ -46,7 +48,7 @@ func (e *Engine) keep(ctx context.Context, id storage.AccountID, every time.Dura
 	var next time.Time
 	paused := false
 	for got := tick; ctx.Err() == nil; {
-		news := e.listen(a)
+		news := listen(e, a)
 		if whole := got.has(tick | woken | reopened); whole || got.has(notified) {
 			var begun bool
 			begun, paused = e.turn(ctx, a, every, whole || paused) // who was paused may have been resumed
@@ -100,7 +102,7 @@ func (e *Engine) turn(ctx context.Context, a *account, every time.Duration, whol
 		a.retire(ctx)
 		a.say(progress.Paused, row.PauseReason)
 	case begun:
-		w := e.newWorker(a, false)
+		w := newWorker(e, a, false)
 		w.run, w.every = run, every
 		w.work(ctx)
 		e.progress.Update(row.Name, func(p *AccountProgress) { p.Interval = max(every, a.poll()) })
@@ -141,4 +143,110 @@ func (e *Engine) sweepSome(ctx context.Context) {
 	if err != nil && ctx.Err() == nil {
 		e.report(err)
 	}
+}
+
+// roomTold is how closely pauses of the store may follow one another that are told of once.
+const roomTold = 10 * time.Minute
+
+// tellOfPause says whether a pause of the store is news.
+func (e *Engine) tellOfPause() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	now := time.Now()
+	news := now.Sub(e.toldPause) > roomTold
+	e.toldPause = now
+	return news
+}
+
+// Sync brings accounts to the server's state, side by side, and returns when their tasks are done and the index caught up.
+// What its retention kept ends after that, within sweepTime.
+// A person asked: a pause that a fault made ends, and waits after network faults are cut short. A pause by hand lets this one
+// pass through and stays.
+func (e *Engine) Sync(ctx context.Context, ids []storage.AccountID, o SyncOptions) []Summary {
+	all := make([]Summary, len(ids))
+	var done sync.WaitGroup
+	for i, id := range ids {
+		done.Go(func() { all[i] = e.syncOne(ctx, id, o) })
+	}
+	done.Wait()
+	e.sweepSome(ctx)
+	return all
+}
+
+func (e *Engine) syncOne(ctx context.Context, id storage.AccountID, o SyncOptions) Summary {
+	start := time.Now()
+	a := e.account(id)
+	var row storage.Account
+	var run storage.RunID
+	leave, err := a.own(ctx)
+	if err != nil {
+		_ = e.store.Read(context.WithoutCancel(ctx), func(r *storage.Reader) (err error) { //nolint:errcheck // it only names the account
+			row, err = r.Account(id)
+			return err
+		})
+		return Summary{Type: "summary", Account: row.Name, Result: Failed, Detail: err.Error(), Interrupted: true}
+	}
+	defer leave()
+	err = e.queued(ctx, func(tx *storage.Writer) (err error) {
+		if row, err = tx.Account(id); err != nil {
+			return err
+		}
+		paused := row.Paused && row.PauseClass != class.Manual
+		if err := a.read(row).retry(tx, paused && !a.hasPassword(), false); err != nil {
+			return err
+		}
+		if paused {
+			if err := tx.ResumeAccount(id); err != nil {
+				return err
+			}
+		}
+		if _, err := e.queue.ReleaseTx(tx, id); err != nil {
+			return err
+		}
+		if err := e.queue.HurryTx(tx, id); err != nil {
+			return err
+		}
+		run, err = e.begin(tx, row, 8)
+		return err
+	})
+	if soon := (*TooSoonError)(nil); errors.As(err, &soon) {
+		return Summary{Type: "summary", Account: row.Name, Result: Failed, Class: Quota, Detail: soon.Error(), NextStep: "mailcote errors says why"}
+	}
+	if err == nil {
+		err = a.hurry(ctx, false)
+	}
+	if err != nil {
+		f := fault.Classify(in(phaseStore, err))
+		return Summary{Type: "summary", Account: row.Name, Result: Failed, Class: f.Class, Detail: f.Detail,
+			NextStep: f.NextStep(row.Name), Err: err, Interrupted: ctx.Err() != nil}
+	}
+	w := newWorker(e, a, true)
+	w.run = run
+	if len(o.Mailboxes) > 0 {
+		w.only = map[string]bool{}
+		for _, name := range o.Mailboxes {
+			w.only[name] = true
+		}
+	}
+	w.work(ctx)
+	s := w.conclude(ctx)
+	s.Readable = time.Since(start).Seconds()
+	if err := e.indexer.Drain(ctx); err != nil && s.Result == Complete && ctx.Err() == nil {
+		s.Result, s.Class, s.Detail, s.Err = Partial, Storage, err.Error(), err
+	}
+	s.Seconds = time.Since(start).Seconds()
+	s.Interrupted = ctx.Err() != nil
+	return s
+}
+
+// begin opens a run and its discovery. An account whose first one is still to come keeps that one.
+func (e *Engine) begin(tx *storage.Writer, a storage.Account, priority int) (storage.RunID, error) {
+	kind := queue.IncrementalSync
+	if a.LastSuccess.IsZero() {
+		kind = queue.InitialSync
+	}
+	if _, _, err := e.queue.EnqueueTx(tx, queue.NewTask{Account: a.ID, Type: kind, Priority: priority, Hurry: priority > queue.DefaultPriority}); err != nil {
+		return 0, err
+	}
+	return tx.StartRun(a.ID)
 }

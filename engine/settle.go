@@ -3,6 +3,8 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"mailcote/engine/fault"
@@ -189,4 +191,67 @@ func (w *worker) record(t queue.Task, f Fault) storage.Fault {
 	at := w.account.health.Place()
 	at.Mailbox, at.Task, at.Attempt = t.Payload.Mailbox, t.ID, t.RetryCount+1
 	return at.Row(f)
+}
+
+// cools reports whether this worker leaves a mailbox alone for now. A person's tries everything.
+func (w *worker) cools(id storage.MailboxID) bool {
+	_, held := w.account.health.HoldMailbox(time.Now(), id)
+	return held && !w.once
+}
+
+// probes reports whether a task failed for good before and nobody asks for this one: one try is enough. Discovery makes none before
+// the cooldown is over, so one that comes earlier is a person's.
+func (w *worker) probes(t queue.Task) bool {
+	return !w.once && t.Type == queue.FolderSync && w.account.health.FailedBefore(time.Now(), t.Payload.Mailbox)
+}
+
+// throttled judges a BYE that nobody expected; see health.Account.Throttled.
+func (w *worker) throttled(f Fault) Fault {
+	s := w.line.Load()
+	if s == nil {
+		return f
+	}
+	return w.account.health.Throttled(f, s.Opened())
+}
+
+// giveWay returns a task that the store had no room for, and waits for room.
+func (w *worker) giveWay(ctx context.Context, t queue.Task, f Fault, c plan.Consequence) {
+	giveBack := func() error {
+		if c.Task != plan.Return {
+			return nil
+		}
+		return w.e.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0, func(tx *storage.Writer) error {
+			return w.e.queue.ReturnTx(tx, t)
+		})
+	}
+	err := giveBack()
+	if _, paused := w.e.store.Pause(); !paused && w.e.tellOfPause() { // it is over already
+		w.tell(ctx, f)
+	}
+	if c.End {
+		w.failed = &f
+	}
+	if w.room(ctx) && err != nil {
+		err = giveBack()
+	}
+	if err != nil && !errors.Is(err, queue.ErrLeaseLost) && w.failed == nil { // the next pass, or the next start, releases it
+		w.failed = &f
+	}
+}
+
+func (w *worker) pausedBy(p disk.Pause) Fault {
+	err := storage.ErrPaused
+	if p.Full() {
+		err = storage.ErrFull
+	}
+	return fault.Classify(in(phaseStore, fmt.Errorf("%w%s", err, strings.TrimPrefix(p.String(), err.Error()))))
+}
+
+// tell records a fault that is no task's. On a disk that takes no row at all it is told again later.
+func (w *worker) tell(ctx context.Context, f Fault) {
+	if err := health.Report(ctx, w.e.store, w.record(queue.Task{}, f)); err != nil {
+		w.e.mu.Lock()
+		w.e.toldPause = time.Time{}
+		w.e.mu.Unlock()
+	}
 }

@@ -213,7 +213,7 @@ func TestClockBack(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	w.engine.newWorker(w.live(), true).work(ctx)
+	newWorker(w.engine, w.live(), true).work(ctx)
 	if ctx.Err() != nil {
 		t.Errorf("it never came to its tasks: %+v", w.tasks())
 	}

@@ -3,23 +3,28 @@ package engine
 import (
 	"context"
 	"errors"
+	"math"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"mailcote/engine/fault"
 	"mailcote/engine/fault/policy"
 	"mailcote/engine/fetch"
+	"mailcote/engine/health"
 	"mailcote/engine/meter"
-	"mailcote/engine/plan"
+	"mailcote/engine/progress"
 	"mailcote/engine/reconcile"
 	"mailcote/queue"
 	"mailcote/storage"
 )
 
-const (
-	onceWait   = plan.OnceWait
-	leastPause = 10 * time.Millisecond // between two looks at a queue that says something is due and shows nothing
-)
+// stuckAfter is how long a task may move nothing: no byte on the wire, no batch. Every wait in it has a shorter limit of its
+// own, so this one ends what those limits missed.
+const stuckAfter = 20 * time.Minute
+
+// grace is how long a command may run on after a stop was asked for. Then its connection ends in the middle of it.
+const grace = 2 * time.Second
 
 // worker owns one account while its tasks run. With once it ends when the queue is empty, or after fruitless tries.
 type worker struct {
@@ -53,7 +58,7 @@ type streak struct {
 	mailbox storage.MailboxID // that mailbox
 }
 
-func (e *Engine) newWorker(a *account, once bool) *worker {
+func newWorker(e *Engine, a *account, once bool) *worker {
 	e.progress.Update(a.name(), func(p *AccountProgress) { p.Fetched, p.Bytes = 0, 0 })
 	return &worker{e: e, stream: stream{account: a, once: once},
 		started: time.Now().Truncate(time.Millisecond), relisted: map[storage.MailboxID]bool{}}
@@ -71,7 +76,7 @@ func (w *worker) work(ctx context.Context) {
 		if !w.room(ctx) {
 			return
 		}
-		news := w.e.listen(w.account)
+		news := listen(w.e, w.account)
 		if hold, held := w.hold(); held {
 			if !w.sit(ctx, news, hold) {
 				return
@@ -122,51 +127,12 @@ func (w *worker) metered(ctx context.Context) bool {
 	return true
 }
 
-// wait waits until the next task is due, or for news. false: there is nothing to wait for.
-func (w *worker) wait(ctx context.Context, news listener) bool {
-	var at time.Time
-	var any bool
-	if err := w.e.store.Read(ctx, func(r *storage.Reader) (err error) {
-		at, any, err = queue.Due(r, w.account.id)
-		return err
-	}); err != nil {
-		w.settle(ctx, queue.Task{}, in(phaseStore, err))
-		return false
-	}
-	if !any || w.yields() {
-		return false
-	}
-	pause := time.Until(at)
-	if !w.once && w.discovered && pause > w.every { // one mailbox's trouble is not the account's: the others are looked at again
-		return false
-	}
-	if w.once && pause > onceWait {
-		w.failed = &Fault{Verdict: policy.Verdict{Class: Quota, Scope: "account", Wait: policy.Wait{Floor: pause}},
-			Detail: "the next try is at " + at.Local().Format("15:04")}
-		return false
-	}
-	if pause <= 0 { // due and not given out: the clock was set back since it was sent
-		if err := w.e.store.Write(ctx, storage.Interactive, 0, func(tx *storage.Writer) error {
-			_, err := w.e.queue.ReleaseTx(tx, w.account.id)
-			return err
-		}); err != nil {
-			w.settle(ctx, queue.Task{}, in(phaseStore, err))
-			return false
-		}
-	}
-	news.await(ctx, time.Now().Add(min(max(pause, leastPause), longPause)))
-	return true
-}
-
-// yields says whether a worker that has nothing to do but wait makes room for a person's.
-func (w *worker) yields() bool { return !w.once && w.account.wanted() }
-
 // do runs one task and turns a panic into an error, so that one bug costs one task.
 func (w *worker) do(ctx context.Context, t queue.Task) (err error) {
 	err = fault.Guard(func() error {
 		switch t.Type {
 		case queue.InitialSync, queue.IncrementalSync:
-			return w.discover(ctx, t)
+			return (&discovery{worker: w}).run(ctx, t)
 		case queue.FolderSync:
 			return w.folder(ctx, t)
 		}
@@ -177,4 +143,133 @@ func (w *worker) do(ctx context.Context, t queue.Task) (err error) {
 		w.drop()
 	}
 	return err
+}
+
+// folder runs one folder_sync.
+func (w *worker) folder(ctx context.Context, t queue.Task) error {
+	if _, err := w.connect(ctx); err != nil {
+		return err
+	}
+	return reconcile.Folder(ctx, reconcile.Task{
+		Account: w.account.id, Mailbox: t.Payload.Mailbox, Line: &w.stream,
+		Fetcher: w.fetcher, Memory: &w.memory, Tries: w.retries,
+		Fetching: fetch.Job{
+			Memory:     w.spare,
+			Progressed: func() { w.progressed.Store(true) },
+			StoredTx: func(tx *storage.Writer, path string, last storage.UID, s storage.Stored) error {
+				if err := w.e.queue.ProgressTx(tx, t, path, last, s.New); err != nil {
+					return err
+				}
+				return tx.CountRun(w.run, s.New, s.Bytes)
+			},
+			Stored: func(path string, messages int, s storage.Stored, docs []storage.IndexDoc) {
+				w.e.progress.Fetched(w.account.name(), path, messages, s.Bytes)
+				w.e.indexer.Offer(s.Emails, docs)
+				w.batches.Add(1)
+			},
+			RecordTx: func(tx *storage.Writer, uid storage.UID, f fault.Fault, odd bool) error {
+				row := w.record(t, f)
+				if row.UID = uid; odd {
+					row.NextStep = ""
+				}
+				return health.ReportTx(tx, row)
+			},
+			Judge: w.throttled,
+			InTrouble: func() bool {
+				return !w.progressed.Load() && len(w.e.health.Rows(w.account.scope())) > 0
+			},
+		},
+		ProgressTx: func(tx *storage.Writer, path string, last storage.UID, n int) error {
+			return w.e.queue.ProgressTx(tx, t, path, last, n)
+		},
+		CompleteTx: func(tx *storage.Writer) error {
+			_, err := w.e.queue.CompleteTx(tx, t)
+			return err
+		},
+		Show:  func(path string, done, total int64) { w.e.progress.Mailbox(w.account.name(), path, done, total) },
+		Moved: func() { w.batches.Add(1) },
+	})
+}
+
+// spare waits while the process is short of memory, and says so.
+func (w *worker) spare(ctx context.Context) error {
+	if w.e.memory.Open() {
+		return nil
+	}
+	w.account.say(progress.Waiting, "memory is short: it goes on when there is room")
+	_, err := w.e.memory.Pass(ctx)
+	w.account.say(progress.Syncing, "")
+	return in(phaseFetch, err)
+}
+
+// retries says whether a quarantined message is tried again: once when a person asks, else with growing delay.
+func (w *worker) retries(q storage.Quarantined) bool {
+	if q.Asked {
+		return true
+	}
+	if w.once {
+		return q.LastAt.Before(w.started)
+	}
+	now := time.Now()
+	return !now.Before(NextTry(q)) || now.Before(q.LastAt) // the clock was set back
+}
+
+// wants says whether this worker syncs a mailbox.
+func (w *worker) wants(path string) bool { return w.only == nil || w.only[path] }
+
+// watched runs a task and ends it when it is stuck, and a moment after ctx has ended.
+func (w *worker) watched(ctx context.Context, t queue.Task) error {
+	ctx, end := graced(ctx)
+	defer end(nil)
+	done := make(chan struct{})
+	var watching sync.WaitGroup
+	watching.Go(func() { w.watch(done, end) })
+	err := w.do(ctx, t)
+	close(done)
+	watching.Wait()
+	if err != nil && errors.Is(context.Cause(ctx), fault.ErrStuck) {
+		return errors.Join(fault.ErrStuck, err)
+	}
+	return err
+}
+
+// graced gives a context that ends a moment after ctx does: who asks for no new command meanwhile leaves the server in order.
+func graced(ctx context.Context) (context.Context, context.CancelCauseFunc) {
+	hard, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	late := time.AfterFunc(math.MaxInt64, func() { cancel(context.Cause(ctx)) })
+	stop := context.AfterFunc(ctx, func() { late.Reset(grace) })
+	return hard, func(cause error) {
+		stop()
+		late.Stop()
+		cancel(cause)
+	}
+}
+
+// watch calls end when nothing has moved for too long, and returns when done is closed.
+func (w *worker) watch(done <-chan struct{}, end context.CancelCauseFunc) {
+	tick := time.NewTicker(w.e.o.stuck / 4)
+	defer tick.Stop()
+	last, since := w.pulse(), time.Now()
+	for {
+		select {
+		case <-done:
+			return
+		case <-tick.C:
+		}
+		if now := w.pulse(); now != last {
+			last, since = now, time.Now()
+		} else if time.Since(since) >= w.e.o.stuck {
+			end(fault.ErrStuck)
+			return
+		}
+	}
+}
+
+// pulse changes whenever a byte or a batch moved.
+func (w *worker) pulse() int64 {
+	n := w.batches.Load()
+	if s := w.line.Load(); s != nil {
+		n += s.BytesRead() + s.BytesWritten()
+	}
+	return n
 }
