@@ -18,6 +18,15 @@ function pure(p) {
 	return ""
 }
 
+# The rooms of the engine, from above: a room imports those below it, and none beside it. Rooms that are not named here are tools.
+function room(p) {
+	if (p == "mailcote/engine") return 5
+	if (p == "mailcote/engine/remote" || p == "mailcote/engine/reconcile") return 4
+	if (p == "mailcote/engine/fetch") return 3
+	if (p == "mailcote/engine/mailbox" || p == "mailcote/engine/health") return 2
+	return p ~ /^mailcote\/engine\// ? 1 : 0
+}
+
 function wrong(why) {
 	printf "%s imports %s: %s\n", $1, $2, why
 	bad = 1
@@ -27,6 +36,8 @@ $2 !~ /^mailcote(\/|$)/ || $2 == "mailcote/testkit/failpoint" { next }
 $2 ~ /^mailcote\/(testkit|bench)(\/|$)/ && layer($1) > 0 { wrong("product code must not import the test kit"); next }
 layer($1) == 0 && layer($2) > 0 { wrong("the test kit and the benchmark see mailcote from outside"); next }
 pure($1) != "" && pure($2) != pure($1) && $2 != "mailcote/storage/class" { wrong("a pure package imports nothing of ours"); next }
+$2 != $1 && room($1) > 1 && room($2) >= room($1) { wrong("a room of the engine imports none that is above or beside it"); next }
+room($1) == 1 && room($2) > 2 { wrong("a tool of the engine knows no room that fetches"); next }
 layer($2) > layer($1) { wrong("a lower layer must not know a higher one") }
 
 END { exit bad }
