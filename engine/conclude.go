@@ -49,8 +49,8 @@ type Summary struct {
 	over    bool // every task has ended, one way or the other
 }
 
-// conclude closes the run: emails that no mailbox holds any more are destroyed for the doors, and the result says what is
-// missing.
+// conclude closes the run: emails that no mailbox holds any more are destroyed for the doors, and the result says
+// what is missing.
 func (w *worker) conclude(ctx context.Context) Summary {
 	s := Summary{Type: "summary", Account: w.account.name(), Result: Complete, Wire: w.wire}
 	failpoint.Hit("engine.beforeConclude")
@@ -64,12 +64,14 @@ func (w *worker) conclude(ctx context.Context) Summary {
 		f := fault.Classify(in(phaseStore, err))
 		s.Result, s.Class, s.Detail, s.NextStep, s.Err = Failed, f.Class, f.Detail, f.NextStep(w.account.name()), err
 	}
-	state := map[string]progress.State{Complete: progress.Done, Partial: progress.Partial, Failed: progress.Failed}[s.Result]
+	state := map[string]progress.State{Complete: progress.Done, Partial: progress.Partial,
+		Failed: progress.Failed}[s.Result]
 	w.e.progress.State(w.account.name(), state, s.Detail)
 	return s
 }
 
-// judge draws the account's conclusion: a pass that came to its end is a recovery, one in which no mailbox could be had is none.
+// judge draws the account's conclusion: a pass that came to its end is a recovery, one in which no mailbox could
+// be had is none.
 func (w *worker) judge(ctx context.Context, s Summary) error {
 	switch none := s.Mailboxes > 0 && s.missing == s.Mailboxes; {
 	case s.over && !none:
@@ -118,7 +120,8 @@ func (w *worker) concludeTx(tx *storage.Writer, s *Summary, interrupted bool) er
 	s.Fetched, s.Bytes = run.Fetched, run.Bytes
 	switch {
 	case w.failed != nil:
-		s.Result, s.Class, s.Detail, s.NextStep = Failed, w.failed.Class, w.failed.Detail, w.failed.NextStep(w.account.name())
+		s.Result, s.Class, s.Detail, s.NextStep = Failed, w.failed.Class, w.failed.Detail,
+			w.failed.NextStep(w.account.name())
 		s.Err = w.failed.Err
 		if s.Fetched > 0 {
 			s.Result = Partial
@@ -139,7 +142,8 @@ func (w *worker) concludeTx(tx *storage.Writer, s *Summary, interrupted bool) er
 		s.Result, s.Detail = Partial, fmt.Sprintf("%d tasks are not finished", unfinished)
 	}
 	if s.Result == Complete && w.only != nil && s.Mailboxes < len(w.only) {
-		s.Result, s.Detail, s.NextStep = Partial, "the server lists no such mailbox", "mailcote status "+w.account.name()+" shows their names"
+		s.Result, s.Detail, s.NextStep = Partial, "the server lists no such mailbox",
+			"mailcote status "+w.account.name()+" shows their names"
 	}
 	result := s.Result
 	if interrupted && w.failed == nil {
@@ -159,9 +163,9 @@ func (w *worker) concludeTx(tx *storage.Writer, s *Summary, interrupted bool) er
 	return tx.EndRun(w.run, result, s.Detail, s.Mailboxes, s.Quarantined)
 }
 
-// settleOrphans destroys, for the doors, the emails that no mailbox holds. all: every mailbox that was open before was listed.
-// Otherwise an email may be on its way to one that cannot be opened, and waits for a day at most. A task that is due has not
-// been tried: then all of them wait.
+// settleOrphans destroys, for the doors, the emails that no mailbox holds. all: every mailbox that was open
+// before was listed. Otherwise an email may be on its way to one that cannot be opened, and waits for a day at
+// most. A task that is due has not been tried: then all of them wait.
 func (w *worker) settleOrphans(tx *storage.Writer, all bool) error {
 	if all {
 		_, err := tx.SettleOrphans(w.account.id)

@@ -92,8 +92,9 @@ func (a *account) lines(ctx context.Context) (*line.Pool, error) {
 	}
 	next := &pool{line.New(line.Options{
 		User: row.User, Account: a, Memory: a, Gate: a.gate, Resend: a.o.resend,
-		Connections: m.Connections, Pace: m.Dial, Gone: m.Gone, Vain: a.dialFailed, Low: a.noConnection, Changed: a.progress.Touch,
-		Dial: func(ctx context.Context) (*imap.Session, error) { return a.dial(ctx, row, m) },
+		Connections: m.Connections, Pace: m.Dial, Gone: m.Gone, Vain: a.dialFailed, Low: a.noConnection,
+		Changed: a.progress.Touch,
+		Dial:    func(ctx context.Context) (*imap.Session, error) { return a.dial(ctx, row, m) },
 	}), endpoint, row.Insecure}
 	a.pool = next
 	a.mu.Unlock()
@@ -112,21 +113,25 @@ func (a *account) dial(ctx context.Context, row storage.Account, m *meter.Meter)
 		return nil, hold.Err()
 	}
 	defer leave()
-	s, err := imap.Dial(ctx, to, imap.Options{Limits: a.o.Limits, TLSConfig: a.o.TLSConfig, Insecure: row.Insecure, Trace: a.o.Trace,
-		Manners: m.Manners(), Meter: m, Dial: a.o.dialer, Resolver: a.o.resolver, Detours: &a.detours, Alert: a.health.Alert})
+	s, err := imap.Dial(ctx, to, imap.Options{Limits: a.o.Limits, TLSConfig: a.o.TLSConfig, Insecure: row.Insecure,
+		Trace:   a.o.Trace,
+		Manners: m.Manners(), Meter: m, Dial: a.o.dialer, Resolver: a.o.resolver, Detours: &a.detours,
+		Alert: a.health.Alert})
 	if err == nil {
 		if err = a.health.RecordSuccess(ctx, host); err != nil {
 			return nil, errors.Join(err, s.Close())
 		}
 		return s, nil
 	}
-	if f := fault.Classify(in(phaseConnect, err)); !fault.Stopped(ctx) && f.Do != policy.Pause { // a certificate is no fault of this kind: somebody answers
+	// a certificate is no fault of this kind: somebody answers
+	if f := fault.Classify(in(phaseConnect, err)); !fault.Stopped(ctx) && f.Do != policy.Pause {
 		err = errors.Join(err, a.health.RecordFailure(ctx, host, f, false))
 	}
 	return nil, err
 }
 
-// hold says what forbids an attempt at the account: its trouble, that of a host unless that is "", and the provider's limit.
+// hold says what forbids an attempt at the account: its trouble, that of a host unless that is "", and the
+// provider's limit.
 func (a *account) hold(m *meter.Meter, host string, others ...health.Hold) (health.Hold, bool) {
 	now := time.Now()
 	return a.health.Hold(now, host, append(others, health.OfLimit(now, m.Resumes()))...)
@@ -229,13 +234,14 @@ func (a *account) noConnection(since time.Time) {
 	f := Fault{Verdict: policy.Verdict{Class: Network, Scope: "account"}, Phase: phaseConnect,
 		Detail: "no connection for " + time.Since(since).Round(time.Minute).String() + " while there is work"}
 	paused := false
-	_ = a.store.Write(context.Background(), storage.Interactive, 0, func(tx *storage.Writer) error { //nolint:errcheck // the faults that led here are recorded
-		row, err := tx.Account(a.id)
-		if paused = row.Paused; err != nil || paused {
-			return err
-		}
-		return health.ReportTx(tx, a.health.Place().Row(f))
-	})
+	_ = a.store.Write(context.Background(), storage.Interactive, 0,
+		func(tx *storage.Writer) error { //nolint:errcheck // the faults that led here are recorded
+			row, err := tx.Account(a.id)
+			if paused = row.Paused; err != nil || paused {
+				return err
+			}
+			return health.ReportTx(tx, a.health.Place().Row(f))
+		})
 	if !paused {
 		a.progress.Update(a.name(), func(p *AccountProgress) { p.Note = f.Detail })
 	}

@@ -134,7 +134,8 @@ func process(o Options, packer *storage.Packer) fetch.Process {
 	if streamed <= 0 {
 		streamed = imap.DefaultLimits().Streamed
 	}
-	return fetch.Process{Store: o.Store, Packer: packer, Budget: semaphore.NewWeighted(budgetBytes), Caps: o.caps, Streamed: streamed}
+	return fetch.Process{Store: o.Store, Packer: packer, Budget: semaphore.NewWeighted(budgetBytes), Caps: o.caps,
+		Streamed: streamed}
 }
 
 func (e *Engine) takeOver(ctx context.Context) error {
@@ -144,8 +145,8 @@ func (e *Engine) takeOver(ctx context.Context) error {
 	})
 }
 
-// jumped follows a wall clock that was set, or a sleep: waits keep their length, or end when they are over by the new time, and
-// after a sleep the network is perhaps another one, so what waits for it is tried at once.
+// jumped follows a wall clock that was set, or a sleep: waits keep their length, or end when they are over by the
+// new time, and after a sleep the network is perhaps another one, so what waits for it is tried at once.
 func (e *Engine) jumped(jump time.Duration) {
 	now := time.Now()
 	var scopes []string
@@ -174,12 +175,16 @@ func (e *Engine) jumped(jump time.Duration) {
 // report records a fault that belongs to no task.
 func (e *Engine) report(err error) {
 	f := fault.Classify(in(phaseStore, err))
-	_ = e.store.Write(context.Background(), storage.Bulk, 0, func(tx *storage.Writer) error { //nolint:errcheck // a store that cannot be written says so everywhere
-		return health.ReportTx(tx, storage.Fault{At: time.Now().UTC(), Class: f.Class, Scope: f.Scope, Phase: f.Phase, Detail: f.Detail})
-	})
+	_ = e.store.Write(context.Background(), storage.Bulk, 0,
+		func(tx *storage.Writer) error { //nolint:errcheck // a store that cannot be written says so everywhere
+			return health.ReportTx(tx, storage.Fault{At: time.Now().UTC(), Class: f.Class, Scope: f.Scope,
+				Phase:  f.Phase,
+				Detail: f.Detail})
+		})
 }
 
-// Close ends what connections are left and the indexer, and frees what New made. Sync and Run must have returned. The store stays open.
+// Close ends what connections are left and the indexer, and frees what New made. Sync and Run must have returned.
+// The store stays open.
 func (e *Engine) Close() error {
 	e.endWatch()
 	e.watching.Wait()
@@ -221,7 +226,8 @@ func (e *Engine) AddAccount(ctx context.Context, n NewAccount) (id storage.Accou
 				return err
 			}
 		}
-		if id, err = w.AddAccount(storage.Account{Name: name, User: l.User, Host: l.Host, Port: l.Port, Security: string(l.Security),
+		if id, err = w.AddAccount(storage.Account{Name: name, User: l.User, Host: l.Host, Port: l.Port,
+			Security: string(l.Security),
 			Insecure: n.Insecure, SecretRef: n.Ref.String()}); err != nil {
 			return err
 		}
@@ -240,7 +246,8 @@ func (e *Engine) AddAccount(ctx context.Context, n NewAccount) (id storage.Accou
 	return id, created, nil
 }
 
-// freeName finds a name nobody has: the same address may be known to several hosts, and to several ports of a loopback host.
+// freeName finds a name nobody has: the same address may be known to several hosts, and to several ports of a
+// loopback host.
 func freeName(w *storage.Writer, l Login) (string, error) {
 	for n := 1; ; n++ {
 		name := l.Name()
@@ -318,8 +325,8 @@ func (e *Engine) ProgressChanged() <-chan struct{} { return e.progress.Changed()
 
 const phaseQueue = "queue"
 
-// queued runs a transaction that uses the queue. When the queue's table cannot be used the engine does without it from then
-// on: the same tasks, the same pager, the same coverage.
+// queued runs a transaction that uses the queue. When the queue's table cannot be used the engine does without it
+// from then on: the same tasks, the same pager, the same coverage.
 func (e *Engine) queued(ctx context.Context, fn func(*storage.Writer) error) error {
 	err := e.store.Write(ctx, storage.Interactive, 0, fn)
 	if !errors.Is(err, queue.ErrDelivery) || e.queue.Direct() {
@@ -337,7 +344,8 @@ func (e *Engine) goDirect(ctx context.Context, why error) error {
 		return err
 	}
 	return e.store.Write(ctx, storage.Interactive, 0, func(tx *storage.Writer) error {
-		return health.ReportTx(tx, storage.Fault{At: time.Now().UTC(), Class: Storage, Scope: "store", Phase: phaseQueue, Detail: why.Error(),
+		return health.ReportTx(tx, storage.Fault{At: time.Now().UTC(), Class: Storage, Scope: "store",
+			Phase: phaseQueue, Detail: why.Error(),
 			NextStep: "mail is synced without it; mailcote check says what else is damaged", Fingerprint: phaseQueue})
 	})
 }
@@ -345,7 +353,8 @@ func (e *Engine) goDirect(ctx context.Context, why error) error {
 // Warnings are what the person should know about how this engine works, a sentence each.
 func (e *Engine) Warnings() []string {
 	if e.queue.Direct() && !e.o.Direct {
-		return []string{"the queue's table cannot be used (mailcote errors says why): syncing directly, with the same mail and the same checkpoints"}
+		return []string{"the queue's table cannot be used (mailcote errors says why): syncing directly, with the " +
+			"same mail and the same checkpoints"}
 	}
 	return nil
 }

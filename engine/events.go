@@ -20,8 +20,8 @@ const (
 
 func (e events) has(any events) bool { return e&any != 0 }
 
-// listener hears what happens from the moment it was made. Make it before you look at what you may wait for: then nothing is
-// missed in between. Any number of listeners hear the same event.
+// listener hears what happens from the moment it was made. Make it before you look at what you may wait for: then
+// nothing is missed in between. Any number of listeners hear the same event.
 type listener struct {
 	notified, wanted, woken <-chan struct{}
 	reopened, released      <-chan struct{} // nil: the wait is not for that
@@ -32,8 +32,8 @@ func listen(e *Engine, a *account) listener {
 	return listener{notified: e.queue.Wake(a.id), wanted: a.wishes.next(), woken: e.woken.next()}
 }
 
-// await is where an account waits, whatever it waits for. It returns at the first event with all that have happened. The zero
-// until never comes.
+// await is where an account waits, whatever it waits for. It returns at the first event with all that have
+// happened. The zero until never comes.
 func (l listener) await(ctx context.Context, until time.Time) (got events) {
 	var due <-chan time.Time
 	if !until.IsZero() {

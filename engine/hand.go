@@ -19,8 +19,9 @@ import (
 // byHand is the least time between two retries of a person's that cut a wait short.
 const byHand = 30 * time.Second
 
-// PauseAccounts stops accounts until a person resumes them. `run` respects it as any other pause; a sync that names the account
-// makes one pass and leaves it in place, and only ResumeAccounts ends it. It takes the place of a pause that a fault made.
+// PauseAccounts stops accounts until a person resumes them. `run` respects it as any other pause; a sync that
+// names the account makes one pass and leaves it in place, and only ResumeAccounts ends it. It takes the place of
+// a pause that a fault made.
 func (e *Engine) PauseAccounts(ctx context.Context, ids []storage.AccountID, reason string) error {
 	if reason == "" {
 		reason = "paused by hand"
@@ -48,12 +49,14 @@ type TooSoonError struct {
 }
 
 func (e *TooSoonError) Error() string {
-	return fmt.Sprintf("%s was tried again by hand just now and its server still refuses: the next try is possible at %s", e.Account, e.At.Local().Format("15:04:05"))
+	return fmt.Sprintf("%s was tried again by hand just now and its server still refuses: the next try is possible "+
+		"at %s", e.Account, e.At.Local().Format("15:04:05"))
 }
 
-// retry lets a person cut short what the account and its host wait for, but for a quota (force: that too); every so often, so
-// that pressing again and again is no way to hammer a server. Where nothing is cut short it costs nothing. waits: the account is
-// paused, or rests and that is to end, whatever else it waits for. The result is to be stored by the transaction that said yes.
+// retry lets a person cut short what the account and its host wait for, but for a quota (force: that too); every
+// so often, so that pressing again and again is no way to hammer a server. Where nothing is cut short it costs
+// nothing. waits: the account is paused, or rests and that is to end, whatever else it waits for. The result is
+// to be stored by the transaction that said yes.
 func (a *account) retry(tx *storage.Writer, waits, force bool) error {
 	now := time.Now()
 	hold, held := a.health.Hold(now, a.addr())
@@ -76,8 +79,8 @@ func (a *account) hurry(ctx context.Context, force bool) error {
 	return a.health.Note(ctx, scopes...)
 }
 
-// ResumeAccounts ends any pause of accounts. A person acts: their waiting tasks are due, and nothing holds the accounts, but for
-// a quota. Errors: *TooSoonError; then nothing was changed.
+// ResumeAccounts ends any pause of accounts. A person acts: their waiting tasks are due, and nothing holds the
+// accounts, but for a quota. Errors: *TooSoonError; then nothing was changed.
 func (e *Engine) ResumeAccounts(ctx context.Context, ids []storage.AccountID) error {
 	var all []*account
 	err := e.queued(ctx, func(w *storage.Writer) error {
@@ -133,8 +136,9 @@ func (e *Engine) resting(ctx context.Context) (map[storage.AccountID]*meter.Mete
 	return all, nil
 }
 
-// Tasks carries out a person's order on tasks; see queue.ByHand. A retry of tasks that wait also ends what their accounts and
-// hosts wait for; a forced one their rests, too. Errors: those of queue.ByHand, and *TooSoonError; then nothing was changed.
+// Tasks carries out a person's order on tasks; see queue.ByHand. A retry of tasks that wait also ends what their
+// accounts and hosts wait for; a forced one their rests, too. Errors: those of queue.ByHand, and *TooSoonError;
+// then nothing was changed.
 func (e *Engine) Tasks(ctx context.Context, o queue.Order) (all []queue.Outcome, err error) {
 	var resting map[storage.AccountID]*meter.Meter
 	if o.Verb == queue.VerbRetry && o.Force {
@@ -191,8 +195,8 @@ func (e *Engine) Tasks(ctx context.Context, o queue.Order) (all []queue.Outcome,
 	return all, err
 }
 
-// RetryQuarantined has quarantined messages tried at the next pass over their mailboxes, and enqueues it. Errors: storage.ErrNotFound
-// for an ID that is not in quarantine.
+// RetryQuarantined has quarantined messages tried at the next pass over their mailboxes, and enqueues it. Errors:
+// storage.ErrNotFound for an ID that is not in quarantine.
 func (e *Engine) RetryQuarantined(ctx context.Context, all []storage.Quarantined) error {
 	err := e.store.Write(ctx, storage.Interactive, 0, func(w *storage.Writer) error {
 		for _, q := range all {
@@ -203,7 +207,8 @@ func (e *Engine) RetryQuarantined(ctx context.Context, all []storage.Quarantined
 			if err != nil {
 				return err
 			}
-			if _, _, err := e.queue.EnqueueTx(w, queue.NewTask{Account: q.Account, Type: queue.FolderSync, Priority: max(m.Priority, queue.DefaultPriority), Hurry: true,
+			if _, _, err := e.queue.EnqueueTx(w, queue.NewTask{Account: q.Account, Type: queue.FolderSync,
+				Priority: max(m.Priority, queue.DefaultPriority), Hurry: true,
 				Payload: queue.Payload{Folder: m.Path, Mailbox: q.Mailbox, PageSize: fetch.PageMost}}); err != nil {
 				return err
 			}
@@ -218,9 +223,9 @@ func (e *Engine) RetryQuarantined(ctx context.Context, all []storage.Quarantined
 	return err
 }
 
-// commandFailed carries out what follows from a fault that an interactive command met: what it showed of the server's limits, how
-// long the account backs off, whether a person has to act, and its row. On a store of another process nothing is written. An
-// error is one of carrying it out.
+// commandFailed carries out what follows from a fault that an interactive command met: what it showed of the
+// server's limits, how long the account backs off, whether a person has to act, and its row. On a store of
+// another process nothing is written. An error is one of carrying it out.
 func (a *account) commandFailed(ctx context.Context, m *meter.Meter, f Fault) error {
 	s := plan.Situation{Work: plan.Interactive, Stopped: fault.Stopped(ctx)}
 	c := plan.Outcome(deciding(f), s)
@@ -244,18 +249,19 @@ func (a *account) commandFailed(ctx context.Context, m *meter.Meter, f Fault) er
 	if !c.Record {
 		return nil
 	}
-	return in(phaseStore, a.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0, func(tx *storage.Writer) error {
-		if err := health.ReportTx(tx, a.health.Place().Row(f)); err != nil {
-			return err
-		}
-		if c.Pause {
-			return tx.PauseAccount(a.id, f.Class, f.Detail)
-		}
-		if c.Rest || plan.BeforeSelect(f.Phase, s.Work) {
-			return m.SaveTx(tx)
-		}
-		return nil
-	}))
+	return in(phaseStore, a.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0,
+		func(tx *storage.Writer) error {
+			if err := health.ReportTx(tx, a.health.Place().Row(f)); err != nil {
+				return err
+			}
+			if c.Pause {
+				return tx.PauseAccount(a.id, f.Class, f.Detail)
+			}
+			if c.Rest || plan.BeforeSelect(f.Phase, s.Work) {
+				return m.SaveTx(tx)
+			}
+			return nil
+		}))
 }
 
 // NextTry is when a quarantined message is tried again by run; a sync that a person asks for tries it at once.

@@ -10,11 +10,13 @@ import (
 	"mailcote/storage/class"
 )
 
-// Holds gives what an account's next attempt has to wait for, its own trouble and its host's, whether the time is over or not.
+// Holds gives what an account's next attempt has to wait for, its own trouble and its host's, whether the time is
+// over or not.
 func Holds(r *storage.Reader, a storage.Account) ([]health.Row, error) {
 	all, err := attempt.Breakers(r)
 	return slices.DeleteFunc(all, func(b health.Row) bool {
-		return b.Class == class.Manual || b.Scope != health.AccountScope(a.ID) && b.Scope != health.HostScope(loginOf(a).Endpoint().Addr())
+		return b.Class == class.Manual || b.Scope != health.AccountScope(a.ID) &&
+			b.Scope != health.HostScope(loginOf(a).Endpoint().Addr())
 	}), err
 }
 

@@ -34,7 +34,8 @@ func Probe(ctx context.Context, l Login, o imap.Options) []Step {
 	defer s.Close() //nolint:errcheck // LOGOUT has closed it, or a step has failed and says why
 	detail := l.Endpoint().Addr()
 	if state, ok := s.TLS(); ok {
-		detail += fmt.Sprintf(", TLS, certificate for %q until %s", fault.CertificateNames(state.PeerCertificates[0]), state.PeerCertificates[0].NotAfter.UTC().Format(time.DateOnly))
+		detail += fmt.Sprintf(", TLS, certificate for %q until %s", fault.CertificateNames(state.PeerCertificates[0]),
+			state.PeerCertificates[0].NotAfter.UTC().Format(time.DateOnly))
 	} else {
 		detail += ", not encrypted"
 	}

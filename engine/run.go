@@ -158,10 +158,9 @@ func (e *Engine) tellOfPause() bool {
 	return news
 }
 
-// Sync brings accounts to the server's state, side by side, and returns when their tasks are done and the index caught up.
-// What its retention kept ends after that, within sweepTime.
-// A person asked: a pause that a fault made ends, and waits after network faults are cut short. A pause by hand lets this one
-// pass through and stays.
+// Sync brings accounts to the server's state, side by side, and returns when their tasks are done and the index
+// caught up. What its retention kept ends after that, within sweepTime. A person asked: a pause that a fault made
+// ends, and waits after network faults are cut short. A pause by hand lets this one pass through and stays.
 func (e *Engine) Sync(ctx context.Context, ids []storage.AccountID, o SyncOptions) []Summary {
 	all := make([]Summary, len(ids))
 	var done sync.WaitGroup
@@ -180,10 +179,11 @@ func (e *Engine) syncOne(ctx context.Context, id storage.AccountID, o SyncOption
 	var run storage.RunID
 	leave, err := a.own(ctx)
 	if err != nil {
-		_ = e.store.Read(context.WithoutCancel(ctx), func(r *storage.Reader) (err error) { //nolint:errcheck // it only names the account
-			row, err = r.Account(id)
-			return err
-		})
+		_ = e.store.Read(context.WithoutCancel(ctx),
+			func(r *storage.Reader) (err error) { //nolint:errcheck // it only names the account
+				row, err = r.Account(id)
+				return err
+			})
 		return Summary{Type: "summary", Account: row.Name, Result: Failed, Detail: err.Error(), Interrupted: true}
 	}
 	defer leave()
@@ -210,7 +210,8 @@ func (e *Engine) syncOne(ctx context.Context, id storage.AccountID, o SyncOption
 		return err
 	})
 	if soon := (*TooSoonError)(nil); errors.As(err, &soon) {
-		return Summary{Type: "summary", Account: row.Name, Result: Failed, Class: Quota, Detail: soon.Error(), NextStep: "mailcote errors says why"}
+		return Summary{Type: "summary", Account: row.Name, Result: Failed, Class: Quota, Detail: soon.Error(),
+			NextStep: "mailcote errors says why"}
 	}
 	if err == nil {
 		err = a.hurry(ctx, false)
@@ -245,7 +246,8 @@ func (e *Engine) begin(tx *storage.Writer, a storage.Account, priority int) (sto
 	if a.LastSuccess.IsZero() {
 		kind = queue.InitialSync
 	}
-	if _, _, err := e.queue.EnqueueTx(tx, queue.NewTask{Account: a.ID, Type: kind, Priority: priority, Hurry: priority > queue.DefaultPriority}); err != nil {
+	if _, _, err := e.queue.EnqueueTx(tx, queue.NewTask{Account: a.ID, Type: kind, Priority: priority,
+		Hurry: priority > queue.DefaultPriority}); err != nil {
 		return 0, err
 	}
 	return tx.StartRun(a.ID)

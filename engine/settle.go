@@ -60,8 +60,9 @@ func (w *worker) settle(ctx context.Context, t queue.Task, err error) {
 func (w *worker) situation(t queue.Task, progressed bool) plan.Situation {
 	s := plan.Situation{
 		Work: plan.NoTask, Once: w.once, Waited: w.streak.waited, Progressed: progressed,
-		Elsewhere: w.streak.mailbox != 0 && w.streak.mailbox != t.Payload.Mailbox, GaveUp: w.fetcher.Bisection().GaveUp(),
-		Probing: w.probes(t), Relisted: w.relisted[t.Payload.Mailbox],
+		Elsewhere: w.streak.mailbox != 0 && w.streak.mailbox != t.Payload.Mailbox,
+		GaveUp:    w.fetcher.Bisection().GaveUp(),
+		Probing:   w.probes(t), Relisted: w.relisted[t.Payload.Mailbox],
 	}
 	switch {
 	case t.ID == 0:
@@ -73,8 +74,8 @@ func (w *worker) situation(t queue.Task, progressed bool) plan.Situation {
 	return s
 }
 
-// face carries out the consequences of a fault: first those for the session, the account's meter and its breaker, then those for
-// the task, which may depend on how long the account backs off.
+// face carries out the consequences of a fault: first those for the session, the account's meter and its breaker,
+// then those for the task, which may depend on how long the account backs off.
 func (w *worker) face(ctx context.Context, t queue.Task, f Fault, s plan.Situation) {
 	c := plan.Outcome(deciding(f), s)
 	if c.Retire { // accounts that have nothing to do keep a session each
@@ -199,8 +200,8 @@ func (w *worker) cools(id storage.MailboxID) bool {
 	return held && !w.once
 }
 
-// probes reports whether a task failed for good before and nobody asks for this one: one try is enough. Discovery makes none before
-// the cooldown is over, so one that comes earlier is a person's.
+// probes reports whether a task failed for good before and nobody asks for this one: one try is enough. Discovery
+// makes none before the cooldown is over, so one that comes earlier is a person's.
 func (w *worker) probes(t queue.Task) bool {
 	return !w.once && t.Type == queue.FolderSync && w.account.health.FailedBefore(time.Now(), t.Payload.Mailbox)
 }
@@ -234,7 +235,8 @@ func (w *worker) giveWay(ctx context.Context, t queue.Task, f Fault, c plan.Cons
 	if w.room(ctx) && err != nil {
 		err = giveBack()
 	}
-	if err != nil && !errors.Is(err, queue.ErrLeaseLost) && w.failed == nil { // the next pass, or the next start, releases it
+	// the next pass, or the next start, releases it
+	if err != nil && !errors.Is(err, queue.ErrLeaseLost) && w.failed == nil {
 		w.failed = &f
 	}
 }

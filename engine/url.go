@@ -40,7 +40,8 @@ func ParseURL(s string) (Login, error) {
 	case "imap+starttls":
 		l.Security, l.Port = imap.StartTLS, 143
 	default: // what stands here may be a password: it is not repeated
-		return l, fmt.Errorf("%w: it begins with no scheme that is known: use imaps, imap+starttls or, for this machine only, imap", ErrURL)
+		return l, fmt.Errorf("%w: it begins with no scheme that is known: use imaps, imap+starttls or, for this "+
+			"machine only, imap", ErrURL)
 	}
 	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
 		if strings.Trim(rest[i:], "/") != "" {
@@ -55,11 +56,13 @@ func ParseURL(s string) (Login, error) {
 	user, password, _ := strings.Cut(rest[:at], ":")
 	name, err := url.PathUnescape(user)
 	if err != nil {
-		return l, fmt.Errorf("%w: the user has a %% that is not followed by two hex digits: write %%25 for a percent sign", ErrURL)
+		return l, fmt.Errorf("%w: the user has a %% that is not followed by two hex digits: write %%25 for a percent "+
+			"sign", ErrURL)
 	}
 	value, err := url.PathUnescape(password)
 	if err != nil {
-		return l, fmt.Errorf("%w: the password has a %% that is not followed by two hex digits: write %%25 for a percent sign", ErrURL)
+		return l, fmt.Errorf("%w: the password has a %% that is not followed by two hex digits: write %%25 for a "+
+			"percent sign", ErrURL)
 	}
 	l.User, l.Password = name, secret.New(value)
 	if err := l.setHost(rest[at+1:]); err != nil {
@@ -85,7 +88,9 @@ func (l *Login) setHost(hostport string) error {
 		return fmt.Errorf("%w: host and port cannot be told apart: write [::1]:143 for an IPv6 address", ErrURL)
 	}
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
-	if host == "" || strings.ContainsFunc(host, func(r rune) bool { return r <= ' ' || r == 0x7f || strings.ContainsRune(`/\@%"<>`, r) }) {
+	if host == "" || strings.ContainsFunc(host, func(r rune) bool {
+		return r <= ' ' || r == 0x7f || strings.ContainsRune(`/\@%"<>`, r)
+	}) {
 		return fmt.Errorf("%w: %.60q is no host name", ErrURL, host)
 	}
 	l.Host = host

@@ -21,8 +21,8 @@ const (
 	roomLook = 5 * time.Second  // how often a waiting worker tells how much room there is
 )
 
-// room waits until the store may be written in bulk, and holds no connection meanwhile. One row tells of a pause, however many tasks
-// it stops. false: something else ended the wait.
+// room waits until the store may be written in bulk, and holds no connection meanwhile. One row tells of a pause,
+// however many tasks it stops. false: something else ended the wait.
 func (w *worker) room(ctx context.Context) bool {
 	opened := w.e.store.Opened()
 	p, paused := w.e.store.Pause()
@@ -78,7 +78,9 @@ func (w *worker) sit(ctx context.Context, news listener, h health.Hold) bool {
 	if h.Offline() {
 		state = progress.Offline
 	}
-	w.e.progress.Update(w.account.name(), func(a *AccountProgress) { a.State, a.Note, a.Until = state, h.Detail, h.Until })
+	w.e.progress.Update(w.account.name(), func(a *AccountProgress) {
+		a.State, a.Note, a.Until = state, h.Detail, h.Until
+	})
 	if wait > longPause { // a longer one keeps no connection
 		w.account.retire(ctx)
 	}
@@ -103,7 +105,8 @@ func (w *worker) wait(ctx context.Context, news listener) bool {
 		return false
 	}
 	pause := time.Until(at)
-	if !w.once && w.discovered && pause > w.every { // one mailbox's trouble is not the account's: the others are looked at again
+	// one mailbox's trouble is not the account's: the others are looked at again
+	if !w.once && w.discovered && pause > w.every {
 		return false
 	}
 	if w.once && pause > onceWait {
@@ -127,8 +130,8 @@ func (w *worker) wait(ctx context.Context, news listener) bool {
 // yields says whether a worker that has nothing to do but wait makes room for a person's.
 func (w *worker) yields() bool { return !w.once && w.account.wanted() }
 
-// hold says what forbids the worker's next task: trouble of the account, a provider's limit, and trouble of the host when the
-// last dial came to nothing.
+// hold says what forbids the worker's next task: trouble of the account, a provider's limit, and trouble of the
+// host when the last dial came to nothing.
 func (w *worker) hold() (health.Hold, bool) {
 	host := ""
 	if w.unreached {

@@ -19,8 +19,8 @@ import (
 	"mailcote/storage"
 )
 
-// stuckAfter is how long a task may move nothing: no byte on the wire, no batch. Every wait in it has a shorter limit of its
-// own, so this one ends what those limits missed.
+// stuckAfter is how long a task may move nothing: no byte on the wire, no batch. Every wait in it has a shorter
+// limit of its own, so this one ends what those limits missed.
 const stuckAfter = 20 * time.Minute
 
 // grace is how long a command may run on after a stop was asked for. Then its connection ends in the middle of it.
@@ -86,7 +86,9 @@ func (w *worker) work(ctx context.Context) {
 		}
 		if sat {
 			sat = false
-			if err := w.e.queued(ctx, func(tx *storage.Writer) error { return w.e.queue.FreeTx(tx, w.account.id) }); err != nil {
+			if err := w.e.queued(ctx, func(tx *storage.Writer) error {
+				return w.e.queue.FreeTx(tx, w.account.id)
+			}); err != nil {
 				w.settle(ctx, queue.Task{}, in(phaseStore, err))
 				continue
 			}
@@ -107,8 +109,8 @@ func (w *worker) work(ctx context.Context) {
 	}
 }
 
-// metered fetches the account's limits, and says whether the account may work. One that rests until later works then, or a
-// --once run ends.
+// metered fetches the account's limits, and says whether the account may work. One that rests until later works
+// then, or a --once run ends.
 func (w *worker) metered(ctx context.Context) bool {
 	m, err := w.account.meter(ctx)
 	if err != nil {
@@ -233,7 +235,8 @@ func (w *worker) watched(ctx context.Context, t queue.Task) error {
 	return err
 }
 
-// graced gives a context that ends a moment after ctx does: who asks for no new command meanwhile leaves the server in order.
+// graced gives a context that ends a moment after ctx does: who asks for no new command meanwhile leaves the
+// server in order.
 func graced(ctx context.Context) (context.Context, context.CancelCauseFunc) {
 	hard, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	late := time.AfterFunc(math.MaxInt64, func() { cancel(context.Cause(ctx)) })

@@ -12,8 +12,8 @@ type bells struct {
 	wakes map[storage.AccountID]chan struct{}
 }
 
-// Wake returns a channel that is closed at the account's next Notify. Ask for it before you look at the tasks: then nothing is
-// missed. Any number of waiters hear the same Notify.
+// Wake returns a channel that is closed at the account's next Notify. Ask for it before you look at the tasks:
+// then nothing is missed. Any number of waiters hear the same Notify.
 func (b *bells) Wake(account storage.AccountID) <-chan struct{} {
 	b.mu.Lock()
 	defer b.mu.Unlock()

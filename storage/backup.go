@@ -12,12 +12,12 @@ import (
 	"mailcote/storage/internal/schema"
 )
 
-// backupAge is how long the copy made before a migration stays, from the first start after the migration. A store that turns
-// out to be damaged meanwhile is replaced by a new one, in which the time begins anew.
+// backupAge is how long the copy made before a migration stays, from the first start after the migration. A store
+// that turns out to be damaged meanwhile is replaced by a new one, in which the time begins anew.
 const backupAge = 7 * 24 * time.Hour
 
-// dropBackups removes the copies that migrations have left, when the store has opened well for long enough. What fails now is tried
-// at the next start.
+// dropBackups removes the copies that migrations have left, when the store has opened well for long enough. What
+// fails now is tried at the next start.
 func (s *Store) dropBackups(ctx context.Context) {
 	var copies []string
 	for version := 1; version < schema.Version(); version++ {
@@ -38,13 +38,14 @@ func (s *Store) dropBackups(ctx context.Context) {
 	}
 	for _, name := range copies {
 		if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			s.warnings = append(s.warnings, fmt.Sprintf("the copy %s is not needed any more and cannot be removed: %v", name, err))
+			s.warnings = append(s.warnings,
+				fmt.Sprintf("the copy %s is not needed any more and cannot be removed: %v", name, err))
 		}
 	}
 }
 
-// backupsOver reports whether the time of the copies is over by the wall clock at, if that is to be believed. The first call after
-// a migration starts the time.
+// backupsOver reports whether the time of the copies is over by the wall clock at, if that is to be believed. The
+// first call after a migration starts the time.
 func (w *Writer) backupsOver(at time.Time) (bool, error) {
 	var since int64
 	err := w.QueryRow(`SELECT value FROM meta WHERE key = ?`, schema.UpgradedAt).Scan(&since)

@@ -48,7 +48,8 @@ func (n *News) add(more News) {
 
 // Watch is one subscription to a store's commits. Its methods may be called from any goroutine.
 type Watch struct {
-	// C wakes after a commit that changed rows, when readers already see it. A wake-up stands for one commit or for many.
+	// C wakes after a commit that changed rows, when readers already see it. A wake-up stands for one commit or
+	// for many.
 	C <-chan struct{}
 
 	wake  chan struct{} // C, capacity 1
@@ -63,8 +64,9 @@ type watches struct {
 	all map[*Watch]struct{}
 }
 
-// Changed subscribes to this process's own commits. One group of writes gives one signal. A rolled back or empty one gives
-// none. A commit whose outcome is unknown counts as one that changed every type. A slow subscriber delays nobody.
+// Changed subscribes to this process's own commits. One group of writes gives one signal. A rolled back or empty
+// one gives none. A commit whose outcome is unknown counts as one that changed every type. A slow subscriber
+// delays nobody.
 //
 // A store that is open read-only has no commits of its own: see DataVersion. Closing the store wakes nobody.
 func (s *Store) Changed() *Watch {

@@ -77,7 +77,8 @@ func kind(err error) Fault {
 		f.Command, f.ServerText = status.Command, serverText(status)
 		f.Verdict = policy.Judge(policy.Answer{Type: status.Type, Code: status.Code, CodeArgs: status.CodeArgs,
 			Text: status.Text, Command: status.Command, Phase: f.Phase})
-	case errors.Is(err, imap.ErrStalled), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, imap.ErrStalled), errors.Is(err, os.ErrDeadlineExceeded),
+		errors.Is(err, context.DeadlineExceeded):
 		f.Class, f.Scope = class.Timeout, "connection"
 		if f.Phase == PhaseSignIn {
 			f.Wait.Floor = line.Resend
@@ -88,7 +89,8 @@ func kind(err error) Fault {
 	case errors.Is(err, ErrTooMany): // another connection hears the same: it is tried later, and the account goes on
 		f.Class, f.Scope, f.Do, f.Tries = class.Protocol, "mailbox", policy.Limit, 1
 		f.Wait = policy.Wait{Floor: 15 * time.Minute, Factor: 4, Cap: 12 * time.Hour}
-		f.Hint = "look at the mailbox with another mail program: if it is right, move part of its mail to another mailbox; " +
+		f.Hint = "look at the mailbox with another mail program: if it is right, move part of its mail to another " +
+			"mailbox; " +
 			"the other mailboxes go on"
 	case errors.Is(err, imap.ErrCommand): // a name from the server that cannot be sent back
 		f.Class, f.Scope = class.Mailbox, "mailbox"
@@ -103,9 +105,9 @@ func kind(err error) Fault {
 	return f
 }
 
-// Declined says whether an error, with its phase, is the server's NO or BAD to what was asked, in a session that lives. Words about a
-// limit, the line or the account answer nothing: a server that is throttled knows no more of a message than before. also are classes
-// that are an answer too: Mailbox, where a mailbox was asked for.
+// Declined says whether an error, with its phase, is the server's NO or BAD to what was asked, in a session that
+// lives. Words about a limit, the line or the account answer nothing: a server that is throttled knows no more of
+// a message than before. also are classes that are an answer too: Mailbox, where a mailbox was asked for.
 func Declined(s *imap.Session, err error, also ...class.Class) bool {
 	var answer *imap.StatusError
 	if !errors.As(err, &answer) || s.Err() != nil {
@@ -125,6 +127,7 @@ func serverText(s *imap.StatusError) string {
 func isNetwork(err error) bool {
 	var network net.Error
 	var wire *imap.WireError
-	return errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
+	return errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, net.ErrClosed) ||
 		errors.As(err, &wire) && wire.Phase != "handler"
 }

@@ -21,7 +21,8 @@ var (
 	ErrTooMany = errors.New("more than mailcote takes of one mailbox")
 	// ErrStuck ends a task that moved nothing.
 	ErrStuck = fmt.Errorf("nothing moved for too long and the task was ended: %w", imap.ErrStalled)
-	// ErrStopped ends a task at the next command boundary after a stop was asked for. It is no fault: whoever asked knows.
+	// ErrStopped ends a task at the next command boundary after a stop was asked for. It is no fault: whoever
+	// asked knows.
 	ErrStopped = errors.New("the work was stopped")
 )
 

@@ -37,13 +37,16 @@ func (f Fault) Unwrap() error { return f.Err }
 func (f Fault) NextStep(account string) string {
 	switch {
 	case errors.Is(f.Err, secret.ErrNoPassword):
-		return "give the password: mailcote account add with the URL of account " + account + " and --password-file FILE"
+		return "give the password: mailcote account add with the URL of account " + account + " and --password-file " +
+			"FILE"
 	case errors.Is(f.Err, line.ErrSilent):
-		return "the server took the password and did not answer; it is not sent again by itself: later, mailcote sync " + account
+		return "the server took the password and did not answer; it is not sent again by itself: later, mailcote " +
+			"sync " + account
 	case errors.Is(f.Err, storage.ErrFull):
 		return "free disk space; an agent goes on by itself, else mailcote sync " + account
 	case errors.Is(f.Err, storage.ErrPaused):
-		return "end the program that has been reading the store for so long; an agent goes on by itself, else mailcote sync " + account
+		return "end the program that has been reading the store for so long; an agent goes on by itself, else " +
+			"mailcote sync " + account
 	case disk.Exhausted(f.Err):
 		return "it is tried again by itself; allow more open files (ulimit -n) if it lasts"
 	case errors.Is(f.Err, storage.ErrCorrupt):

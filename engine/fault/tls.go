@@ -24,7 +24,8 @@ func certificate(err error) string {
 	}
 	c := verify.UnverifiedCertificates[0]
 	sum := sha256.Sum256(c.Raw)
-	return fmt.Sprintf(" (certificate for %.200q, issued by %.100q, valid %s to %s, SHA-256 %x)", CertificateNames(c), c.Issuer.CommonName,
+	return fmt.Sprintf(" (certificate for %.200q, issued by %.100q, valid %s to %s, SHA-256 %x)", CertificateNames(c),
+		c.Issuer.CommonName,
 		c.NotBefore.UTC().Format(time.DateOnly), c.NotAfter.UTC().Format(time.DateOnly), sum)
 }
 
@@ -50,7 +51,8 @@ func isTLS(err error) bool {
 		invalid x509.CertificateInvalidError
 	)
 	return errors.As(err, &verify) || errors.As(err, &record) || errors.As(err, &alert) || errors.As(err, &unknown) ||
-		errors.As(err, &host) || errors.As(err, &invalid) || errors.Is(err, imap.ErrPlainRefused) || errors.Is(err, imap.ErrPreauth) ||
+		errors.As(err, &host) || errors.As(err, &invalid) || errors.Is(err, imap.ErrPlainRefused) ||
+		errors.Is(err, imap.ErrPreauth) ||
 		errors.Is(err, imap.ErrNoStartTLS) || errors.Is(err, imap.ErrLoginDisabled) || disagreed(err)
 }
 
@@ -60,7 +62,8 @@ func disagreed(err error) bool {
 	if !errors.As(err, &wire) || wire.Phase != "tls" {
 		return false
 	}
-	for _, line := range []error{io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, imap.ErrStalled, context.Canceled, context.DeadlineExceeded} {
+	for _, line := range []error{io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, imap.ErrStalled, context.Canceled,
+		context.DeadlineExceeded} {
 		if errors.Is(err, line) {
 			return false
 		}

@@ -35,7 +35,8 @@ type Account struct {
 	mu        sync.Mutex
 	byes      []time.Time // when the server said BYE to a young session
 	cooldowns map[storage.MailboxID]cooldown
-	notices   map[bool]map[string]time.Time // when they were recorded, by fingerprint; those of the server's alerts apart
+	// when they were recorded, by fingerprint; those of the server's alerts apart
+	notices map[bool]map[string]time.Time
 }
 
 // cooldown keeps a mailbox from being tried for a while. It is in memory only: a restart tries everything.
@@ -56,7 +57,8 @@ func (a *Account) Scope() string { return AccountScope(a.id) }
 // Place is the account as the place of a fault.
 func (a *Account) Place() Place { return Place{Account: a.id, Name: a.name()} }
 
-// Hold says whether the account may be tried now: its own trouble, that of a host unless that is "", and what the caller adds.
+// Hold says whether the account may be tried now: its own trouble, that of a host unless that is "", and what the
+// caller adds.
 func (a *Account) Hold(now time.Time, host string, others ...Hold) (Hold, bool) {
 	scopes := []string{a.Scope()}
 	if host != "" {
@@ -82,10 +84,11 @@ func (a *Account) FailedBefore(now time.Time, id storage.MailboxID) bool {
 	return c.times > 0 && !now.Before(c.until)
 }
 
-// CoolDown puts a mailbox whose task failed for good on a cooldown. Otherwise every pass, one a minute, would try it as often as the
-// first did and sign in each time.
+// CoolDown puts a mailbox whose task failed for good on a cooldown. Otherwise every pass, one a minute, would try
+// it as often as the first did and sign in each time.
 func (a *Account) CoolDown(id storage.MailboxID, f fault.Fault) {
-	f.Wait = policy.Wait{Floor: max(f.Wait.Floor, time.Minute), Factor: max(f.Wait.Factor, 2), Cap: max(f.Wait.Cap, 15*time.Minute)}
+	f.Wait = policy.Wait{Floor: max(f.Wait.Floor, time.Minute), Factor: max(f.Wait.Factor, 2),
+		Cap: max(f.Wait.Cap, 15*time.Minute)}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now, c := time.Now(), a.cooldowns[id]
@@ -128,8 +131,8 @@ func (a *Account) RetryTx(tx *storage.Writer, now time.Time, gap time.Duration) 
 	return OfRetry(Row{Until: again}), nil
 }
 
-// Attributed gives words that may be about one mailbox to that mailbox, until a second one says them too. The only mailbox of an
-// account speaks for it.
+// Attributed gives words that may be about one mailbox to that mailbox, until a second one says them too. The
+// only mailbox of an account speaks for it.
 func (a *Account) Attributed(ctx context.Context, mailbox storage.MailboxID, f fault.Fault) fault.Fault {
 	if f.Words == "" || a.words.Say(time.Now(), a.Scope(), mailbox, f.Words) || a.single(ctx) {
 		return f
@@ -149,11 +152,12 @@ func (a *Account) single(ctx context.Context) bool {
 	return err == nil && len(all) <= 1
 }
 
-// Throttled judges a BYE that nobody expected, in a session that was opened at a time: one is a connection that ended, but a server
-// that sends several young sessions away wants to be left alone, whatever it says.
+// Throttled judges a BYE that nobody expected, in a session that was opened at a time: one is a connection that
+// ended, but a server that sends several young sessions away wants to be left alone, whatever it says.
 func (a *Account) Throttled(f fault.Fault, opened time.Time) fault.Fault {
 	var bye *imap.StatusError
-	if f.Class != class.Network || f.Phase == fault.PhaseConnect || f.Phase == fault.PhaseSignIn || time.Since(opened) > young ||
+	if f.Class != class.Network || f.Phase == fault.PhaseConnect || f.Phase == fault.PhaseSignIn ||
+		time.Since(opened) > young ||
 		!errors.As(f.Err, &bye) || bye.Type != "BYE" {
 		return f
 	}
@@ -182,8 +186,9 @@ func (a *Account) bye() int {
 // Alert records what the server wants a person to read. A server that has many of them shuts out nothing but alerts.
 func (a *Account) Alert(st imap.Status) {
 	a.tell(true, fault.Fault{
-		Verdict: policy.Verdict{Class: class.Protocol, Scope: "nothing", Hint: "the server wants you to read this; mailcote goes on"},
-		Phase:   "alert", ServerText: st.Type + " [ALERT] " + st.Text, Detail: "the server says: " + st.Text})
+		Verdict: policy.Verdict{Class: class.Protocol, Scope: "nothing",
+			Hint: "the server wants you to read this; mailcote goes on"},
+		Phase: "alert", ServerText: st.Type + " [ALERT] " + st.Text, Detail: "the server says: " + st.Text})
 }
 
 // Notice records what stops nothing and comes with each pass, once in the time that faults are kept.
@@ -213,7 +218,9 @@ func (a *Account) tell(alert bool, f fault.Fault) {
 			return err
 		}
 		// Of an earlier process.
-		if i := slices.IndexFunc(before, func(f storage.Fault) bool { return f.Fingerprint == row.Fingerprint }); i >= 0 {
+		if i := slices.IndexFunc(before, func(f storage.Fault) bool {
+			return f.Fingerprint == row.Fingerprint
+		}); i >= 0 {
 			at = before[i].At
 			return nil
 		}

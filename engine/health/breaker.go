@@ -14,8 +14,9 @@ const (
 	trips  = 5                // failures …
 	window = 10 * time.Minute // … within this open a breaker
 
-	// doubted is how long a stored deadline is believed that lies further off than its fault asked for: the clock was set back
-	// meanwhile, nobody knows how much of the wait is over, and one attempt too early hurts less than a wait of years.
+	// doubted is how long a stored deadline is believed that lies further off than its fault asked for: the clock
+	// was set back meanwhile, nobody knows how much of the wait is over, and one attempt too early hurts less
+	// than a wait of years.
 	doubted = time.Minute
 )
 
@@ -120,7 +121,8 @@ func (s *Set) open(scope string) bool {
 	return false
 }
 
-// Fail notes a failure and gives the row to store. wait says how long to let the scope be after the n-th failure in a row.
+// Fail notes a failure and gives the row to store. wait says how long to let the scope be after the n-th failure
+// in a row.
 func (s *Set) Fail(now time.Time, scope string, what class.Class, detail string, wait func(n int) time.Duration) Row {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -170,8 +172,8 @@ func (s *Set) Succeed(scope string) (had bool) {
 	return had
 }
 
-// Hurry ends the waits of scopes, but for a quota's unless force says so: a person asks, or the network is another one. What
-// is open stays open, so that the next attempt is a probe. The changed rows are to be stored.
+// Hurry ends the waits of scopes, but for a quota's unless force says so: a person asks, or the network is
+// another one. What is open stays open, so that the next attempt is a probe. The changed rows are to be stored.
 func (s *Set) Hurry(now time.Time, force bool, scopes ...string) []Row {
 	return s.change(func(b *state) bool {
 		if !slices.Contains(scopes, b.Scope) || b.Class == class.Quota && !force || !now.Before(b.Until) {

@@ -31,7 +31,8 @@ func OfPause(a storage.Account) Hold {
 
 // OfStore is a pause of the store's bulk writing.
 func OfStore(p disk.Pause) Hold {
-	return Hold{What: TheStore, Cause: NoRoom, Class: class.Storage, Detail: p.String() + "; resumes by itself", Since: p.Since}
+	return Hold{What: TheStore, Cause: NoRoom, Class: class.Storage, Detail: p.String() + "; resumes by itself",
+		Since: p.Since}
 }
 
 // OfMemory is the process's memory gate while it is closed.
@@ -44,7 +45,8 @@ func OfLimit(now, resumes time.Time) Hold {
 	if resumes.IsZero() || resumes.Sub(now.Round(0)) > limit.Longest { // a clock that was wrong has made it
 		return Hold{}
 	}
-	return Hold{What: TheAccount, Cause: Limited, Class: class.Quota, Detail: "the provider's limit is used up", Since: now, Until: resumes}
+	return Hold{What: TheAccount, Cause: Limited, Class: class.Quota, Detail: "the provider's limit is used up",
+		Since: now, Until: resumes}
 }
 
 // OfSignIn is the wait after a sign-in that was not answered.
@@ -53,20 +55,23 @@ func OfSignIn(now time.Time, u line.Unanswered) Hold {
 	if wait <= 0 {
 		return Hold{}
 	}
-	return Hold{What: TheAccount, Cause: Unanswered, Class: class.Timeout, Detail: "the server did not answer the sign-in",
-		Since: u.At, Until: now.Add(wait)}
+	return Hold{What: TheAccount, Cause: Unanswered, Class: class.Timeout,
+		Detail: "the server did not answer the sign-in",
+		Since:  u.At, Until: now.Add(wait)}
 }
 
-// OfTasks is the wait until the first of an account's tasks is due. What its last attempt met is told by a Hold of its own.
+// OfTasks is the wait until the first of an account's tasks is due. What its last attempt met is told by a Hold
+// of its own.
 func OfTasks(due time.Time) Hold {
 	return Hold{What: TheAccount, Cause: Retrying, Detail: "a task is tried again then", Until: due}
 }
 
-// OfMessage is the wait of a quarantined message. One that a person asked for is due at once; a sync that a person asks for waits
-// for none.
+// OfMessage is the wait of a quarantined message. One that a person asked for is due at once; a sync that a
+// person asks for waits for none.
 func OfMessage(q storage.Quarantined) Hold {
-	h := Hold{What: AMessage, Name: q.Path + ", UID " + strconv.FormatUint(uint64(q.UID), 10), Cause: Withheld, Detail: q.Reason,
-		Since: q.LastAt, Until: q.LastAt}
+	h := Hold{What: AMessage, Name: q.Path + ", UID " + strconv.FormatUint(uint64(q.UID), 10), Cause: Withheld,
+		Detail: q.Reason,
+		Since:  q.LastAt, Until: q.LastAt}
 	if !q.Asked {
 		h.Until = q.LastAt.Add(min(time.Minute<<min(q.Attempts-1, 12), 24*time.Hour))
 	}
@@ -78,9 +83,9 @@ func OfRetry(row Row) Hold {
 	return Hold{What: ARetry, Cause: Retried, Since: row.FailedAt, Until: row.Until}
 }
 
-// Stored gives what an account waits for, as the store says: the answer of every process that is not the one that works. What only
-// that one knows is missing: cooldowns, the pace of its connections, its memory. The store's own pause is for the caller to add
-// (OfStore).
+// Stored gives what an account waits for, as the store says: the answer of every process that is not the one that
+// works. What only that one knows is missing: cooldowns, the pace of its connections, its memory. The store's own
+// pause is for the caller to add (OfStore).
 func Stored(r *storage.Reader, a storage.Account, addr string, now time.Time) (all Holds, err error) {
 	all = append(all, OfPause(a))
 	rows, err := attempt.Breakers(r)

@@ -49,7 +49,8 @@ const (
 	Itself Who = "itself"           // it ends with its cause, and no time is known
 )
 
-// offline is how long a network is away that is called offline. A shorter wait is a moment's trouble; half a minute, give or take.
+// offline is how long a network is away that is called offline. A shorter wait is a moment's trouble; half a
+// minute, give or take.
 const offline = 20 * time.Second
 
 // Hold is one "not now". The zero Hold forbids nothing.
@@ -122,8 +123,8 @@ func (h Hold) Err() error { return &fault.HeldError{Class: h.Class, Until: h.Unt
 // Holds are all that may forbid an attempt, whether it does now or not.
 type Holds []Hold
 
-// Hold gives the one that decides when the account goes on: where no time is known the first, otherwise the one that ends last. What
-// concerns a single mailbox, a message or a person's retry holds no account.
+// Hold gives the one that decides when the account goes on: where no time is known the first, otherwise the one
+// that ends last. What concerns a single mailbox, a message or a person's retry holds no account.
 func (all Holds) Hold(now time.Time) (h Hold, held bool) {
 	var changed <-chan struct{}
 	for _, one := range all {

@@ -47,7 +47,8 @@ func Load(ctx context.Context, store *storage.Store, o Options) (*Process, error
 	return &Process{Set: New(time.Now(), rows), store: store, backoff: o.Backoff, least: o.Least}, err
 }
 
-// RecordFailure notes a fault of a scope: nothing is tried there before the wait is over. progressed: the attempt got somewhere.
+// RecordFailure notes a fault of a scope: nothing is tried there before the wait is over. progressed: the attempt
+// got somewhere.
 func (p *Process) RecordFailure(ctx context.Context, scope string, f fault.Fault, progressed bool) error {
 	p.Fail(time.Now(), scope, f.Class, f.Detail, func(n int) time.Duration {
 		if progressed {
@@ -69,13 +70,14 @@ func (p *Process) RecordSuccess(ctx context.Context, scope string) error {
 
 // Note stores the breakers of scopes that have just changed.
 func (p *Process) Note(ctx context.Context, scopes ...string) error {
-	return fault.In(fault.PhaseStore, p.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0, func(tx *storage.Writer) error {
-		return p.NoteTx(tx, scopes...)
-	}))
+	return fault.In(fault.PhaseStore, p.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0,
+		func(tx *storage.Writer) error {
+			return p.NoteTx(tx, scopes...)
+		}))
 }
 
-// NoteTx writes the breakers of scopes as they are in memory now, not as they were when the write was queued. If a failure and a
-// success race, the later write must not store the older state.
+// NoteTx writes the breakers of scopes as they are in memory now, not as they were when the write was queued. If
+// a failure and a success race, the later write must not store the older state.
 func (p *Process) NoteTx(tx *storage.Writer, scopes ...string) error {
 	for _, scope := range scopes {
 		if err := attempt.DropBreakers(tx, scope); err != nil {
@@ -90,8 +92,9 @@ func (p *Process) NoteTx(tx *storage.Writer, scopes ...string) error {
 	return nil
 }
 
-// Delay is the wait after the n-th fault in a row: the backoff, and never less than the fault asks for. What a provider's limit
-// asks for is only ever lengthened, by a moment where the time was named; other least waits are spread to both sides.
+// Delay is the wait after the n-th fault in a row: the backoff, and never less than the fault asks for. What a
+// provider's limit asks for is only ever lengthened, by a moment where the time was named; other least waits are
+// spread to both sides.
 func (p *Process) Delay(f fault.Fault, n int) time.Duration {
 	random := rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
 	least := p.least(f.Wait, n)

@@ -31,5 +31,7 @@ func ReportTx(tx *storage.Writer, row storage.Fault) error { return tx.RecordFau
 
 // Report is ReportTx in a transaction of its own. It is written even when ctx has ended.
 func Report(ctx context.Context, store *storage.Store, row storage.Fault) error {
-	return store.Write(context.WithoutCancel(ctx), storage.Interactive, 0, func(tx *storage.Writer) error { return ReportTx(tx, row) })
+	return store.Write(context.WithoutCancel(ctx), storage.Interactive, 0, func(tx *storage.Writer) error {
+		return ReportTx(tx, row)
+	})
 }

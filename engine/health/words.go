@@ -11,8 +11,8 @@ import (
 // lately is how long words of a mailbox count when another one says them.
 const lately = 15 * time.Minute
 
-// Words remembers what mailboxes answered that may be about them or about their account. Its methods may be called from any
-// goroutine. The zero value is ready.
+// Words remembers what mailboxes answered that may be about them or about their account. Its methods may be
+// called from any goroutine. The zero value is ready.
 type Words struct {
 	mu sync.Mutex
 	by map[string]map[storage.MailboxID]saying // by the account's scope

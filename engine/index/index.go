@@ -1,7 +1,7 @@
 // Package index makes mail searchable after it is readable.
 //
-// What always holds: the store lists what is to be indexed, so nothing that was committed is ever missed. An index that cannot be
-// written stops no mail, and is caught up with later.
+// What always holds: the store lists what is to be indexed, so nothing that was committed is ever missed. An
+// index that cannot be written stops no mail, and is caught up with later.
 package index
 
 import (
@@ -32,8 +32,8 @@ const (
 	indexDelay = 250 * time.Millisecond // lets a batch fill: each transaction of the index costs a merge
 )
 
-// Indexer makes mail searchable after it is readable: a goroutine of its own, started by Start and ended by Stop. It works from
-// the store's list of what is to be indexed, so nothing that was committed is ever missed.
+// Indexer makes mail searchable after it is readable: a goroutine of its own, started by Start and ended by Stop.
+// It works from the store's list of what is to be indexed, so nothing that was committed is ever missed.
 type Indexer struct {
 	store    *storage.Store
 	progress *progress.Progress
@@ -57,7 +57,8 @@ type Indexer struct {
 
 // Start begins to index what is not indexed yet.
 func Start(store *storage.Store, p *progress.Progress) *Indexer {
-	x := &Indexer{store: store, progress: p, finished: make(chan struct{}), poke: make(chan struct{}, 1), hurry: make(chan struct{}, 1),
+	x := &Indexer{store: store, progress: p, finished: make(chan struct{}), poke: make(chan struct{}, 1),
+		hurry: make(chan struct{}, 1),
 		ready: map[storage.EmailRow]storage.IndexDoc{}}
 	x.idle = sync.NewCond(&x.mu)
 	x.ctx, x.cancel = context.WithCancel(context.Background())
@@ -137,7 +138,8 @@ func (x *Indexer) loop() {
 	}
 }
 
-// caughtUp is catchUp on an index that is made anew if it is found damaged. The first failure of an episode leaves a row.
+// caughtUp is catchUp on an index that is made anew if it is found damaged. The first failure of an episode
+// leaves a row.
 func (x *Indexer) caughtUp() error {
 	err := x.catchUp()
 	if errors.Is(err, storage.ErrIndex) {
@@ -155,10 +157,12 @@ func (x *Indexer) caughtUp() error {
 
 // note records that the index could not be written and what is done about it.
 func (x *Indexer) note(done string, why error) {
-	_ = x.store.Write(x.ctx, storage.Bulk, 0, func(tx *storage.Writer) error { //nolint:errcheck // a store that takes no row says so everywhere
-		return health.ReportTx(tx, storage.Fault{At: time.Now().UTC(), Class: class.Storage, Scope: "store", Phase: "index",
-			Detail: why.Error(), NextStep: "the search index is " + done, Fingerprint: "index"})
-	})
+	_ = x.store.Write(x.ctx, storage.Bulk, 0,
+		func(tx *storage.Writer) error { //nolint:errcheck // a store that takes no row says so everywhere
+			return health.ReportTx(tx, storage.Fault{At: time.Now().UTC(), Class: class.Storage, Scope: "store",
+				Phase:  "index",
+				Detail: why.Error(), NextStep: "the search index is " + done, Fingerprint: "index"})
+		})
 }
 
 // catchUp indexes until no email waits. The last, partly filled batch waits for nobody.

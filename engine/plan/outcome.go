@@ -38,8 +38,9 @@ type Situation struct {
 	Work Work
 	Once bool // the run ends when its tasks do
 
-	// Two counts, of two things. Tries is the task's and is stored: it decides whether the task fails. Streak is the run's, over
-	// all its tasks, and ends with it: it decides whether a --once run goes on. Both include this attempt, and progress zeroes both.
+	// Two counts, of two things. Tries is the task's and is stored: it decides whether the task fails. Streak is
+	// the run's, over all its tasks, and ends with it: it decides whether a --once run goes on. Both include this
+	// attempt, and progress zeroes both.
 	Tries  int
 	Streak int
 	Waited time.Duration // by the run, for the account or its host, since its last progress
@@ -56,9 +57,11 @@ type Situation struct {
 	NoFiles   bool // the process has no file descriptor left
 	NoSession bool // the task ended while it waited for a session: the server has shown nothing
 
-	Now   time.Time
-	Until time.Time                     // until when the account or its host backs off, this fault included; zero: it does not
-	Delay func(tries int) time.Duration // the wait after so many attempts in a row; 0: after one that progressed; nil: none
+	Now time.Time
+	// until when the account or its host backs off, this fault included; zero: it does not
+	Until time.Time
+	// the wait after so many attempts in a row; 0: after one that progressed; nil: none
+	Delay func(tries int) time.Duration
 }
 
 // Verb is what becomes of a task.
@@ -82,7 +85,8 @@ type Consequence struct {
 	Held   bool        // the task waits because its account does
 	Last   bool        // the account backs off because of this task: every other mailbox goes first
 
-	AccountWide bool // another task would fare no better: the account backs off. A host backs off by itself, at its dial
+	// another task would fare no better: the account backs off. A host backs off by itself, at its dial
+	AccountWide bool
 	Short       bool // with AccountWide: for a moment only, because the attempt progressed
 	Pause       bool // the account waits for a person
 	Rest        bool // the provider's limit is used up until At
@@ -105,8 +109,8 @@ func BeforeSelect(phase string, w Work) bool {
 		slices.Contains([]string{policy.PhaseConnect, policy.PhaseSignIn, policy.PhaseDiscover}, phase)
 }
 
-// Outcome says what follows from a fault. What does not depend on Tries and Until is the same before they are known: the account
-// backs off first, and then says until when.
+// Outcome says what follows from a fault. What does not depend on Tries and Until is the same before they are
+// known: the account backs off first, and then says until when.
 func Outcome(f Fault, s Situation) Consequence {
 	task := s.Work == Discovery || s.Work == FolderSync
 	switch {
@@ -137,7 +141,8 @@ func Outcome(f Fault, s Situation) Consequence {
 	return ofTask(c, f, s)
 }
 
-// interactive completes the consequences for a person's command. The command has ended; what was shown is kept for the others.
+// interactive completes the consequences for a person's command. The command has ended; what was shown is kept
+// for the others.
 func interactive(c Consequence, f Fault, s Situation) Consequence {
 	dialled := BeforeSelect(f.Phase, Interactive)
 	crowded := f.Crowded || f.Connections > 0 // there are sessions, and one of them comes free
@@ -159,9 +164,9 @@ func drops(f Fault, s Situation) bool {
 	return (f.Class == class.Protocol || f.Class == class.Timeout) && !f.Lives && !(f.Said && s.Probing)
 }
 
-// accountWide reports whether a fault is the account's: another task would fare no better. Trouble with one mailbox, message or
-// the store is not. A connection that breaks in one mailbox may be the mailbox's doing; in a second one it is the connection.
-// Where no connection came about the host backs off, which its dial has noted.
+// accountWide reports whether a fault is the account's: another task would fare no better. Trouble with one
+// mailbox, message or the store is not. A connection that breaks in one mailbox may be the mailbox's doing; in a
+// second one it is the connection. Where no connection came about the host backs off, which its dial has noted.
 func accountWide(f Fault, s Situation) bool {
 	switch {
 	case f.Class == class.Storage, f.Do == policy.Pause, f.Phase == policy.PhaseConnect:
@@ -210,13 +215,14 @@ func ofTask(c Consequence, f Fault, s Situation) Consequence {
 	}
 	if f.Do == policy.Retry {
 		c.Rest, c.Show = f.Class == class.Quota, s.Until.IsZero()
-		c.End = s.Once && (c.Rest || max(tries, s.Streak) >= Fruitless || s.Waited+max(wait, s.Until.Sub(s.Now)) > OnceWait)
+		c.End = s.Once && (c.Rest || max(tries, s.Streak) >= Fruitless ||
+			s.Waited+max(wait, s.Until.Sub(s.Now)) > OnceWait)
 	}
 	return c
 }
 
-// failed ends a task for good. Without its discovery the account got nowhere. Without a folder_sync its mailbox is not complete,
-// and it is not tried for a while, unless it is to be looked for first.
+// failed ends a task for good. Without its discovery the account got nowhere. Without a folder_sync its mailbox
+// is not complete, and it is not tried for a while, unless it is to be looked for first.
 func failed(c Consequence, s Situation) Consequence {
 	c.Task = Fail
 	c.End = s.Work == Discovery

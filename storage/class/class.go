@@ -1,5 +1,5 @@
-// Package class names the kinds of faults. It is pure and below everybody: the schema's CHECK of sync_error.class knows the
-// same names, and engine/fault/policy says what follows from each.
+// Package class names the kinds of faults. It is pure and below everybody: the schema's CHECK of sync_error.class
+// knows the same names, and engine/fault/policy says what follows from each.
 package class
 
 // Class is what kind of fault something is; it decides what is done about it.

@@ -152,7 +152,8 @@ func (b *Browser) Open(address string) *Tab {
 	var session struct{ SessionID string }
 	err := b.call("", "Target.createTarget", map[string]any{"url": address}, &target)
 	if err == nil {
-		err = b.call("", "Target.attachToTarget", map[string]any{"targetId": target.TargetID, "flatten": true}, &session)
+		err = b.call("", "Target.attachToTarget", map[string]any{"targetId": target.TargetID, "flatten": true},
+			&session)
 	}
 	if err != nil {
 		b.t.Fatalf("open %s: %v", address, err)

@@ -39,7 +39,8 @@ type heldView struct {
 }
 
 func viewHeld(q storage.Quarantined, account string) heldView {
-	v := heldView{"quarantined", q.ID, account, q.Path, uint32(q.UID), q.Reason, q.Attempts, q.Received, nil, q.FirstAt, q.LastAt, engine.NextTry(q), q.Asked}
+	v := heldView{"quarantined", q.ID, account, q.Path, uint32(q.UID), q.Reason, q.Attempts, q.Received, nil,
+		q.FirstAt, q.LastAt, engine.NextTry(q), q.Asked}
 	if q.Claimed >= 0 {
 		v.Claimed = &q.Claimed
 	}
@@ -67,7 +68,8 @@ func (a *app) printHeld(v heldView) error {
 }
 
 // held lists the quarantined messages of an account, "" all, with the accounts' names.
-func (a *app) held(ctx context.Context, account string) (all []storage.Quarantined, names map[storage.AccountID]string, err error) {
+func (a *app) held(ctx context.Context,
+	account string) (all []storage.Quarantined, names map[storage.AccountID]string, err error) {
 	names = map[storage.AccountID]string{}
 	err = a.read(ctx, func(r *storage.Reader) error {
 		accounts, err := r.Accounts()
@@ -96,7 +98,8 @@ func find(all []storage.Quarantined, arg string) (storage.Quarantined, error) {
 	id, err := strconv.ParseInt(arg, 10, 64)
 	i := slices.IndexFunc(all, func(q storage.Quarantined) bool { return q.ID == id })
 	if err != nil || i < 0 {
-		return storage.Quarantined{}, usagef("%s is no message in quarantine: mailcote errors quarantine lists them", typed(arg))
+		return storage.Quarantined{}, usagef("%s is no message in quarantine: mailcote errors quarantine lists them",
+			typed(arg))
 	}
 	return all[i], nil
 }
@@ -105,7 +108,8 @@ func (a *app) quarantine() *cobra.Command {
 	var account string
 	c := &cobra.Command{
 		Use: "quarantine", Short: "List the messages the server does not deliver", Args: exactly(0, ""),
-		Long: "List the messages that the server lists and does not deliver whole. Each was asked for alone and in parts. Everything\n" +
+		Long: "List the messages that the server lists and does not deliver whole. Each was asked for alone and in " +
+			"parts. Everything\n" +
 			"else arrives. They are tried again with growing delay, and whenever you sync.",
 		Example: "  mailcote errors quarantine\n  mailcote errors quarantine --account you@example.org --json",
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -134,10 +138,12 @@ func (a *app) quarantine() *cobra.Command {
 			}
 			var rows [][]string
 			for _, v := range views {
-				rows = append(rows, []string{strconv.FormatInt(v.ID, 10), v.Account, v.Mailbox, strconv.FormatUint(uint64(v.UID), 10),
+				rows = append(rows, []string{strconv.FormatInt(v.ID, 10), v.Account, v.Mailbox,
+					strconv.FormatUint(uint64(v.UID), 10),
 					strconv.Itoa(v.Attempts), v.came(), moment(&v.Last), moment(&v.Next), v.Reason})
 			}
-			return a.voice.Table([]string{"ID", "ACCOUNT", "MAILBOX", "UID", "TRIES", "CAME", "LAST TRY", "NEXT TRY", "WHY"}, rows, 2, 8)
+			return a.voice.Table([]string{"ID", "ACCOUNT", "MAILBOX", "UID", "TRIES", "CAME", "LAST TRY", "NEXT TRY",
+				"WHY"}, rows, 2, 8)
 		},
 	}
 	c.Flags().StringVar(&account, "account", "", "the messages of this `ACCOUNT`")
@@ -149,9 +155,11 @@ func (a *app) retryQuarantined() *cobra.Command {
 	var every bool
 	c := &cobra.Command{
 		Use: "retry ID…", Short: "Try messages in quarantine again", Args: cobra.ArbitraryArgs,
-		Long: "Have messages in quarantine tried at the next pass, ahead of their time. The next sync or run does the work; the queue\n" +
+		Long: "Have messages in quarantine tried at the next pass, ahead of their time. The next sync or run does " +
+			"the work; the queue\n" +
 			"shows it.",
-		Example: "  mailcote errors retry 3 4\n  mailcote errors retry --account you@example.org\n  mailcote errors retry --all",
+		Example: "  mailcote errors retry 3 4\n  mailcote errors retry --account you@example.org\n  mailcote errors " +
+			"retry --all",
 		RunE: func(c *cobra.Command, args []string) error {
 			ways := 0
 			for _, way := range []bool{len(args) > 0, account != "", every} {
@@ -192,7 +200,8 @@ func (a *app) retryQuarantined() *cobra.Command {
 				if a.json {
 					err = a.voice.JSON(v)
 				} else {
-					err = a.voice.Say("%d  %s UID %d is tried at the next pass", v.ID, voice.Line(v.Account+" "+v.Mailbox), v.UID)
+					err = a.voice.Say("%d  %s UID %d is tried at the next pass", v.ID,
+						voice.Line(v.Account+" "+v.Mailbox), v.UID)
 				}
 				if err != nil {
 					return err
@@ -241,9 +250,12 @@ func (r *rewound) Write(p []byte) (int, error) {
 func (a *app) raw() *cobra.Command {
 	var path string
 	c := &cobra.Command{
-		Use: "raw ID --out FILE", Short: "Download what the server will give of a message in quarantine", Args: exactly(1, "ID"),
-		Long: "Write to a new file whatever the server will give of a message in quarantine, in parts or as it comes, and say how much\n" +
-			"that is. When an earlier try brought more, that is written. No mail in the store changes. The exit status is 0 when it\n" +
+		Use: "raw ID --out FILE", Short: "Download what the server will give of a message in quarantine",
+		Args: exactly(1, "ID"),
+		Long: "Write to a new file whatever the server will give of a message in quarantine, in parts or as it " +
+			"comes, and say how much\n" +
+			"that is. When an earlier try brought more, that is written. No mail in the store changes. The exit " +
+			"status is 0 when it\n" +
 			"came to its end and 3 when only a part did.",
 		Example: "  mailcote errors raw 3 --out message.eml",
 		RunE: func(c *cobra.Command, args []string) (err error) {
@@ -285,7 +297,8 @@ func (a *app) raw() *cobra.Command {
 					}
 					return errors.Join(err, os.Remove(path))
 				}
-				v.Bytes, v.SHA256, v.Whole = report.Got, hex.EncodeToString(report.SHA256[:]), report.Whole && err == nil
+				v.Bytes, v.SHA256, v.Whole = report.Got, hex.EncodeToString(report.SHA256[:]), report.Whole &&
+					err == nil
 				if report.Claimed >= 0 {
 					v.Claimed = &report.Claimed
 				}

@@ -34,7 +34,8 @@ type accountView struct {
 }
 
 func viewAccount(r *storage.Reader, a storage.Account) (accountView, error) {
-	v := accountView{Type: "account", Account: a.Name, User: a.User, URL: serverURL(a.Security, a.Host, a.Port), State: "active",
+	v := accountView{Type: "account", Account: a.Name, User: a.User, URL: serverURL(a.Security, a.Host, a.Port),
+		State:    "active",
 		ServerID: a.ServerID, Created: some(a.CreatedAt), LastSuccess: some(a.LastSuccess), Password: "none"}
 	if a.Paused {
 		v.State = "paused"
@@ -92,7 +93,8 @@ func some(t time.Time) *time.Time {
 	return &t
 }
 
-// findAccount finds an account by its name, otherwise by user@host or user@host:port. An unknown one is a mistake in what was typed.
+// findAccount finds an account by its name, otherwise by user@host or user@host:port. An unknown one is a mistake
+// in what was typed.
 func findAccount(r *storage.Reader, name string) (storage.Account, error) {
 	a, err := r.AccountByName(name)
 	if !errors.Is(err, storage.ErrNotFound) {
@@ -113,19 +115,23 @@ func findAccount(r *storage.Reader, name string) (storage.Account, error) {
 	}
 	if len(meant) > 1 {
 		one := loginOf(meant[0])
-		return a, usagef("%s is more than one account: add the port, as in %s@%s", typed(name), one.User, one.Endpoint().Addr())
+		return a, usagef("%s is more than one account: add the port, as in %s@%s", typed(name), one.User,
+			one.Endpoint().Addr())
 	}
 	if len(all) == 0 {
-		return a, usagef("unknown account %s: there is none yet, add one with mailcote account add imaps://you@example.org", typed(name))
+		return a, usagef("unknown account %s: there is none yet, add one with mailcote account add "+
+			"imaps://you@example.org", typed(name))
 	}
 	var names []string
 	for _, one := range all[:min(len(all), 5)] {
 		names = append(names, one.Name)
 	}
-	return a, usagef("unknown account %s: known are %s; mailcote account list shows all", typed(name), strings.Join(names, ", "))
+	return a, usagef("unknown account %s: known are %s; mailcote account list shows all", typed(name),
+		strings.Join(names, ", "))
 }
 
-// typed quotes what a person typed, unless a password may be in it: a URL in the wrong place, or one that lacks its scheme.
+// typed quotes what a person typed, unless a password may be in it: a URL in the wrong place, or one that lacks
+// its scheme.
 func typed(arg string) string {
 	if colon := strings.IndexByte(arg, ':'); colon >= 0 && strings.Contains(arg[colon:], "@") {
 		return "(not repeated: there may be a password in it)"
@@ -182,7 +188,8 @@ type holdView struct {
 
 func viewHolds(all []health.Row) (views []holdView) {
 	for _, b := range all {
-		v := holdView{Class: b.Class, Failures: b.Failures, Open: !b.OpenedAt.IsZero(), Until: b.Until, Detail: b.Detail,
+		v := holdView{Class: b.Class, Failures: b.Failures, Open: !b.OpenedAt.IsZero(), Until: b.Until,
+			Detail:  b.Detail,
 			Offline: health.Offline(b)}
 		v.Host, _ = strings.CutPrefix(b.Scope, "host:")
 		if v.Host == b.Scope {

@@ -88,7 +88,8 @@ func follow(ctx context.Context, s *storage.Store, tell func()) {
 	for ctx.Err() == nil {
 		if running, ok := agent.Running(stateDir(s.Path()), s.Path()); ok {
 			if token, err := agent.Token(stateDir(s.Path()), s.Path()); err == nil {
-				_ = running.Listen(ctx, token, tell) //nolint:errcheck // it ends with the agent, and then the file is watched
+				_ = running.Listen(ctx, token,
+					tell) //nolint:errcheck // it ends with the agent, and then the file is watched
 				tell()
 			}
 		}

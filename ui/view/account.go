@@ -181,9 +181,12 @@ func (one *Account) readWork(r *storage.Reader, a storage.Account, facts *Facts)
 	waits = slices.DeleteFunc(waits, func(h health.Hold) bool { return h.Cause == health.Paused }) // shown apart
 	if h, held := waits.Hold(facts.Now); held {
 		facts.Wait = Wait{Until: h.Until, Cause: h.Detail}
-		facts.Wait.Offline = slices.ContainsFunc(waits, func(h health.Hold) bool { return h.Offline() && h.Forbids(facts.Now) })
+		facts.Wait.Offline = slices.ContainsFunc(waits, func(h health.Hold) bool {
+			return h.Offline() && h.Forbids(facts.Now)
+		})
 	}
-	tries := slices.DeleteFunc(waits, func(h health.Hold) bool { return h.Cause == health.Limited }) // has a time of its own
+	// has a time of its own
+	tries := slices.DeleteFunc(waits, func(h health.Hold) bool { return h.Cause == health.Limited })
 	if h, held := tries.Hold(facts.Now); held {
 		one.NextTry = h.Until.UTC()
 	}

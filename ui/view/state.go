@@ -37,7 +37,8 @@ func meanings() []meaning {
 		{Paused, "paused", "A person paused the account, or it needs one: a refused password, a wrong certificate."},
 		{Syncing, "syncing", "An agent connects, signs in or moves mail, or another command does."},
 		{Offline, "offline", "The network or the server has been away for longer. It is tried again by itself."},
-		{Waiting, "waiting", "Nothing is tried before a time or a condition: a retry, a provider's limit, room on the disk."},
+		{Waiting, "waiting", "Nothing is tried before a time or a condition: a retry, a provider's limit, room on " +
+			"the disk."},
 		{New, "not synced yet", "No pass was begun."},
 		{Interrupted, "interrupted", "The last pass was stopped before its end. The next one goes on from there."},
 		{Failed, "failed", "The last pass failed."},

@@ -128,7 +128,8 @@ func (p *pages) failed(w http.ResponseWriter, r *http.Request, err error) {
 		p.problem(w, r, http.StatusBadRequest, query.Reason)
 	default:
 		p.note(r, err)
-		p.problem(w, r, http.StatusInternalServerError, "The store could not be read. What mailcote prints in its terminal says why; the mail is not affected.")
+		p.problem(w, r, http.StatusInternalServerError,
+			"The store could not be read. What mailcote prints in its terminal says why; the mail is not affected.")
 	}
 }
 
@@ -167,7 +168,8 @@ func (p *pages) mailbox(w http.ResponseWriter, r *http.Request) {
 		p.failed(w, r, view.ErrNotFound)
 		return
 	}
-	p.list(w, r, view.ListQuery{Mailbox: id}, listData{Empty: "This mailbox is empty."}, "/mailbox/"+strconv.FormatInt(id, 10)+"?")
+	p.list(w, r, view.ListQuery{Mailbox: id}, listData{Empty: "This mailbox is empty."},
+		"/mailbox/"+strconv.FormatInt(id, 10)+"?")
 }
 
 func (p *pages) search(w http.ResponseWriter, r *http.Request) {
@@ -202,7 +204,8 @@ func (p *pages) list(w http.ResponseWriter, r *http.Request, q view.ListQuery, d
 	if found.Next != "" {
 		d.More = p.prefix + here + "before=" + url.QueryEscape(found.Next)
 	}
-	p.render(w, r, http.StatusOK, "list", frame{Title: d.Heading, Query: q.Search, Live: q.Search == "" && q.Before == "", Data: d})
+	p.render(w, r, http.StatusOK, "list", frame{Title: d.Heading, Query: q.Search, Live: q.Search == "" &&
+		q.Before == "", Data: d})
 }
 
 func (p *pages) message(w http.ResponseWriter, r *http.Request) {
@@ -236,7 +239,8 @@ func (p *pages) progressJSON(w http.ResponseWriter, r *http.Request) {
 func (p *pages) staticFile(w http.ResponseWriter, r *http.Request) {
 	types := map[string]string{
 		"style.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml",
-		"live.js": "text/javascript; charset=utf-8", "stream.js": "text/javascript; charset=utf-8", "signin.js": "text/javascript; charset=utf-8",
+		"live.js": "text/javascript; charset=utf-8", "stream.js": "text/javascript; charset=utf-8",
+		"signin.js": "text/javascript; charset=utf-8",
 	}
 	name := r.PathValue("name")
 	body, err := fs.ReadFile(p.static, name)

@@ -56,7 +56,8 @@ func (p *pages) progress(ctx context.Context) (Progress, error) {
 			one.Live = &live
 		}
 		for _, m := range a.Mailboxes {
-			one.Mailboxes = append(one.Mailboxes, MailboxProgress{ID: m.ID, Stored: m.Stored, Total: m.Total, Unread: m.Unread})
+			one.Mailboxes = append(one.Mailboxes, MailboxProgress{ID: m.ID, Stored: m.Stored, Total: m.Total,
+				Unread: m.Unread})
 		}
 		all.Accounts = append(all.Accounts, one)
 	}

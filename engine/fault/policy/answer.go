@@ -93,8 +93,9 @@ func (r Row) matches(a Answer) bool {
 		r.fits(where(a)) && contains(strings.ToLower(a.Text), r.Text)
 }
 
-// fits says whether a row counts in a place. One that is bound to none still has to keep two promises: a password is sent
-// again only after words about limits or the line, and a message that is refused costs itself, not its mailbox.
+// fits says whether a row counts in a place. One that is bound to none still has to keep two promises: a password
+// is sent again only after words about limits or the line, and a message that is refused costs itself, not its
+// mailbox.
 func (r Row) fits(w Where) bool {
 	if r.On != "" {
 		return r.On == w
@@ -123,7 +124,8 @@ func contains(text, fragment string) bool {
 // where binds an answer to a place; a command that writes counts as that in every phase.
 func where(a Answer) Where {
 	switch strings.TrimPrefix(a.Command, "UID ") {
-	case "APPEND", "COPY", "MOVE", "STORE", "EXPUNGE", "CREATE", "DELETE", "RENAME", "SUBSCRIBE", "UNSUBSCRIBE", "REPLACE":
+	case "APPEND", "COPY", "MOVE", "STORE", "EXPUNGE", "CREATE", "DELETE", "RENAME", "SUBSCRIBE", "UNSUBSCRIBE",
+		"REPLACE":
 		return Writing
 	}
 	return Where(a.Phase)
@@ -132,7 +134,8 @@ func where(a Answer) Where {
 // plain is a row's verdict, without what the answer itself says.
 func (r Row) plain() Verdict {
 	p := PolicyOf(r.Class)
-	v := Verdict{Class: r.Class, Scope: r.Scope, Wait: p.Wait.longer(r.Wait), Do: p.Do, Tries: p.Tries, Then: r.Then, Hint: r.Hint, Crowded: r.Hint == crowded}
+	v := Verdict{Class: r.Class, Scope: r.Scope, Wait: p.Wait.longer(r.Wait), Do: p.Do, Tries: p.Tries, Then: r.Then,
+		Hint: r.Hint, Crowded: r.Hint == crowded}
 	if r.Do != "" {
 		v.Do = r.Do
 	}
@@ -153,7 +156,8 @@ func (r *Row) verdict(a Answer) Verdict {
 		v.Wait.Floor, v.Named = max(v.Wait.Floor, named), named > 0
 	}
 	if v.Connections = connections(a.Text); v.Connections > 0 {
-		v.Hint = "the server allows " + strconv.Itoa(v.Connections) + " connections from here, and other mail programs hold them: it goes on by itself"
+		v.Hint = "the server allows " + strconv.Itoa(v.Connections) + " connections from here, and other mail " +
+			"programs hold them: it goes on by itself"
 	}
 	return v
 }
@@ -181,8 +185,8 @@ func connections(text string) int {
 	return n
 }
 
-// Soft says whether an answer holds a throttle that is no refusal: Gmail and Yahoo put [THROTTLED] into an OK, as a code or
-// behind a word.
+// Soft says whether an answer holds a throttle that is no refusal: Gmail and Yahoo put [THROTTLED] into an OK, as
+// a code or behind a word.
 func Soft(kind, code, text string) bool {
 	return kind == "OK" && (code == "THROTTLED" || strings.Contains(strings.ToUpper(text), "[THROTTLED]"))
 }

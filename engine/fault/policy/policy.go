@@ -39,20 +39,25 @@ func Policies() []Policy {
 			Shows: "the server did not answer in time: the next sync goes on from here",
 			Why:   "a new connection; while fetching, a page of half the size"},
 		{Class: class.Auth, Scope: "account", Do: Pause,
-			Shows: "sign-in was refused and is not tried again: check the password (some providers want an app password), then mailcote sync {account}",
-			Why:   "one attempt, then the account is paused, across restarts too; a sync that a person asks for is one attempt more"},
-		{Class: class.Quota, Scope: "account", Do: Retry, Wait: Wait{Floor: time.Minute, Factor: 2, Cap: 15 * time.Minute},
+			Shows: "sign-in was refused and is not tried again: check the password (some providers want an app " +
+				"password), then mailcote sync {account}",
+			Why: "one attempt, then the account is paused, across restarts too; a sync that a person asks for is " +
+				"one attempt more"},
+		{Class: class.Quota, Scope: "account", Do: Retry, Wait: Wait{Floor: time.Minute, Factor: 2,
+			Cap: 15 * time.Minute},
 			Shows: "the provider's limit was reached: it resumes by itself",
 			Why:   "no task of the account starts before the wait is over; sync --once ends"},
 		{Class: class.Parsing, Scope: "message", Do: Limit, Tries: 5,
 			Shows: "the message is set aside and tried again later; everything else arrives",
-			Why:   "what came is kept, the rest of the page is asked for in halves; what does not come alone, without its other items or in parts is quarantined"},
+			Why: "what came is kept, the rest of the page is asked for in halves; what does not come alone, " +
+				"without its other items or in parts is quarantined"},
 		{Class: class.TLS, Scope: "account", Do: Pause,
 			Shows: "nothing was sent: check the host name and its certificate, then mailcote sync {account}",
 			Why:   "the account is paused before any password is sent; the certificate is shown"},
 		{Class: class.Protocol, Scope: "connection", Do: Limit, Tries: 5,
 			Shows: "it is tried again on a new connection",
-			Why:   "a new connection; while fetching, a page of half the size, at last the message alone, without its other items, in parts, then quarantine"},
+			Why: "a new connection; while fetching, a page of half the size, at last the message alone, without " +
+				"its other items, in parts, then quarantine"},
 		{Class: class.Mailbox, Scope: "mailbox", Do: Relist,
 			Shows: "the mailbox is looked for again in the next pass",
 			Why:   "the account's other mailboxes go on; mail that was stored stays"},
@@ -78,8 +83,8 @@ func PolicyOf(c class.Class) Policy {
 	return all[i]
 }
 
-// Wait is the least wait between attempts: Floor after the first one, Factor times as much after each further one without
-// progress, up to Cap.
+// Wait is the least wait between attempts: Floor after the first one, Factor times as much after each further one
+// without progress, up to Cap.
 type Wait struct {
 	Floor  time.Duration
 	Factor int           // 0 and 1: it does not grow

@@ -34,23 +34,29 @@ const (
 
 // The hints that several rows share.
 const (
-	crowded  = "the server takes no more connections now: close other mail programs if it lasts; it goes on by itself"
-	daily    = "the provider's daily limit was reached: it resumes by itself, within a day"
-	paced    = "the provider asks for a pause: it goes on by itself"
-	browser  = "the provider wants you to sign in with a web browser first; then mailcote sync {account}"
-	appPass  = "the provider wants an app password, made in the settings of your account there; then mailcote sync {account}"
-	imapOff  = "IMAP is switched off for this account or its domain: switch it on in the provider's web settings, then mailcote sync {account}"
-	perhaps  = "the password is wrong, or IMAP is switched off (some providers do that after a time without use): check both in the provider's web settings, then mailcote sync {account}"
-	tokenOld = "the password is wrong, or the provider takes none for this account (an app password may help); then mailcote sync {account}"
-	codeOnly = "the provider wants an authorization code from its web settings in place of the password; then mailcote sync {account}"
+	crowded = "the server takes no more connections now: close other mail programs if it lasts; it goes on by itself"
+	daily   = "the provider's daily limit was reached: it resumes by itself, within a day"
+	paced   = "the provider asks for a pause: it goes on by itself"
+	browser = "the provider wants you to sign in with a web browser first; then mailcote sync {account}"
+	appPass = "the provider wants an app password, made in the settings of your account there; then mailcote sync " +
+		"{account}"
+	imapOff = "IMAP is switched off for this account or its domain: switch it on in the provider's web settings, " +
+		"then mailcote sync {account}"
+	perhaps = "the password is wrong, or IMAP is switched off (some providers do that after a time without use): " +
+		"check both in the provider's web settings, then mailcote sync {account}"
+	tokenOld = "the password is wrong, or the provider takes none for this account (an app password may help); then " +
+		"mailcote sync {account}"
+	codeOnly = "the provider wants an authorization code from its web settings in place of the password; then " +
+		"mailcote sync {account}"
 	ours     = "the server does not understand a command of mailcote's: please report it with the server's words"
 	damaged  = "the server reports a damaged mailbox: its operator can repair it; the other mailboxes go on"
 	refused  = "the server refuses a command: it is tried again by itself"
-	refusing = "the server refuses something in this mailbox for now: it is tried again by itself; the other mailboxes go on"
-	noRight  = "the account may not read this mailbox; the others go on"
-	noWrite  = "the server does not allow this change; nothing was changed there"
-	tooBig   = "the message is too big for the server"
-	fullBox  = "the mailbox is full: delete something there"
+	refusing = "the server refuses something in this mailbox for now: it is tried again by itself; the other " +
+		"mailboxes go on"
+	noRight = "the account may not read this mailbox; the others go on"
+	noWrite = "the server does not allow this change; nothing was changed there"
+	tooBig  = "the message is too big for the server"
+	fullBox = "the mailbox is full: delete something there"
 )
 
 // Texts are the known words of servers, matched on the text after the response code. The first that matches counts.
@@ -63,8 +69,9 @@ func Texts() []Row {
 			Wait: Wait{minute, 2, 15 * minute}, Hint: crowded},
 		{Text: "too many connections from this ip", Who: "small hosters", Class: class.Quota, Scope: "account",
 			Wait: Wait{minute, 2, 15 * minute}, Hint: crowded},
-		{Text: "maximum number of connections from user+ip exceeded", Who: "Dovecot", Class: class.Quota, Scope: "account",
-			Wait: Wait{30 * second, 2, 15 * minute}, Hint: crowded},
+		{Text: "maximum number of connections from user+ip exceeded", Who: "Dovecot", Class: class.Quota,
+			Scope: "account",
+			Wait:  Wait{30 * second, 2, 15 * minute}, Hint: crowded},
 		{Text: "rate limit hit", Who: "Yahoo, AOL", Class: class.Quota, Scope: "account", Wait: limit, Hint: paced},
 		{Text: "per-10 minute limit for logins", Who: "Fastmail", Class: class.Quota, Scope: "account",
 			Wait: Wait{10 * minute, 1, 0}, Hint: paced},
@@ -119,21 +126,25 @@ func Texts() []Row {
 			Hint: browser},
 		{Text: "not enabled for imap use", On: SignIn, Who: "Google", Class: class.Auth, Scope: "account",
 			Hint: imapOff},
-		{Text: "imap access is disabled for your domain", On: SignIn, Who: "Google", Class: class.Auth, Scope: "account",
-			Hint: imapOff},
+		{Text: "imap access is disabled for your domain", On: SignIn, Who: "Google", Class: class.Auth,
+			Scope: "account",
+			Hint:  imapOff},
 		{Text: "lookup failed", On: SignIn, Who: "Google", Class: class.Auth, Scope: "account", Hint: imapOff},
 		{Text: "basic authentication is disabled", On: SignIn, Who: "Microsoft", Class: class.Auth, Scope: "account",
 			Hint: tokenOld},
 		{Text: "login failed.", On: SignIn, Who: "Microsoft", Class: class.Auth, Scope: "account", Hint: tokenOld},
 		{Text: "authenticate failed.", On: SignIn, Who: "Microsoft", Class: class.Auth, Scope: "account",
 			Hint: tokenOld},
-		{Text: "login to your account via a web browser", On: SignIn, Who: "Outlook", Class: class.Auth, Scope: "account",
-			Hint: browser},
-		{Text: "invalid credentials or imap is disabled", On: SignIn, Who: "Yandex", Class: class.Auth, Scope: "account",
-			Hint: perhaps},
+		{Text: "login to your account via a web browser", On: SignIn, Who: "Outlook", Class: class.Auth,
+			Scope: "account",
+			Hint:  browser},
+		{Text: "invalid credentials or imap is disabled", On: SignIn, Who: "Yandex", Class: class.Auth,
+			Scope: "account",
+			Hint:  perhaps},
 		{Text: "(#auth901)", On: SignIn, Who: "Yahoo", Class: class.Auth, Scope: "account", Hint: appPass},
 		{Text: "unsafe login", Who: "NetEase", Class: class.Auth, Scope: "account",
-			Hint: "the provider does not trust this program: allow it in its web settings, then mailcote sync {account}"},
+			Hint: "the provider does not trust this program: allow it in its web settings, then mailcote sync " +
+				"{account}"},
 		{Text: "please using authorized code to login", On: SignIn, Who: "QQ", Class: class.Auth, Scope: "account",
 			Hint: codeOnly},
 		{Text: "authorized code is incorrect", On: SignIn, Who: "QQ", Class: class.Auth, Scope: "account",
@@ -146,17 +157,20 @@ func Texts() []Row {
 		{Text: "full imap support is not enabled for this account", On: SignIn, Who: "hosters",
 			Class: class.Auth, Scope: "account", Hint: imapOff},
 		{Text: "no such user", On: SignIn, Who: "Proton Bridge", Class: class.Auth, Scope: "account",
-			Hint: "the server knows no such user; a bridge must be started and signed in first; then mailcote sync {account}"},
+			Hint: "the server knows no such user; a bridge must be started and signed in first; then mailcote sync " +
+				"{account}"},
 		{Text: "user …not found", On: SignIn, Who: "Proton Bridge", Class: class.Auth, Scope: "account",
-			Hint: "the server knows no such user; a bridge must be started and signed in first; then mailcote sync {account}"},
+			Hint: "the server knows no such user; a bridge must be started and signed in first; then mailcote sync " +
+				"{account}"},
 		{Text: "country blocked", On: SignIn, Who: "Dovecot sites", Class: class.Auth, Scope: "account",
 			Hint: "the server takes no sign-in from where you are; then mailcote sync {account}"},
 
 		// Mailboxes and changes.
 		{Text: "unknown mailbox", Code: "NONEXISTENT", Who: "Gmail", Class: class.Mailbox, Scope: "mailbox"},
 		{Text: "folder contains excess whitespace", On: Open, Who: "Gmail", Class: class.Mailbox, Scope: "mailbox"},
-		{Text: "folder contains excess whitespace", On: Writing, Who: "Gmail", Class: class.Conflict, Scope: "operation",
-			Hint: noWrite},
+		{Text: "folder contains excess whitespace", On: Writing, Who: "Gmail", Class: class.Conflict,
+			Scope: "operation",
+			Hint:  noWrite},
 		{Text: "folder name is reserved", On: Writing, Who: "Microsoft", Class: class.Conflict, Scope: "operation",
 			Hint: noWrite},
 		{Text: "mailbox already exists", On: Writing, Who: "Microsoft", Class: class.Conflict, Scope: "operation",
@@ -169,8 +183,8 @@ func Texts() []Row {
 	}
 }
 
-// Codes are the response codes, for answers whose words are not known. The first that matches counts. CONTACTADMIN and ALERT
-// have no row: the words are shown, and the class is that of the rest.
+// Codes are the response codes, for answers whose words are not known. The first that matches counts.
+// CONTACTADMIN and ALERT have no row: the words are shown, and the class is that of the rest.
 func Codes() []Row {
 	return []Row{
 		{Code: "UNAVAILABLE", Class: class.Network, Scope: "account",

@@ -18,8 +18,8 @@ func ObjectID(letter string) string {
 	return letter + strings.ToLower(base32.HexEncoding.EncodeToString(raw[:]))
 }
 
-// splitCopies gives the younger of two live entries of one email in one mailbox an email of its own. The first schema did not
-// forbid them, and the second does: two copies in one mailbox are two emails. No entry goes.
+// splitCopies gives the younger of two live entries of one email in one mailbox an email of its own. The first
+// schema did not forbid them, and the second does: two copies in one mailbox are two emails. No entry goes.
 func splitCopies(ctx context.Context, tx *sql.Tx) error {
 	type copied struct{ entry, email int64 }
 	rows, err := tx.QueryContext(ctx, `SELECT n.id, n.email_id FROM entry n
@@ -47,11 +47,12 @@ func splitCopies(ctx context.Context, tx *sql.Tx) error {
 	return nil
 }
 
-// splitCopy moves an entry to a copy of its email, which the watermark of the search index has not passed. The doors are told of
-// both emails and of their thread.
+// splitCopy moves an entry to a copy of its email, which the watermark of the search index has not passed. The
+// doors are told of both emails and of their thread.
 func splitCopy(ctx context.Context, tx *sql.Tx, entry, email int64) error {
 	const copied = `thread_id, digest, message_id, subject, sender, recipients, sent_at, received_at, size, preview, has_attachment, partial`
-	result, err := tx.ExecContext(ctx, `INSERT INTO email (account_id, jmap_id, `+copied+`) SELECT account_id, ?2, `+copied+`
+	result, err := tx.ExecContext(ctx,
+		`INSERT INTO email (account_id, jmap_id, `+copied+`) SELECT account_id, ?2, `+copied+`
 		FROM email WHERE id = ?1`, email, ObjectID("e"))
 	if err != nil {
 		return err

@@ -12,8 +12,8 @@ const (
 	markAt  = 68      // of the application id in the first page
 )
 
-// WasStore says whether a file that cannot be opened was a store before it was damaged: it bears a store's mark, or the text
-// of its tables.
+// WasStore says whether a file that cannot be opened was a store before it was damaged: it bears a store's mark,
+// or the text of its tables.
 func WasStore(path string) bool {
 	f, err := os.Open(path)
 	if err != nil {
@@ -24,5 +24,6 @@ func WasStore(path string) bool {
 	if err != nil || len(head) < markAt+4 {
 		return false
 	}
-	return binary.BigEndian.Uint32(head[markAt:]) == ApplicationID || bytes.Contains(head, []byte("CREATE TABLE thread_reference"))
+	return binary.BigEndian.Uint32(head[markAt:]) == ApplicationID ||
+		bytes.Contains(head, []byte("CREATE TABLE thread_reference"))
 }

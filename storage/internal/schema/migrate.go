@@ -38,8 +38,8 @@ type Options struct {
 // pace is how many bytes of a store a slow disk copies once and reads twice more in a second.
 const pace = 25 << 20
 
-// Migrate brings the store to the newest schema in one transaction, after a copy of an older store. Errors: ErrNoRoom, and those
-// of Check.
+// Migrate brings the store to the newest schema in one transaction, after a copy of an older store. Errors:
+// ErrNoRoom, and those of Check.
 func Migrate(ctx context.Context, db *sql.DB, path string, o Options) error {
 	if err := Check(ctx, db, path); err != nil && !errors.Is(err, errEmpty) {
 		return err
@@ -100,8 +100,9 @@ const UpgradedAt = "upgraded_at"
 // Backup is the name of the copy of the store at path, made when it had that schema.
 func Backup(path string, version int) string { return fmt.Sprintf("%s.v%d.bak", path, version) }
 
-// copyBefore copies the store into a file that only its owner can read. The copy is whole on the disk before it gets its name.
-// One of that name was made before a migration that was undone, by a kill or an error, so the store holds all that it does.
+// copyBefore copies the store into a file that only its owner can read. The copy is whole on the disk before it
+// gets its name. One of that name was made before a migration that was undone, by a kill or an error, so the
+// store holds all that it does.
 func copyBefore(ctx context.Context, db *sql.DB, path string) (err error) {
 	temp := path + ".new"
 	defer func() {
@@ -127,8 +128,8 @@ func copyBefore(ctx context.Context, db *sql.DB, path string) (err error) {
 	return disk.SyncDir(path)
 }
 
-// apply runs the migrations behind schema have on a connection without foreign keys. With them, DROP TABLE would first delete every
-// row that refers to the table, and inside a transaction they cannot be switched off.
+// apply runs the migrations behind schema have on a connection without foreign keys. With them, DROP TABLE would
+// first delete every row that refers to the table, and inside a transaction they cannot be switched off.
 func apply(ctx context.Context, db *sql.DB, have int, texts []string) (err error) {
 	conn, err := db.Conn(ctx)
 	if err != nil {
@@ -159,7 +160,8 @@ func apply(ctx context.Context, db *sql.DB, have int, texts []string) (err error
 	}
 	for reference, n := range after {
 		if n > before[reference] {
-			return fmt.Errorf("%d rows of %s would refer to nothing, so the store stays as it was", n-before[reference], reference)
+			return fmt.Errorf("%d rows of %s would refer to nothing, so the store stays as it was",
+				n-before[reference], reference)
 		}
 	}
 	failpoint.Hit("schema.beforeCommit")
@@ -199,7 +201,8 @@ func step(ctx context.Context, tx *sql.Tx, version int, text string) error {
 		if err := found(ctx, tx); err != nil {
 			return err
 		}
-	} else if _, err := tx.ExecContext(ctx, `DELETE FROM meta WHERE key = ?`, UpgradedAt); err != nil { // the copy is a new one
+		// the copy is a new one
+	} else if _, err := tx.ExecContext(ctx, `DELETE FROM meta WHERE key = ?`, UpgradedAt); err != nil {
 		return err
 	}
 	_, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", version))
@@ -221,7 +224,8 @@ func found(ctx context.Context, tx *sql.Tx) error {
 
 // broken counts the rows that refer to nothing, by table and what it refers to. A store may have had some before.
 func broken(ctx context.Context, tx *sql.Tx) (map[string]int, error) {
-	rows, err := tx.QueryContext(ctx, `SELECT "table" || ' to ' || parent, count(*) FROM pragma_foreign_key_check GROUP BY 1`)
+	rows, err := tx.QueryContext(ctx,
+		`SELECT "table" || ' to ' || parent, count(*) FROM pragma_foreign_key_check GROUP BY 1`)
 	if err != nil {
 		return nil, fmt.Errorf("check references: %w", err)
 	}

@@ -1,8 +1,9 @@
-// Package schema is the shape of the store: numbered forward-only migrations, how an empty file gets its lasting settings, and
-// which files are refused.
+// Package schema is the shape of the store: numbered forward-only migrations, how an empty file gets its lasting
+// settings, and which files are refused.
 //
-// What always holds: number n brings user_version n-1 to n. A store goes to the newest in one transaction, after a copy of it. A
-// file that is no store, and a store that a newer program made, are not touched. A migration that was released is never edited.
+// What always holds: number n brings user_version n-1 to n. A store goes to the newest in one transaction, after
+// a copy of it. A file that is no store, and a store that a newer program made, are not touched. A migration that
+// was released is never edited.
 package schema
 
 import (
@@ -86,8 +87,9 @@ func SearchTable() (string, error) {
 	return "", errors.New("no migration makes the search index")
 }
 
-// Create gives an empty file its lasting settings. They only take in this order, on the first connection, before any table.
-// dsn sets a busy_timeout: after a crash, somebody who only reads may be bringing the WAL back at this moment.
+// Create gives an empty file its lasting settings. They only take in this order, on the first connection, before
+// any table. dsn sets a busy_timeout: after a crash, somebody who only reads may be bringing the WAL back at this
+// moment.
 func Create(ctx context.Context, dsn, path string) error {
 	db, err := sql.Open("sqlite", dsn)
 	if err != nil {
@@ -130,7 +132,8 @@ func Create(ctx context.Context, dsn, path string) error {
 		return fmt.Errorf("create store: %w", err)
 	}
 	if size != PageSize || vacuum != 2 || mode != "wal" {
-		return fmt.Errorf("create store: the file took page_size %d, auto_vacuum %d, journal_mode %s instead of %d, 2, wal: is it on a local disk?", size, vacuum, mode, PageSize)
+		return fmt.Errorf("create store: the file took page_size %d, auto_vacuum %d, journal_mode %s instead of %d, "+
+			"2, wal: is it on a local disk?", size, vacuum, mode, PageSize)
 	}
 	return nil
 }
@@ -164,7 +167,8 @@ func Check(ctx context.Context, db *sql.DB, path string) error {
 		return fmt.Errorf("%w: %s belongs to another program: name another file with --store", ErrNotStore, path)
 	}
 	if newest := Version(); version > newest {
-		return fmt.Errorf("%w: %s has schema %d, this program knows %d: update mailcote", ErrNewer, path, version, newest)
+		return fmt.Errorf("%w: %s has schema %d, this program knows %d: update mailcote", ErrNewer, path, version,
+			newest)
 	}
 	return nil
 }
@@ -190,8 +194,10 @@ func notStore(path string, err error) error {
 	if errors.As(err, &se) && se.Code()&0xff == lib.SQLITE_NOTADB && !WasStore(path) {
 		return fmt.Errorf("%w: %s is not an SQLite file: name another file with --store", ErrNotStore, path)
 	}
-	if se != nil && se.Code() == lib.SQLITE_READONLY_ROLLBACK { // a store has a log; only its making, or another program, has a journal
-		return fmt.Errorf("%w: %s: its making was interrupted: mailcote account add or sync makes it whole", ErrNotStore, path)
+	// a store has a log; only its making, or another program, has a journal
+	if se != nil && se.Code() == lib.SQLITE_READONLY_ROLLBACK {
+		return fmt.Errorf("%w: %s: its making was interrupted: mailcote account add or sync makes it whole",
+			ErrNotStore, path)
 	}
 	return fmt.Errorf("open store %s: %w", path, err)
 }
