@@ -26,23 +26,13 @@ func (p *Pass) Fetch(ctx context.Context, listing, todo []storage.UID) error {
 		if err := p.Memory(ctx); err != nil {
 			return err
 		}
-		n, err := p.size(ctx, todo)
-		if err != nil {
-			return err
-		}
-		page, rest := plan.Page(todo, n)
-		missing, _, err := p.fetch(ctx, page)
-		if err != nil {
-			return err
-		}
-		if err := p.without(ctx, missing); err != nil {
+		if todo, err = p.bring(ctx, todo); err != nil {
 			return err
 		}
 		if err := p.askAgain(ctx, false); err != nil {
 			return err
 		}
 		p.page = min(p.page*2, PageMost)
-		todo = rest
 	}
 	if err := p.askAgain(ctx, true); err != nil {
 		return err
@@ -59,6 +49,20 @@ func (p *Pass) Fetch(ctx context.Context, listing, todo []storage.UID) error {
 		}
 	}
 	return nil
+}
+
+// bring asks for one page of messages, with what that entails, and gives those behind it.
+func (p *Pass) bring(ctx context.Context, todo []storage.UID) (rest []storage.UID, err error) {
+	n, err := p.size(ctx, todo)
+	if err != nil {
+		return nil, err
+	}
+	page, rest := plan.Page(todo, n)
+	missing, _, err := p.fetch(ctx, page)
+	if err != nil {
+		return nil, err
+	}
+	return rest, p.without(ctx, missing)
 }
 
 // MaxRenewals is how many new sessions a pass takes for the pages whose messages came in doubt. What comes in doubt
@@ -81,22 +85,13 @@ func (p *Pass) askAgain(ctx context.Context, last bool) error {
 			}
 		}
 		for len(uids) > 0 {
-			n, err := p.size(ctx, uids)
-			if err != nil {
-				return err
-			}
-			page, rest := plan.Page(uids, n)
-			missing, _, err := p.fetch(ctx, page)
-			if err != nil {
-				return err
-			}
-			if err := p.without(ctx, missing); err != nil {
+			var err error
+			if uids, err = p.bring(ctx, uids); err != nil {
 				return err
 			}
 			if err := p.setAside(ctx); err != nil {
 				return err
 			}
-			uids = rest
 		}
 	}
 }
