@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"mailcote/engine/fault"
 	"mailcote/engine/fetch"
 	"mailcote/engine/health"
 	"mailcote/engine/imap"
@@ -156,7 +157,7 @@ func (a *account) meter(ctx context.Context) (*meter.Meter, error) {
 	}
 	m, err := meter.Load(ctx, a.store, row)
 	if err != nil {
-		return nil, in(phaseStore, err)
+		return nil, fault.In(fault.PhaseStore, err)
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()

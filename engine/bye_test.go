@@ -12,6 +12,7 @@ import (
 	"time"
 	"unicode"
 
+	"mailcote/engine/fault"
 	"mailcote/engine/fault/policy"
 	"mailcote/engine/health"
 	"mailcote/engine/imap"
@@ -225,7 +226,7 @@ func TestNotice(t *testing.T) {
 		w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{})
 		w.account("127.0.0.1", 143)
 		w.id++ // not there yet, so that nothing of it can be written
-		f := Fault{Verdict: policy.Verdict{Class: Protocol, Scope: "account"}, Phase: phaseDiscover, Detail: "too many mailboxes"}
+		f := Fault{Verdict: policy.Verdict{Class: Protocol, Scope: "account"}, Phase: fault.PhaseDiscover, Detail: "too many mailboxes"}
 		of := func() *account { return w.engine.account(w.id) }
 		of().health.Notice(f)
 		if _, _, err := w.engine.AddAccount(t.Context(), NewAccount{Login: Login{User: "bob", Host: "127.0.0.1", Port: 143, Security: "plain"}}); err != nil {

@@ -130,12 +130,12 @@ func (p *inPerson) beside(ctx context.Context) (s *imap.Session, give func(), er
 	}
 	password, err := p.password(ctx)
 	if err != nil {
-		return nil, nil, in(phaseSignIn, fmt.Errorf("%w: %w", line.ErrSecret, err))
+		return nil, nil, fault.In(fault.PhaseSignIn, fmt.Errorf("%w: %w", line.ErrSecret, err))
 	}
 	s, err = imap.Dial(ctx, p.login().Endpoint(), imap.Options{Limits: p.o.Limits, TLSConfig: p.o.TLSConfig,
 		Insecure: p.now().Insecure, Trace: p.o.Trace, Manners: m.Manners(), Meter: m})
 	if err != nil {
-		return nil, nil, in(phaseConnect, err)
+		return nil, nil, fault.In(fault.PhaseConnect, err)
 	}
 	give = func() {
 		_ = s.Logout(context.WithoutCancel(ctx)) //nolint:errcheck // what was read was read
@@ -143,11 +143,11 @@ func (p *inPerson) beside(ctx context.Context) (s *imap.Session, give func(), er
 	}
 	if err := line.Authenticate(ctx, s, p.now().User, password); err != nil {
 		give()
-		return nil, nil, in(phaseSignIn, err)
+		return nil, nil, fault.In(fault.PhaseSignIn, err)
 	}
 	if _, err := line.Introduce(ctx, s, false); err != nil { // some want it before a mailbox is opened
 		give()
-		return nil, nil, in(phaseDiscover, err)
+		return nil, nil, fault.In(fault.PhaseDiscover, err)
 	}
 	return s, give, nil
 }

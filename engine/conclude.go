@@ -61,7 +61,7 @@ func (w *worker) conclude(ctx context.Context) Summary {
 		err = w.judge(ctx, s)
 	}
 	if err != nil {
-		f := fault.Classify(in(phaseStore, err))
+		f := fault.Classify(fault.In(fault.PhaseStore, err))
 		s.Result, s.Class, s.Detail, s.NextStep, s.Err = Failed, f.Class, f.Detail, f.NextStep(w.account.name()), err
 	}
 	state := map[string]progress.State{Complete: progress.Done, Partial: progress.Partial,

@@ -55,9 +55,9 @@ func (a *account) free(ctx context.Context) (*meter.Meter, error) {
 	}
 	switch hold, held := a.hold(m, a.addr(), pause); {
 	case held && hold.Cause == health.Paused:
-		return nil, in(phaseSignIn, hold.Err())
+		return nil, fault.In(fault.PhaseSignIn, hold.Err())
 	case held:
-		return nil, in(phaseConnect, hold.Err())
+		return nil, fault.In(fault.PhaseConnect, hold.Err())
 	}
 	return m, nil
 }
@@ -65,9 +65,9 @@ func (a *account) free(ctx context.Context) (*meter.Meter, error) {
 // unconnected says where getting a session ended.
 func unconnected(err error) error {
 	if step := (*line.StepError)(nil); errors.As(err, &step) {
-		return in(step.Step, step.Err)
+		return fault.In(step.Step, step.Err)
 	}
-	return in(phaseConnect, err)
+	return fault.In(fault.PhaseConnect, err)
 }
 
 // pool is an account's connections, and where they lead.
@@ -124,7 +124,7 @@ func (a *account) dial(ctx context.Context, row storage.Account, m *meter.Meter)
 		return s, nil
 	}
 	// a certificate is no fault of this kind: somebody answers
-	if f := fault.Classify(in(phaseConnect, err)); !fault.Stopped(ctx) && f.Do != policy.Pause {
+	if f := fault.Classify(fault.In(fault.PhaseConnect, err)); !fault.Stopped(ctx) && f.Do != policy.Pause {
 		err = errors.Join(err, a.health.RecordFailure(ctx, host, f, false))
 	}
 	return nil, err
@@ -196,7 +196,7 @@ func (a *account) Greeted(ctx context.Context, s *imap.Session) error {
 		m.Gone()
 	}
 	failpoint.Hit("engine.signedIn")
-	return in(phaseStore, err)
+	return fault.In(fault.PhaseStore, err)
 }
 
 // SignIn gives the sign-in that was not answered.
@@ -206,12 +206,12 @@ func (a *account) SignIn(ctx context.Context) (u line.Unanswered, err error) {
 		u = line.Unanswered{At: s.SentAt, Silent: s.Silent, Dropped: s.Dropped}
 		return err
 	})
-	return u, in(phaseStore, err)
+	return u, fault.In(fault.PhaseStore, err)
 }
 
 // SetSignIn notes it.
 func (a *account) SetSignIn(ctx context.Context, u line.Unanswered) error {
-	return in(phaseStore, a.store.Write(ctx, storage.Interactive, 0, func(tx *storage.Writer) error {
+	return fault.In(fault.PhaseStore, a.store.Write(ctx, storage.Interactive, 0, func(tx *storage.Writer) error {
 		return attempt.PutSignIn(tx, a.id, attempt.SignIn{SentAt: u.At, Silent: u.Silent, Dropped: u.Dropped})
 	}))
 }
@@ -231,7 +231,7 @@ func (a *account) dialFailed(ctx context.Context, err error) error {
 
 // noConnection records that work has waited too long for a connection, unless the account waits for a person anyway.
 func (a *account) noConnection(since time.Time) {
-	f := Fault{Verdict: policy.Verdict{Class: Network, Scope: "account"}, Phase: phaseConnect,
+	f := Fault{Verdict: policy.Verdict{Class: Network, Scope: "account"}, Phase: fault.PhaseConnect,
 		Detail: "no connection for " + time.Since(since).Round(time.Minute).String() + " while there is work"}
 	paused := false
 	_ = a.store.Write(context.Background(), storage.Interactive, 0,

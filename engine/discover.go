@@ -55,7 +55,7 @@ func (d *discovery) run(ctx context.Context, t queue.Task) error {
 		}
 		again, err := s.List(ctx, statusItems(s))
 		if err != nil {
-			return in(phaseDiscover, err)
+			return fault.In(fault.PhaseDiscover, err)
 		}
 		if again, err = d.inbox(ctx, s, known, again); err != nil {
 			return err
@@ -72,12 +72,12 @@ func (d *discovery) run(ctx context.Context, t queue.Task) error {
 			due)
 	})
 	if err != nil {
-		return in(phaseStore, err)
+		return fault.In(fault.PhaseStore, err)
 	}
 	w.discovered = true
 	if d.homeless > 0 {
 		d.cut = tooMany
-		f := fault.Classify(in(phaseDiscover,
+		f := fault.Classify(fault.In(fault.PhaseDiscover,
 			fmt.Errorf("the server lists %d mailboxes more than there is room for: the store keeps %d of an account: "+
 				"%w",
 				d.homeless, w.e.o.caps.Rows, imap.ErrLimit)))
@@ -103,14 +103,14 @@ func (d *discovery) list(ctx context.Context, s *imap.Session, known []storage.M
 	switch {
 	case errors.Is(err, imap.ErrLimit) && s.Err() == nil && len(entries) > 0:
 		d.cut = tooMany
-		f := fault.Classify(in(phaseDiscover, err))
+		f := fault.Classify(fault.In(fault.PhaseDiscover, err))
 		f.Scope = "account"
 		f.Hint = "the first mailboxes that the server lists are synced, the others are not; new ones are left out " +
 			"when the store has twice as many"
 		d.account.health.Notice(f)
 		entries = within(2*len(entries), known, entries)
 	case err != nil:
-		return nil, in(phaseDiscover, err)
+		return nil, fault.In(fault.PhaseDiscover, err)
 	case len(entries) == 0: // an empty answer takes nothing away
 		if entries = remembered(known); slices.ContainsFunc(entries,
 			func(e imap.ListEntry) bool { return !isInbox(e.Raw) }) {
@@ -118,7 +118,8 @@ func (d *discovery) list(ctx context.Context, s *imap.Session, known []storage.M
 		}
 	}
 	if entries, err = d.inbox(ctx, s, known, entries); err == nil && len(entries) == 0 {
-		err = in(phaseDiscover, fmt.Errorf("the server lists no mailbox at all, not even INBOX: %w", errDisagrees))
+		err = fault.In(fault.PhaseDiscover, fmt.Errorf("the server lists no mailbox at all, not even INBOX: %w",
+			fault.ErrDisagrees))
 	}
 	return entries, err
 }
@@ -138,9 +139,10 @@ func (d *discovery) statuses(ctx context.Context, t queue.Task, entries []imap.L
 		wanted := one.mailbox.Selectable && d.wants(one.mailbox.Path)
 		var err error
 		if one.status, err = d.status(ctx, s, entry, wanted, t.Type); err != nil {
-			if refused++; fault.Classify(in(phaseDiscover, err)).Words == "" || s.Err() != nil || refused > 1 &&
-				!answered {
-				return nil, in(phaseDiscover, err)
+			if refused++; fault.Classify(fault.In(fault.PhaseDiscover, err)).Words == "" || s.Err() != nil ||
+				refused > 1 &&
+					!answered {
+				return nil, fault.In(fault.PhaseDiscover, err)
 			}
 		}
 		answered = answered || one.status.Said
@@ -157,7 +159,8 @@ func (d *discovery) status(ctx context.Context, s *imap.Session, entry imap.List
 	if data == nil && wanted && kind == queue.IncrementalSync {
 		asked, err := s.Status(ctx, entry.Raw, statusItems(s))
 		// EXAMINE will say why
-		if fault.Declined(s, in(phaseOpen, err), Mailbox) || errors.Is(err, imap.ErrCommand) && s.Err() == nil {
+		if fault.Declined(s, fault.In(fault.PhaseOpen, err), Mailbox) || errors.Is(err, imap.ErrCommand) &&
+			s.Err() == nil {
 			return plan.Status{}, nil
 		}
 		if err != nil {

@@ -174,7 +174,7 @@ func (e *Engine) jumped(jump time.Duration) {
 
 // report records a fault that belongs to no task.
 func (e *Engine) report(err error) {
-	f := fault.Classify(in(phaseStore, err))
+	f := fault.Classify(fault.In(fault.PhaseStore, err))
 	_ = e.store.Write(context.Background(), storage.Bulk, 0,
 		func(tx *storage.Writer) error { //nolint:errcheck // a store that cannot be written says so everywhere
 			return health.ReportTx(tx, storage.Fault{At: time.Now().UTC(), Class: f.Class, Scope: f.Scope,

@@ -25,20 +25,3 @@ const (
 	Storage  = class.Storage
 	Bug      = class.Bug
 )
-
-// The phases.
-const (
-	phaseConnect  = fault.PhaseConnect
-	phaseSignIn   = fault.PhaseSignIn
-	phaseDiscover = fault.PhaseDiscover
-	phaseOpen     = fault.PhaseOpen
-	phaseList     = fault.PhaseList
-	phaseFlags    = fault.PhaseFlags
-	phaseFetch    = fault.PhaseFetch
-	phaseStore    = fault.PhaseStore
-)
-
-// errDisagrees says that a server's answers contradict each other.
-var errDisagrees = fault.ErrDisagrees
-
-func in(phase string, err error) error { return fault.In(phase, err) }

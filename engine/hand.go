@@ -249,7 +249,7 @@ func (a *account) commandFailed(ctx context.Context, m *meter.Meter, f Fault) er
 	if !c.Record {
 		return nil
 	}
-	return in(phaseStore, a.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0,
+	return fault.In(fault.PhaseStore, a.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0,
 		func(tx *storage.Writer) error {
 			if err := health.ReportTx(tx, a.health.Place().Row(f)); err != nil {
 				return err

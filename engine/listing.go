@@ -58,7 +58,7 @@ func (d *discovery) inbox(ctx context.Context, s *imap.Session, known []storage.
 			UIDValidity: selected.UIDValidity, HighestModSeq: selected.HighestModSeq,
 		}}), nil
 	}
-	err = in(phaseOpen, err)
+	err = fault.In(fault.PhaseOpen, err)
 	f := fault.Classify(err)
 	if f.Words == "" && !fault.Declined(s, err, Mailbox) {
 		return nil, err

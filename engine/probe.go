@@ -24,12 +24,12 @@ type Step struct {
 func Probe(ctx context.Context, l Login, o imap.Options) []Step {
 	var steps []Step
 	failed := func(name, phase string, err error) []Step {
-		f := fault.Classify(in(phase, err))
+		f := fault.Classify(fault.In(phase, err))
 		return append(steps, Step{Name: name, Detail: f.Detail, Hint: f.NextStep(l.Name()), Class: f.Class})
 	}
 	s, err := imap.Dial(ctx, l.Endpoint(), o)
 	if err != nil {
-		return failed("connect", phaseConnect, err)
+		return failed("connect", fault.PhaseConnect, err)
 	}
 	defer s.Close() //nolint:errcheck // LOGOUT has closed it, or a step has failed and says why
 	detail := l.Endpoint().Addr()
@@ -41,15 +41,15 @@ func Probe(ctx context.Context, l Login, o imap.Options) []Step {
 	}
 	steps = append(steps, Step{Name: "connect", OK: true, Detail: detail})
 	if err := line.Authenticate(ctx, s, l.User, l.Password); err != nil {
-		return failed("sign in", phaseSignIn, err)
+		return failed("sign in", fault.PhaseSignIn, err)
 	}
 	steps = append(steps, Step{Name: "sign in", OK: true, Detail: l.User})
 	if _, err := line.Introduce(ctx, s, false); err != nil {
-		return failed("sign in", phaseSignIn, err)
+		return failed("sign in", fault.PhaseSignIn, err)
 	}
 	entries, err := s.List(ctx, statusItems(s))
 	if err != nil {
-		return failed("list mailboxes", phaseDiscover, err)
+		return failed("list mailboxes", fault.PhaseDiscover, err)
 	}
 	var messages uint64
 	for _, entry := range entries {
@@ -63,7 +63,7 @@ func Probe(ctx context.Context, l Login, o imap.Options) []Step {
 	}
 	steps = append(steps, Step{Name: "list mailboxes", OK: true, Detail: found})
 	if err := s.Logout(ctx); err != nil {
-		return failed("sign out", phaseDiscover, err)
+		return failed("sign out", fault.PhaseDiscover, err)
 	}
 	return steps
 }

@@ -217,7 +217,7 @@ func (e *Engine) syncOne(ctx context.Context, id storage.AccountID, o SyncOption
 		err = a.hurry(ctx, false)
 	}
 	if err != nil {
-		f := fault.Classify(in(phaseStore, err))
+		f := fault.Classify(fault.In(fault.PhaseStore, err))
 		return Summary{Type: "summary", Account: row.Name, Result: Failed, Class: f.Class, Detail: f.Detail,
 			NextStep: f.NextStep(row.Name), Err: err, Interrupted: ctx.Err() != nil}
 	}

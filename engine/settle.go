@@ -92,7 +92,7 @@ func (w *worker) face(ctx context.Context, t queue.Task, f Fault, s plan.Situati
 		w.giveWay(ctx, t, f, c)
 		return
 	}
-	w.unreached = f.Phase == phaseConnect
+	w.unreached = f.Phase == fault.PhaseConnect
 	var err error
 	if c.AccountWide {
 		err = w.e.health.RecordFailure(ctx, w.account.scope(), f, c.Short)
@@ -246,7 +246,8 @@ func (w *worker) pausedBy(p disk.Pause) Fault {
 	if p.Full() {
 		err = storage.ErrFull
 	}
-	return fault.Classify(in(phaseStore, fmt.Errorf("%w%s", err, strings.TrimPrefix(p.String(), err.Error()))))
+	return fault.Classify(fault.In(fault.PhaseStore, fmt.Errorf("%w%s", err,
+		strings.TrimPrefix(p.String(), err.Error()))))
 }
 
 // tell records a fault that is no task's. On a disk that takes no row at all it is told again later.

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"mailcote/engine/fault"
 	"mailcote/engine/secret"
 	"mailcote/storage"
 	"mailcote/testkit/dovecot"
@@ -64,7 +65,7 @@ func TestSyncSweeps(t *testing.T) {
 			w.complete()
 			s.Change(func(m *script.Model) { m.Box("INBOX").Expunge(1, 2, 3, 4) })
 			w.complete()
-			w.engine.report(errDisagrees)
+			w.engine.report(fault.ErrDisagrees)
 			w.ages(test.age)
 			if got := w.old(); got != kept {
 				t.Fatalf("at first %s", got)

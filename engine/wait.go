@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"mailcote/engine/fault"
 	"mailcote/engine/fault/policy"
 	"mailcote/engine/health"
 	"mailcote/engine/plan"
@@ -98,7 +99,7 @@ func (w *worker) wait(ctx context.Context, news listener) bool {
 		at, any, err = queue.Due(r, w.account.id)
 		return err
 	}); err != nil {
-		w.settle(ctx, queue.Task{}, in(phaseStore, err))
+		w.settle(ctx, queue.Task{}, fault.In(fault.PhaseStore, err))
 		return false
 	}
 	if !any || w.yields() {
@@ -119,7 +120,7 @@ func (w *worker) wait(ctx context.Context, news listener) bool {
 			_, err := w.e.queue.ReleaseTx(tx, w.account.id)
 			return err
 		}); err != nil {
-			w.settle(ctx, queue.Task{}, in(phaseStore, err))
+			w.settle(ctx, queue.Task{}, fault.In(fault.PhaseStore, err))
 			return false
 		}
 	}

@@ -89,13 +89,13 @@ func (w *worker) work(ctx context.Context) {
 			if err := w.e.queued(ctx, func(tx *storage.Writer) error {
 				return w.e.queue.FreeTx(tx, w.account.id)
 			}); err != nil {
-				w.settle(ctx, queue.Task{}, in(phaseStore, err))
+				w.settle(ctx, queue.Task{}, fault.In(fault.PhaseStore, err))
 				continue
 			}
 		}
 		t, ok, err := w.e.queue.Claim(ctx, w.account.id)
 		if err != nil {
-			w.settle(ctx, queue.Task{}, in(phaseStore, err))
+			w.settle(ctx, queue.Task{}, fault.In(fault.PhaseStore, err))
 			continue
 		}
 		if !ok {
@@ -201,7 +201,7 @@ func (w *worker) spare(ctx context.Context) error {
 	w.account.say(progress.Waiting, "memory is short: it goes on when there is room")
 	_, err := w.e.memory.Pass(ctx)
 	w.account.say(progress.Syncing, "")
-	return in(phaseFetch, err)
+	return fault.In(fault.PhaseFetch, err)
 }
 
 // retries says whether a quarantined message is tried again: once when a person asks, else with growing delay.
