@@ -159,11 +159,15 @@ func (one *Account) readMailboxes(r *storage.Reader, facts *Facts) error {
 
 // readWork reads what is left to do and what forbids it.
 func (one *Account) readWork(r *storage.Reader, a storage.Account, facts *Facts) error {
-	quarantine, err := r.QuarantineOf(a.ID)
+	waits, err := engine.Waits(r, a, facts.Now)
 	if err != nil {
 		return err
 	}
-	one.Quarantined = len(quarantine)
+	for _, h := range waits {
+		if h.What == health.AMessage {
+			one.Quarantined++
+		}
+	}
 	if one.Unfinished, err = queue.Unfinished(r, a.ID); err != nil {
 		return err
 	}
@@ -172,10 +176,6 @@ func (one *Account) readWork(r *storage.Reader, a storage.Account, facts *Facts)
 		return err
 	}
 	if one.Limits, err = rate.Uses(r, a.Name); err != nil {
-		return err
-	}
-	waits, err := engine.Waits(r, a, facts.Now)
-	if err != nil {
 		return err
 	}
 	waits = slices.DeleteFunc(waits, func(h health.Hold) bool { return h.Cause == health.Paused }) // shown apart
