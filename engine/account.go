@@ -5,11 +5,11 @@ import (
 	"sync"
 	"time"
 
+	"mailcote/engine/connpool"
 	"mailcote/engine/fault"
 	"mailcote/engine/fetch"
 	"mailcote/engine/health"
 	"mailcote/engine/imap"
-	"mailcote/engine/line"
 	"mailcote/engine/meter"
 	"mailcote/engine/progress"
 	"mailcote/engine/secret"
@@ -21,7 +21,7 @@ type shared struct {
 	o        Options
 	store    *storage.Store
 	box      secret.Box
-	gate     *line.Gate
+	gate     *connpool.Gate
 	health   *health.Process
 	detours  imap.Detours
 	progress *progress.Progress
@@ -29,7 +29,7 @@ type shared struct {
 }
 
 func newShared(o Options, h *health.Process) *shared {
-	return &shared{o: o, store: o.Store, box: secret.BoxOf(o.Store.Path()), gate: line.NewGate(line.Dials),
+	return &shared{o: o, store: o.Store, box: secret.BoxOf(o.Store.Path()), gate: connpool.NewGate(connpool.Dials),
 		health: h, progress: progress.New()}
 }
 

@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"mailcote/engine/connpool"
 	"mailcote/engine/imap"
-	"mailcote/engine/line"
 	"mailcote/engine/progress"
 	"mailcote/engine/secret"
 	"mailcote/storage"
@@ -199,12 +199,12 @@ func TestUnansweredSignIn(t *testing.T) {
 		t.Errorf("%d connections, summary %+v", s.Connections()-connections, sum)
 	}
 	// A minute later.
-	w.sent(attempt.SignIn{SentAt: time.Now().Add(-line.Resend), Silent: 1})
+	w.sent(attempt.SignIn{SentAt: time.Now().Add(-connpool.Resend), Silent: 1})
 	if sum := w.sync(); sum.Class != "auth" || s.Count("LOGIN") != 2 || !w.find().Paused || !strings.Contains(sum.NextStep, "did not answer") {
 		t.Errorf("%d sign-ins, summary %+v", s.Count("LOGIN"), sum)
 	}
 	s.Misbehave(script.Faults{})
-	w.sent(attempt.SignIn{SentAt: time.Now().Add(-line.Resend), Silent: 2})
+	w.sent(attempt.SignIn{SentAt: time.Now().Add(-connpool.Resend), Silent: 2})
 	w.complete()
 	w.equals(s)
 }

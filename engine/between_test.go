@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"mailcote/engine/line"
+	"mailcote/engine/connpool"
 	"mailcote/engine/reconcile"
 	"mailcote/storage"
 	"mailcote/testkit/script"
@@ -63,7 +63,7 @@ func TestPersonBetweenCommands(t *testing.T) {
 			s, w := scripted(t, 20, script.Options{Capabilities: test.caps}, Options{})
 			faults := test.setup(s, w)
 			w.meter().Fault(Quota, "NO too many", true, 1)
-			pool, err := w.live().lines(t.Context())
+			pool, err := w.live().connPool(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -74,7 +74,7 @@ func TestPersonBetweenCommands(t *testing.T) {
 					return script.Answer
 				}
 				person.Go(func() {
-					var l *line.Lease
+					var l *connpool.Lease
 					session, err := w.live().person(t.Context(), &l)
 					if err != nil {
 						t.Error(err)

@@ -8,10 +8,10 @@ import (
 	"io"
 
 	"mailcote/engine/chunk"
+	"mailcote/engine/connpool"
 	"mailcote/engine/fault"
 	"mailcote/engine/health"
 	"mailcote/engine/imap"
-	"mailcote/engine/line"
 	"mailcote/engine/message"
 	"mailcote/engine/meter"
 	"mailcote/engine/plan"
@@ -117,7 +117,7 @@ func (p *inPerson) Lease(ctx context.Context) (s *imap.Session, give func(), err
 	if p.store.ReadOnly() {
 		return p.beside(ctx)
 	}
-	var lease *line.Lease
+	var lease *connpool.Lease
 	s, err = p.person(ctx, &lease)
 	return s, func() { lease.Give() }, err
 }
@@ -130,7 +130,7 @@ func (p *inPerson) beside(ctx context.Context) (s *imap.Session, give func(), er
 	}
 	password, err := p.password(ctx)
 	if err != nil {
-		return nil, nil, fault.In(fault.PhaseSignIn, fmt.Errorf("%w: %w", line.ErrSecret, err))
+		return nil, nil, fault.In(fault.PhaseSignIn, fmt.Errorf("%w: %w", connpool.ErrSecret, err))
 	}
 	s, err = imap.Dial(ctx, p.login().Endpoint(), imap.Options{Limits: p.o.Limits, TLSConfig: p.o.TLSConfig,
 		Insecure: p.now().Insecure, Trace: p.o.Trace, Manners: m.Manners(), Meter: m})
@@ -141,11 +141,11 @@ func (p *inPerson) beside(ctx context.Context) (s *imap.Session, give func(), er
 		_ = s.Logout(context.WithoutCancel(ctx)) //nolint:errcheck // what was read was read
 		_ = s.Close()                            //nolint:errcheck // as above
 	}
-	if err := line.Authenticate(ctx, s, p.now().User, password); err != nil {
+	if err := connpool.Authenticate(ctx, s, p.now().User, password); err != nil {
 		give()
 		return nil, nil, fault.In(fault.PhaseSignIn, err)
 	}
-	if _, err := line.Introduce(ctx, s, false); err != nil { // some want it before a mailbox is opened
+	if _, err := connpool.Introduce(ctx, s, false); err != nil { // some want it before a mailbox is opened
 		give()
 		return nil, nil, fault.In(fault.PhaseDiscover, err)
 	}

@@ -6,11 +6,11 @@ import (
 	"strings"
 	"time"
 
+	"mailcote/engine/connpool"
 	"mailcote/engine/fault"
 	"mailcote/engine/fault/policy"
 	"mailcote/engine/health"
 	"mailcote/engine/imap"
-	"mailcote/engine/line"
 	"mailcote/engine/meter"
 	"mailcote/engine/progress"
 	"mailcote/engine/secret"
@@ -23,11 +23,11 @@ import (
 // person leases a session for an interactive command, in place of one that has ended. Where a fault has paused
 // the account, or it or its host is not to be tried now, nothing is tried: to try all the same is for a sync, an
 // account test and the retries by hand.
-func (a *account) person(ctx context.Context, l **line.Lease) (*imap.Session, error) {
+func (a *account) person(ctx context.Context, l **connpool.Lease) (*imap.Session, error) {
 	if _, err := a.free(ctx); err != nil {
 		return nil, err
 	}
-	p, err := a.lines(ctx)
+	p, err := a.connPool(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -35,7 +35,7 @@ func (a *account) person(ctx context.Context, l **line.Lease) (*imap.Session, er
 		(*l).Drop()
 		*l = nil
 	}
-	next, err := p.Take(ctx, line.Want{Use: line.Person})
+	next, err := p.Take(ctx, connpool.Want{Use: connpool.Person})
 	if err != nil {
 		return nil, unconnected(err)
 	}
@@ -64,7 +64,7 @@ func (a *account) free(ctx context.Context) (*meter.Meter, error) {
 
 // unconnected says where getting a session ended.
 func unconnected(err error) error {
-	if step := (*line.StepError)(nil); errors.As(err, &step) {
+	if step := (*connpool.StepError)(nil); errors.As(err, &step) {
 		return fault.In(step.Step, step.Err)
 	}
 	return fault.In(fault.PhaseConnect, err)
@@ -72,13 +72,13 @@ func unconnected(err error) error {
 
 // pool is an account's connections, and where they lead.
 type pool struct {
-	*line.Pool
+	*connpool.Pool
 	endpoint imap.Endpoint
 	insecure bool
 }
 
-// lines gives the account's connections. They are new ones when it is reached elsewhere by now.
-func (a *account) lines(ctx context.Context) (*line.Pool, error) {
+// connPool gives the account's connections. They are new ones when it is reached elsewhere by now.
+func (a *account) connPool(ctx context.Context) (*connpool.Pool, error) {
 	m, err := a.meter(ctx)
 	if err != nil {
 		return nil, err
@@ -90,7 +90,7 @@ func (a *account) lines(ctx context.Context) (*line.Pool, error) {
 		a.mu.Unlock()
 		return have.Pool, nil
 	}
-	next := &pool{line.New(line.Options{
+	next := &pool{connpool.New(connpool.Options{
 		User: row.User, Account: a, Memory: a, Gate: a.gate, Resend: a.o.resend,
 		Connections: m.Connections, Pace: m.Dial, Gone: m.Gone, Vain: a.dialFailed, Low: a.noConnection,
 		Changed: a.progress.Touch,
@@ -138,7 +138,7 @@ func (a *account) hold(m *meter.Meter, host string, others ...health.Hold) (heal
 }
 
 // connections gives the account's connections; nil: nothing was dialled yet.
-func (a *account) connections() *line.Pool {
+func (a *account) connections() *connpool.Pool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.pool == nil {
@@ -179,7 +179,7 @@ func (a *account) Greeted(ctx context.Context, s *imap.Session) error {
 	if err != nil {
 		return err
 	}
-	fields, err := line.Introduce(ctx, s, m.Profile().IDFirst)
+	fields, err := connpool.Introduce(ctx, s, m.Profile().IDFirst)
 	if err != nil {
 		return err
 	}
@@ -200,17 +200,17 @@ func (a *account) Greeted(ctx context.Context, s *imap.Session) error {
 }
 
 // SignIn gives the sign-in that was not answered.
-func (a *account) SignIn(ctx context.Context) (u line.Unanswered, err error) {
+func (a *account) SignIn(ctx context.Context) (u connpool.Unanswered, err error) {
 	err = a.store.Read(ctx, func(r *storage.Reader) error {
 		s, err := attempt.SignInOf(r, a.id)
-		u = line.Unanswered{At: s.SentAt, Silent: s.Silent, Dropped: s.Dropped}
+		u = connpool.Unanswered{At: s.SentAt, Silent: s.Silent, Dropped: s.Dropped}
 		return err
 	})
 	return u, fault.In(fault.PhaseStore, err)
 }
 
 // SetSignIn notes it.
-func (a *account) SetSignIn(ctx context.Context, u line.Unanswered) error {
+func (a *account) SetSignIn(ctx context.Context, u connpool.Unanswered) error {
 	return fault.In(fault.PhaseStore, a.store.Write(ctx, storage.Interactive, 0, func(tx *storage.Writer) error {
 		return attempt.PutSignIn(tx, a.id, attempt.SignIn{SentAt: u.At, Silent: u.Silent, Dropped: u.Dropped})
 	}))

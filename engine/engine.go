@@ -17,13 +17,13 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"mailcote/engine/clock"
+	"mailcote/engine/connpool"
 	"mailcote/engine/fault"
 	"mailcote/engine/fault/policy"
 	"mailcote/engine/fetch"
 	"mailcote/engine/health"
 	"mailcote/engine/imap"
 	"mailcote/engine/index"
-	"mailcote/engine/line"
 	"mailcote/engine/memory"
 	"mailcote/engine/plan"
 	"mailcote/engine/progress"
@@ -54,7 +54,7 @@ type Options struct {
 	wall     func() time.Time                                                  // nil: time.Now; tests set it
 	again    time.Duration                                                     // 0: byHand; tests shorten it
 	stuck    time.Duration                                                     // 0: stuckAfter; tests shorten it
-	resend   time.Duration                                                     // 0: line.Resend; tests shorten it
+	resend   time.Duration                                                     // 0: connpool.Resend; tests shorten it
 	backoff  func(n int, random *rand.Rand) time.Duration                      // nil: plan.Backoff; tests shorten it
 	least    func(w policy.Wait, n int) time.Duration                          // nil: Wait.After; tests shorten it
 	memory   memory.Readings                                                   // zero: the runtime's
@@ -95,7 +95,7 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 		o.stuck = stuckAfter
 	}
 	if o.resend == 0 {
-		o.resend = line.Resend
+		o.resend = connpool.Resend
 	}
 	o.caps = o.caps.OrDefaults()
 	packer, err := storage.NewPacker()
@@ -155,7 +155,7 @@ func (e *Engine) jumped(jump time.Duration) {
 	}
 	if jump > 0 {
 		e.health.HurryAll(now)
-		e.everyPool(func(p *line.Pool) { p.Slept() })
+		e.everyPool(func(p *connpool.Pool) { p.Slept() })
 	}
 	err := e.store.Write(context.Background(), storage.Interactive, 0, func(w *storage.Writer) error {
 		if err := e.health.NoteTx(w, scopes...); err != nil {
@@ -188,7 +188,7 @@ func (e *Engine) report(err error) {
 func (e *Engine) Close() error {
 	e.endWatch()
 	e.watching.Wait()
-	e.everyPool(func(p *line.Pool) { p.Close(context.Background()) })
+	e.everyPool(func(p *connpool.Pool) { p.Close(context.Background()) })
 	return errors.Join(e.indexer.Stop(), e.queue.Close(), e.packer.Close())
 }
 
@@ -287,7 +287,7 @@ func (e *Engine) all() []*account {
 }
 
 // everyPool runs fn for each account's connections, side by side.
-func (e *Engine) everyPool(fn func(*line.Pool)) {
+func (e *Engine) everyPool(fn func(*connpool.Pool)) {
 	var done sync.WaitGroup
 	for _, a := range e.all() {
 		if p := a.connections(); p != nil {

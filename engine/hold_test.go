@@ -16,10 +16,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"mailcote/engine/connpool"
 	"mailcote/engine/fault"
 	"mailcote/engine/fault/policy"
 	"mailcote/engine/health"
-	"mailcote/engine/line"
 	"mailcote/engine/secret"
 	"mailcote/queue"
 	"mailcote/storage"
@@ -174,7 +174,7 @@ func TestOneProbe(t *testing.T) {
 			held = new(atomic.Int32)
 			for _, a := range all[:accounts/2] {
 				doors.Go(func() {
-					var l *line.Lease
+					var l *connpool.Lease
 					_, err := w.engine.account(a.ID).read(a).person(ctx, &l)
 					if l != nil {
 						l.Give()

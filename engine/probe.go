@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"time"
 
+	"mailcote/engine/connpool"
 	"mailcote/engine/fault"
 	"mailcote/engine/imap"
-	"mailcote/engine/line"
 )
 
 // Step is one line of an account test.
@@ -40,11 +40,11 @@ func Probe(ctx context.Context, l Login, o imap.Options) []Step {
 		detail += ", not encrypted"
 	}
 	steps = append(steps, Step{Name: "connect", OK: true, Detail: detail})
-	if err := line.Authenticate(ctx, s, l.User, l.Password); err != nil {
+	if err := connpool.Authenticate(ctx, s, l.User, l.Password); err != nil {
 		return failed("sign in", fault.PhaseSignIn, err)
 	}
 	steps = append(steps, Step{Name: "sign in", OK: true, Detail: l.User})
-	if _, err := line.Introduce(ctx, s, false); err != nil {
+	if _, err := connpool.Introduce(ctx, s, false); err != nil {
 		return failed("sign in", fault.PhaseSignIn, err)
 	}
 	entries, err := s.List(ctx, statusItems(s))

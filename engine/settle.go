@@ -7,10 +7,10 @@ import (
 	"strings"
 	"time"
 
+	"mailcote/engine/connpool"
 	"mailcote/engine/fault"
 	"mailcote/engine/fault/policy"
 	"mailcote/engine/health"
-	"mailcote/engine/line"
 	"mailcote/engine/plan"
 	"mailcote/engine/progress"
 	"mailcote/queue"
@@ -79,7 +79,7 @@ func (w *worker) situation(t queue.Task, progressed bool) plan.Situation {
 func (w *worker) face(ctx context.Context, t queue.Task, f Fault, s plan.Situation) {
 	c := plan.Outcome(deciding(f), s)
 	if c.Retire { // accounts that have nothing to do keep a session each
-		w.e.everyPool(func(p *line.Pool) { p.Retire(ctx) })
+		w.e.everyPool(func(p *connpool.Pool) { p.Retire(ctx) })
 	}
 	if c.Throttle {
 		w.meter.Fault(f.Class, f.ServerText, f.Crowded, f.Connections)
@@ -208,7 +208,7 @@ func (w *worker) probes(t queue.Task) bool {
 
 // throttled judges a BYE that nobody expected; see health.Account.Throttled.
 func (w *worker) throttled(f Fault) Fault {
-	s := w.line.Load()
+	s := w.current.Load()
 	if s == nil {
 		return f
 	}

@@ -4,19 +4,19 @@ import (
 	"context"
 	"sync/atomic"
 
+	"mailcote/engine/connpool"
 	"mailcote/engine/fault"
 	"mailcote/engine/imap"
-	"mailcote/engine/line"
 	"mailcote/engine/progress"
 )
 
-// stream is one session of an account, leased for the length of a task. It is a mailbox.Line.
+// stream is one session of an account, leased for the length of a task. It is a mailbox.Sessions.
 type stream struct {
 	account *account
 	once    bool            // a person asked for the work
 	until   context.Context // when it ends nothing new is begun, and a command under way has a moment left
-	lease   *line.Lease
-	line    atomic.Pointer[imap.Session] // the session, for the watchdog
+	lease   *connpool.Lease
+	current atomic.Pointer[imap.Session] // the session, for the watchdog
 	wire    int64                        // bytes taken from the server by sessions that ended
 }
 
@@ -30,18 +30,18 @@ func (s *stream) connect(ctx context.Context) (*imap.Session, error) {
 
 func (s *stream) borrow(ctx context.Context, fresh bool) (*imap.Session, error) {
 	s.drop()
-	p, err := s.account.lines(ctx)
+	p, err := s.account.connPool(ctx)
 	if err != nil {
 		return nil, err
 	}
 	waiting, end := s.waiting(ctx)
 	defer end()
-	l, err := p.Take(waiting, line.Want{Use: line.Bulk, Fresh: fresh, Asked: s.once})
+	l, err := p.Take(waiting, connpool.Want{Use: connpool.Bulk, Fresh: fresh, Asked: s.once})
 	if err != nil {
 		return nil, unconnected(err)
 	}
 	s.lease = l
-	s.line.Store(l.Session())
+	s.current.Store(l.Session())
 	s.account.say(progress.Syncing, "")
 	return l.Session(), nil
 }
@@ -72,7 +72,7 @@ func (s *stream) Yield(ctx context.Context) (moved bool, err error) {
 		return true, unconnected(err)
 	}
 	if moved {
-		s.line.Store(s.lease.Session())
+		s.current.Store(s.lease.Session())
 	}
 	return moved, nil
 }
@@ -89,10 +89,10 @@ func (s *stream) waiting(ctx context.Context) (context.Context, func()) {
 }
 
 // release gives the session back between two tasks.
-func (s *stream) release() { s.end((*line.Lease).Give) }
+func (s *stream) release() { s.end((*connpool.Lease).Give) }
 
 // drop closes the session at once.
-func (s *stream) drop() { s.end((*line.Lease).Drop) }
+func (s *stream) drop() { s.end((*connpool.Lease).Drop) }
 
 // away ends the work: what nobody will want soon is signed out.
 func (s *stream) away(ctx context.Context) {
@@ -103,9 +103,9 @@ func (s *stream) away(ctx context.Context) {
 }
 
 // leave ends the session in order, whatever has happened to the worker's context.
-func (s *stream) leave(ctx context.Context) { s.end(func(l *line.Lease) { l.Leave(ctx) }) }
+func (s *stream) leave(ctx context.Context) { s.end(func(l *connpool.Lease) { l.Leave(ctx) }) }
 
-func (s *stream) end(how func(*line.Lease)) {
+func (s *stream) end(how func(*connpool.Lease)) {
 	if s.lease != nil {
 		how(s.lease)
 		s.wire += s.lease.BytesRead()

@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"mailcote/engine/clock"
+	"mailcote/engine/connpool"
 	"mailcote/engine/imap"
-	"mailcote/engine/line"
 	"mailcote/engine/secret"
 	"mailcote/testkit/dovecot"
 	"mailcote/testkit/script"
@@ -76,14 +76,14 @@ func TestWake(t *testing.T) {
 		if limit := imap.DefaultLimits().Progress; took > looks+limit/2 {
 			t.Errorf("it took %v", took)
 		}
-		if most.Load() > line.Dials {
+		if most.Load() > connpool.Dials {
 			t.Errorf("%d dials at once", most.Load())
 		}
 		if n := s.Connections(); n != awake+accounts || s.Count("LOGIN") != n {
 			t.Errorf("%d connections and %d sign-ins in all, %d before the sleep", n, s.Count("LOGIN"), awake)
 		}
 		for _, f := range w.faults() {
-			if f.Class != "network" || !strings.Contains(f.Detail, line.ErrSlept.Error()) {
+			if f.Class != "network" || !strings.Contains(f.Detail, connpool.ErrSlept.Error()) {
 				t.Errorf("fault %+v", f)
 			}
 		}

@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"mailcote/engine/connpool"
 	"mailcote/engine/imap"
-	"mailcote/engine/line"
 	"mailcote/testkit/script"
 )
 
@@ -42,7 +42,7 @@ func TestWatchdogInThePool(t *testing.T) {
 				w.meter().Fault(Timeout, "", false, 0)
 			}
 			pace := w.meter().Pace()
-			pool, err := w.live().lines(t.Context())
+			pool, err := w.live().connPool(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -51,7 +51,7 @@ func TestWatchdogInThePool(t *testing.T) {
 			var person sync.WaitGroup
 			keep := func() {
 				person.Go(func() {
-					l, err := pool.Take(t.Context(), line.Want{Use: line.Person})
+					l, err := pool.Take(t.Context(), connpool.Want{Use: connpool.Person})
 					if err != nil {
 						t.Error(err)
 						return

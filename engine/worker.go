@@ -153,7 +153,7 @@ func (w *worker) folder(ctx context.Context, t queue.Task) error {
 		return err
 	}
 	return reconcile.Folder(ctx, reconcile.Task{
-		Account: w.account.id, Mailbox: t.Payload.Mailbox, Line: &w.stream,
+		Account: w.account.id, Mailbox: t.Payload.Mailbox, Sessions: &w.stream,
 		Fetcher: w.fetcher, Memory: &w.memory, Tries: w.retries,
 		Fetching: fetch.Job{
 			Memory:     w.spare,
@@ -271,7 +271,7 @@ func (w *worker) watch(done <-chan struct{}, end context.CancelCauseFunc) {
 // pulse changes whenever a byte or a batch moved.
 func (w *worker) pulse() int64 {
 	n := w.batches.Load()
-	if s := w.line.Load(); s != nil {
+	if s := w.current.Load(); s != nil {
 		n += s.BytesRead() + s.BytesWritten()
 	}
 	return n

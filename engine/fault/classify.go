@@ -10,10 +10,10 @@ import (
 	"strings"
 	"time"
 
+	"mailcote/engine/connpool"
 	"mailcote/engine/fault/policy"
 	"mailcote/engine/imap"
 	"mailcote/engine/limit"
-	"mailcote/engine/line"
 	"mailcote/engine/secret"
 	"mailcote/storage"
 	"mailcote/storage/class"
@@ -64,7 +64,7 @@ func kind(err error) Fault {
 		errors.Is(err, storage.ErrSnapshotTooOld), errors.Is(err, storage.ErrMoved), errors.Is(err, storage.ErrCorrupt),
 		errors.Is(err, storage.ErrClosed):
 		f.Class, f.Scope = class.Storage, "store"
-	case errors.Is(err, secret.ErrNoPassword), errors.Is(err, line.ErrSecret), errors.Is(err, line.ErrSilent):
+	case errors.Is(err, secret.ErrNoPassword), errors.Is(err, connpool.ErrSecret), errors.Is(err, connpool.ErrSilent):
 		f.Class, f.Scope = class.Auth, "account"
 	case errors.As(err, &held):
 		if f.Class, f.Scope = held.Class, "account"; f.Class == class.Quota {
@@ -81,7 +81,7 @@ func kind(err error) Fault {
 		errors.Is(err, context.DeadlineExceeded):
 		f.Class, f.Scope = class.Timeout, "connection"
 		if f.Phase == PhaseSignIn {
-			f.Wait.Floor = line.Resend
+			f.Wait.Floor = connpool.Resend
 		}
 	case errors.Is(err, ErrNoValidity): // no UID means anything: the mailbox waits, the account goes on
 		f.Class, f.Scope, f.Do, f.Tries = class.Mailbox, "mailbox", policy.Limit, 10
@@ -98,8 +98,8 @@ func kind(err error) Fault {
 		f.Class, f.Scope = class.Protocol, "connection"
 	case isNetwork(err):
 		f.Class, f.Scope = class.Network, "connection"
-		if errors.Is(err, line.ErrDropped) {
-			f.Wait.Floor = line.Resend
+		if errors.Is(err, connpool.ErrDropped) {
+			f.Wait.Floor = connpool.Resend
 		}
 	}
 	return f

@@ -15,8 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"mailcote/engine/connpool"
 	"mailcote/engine/imap"
-	"mailcote/engine/line"
 	"mailcote/engine/secret"
 	"mailcote/queue"
 	"mailcote/storage"
@@ -48,7 +48,7 @@ func TestClassify(t *testing.T) {
 		{"not connected in time", PhaseConnect, wire("connect", fmt.Errorf("%w: %w", imap.ErrStalled, context.DeadlineExceeded)), class.Timeout, "connection"},
 		{"stalled", PhaseFetch, wire("response", imap.ErrStalled), class.Timeout, "connection"},
 		{"sign-in stalled", PhaseSignIn, wire("response", imap.ErrStalled), class.Timeout, "connection"},
-		{"sign-in stalled twice", PhaseSignIn, fmt.Errorf("%w: %w", line.ErrSilent, wire("response", imap.ErrStalled)), class.Auth, "account"},
+		{"sign-in stalled twice", PhaseSignIn, fmt.Errorf("%w: %w", connpool.ErrSilent, wire("response", imap.ErrStalled)), class.Auth, "account"},
 		{"unknown authority", PhaseConnect, wire("tls", &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}), class.TLS, "account"},
 		{"not TLS", PhaseConnect, wire("tls", tls.RecordHeaderError{Msg: "x"}), class.TLS, "account"},
 		{"no STARTTLS", PhaseConnect, wire("tls", imap.ErrNoStartTLS), class.TLS, "account"},
@@ -71,8 +71,8 @@ func TestClassify(t *testing.T) {
 		{"limit", PhaseFetch, no("LIMIT"), class.Quota, "account"},
 		{"over quota", PhaseFetch, no("OVERQUOTA"), class.Quota, "account"},
 		{"privacy", PhaseSignIn, no("PRIVACYREQUIRED"), class.TLS, "account"},
-		{"no password", PhaseSignIn, fmt.Errorf("%w: %w", line.ErrSecret, secret.ErrNoPassword), class.Auth, "account"},
-		{"password command", PhaseSignIn, fmt.Errorf("%w: %w", line.ErrSecret, context.DeadlineExceeded), class.Auth, "account"},
+		{"no password", PhaseSignIn, fmt.Errorf("%w: %w", connpool.ErrSecret, secret.ErrNoPassword), class.Auth, "account"},
+		{"password command", PhaseSignIn, fmt.Errorf("%w: %w", connpool.ErrSecret, context.DeadlineExceeded), class.Auth, "account"},
 		{"BYE", PhaseDiscover, bye(""), class.Network, "connection"},
 		{"BYE unavailable", PhaseConnect, bye("UNAVAILABLE"), class.Network, "account"},
 		{"BYE at sign-in", PhaseSignIn, bye(""), class.Network, "connection"},
@@ -112,7 +112,7 @@ func TestClassify(t *testing.T) {
 			t.Errorf("%s: stack %q", test.name, f.Stack)
 		}
 	}
-	if f := Classify(In(PhaseSignIn, imap.ErrStalled)); f.Wait.Floor != line.Resend {
+	if f := Classify(In(PhaseSignIn, imap.ErrStalled)); f.Wait.Floor != connpool.Resend {
 		t.Errorf("an unanswered sign-in waits %v", f.Wait)
 	}
 	if f := Classify(In(PhaseFetch, no("LIMIT"))); f.Wait.Floor != 5*time.Minute {

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"mailcote/engine/connpool"
 	"mailcote/engine/fault/policy"
-	"mailcote/engine/line"
 	"mailcote/engine/secret"
 	"mailcote/storage"
 	"mailcote/storage/disk"
@@ -39,7 +39,7 @@ func (f Fault) NextStep(account string) string {
 	case errors.Is(f.Err, secret.ErrNoPassword):
 		return "give the password: mailcote account add with the URL of account " + account + " and --password-file " +
 			"FILE"
-	case errors.Is(f.Err, line.ErrSilent):
+	case errors.Is(f.Err, connpool.ErrSilent):
 		return "the server took the password and did not answer; it is not sent again by itself: later, mailcote " +
 			"sync " + account
 	case errors.Is(f.Err, storage.ErrFull):

@@ -6,10 +6,10 @@ import (
 	"errors"
 	"io"
 
+	"mailcote/engine/connpool"
 	"mailcote/engine/fault"
 	"mailcote/engine/fault/policy"
 	"mailcote/engine/imap"
-	"mailcote/engine/line"
 	"mailcote/engine/mailbox"
 	"mailcote/engine/plan"
 	"mailcote/storage"
@@ -112,7 +112,7 @@ func (p *Pass) ended(ctx context.Context, f fault.Fault) bool {
 	case class.Network, class.Timeout, class.Protocol:
 		return f.Phase == fault.PhaseFetch && f.Scope != "account" && p.Mailbox.Session().Err() != nil &&
 			!p.Mailbox.Renumbered() && !fault.Stopped(ctx) &&
-			!errors.Is(f.Err, line.ErrSlept)
+			!errors.Is(f.Err, connpool.ErrSlept)
 	}
 	return false
 }

@@ -5,8 +5,8 @@ import (
 	"strings"
 	"time"
 
+	"mailcote/engine/connpool"
 	"mailcote/engine/limit"
-	"mailcote/engine/line"
 	"mailcote/queue"
 	"mailcote/storage"
 	"mailcote/storage/attempt"
@@ -50,8 +50,8 @@ func OfLimit(now, resumes time.Time) Hold {
 }
 
 // OfSignIn is the wait after a sign-in that was not answered.
-func OfSignIn(now time.Time, u line.Unanswered) Hold {
-	wait := u.Wait(now, line.Resend, false)
+func OfSignIn(now time.Time, u connpool.Unanswered) Hold {
+	wait := u.Wait(now, connpool.Resend, false)
 	if wait <= 0 {
 		return Hold{}
 	}
@@ -114,7 +114,7 @@ func Stored(r *storage.Reader, a storage.Account, addr string, now time.Time) (a
 	if err != nil {
 		return nil, err
 	}
-	all = append(all, OfSignIn(now, line.Unanswered{At: s.SentAt, Silent: s.Silent, Dropped: s.Dropped}))
+	all = append(all, OfSignIn(now, connpool.Unanswered{At: s.SentAt, Silent: s.Silent, Dropped: s.Dropped}))
 	due, any, err := queue.Due(r, a.ID)
 	if err != nil {
 		return nil, err

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"mailcote/engine/line"
+	"mailcote/engine/connpool"
 	"mailcote/storage"
 	"mailcote/storage/attempt"
 	"mailcote/storage/class"
@@ -45,8 +45,8 @@ func TestHold(t *testing.T) {
 		"a task's next try":          {Holds{OfTasks(in(1))}, Retrying, in(1), Person, "it is tried again at"},
 		"a task that is due":         {Holds{OfTasks(in(-1))}, "", time.Time{}, Nobody, ""},
 		"a failure and its task":     {Holds{failing, OfTasks(in(2))}, Failing, in(2), Person, ""},
-		"an unanswered sign-in":      {Holds{OfSignIn(now, line.Unanswered{At: now, Silent: 1})}, Unanswered, in(1), Nobody, ""},
-		"the first that broke":       {Holds{OfSignIn(now, line.Unanswered{At: now, Dropped: 1})}, "", time.Time{}, Nobody, ""},
+		"an unanswered sign-in":      {Holds{OfSignIn(now, connpool.Unanswered{At: now, Silent: 1})}, Unanswered, in(1), Nobody, ""},
+		"the first that broke":       {Holds{OfSignIn(now, connpool.Unanswered{At: now, Dropped: 1})}, "", time.Time{}, Nobody, ""},
 		"a mailbox holds no account": {Holds{{What: AMailbox, Cause: Cooling, Until: in(9)}}, "", time.Time{}, Nobody, ""},
 		"a message holds no account": {Holds{OfMessage(storage.Quarantined{LastAt: now, Attempts: 9})}, "", time.Time{}, Nobody, ""},
 		"a retry holds no account":   {Holds{OfRetry(Row{Until: in(1)})}, "", time.Time{}, Nobody, ""},

@@ -13,8 +13,8 @@ import (
 	"mailcote/storage"
 )
 
-// Line leases the sessions.
-type Line interface {
+// Sessions leases the sessions that a Mailbox works on.
+type Sessions interface {
 	// Session gives the session that is leased now.
 	Session() *imap.Session
 	// Renew leases a session that owes nothing to the one before.
@@ -32,8 +32,8 @@ type Mailbox struct {
 	Selected imap.SelectData
 	Validity storage.UIDValidity // what UIDs are believed to belong to; 0: whatever the server says
 
-	line Line
-	s    *imap.Session
+	sessions Sessions
+	s        *imap.Session
 
 	// during a FETCH: gets what the server says of other messages; nil: nobody does
 	unasked       func(*imap.Message) error
@@ -45,8 +45,8 @@ type Mailbox struct {
 }
 
 // New makes one that is not open yet.
-func New(line Line, raw, path string, most int) *Mailbox {
-	return &Mailbox{Raw: raw, Path: path, Most: most, line: line, s: line.Session()}
+func New(sessions Sessions, raw, path string, most int) *Mailbox {
+	return &Mailbox{Raw: raw, Path: path, Most: most, sessions: sessions, s: sessions.Session()}
 }
 
 // Open examines the mailbox. Its UIDVALIDITY is what UIDs belong to from now on.
@@ -101,7 +101,7 @@ func (m *Mailbox) Reopen(ctx context.Context, s *imap.Session) error {
 
 // Renew opens the mailbox on a session that owes nothing to the one before.
 func (m *Mailbox) Renew(ctx context.Context) error {
-	s, err := m.line.Renew(ctx)
+	s, err := m.sessions.Renew(ctx)
 	if err != nil {
 		return err
 	}
@@ -111,11 +111,11 @@ func (m *Mailbox) Renew(ctx context.Context) error {
 // Yield ends the work of one who has to stop, or lets an interactive command have the session and opens the
 // mailbox again afterwards. It is called between commands.
 func (m *Mailbox) Yield(ctx context.Context) error {
-	moved, err := m.line.Yield(ctx)
+	moved, err := m.sessions.Yield(ctx)
 	if err != nil || !moved {
 		return err
 	}
-	return m.Reopen(ctx, m.line.Session())
+	return m.Reopen(ctx, m.sessions.Session())
 }
 
 // watch observes the mailbox, which was just opened, for as long as it stays open.
@@ -180,8 +180,8 @@ func Renumber(phase string, err error) error {
 	return errors.Join(fault.In(phase, fault.ErrRenumbered), err)
 }
 
-// Only is a Line of one session that nobody else wants.
-func Only(s *imap.Session) Line { return only{s} }
+// Only is one session that nobody else wants.
+func Only(s *imap.Session) Sessions { return only{s} }
 
 type only struct{ s *imap.Session }
 

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"mailcote/engine/line"
+	"mailcote/engine/connpool"
 )
 
 // Account is where one account stands.
@@ -21,8 +21,8 @@ type Account struct {
 	Bytes     int64     `json:"bytes"`   // their raw bytes
 	Unindexed int64     `json:"unindexed"`
 
-	Interval    time.Duration `json:"interval,omitzero"` // between two passes; 0: they are not repeated
-	Connections line.Figures  `json:"connections"`
+	Interval    time.Duration    `json:"interval,omitzero"` // between two passes; 0: they are not repeated
+	Connections connpool.Figures `json:"connections"`
 
 	at map[string]int // where a path stands in Mailboxes
 }

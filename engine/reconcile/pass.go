@@ -27,11 +27,11 @@ type Memory struct {
 
 // Task is one folder_sync, and what it tells the one who runs it.
 type Task struct {
-	Account storage.AccountID
-	Mailbox storage.MailboxID
-	Line    mailbox.Line
-	Fetcher *fetch.Fetcher
-	Memory  *Memory
+	Account  storage.AccountID
+	Mailbox  storage.MailboxID
+	Sessions mailbox.Sessions
+	Fetcher  *fetch.Fetcher
+	Memory   *Memory
 
 	// Fetching has the functions of a fetch.Job; the rest of it is the pass's.
 	Fetching fetch.Job
@@ -96,7 +96,7 @@ func (p *pass) open(ctx context.Context) (err error) {
 	if err := p.load(ctx); err != nil {
 		return err
 	}
-	p.box = mailbox.New(p.Line, p.row.Raw, p.row.Path, p.Fetcher.Caps.Messages)
+	p.box = mailbox.New(p.Sessions, p.row.Raw, p.row.Path, p.Fetcher.Caps.Messages)
 	if err := p.box.Open(ctx); err != nil {
 		return err
 	}

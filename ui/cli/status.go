@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"mailcote/engine/line"
+	"mailcote/engine/connpool"
 	"mailcote/storage"
 	"mailcote/storage/owner"
 	"mailcote/ui/agent"
@@ -52,8 +52,8 @@ type accountStatus struct {
 	Limits      []limitUse `json:"limits,omitempty"`
 	Resumes     *time.Time `json:"resumes_at,omitempty"` // the account rests until then
 
-	Connections *line.Figures `json:"connections,omitempty"` // while an agent runs
-	Holds       []holdView    `json:"holds,omitempty"`       // what it fails at, and until when nothing is tried
+	Connections *connpool.Figures `json:"connections,omitempty"` // while an agent runs
+	Holds       []holdView        `json:"holds,omitempty"`       // what it fails at, and until when nothing is tried
 }
 
 // standing is what there is to say of an account's state, in JSON.

@@ -1,4 +1,4 @@
-// Package line gets signed-in sessions with one account's server and keeps them.
+// Package connpool gets signed-in sessions with one account's server and keeps them.
 //
 // What always holds:
 //
@@ -16,4 +16,4 @@
 //
 // A Pool has no goroutine; its one timer ends with Close. Methods of a Pool may be called from any goroutine, those of a Lease
 // by its owner only.
-package line
+package connpool

@@ -1,4 +1,4 @@
-package line
+package connpool
 
 // Use is what a connection is wanted for.
 type Use int

@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"mailcote/engine/connpool"
 	"mailcote/engine/imap"
-	"mailcote/engine/line"
 	"mailcote/engine/secret"
 	"mailcote/storage"
 	"mailcote/testkit/dovecot"
@@ -32,7 +32,7 @@ func TestPersonBetweenPages(t *testing.T) {
 	if m.Connections() != 1 {
 		t.Fatalf("%d connections are allowed", m.Connections())
 	}
-	pool, err := w.live().lines(t.Context())
+	pool, err := w.live().connPool(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +44,7 @@ func TestPersonBetweenPages(t *testing.T) {
 			return script.Answer
 		}
 		person.Go(func() {
-			l, err := pool.Take(t.Context(), line.Want{Use: line.Person})
+			l, err := pool.Take(t.Context(), connpool.Want{Use: connpool.Person})
 			if err != nil {
 				t.Error(err)
 				return
@@ -82,7 +82,7 @@ func TestPersonLearns(t *testing.T) {
 			return script.Answer
 		}
 		person.Go(func() {
-			var l *line.Lease
+			var l *connpool.Lease
 			session, err := w.live().person(t.Context(), &l)
 			if err != nil {
 				t.Error(err)
@@ -257,7 +257,7 @@ func TestLowPool(t *testing.T) {
 	_, w := scripted(t, 1, script.Options{}, Options{})
 	a := w.find()
 	of := w.engine.account(a.ID).read(a)
-	of.noConnection(time.Now().Add(-line.Patience))
+	of.noConnection(time.Now().Add(-connpool.Patience))
 	faults := w.faults()
 	if len(faults) != 1 || faults[0].Class != "network" || !strings.Contains(faults[0].Detail, "no connection for 5m") {
 		t.Errorf("faults %+v", faults)
