@@ -15,6 +15,7 @@ import (
 	"mailcote/engine/secret"
 	"mailcote/storage"
 	"mailcote/storage/attempt"
+	"mailcote/storage/class"
 	"mailcote/testkit/dovecot"
 	"mailcote/testkit/script"
 )
@@ -143,7 +144,7 @@ func TestNoPassword(t *testing.T) {
 func TestRefusedSignIn(t *testing.T) {
 	for _, test := range []struct {
 		answer script.Action
-		class  Class
+		class  class.Class
 		logins int
 	}{
 		{"NO [UNAVAILABLE] later", "network", 5},

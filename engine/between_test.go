@@ -11,6 +11,7 @@ import (
 	"mailcote/engine/connpool"
 	"mailcote/engine/reconcile"
 	"mailcote/storage"
+	"mailcote/storage/class"
 	"mailcote/testkit/script"
 )
 
@@ -62,7 +63,7 @@ func TestPersonBetweenCommands(t *testing.T) {
 			t.Parallel()
 			s, w := scripted(t, 20, script.Options{Capabilities: test.caps}, Options{})
 			faults := test.setup(s, w)
-			w.meter().Fault(Quota, "NO too many", true, 1)
+			w.meter().Fault(class.Quota, "NO too many", true, 1)
 			pool, err := w.live().connPool(t.Context())
 			if err != nil {
 				t.Fatal(err)

@@ -18,17 +18,18 @@ import (
 	"mailcote/engine/imap"
 	"mailcote/engine/secret"
 	"mailcote/storage"
+	"mailcote/storage/class"
 	"mailcote/testkit/form"
 	"mailcote/testkit/script"
 )
 
 // farewell is a moment at which a server says BYE: in place of a line of its answer to a command.
 type farewell struct {
-	name, command, line string // line is a pattern
-	nth                 int    // which such line of a connection; 0 and 1: the first
-	later               bool   // only a later sync gets there
-	caps                string // what the server offers; "": the usual
-	class               Class  // of the fault; "": Network
+	name, command, line string      // line is a pattern
+	nth                 int         // which such line of a connection; 0 and 1: the first
+	later               bool        // only a later sync gets there
+	caps                string      // what the server offers; "": the usual
+	class               class.Class // of the fault; "": Network
 }
 
 // farewells are the phases of S1. STARTTLS and IDLE, which need more than a scripted server, are in engine/imap.
@@ -54,7 +55,7 @@ func farewells() []farewell {
 		{name: "behind the listing", command: "UID SEARCH", line: ` OK`},
 		{name: "UID FETCH unanswered", command: "UID FETCH", line: `BODY`},
 		{name: "between two messages", command: "UID FETCH", line: `BODY`, nth: 3},
-		{name: "behind a literal", command: "UID FETCH", line: `^\)`, nth: 2, class: Protocol},
+		{name: "behind a literal", command: "UID FETCH", line: `^\)`, nth: 2, class: class.Protocol},
 		{name: "behind the messages", command: "UID FETCH", line: `^m\d+ OK`},
 		{name: "flags unanswered", command: "UID FETCH", line: `FLAGS \([^)]*\) MODSEQ`, later: true},
 		{name: "NOOP unanswered", command: "NOOP", line: ` OK`},
@@ -141,7 +142,7 @@ func TestBye(t *testing.T) {
 		for _, f := range faults {
 			want := r.class
 			if want == "" {
-				want = Network
+				want = class.Network
 				if !strings.HasPrefix(f.ServerText, `BYE Go away\u{1b}[31m`) {
 					t.Errorf("%s: %.100q", name, f.ServerText)
 				}
@@ -226,7 +227,7 @@ func TestNotice(t *testing.T) {
 		w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{})
 		w.account("127.0.0.1", 143)
 		w.id++ // not there yet, so that nothing of it can be written
-		f := Fault{Verdict: policy.Verdict{Class: Protocol, Scope: "account"}, Phase: fault.PhaseDiscover, Detail: "too many mailboxes"}
+		f := fault.Fault{Verdict: policy.Verdict{Class: class.Protocol, Scope: "account"}, Phase: fault.PhaseDiscover, Detail: "too many mailboxes"}
 		of := func() *account { return w.engine.account(w.id) }
 		of().health.Notice(f)
 		if _, _, err := w.engine.AddAccount(t.Context(), NewAccount{Login: Login{User: "bob", Host: "127.0.0.1", Port: 143, Security: "plain"}}); err != nil {

@@ -21,6 +21,7 @@ import (
 
 	"mailcote/engine/imap"
 	"mailcote/engine/secret"
+	"mailcote/storage/class"
 	"mailcote/testkit/dovecot"
 )
 
@@ -163,74 +164,74 @@ func TestNothingInClear(t *testing.T) {
 	type attack struct {
 		name     string
 		security imap.Security
-		class    Class
+		class    class.Class
 		serve    func(c net.Conn, in *bufio.Reader)
 	}
 	var attacks []attack
 	for name, bad := range map[string]tls.Certificate{"expired": expired, "not yet valid": early, "wrong host": elsewhere, "self-signed": selfSigned, "unknown CA": foreign, "for clients": clients} {
 		attacks = append(attacks,
-			attack{name, imap.TLS, TLS, func(c net.Conn, _ *bufio.Reader) { shake(c, bad, 0) }},
-			attack{name, imap.StartTLS, TLS, func(c net.Conn, in *bufio.Reader) {
+			attack{name, imap.TLS, class.TLS, func(c net.Conn, _ *bufio.Reader) { shake(c, bad, 0) }},
+			attack{name, imap.StartTLS, class.TLS, func(c net.Conn, in *bufio.Reader) {
 				say(c, offers)
 				say(c, next(in)+" OK begin TLS")
 				shake(c, bad, 0)
 			}})
 	}
 	attacks = append(attacks,
-		attack{"TLS 1.1", imap.TLS, TLS, func(c net.Conn, _ *bufio.Reader) { shake(c, good, tls.VersionTLS11) }},
-		attack{"TLS 1.0 after STARTTLS", imap.StartTLS, TLS, func(c net.Conn, in *bufio.Reader) {
+		attack{"TLS 1.1", imap.TLS, class.TLS, func(c net.Conn, _ *bufio.Reader) { shake(c, good, tls.VersionTLS11) }},
+		attack{"TLS 1.0 after STARTTLS", imap.StartTLS, class.TLS, func(c net.Conn, in *bufio.Reader) {
 			say(c, offers)
 			say(c, next(in)+" OK begin TLS")
 			shake(c, good, tls.VersionTLS10)
 		}},
-		attack{"no TLS on the TLS port", imap.TLS, TLS, func(c net.Conn, in *bufio.Reader) { say(c, offers); serveLines(c, in) }},
-		attack{"captive portal on the TLS port", imap.TLS, TLS, func(c net.Conn, _ *bufio.Reader) {
+		attack{"no TLS on the TLS port", imap.TLS, class.TLS, func(c net.Conn, in *bufio.Reader) { say(c, offers); serveLines(c, in) }},
+		attack{"captive portal on the TLS port", imap.TLS, class.TLS, func(c net.Conn, _ *bufio.Reader) {
 			say(c, "HTTP/1.1 302 Found", "Location: http://portal.example/login", "", "<html>please sign in</html>")
 		}},
-		attack{"captive portal", imap.StartTLS, Protocol, func(c net.Conn, _ *bufio.Reader) {
+		attack{"captive portal", imap.StartTLS, class.Protocol, func(c net.Conn, _ *bufio.Reader) {
 			say(c, "HTTP/1.1 200 OK", "Content-Type: text/html", "", "<html>please sign in</html>")
 		}},
-		attack{"STARTTLS stripped", imap.StartTLS, TLS, func(c net.Conn, in *bufio.Reader) {
+		attack{"STARTTLS stripped", imap.StartTLS, class.TLS, func(c net.Conn, in *bufio.Reader) {
 			say(c, "* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR] ready")
 			serveLines(c, in)
 		}},
-		attack{"STARTTLS stripped, capabilities asked for", imap.StartTLS, TLS, func(c net.Conn, in *bufio.Reader) {
+		attack{"STARTTLS stripped, capabilities asked for", imap.StartTLS, class.TLS, func(c net.Conn, in *bufio.Reader) {
 			say(c, "* OK ready")
 			serveLines(c, in)
 		}},
-		attack{"NO to STARTTLS", imap.StartTLS, TLS, func(c net.Conn, in *bufio.Reader) { say(c, offers); say(c, next(in)+" NO not now"); serveLines(c, in) }},
-		attack{"BAD to STARTTLS", imap.StartTLS, TLS, func(c net.Conn, in *bufio.Reader) { say(c, offers); say(c, next(in)+" BAD what?"); serveLines(c, in) }},
-		attack{"PREAUTH", imap.StartTLS, TLS, func(c net.Conn, in *bufio.Reader) {
+		attack{"NO to STARTTLS", imap.StartTLS, class.TLS, func(c net.Conn, in *bufio.Reader) { say(c, offers); say(c, next(in)+" NO not now"); serveLines(c, in) }},
+		attack{"BAD to STARTTLS", imap.StartTLS, class.TLS, func(c net.Conn, in *bufio.Reader) { say(c, offers); say(c, next(in)+" BAD what?"); serveLines(c, in) }},
+		attack{"PREAUTH", imap.StartTLS, class.TLS, func(c net.Conn, in *bufio.Reader) {
 			say(c, "* PREAUTH [CAPABILITY IMAP4rev1] welcome", `* LIST () "/" "forged"`)
 			serveLines(c, in)
 		}},
-		attack{"forged OK before the command", imap.StartTLS, TLS, func(c net.Conn, in *bufio.Reader) {
+		attack{"forged OK before the command", imap.StartTLS, class.TLS, func(c net.Conn, in *bufio.Reader) {
 			say(c, offers, "m1 OK begin TLS", `* LIST () "/" "forged"`)
 			serveLines(c, in)
 		}},
-		attack{"LIST behind OK in one segment", imap.StartTLS, TLS, func(c net.Conn, in *bufio.Reader) {
+		attack{"LIST behind OK in one segment", imap.StartTLS, class.TLS, func(c net.Conn, in *bufio.Reader) {
 			say(c, offers)
 			say(c, next(in)+" OK begin TLS", `* LIST () "/" "forged"`)
 			shake(c, good, 0) // somebody on the way put it in: the rest is as it should be
 		}},
-		attack{"capabilities behind OK in one segment", imap.StartTLS, TLS, func(c net.Conn, in *bufio.Reader) {
+		attack{"capabilities behind OK in one segment", imap.StartTLS, class.TLS, func(c net.Conn, in *bufio.Reader) {
 			say(c, offers)
 			say(c, next(in)+" OK begin TLS", "* CAPABILITY IMAP4rev1 AUTH=PLAIN", "m2 OK done")
 			shake(c, good, 0)
 		}},
-		attack{"one byte behind OK", imap.StartTLS, TLS, func(c net.Conn, in *bufio.Reader) {
+		attack{"one byte behind OK", imap.StartTLS, class.TLS, func(c net.Conn, in *bufio.Reader) {
 			say(c, offers)
 			_, _ = io.WriteString(c, next(in)+" OK begin TLS\r\n*") //nolint:errcheck // the client may have gone
 			shake(c, good, 0)
 		}},
-		attack{"plain talk after OK", imap.StartTLS, TLS, func(c net.Conn, in *bufio.Reader) {
+		attack{"plain talk after OK", imap.StartTLS, class.TLS, func(c net.Conn, in *bufio.Reader) {
 			say(c, offers)
 			say(c, next(in)+" OK begin TLS")
 			in.Peek(1) //nolint:errcheck // the client's hello
 			say(c, "* OK let us not", "m2 OK done")
 			serveLines(c, in)
 		}},
-		attack{"LOGINDISABLED inside TLS", imap.TLS, TLS, func(c net.Conn, _ *bufio.Reader) {
+		attack{"LOGINDISABLED inside TLS", imap.TLS, class.TLS, func(c net.Conn, _ *bufio.Reader) {
 			tc := tls.Server(c, &tls.Config{Certificates: []tls.Certificate{good}})
 			if tc.Handshake() == nil {
 				inside := keeper{tc, c.(keeper).of}
@@ -253,7 +254,7 @@ func TestNothingInClear(t *testing.T) {
 			}
 			w.id = id
 			sum := w.sync()
-			if sum.Result != Failed || sum.Class != a.class || w.find().Paused != (a.class == TLS) {
+			if sum.Result != Failed || sum.Class != a.class || w.find().Paused != (a.class == class.TLS) {
 				t.Errorf("paused %v, summary %+v", w.find().Paused, sum)
 			}
 			i.close()

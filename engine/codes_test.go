@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"mailcote/engine/secret"
+	"mailcote/storage/class"
 	"mailcote/testkit/form"
 	"mailcote/testkit/script"
 	"mailcote/testkit/truth"
@@ -18,9 +19,9 @@ import (
 // refusing is a response code at a command, and what follows.
 type refusing struct {
 	code, at string
-	class    Class // of its faults; "": there are none
-	asked    int   // how often at most the command is sent in the hour of refusals
-	local    bool  // a mailbox that says it alone has said it of itself
+	class    class.Class // of its faults; "": there are none
+	asked    int         // how often at most the command is sent in the hour of refusals
+	local    bool        // a mailbox that says it alone has said it of itself
 }
 
 // refusals is FAULTS S2: what each code means where.
@@ -28,21 +29,21 @@ func refusals() []refusing {
 	const signIn, list, status, open, search, flags, bodies = "AUTHENTICATE", "LIST", "STATUS", "EXAMINE", "UID SEARCH", "flags", "bodies"
 	places := []string{signIn, list, status, open, search, flags, bodies}
 	var all []refusing
-	row := func(code string, asked int, classes ...Class) {
+	row := func(code string, asked int, classes ...class.Class) {
 		for i, class := range classes {
 			local := i > 2 && (code == "UNAVAILABLE" || code == "LIMIT")
 			all = append(all, refusing{"NO [" + code + "] words", places[i], class, asked, local})
 		}
 	}
 	// In the order of places. A STATUS that is refused for a reason of the mailbox is left out: EXAMINE has the last word.
-	row("UNAVAILABLE", 40, Network, Network, Network, Network, Network, Network, Network)
-	row("INUSE", 80, Network, Mailbox, "", Mailbox, Mailbox, Mailbox, Mailbox)
-	row("LIMIT", 16, Quota, Quota, Quota, Quota, Quota, Quota, Quota)
-	row("OVERQUOTA", 16, Quota, Quota, Quota, Quota, Quota, Quota, Quota)
-	row("THROTTLED", 16, Quota, Quota, Quota, Quota, Quota, Quota, Quota)
-	row("SERVERBUG", 150, Network, Protocol, "", Mailbox, Protocol, Protocol, Parsing)
-	row("CONTACTADMIN", 150, Auth, Protocol, "", Mailbox, Protocol, Protocol, Parsing)
-	row("X-NEVER-HEARD-OF", 150, Auth, Protocol, "", Mailbox, Protocol, Protocol, Parsing)
+	row("UNAVAILABLE", 40, class.Network, class.Network, class.Network, class.Network, class.Network, class.Network, class.Network)
+	row("INUSE", 80, class.Network, class.Mailbox, "", class.Mailbox, class.Mailbox, class.Mailbox, class.Mailbox)
+	row("LIMIT", 16, class.Quota, class.Quota, class.Quota, class.Quota, class.Quota, class.Quota, class.Quota)
+	row("OVERQUOTA", 16, class.Quota, class.Quota, class.Quota, class.Quota, class.Quota, class.Quota, class.Quota)
+	row("THROTTLED", 16, class.Quota, class.Quota, class.Quota, class.Quota, class.Quota, class.Quota, class.Quota)
+	row("SERVERBUG", 150, class.Network, class.Protocol, "", class.Mailbox, class.Protocol, class.Protocol, class.Parsing)
+	row("CONTACTADMIN", 150, class.Auth, class.Protocol, "", class.Mailbox, class.Protocol, class.Protocol, class.Parsing)
+	row("X-NEVER-HEARD-OF", 150, class.Auth, class.Protocol, "", class.Mailbox, class.Protocol, class.Protocol, class.Parsing)
 	for _, soft := range []string{"* OK [THROTTLED] slow down", "* NO [THROTTLED] slow down", "* NO [UNAVAILABLE] perhaps", "* OK [X-NEVER-HEARD-OF] words"} {
 		for _, at := range []string{list, search, bodies} {
 			all = append(all, refusing{soft, at, "", 15, false})
@@ -132,7 +133,7 @@ func (r refusing) happens(t *testing.T) {
 	t.Logf("asked %d times, %d faults, complete after %v", asked.Load(), len(faults), time.Since(began).Round(time.Minute))
 	whole := 0
 	for _, f := range faults {
-		if r.local && f.Class == Mailbox && f.Scope == "mailbox" {
+		if r.local && f.Class == class.Mailbox && f.Scope == "mailbox" {
 			continue
 		}
 		whole++
@@ -143,10 +144,10 @@ func (r refusing) happens(t *testing.T) {
 			t.Errorf("fault %+v", f)
 		}
 	}
-	if paused != (r.class == Auth) || (whole == 0) != (r.class == "") {
+	if paused != (r.class == class.Auth) || (whole == 0) != (r.class == "") {
 		t.Errorf("paused %v, %d faults, %d of the account", paused, len(faults), whole)
 	}
-	if n := int(asked.Load()); n == 0 || n > r.asked || r.class == Auth && n != 1 {
+	if n := int(asked.Load()); n == 0 || n > r.asked || r.class == class.Auth && n != 1 {
 		t.Errorf("asked %d times", n)
 	}
 	w.equals(s)

@@ -11,6 +11,7 @@ import (
 	"mailcote/engine/progress"
 	"mailcote/queue"
 	"mailcote/storage"
+	"mailcote/storage/class"
 	"mailcote/testkit/failpoint"
 )
 
@@ -28,19 +29,19 @@ type SyncOptions struct {
 
 // Summary is how one account's sync ended.
 type Summary struct {
-	Type        string  `json:"type"` // summary
-	Account     string  `json:"account"`
-	Mailboxes   int     `json:"mailboxes"`
-	Fetched     int64   `json:"fetched"`
-	Bytes       int64   `json:"bytes"`
-	Quarantined int     `json:"quarantined"`
-	Seconds     float64 `json:"seconds"`
-	Result      string  `json:"result"`
-	Class       Class   `json:"class,omitempty"` // of the fault that ended it early
-	Detail      string  `json:"detail,omitempty"`
-	NextStep    string  `json:"next_step,omitempty"`
-	Readable    float64 `json:"readable_seconds"` // when all mail was readable; Seconds includes the index
-	Wire        int64   `json:"wire_bytes"`       // taken from the server, below TLS
+	Type        string      `json:"type"` // summary
+	Account     string      `json:"account"`
+	Mailboxes   int         `json:"mailboxes"`
+	Fetched     int64       `json:"fetched"`
+	Bytes       int64       `json:"bytes"`
+	Quarantined int         `json:"quarantined"`
+	Seconds     float64     `json:"seconds"`
+	Result      string      `json:"result"`
+	Class       class.Class `json:"class,omitempty"` // of the fault that ended it early
+	Detail      string      `json:"detail,omitempty"`
+	NextStep    string      `json:"next_step,omitempty"`
+	Readable    float64     `json:"readable_seconds"` // when all mail was readable; Seconds includes the index
+	Wire        int64       `json:"wire_bytes"`       // taken from the server, below TLS
 
 	Interrupted bool  `json:"-"`
 	Err         error `json:"-"` // what Class and Detail tell of

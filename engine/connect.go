@@ -231,7 +231,7 @@ func (a *account) dialFailed(ctx context.Context, err error) error {
 
 // noConnection records that work has waited too long for a connection, unless the account waits for a person anyway.
 func (a *account) noConnection(since time.Time) {
-	f := Fault{Verdict: policy.Verdict{Class: Network, Scope: "account"}, Phase: fault.PhaseConnect,
+	f := fault.Fault{Verdict: policy.Verdict{Class: class.Network, Scope: "account"}, Phase: fault.PhaseConnect,
 		Detail: "no connection for " + time.Since(since).Round(time.Minute).String() + " while there is work"}
 	paused := false
 	_ = a.store.Write(context.Background(), storage.Interactive, 0,

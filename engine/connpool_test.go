@@ -14,6 +14,7 @@ import (
 	"mailcote/engine/imap"
 	"mailcote/engine/secret"
 	"mailcote/storage"
+	"mailcote/storage/class"
 	"mailcote/testkit/dovecot"
 	"mailcote/testkit/proxy"
 	"mailcote/testkit/script"
@@ -28,7 +29,7 @@ func TestPersonBetweenPages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.Fault(Quota, "NO too many", true, 1)
+	m.Fault(class.Quota, "NO too many", true, 1)
 	if m.Connections() != 1 {
 		t.Fatalf("%d connections are allowed", m.Connections())
 	}

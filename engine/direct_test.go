@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"mailcote/storage"
+	"mailcote/storage/class"
 	"mailcote/storage/query"
 	"mailcote/testkit/script"
 )
@@ -143,7 +144,7 @@ func TestIndexDamaged(t *testing.T) {
 		w.complete()
 		w = w.damaged(s, `DROP TABLE search_config`, `DROP TABLE search_data`)
 		put(s, "INBOX", 3)
-		if sum := w.sync(); sum.Result != Partial || sum.Class != Storage {
+		if sum := w.sync(); sum.Result != Partial || sum.Class != class.Storage {
 			t.Errorf("%+v", sum)
 		}
 		w.same(modelOf(s))

@@ -12,6 +12,7 @@ import (
 	"mailcote/engine/plan"
 	"mailcote/queue"
 	"mailcote/storage"
+	"mailcote/storage/class"
 	"mailcote/testkit/failpoint"
 )
 
@@ -159,7 +160,7 @@ func (d *discovery) status(ctx context.Context, s *imap.Session, entry imap.List
 	if data == nil && wanted && kind == queue.IncrementalSync {
 		asked, err := s.Status(ctx, entry.Raw, statusItems(s))
 		// EXAMINE will say why
-		if fault.Declined(s, fault.In(fault.PhaseOpen, err), Mailbox) || errors.Is(err, imap.ErrCommand) &&
+		if fault.Declined(s, fault.In(fault.PhaseOpen, err), class.Mailbox) || errors.Is(err, imap.ErrCommand) &&
 			s.Err() == nil {
 			return plan.Status{}, nil
 		}

@@ -30,6 +30,7 @@ import (
 	"mailcote/engine/secret"
 	"mailcote/queue"
 	"mailcote/storage"
+	"mailcote/storage/class"
 	"mailcote/testkit/failpoint"
 )
 
@@ -344,7 +345,7 @@ func (e *Engine) goDirect(ctx context.Context, why error) error {
 		return err
 	}
 	return e.store.Write(ctx, storage.Interactive, 0, func(tx *storage.Writer) error {
-		return health.ReportTx(tx, storage.Fault{At: time.Now().UTC(), Class: Storage, Scope: "store",
+		return health.ReportTx(tx, storage.Fault{At: time.Now().UTC(), Class: class.Storage, Scope: "store",
 			Phase: phaseQueue, Detail: why.Error(),
 			NextStep: "mail is synced without it; mailcote check says what else is damaged", Fingerprint: phaseQueue})
 	})

@@ -15,12 +15,14 @@ import (
 	"testing/synctest"
 	"time"
 
+	"mailcote/engine/fault"
 	"mailcote/engine/fault/policy"
 	"mailcote/engine/fetch"
 	"mailcote/engine/health"
 	"mailcote/engine/secret"
 	"mailcote/queue"
 	"mailcote/storage"
+	"mailcote/storage/class"
 	"mailcote/testkit/script"
 )
 
@@ -193,8 +195,8 @@ func TestBetweenPasses(t *testing.T) {
 			func(a *agent) { a.ask(a.archive()); a.engine.queue.Notify(a.id) }, 0, 0},
 		"a task of one that rests": {
 			func(a *agent) {
-				later := policy.Verdict{Class: Quota, Wait: policy.Wait{Floor: 50 * time.Minute}}
-				a.must(a.engine.health.RecordFailure(a.t.Context(), health.AccountScope(a.id), Fault{Verdict: later}, false))
+				later := policy.Verdict{Class: class.Quota, Wait: policy.Wait{Floor: 50 * time.Minute}}
+				a.must(a.engine.health.RecordFailure(a.t.Context(), health.AccountScope(a.id), fault.Fault{Verdict: later}, false))
 			},
 			func(a *agent) { a.ask(a.archive()); a.engine.queue.Notify(a.id) }, 0, 1},
 		"a person's sync": {nil, func(a *agent) { a.complete() }, 1, 1},

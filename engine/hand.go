@@ -226,7 +226,7 @@ func (e *Engine) RetryQuarantined(ctx context.Context, all []storage.Quarantined
 // commandFailed carries out what follows from a fault that an interactive command met: what it showed of the
 // server's limits, how long the account backs off, whether a person has to act, and its row. On a store of
 // another process nothing is written. An error is one of carrying it out.
-func (a *account) commandFailed(ctx context.Context, m *meter.Meter, f Fault) error {
+func (a *account) commandFailed(ctx context.Context, m *meter.Meter, f fault.Fault) error {
 	s := plan.Situation{Work: plan.Interactive, Stopped: fault.Stopped(ctx)}
 	c := plan.Outcome(deciding(f), s)
 	if c.Throttle {

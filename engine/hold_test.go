@@ -23,6 +23,7 @@ import (
 	"mailcote/engine/secret"
 	"mailcote/queue"
 	"mailcote/storage"
+	"mailcote/storage/class"
 	"mailcote/testkit/script"
 )
 
@@ -93,7 +94,7 @@ func TestBreakerRows(t *testing.T) {
 		}{
 			"success last": {
 				func() error {
-					return w.engine.health.RecordFailure(t.Context(), scope, Fault{Verdict: policy.Verdict{Class: Network}}, false)
+					return w.engine.health.RecordFailure(t.Context(), scope, fault.Fault{Verdict: policy.Verdict{Class: class.Network}}, false)
 				},
 				func() { w.engine.health.Succeed(scope) }, ""},
 			"failure last": {
@@ -161,7 +162,7 @@ func TestOneProbe(t *testing.T) {
 			all = append(all, w.find())
 		}
 		for range 5 {
-			if err := w.engine.health.RecordFailure(t.Context(), health.HostScope(loginOf(all[0]).Endpoint().Addr()), Fault{Verdict: policy.Verdict{Class: Network}, Detail: "refused"}, false); err != nil {
+			if err := w.engine.health.RecordFailure(t.Context(), health.HostScope(loginOf(all[0]).Endpoint().Addr()), fault.Fault{Verdict: policy.Verdict{Class: class.Network}, Detail: "refused"}, false); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(wait)

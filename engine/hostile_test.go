@@ -17,6 +17,7 @@ import (
 	"mailcote/engine/imap"
 	"mailcote/engine/secret"
 	"mailcote/storage"
+	"mailcote/storage/class"
 	"mailcote/testkit/child"
 	"mailcote/testkit/form"
 	"mailcote/testkit/hostile"
@@ -174,7 +175,7 @@ func (v *victim) judge(sum Summary, held []truth.Line) {
 		}
 	}
 	for _, f := range faults {
-		if f.Class == Bug && f.Stack != "" {
+		if f.Class == class.Bug && f.Stack != "" {
 			v.t.Errorf("panic: %+v", f)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"mailcote/engine/imap"
 	"mailcote/engine/plan"
 	"mailcote/storage"
+	"mailcote/storage/class"
 )
 
 // found is a mailbox as LIST and STATUS describe it.
@@ -60,7 +61,7 @@ func (d *discovery) inbox(ctx context.Context, s *imap.Session, known []storage.
 	}
 	err = fault.In(fault.PhaseOpen, err)
 	f := fault.Classify(err)
-	if f.Words == "" && !fault.Declined(s, err, Mailbox) {
+	if f.Words == "" && !fault.Declined(s, err, class.Mailbox) {
 		return nil, err
 	}
 	opened := slices.ContainsFunc(known, func(m storage.Mailbox) bool {

@@ -18,6 +18,7 @@ import (
 	"mailcote/engine/imap"
 	"mailcote/engine/reconcile"
 	"mailcote/storage"
+	"mailcote/storage/class"
 	"mailcote/testkit/dovecot"
 	"mailcote/testkit/proxy"
 	"mailcote/testkit/script"
@@ -202,7 +203,7 @@ func TestPanic(t *testing.T) {
 		if len(f) == 0 || f[0].Class != "bug" || !strings.Contains(f[0].Stack, "panicking") || !strings.Contains(f[0].Detail, "on purpose") {
 			t.Errorf("faults %+v", f)
 		}
-		if times > 1 && len(f) != policy.PolicyOf(Bug).Tries {
+		if times > 1 && len(f) != policy.PolicyOf(class.Bug).Tries {
 			t.Errorf("%d faults", len(f))
 		}
 		trace.left.Store(0)
@@ -214,7 +215,7 @@ func TestPanic(t *testing.T) {
 // TestRecoverEverywhere: what runs beside the worker's goroutine does not end the process either.
 func TestRecoverEverywhere(t *testing.T) {
 	err := fault.Guard(func() error { panic("x") })
-	if f := fault.Classify(err); f.Class != Bug || !strings.Contains(f.Stack, "TestRecoverEverywhere") {
+	if f := fault.Classify(err); f.Class != class.Bug || !strings.Contains(f.Stack, "TestRecoverEverywhere") {
 		t.Errorf("%+v", f)
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"mailcote/engine/imap"
 	"mailcote/engine/secret"
+	"mailcote/storage/class"
 	"mailcote/testkit/dns"
 	"mailcote/testkit/proxy"
 	"mailcote/testkit/script"
@@ -43,16 +44,16 @@ func TestNames(t *testing.T) {
 	tests := []struct {
 		name   string
 		ill    func(n int, six bool) dns.Answer
-		well   bool   // it syncs all the same
-		class  Class  // of its faults
-		detail string // of the fault
+		well   bool        // it syncs all the same
+		class  class.Class // of its faults
+		detail string      // of the fault
 	}{
-		{"no such name", code(dns.NoSuchName), false, Network, "no such host"},
-		{"server failure", code(dns.Failed), false, Network, "server misbehaving"},
-		{"refused", code(dns.Refused), false, Network, ""},
-		{"no address", none, false, Network, "no such host"},
-		{"no answer", silent, false, Timeout, "not connected in"},
-		{"an address where nobody is", func(int, bool) dns.Answer { return dns.Addrs(nowhere) }, false, Network, "refused"},
+		{"no such name", code(dns.NoSuchName), false, class.Network, "no such host"},
+		{"server failure", code(dns.Failed), false, class.Network, "server misbehaving"},
+		{"refused", code(dns.Refused), false, class.Network, ""},
+		{"no address", none, false, class.Network, "no such host"},
+		{"no answer", silent, false, class.Timeout, "not connected in"},
+		{"an address where nobody is", func(int, bool) dns.Answer { return dns.Addrs(nowhere) }, false, class.Network, "refused"},
 		{"one address of three", func(int, bool) dns.Answer { return dns.Addrs(nowhere, "127.0.0.98", here) }, true, "", ""},
 		{"no route for IPv6", func(int, bool) dns.Answer { return dns.Addrs("2001:db8::1", here) }, true, "", ""},
 		{"IPv6 fails", func(_ int, six bool) dns.Answer {
@@ -83,7 +84,7 @@ func TestNames(t *testing.T) {
 				return dns.Answer{}
 			}
 			return dns.Addrs(here)
-		}, true, Network, "no such host"},
+		}, true, class.Network, "no such host"},
 	}
 	sideBySide(len(tests), func(i int) {
 		test := tests[i]
@@ -99,7 +100,7 @@ func TestNames(t *testing.T) {
 			return dns.Addrs(here)
 		})
 		limits := imap.Limits{}
-		if test.class == Timeout {
+		if test.class == class.Timeout {
 			limits.Connect = 300 * time.Millisecond // stands in for 10 s
 		}
 		w := named(t, names, s.Port(), limits)

@@ -9,11 +9,13 @@ import (
 	"testing"
 	"time"
 
+	"mailcote/engine/fault"
 	"mailcote/engine/fault/policy"
 	"mailcote/engine/imap"
 	"mailcote/engine/secret"
 	"mailcote/queue"
 	"mailcote/storage"
+	"mailcote/storage/class"
 	"mailcote/testkit/dovecot"
 	"mailcote/testkit/script"
 )
@@ -275,7 +277,7 @@ func TestOrphanOfBrokenPass(t *testing.T) {
 		{"it failed with none", t.Context(), true, 0, "1"},
 	} {
 		pass := newWorker(w.engine, w.live(), false)
-		pass.discovered, pass.failed = one.discovered, &Fault{Verdict: policy.Verdict{Class: Network}}
+		pass.discovered, pass.failed = one.discovered, &fault.Fault{Verdict: policy.Verdict{Class: class.Network}}
 		if err := w.store.Write(t.Context(), storage.Interactive, 0, func(tx *storage.Writer) (err error) {
 			if _, err := tx.Exec(`UPDATE sync_task SET state = 'cancelled', completed_at = 0, message_id = NULL WHERE completed_at IS NULL`); err != nil {
 				return err

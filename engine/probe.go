@@ -8,15 +8,16 @@ import (
 	"mailcote/engine/connpool"
 	"mailcote/engine/fault"
 	"mailcote/engine/imap"
+	"mailcote/storage/class"
 )
 
 // Step is one line of an account test.
 type Step struct {
-	Name   string `json:"name"`
-	OK     bool   `json:"ok"`
-	Detail string `json:"detail,omitempty"`
-	Hint   string `json:"hint,omitempty"` // what to do when it failed
-	Class  Class  `json:"class,omitempty"`
+	Name   string      `json:"name"`
+	OK     bool        `json:"ok"`
+	Detail string      `json:"detail,omitempty"`
+	Hint   string      `json:"hint,omitempty"` // what to do when it failed
+	Class  class.Class `json:"class,omitempty"`
 }
 
 // Probe tries a login step by step and stops at the first that fails: connect, sign in, list. Nothing is stored and the

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"mailcote/engine/imap"
+	"mailcote/storage/class"
 	"mailcote/testkit/script"
 )
 
@@ -16,9 +17,9 @@ func TestUnreadableMessage(t *testing.T) {
 	tests := []struct {
 		name   string
 		fault  script.Fault
-		class  Class  // of a fault recorded beside the quarantine
-		not    Class  // a class no fault has: the message is the cause, not the line
-		says   string // the server's words or ours
+		class  class.Class // of a fault recorded beside the quarantine
+		not    class.Class // a class no fault has: the message is the cause, not the line
+		says   string      // the server's words or ours
 		limits imap.Limits
 	}{
 		{name: "refused", fault: script.Refuse, says: "NO [SERVERBUG] cannot read a message"},

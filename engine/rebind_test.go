@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"mailcote/storage/class"
 	"mailcote/testkit/dovecot"
 	"mailcote/testkit/form"
 	"mailcote/testkit/script"
@@ -324,7 +325,7 @@ func TestNoUIDValidity(t *testing.T) {
 				t.Errorf("%d messages, want %d", len(got), len(before)+1)
 			}
 			f := w.faults()
-			if len(f) == 0 || f[0].Class != Mailbox || f[0].Scope != "mailbox" {
+			if len(f) == 0 || f[0].Class != class.Mailbox || f[0].Scope != "mailbox" {
 				t.Errorf("faults %+v", f)
 			}
 			s.Misbehave(script.Faults{})

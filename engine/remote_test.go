@@ -10,22 +10,24 @@ import (
 	"time"
 
 	"mailcote/engine/chunk"
+	"mailcote/engine/fault"
 	"mailcote/engine/fault/policy"
 	"mailcote/engine/health"
 	"mailcote/engine/secret"
 	"mailcote/storage"
+	"mailcote/storage/class"
 	"mailcote/storage/rate"
 	"mailcote/testkit/script"
 )
 
 // compares runs a comparison and gives the class of its fault; "": there was none.
-func (w *world) compares() Class {
+func (w *world) compares() class.Class {
 	w.t.Helper()
 	return w.classOf(w.engine.CheckRemote(w.t.Context(), RemoteOptions{Accounts: []storage.Account{w.find()}}))
 }
 
 // besideCompares is compares beside the owner.
-func (w *world) besideCompares() Class {
+func (w *world) besideCompares() class.Class {
 	w.t.Helper()
 	s, err := storage.Open(w.t.Context(), w.store.Path(), storage.Options{ReadOnly: true})
 	if err != nil {
@@ -35,12 +37,12 @@ func (w *world) besideCompares() Class {
 	return w.classOf(CheckRemoteBeside(w.t.Context(), s, nil, RemoteOptions{Accounts: []storage.Account{w.find()}}))
 }
 
-func (w *world) classOf(found []storage.Finding, err error) Class {
+func (w *world) classOf(found []storage.Finding, err error) class.Class {
 	w.t.Helper()
 	if len(found) > 0 {
 		w.t.Errorf("findings %+v", found)
 	}
-	var f Fault
+	var f fault.Fault
 	if err != nil && !errors.As(err, &f) {
 		w.t.Errorf("no fault: %v", err)
 	}
@@ -51,23 +53,23 @@ func (w *world) classOf(found []storage.Finding, err error) Class {
 func TestCheckRemoteHeld(t *testing.T) {
 	for name, test := range map[string]struct {
 		hold func(w *world) error
-		want Class
+		want class.Class
 	}{
 		"nothing": {func(*world) error { return nil }, ""},
 		"by hand": {func(w *world) error { return w.engine.PauseAccounts(w.t.Context(), []storage.AccountID{w.id}, "") }, ""},
 		"refused": {func(w *world) error {
 			return w.store.Write(w.t.Context(), storage.Interactive, 0, func(tx *storage.Writer) error { return tx.PauseAccount(w.id, "auth", "no") })
-		}, Auth},
+		}, class.Auth},
 		"rest": {func(w *world) error {
 			w.meter().Rest(time.Now().Add(time.Hour))
 			return w.store.Write(w.t.Context(), storage.Interactive, 0, w.meter().SaveTx)
-		}, Quota},
+		}, class.Quota},
 		"account": {func(w *world) error {
-			return w.engine.health.RecordFailure(w.t.Context(), health.AccountScope(w.id), Fault{Verdict: policy.Verdict{Class: Timeout}}, false)
-		}, Timeout},
+			return w.engine.health.RecordFailure(w.t.Context(), health.AccountScope(w.id), fault.Fault{Verdict: policy.Verdict{Class: class.Timeout}}, false)
+		}, class.Timeout},
 		"host": {func(w *world) error {
-			return w.engine.health.RecordFailure(w.t.Context(), health.HostScope(loginOf(w.find()).Endpoint().Addr()), Fault{Verdict: policy.Verdict{Class: Network}}, false)
-		}, Network},
+			return w.engine.health.RecordFailure(w.t.Context(), health.HostScope(loginOf(w.find()).Endpoint().Addr()), fault.Fault{Verdict: policy.Verdict{Class: class.Network}}, false)
+		}, class.Network},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, w := scripted(t, 20, script.Options{}, Options{backoff: hourly})
@@ -76,14 +78,14 @@ func TestCheckRemoteHeld(t *testing.T) {
 				t.Fatal(err)
 			}
 			before := s.Connections()
-			if class := w.compares(); class != test.want || (s.Connections() > before) != (test.want == "") {
-				t.Errorf("%q, want %q, %d connections", class, test.want, s.Connections()-before)
+			if got := w.compares(); got != test.want || (s.Connections() > before) != (test.want == "") {
+				t.Errorf("%q, want %q, %d connections", got, test.want, s.Connections()-before)
 			}
 			if test.want == "" { // beside an owner: ui/cli TestCheckRemote
 				return
 			}
-			if class := w.besideCompares(); class != test.want || s.Connections() > before {
-				t.Errorf("beside: %q, want %q, %d connections", class, test.want, s.Connections()-before)
+			if got := w.besideCompares(); got != test.want || s.Connections() > before {
+				t.Errorf("beside: %q, want %q, %d connections", got, test.want, s.Connections()-before)
 			}
 		})
 	}
@@ -96,8 +98,8 @@ func TestCheckRemoteRefused(t *testing.T) {
 	s.SetPassword("other")
 	before := s.Count("LOGIN")
 	for range 3 {
-		if class := w.compares(); class != Auth {
-			t.Errorf("%q", class)
+		if got := w.compares(); got != class.Auth {
+			t.Errorf("%q", got)
 		}
 	}
 	if n := s.Count("LOGIN") - before; n != 1 || w.find().PauseClass != "auth" || len(w.faults()) != 1 {
@@ -112,8 +114,8 @@ func TestCheckRemoteRefused(t *testing.T) {
 		s.Misbehave(script.Faults{On: on(func(c script.Command) bool { return c.Name == command }, "NO [LIMIT] too much")})
 		before := s.Count(command)
 		for range 3 {
-			if class := w.compares(); class != Quota {
-				t.Errorf("%s: %q", command, class)
+			if got := w.compares(); got != class.Quota {
+				t.Errorf("%s: %q", command, got)
 			}
 			w.restart()
 		}
@@ -133,8 +135,8 @@ func TestCheckRemoteCounts(t *testing.T) {
 	})
 	w.complete()
 	before := w.used()
-	if class := w.compares(); class != "" || w.used()-before < 1_000_000 {
-		t.Errorf("%q, %d octets counted", class, w.used()-before)
+	if got := w.compares(); got != "" || w.used()-before < 1_000_000 {
+		t.Errorf("%q, %d octets counted", got, w.used()-before)
 	}
 	w.meter().Received(2_449_000_000)
 	bodies := 0
@@ -144,8 +146,8 @@ func TestCheckRemoteCounts(t *testing.T) {
 		}
 		return script.Answer
 	}})
-	if class := w.compares(); class != Quota || bodies != 0 || !w.meter().Resumes().After(time.Now()) {
-		t.Errorf("%q, %d FETCH, it rests until %v", class, bodies, w.meter().Resumes())
+	if got := w.compares(); got != class.Quota || bodies != 0 || !w.meter().Resumes().After(time.Now()) {
+		t.Errorf("%q, %d FETCH, it rests until %v", got, bodies, w.meter().Resumes())
 	}
 	if all := w.faults(); len(all) != 1 || all[0].Class != "quota" {
 		t.Errorf("faults %+v", all)
@@ -191,7 +193,7 @@ func aside(t *testing.T) (*script.Server, *world, storage.Quarantined) {
 }
 
 // raws downloads a message in quarantine and gives the class of what ended that.
-func (w *world) raws(q storage.Quarantined) (chunk.Report, Class) {
+func (w *world) raws(q storage.Quarantined) (chunk.Report, class.Class) {
 	w.t.Helper()
 	report, err := w.engine.Raw(w.t.Context(), q, io.Discard)
 	return report, w.classOf(nil, err)
@@ -201,20 +203,20 @@ func (w *world) raws(q storage.Quarantined) (chunk.Report, Class) {
 func TestRawCounts(t *testing.T) {
 	s, w, q := aside(t)
 	before := w.used()
-	if report, class := w.raws(q); !report.Whole || class != "" || w.used()-before < 900_000 {
-		t.Errorf("%+v, %q, %d octets counted", report, class, w.used()-before)
+	if report, got := w.raws(q); !report.Whole || got != "" || w.used()-before < 900_000 {
+		t.Errorf("%+v, %q, %d octets counted", report, got, w.used()-before)
 	}
 	told := len(w.faults())
 	asked := s.Count("UID FETCH")
 	w.meter().Received(2_450_000_000 - int(w.used()) - 600_000) // there is room for some of it
-	report, class := w.raws(q)
-	if class != Quota || report.Got == 0 || report.Got > 600_000 || !w.meter().Resumes().After(time.Now()) {
-		t.Errorf("%+v, %q, it rests until %v", report, class, w.meter().Resumes())
+	report, got := w.raws(q)
+	if got != class.Quota || report.Got == 0 || report.Got > 600_000 || !w.meter().Resumes().After(time.Now()) {
+		t.Errorf("%+v, %q, it rests until %v", report, got, w.meter().Resumes())
 	}
 	w.restart()
 	most := s.Count("UID FETCH")
-	if _, class := w.raws(q); class != Quota || s.Count("UID FETCH") != most || most > asked+4 {
-		t.Errorf("%q, %d FETCH", class, s.Count("UID FETCH")-asked)
+	if _, got := w.raws(q); got != class.Quota || s.Count("UID FETCH") != most || most > asked+4 {
+		t.Errorf("%q, %d FETCH", got, s.Count("UID FETCH")-asked)
 	}
 	if all := w.faults(); len(all) != told+1 || all[0].Class != "quota" {
 		t.Errorf("faults %+v", all[:len(all)-told])
@@ -227,13 +229,13 @@ func TestRawRefused(t *testing.T) {
 		command, body string
 		answer        script.Action
 		asked         int
-		class         Class
+		class         class.Class
 		rows          int
 	}{
-		"examine":     {"EXAMINE", "", "NO [LIMIT] too much", 1, Quota, 1},
-		"size":        {"UID FETCH", "", "NO [LIMIT] too much", 1, Quota, 1},
-		"part":        {"UID FETCH", "BODY", "NO [LIMIT] too much", 1, Quota, 1},
-		"unavailable": {"UID FETCH", "BODY", "NO [UNAVAILABLE] later", 1, Network, 1},
+		"examine":     {"EXAMINE", "", "NO [LIMIT] too much", 1, class.Quota, 1},
+		"size":        {"UID FETCH", "", "NO [LIMIT] too much", 1, class.Quota, 1},
+		"part":        {"UID FETCH", "BODY", "NO [LIMIT] too much", 1, class.Quota, 1},
+		"unavailable": {"UID FETCH", "BODY", "NO [UNAVAILABLE] later", 1, class.Network, 1},
 		"message":     {"UID FETCH", "BODY", "NO [SERVERBUG] cannot be read", 2, "", 0},
 		"dropped":     {"UID FETCH", "BODY", script.Drop, 0, "", 0},
 	} {
@@ -249,13 +251,13 @@ func TestRawRefused(t *testing.T) {
 				count.Add(1)
 				return test.answer
 			}})
-			report, class := w.raws(q)
+			report, got := w.raws(q)
 			asked := int(count.Load())
 			if test.asked == 0 { // each time a session ended
 				test.asked, test.rows = asked, asked
 			}
-			if class != test.class || asked != test.asked || asked == 0 || report.Got != 0 || class == "" && report.Why == nil {
-				t.Errorf("%q, asked %d times, %+v", class, asked, report)
+			if got != test.class || asked != test.asked || asked == 0 || report.Got != 0 || got == "" && report.Why == nil {
+				t.Errorf("%q, asked %d times, %+v", got, asked, report)
 			}
 			all := w.faults()
 			for _, f := range all[:len(all)-told] {
@@ -267,12 +269,12 @@ func TestRawRefused(t *testing.T) {
 				t.Errorf("%d rows for %d", len(all)-told, test.rows)
 			}
 			rest := time.Until(w.meter().Resumes())
-			if w.restart(); (rest > 4*time.Minute) != (test.class == Quota) {
+			if w.restart(); (rest > 4*time.Minute) != (test.class == class.Quota) {
 				t.Errorf("it rests %v", rest)
 			}
-			if test.class == Quota {
-				if _, class := w.raws(q); class != Quota || int(count.Load()) != asked {
-					t.Errorf("%q, asked %d times", class, count.Load())
+			if test.class == class.Quota {
+				if _, got := w.raws(q); got != class.Quota || int(count.Load()) != asked {
+					t.Errorf("%q, asked %d times", got, count.Load())
 				}
 			}
 		})

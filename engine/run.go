@@ -210,7 +210,7 @@ func (e *Engine) syncOne(ctx context.Context, id storage.AccountID, o SyncOption
 		return err
 	})
 	if soon := (*TooSoonError)(nil); errors.As(err, &soon) {
-		return Summary{Type: "summary", Account: row.Name, Result: Failed, Class: Quota, Detail: soon.Error(),
+		return Summary{Type: "summary", Account: row.Name, Result: Failed, Class: class.Quota, Detail: soon.Error(),
 			NextStep: "mailcote errors says why"}
 	}
 	if err == nil {
@@ -233,7 +233,7 @@ func (e *Engine) syncOne(ctx context.Context, id storage.AccountID, o SyncOption
 	s := w.conclude(ctx)
 	s.Readable = time.Since(start).Seconds()
 	if err := e.indexer.Drain(ctx); err != nil && s.Result == Complete && ctx.Err() == nil {
-		s.Result, s.Class, s.Detail, s.Err = Partial, Storage, err.Error(), err
+		s.Result, s.Class, s.Detail, s.Err = Partial, class.Storage, err.Error(), err
 	}
 	s.Seconds = time.Since(start).Seconds()
 	s.Interrupted = ctx.Err() != nil

@@ -15,6 +15,7 @@ import (
 	"mailcote/engine/progress"
 	"mailcote/queue"
 	"mailcote/storage"
+	"mailcote/storage/class"
 	"mailcote/storage/disk"
 )
 
@@ -39,7 +40,7 @@ func (w *worker) settle(ctx context.Context, t queue.Task, err error) {
 	s.Stopped, s.NotTried = fault.Stopped(ctx), errors.As(err, &held)
 	if s.Stopped || s.NotTried {
 		w.unreached = s.NotTried
-		_ = w.carryOut(ctx, t, Fault{}, s) //nolint:errcheck // the next start releases it
+		_ = w.carryOut(ctx, t, fault.Fault{}, s) //nolint:errcheck // the next start releases it
 		return
 	}
 	f := w.throttled(fault.Classify(err))
@@ -76,7 +77,7 @@ func (w *worker) situation(t queue.Task, progressed bool) plan.Situation {
 
 // face carries out the consequences of a fault: first those for the session, the account's meter and its breaker,
 // then those for the task, which may depend on how long the account backs off.
-func (w *worker) face(ctx context.Context, t queue.Task, f Fault, s plan.Situation) {
+func (w *worker) face(ctx context.Context, t queue.Task, f fault.Fault, s plan.Situation) {
 	c := plan.Outcome(deciding(f), s)
 	if c.Retire { // accounts that have nothing to do keep a session each
 		w.e.everyPool(func(p *connpool.Pool) { p.Retire(ctx) })
@@ -109,7 +110,7 @@ func (w *worker) face(ctx context.Context, t queue.Task, f Fault, s plan.Situati
 	case errors.Is(err, queue.ErrLeaseLost):
 		w.failed = &f
 	case err != nil:
-		w.failed = &Fault{Verdict: policy.Verdict{Class: Storage, Scope: "store"}, Detail: err.Error(), Err: err}
+		w.failed = &fault.Fault{Verdict: policy.Verdict{Class: class.Storage, Scope: "store"}, Detail: err.Error(), Err: err}
 	}
 	if c.Refused {
 		w.relisted[t.Payload.Mailbox] = true
@@ -117,13 +118,13 @@ func (w *worker) face(ctx context.Context, t queue.Task, f Fault, s plan.Situati
 }
 
 // carryOut does to a task and its account what follows from a fault, in one transaction.
-func (w *worker) carryOut(ctx context.Context, t queue.Task, f Fault, s plan.Situation) error {
+func (w *worker) carryOut(ctx context.Context, t queue.Task, f fault.Fault, s plan.Situation) error {
 	return w.e.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0, func(tx *storage.Writer) error {
 		return w.carryOutTx(tx, t, f, s)
 	})
 }
 
-func (w *worker) carryOutTx(tx *storage.Writer, t queue.Task, f Fault, s plan.Situation) error {
+func (w *worker) carryOutTx(tx *storage.Writer, t queue.Task, f fault.Fault, s plan.Situation) error {
 	if t.ID != 0 { // progress since the claim has zeroed the count
 		fresh, err := queue.Find(&tx.Reader, t.ID)
 		if err != nil {
@@ -183,12 +184,12 @@ func (w *worker) carryOutTx(tx *storage.Writer, t queue.Task, f Fault, s plan.Si
 }
 
 // deciding is the part of a fault that plan.Outcome looks at.
-func deciding(f Fault) plan.Fault {
+func deciding(f fault.Fault) plan.Fault {
 	return plan.Fault{Verdict: f.Verdict, Phase: f.Phase, Said: f.ServerText != ""}
 }
 
 // record is the row a fault leaves.
-func (w *worker) record(t queue.Task, f Fault) storage.Fault {
+func (w *worker) record(t queue.Task, f fault.Fault) storage.Fault {
 	at := w.account.health.Place()
 	at.Mailbox, at.Task, at.Attempt = t.Payload.Mailbox, t.ID, t.RetryCount+1
 	return at.Row(f)
@@ -207,7 +208,7 @@ func (w *worker) probes(t queue.Task) bool {
 }
 
 // throttled judges a BYE that nobody expected; see health.Account.Throttled.
-func (w *worker) throttled(f Fault) Fault {
+func (w *worker) throttled(f fault.Fault) fault.Fault {
 	s := w.current.Load()
 	if s == nil {
 		return f
@@ -216,7 +217,7 @@ func (w *worker) throttled(f Fault) Fault {
 }
 
 // giveWay returns a task that the store had no room for, and waits for room.
-func (w *worker) giveWay(ctx context.Context, t queue.Task, f Fault, c plan.Consequence) {
+func (w *worker) giveWay(ctx context.Context, t queue.Task, f fault.Fault, c plan.Consequence) {
 	giveBack := func() error {
 		if c.Task != plan.Return {
 			return nil
@@ -241,7 +242,7 @@ func (w *worker) giveWay(ctx context.Context, t queue.Task, f Fault, c plan.Cons
 	}
 }
 
-func (w *worker) pausedBy(p disk.Pause) Fault {
+func (w *worker) pausedBy(p disk.Pause) fault.Fault {
 	err := storage.ErrPaused
 	if p.Full() {
 		err = storage.ErrFull
@@ -251,7 +252,7 @@ func (w *worker) pausedBy(p disk.Pause) Fault {
 }
 
 // tell records a fault that is no task's. On a disk that takes no row at all it is told again later.
-func (w *worker) tell(ctx context.Context, f Fault) {
+func (w *worker) tell(ctx context.Context, f fault.Fault) {
 	if err := health.Report(ctx, w.e.store, w.record(queue.Task{}, f)); err != nil {
 		w.e.mu.Lock()
 		w.e.toldPause = time.Time{}

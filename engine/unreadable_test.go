@@ -13,6 +13,7 @@ import (
 	"mailcote/engine/plan"
 	"mailcote/queue"
 	"mailcote/storage"
+	"mailcote/storage/class"
 	"mailcote/testkit/dovecot"
 	"mailcote/testkit/form"
 	"mailcote/testkit/proxy"
@@ -120,26 +121,26 @@ func TestBadLine(t *testing.T) {
 	bodies := func(c script.Command) bool { return c.Name == "UID FETCH" && strings.Contains(c.Args, "BODY.PEEK[") }
 	tests := []struct {
 		name    string
-		class   Class
+		class   class.Class
 		first   func(s *script.Server) script.Faults // until the first sync has ended
 		brief   bool                                 // all arrives in spite of it
 		known   bool                                 // some messages are in the store before
 		proxied proxy.Faults
 	}{
-		{name: "at another message each time", class: Network, brief: true, proxied: proxy.Faults{CutDown: 6000}},
-		{name: "at each FETCH", class: Network, first: func(*script.Server) script.Faults {
+		{name: "at another message each time", class: class.Network, brief: true, proxied: proxy.Faults{CutDown: 6000}},
+		{name: "at each FETCH", class: class.Network, first: func(*script.Server) script.Faults {
 			return script.Faults{On: on(bodies, script.Drop)}
 		}},
-		{name: "at each FETCH, with mail in the store", known: true, class: Network, first: func(*script.Server) script.Faults {
+		{name: "at each FETCH, with mail in the store", known: true, class: class.Network, first: func(*script.Server) script.Faults {
 			return script.Faults{On: on(bodies, script.Drop)}
 		}},
 		{name: "BYE at each FETCH, with mail in the store", known: true, first: func(*script.Server) script.Faults {
 			return script.Faults{On: on(bodies, bye)}
 		}},
-		{name: "inside each literal", known: true, class: Network, first: func(*script.Server) script.Faults {
+		{name: "inside each literal", known: true, class: class.Network, first: func(*script.Server) script.Faults {
 			return script.Faults{Message: func(string, uint32) script.Fault { return script.Cut }}
 		}},
-		{name: "in words that are known", known: true, class: Network, first: func(*script.Server) script.Faults {
+		{name: "in words that are known", known: true, class: class.Network, first: func(*script.Server) script.Faults {
 			return script.Faults{Last: func(c script.Command, line string) (string, bool) {
 				if bodies(c) && strings.HasPrefix(line, "* 9 FETCH") {
 					return "* BYE Closing connection", false
@@ -168,7 +169,7 @@ func TestBadLine(t *testing.T) {
 			if held := w.text(`SELECT uid FROM quarantine`); held != "" {
 				t.Errorf("set aside: %s", held)
 			}
-			classes := []Class{}
+			classes := []class.Class{}
 			for _, f := range w.faults() {
 				classes = append(classes, f.Class)
 			}

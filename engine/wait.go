@@ -11,6 +11,7 @@ import (
 	"mailcote/engine/progress"
 	"mailcote/queue"
 	"mailcote/storage"
+	"mailcote/storage/class"
 )
 
 const (
@@ -71,7 +72,7 @@ func (w *worker) sit(ctx context.Context, news listener, h health.Hold) bool {
 	if h.Probing {
 		wait = longPause // until it is over
 	} else if w.once && w.streak.waited+wait > onceWait {
-		w.failed = &Fault{Verdict: policy.Verdict{Class: h.Class, Scope: "account", Wait: policy.Wait{Floor: wait}},
+		w.failed = &fault.Fault{Verdict: policy.Verdict{Class: h.Class, Scope: "account", Wait: policy.Wait{Floor: wait}},
 			Detail: h.String()}
 		return false
 	}
@@ -111,7 +112,7 @@ func (w *worker) wait(ctx context.Context, news listener) bool {
 		return false
 	}
 	if w.once && pause > onceWait {
-		w.failed = &Fault{Verdict: policy.Verdict{Class: Quota, Scope: "account", Wait: policy.Wait{Floor: pause}},
+		w.failed = &fault.Fault{Verdict: policy.Verdict{Class: class.Quota, Scope: "account", Wait: policy.Wait{Floor: pause}},
 			Detail: "the next try is at " + at.Local().Format("15:04")}
 		return false
 	}

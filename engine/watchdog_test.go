@@ -10,6 +10,7 @@ import (
 
 	"mailcote/engine/connpool"
 	"mailcote/engine/imap"
+	"mailcote/storage/class"
 	"mailcote/testkit/script"
 )
 
@@ -37,9 +38,9 @@ func TestWatchdogInThePool(t *testing.T) {
 		t.Run(fmt.Sprint("before page ", page+1), func(t *testing.T) {
 			t.Parallel()
 			s, w := scripted(t, 900, script.Options{}, Options{stuck: 500 * time.Millisecond})
-			w.meter().Fault(Quota, "NO too many", true, 1)
+			w.meter().Fault(class.Quota, "NO too many", true, 1)
 			for range 4 { // one more is a sign of throttling
-				w.meter().Fault(Timeout, "", false, 0)
+				w.meter().Fault(class.Timeout, "", false, 0)
 			}
 			pace := w.meter().Pace()
 			pool, err := w.live().connPool(t.Context())

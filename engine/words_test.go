@@ -10,6 +10,7 @@ import (
 	"mailcote/engine/fault/policy"
 	"mailcote/engine/health"
 	"mailcote/storage"
+	"mailcote/storage/class"
 	"mailcote/testkit/script"
 )
 
@@ -72,15 +73,15 @@ func TestWordsOfTheAccount(t *testing.T) {
 		answer script.Action
 		boxes  []string
 		opened int // mailboxes, until the account rests
-		class  Class
+		class  class.Class
 	}{
-		{lateLater, []string{"Archive", "Bulk", "Later"}, 2, Quota},
-		{lateLater, nil, 1, Quota},
-		{"NO [UNAVAILABLE] later", []string{"Archive", "Bulk", "Later"}, 2, Network},
-		{throttled, []string{"Archive", "Bulk", "Later"}, 1, Quota},
-		{connections, []string{"Archive", "Bulk", "Later"}, 1, Quota},
-		{"BAD Request is throttled. Suggested Backoff Time: 60000 milliseconds", []string{"Archive", "Bulk"}, 1, Quota},
-		{"NO [OVERQUOTA] Account exceeded command or bandwidth limits", []string{"Archive", "Bulk"}, 1, Quota},
+		{lateLater, []string{"Archive", "Bulk", "Later"}, 2, class.Quota},
+		{lateLater, nil, 1, class.Quota},
+		{"NO [UNAVAILABLE] later", []string{"Archive", "Bulk", "Later"}, 2, class.Network},
+		{throttled, []string{"Archive", "Bulk", "Later"}, 1, class.Quota},
+		{connections, []string{"Archive", "Bulk", "Later"}, 1, class.Quota},
+		{"BAD Request is throttled. Suggested Backoff Time: 60000 milliseconds", []string{"Archive", "Bulk"}, 1, class.Quota},
+		{"NO [OVERQUOTA] Account exceeded command or bandwidth limits", []string{"Archive", "Bulk"}, 1, class.Quota},
 	} {
 		t.Run(fmt.Sprint(test.answer, len(test.boxes)), func(t *testing.T) {
 			t.Parallel()
@@ -132,8 +133,8 @@ func TestRawInOneMailbox(t *testing.T) {
 	put(s, "Archive", 1)
 	w.sync()
 	s.Misbehave(script.Faults{On: on(asks("INBOX", "EXAMINE"), lateLater)})
-	if _, class := w.raws(q); class != Quota || w.rests() != "" {
-		t.Errorf("%q, rests %q", class, w.rests())
+	if _, got := w.raws(q); got != class.Quota || w.rests() != "" {
+		t.Errorf("%q, rests %q", got, w.rests())
 	}
 	if f := w.faults()[0]; f.Class != "mailbox" {
 		t.Errorf("%+v", f)

@@ -17,6 +17,7 @@ import (
 	"mailcote/engine/reconcile"
 	"mailcote/queue"
 	"mailcote/storage"
+	"mailcote/storage/class"
 )
 
 // stuckAfter is how long a task may move nothing: no byte on the wire, no batch. Every wait in it has a shorter
@@ -47,14 +48,14 @@ type worker struct {
 	discovered bool                       // the account's mailboxes were listed
 	cut        string                     // why not all of them were; "": all were
 
-	failed *Fault // what ended the work, nil while it goes on
+	failed *fault.Fault // what ended the work, nil while it goes on
 }
 
 // streak is what came of a worker's tasks since something useful was done: its fruitless attempts.
 type streak struct {
 	tries   int               // in a row; a task's own count is queue.Task.RetryCount (see plan.Situation)
 	waited  time.Duration     // in all, for the account or its host
-	fault   *Fault            // the last one of a mailbox; nil: there was none
+	fault   *fault.Fault      // the last one of a mailbox; nil: there was none
 	mailbox storage.MailboxID // that mailbox
 }
 
@@ -122,7 +123,7 @@ func (w *worker) metered(ctx context.Context) bool {
 	w.fetcher = fetch.New(w.e.process, m, &w.account.suspects)
 	until := m.Resumes()
 	if rest := time.Until(until); w.once && rest > onceWait {
-		w.failed = &Fault{Verdict: policy.Verdict{Class: Quota, Scope: "account", Wait: policy.Wait{Floor: rest}},
+		w.failed = &fault.Fault{Verdict: policy.Verdict{Class: class.Quota, Scope: "account", Wait: policy.Wait{Floor: rest}},
 			Detail: "the account rests", Resumes: until}
 		return false
 	}
