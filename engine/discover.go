@@ -16,8 +16,6 @@ import (
 	"mailcote/testkit/failpoint"
 )
 
-const inboxName = "INBOX"
-
 // statusItems are what a pass needs to know of a mailbox it does not open.
 func statusItems(s *imap.Session) []string {
 	items := []string{"MESSAGES", "UIDNEXT", "UIDVALIDITY"}
@@ -25,6 +23,12 @@ func statusItems(s *imap.Session) []string {
 		items = append(items, "HIGHESTMODSEQ")
 	}
 	return items
+}
+
+// found is a mailbox as LIST and STATUS describe it.
+type found struct {
+	mailbox storage.Mailbox
+	status  plan.Status
 }
 
 // discovery is one listing of an account's mailboxes.
@@ -50,7 +54,7 @@ func (d *discovery) run(ctx context.Context, t queue.Task) error {
 	if err != nil {
 		return err
 	}
-	if d.cut == "" && mass(known, entries) { // so much mail gone at once: a new connection must say the same
+	if d.cut == "" && plan.MassGone(known, entries) { // so much mail gone at once: a new connection must say the same
 		if s, err = w.Renew(ctx); err != nil {
 			return err
 		}
@@ -61,7 +65,7 @@ func (d *discovery) run(ctx context.Context, t queue.Task) error {
 		if again, err = d.inbox(ctx, s, known, again); err != nil {
 			return err
 		}
-		entries = union(again, entries)
+		entries = plan.Union(again, entries)
 	}
 	found, err := d.statuses(ctx, t, entries)
 	if err != nil {
@@ -109,12 +113,12 @@ func (d *discovery) list(ctx context.Context, s *imap.Session, known []storage.M
 		f.Hint = "the first mailboxes that the server lists are synced, the others are not; new ones are left out " +
 			"when the store has twice as many"
 		d.account.health.Notice(f)
-		entries = within(2*len(entries), known, entries)
+		entries = plan.Within(2*len(entries), known, entries)
 	case err != nil:
 		return nil, fault.In(fault.PhaseDiscover, err)
 	case len(entries) == 0: // an empty answer takes nothing away
-		if entries = remembered(known); slices.ContainsFunc(entries,
-			func(e imap.ListEntry) bool { return !isInbox(e.Raw) }) {
+		if entries = plan.Remembered(known); slices.ContainsFunc(entries,
+			func(e imap.ListEntry) bool { return !plan.IsInbox(e.Raw) }) {
 			d.cut = listless
 		}
 	}
@@ -136,7 +140,7 @@ func (d *discovery) statuses(ctx context.Context, t queue.Task, entries []imap.L
 		}
 		s := d.lease.Session()
 		entry := entries[(i+2*t.RetryCount)%len(entries)]
-		one := describe(d.account.id, entry)
+		one := found{mailbox: plan.Describe(d.account.id, entry)}
 		wanted := one.mailbox.Selectable && d.wants(one.mailbox.Path)
 		var err error
 		if one.status, err = d.status(ctx, s, entry, wanted, t.Type); err != nil {
@@ -301,4 +305,44 @@ func (d *discovery) empty(tx *storage.Writer, id storage.MailboxID, m storage.Ma
 	}
 	_, err := tx.PutMailbox(m)
 	return err
+}
+
+// inbox asks for INBOX where a listing lacks it or says that it cannot be opened. It exists whatever LIST says
+// (RFC 9051 §5.1). One that the server does not open is left out, unless it did open before and is not said to be
+// gone.
+func (d *discovery) inbox(ctx context.Context, s *imap.Session, known []storage.Mailbox, entries []imap.ListEntry) (
+	[]imap.ListEntry, error) {
+	var others []imap.ListEntry
+	for _, e := range entries {
+		if !plan.IsInbox(e.Raw) {
+			others = append(others, e)
+		} else if plan.Describe(0, e).Selectable {
+			return entries, nil
+		}
+	}
+	selected, err := s.Examine(ctx, plan.Inbox, false)
+	if err == nil {
+		return append(others, imap.ListEntry{Raw: plan.Inbox, Name: plan.Inbox, Status: &imap.StatusData{
+			Messages: selected.Exists, HasMessages: true, UIDNext: selected.UIDNext,
+			UIDValidity: selected.UIDValidity, HighestModSeq: selected.HighestModSeq,
+		}}), nil
+	}
+	err = fault.In(fault.PhaseOpen, err)
+	f := fault.Classify(err)
+	if f.Words == "" && !fault.Declined(s, err, class.Mailbox) {
+		return nil, err
+	}
+	opened := slices.ContainsFunc(known, func(m storage.Mailbox) bool {
+		return m.Raw == plan.Inbox &&
+			m.UIDValidity != 0
+	})
+	if status := (*imap.StatusError)(nil); opened && errors.As(err, &status) && status.Code != "NONEXISTENT" {
+		return append(others, imap.ListEntry{Raw: plan.Inbox, Name: plan.Inbox}), nil
+	}
+	if d.cut == "" && (f.Words != "" || f.Wait.Floor > 0) { // it is there, and later it may open
+		d.cut = shut
+	}
+	f.Scope, f.Hint = "nothing", "the server neither lists nor opens INBOX; the other mailboxes are synced"
+	d.account.health.Notice(f)
+	return entries, nil
 }

@@ -19,6 +19,7 @@ import (
 	"mailcote/engine/imap"
 	"mailcote/engine/mailbox"
 	"mailcote/engine/message"
+	"mailcote/engine/plan"
 	"mailcote/engine/progress"
 	"mailcote/engine/secret"
 	"mailcote/storage"
@@ -98,8 +99,8 @@ func unions(_ *testing.B, n int) func() {
 		known[i] = storage.Mailbox{Raw: entry.Raw, Total: 1}
 	}
 	return func() {
-		mass(known, all)
-		within(2*n, known, union(slices.Clone(all[n/2:]), all))
+		plan.MassGone(known, all)
+		plan.Within(2*n, known, plan.Union(slices.Clone(all[n/2:]), all))
 	}
 }
 
@@ -108,7 +109,7 @@ func shows(_ *testing.B, n int) func() {
 	known, now := make([]storage.Mailbox, n), make([]found, n)
 	for i, entry := range all {
 		known[i] = storage.Mailbox{Raw: entry.Raw, Total: 1}
-		now[i] = describe(1, entry)
+		now[i] = found{mailbox: plan.Describe(1, entry)}
 		now[i].status.Said = true
 	}
 	process := &shared{progress: progress.New()}
