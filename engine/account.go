@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,6 +15,8 @@ import (
 	"mailcote/engine/progress"
 	"mailcote/engine/secret"
 	"mailcote/storage"
+	"mailcote/storage/attempt"
+	"mailcote/storage/class"
 )
 
 // shared is what all accounts of a process have in common.
@@ -175,4 +178,18 @@ func (a *account) poll() time.Duration {
 		return 0
 	}
 	return a.limits.Profile().Poll
+}
+
+// Breakers gives the failures in a row of an account and of its host, also where the wait after them is over.
+func Breakers(r *storage.Reader, a storage.Account) ([]health.Row, error) {
+	all, err := attempt.Breakers(r)
+	return slices.DeleteFunc(all, func(b health.Row) bool {
+		return b.Class == class.Manual || b.Scope != health.AccountScope(a.ID) &&
+			b.Scope != health.HostScope(loginOf(a).Endpoint().Addr())
+	}), err
+}
+
+// Waits gives all that an account waits for, as the store says. A process that owns the store adds what it alone knows.
+func Waits(r *storage.Reader, a storage.Account, now time.Time) (health.Holds, error) {
+	return health.Stored(r, a, loginOf(a).Endpoint().Addr(), now)
 }

@@ -199,7 +199,7 @@ func (w *worker) spare(ctx context.Context) error {
 	if w.e.memory.Open() {
 		return nil
 	}
-	w.account.say(progress.Waiting, "memory is short: it goes on when there is room")
+	w.account.say(progress.Waiting, health.OfMemory().Detail)
 	_, err := w.e.memory.Pass(ctx)
 	w.account.say(progress.Syncing, "")
 	return fault.In(fault.PhaseFetch, err)

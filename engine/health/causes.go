@@ -37,7 +37,7 @@ func OfStore(p disk.Pause) Hold {
 
 // OfMemory is the process's memory gate while it is closed.
 func OfMemory() Hold {
-	return Hold{What: TheStore, Cause: NoMemory, Detail: "the process is near its memory limit; resumes by itself"}
+	return Hold{What: TheStore, Cause: NoMemory, Detail: "memory is short: it goes on when there is room"}
 }
 
 // OfLimit is the rest of an account whose provider's limit is used up until resumes; the zero time: it is not.

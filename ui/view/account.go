@@ -172,7 +172,7 @@ func (one *Account) readWork(r *storage.Reader, a storage.Account, facts *Facts)
 		return err
 	}
 	facts.Quarantined, facts.Unfinished = one.Quarantined, one.Unfinished
-	if one.Holds, err = engine.Holds(r, a); err != nil {
+	if one.Holds, err = engine.Breakers(r, a); err != nil {
 		return err
 	}
 	if one.Limits, err = rate.Uses(r, a.Name); err != nil {
