@@ -92,7 +92,7 @@ func (a *account) connPool(ctx context.Context) (*connpool.Pool, error) {
 	}
 	next := &pool{connpool.New(connpool.Options{
 		User: row.User, Account: a, Memory: a, Gate: a.gate, Resend: a.o.resend,
-		Connections: m.Connections, Pace: m.Dial, Gone: m.Gone, Vain: a.dialFailed, Low: a.noConnection,
+		Connections: m.Connections, Pace: m.Dial, Gone: m.Gone, DialFailed: a.dialFailed, NoConnection: a.noConnection,
 		Changed: a.progress.Touch,
 		Dial:    func(ctx context.Context) (*imap.Session, error) { return a.dial(ctx, row, m) },
 	}), endpoint, row.Insecure}
@@ -171,7 +171,7 @@ func (a *account) Password(ctx context.Context) (secret.Secret, error) {
 }
 
 // Say shows a state at the doors.
-func (a *account) Say(state, note string) { a.say(progress.State(state), note) }
+func (a *account) Say(doing connpool.Doing, note string) { a.say(progress.State(doing), note) }
 
 // Greeted notes what the server calls itself and can do.
 func (a *account) Greeted(ctx context.Context, s *imap.Session) error {

@@ -5,7 +5,7 @@
 //   - A Pool never has more connections open or being opened than Options.Connections allows, and a session has one user at a
 //     time. Bulk work leaves one connection to a person where two are allowed; where one is, it hands its session over at the
 //     next Yield. Only a Watch may hold the connection that is a person's, because it gives way at once (see rule.go).
-//   - A session is lent on proof: bytes within the last minute, or a NOOP answered in time. After a sleep every session is
+//   - A session is leased on proof: bytes within the last minute, or a NOOP answered in time. After a sleep every session is
 //     presumed dead.
 //   - Credentials go out once an attempt. A server that took them and fell silent gets them once more a minute later, then a
 //     person has to act; Memory carries that over a restart.

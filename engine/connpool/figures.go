@@ -8,7 +8,7 @@ const Patience = 5 * time.Minute
 // Figures are what a pool has and had.
 type Figures struct {
 	Open    int   `json:"open"`        // connections now, with those being opened
-	InUse   int   `json:"in_use"`      // of them, lent or being opened
+	InUse   int   `json:"in_use"`      // of them, leased or being opened
 	Waiting int   `json:"waiting"`     // who waits for one
 	Allowed int   `json:"allowed"`     // how many there may be
 	Dialled int64 `json:"dialled"`     // dials since the start
@@ -30,19 +30,19 @@ func (p *Pool) Figures() Figures {
 	return f
 }
 
-// lacking notes that work wanted a connection and got none. Low hears of it once Patience is over.
+// lacking notes that work wanted a connection and got none. NoConnection hears of it once Patience is over.
 func (p *Pool) lacking() {
 	if !p.short.IsZero() || len(p.leases)+len(p.idle) > 0 || p.closed {
 		return
 	}
 	since := time.Now()
 	p.short = since
-	if p.o.Low != nil {
-		p.alarm = time.AfterFunc(Patience, func() { p.low(since) })
+	if p.o.NoConnection != nil {
+		p.alarm = time.AfterFunc(Patience, func() { p.noConnection(since) })
 	}
 }
 
-func (p *Pool) low(since time.Time) {
+func (p *Pool) noConnection(since time.Time) {
 	p.mu.Lock()
 	still := p.short.Equal(since)
 	if still {
@@ -51,7 +51,7 @@ func (p *Pool) low(since time.Time) {
 	p.mu.Unlock()
 	if still {
 		defer p.telling.Done()
-		p.o.Low(since)
+		p.o.NoConnection(since)
 	}
 }
 

@@ -14,7 +14,7 @@ type Lease struct {
 	asked  bool          // a person asked for the work
 	wanted chan struct{} // closed when somebody waits for the session
 	told   bool          // it is closed
-	from   int64         // what the session had read when it was lent
+	from   int64         // what the session had read when it was leased
 	read   int64         // what came before that, through the lease's earlier sessions
 }
 

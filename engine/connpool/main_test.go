@@ -42,7 +42,7 @@ func raise(most *atomic.Int32, n int32) {
 }
 
 func (a *account) Password(context.Context) (secret.Secret, error) { return secret.New("sesame"), nil }
-func (a *account) Say(string, string)                              {}
+func (a *account) Say(Doing, string)                               {}
 func (a *account) Greeted(context.Context, *imap.Session) error    { return nil }
 
 func (a *account) SignIn(context.Context) (Unanswered, error) {

@@ -12,13 +12,13 @@ import (
 )
 
 const (
-	unproven   = 30 * time.Second // a session unused for longer answers a NOOP before it is lent
+	unproven   = 30 * time.Second // a session unused for longer answers a NOOP before it is leased
 	proofTime  = 10 * time.Second // in this time
 	logoutTime = time.Second
 	usual      = 2 // connections to a server nobody knows more of
 )
 
-// The reasons why no connection is lent.
+// The reasons why no connection is leased.
 var (
 	ErrClosed = errors.New("the account's connections were closed")
 	ErrNoRoom = errors.New("the server allows one connection, and that is not for watching")
@@ -30,11 +30,21 @@ var (
 type Account interface {
 	// Password is asked for before each dial.
 	Password(ctx context.Context) (secret.Secret, error)
-	// Say tells a person who watches what is done: a state, and a note that may be empty.
-	Say(state, note string)
+	// Say tells a person who watches what the pool does. The note may be empty.
+	Say(doing Doing, note string)
 	// Greeted gets each session that has just signed in, before anybody uses it. After an error it is closed.
 	Greeted(ctx context.Context, s *imap.Session) error
 }
+
+// Doing is what a pool does for somebody who waits for a connection. Each is a state of engine/progress.
+type Doing string
+
+// What a pool does.
+const (
+	Waiting    Doing = "waiting"
+	Connecting Doing = "connecting"
+	SigningIn  Doing = "signing in"
+)
 
 // Memory remembers a sign-in from before it is sent until it is answered, also over a restart. The zero Unanswered: there is none.
 type Memory interface {
@@ -58,11 +68,11 @@ type Options struct {
 	Gone func()
 	// Resend is the least wait between an unanswered sign-in and the next; 0: the constant.
 	Resend time.Duration
-	// Vain is told why a person's attempt came to nothing, before Connections is asked again; other work tells it with its own end.
+	// DialFailed is told why a person's attempt came to nothing, before Connections is asked again; other work tells it with its own end.
 	// nil: nobody. Its error is one of noting it.
-	Vain func(ctx context.Context, err error) error
-	// Low is told once when work has waited for a connection for longer than Patience; see Figures. nil: nobody.
-	Low func(since time.Time)
+	DialFailed func(ctx context.Context, err error) error
+	// NoConnection is told once when work has waited for a connection for longer than Patience; see Figures. nil: nobody.
+	NoConnection func(since time.Time)
 	// Changed is told when Figures gives others than before; nil: nobody. It is called under the pool's lock.
 	Changed func()
 }
@@ -83,7 +93,7 @@ type Pool struct {
 	figures  Figures
 	short    time.Time // since when work has had no connection; zero: it has
 	alarm    *time.Timer
-	telling  sync.WaitGroup // Low is being told
+	telling  sync.WaitGroup // NoConnection is being told
 }
 
 // kept is a session nobody uses.
@@ -115,7 +125,7 @@ type Want struct {
 	Asked bool
 }
 
-// Take lends a session: one that is there, else a new one, else the next that somebody gives back. The error of a dial or a
+// Take leases a session: one that is there, else a new one, else the next that somebody gives back. The error of a dial or a
 // sign-in is a *StepError.
 func (p *Pool) Take(ctx context.Context, w Want) (*Lease, error) {
 	l := &Lease{p: p, use: w.Use, asked: w.Asked || w.Use == Person}
@@ -144,7 +154,7 @@ func (p *Pool) fill(ctx context.Context, l *Lease, fresh bool) error {
 			last := len(p.idle) - 1
 			k := p.idle[last]
 			p.idle = p.idle[:last]
-			if p.lend(ctx, l, k) {
+			if p.lease(ctx, l, k) {
 				return nil
 			}
 		default:
@@ -224,8 +234,8 @@ func (p *Pool) press(waiting Use) {
 	}
 }
 
-// lend proves an idle session and gives it to a lease; false: it is dead.
-func (p *Pool) lend(ctx context.Context, l *Lease, k kept) bool {
+// lease proves an idle session and gives it to a lease; false: it is dead.
+func (p *Pool) lease(ctx context.Context, l *Lease, k kept) bool {
 	p.leases[l] = struct{}{}
 	l.take(k.s, k.s.BytesRead())
 	if k.s.State() != imap.Closed && (time.Since(k.since) <= unproven || p.proven(ctx, k.s)) {
@@ -287,9 +297,9 @@ func (p *Pool) unlocked(ctx context.Context, l *Lease, over []kept) (*imap.Sessi
 	}()
 	p.logout(ctx, over)
 	s, err := p.connect(ctx, l.asked)
-	if err != nil && l.use == Person && p.o.Vain != nil && !stopped(ctx) {
+	if err != nil && l.use == Person && p.o.DialFailed != nil && !stopped(ctx) {
 		var step *StepError
-		if noting := p.o.Vain(ctx, err); noting != nil && errors.As(err, &step) {
+		if noting := p.o.DialFailed(ctx, err); noting != nil && errors.As(err, &step) {
 			err = &StepError{step.Step, errors.Join(step.Err, noting)}
 		}
 	}
@@ -324,7 +334,7 @@ func (p *Pool) Retire(ctx context.Context) {
 	p.logout(ctx, idle)
 }
 
-// Close is Retire for good. Sessions that are lent end when they are given back.
+// Close is Retire for good. Sessions that are leased end when they are given back.
 func (p *Pool) Close(ctx context.Context) {
 	p.mu.Lock()
 	p.closed = true

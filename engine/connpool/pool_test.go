@@ -32,7 +32,7 @@ func TestShare(t *testing.T) {
 	}
 }
 
-// TestReuse: a session that was given back is lent again, unproven while it is fresh and after a NOOP later; a dead one is
+// TestReuse: a session that was given back is leased again, unproven while it is fresh and after a NOOP later; a dead one is
 // replaced and nobody hears of it.
 func TestReuse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -217,7 +217,7 @@ func TestWatch(t *testing.T) {
 func TestFewer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var a *account
-		a, p := start(t, 2, func(o *Options) { o.Vain = func(context.Context, error) error { a.allowed.Store(1); return nil } })
+		a, p := start(t, 2, func(o *Options) { o.DialFailed = func(context.Context, error) error { a.allowed.Store(1); return nil } })
 		bulk := take(t, p, Want{})
 		a.refuse.Store(true)
 		got := make(chan *Lease)
@@ -235,7 +235,7 @@ func TestFewer(t *testing.T) {
 func TestVain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		noting := errors.New("the store is full")
-		a, p := start(t, 2, func(o *Options) { o.Vain = func(context.Context, error) error { return noting } })
+		a, p := start(t, 2, func(o *Options) { o.DialFailed = func(context.Context, error) error { return noting } })
 		a.refuse.Store(true)
 		var step *StepError
 		if _, err := p.Take(t.Context(), Want{Use: Person}); !errors.As(err, &step) || step.Step != StepConnect ||
@@ -249,13 +249,13 @@ func TestVain(t *testing.T) {
 func TestSlept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, p := start(t, 3, nil)
-		lent, idle := take(t, p, Want{}), take(t, p, Want{})
+		leased, idle := take(t, p, Want{}), take(t, p, Want{})
 		idle.Give()
 		p.Slept()
-		if err := lent.Session().Noop(t.Context()); !errors.Is(err, ErrSlept) {
+		if err := leased.Session().Noop(t.Context()); !errors.Is(err, ErrSlept) {
 			t.Error(err)
 		}
-		lent.Give()
+		leased.Give()
 		synctest.Wait()
 		if f := p.Figures(); f.Open != 0 || f.Dead != 2 || a.open.Load() != 0 {
 			t.Errorf("%+v, %d open", f, a.open.Load())
@@ -329,7 +329,7 @@ func TestGate(t *testing.T) {
 func TestLow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var told atomic.Int32
-		a, p := start(t, 2, func(o *Options) { o.Low = func(time.Time) { told.Add(1) } })
+		a, p := start(t, 2, func(o *Options) { o.NoConnection = func(time.Time) { told.Add(1) } })
 		fail := func() {
 			t.Helper()
 			if _, err := p.Take(t.Context(), Want{}); err == nil {

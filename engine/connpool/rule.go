@@ -10,7 +10,7 @@ const (
 	Person            // somebody waits for the answer
 )
 
-// usage is how many connections are lent or being opened, by use.
+// usage is how many connections are leased or being opened, by use.
 type usage [Person + 1]int
 
 func (u usage) all() (n int) {

@@ -100,7 +100,7 @@ func (p *Pool) patience(ctx context.Context, asked bool) (before Unanswered, err
 	if wait <= 0 {
 		return before, nil
 	}
-	p.o.Account.Say("waiting", "the server did not answer the sign-in; it is sent again in a minute")
+	p.o.Account.Say(Waiting, "the server did not answer the sign-in; it is sent again in a minute")
 	return before, clock.Sleep(ctx, wait)
 }
 
@@ -125,7 +125,7 @@ func (p *Pool) dial(ctx context.Context, asked bool) (*imap.Session, error) {
 		return nil, err
 	}
 	defer leave()
-	p.o.Account.Say("connecting", "")
+	p.o.Account.Say(Connecting, "")
 	s, err := p.o.Dial(ctx)
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -138,13 +138,13 @@ func (p *Pool) dial(ctx context.Context, asked bool) (*imap.Session, error) {
 // the account waits for a person: guesses are punished by delay. When the connection breaks before the answer, or the process
 // ends, they are sent again at once only the first time.
 func (p *Pool) signIn(ctx context.Context, s *imap.Session, password secret.Secret, before Unanswered) error {
-	p.o.Account.Say("signing in", "")
+	p.o.Account.Say(SigningIn, "")
 	always := context.WithoutCancel(ctx)
 	sent := Unanswered{At: time.Now(), Silent: before.Silent, Dropped: before.Dropped + 1}
 	if err := p.o.Memory.SetSignIn(ctx, sent); err != nil {
 		return err
 	}
-	told := time.AfterFunc(slow, func() { p.o.Account.Say("signing in", "the server takes its time to answer the sign-in") })
+	told := time.AfterFunc(slow, func() { p.o.Account.Say(SigningIn, "the server takes its time to answer the sign-in") })
 	err := Authenticate(ctx, s, p.o.User, password)
 	told.Stop()
 	var answer *imap.StatusError

@@ -47,7 +47,7 @@ func (t *intake) commit(batch []arrival) error {
 	var learned *storage.Sizes
 	p := t.p
 	// all are compared while building
-	owing := t.p.Row.Building == nil && slices.ContainsFunc(batch, func(a arrival) bool { return a.mute })
+	pending := t.p.Row.Building == nil && slices.ContainsFunc(batch, func(a arrival) bool { return a.flagsPending })
 	err := p.Store.Write(t.ctx, storage.Bulk, out.Size(), func(tx *storage.Writer) (err error) {
 		if stored, err = tx.StoreBatch(out); err != nil {
 			return err
@@ -67,7 +67,7 @@ func (t *intake) commit(batch []arrival) error {
 				return err
 			}
 		}
-		if owing { // a restart compares all flags
+		if pending { // a restart compares all flags
 			if err := tx.SetModSeq(out.Mailbox, 0); err != nil {
 				return err
 			}

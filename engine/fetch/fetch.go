@@ -72,7 +72,7 @@ type Job struct {
 	// StoreFlags stores flags that the server told unasked.
 	StoreFlags func(ctx context.Context, changes []storage.FlagChange) error
 	// AskFlags asks for flags that the server left out.
-	AskFlags func(ctx context.Context, owed FlagsOwed) error
+	AskFlags func(ctx context.Context, owed FlagsPending) error
 }
 
 // Aside is a quarantined message. One that is not Tried stays where it is.
@@ -83,8 +83,8 @@ type Aside struct {
 	Once  bool // nobody asked for it: one way of asking is tried
 }
 
-// FlagsOwed is what a FETCH left to ask for: the flags of messages that it brought without them.
-type FlagsOwed struct {
+// FlagsPending is what a FETCH left to ask for: the flags of messages that it brought without them.
+type FlagsPending struct {
 	UIDs    []storage.UID
 	Dropped bool // the watermark of flags was dropped for such messages, even if their flags came later
 }

@@ -31,15 +31,15 @@ const (
 
 // arrival is one message on its way from the wire to a batch.
 type arrival struct {
-	uid    storage.UID
-	said   storage.FlagChange
-	date   time.Time
-	raw    []byte        // nil when the body was staged
-	staged *storage.Body // large ones
-	view   *message.View // parsed while it was staged
-	mute   bool          // its flags were not said
-	lacks  int64         // octets: what came twice alike is shorter than its RFC822.SIZE by them
-	zero   bool          // its RFC822.SIZE is 0, for the first time of a message that is not empty
+	uid          storage.UID
+	said         storage.FlagChange
+	date         time.Time
+	raw          []byte        // nil when the body was staged
+	staged       *storage.Body // large ones
+	view         *message.View // parsed while it was staged
+	flagsPending bool          // its flags were not said
+	lacks        int64         // octets: what came twice alike is shorter than its RFC822.SIZE by them
+	zero         bool          // its RFC822.SIZE is 0, for the first time of a message that is not empty
 }
 
 // size is how many octets came.
@@ -58,8 +58,8 @@ type intake struct {
 	budget context.Context // of waiting for memory: a stop ends it
 	wanted map[storage.UID]bool
 	// flags that came in a response of their own, behind the body or before it
-	late map[storage.UID]storage.FlagChange
-	mute map[storage.UID]bool // arrivals whose flags the server has not said
+	late         map[storage.UID]storage.FlagChange
+	flagsPending map[storage.UID]bool // arrivals whose flags the server has not said
 	// what the server said before of the one message that is asked for; nil: nothing
 	known   *imap.Message
 	current *arrival    // its body came, its closing paren did not
@@ -80,7 +80,7 @@ type intake struct {
 
 func newIntake(ctx context.Context, p *Pass, page []storage.UID) *intake {
 	take := &intake{p: p, ctx: context.WithoutCancel(ctx), budget: ctx, wanted: make(map[storage.UID]bool, len(page)),
-		late: map[storage.UID]storage.FlagChange{}, mute: map[storage.UID]bool{},
+		late: map[storage.UID]storage.FlagChange{}, flagsPending: map[storage.UID]bool{},
 		slots: make(chan struct{}, batchesAhead)}
 	for _, uid := range page {
 		take.wanted[uid] = true
@@ -179,7 +179,7 @@ func (t *intake) fetched(m *imap.Message) error {
 		said = t.known
 	}
 	if !said.HasFlags {
-		t.mute[uid], a.mute = true, true
+		t.flagsPending[uid], a.flagsPending = true, true
 	}
 	a.uid, a.said, a.date = uid, mailbox.FlagsOf(m.UID, said.State), said.InternalDate
 	if a.size() == 0 { // the end of the answer may say why
@@ -252,7 +252,7 @@ func (t *intake) keep(r *rescue, a *arrival, lent int64) error {
 // message it has: what is left out of that, the next pass asks for.
 func (t *intake) hears(uid storage.UID) bool {
 	_, known := t.late[uid]
-	return known || t.wanted[uid] || t.mute[uid] || len(t.late) < t.p.Caps.News
+	return known || t.wanted[uid] || t.flagsPending[uid] || len(t.late) < t.p.Caps.News
 }
 
 // discard lets go of a body that nobody asked for; nil: there is none.
@@ -336,12 +336,12 @@ func (t *intake) failure() error {
 }
 
 // owed gives the arrivals whose flags the server has not said. Call it after close.
-func (t *intake) owed() FlagsOwed {
-	dropped := len(t.mute) > 0
+func (t *intake) owed() FlagsPending {
+	dropped := len(t.flagsPending) > 0
 	for uid := range t.late { // those it said in a response of their own
-		delete(t.mute, uid)
+		delete(t.flagsPending, uid)
 	}
-	return FlagsOwed{slices.Sorted(maps.Keys(t.mute)), dropped}
+	return FlagsPending{slices.Sorted(maps.Keys(t.flagsPending)), dropped}
 }
 
 // missing gives the UIDs of the page that are not committed. Call it after close.

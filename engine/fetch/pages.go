@@ -251,7 +251,7 @@ type result struct {
 	missing []storage.UID // asked for, and neither stored nor in doubt
 	inside  storage.UID   // whose body was being received when the session broke; 0: none
 	refused error         // the NO that ended it early
-	owed    FlagsOwed     // by what it brought
+	owed    FlagsPending  // by what it brought
 }
 
 // take asks for items of messages, their bodies among them, and stores what comes; what came whole before an error too.

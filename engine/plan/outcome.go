@@ -195,15 +195,15 @@ func ofTask(c Consequence, f Fault, s Situation) Consequence {
 	if s.Progressed {
 		tries = 0
 	}
-	early := BeforeSelect(f.Phase, s.Work)
+	beforeSelect := BeforeSelect(f.Phase, s.Work)
 	planned := f.Class == class.Quota && !f.Said // a rest that our own figures ask for is nobody's doing
-	c.Last = accountWide(f, s) && !early && !s.Progressed && !planned
-	c.Held = s.Until.After(s.Now) && (f.Class == class.Quota || early)
+	c.Last = accountWide(f, s) && !beforeSelect && !s.Progressed && !planned
+	c.Held = s.Until.After(s.Now) && (f.Class == class.Quota || beforeSelect)
 	c.At = s.Now
 	switch {
 	case c.Held: // what is no fault of the task's is over when the account is tried again
 		c.At = s.Until
-	case s.Delay != nil && (!early || f.Class == class.Storage):
+	case s.Delay != nil && (!beforeSelect || f.Class == class.Storage):
 		c.At = s.Now.Add(s.Delay(tries))
 	}
 	wait := c.At.Sub(s.Now)

@@ -1,6 +1,11 @@
 package progress
 
-import "testing"
+import (
+	"slices"
+	"testing"
+
+	"mailcote/engine/connpool"
+)
 
 // TestRetain: mailboxes that are gone are not shown, those that stay keep their figures, and one may come back.
 func TestRetain(t *testing.T) {
@@ -57,5 +62,14 @@ func TestChanged(t *testing.T) {
 	case <-quiet:
 		t.Error("told of a figure that stayed")
 	default:
+	}
+}
+
+// What a pool of connections does is shown as a state.
+func TestPoolStates(t *testing.T) {
+	for _, doing := range []connpool.Doing{connpool.Waiting, connpool.Connecting, connpool.SigningIn} {
+		if !slices.Contains(States(), State(doing)) {
+			t.Errorf("%q is no state", doing)
+		}
 	}
 }

@@ -37,13 +37,13 @@ func (p *pass) flags(ctx context.Context, stored []storage.Listed) error {
 		return nil
 	}
 	c := &flagCheck{p: p, stored: stored, told: make([]bool, len(stored)), changes: map[int]storage.FlagChange{},
-		unsaid: map[int]bool{}}
+		flagsPending: map[int]bool{}}
 	mark := condstore && p.row.Building == nil
 	if since > 0 {
 		err := c.ask(ctx, 0, len(stored), since)
 		switch {
 		case err == nil && !c.over:
-			p.short = len(c.unsaid) > 0
+			p.short = len(c.flagsPending) > 0
 			return c.apply(ctx, mark, now)
 		case err != nil && !p.box.Refused(err):
 			return err
@@ -77,7 +77,7 @@ type flagCheck struct {
 	heard, asked int    // how many of them, and of how many that was asked
 	changes      map[int]storage.FlagChange
 	octets       int          // of the flags in changes
-	unsaid       map[int]bool // of stored: they were named without their flags
+	flagsPending map[int]bool // of stored: they were named without their flags
 	over         bool         // changes lacks some
 }
 
@@ -108,10 +108,10 @@ func (c *flagCheck) ask(ctx context.Context, from, to int, since storage.ModSeq)
 // hear notes that the server named stored[i], with its flags or without them.
 func (c *flagCheck) hear(i int, told bool) {
 	if c.told[i] = told; !told {
-		c.unsaid[i] = true
+		c.flagsPending[i] = true
 		return
 	}
-	delete(c.unsaid, i)
+	delete(c.flagsPending, i)
 	c.heard++
 }
 
@@ -153,7 +153,7 @@ func (c *flagCheck) apply(ctx context.Context, mark bool, now storage.ModSeq) er
 func (c *flagCheck) drop() {
 	clear(c.told)
 	clear(c.changes)
-	clear(c.unsaid)
+	clear(c.flagsPending)
 	c.heard, c.asked, c.octets, c.over = 0, 0, 0, false
 }
 
@@ -241,7 +241,7 @@ func (p *pass) flagsFailed(ctx context.Context, at storage.UID) error {
 
 // askFlags asks for the flags of what a FETCH brought without them, and puts the watermark back that its batches
 // dropped. When the session breaks, or the answer is short, it stays dropped, and the next pass compares all flags.
-func (p *pass) askFlags(ctx context.Context, owed fetch.FlagsOwed) error {
+func (p *pass) askFlags(ctx context.Context, owed fetch.FlagsPending) error {
 	if !owed.Dropped {
 		return nil
 	}

@@ -80,7 +80,7 @@ func (d *raw) open(ctx context.Context, want int64, why error) (*imap.Session, e
 	}
 	if err != nil {
 		err = fault.In(fault.PhaseFetch, err)
-		return nil, errors.Join(err, d.met(ctx, err))
+		return nil, errors.Join(err, d.commandFailed(ctx, err))
 	}
 	return d.box.Session(), nil
 }
@@ -94,7 +94,7 @@ func (d *raw) examine(ctx context.Context) error {
 	}
 	d.give, d.box = give, mailbox.New(mailbox.Only(s), d.row.Raw, d.row.Path, d.most)
 	if err := d.box.Open(ctx); err != nil {
-		return errors.Join(err, d.met(ctx, err))
+		return errors.Join(err, d.commandFailed(ctx, err))
 	}
 	if v := d.box.Validity; v != d.q.Validity {
 		return fmt.Errorf("the server has numbered %s anew since (UIDVALIDITY was %d, is %d): the next sync looks "+
@@ -124,14 +124,14 @@ func (d *raw) settle(ctx context.Context, why error) error {
 	if why == nil || errors.Is(why, chunk.ErrLeftOut) || errors.Is(why, chunk.ErrShort) || d.box.Refused(why) {
 		return nil
 	}
-	noting := d.met(ctx, why)
+	noting := d.commandFailed(ctx, why)
 	if d.box.Session().Err() != nil && fault.Classify(why).Class != class.Quota {
 		return noting
 	}
 	return errors.Join(why, noting)
 }
 
-// met acts on what a command within the mailbox met.
-func (d *raw) met(ctx context.Context, err error) error {
+// commandFailed acts on the error of a command in the mailbox.
+func (d *raw) commandFailed(ctx context.Context, err error) error {
 	return d.a.Failed(ctx, d.a.Judge(ctx, d.q.Mailbox, fault.Classify(err)))
 }
