@@ -24,7 +24,6 @@ import (
 	"mailcote/engine/health"
 	"mailcote/engine/imap"
 	"mailcote/engine/index"
-	"mailcote/engine/memory"
 	"mailcote/engine/plan"
 	"mailcote/engine/progress"
 	"mailcote/engine/secret"
@@ -58,7 +57,7 @@ type Options struct {
 	resend   time.Duration                                                     // 0: connpool.Resend; tests shorten it
 	backoff  func(n int, random *rand.Rand) time.Duration                      // nil: plan.Backoff; tests shorten it
 	least    func(w policy.Wait, n int) time.Duration                          // nil: Wait.After; tests shorten it
-	memory   memory.Readings                                                   // zero: the runtime's
+	memory   health.MemoryReadings                                             // zero: the runtime's
 	caps     plan.Caps                                                         // zero fields: plan.DefaultCaps
 }
 
@@ -68,7 +67,7 @@ type Engine struct {
 	queue    *queue.Queue
 	packer   *storage.Packer
 	process  fetch.Process
-	memory   *memory.Gate
+	memory   *health.MemoryGate
 	indexer  *index.Indexer
 	watching sync.WaitGroup // the clock's watch
 	endWatch func()
@@ -109,7 +108,7 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 	}
 	e := &Engine{
 		shared: newShared(o, known), queue: queue.New(o.Store), packer: packer,
-		process: process(o, packer), memory: memory.New(o.memory),
+		process: process(o, packer), memory: health.NewMemoryGate(o.memory),
 		accounts: map[storage.AccountID]*account{},
 	}
 	if o.Direct {

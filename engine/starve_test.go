@@ -5,7 +5,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"mailcote/engine/memory"
+	"mailcote/engine/health"
 	"mailcote/testkit/script"
 )
 
@@ -25,7 +25,7 @@ func TestShortOfMemory(t *testing.T) {
 	var live, asked atomic.Int64
 	live.Store(900)
 	var w *world
-	s, w := scripted(t, 3, script.Options{}, Options{memory: memory.Readings{
+	s, w := scripted(t, 3, script.Options{}, Options{memory: health.MemoryReadings{
 		Limit: func() int64 { return 1000 },
 		Live:  live.Load,
 		Collect: func() {

@@ -1,4 +1,4 @@
-package memory
+package health
 
 import (
 	"context"
@@ -9,11 +9,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"go.uber.org/goleak"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // heap is a made-up one: what is in use shows at the next collection.
 type heap struct {
@@ -21,15 +17,15 @@ type heap struct {
 	collections       atomic.Int64
 }
 
-func (h *heap) gate() *Gate {
-	return New(Readings{Limit: h.limit.Load, Live: h.live.Load, Collect: func() {
+func (h *heap) gate() *MemoryGate {
+	return NewMemoryGate(MemoryReadings{Limit: h.limit.Load, Live: h.live.Load, Collect: func() {
 		h.collections.Add(1)
 		h.live.Store(h.used.Load())
 	}})
 }
 
-// TestGate: intake rests while the heap is over its share of the limit, goes on when a collection finds room, and is not held for ever.
-func TestGate(t *testing.T) {
+// TestMemoryGate: intake rests while the heap is over its share of the limit, goes on when a collection finds room, and is not held for ever.
+func TestMemoryGate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := &heap{}
 		g := h.gate()
@@ -75,7 +71,7 @@ func TestGate(t *testing.T) {
 		}
 		h.live.Store(900)
 		h.used.Store(900)
-		if held, took := pass(); !held || took != Patience {
+		if held, took := pass(); !held || took != MemoryPatience {
 			t.Errorf("held %v for %v", held, took)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -88,10 +84,10 @@ func TestGate(t *testing.T) {
 
 // TestRuntime: the runtime's own readings are there.
 func TestRuntime(t *testing.T) {
-	if held, err := New(Readings{}).Pass(t.Context()); held || err != nil {
+	if held, err := NewMemoryGate(MemoryReadings{}).Pass(t.Context()); held || err != nil {
 		t.Errorf("held %v, %v", held, err)
 	}
-	if runtime.GC(); live() <= 0 {
-		t.Errorf("live heap %d", live())
+	if runtime.GC(); liveHeap() <= 0 {
+		t.Errorf("live heap %d", liveHeap())
 	}
 }
