@@ -37,7 +37,7 @@ func TestWatchdogInThePool(t *testing.T) {
 	for _, page := range []int32{0, 1} {
 		t.Run(fmt.Sprint("before page ", page+1), func(t *testing.T) {
 			t.Parallel()
-			s, w := scripted(t, 900, script.Options{}, Options{stuck: 500 * time.Millisecond})
+			s, w := scripted(t, 900, script.Options{}, Options{stuck: 5 * time.Second}) // less would end a command on a loaded machine
 			w.meter().Fault(class.Quota, "NO too many", true, 1)
 			for range 4 { // one more is a sign of throttling
 				w.meter().Fault(class.Timeout, "", false, 0)
@@ -80,7 +80,7 @@ func TestWatchdogInThePool(t *testing.T) {
 					t.Errorf("%+v", sum)
 				}
 			})
-			until(t, 20*time.Second, "a fault", committed, func() bool { return len(w.faults()) > 0 })
+			until(t, time.Minute, "a fault", committed, func() bool { return len(w.faults()) > 0 })
 			if now := w.meter().Pace(); now < pace {
 				t.Errorf("the pace was %g and is %g: nobody asked the server", pace, now)
 			}
