@@ -6,6 +6,7 @@
 // bytes and adds the round trip; each round starts with fresh targets; the server has been read once before, so no
 // program pays for its cold caches. Both sync to disk as they do by default (mailcote commits with synchronous=FULL,
 // mbsync calls fsync for each message); as fsync can decide everything, mbsync runs without it as well. The drain is the floor: one connection that FETCHes everything and keeps nothing.
+// With -earlier PROGRAM an earlier mailcote runs in turn with them.
 //
 // Figures are medians over the rounds. CPU is the program's own (user and system), RSS its peak; the server's share of
 // the processor is not in them, and on few cores the server competes.

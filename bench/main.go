@@ -21,7 +21,7 @@ type options struct {
 	attachments                        float64
 	rtt, settle                        time.Duration
 	seed                               uint64
-	mailcote                           string
+	mailcote, earlier                  string
 }
 
 func main() {
@@ -35,6 +35,7 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 3, "rounds; the figures are medians")
 	flag.Uint64Var(&o.seed, "seed", 1, "seed of the messages")
 	flag.StringVar(&o.mailcote, "mailcote", "", "program to measure; built from this source when empty, left out when \"none\"")
+	flag.StringVar(&o.earlier, "earlier", "", "an earlier program to measure in turn with it")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Stdout, o)
@@ -59,7 +60,7 @@ func run(ctx context.Context, out io.Writer, o options) error {
 		return err
 	}
 	defer b.server.Close()
-	tools, err := b.tools(ctx, o.mailcote)
+	tools, err := b.tools(ctx, o.mailcote, o.earlier)
 	if err != nil {
 		return err
 	}

@@ -46,7 +46,7 @@ type result struct {
 	store         int64 // bytes on disk afterwards
 }
 
-func (b *bench) tools(ctx context.Context, program string) ([]tool, error) {
+func (b *bench) tools(ctx context.Context, program, earlier string) ([]tool, error) {
 	var tools []tool
 	switch {
 	case program == "none":
@@ -60,6 +60,11 @@ func (b *bench) tools(ctx context.Context, program string) ([]tool, error) {
 			return nil, fmt.Errorf("build mailcote: %w\n%s", err, out)
 		}
 		tools = append(tools, mailcote(built))
+	}
+	if earlier != "" {
+		before := mailcote(earlier)
+		before.name = "mailcote, earlier"
+		tools = append(tools, before)
 	}
 	found, err := exec.LookPath("mbsync")
 	if err != nil {
