@@ -27,8 +27,9 @@ type (
 )
 
 // keepAlive lets the system find a line dead that nothing is said on. That is
-// all it is asked for: each write and each silence has a limit of ours, on every
-// system, and TCP_USER_TIMEOUT would only put Linux's count of probes out of use.
+// all it is asked for: each write and each silence has a limit of ours, on
+// every system, and TCP_USER_TIMEOUT would only put Linux's count of probes out
+// of use.
 func keepAlive() net.KeepAliveConfig {
 	return net.KeepAliveConfig{Enable: true, Idle: time.Minute, Interval: 15 * time.Second, Count: 3}
 }
@@ -38,7 +39,8 @@ func keepAlive() net.KeepAliveConfig {
 // goes on until one has won: a dead address costs a moment and not the time for
 // all. The two families take turns, since one may have no route; addresses that
 // are found later join in.
-func dialAll(ctx context.Context, lookup lookupFunc, dial dialFunc, detours *Detours, host string, port int) (net.Conn, error) {
+func dialAll(ctx context.Context, lookup lookupFunc, dial dialFunc, detours *Detours, host string,
+	port int) (net.Conn, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	type end struct {
 		conn net.Conn
@@ -104,8 +106,9 @@ func dialAll(ctx context.Context, lookup lookupFunc, dial dialFunc, detours *Det
 	return nil, &net.DNSError{Err: "the host has no address", Name: host, IsNotFound: true}
 }
 
-// join puts new addresses among those that wait for their turn behind the first tried ones; order sorts those that wait. A family
-// that comes later is the next.
+// join puts new addresses among those that wait for their turn behind the first
+// tried ones; order sorts those that wait. A family that comes later is the
+// next.
 func join(all []netip.Addr, tried int, more []netip.Addr, order func([]netip.Addr) []netip.Addr) []netip.Addr {
 	var rest []netip.Addr
 	for _, a := range append(slices.Clone(more), all[tried:]...) {
@@ -117,10 +120,12 @@ func join(all []netip.Addr, tried int, more []netip.Addr, order func([]netip.Add
 	return all[:min(len(all), maxAddresses)]
 }
 
-// resolve sends the addresses of a host to found, which has room for all answers, and closes it. Some routers never answer a
-// question for IPv6, and a look-up of both families waits for the answer to each: when it takes long, each family is looked up by
-// itself. What one has is sent at once; the other may come later, if not for ever: the host may be reached by that one alone. An
-// error says that nothing was found.
+// resolve sends the addresses of a host to found, which has room for all
+// answers, and closes it. Some routers never answer a question for IPv6, and a
+// look-up of both families waits for the answer to each: when it takes long,
+// each family is looked up by itself. What one has is sent at once; the other
+// may come later, if not for ever: the host may be reached by that one alone.
+// An error says that nothing was found.
 func resolve(ctx context.Context, lookup lookupFunc, host string, found chan<- []netip.Addr) error {
 	defer close(found)
 	ctx, cancel := context.WithCancel(ctx)
@@ -176,10 +181,11 @@ func resolve(ctx context.Context, lookup lookupFunc, host string, found chan<- [
 	return first
 }
 
-// Detours remembers addresses that took a connection and came to no session: the
-// others of their host have their turn first for a while. A server behind several
-// addresses is not lost with one of them, which may well go on accepting. nil
-// remembers nothing. The methods may be called from any goroutine.
+// Detours remembers addresses that took a connection and came to no session:
+// the others of their host have their turn first for a while. A server behind
+// several addresses is not lost with one of them, which may well go on
+// accepting. nil remembers nothing. The methods may be called from any
+// goroutine.
 type Detours struct {
 	mu  sync.Mutex
 	bad map[string]time.Time // by address and port: until when

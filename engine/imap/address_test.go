@@ -15,7 +15,8 @@ import (
 	"time"
 )
 
-// FAULTS N2 and N12: every address has its turn within a moment, whatever the ones before it do.
+// FAULTS N2 and N12: every address has its turn within a moment, whatever the
+// ones before it do.
 func TestDialAll(t *testing.T) {
 	refused := &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
 	hole := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
@@ -28,22 +29,28 @@ func TestDialAll(t *testing.T) {
 		fails error
 	}{
 		{"one", []string{"192.0.2.1"}, nil, 0, []string{"192.0.2.1"}, nil},
-		{"a dead first one", []string{"192.0.2.1", "192.0.2.2"}, map[string]func(context.Context) error{"192.0.2.1": hole},
+		{"a dead first one", []string{"192.0.2.1", "192.0.2.2"}, map[string]func(context.Context) error{
+			"192.0.2.1": hole},
 			stagger, []string{"192.0.2.1", "192.0.2.2"}, nil},
-		{"a first one that refuses", []string{"192.0.2.1", "192.0.2.2"}, map[string]func(context.Context) error{"192.0.2.1": func(context.Context) error { return refused }},
+		{"a first one that refuses", []string{"192.0.2.1", "192.0.2.2"}, map[string]func(context.Context) error{
+			"192.0.2.1": func(context.Context) error { return refused }},
 			0, []string{"192.0.2.1", "192.0.2.2"}, nil},
 		{"five dead ones", []string{"192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4", "192.0.2.5", "192.0.2.6"},
-			map[string]func(context.Context) error{"192.0.2.1": hole, "192.0.2.2": hole, "192.0.2.3": hole, "192.0.2.4": hole, "192.0.2.5": hole},
+			map[string]func(context.Context) error{
+				"192.0.2.1": hole, "192.0.2.2": hole, "192.0.2.3": hole, "192.0.2.4": hole, "192.0.2.5": hole},
 			5 * stagger, nil, nil},
 		{"no route for one family", []string{"2001:db8::1", "2001:db8::2", "192.0.2.1"},
-			map[string]func(context.Context) error{"2001:db8::1": hole, "2001:db8::2": hole}, stagger, []string{"2001:db8::1", "192.0.2.1"}, nil},
+			map[string]func(context.Context) error{"2001:db8::1": hole, "2001:db8::2": hole},
+			stagger, []string{"2001:db8::1", "192.0.2.1"}, nil},
 		{"a slow first one that wins", []string{"192.0.2.1", "192.0.2.2"}, map[string]func(context.Context) error{
 			"192.0.2.1": func(context.Context) error { time.Sleep(2 * stagger); return nil }, "192.0.2.2": hole},
 			2 * stagger, []string{"192.0.2.1", "192.0.2.2"}, nil},
 		{"all refuse", []string{"192.0.2.1", "::ffff:192.0.2.1", "192.0.2.2"}, map[string]func(context.Context) error{
-			"192.0.2.1": func(context.Context) error { return refused }, "192.0.2.2": func(context.Context) error { return refused }},
+			"192.0.2.1": func(context.Context) error { return refused },
+			"192.0.2.2": func(context.Context) error { return refused }},
 			0, []string{"192.0.2.1", "192.0.2.2"}, syscall.ECONNREFUSED},
-		{"all dead", []string{"192.0.2.1", "192.0.2.2"}, map[string]func(context.Context) error{"192.0.2.1": hole, "192.0.2.2": hole},
+		{"all dead", []string{"192.0.2.1", "192.0.2.2"}, map[string]func(context.Context) error{
+			"192.0.2.1": hole, "192.0.2.2": hole},
 			10 * time.Second, nil, context.DeadlineExceeded},
 	}
 	for _, tt := range tests {
@@ -72,7 +79,8 @@ func TestDialAll(t *testing.T) {
 					client, _ := net.Pipe()
 					return client, nil
 				}, nil, "mail.example.org", 993)
-				if took := time.Since(began); !errors.Is(err, tt.fails) || (conn == nil) != (tt.fails != nil) || took != tt.took {
+				if took := time.Since(began); !errors.Is(err, tt.fails) || (conn == nil) != (tt.fails != nil) ||
+					took != tt.took {
 					t.Errorf("after %v, want %v: %v", took, tt.took, err)
 				}
 				if tt.order != nil && !slices.Equal(order, tt.order) {
@@ -84,19 +92,24 @@ func TestDialAll(t *testing.T) {
 			})
 		})
 	}
-	for _, cause := range []*net.DNSError{{Err: "no such host", IsNotFound: true}, {Err: "server misbehaving", IsTemporary: true}, {Err: "i/o timeout", IsTimeout: true}} {
-		_, err := dialAll(t.Context(), func(context.Context, string, string) ([]netip.Addr, error) { return nil, cause }, nil, nil, "mail.example.org", 993)
+	for _, cause := range []*net.DNSError{{Err: "no such host", IsNotFound: true},
+		{Err: "server misbehaving", IsTemporary: true}, {Err: "i/o timeout", IsTimeout: true}} {
+		_, err := dialAll(t.Context(), func(context.Context, string, string) ([]netip.Addr, error) {
+			return nil, cause
+		}, nil, nil, "mail.example.org", 993)
 		if got := (*net.DNSError)(nil); !errors.As(err, &got) || got != cause {
 			t.Errorf("%v: %v", cause, err)
 		}
 	}
-	if _, err := dialAll(t.Context(), func(context.Context, string, string) ([]netip.Addr, error) { return nil, nil }, nil, nil, "mail.example.org", 993); err == nil {
+	if _, err := dialAll(t.Context(), func(context.Context, string, string) ([]netip.Addr, error) {
+		return nil, nil
+	}, nil, nil, "mail.example.org", 993); err == nil {
 		t.Error("a host without addresses was dialled")
 	}
 }
 
-// FAULTS N2: a look-up ends within the time of a connection whatever is not answered, and one family that is never answered
-// costs a moment.
+// FAULTS N2: a look-up ends within the time of a connection whatever is not
+// answered, and one family that is never answered costs a moment.
 func TestLookups(t *testing.T) {
 	const never = -1
 	four, six := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")
@@ -124,21 +137,31 @@ func TestLookups(t *testing.T) {
 		dial  func(ctx context.Context, six bool) error // nil: it answers
 	}{
 		{"both at once", nil, map[string][]netip.Addr{"ip": {six, four}}, 0, six, nil, 1, nil},
-		{"slow", map[string]time.Duration{"ip": 1900 * time.Millisecond}, map[string][]netip.Addr{"ip": {four}}, 1900 * time.Millisecond, four, nil, 1, nil},
-		{"slower than each", map[string]time.Duration{"ip": 2100 * time.Millisecond, "ip4": never, "ip6": never}, map[string][]netip.Addr{"ip": {four}},
+		{"slow", map[string]time.Duration{"ip": 1900 * time.Millisecond}, map[string][]netip.Addr{"ip": {four}},
+			1900 * time.Millisecond, four, nil, 1, nil},
+		{"slower than each", map[string]time.Duration{"ip": 2100 * time.Millisecond, "ip4": never, "ip6": never},
+			map[string][]netip.Addr{"ip": {four}},
 			2100 * time.Millisecond, four, nil, 3, nil},
-		{"IPv6 is never answered", map[string]time.Duration{"ip": never, "ip6": never}, map[string][]netip.Addr{"ip4": {four}}, patience, four, nil, 3, nil},
-		{"IPv4 is never answered", map[string]time.Duration{"ip": never, "ip4": never}, map[string][]netip.Addr{"ip6": {six}}, patience, six, nil, 3, nil},
-		{"one fails, the other is late", map[string]time.Duration{"ip": never, "ip6": 3 * time.Second}, map[string][]netip.Addr{"ip6": {six}}, 5 * time.Second, six, nil, 3, nil},
-		{"nothing is answered", map[string]time.Duration{"ip": never, "ip4": never, "ip6": never}, nil, 10 * time.Second, netip.Addr{}, context.DeadlineExceeded, 3, nil},
+		{"IPv6 is never answered", map[string]time.Duration{"ip": never, "ip6": never},
+			map[string][]netip.Addr{"ip4": {four}}, patience, four, nil, 3, nil},
+		{"IPv4 is never answered", map[string]time.Duration{"ip": never, "ip4": never},
+			map[string][]netip.Addr{"ip6": {six}}, patience, six, nil, 3, nil},
+		{"one fails, the other is late", map[string]time.Duration{"ip": never, "ip6": 3 * time.Second},
+			map[string][]netip.Addr{"ip6": {six}}, 5 * time.Second, six, nil, 3, nil},
+		{"nothing is answered", map[string]time.Duration{"ip": never, "ip4": never, "ip6": never}, nil,
+			10 * time.Second, netip.Addr{}, context.DeadlineExceeded, 3, nil},
 		{"refused", nil, nil, 0, netip.Addr{}, lame, 1, nil},
-		{"IPv6 is a little faster and has no route", map[string]time.Duration{"ip": never, "ip4": 10 * time.Millisecond},
-			map[string][]netip.Addr{"ip4": {four}, "ip6": {six}}, patience + 10*time.Millisecond, four, nil, 3, unreachable},
+		{"IPv6 is a little faster and has no route", map[string]time.Duration{"ip": never,
+			"ip4": 10 * time.Millisecond},
+			map[string][]netip.Addr{"ip4": {four}, "ip6": {six}}, patience + 10*time.Millisecond, four, nil, 3,
+			unreachable},
 		{"IPv6 is a little faster and dead", map[string]time.Duration{"ip": never, "ip4": 10 * time.Millisecond},
-			map[string][]netip.Addr{"ip4": {four}, "ip6": {six}}, patience + 10*time.Millisecond + stagger, four, nil, 3, hole},
+			map[string][]netip.Addr{"ip4": {four}, "ip6": {six}}, patience + 10*time.Millisecond + stagger, four, nil,
+			3, hole},
 		{"IPv6 is faster, and both come", map[string]time.Duration{"ip": 3 * time.Second, "ip4": never},
 			map[string][]netip.Addr{"ip": {six, four}, "ip6": {six}}, 3 * time.Second, four, nil, 3, unreachable},
-		{"IPv6 has no route, IPv4 is never answered", map[string]time.Duration{"ip": never, "ip4": never}, map[string][]netip.Addr{"ip6": {six}},
+		{"IPv6 has no route, IPv4 is never answered", map[string]time.Duration{"ip": never, "ip4": never},
+			map[string][]netip.Addr{"ip6": {six}},
 			2 * patience, netip.Addr{}, syscall.ENETUNREACH, 3, unreachable},
 		{"IPv6 has no route, IPv4 fails", map[string]time.Duration{"ip": never}, map[string][]netip.Addr{"ip6": {six}},
 			patience, netip.Addr{}, syscall.ENETUNREACH, 3, unreachable},
@@ -173,7 +196,8 @@ func TestLookups(t *testing.T) {
 					client, _ := net.Pipe()
 					return client, nil
 				}, nil, "mail.example.org", 993)
-				if took := time.Since(began); took != tt.took || !errors.Is(err, tt.fails) || int(asked.Load()) != tt.asked {
+				if took := time.Since(began); took != tt.took || !errors.Is(err, tt.fails) ||
+					int(asked.Load()) != tt.asked {
 					t.Errorf("after %v, want %v: %v, asked %d times", took, tt.took, err, asked.Load())
 				}
 				if conn == nil {
@@ -188,10 +212,12 @@ func TestLookups(t *testing.T) {
 	}
 }
 
-// An address that came to nothing is behind the others until it does well or a while is over, and only so many are kept.
+// An address that came to nothing is behind the others until it does well or a
+// while is over, and only so many are kept.
 func TestDetours(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		all := []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("192.0.2.2")}
+		all := []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1"),
+			netip.MustParseAddr("192.0.2.2")}
 		at := func(a netip.Addr, port int) net.Addr { return &net.TCPAddr{IP: a.AsSlice(), Port: port} }
 		other := []netip.Addr{all[1], all[2], all[0]}
 		var d Detours

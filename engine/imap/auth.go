@@ -31,7 +31,8 @@ func (s *Session) capabilities(line []byte) {
 }
 
 // Has tells whether the server offers a capability, such as "CONDSTORE" (also
-// implied by QRESYNC) or "AUTH=PLAIN". After login only what was said after it counts.
+// implied by QRESYNC) or "AUTH=PLAIN". After login only what was said after it
+// counts.
 func (s *Session) Has(capability string) bool {
 	name := strings.ToUpper(capability)
 	if _, ok := s.caps[name]; ok {
@@ -91,7 +92,8 @@ func saslLine(b []byte) string {
 }
 
 // saslSecrets are the forms in which a server might echo a response: encoded,
-// and its last field, which is the password of PLAIN and the token of OAUTHBEARER.
+// and its last field, which is the password of PLAIN and the token of
+// OAUTHBEARER.
 func saslSecrets(b []byte) []string {
 	fields := strings.FieldsFunc(string(b), func(r rune) bool { return r < ' ' })
 	if len(fields) == 0 {
@@ -101,7 +103,8 @@ func saslSecrets(b []byte) []string {
 	return []string{saslLine(b), last, strings.TrimPrefix(last, "auth=Bearer ")}
 }
 
-// exchange sends AUTHENTICATE and answers challenges until the server has decided.
+// exchange sends AUTHENTICATE and answers challenges until the server has
+// decided.
 func (s *Session) exchange(c *command, client sasl.Client, initial []byte) error {
 	if err := s.send(c); err != nil {
 		return err
@@ -190,7 +193,8 @@ func (s *Session) attempt(c *command, secrets []string, send func() error) (Stat
 	return s.wait(c.tag)
 }
 
-// ID tells the server who we are and returns who it is (RFC 2971). nil sends NIL.
+// ID tells the server who we are and returns who it is (RFC 2971). nil sends
+// NIL.
 func (s *Session) ID(ctx context.Context, fields map[string]string) (map[string]string, error) {
 	c := s.command("ID")
 	if len(fields) == 0 {

@@ -39,12 +39,14 @@ func obeying(say func(string, int) string) (*Session, *obedient) {
 	return newSession(newProgressConn(o, &lim), lim, nil), o
 }
 
-// A server that gets one message further with each answer is not followed to the end of all numbers.
+// A server that gets one message further with each answer is not followed to
+// the end of all numbers.
 func TestMessageLimitWithoutEnd(t *testing.T) {
 	countdown := func(_ string, n int) string { return fmt.Sprintf("OK [MESSAGELIMIT 1 %d] partly", 4294967295-n) }
 	s, o := obeying(countdown)
 	s.exists = 0
-	if _, err := s.UIDSearchAll(context.Background()); !errors.Is(err, ErrLimit) || s.Err() != nil || o.n > MaxContinued+10 {
+	if _, err := s.UIDSearchAll(context.Background()); !errors.Is(err, ErrLimit) || s.Err() != nil ||
+		o.n > MaxContinued+10 {
 		t.Errorf("%v after %d searches, session %v", err, o.n, s.Err())
 	}
 	s, o = obeying(countdown)
@@ -54,7 +56,8 @@ func TestMessageLimitWithoutEnd(t *testing.T) {
 	}
 }
 
-// A set that takes thousands of commands is not copied for each of them, nor where each of them is left over in part.
+// A set that takes thousands of commands is not copied for each of them, nor
+// where each of them is left over in part.
 func TestLongSet(t *testing.T) {
 	set := make(goimap.UIDSet, 100_000)
 	for i := range set {
@@ -91,7 +94,8 @@ func TestLongSet(t *testing.T) {
 	}
 }
 
-// Bodies that nobody takes count for the command: a server that sends them for ever comes to an end.
+// Bodies that nobody takes count for the command: a server that sends them for
+// ever comes to an end.
 func TestUnwantedBodies(t *testing.T) {
 	for _, takes := range []bool{true, false} {
 		s, _ := dial(t, Options{Limits: Limits{Command: 10_000}}, func(p *peer) {

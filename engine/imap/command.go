@@ -41,7 +41,8 @@ func (c *command) raw(text string) *command {
 	return c
 }
 
-// text adds a string argument: quoted where it is short and plain, else a literal.
+// text adds a string argument: quoted where it is short and plain, else a
+// literal.
 func (c *command) text(arg string) *command {
 	c.buf = append(c.buf, ' ')
 	return c.bare(arg)

@@ -51,8 +51,10 @@ func server(p *peer) (commands int, args []string) {
 }
 
 var hostile = []string{
-	"", "INBOX", `a"b`, `a\b`, "a\r\nx1 DELETE INBOX", "a\nx1 LOGOUT", "{5}", "{5+}", "a {5}\r\nx", "\r", "\n", "a\x00b", "&AAo-",
-	"caf\u00e9", "\xff\xfe", "*", "%", "NIL", strings.Repeat("x", 600), strings.Repeat("\r\n", 5000), "\x7f", "a)b(", "]", "\u202e",
+	"", "INBOX", `a"b`, `a\b`, "a\r\nx1 DELETE INBOX", "a\nx1 LOGOUT", "{5}", "{5+}", "a {5}\r\nx", "\r", "\n",
+	"a\x00b", "&AAo-",
+	"caf\u00e9", "\xff\xfe", "*", "%", "NIL", strings.Repeat("x", 600), strings.Repeat("\r\n", 5000), "\x7f", "a)b(",
+	"]", "\u202e",
 }
 
 // X6: whatever an argument holds, a call is one command, and the argument
@@ -115,7 +117,8 @@ func TestInjection(t *testing.T) {
 				} else if err != nil {
 					t.Errorf("%s %q: %v", name, arg, err)
 				}
-				if strings.HasPrefix(name, "LIST") && commands == 2 && strings.HasSuffix(args[1], `"*"`) || name == "LOGIN" && commands == 2 && args[1] == "CAPABILITY" {
+				if strings.HasPrefix(name, "LIST") && commands == 2 && strings.HasSuffix(args[1], `"*"`) ||
+					name == "LOGIN" && commands == 2 && args[1] == "CAPABILITY" {
 					commands-- // the fallback, and what follows a login
 				}
 				if commands != want {

@@ -47,7 +47,8 @@ func (r *roused) Timeout() bool   { return true }
 func (r *roused) Temporary() bool { return true }
 
 func newProgressConn(c net.Conn, l *Limits) *progressConn {
-	return &progressConn{Conn: c, progress: l.Progress, write: l.Progress, window: l.Window, wait: l.Wait, minRate: l.MinRate}
+	return &progressConn{Conn: c, progress: l.Progress, write: l.Progress, window: l.Window, wait: l.Wait,
+		minRate: l.MinRate}
 }
 
 // await says that the next byte begins a response.
@@ -82,7 +83,8 @@ func (p *progressConn) Read(b []byte) (int, error) {
 	}
 	start := time.Now()
 	end, why := p.deadline(start)
-	// net.Pipe refuses a deadline once its other end is closed; Read then ends at once.
+	// net.Pipe refuses a deadline once its other end is closed; Read then ends
+	// at once.
 	if err := p.Conn.SetReadDeadline(end); err != nil && !errors.Is(err, io.ErrClosedPipe) {
 		return 0, p.fail(err)
 	}

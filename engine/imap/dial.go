@@ -48,10 +48,11 @@ type Options struct {
 	Manners  Manners       // what is known of the server; SetManners changes it later
 	Meter    Meter         // nil: nobody counts
 	// Alert gets what the server wants a person to read (RFC 9051 §7.1), other
-	// than refusals and BYE, which are errors; nil: nobody. It is called like an
-	// Observer. What came before STARTTLS may be anybody's and is left out.
+	// than refusals and BYE, which are errors; nil: nobody. It is called like
+	// an Observer. What came before STARTTLS may be anybody's and is left out.
 	Alert func(Status)
-	// Trace gets the wire log; what LOGIN and AUTHENTICATE send is always masked.
+	// Trace gets the wire log; what LOGIN and AUTHENTICATE send is always
+	// masked.
 	Trace io.Writer
 }
 
@@ -106,7 +107,8 @@ func connect(ctx context.Context, e Endpoint, o Options, limit time.Duration) (n
 	if dial == nil {
 		tcp := &net.Dialer{KeepAliveConfig: keepAlive()}
 		dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return dialAll(ctx, cmp.Or(o.Resolver, net.DefaultResolver).LookupNetIP, tcp.DialContext, o.Detours, strings.Trim(e.Host, "[]"), e.Port)
+			return dialAll(ctx, cmp.Or(o.Resolver, net.DefaultResolver).LookupNetIP, tcp.DialContext, o.Detours,
+				strings.Trim(e.Host, "[]"), e.Port)
 		}
 	}
 	timed, cancel := context.WithTimeout(ctx, limit)
@@ -117,7 +119,8 @@ func connect(ctx context.Context, e Endpoint, o Options, limit time.Duration) (n
 	case ctx.Err() != nil:
 		return nil, &WireError{Op: "dial", Phase: "connect", Cause: contextError(ctx)}
 	case timed.Err() != nil:
-		return nil, &WireError{Op: "dial", Phase: "connect", Cause: fmt.Errorf("%w: not connected in %v: %w", ErrStalled, limit, err)}
+		return nil, &WireError{Op: "dial", Phase: "connect",
+			Cause: fmt.Errorf("%w: not connected in %v: %w", ErrStalled, limit, err)}
 	default:
 		return nil, &WireError{Op: "dial", Phase: "connect", Cause: err}
 	}
@@ -163,7 +166,8 @@ func (s *Session) open(e Endpoint, o Options) error {
 	return nil
 }
 
-// greet reads the greeting, which is nothing but an untagged OK, PREAUTH or BYE.
+// greet reads the greeting, which is nothing but an untagged OK, PREAUTH or
+// BYE.
 func (s *Session) greet(sec Security) error {
 	sc := s.sc
 	if err := sc.begin(); err != nil {

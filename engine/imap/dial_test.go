@@ -129,16 +129,28 @@ func TestDialRefusals(t *testing.T) {
 			p.say(tag + " NO not today")
 			p.untilGone()
 		}, ErrNoStartTLS},
-		{"not offered", StartTLS, func(p *peer) { p.say("* OK [CAPABILITY IMAP4rev1] hi"); p.untilGone() }, ErrNoStartTLS},
+		{"not offered", StartTLS, func(p *peer) {
+			p.say("* OK [CAPABILITY IMAP4rev1] hi")
+			p.untilGone()
+		}, ErrNoStartTLS},
 		{"OK before it was asked", StartTLS, func(p *peer) {
 			p.raw("* OK [CAPABILITY IMAP4rev1 STARTTLS] hi\r\nm1 OK begin\r\n* OK x\r\n")
 			p.untilGone()
 		}, ErrSyntax},
-		{"PREAUTH before STARTTLS", StartTLS, func(p *peer) { p.say("* PREAUTH [CAPABILITY IMAP4rev1] welcome"); p.untilGone() }, ErrPreauth},
+		{"PREAUTH before STARTTLS", StartTLS, func(p *peer) {
+			p.say("* PREAUTH [CAPABILITY IMAP4rev1] welcome")
+			p.untilGone()
+		}, ErrPreauth},
 		{"PREAUTH on plain", Plain, func(p *peer) { p.say("* PREAUTH welcome"); p.untilGone() }, ErrPreauth},
 		{"HTTP", Plain, func(p *peer) { p.say("HTTP/1.1 400 Bad Request", "", "<html>"); p.untilGone() }, ErrSyntax},
-		{"another response", Plain, func(p *peer) { p.say("* CAPABILITY IMAP4rev1", "* OK hi"); p.untilGone() }, ErrSyntax},
-		{"long greeting", Plain, func(p *peer) { p.raw("* OK " + strings.Repeat("x", 3<<20)); p.untilGone() }, ErrLimit},
+		{"another response", Plain, func(p *peer) {
+			p.say("* CAPABILITY IMAP4rev1", "* OK hi")
+			p.untilGone()
+		}, ErrSyntax},
+		{"long greeting", Plain, func(p *peer) {
+			p.raw("* OK " + strings.Repeat("x", 3<<20))
+			p.untilGone()
+		}, ErrLimit},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -163,8 +175,10 @@ func TestPlainRefused(t *testing.T) {
 		return nil, errors.New("no")
 	}
 	for host, ok := range map[string]bool{
-		"localhost": true, "LocalHost": true, "127.0.0.1": true, "127.9.9.9": true, "::1": true, "[::1]": true, "::ffff:127.0.0.1": true,
-		"localhost.example.org": false, "127.0.0.1.example.org": false, "example.org": false, "10.0.0.1": false, "0.0.0.0": false, "": false,
+		"localhost": true, "LocalHost": true, "127.0.0.1": true, "127.9.9.9": true, "::1": true, "[::1]": true,
+		"::ffff:127.0.0.1":      true,
+		"localhost.example.org": false, "127.0.0.1.example.org": false, "example.org": false, "10.0.0.1": false,
+		"0.0.0.0": false, "": false,
 	} {
 		dialled = 0
 		_, err := Dial(context.Background(), Endpoint{host, 143, Plain}, Options{Dial: count})
@@ -177,7 +191,8 @@ func TestPlainRefused(t *testing.T) {
 			t.Errorf("%q insecure: %v, dialled %d times", host, err, dialled)
 		}
 	}
-	if _, err := Dial(context.Background(), Endpoint{"localhost", 143, "TLS"}, Options{Dial: count}); err == nil || dialled != 1 {
+	if _, err := Dial(context.Background(), Endpoint{"localhost", 143, "TLS"}, Options{Dial: count}); err == nil ||
+		dialled != 1 {
 		t.Error("an unknown security was dialled")
 	}
 }
@@ -195,7 +210,9 @@ func TestLogin(t *testing.T) {
 	}{
 		{"LOGIN quoted", "", func(s *Session) error { return s.Login(context.Background(), user, secret) },
 			func(p *peer) {}, []string{`m1 LOGIN "jo" "can\"ary\\pw"`}},
-		{"PLAIN with SASL-IR", "SASL-IR AUTH=PLAIN", func(s *Session) error { return s.Authenticate(context.Background(), plain) },
+		{"PLAIN with SASL-IR", "SASL-IR AUTH=PLAIN", func(s *Session) error {
+			return s.Authenticate(context.Background(), plain)
+		},
 			func(p *peer) {}, []string{"m1 AUTHENTICATE PLAIN AGpvAGNhbiJhcnlccHc="}},
 		{"PLAIN", "AUTH=PLAIN", func(s *Session) error { return s.Authenticate(context.Background(), plain) },
 			func(p *peer) { p.say("+ "); p.next() }, []string{"m1 AUTHENTICATE PLAIN", "AGpvAGNhbiJhcnlccHc="}},
@@ -208,7 +225,8 @@ func TestLogin(t *testing.T) {
 				tag, rest := p.next()
 				tt.script(p)
 				if refused {
-					p.say("* OK you said "+rest+" and "+secret, tag+" NO [AUTHENTICATIONFAILED] wrong: "+secret+" "+strings.Join(p.lines(), ""))
+					p.say("* OK you said "+rest+" and "+secret,
+						tag+" NO [AUTHENTICATIONFAILED] wrong: "+secret+" "+strings.Join(p.lines(), ""))
 				} else {
 					p.say(tag + " OK in")
 					p.answer("* CAPABILITY IMAP4rev1 X-AFTER")
@@ -287,7 +305,8 @@ func TestLoginCapabilities(t *testing.T) {
 	}
 }
 
-// What was offered before login is gone after it, whatever the server says then.
+// What was offered before login is gone after it, whatever the server says
+// then.
 func TestLoginForgets(t *testing.T) {
 	s, _ := dial(t, Options{}, func(p *peer) { p.answer(); p.answer(); p.untilGone() })
 	if err := s.Login(context.Background(), "u", "p"); err != nil || len(s.Capabilities()) != 0 {
@@ -298,7 +317,8 @@ func TestLoginForgets(t *testing.T) {
 // Capabilities named in Without are not there, nor is what they imply.
 func TestWithout(t *testing.T) {
 	d, _ := pipe(t, func(p *peer) { p.say("* OK [CAPABILITY IMAP4rev1 QRESYNC ESEARCH IDLE] hi"); p.untilGone() })
-	s, err := Dial(context.Background(), Endpoint{"localhost", 143, Plain}, Options{Dial: d, Manners: Manners{Without: []string{"qresync", "ESEARCH"}}})
+	s, err := Dial(context.Background(), Endpoint{"localhost", 143, Plain},
+		Options{Dial: d, Manners: Manners{Without: []string{"qresync", "ESEARCH"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -324,8 +344,9 @@ func TestAuthenticateGivesUp(t *testing.T) {
 	}
 }
 
-// FAULTS S11: what a server wants a person to read is told, escaped and cut, wherever it says so, refusals and BYE apart, which
-// are errors; what somebody said before TLS is not.
+// FAULTS S11: what a server wants a person to read is told, escaped and cut,
+// wherever it says so, refusals and BYE apart, which are errors; what somebody
+// said before TLS is not.
 func TestAlerts(t *testing.T) {
 	now := time.Now()
 	cert, pool := certificate(t, "localhost", now.Add(-time.Hour), now.Add(time.Hour))
@@ -350,8 +371,9 @@ func TestAlerts(t *testing.T) {
 			p.say(tag+" OK [ALERT] done", "* BYE [ALERT] gone")
 			p.untilGone()
 		})
-		s, err := Dial(context.Background(), Endpoint{"localhost", 143, sec}, Options{Dial: d, TLSConfig: &tls.Config{RootCAs: pool},
-			Alert: func(st Status) { told = append(told, st.Type+" "+st.Text) }})
+		s, err := Dial(context.Background(), Endpoint{"localhost", 143, sec},
+			Options{Dial: d, TLSConfig: &tls.Config{RootCAs: pool},
+				Alert: func(st Status) { told = append(told, st.Type+" "+st.Text) }})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -7,16 +7,18 @@
 //     BytesWritten may be called from another one. Nothing is handed over
 //     through channels.
 //   - Pull, not push: bytes are read only inside a call. The functions of a
-//     FetchHandler and of the Observer run in that call, on the caller's goroutine.
-//   - FETCH data belongs to the selected mailbox and a UID. It goes to the oldest
-//     open FETCH that asked for the UID, whichever command is waited for; a body
-//     goes to the oldest of those that take bodies. Each response has one taker.
-//     Items may come in any order, unasked, interleaved, without a UID.
-//   - Messages that no open FETCH asked for go to the session's one Observer, and
-//     so do EXISTS, EXPUNGE, VANISHED and status responses. Bodies that nobody
-//     takes are read to their end and count for the command.
-//   - A FetchHandler is told nothing once its call has returned. The Observer is
-//     dropped when another mailbox is opened.
+//     FetchHandler and of the Observer run in that call, on the caller's
+//     goroutine.
+//   - FETCH data belongs to the selected mailbox and a UID. It goes to the
+//     oldest open FETCH that asked for the UID, whichever command is waited
+//     for; a body goes to the oldest of those that take bodies. Each response
+//     has one taker. Items may come in any order, unasked, interleaved, without
+//     a UID.
+//   - Messages that no open FETCH asked for go to the session's one Observer,
+//     and so do EXISTS, EXPUNGE, VANISHED and status responses. Bodies that
+//     nobody takes are read to their end and count for the command.
+//   - A FetchHandler is told nothing once its call has returned. The Observer
+//     is dropped when another mailbox is opened.
 //   - Nothing is allocated for what a server announces before it is checked
 //     against Limits. Unknown responses, items and codes are skipped.
 //   - A connection that ends inside a response or literal is

@@ -79,18 +79,23 @@ func TestDovecot(t *testing.T) {
 				t.Fatal(err)
 			}
 			i := slices.IndexFunc(boxes, func(b ListEntry) bool { return b.Name == "Entwürfe/a b" })
-			if i < 0 || boxes[i].Status == nil || boxes[i].Status.Messages != 300 || boxes[i].Status.HighestModSeq == 0 || boxes[i].Delim != '/' {
+			if i < 0 || boxes[i].Status == nil || boxes[i].Status.Messages != 300 ||
+				boxes[i].Status.HighestModSeq == 0 || boxes[i].Delim != '/' {
 				t.Fatalf("LIST %+v", boxes)
 			}
-			if !slices.ContainsFunc(boxes, func(b ListEntry) bool { return slices.Contains(b.Attrs, goimap.MailboxAttrTrash) }) {
+			if !slices.ContainsFunc(boxes, func(b ListEntry) bool {
+				return slices.Contains(b.Attrs, goimap.MailboxAttrTrash)
+			}) {
 				t.Errorf("no \\Trash in %+v", boxes)
 			}
-			st, err := s.Status(ctx, boxes[i].Raw, []string{"MESSAGES", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "HIGHESTMODSEQ"})
+			st, err := s.Status(ctx, boxes[i].Raw, []string{"MESSAGES", "UIDNEXT", "UIDVALIDITY", "UNSEEN",
+				"HIGHESTMODSEQ"})
 			if err != nil || st != *boxes[i].Status {
 				t.Errorf("STATUS %+v, LIST-STATUS %+v, %v", st, *boxes[i].Status, err)
 			}
 			sel, err := s.Examine(ctx, boxes[i].Raw, true)
-			if err != nil || sel.Exists != 300 || sel.UIDNext != 301 || sel.UIDValidity != st.UIDValidity || sel.HighestModSeq == 0 || !sel.ReadOnly {
+			if err != nil || sel.Exists != 300 || sel.UIDNext != 301 || sel.UIDValidity != st.UIDValidity ||
+				sel.HighestModSeq == 0 || !sel.ReadOnly {
 				t.Fatalf("EXAMINE %+v, %v", sel, err)
 			}
 			set, err := s.UIDSearchAll(ctx)
@@ -111,7 +116,8 @@ func TestDovecot(t *testing.T) {
 					return err
 				},
 				Fetch: func(m *Message) error {
-					if !m.HasBody || m.UID == 0 || !m.HasFlags || m.ModSeq == 0 || !m.InternalDate.Equal(when) || m.Size < 40 {
+					if !m.HasBody || m.UID == 0 || !m.HasFlags || m.ModSeq == 0 || !m.InternalDate.Equal(when) ||
+						m.Size < 40 {
 						t.Errorf("message %+v", m)
 					}
 					have[last] = true
@@ -155,7 +161,8 @@ func TestDovecot(t *testing.T) {
 	}
 	defer s.Close()
 	var no *StatusError
-	if err := s.Login(context.Background(), dovecot.User, "wrong"); !errors.As(err, &no) || no.Code != "AUTHENTICATIONFAILED" {
+	if err := s.Login(context.Background(), dovecot.User, "wrong"); !errors.As(err, &no) ||
+		no.Code != "AUTHENTICATIONFAILED" {
 		t.Errorf("wrong password: %v", err)
 	}
 }
@@ -166,7 +173,8 @@ func BenchmarkDovecot(b *testing.B) {
 	const count = 2000
 	size := int64(0)
 	for i := range count {
-		raw := append(fmt.Appendf(nil, "Subject: no %d\r\n\r\n", i), bytes.Repeat([]byte("some words in a line of mail\r\n"), 700)...)
+		raw := append(fmt.Appendf(nil, "Subject: no %d\r\n\r\n", i),
+			bytes.Repeat([]byte("some words in a line of mail\r\n"), 700)...)
 		size += int64(len(raw))
 		srv.Deliver(b, dovecot.User, "INBOX", raw, dovecot.Options{Flags: []string{`\Seen`}})
 	}

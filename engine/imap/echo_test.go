@@ -8,11 +8,13 @@ import (
 	"testing"
 )
 
-// TestEchoOutOfStep: a server that takes a password for a command says it back where a tag or a status is due. What is
-// said of the broken session does not repeat it.
+// TestEchoOutOfStep: a server that takes a password for a command says it back
+// where a tag or a status is due. What is said of the broken session does not
+// repeat it.
 func TestEchoOutOfStep(t *testing.T) {
 	const password = "canary phrase"
-	for _, answer := range []string{password + " BAD unknown command", "TAG " + password, "canary BAD unknown", "TAG canary"} {
+	for _, answer := range []string{password + " BAD unknown command", "TAG " + password, "canary BAD unknown",
+		"TAG canary"} {
 		var trace bytes.Buffer
 		s, _ := dial(t, Options{Trace: &trace}, func(p *peer) {
 			tag, _ := p.next()
@@ -30,7 +32,8 @@ func TestEchoOutOfStep(t *testing.T) {
 	}
 }
 
-// TestAttributesBooked: attributes of mailboxes count for the octets of a listing that are kept.
+// TestAttributesBooked: attributes of mailboxes count for the octets of a
+// listing that are kept.
 func TestAttributesBooked(t *testing.T) {
 	attributes := strings.Repeat(` \X`+strings.Repeat("y", 200), MaxAttributes)
 	s, _ := dial(t, Options{Limits: Limits{Names: 100_000}}, func(p *peer) {

@@ -12,7 +12,8 @@ import (
 var (
 	// ErrLimit: the server went over one of Limits.
 	ErrLimit = errors.New("imap: over a limit")
-	// ErrSyntax: the server's bytes are not IMAP, or not an answer to the question.
+	// ErrSyntax: the server's bytes are not IMAP, or not an answer to the
+	// question.
 	ErrSyntax = errors.New("imap: unreadable answer")
 	// ErrStalled: no byte, or too few, within a time limit.
 	ErrStalled = errors.New("imap: stalled")

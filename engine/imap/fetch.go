@@ -24,8 +24,8 @@ type FetchHandler struct {
 	// Where a server sends the UID behind the body, m.UID is 0. Fetch is then
 	// called with the UID, which may be one that the command did not ask for.
 	Body func(m *Message, section string, size int64, r io.Reader) error
-	// Fetch is called at the message's end. m is valid during the call only, but
-	// Flags and Extra may be kept.
+	// Fetch is called at the message's end. m is valid during the call only,
+	// but Flags and Extra may be kept.
 	Fetch func(m *Message) error
 }
 
@@ -53,8 +53,8 @@ func (s *Session) asker(uid goimap.UID) *asking {
 	return nil
 }
 
-// bodyAsker is asker for a body: the oldest of those that take bodies. Before the
-// UID is known any of them may have asked for it, so the oldest gets it.
+// bodyAsker is asker for a body: the oldest of those that take bodies. Before
+// the UID is known any of them may have asked for it, so the oldest gets it.
 func (s *Session) bodyAsker(uid goimap.UID) *asking {
 	for _, a := range s.asked {
 		if a.take.Body != nil && (uid == 0 || a.set.Contains(uid)) {
@@ -69,16 +69,16 @@ const fetchWindow = 4
 
 // UIDFetch asks for items of the messages in set. What the server says of them
 // until the answer goes to take. A set too long for one command line goes in
-// several commands, a few in flight at once; after a refusal those in flight are
-// awaited and no more are sent. What came before, or in spite of, a refusal has
-// been handed over (RFC 2180 allows it). What a server left over for its
+// several commands, a few in flight at once; after a refusal those in flight
+// are awaited and no more are sent. What came before, or in spite of, a refusal
+// has been handed over (RFC 2180 allows it). What a server left over for its
 // MESSAGELIMIT is asked for again (RFC 9738).
 func (s *Session) UIDFetch(ctx context.Context, set goimap.UIDSet, items []Item, take FetchHandler) error {
 	return s.UIDFetchSince(ctx, set, 0, items, take)
 }
 
-// UIDFetchSince is UIDFetch of the messages that changed since modSeq (RFC 7162);
-// 0: of all.
+// UIDFetchSince is UIDFetch of the messages that changed since modSeq (RFC
+// 7162); 0: of all.
 func (s *Session) UIDFetchSince(ctx context.Context, set goimap.UIDSet, modSeq uint64, items []Item,
 	take FetchHandler) error {
 	const name = "UID FETCH"
@@ -116,7 +116,9 @@ func tooOften(name string) error {
 
 // fetchParts sends the next few commands of a UIDFetch and awaits them. left is
 // what the server did not get to.
-func (s *Session) fetchParts(ctx context.Context, set *goimap.UIDSet, name, tail string) (left goimap.UIDSet, err error) {
+func (s *Session) fetchParts(ctx context.Context, set *goimap.UIDSet, name, tail string) (
+	left goimap.UIDSet, err error,
+) {
 	stop, err := s.begin(ctx, name)
 	if err != nil {
 		return nil, err

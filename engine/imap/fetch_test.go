@@ -23,11 +23,21 @@ func TestFetchForms(t *testing.T) {
 	}{
 		{"plain", "* 1 FETCH (UID 5 BODY[] {5}\r\nhello)\r\n", map[goimap.UID]string{5: "hello"}},
 		{"body before UID", "* 1 FETCH (BODY[] {5}\r\nhello UID 5)\r\n", map[goimap.UID]string{5: "hello"}},
-		{"flags of the same message come first", "* 1 FETCH (FLAGS () UID 5)\r\n* 1 FETCH (UID 5 BODY[] {5}\r\nhello)\r\n", map[goimap.UID]string{5: "hello"}},
-		{"another one interleaved", "* 2 FETCH (FLAGS (\\Seen))\r\n* 1 FETCH (UID 5 BODY[] {5}\r\nhello)\r\n* 9 EXPUNGE\r\n", map[goimap.UID]string{5: "hello"}},
-		{"unknown items around it", "* 1 FETCH (X-FOO (a (\"b)\" {2}\r\n)( c)) BODY[] {5}\r\nhello X-BAR NIL UID 5)\r\n", map[goimap.UID]string{5: "hello"}},
-		{"unknown responses", "* XNOTE see{5}\r\n* XINFO don't \"panic {5}\r\n* XDATA (x {3}\r\na)\")\r\n* 7 XNUM\r\n* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n* 1 FETCH (UID 5 BODY[] {5}\r\nhello)\r\n", map[goimap.UID]string{5: "hello"}},
-		{"stray plus", "+ idling\r\n* 1 FETCH (UID 5 BODY[] {5}\r\nhello)\r\n+ \r\n", map[goimap.UID]string{5: "hello"}},
+		{"flags of the same message come first",
+			"* 1 FETCH (FLAGS () UID 5)\r\n* 1 FETCH (UID 5 BODY[] {5}\r\nhello)\r\n",
+			map[goimap.UID]string{5: "hello"}},
+		{"another one interleaved",
+			"* 2 FETCH (FLAGS (\\Seen))\r\n* 1 FETCH (UID 5 BODY[] {5}\r\nhello)\r\n* 9 EXPUNGE\r\n",
+			map[goimap.UID]string{5: "hello"}},
+		{"unknown items around it",
+			"* 1 FETCH (X-FOO (a (\"b)\" {2}\r\n)( c)) BODY[] {5}\r\nhello X-BAR NIL UID 5)\r\n",
+			map[goimap.UID]string{5: "hello"}},
+		{"unknown responses",
+			"* XNOTE see{5}\r\n* XINFO don't \"panic {5}\r\n* XDATA (x {3}\r\na)\")\r\n* 7 XNUM\r\n" +
+				"* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n* 1 FETCH (UID 5 BODY[] {5}\r\nhello)\r\n",
+			map[goimap.UID]string{5: "hello"}},
+		{"stray plus", "+ idling\r\n* 1 FETCH (UID 5 BODY[] {5}\r\nhello)\r\n+ \r\n",
+			map[goimap.UID]string{5: "hello"}},
 		{"empty literal", "* 1 FETCH (UID 5 BODY[] {0}\r\n)\r\n", map[goimap.UID]string{5: ""}},
 		{"NIL body", "* 1 FETCH (UID 5 BODY[] NIL)\r\n", map[goimap.UID]string{}},
 		{"body left out", "* 1 FETCH (UID 5 BODY[] )\r\n", map[goimap.UID]string{}},
@@ -35,10 +45,14 @@ func TestFetchForms(t *testing.T) {
 		{"non-synchronising form", "* 1 FETCH (UID 5 BODY[] {5+}\r\nhello)\r\n", map[goimap.UID]string{5: "hello"}},
 		{"quoted body", "* 1 FETCH (UID 5 BODY[] \"say \\\"hi\\\" \\\\\")\r\n", map[goimap.UID]string{5: `say "hi" \`}},
 		{"RFC822", "* 1 FETCH (UID 5 RFC822 {5}\r\nhello)\r\n", map[goimap.UID]string{5: "hello"}},
-		{"lower case, two spaces, bare LF, pads", "\x00\x00  * 1  fetch (uid 5  body[]  {5}\nhello )\n\r\n", map[goimap.UID]string{5: "hello"}},
+		{"lower case, two spaces, bare LF, pads", "\x00\x00  * 1  fetch (uid 5  body[]  {5}\nhello )\n\r\n",
+			map[goimap.UID]string{5: "hello"}},
 		{"extra parentheses", "* 1 FETCH (UID 5 BODY[] {5}\r\nhello))\r\n", map[goimap.UID]string{5: "hello"}},
-		{"a literal's look at a text's end", "* OK still here {5}\r\n* NO [ALERT] oh {99}\r\n* 1 FETCH (UID 5 BODY[] {5}\r\nhello)\r\n", map[goimap.UID]string{5: "hello"}},
-		{"a body that looks like answers", "* 1 FETCH (UID 5 BODY[] {14}\r\nTAG OK done\r\n{)\r\n", map[goimap.UID]string{5: "TAG OK done\r\n{"}},
+		{"a literal's look at a text's end",
+			"* OK still here {5}\r\n* NO [ALERT] oh {99}\r\n* 1 FETCH (UID 5 BODY[] {5}\r\nhello)\r\n",
+			map[goimap.UID]string{5: "hello"}},
+		{"a body that looks like answers", "* 1 FETCH (UID 5 BODY[] {14}\r\nTAG OK done\r\n{)\r\n",
+			map[goimap.UID]string{5: "TAG OK done\r\n{"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -83,11 +97,15 @@ func TestFetchItems(t *testing.T) {
 		{`INTERNALDATE NIL`, Message{Size: -1}},
 		{`INTERNALDATE "00-Jan-0000 00:00:00 +0000"`, Message{Size: -1}},
 		{`INTERNALDATE "31-Feb-2020 00:00:00 +0000"`, Message{Size: -1}},
-		{`INTERNALDATE " 7-Jul-1996 02:44:25 +0000"`, Message{InternalDate: time.Date(1996, 7, 7, 2, 44, 25, 0, time.UTC), Size: -1}},
-		{`INTERNALDATE "7-Jul-1996 02:44:25 +0000"`, Message{InternalDate: time.Date(1996, 7, 7, 2, 44, 25, 0, time.UTC), Size: -1}},
+		{`INTERNALDATE " 7-Jul-1996 02:44:25 +0000"`, Message{InternalDate: time.Date(1996, 7, 7, 2, 44, 25, 0,
+			time.UTC), Size: -1}},
+		{`INTERNALDATE "7-Jul-1996 02:44:25 +0000"`, Message{InternalDate: time.Date(1996, 7, 7, 2, 44, 25, 0,
+			time.UTC), Size: -1}},
 		{`X-GM-MSGID 1278455344230334865 X-GM-LABELS ("\\Inbox" x) EMAILID (M1)`,
-			Message{Size: -1, Extra: map[string]string{"X-GM-MSGID": "1278455344230334865", "X-GM-LABELS": `("\\Inbox" x)`, "EMAILID": "(M1)"}}},
-		{"X {2}\r\n)) Y ~x Z ~{1}\r\n\" UID 3", Message{UID: 3, Size: -1, Extra: map[string]string{"X": "{2}\r\n))", "Y": "~x", "Z": "{1}\r\n\""}}},
+			Message{Size: -1, Extra: map[string]string{"X-GM-MSGID": "1278455344230334865",
+				"X-GM-LABELS": `("\\Inbox" x)`, "EMAILID": "(M1)"}}},
+		{"X {2}\r\n)) Y ~x Z ~{1}\r\n\" UID 3", Message{UID: 3, Size: -1,
+			Extra: map[string]string{"X": "{2}\r\n))", "Y": "~x", "Z": "{1}\r\n\""}}},
 	}
 	for _, tt := range tests {
 		g, _, err := fetchAll(t, Options{}, "* 3 FETCH ("+tt.items+")\r\nTAG OK done\r\n")
@@ -103,7 +121,9 @@ func TestFetchItems(t *testing.T) {
 }
 
 func TestFetchSections(t *testing.T) {
-	g, _, err := fetchAll(t, Options{}, "* 1 FETCH (BODY[HEADER] {1}\r\na BODY[TEXT]<0> {1}\r\nb BODY[HEADER.FIELDS (\"x]\" Y)] \"c\" BODY[]<0> {1}\r\nd BINARY[1.2] ~{1}\r\ne UID 1)\r\nTAG OK\r\n")
+	g, _, err := fetchAll(t, Options{},
+		"* 1 FETCH (BODY[HEADER] {1}\r\na BODY[TEXT]<0> {1}\r\n"+
+			"b BODY[HEADER.FIELDS (\"x]\" Y)] \"c\" BODY[]<0> {1}\r\nd BINARY[1.2] ~{1}\r\ne UID 1)\r\nTAG OK\r\n")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +155,8 @@ func TestWrongLiterals(t *testing.T) {
 		{"too large", "* 1 FETCH (UID 5 BODY[] {9999}\r\nhi)\r\nTAG OK\r\n", ErrStalled, false},
 		{"huge", "* 1 FETCH (UID 5 BODY[] {999999999999}\r\nhi)\r\nTAG OK\r\n", ErrLimit, false},
 		{"2^63", "* 1 FETCH (UID 5 BODY[] {9223372036854775808}\r\nhi)\r\nTAG OK\r\n", ErrLimit, false},
-		{"longer than a number", "* 1 FETCH (UID 5 BODY[] {99999999999999999999999}\r\nhi)\r\nTAG OK\r\n", ErrLimit, false},
+		{"longer than a number", "* 1 FETCH (UID 5 BODY[] {99999999999999999999999}\r\nhi)\r\nTAG OK\r\n", ErrLimit,
+			false},
 		{"negative", "* 1 FETCH (UID 5 BODY[] {-1}\r\nhi)\r\nTAG OK\r\n", ErrSyntax, false},
 		{"no digits", "* 1 FETCH (UID 5 BODY[] {x}\r\nhi)\r\nTAG OK\r\n", ErrSyntax, false},
 		{"empty", "* 1 FETCH (UID 5 BODY[] {}\r\nhi)\r\nTAG OK\r\n", ErrSyntax, false},
@@ -163,7 +184,9 @@ func TestWrongLiterals(t *testing.T) {
 				var wire *WireError
 				if !errors.Is(err, tt.want) || !errors.As(err, &wire) {
 					t.Errorf("got %v, want a WireError of %v", err, tt.want)
-				} else if inside := tt.name == "ends inside" || tt.name == "too large"; inside != (wire.Phase == "literal") && tt.name != "ends before its first octet" {
+				} else if inside := tt.name == "ends inside" ||
+					tt.name == "too large"; inside != (wire.Phase == "literal") &&
+					tt.name != "ends before its first octet" {
 					t.Errorf("phase %q", wire.Phase)
 				}
 				if len(g.bodies) > 0 {
@@ -206,7 +229,9 @@ func TestLimits(t *testing.T) {
 			}
 		})
 	}
-	g, _, err := fetchAll(t, Options{Limits: lim}, "* 1 FETCH (X \""+strings.Repeat("x", 90)+"\" Y {90}\r\n"+strings.Repeat("y", 90)+" BODY[] {100000}\r\n"+strings.Repeat("z", 100_000)+" UID 1)\r\nTAG OK\r\n")
+	g, _, err := fetchAll(t, Options{Limits: lim}, "* 1 FETCH (X \""+strings.Repeat("x", 90)+
+		"\" Y {90}\r\n"+strings.Repeat("y", 90)+" BODY[] {100000}\r\n"+
+		strings.Repeat("z", 100_000)+" UID 1)\r\nTAG OK\r\n")
 	if err != nil || len(g.bodies[1]) != 100_000 || len(g.msgs[0].Extra) != 1 {
 		t.Errorf("a streamed body or an over-long extra counted: %v, %v", err, maps.Keys(g.msgs[0].Extra))
 	}
@@ -221,7 +246,8 @@ func TestPipelined(t *testing.T) {
 			tags = append(tags, tag)
 		}
 		p.raw("* 3 FETCH (UID 3 BODY[] {1}\r\nc)\r\n* 1 FETCH (UID 1 BODY[] {1}\r\na)\r\n")
-		p.say(tags[1]+" NO [SERVERBUG] no", tags[1]+" OK twice", "* 2 FETCH (UID 2 BODY[] {1}\r\nb)", tags[0]+" OK [MODIFIED 7] done", tags[2]+" OK")
+		p.say(tags[1]+" NO [SERVERBUG] no", tags[1]+" OK twice", "* 2 FETCH (UID 2 BODY[] {1}\r\nb)",
+			tags[0]+" OK [MODIFIED 7] done", tags[2]+" OK")
 		p.untilGone()
 	})
 	g := &got{}
@@ -304,7 +330,8 @@ func parseSet(text string) (goimap.UIDSet, error) {
 	return b.set(), err
 }
 
-// A set larger than a piece is the same in order, backwards and with everything twice; touching ranges are one.
+// A set larger than a piece is the same in order, backwards and with everything
+// twice; touching ranges are one.
 func TestSetBuilder(t *testing.T) {
 	const n = 3*setPiece + 7
 	for _, name := range []string{"in order", "backwards", "twice", "touching"} {
@@ -350,7 +377,8 @@ func TestSetBuilder(t *testing.T) {
 
 // A handler may leave a body unread, or fail; a failure ends the session.
 func TestBodyLeftUnread(t *testing.T) {
-	answer := "* 1 FETCH (BODY[] {200000}\r\n" + strings.Repeat("x", 200_000) + " UID 1)\r\n* 2 FETCH (UID 2 BODY[] {1}\r\ny)\r\n"
+	answer := "* 1 FETCH (BODY[] {200000}\r\n" + strings.Repeat("x", 200_000) +
+		" UID 1)\r\n* 2 FETCH (UID 2 BODY[] {1}\r\ny)\r\n"
 	boom := errors.New("boom")
 	for _, fails := range []bool{false, true} {
 		s, _ := dial(t, Options{}, func(p *peer) {

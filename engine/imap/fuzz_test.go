@@ -31,7 +31,8 @@ type one struct{ r io.Reader }
 
 func (o one) Read(b []byte) (int, error) { return o.r.Read(b[:min(1, len(b))]) }
 
-var fuzzLimits = Limits{Line: 64 << 10, Listing: 64 << 10, Literal: 4 << 10, Streamed: 1 << 20, Command: 1 << 20, Ranges: 1000, Mailboxes: 100}
+var fuzzLimits = Limits{Line: 64 << 10, Listing: 64 << 10, Literal: 4 << 10, Streamed: 1 << 20, Command: 1 << 20,
+	Ranges: 1000, Mailboxes: 100}
 
 // read runs everything a session can be waiting for over the same octets and
 // returns what it made of them.
@@ -80,8 +81,10 @@ func FuzzScanner(f *testing.F) {
 			t.Fatal("no end")
 		}
 		g1, s1, err1 := read(t, one{bytes.NewReader(b)}, "m1", "m2")
-		if len(b) < 32<<10 && (len(g.msgs) != len(g1.msgs) || len(g.events) != len(g1.events) || err.Error() != err1.Error() || len(s.list.entries) != len(s1.list.entries)) {
-			t.Errorf("at once: %d messages, %q, %v\none by one: %d messages, %q, %v", len(g.msgs), g.events, err, len(g1.msgs), g1.events, err1)
+		if len(b) < 32<<10 && (len(g.msgs) != len(g1.msgs) || len(g.events) != len(g1.events) ||
+			err.Error() != err1.Error() || len(s.list.entries) != len(s1.list.entries)) {
+			t.Errorf("at once: %d messages, %q, %v\none by one: %d messages, %q, %v", len(g.msgs), g.events, err,
+				len(g1.msgs), g1.events, err1)
 		}
 		for _, e := range s.list.entries {
 			if !utf8.ValidString(e.Name) || int64(len(e.Raw)) > fuzzLimits.Literal+int64(len(b)) {
@@ -103,10 +106,12 @@ func FuzzScanner(f *testing.F) {
 	})
 }
 
-// FuzzFetch: whatever stands in a FETCH, a body is whole only if its octets came.
+// FuzzFetch: whatever stands in a FETCH, a body is whole only if its octets
+// came.
 func FuzzFetch(f *testing.F) {
 	transcripts(f, "fetch*.txt")
-	for _, items := range []string{`UID 1 FLAGS (\Seen) MODSEQ (4)`, "BODY[] {3}\r\nabc UID 1", `X (a "b" {1}` + "\r\nc)", `BODY[HEADER.FIELDS ("a]")]<0> NIL`} {
+	for _, items := range []string{`UID 1 FLAGS (\Seen) MODSEQ (4)`, "BODY[] {3}\r\nabc UID 1", `X (a "b" {1}` +
+		"\r\nc)", `BODY[HEADER.FIELDS ("a]")]<0> NIL`} {
 		f.Add([]byte("* 1 FETCH (" + items + ")\r\n"))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -146,7 +151,8 @@ func FuzzFetch(f *testing.F) {
 	})
 }
 
-// FuzzDecodeMailbox: total, valid UTF-8, and what was encoded decodes to itself.
+// FuzzDecodeMailbox: total, valid UTF-8, and what was encoded decodes to
+// itself.
 func FuzzDecodeMailbox(f *testing.F) {
 	for _, s := range append(hostile, "Entw&APw-rfe", "&2D3eAA-", "&ZeVnLIqe-", "&&-", "&A-") {
 		f.Add(s)

@@ -40,7 +40,8 @@ func (h *heard) observer() Observer {
 	}
 }
 
-// TestFetchesInFlight: with two FETCHes open, what comes goes by its UID, whichever of them is waited for.
+// TestFetchesInFlight: with two FETCHes open, what comes goes by its UID,
+// whichever of them is waited for.
 func TestFetchesInFlight(t *testing.T) {
 	for _, tt := range []struct {
 		name                  string
@@ -51,22 +52,27 @@ func TestFetchesInFlight(t *testing.T) {
 	}{
 		{
 			name: "apart", first: "1:3", second: "4:6",
-			answer:  "* 1 FETCH (UID 5 BODY[] {1}\r\ne)\r\n* 2 FETCH (UID 2 BODY[] {1}\r\nb)\r\n* 3 FETCH (UID 4 FLAGS ())\r\n",
+			answer: "* 1 FETCH (UID 5 BODY[] {1}\r\ne)\r\n* 2 FETCH (UID 2 BODY[] {1}\r\nb)\r\n" +
+				"* 3 FETCH (UID 4 FLAGS ())\r\n",
 			toFirst: heard{"body of 2: b", "end of 2"}, toSecond: heard{"body of 5: e", "end of 5", "end of 4"},
 		}, {
 			name: "not asked for", first: "1:3", second: "7",
-			answer: "* 9 FETCH (UID 5 BODY[] {1}\r\ne)\r\n* 9 FETCH (FLAGS ())\r\n* 9 FETCH (FLAGS () UID 6)\r\n* 9 EXISTS\r\n" +
+			answer: "* 9 FETCH (UID 5 BODY[] {1}\r\ne)\r\n* 9 FETCH (FLAGS ())\r\n* 9 FETCH (FLAGS () UID 6)\r\n" +
+				"* 9 EXISTS\r\n" +
 				"* OK [ALERT] news\r\n* 7 FETCH (UID 7)\r\n",
 			toSecond: heard{"end of 7"}, to: heard{"end of 5", "end of 0", "end of 6", "exists 9", "OK ALERT"},
 		}, {
 			name: "overlapping", first: "1:5", second: "4:6",
-			answer:  "* 1 FETCH (UID 4 BODY[] {1}\r\nd)\r\n* 2 FETCH (UID 6 BODY[] {1}\r\nf)\r\n* 3 FETCH (UID 5 FLAGS ())\r\n",
+			answer: "* 1 FETCH (UID 4 BODY[] {1}\r\nd)\r\n* 2 FETCH (UID 6 BODY[] {1}\r\nf)\r\n" +
+				"* 3 FETCH (UID 5 FLAGS ())\r\n",
 			toFirst: heard{"body of 4: d", "end of 4", "end of 5"}, toSecond: heard{"body of 6: f", "end of 6"},
 		}, {
 			name: "overlapping, bodies wanted by one", first: "1:5", second: "4:6", flags: true,
-			answer: "* 1 FETCH (UID 4 BODY[] {1}\r\nd)\r\n* 2 FETCH (BODY[] {1}\r\nf UID 6)\r\n* 3 FETCH (UID 5 FLAGS ())\r\n" +
+			answer: "* 1 FETCH (UID 4 BODY[] {1}\r\nd)\r\n* 2 FETCH (BODY[] {1}\r\nf UID 6)\r\n" +
+				"* 3 FETCH (UID 5 FLAGS ())\r\n" +
 				"* 4 FETCH (UID 2 BODY[] {1}\r\nb)\r\n",
-			toFirst: heard{"end of 5", "end of 2"}, toSecond: heard{"body of 4: d", "end of 4", "body of 0: f", "end of 6"},
+			toFirst: heard{"end of 5", "end of 2"}, toSecond: heard{"body of 4: d", "end of 4", "body of 0: f",
+				"end of 6"},
 		}, {
 			name: "a body before its UID", first: "1:3", second: "4:6", // the first has to see that it is not its own
 			answer:  "* 1 FETCH (BODY[] {1}\r\ne UID 5)\r\n* 2 FETCH (UID 4)\r\n* 3 FETCH (BODY[] {1}\r\nx UID 9)\r\n",
@@ -119,7 +125,8 @@ func TestFetchesInFlight(t *testing.T) {
 	}
 }
 
-// TestLateData: what comes behind the answer to a FETCH does not go to its handler, whatever the answer was.
+// TestLateData: what comes behind the answer to a FETCH does not go to its
+// handler, whatever the answer was.
 func TestLateData(t *testing.T) {
 	for _, answer := range []string{"OK done", "NO [SERVERBUG] no", "BAD what"} {
 		s, _ := dial(t, Options{}, func(p *peer) {
@@ -146,7 +153,8 @@ func TestLateData(t *testing.T) {
 	}
 }
 
-// TestCancelledFetch: a handler is told nothing once its cancelled call has returned.
+// TestCancelledFetch: a handler is told nothing once its cancelled call has
+// returned.
 func TestCancelledFetch(t *testing.T) {
 	s, _ := dial(t, Options{}, func(p *peer) {
 		p.next()
@@ -168,7 +176,8 @@ func TestCancelledFetch(t *testing.T) {
 	}
 }
 
-// TestObserverEndsWithMailbox: an observer hears nothing from the moment another mailbox is opened.
+// TestObserverEndsWithMailbox: an observer hears nothing from the moment
+// another mailbox is opened.
 func TestObserverEndsWithMailbox(t *testing.T) {
 	s, _ := dial(t, Options{}, func(p *peer) {
 		p.answer("* 1 EXISTS")
@@ -195,7 +204,8 @@ func TestObserverEndsWithMailbox(t *testing.T) {
 	}
 }
 
-// TestBodiesNobodyAskedFor: bodies of messages that were not asked for count for the command, which has a limit.
+// TestBodiesNobodyAskedFor: bodies of messages that were not asked for count
+// for the command, which has a limit.
 func TestBodiesNobodyAskedFor(t *testing.T) {
 	for uid, ok := range map[int]bool{1: true, 2: false} {
 		s, _ := dial(t, Options{Limits: Limits{Command: 10_000}}, func(p *peer) {

@@ -15,18 +15,20 @@ const shortIdle = time.Second
 type IdleOptions struct {
 	// Wanted ends it at once when it is closed; nil: nothing does.
 	Wanted <-chan struct{}
-	// Enough is asked after each response, in the session's goroutine; nil: never.
+	// Enough is asked after each response, in the session's goroutine; nil:
+	// never.
 	Enough func() bool
 }
 
-// Idle waits for news (RFC 2177), which the Observer gets, until Wanted or Enough
-// says that the session has other work; then it returns nil and the session is
-// ready for the next command.
+// Idle waits for news (RFC 2177), which the Observer gets, until Wanted or
+// Enough says that the session has other work; then it returns nil and the
+// session is ready for the next command.
 //
-// The line is proven: after Limits.Idle of silence the server has to answer DONE
-// within Limits.Progress, and a new IDLE begins. Any octet from the server, such
-// as "* OK Still here", starts that silence anew. No IDLE is older than
-// Limits.Reissue, since servers log out who sends nothing for half an hour.
+// The line is proven: after Limits.Idle of silence the server has to answer
+// DONE within Limits.Progress, and a new IDLE begins. Any octet from the
+// server, such as "* OK Still here", starts that silence anew. No IDLE is older
+// than Limits.Reissue, since servers log out who sends nothing for half an
+// hour.
 func (s *Session) Idle(ctx context.Context, o IdleOptions) error {
 	if !s.Has("IDLE") {
 		return fmt.Errorf("imap: IDLE: %w: it is not offered", ErrCommand)
@@ -47,7 +49,8 @@ func (s *Session) Idle(ctx context.Context, o IdleOptions) error {
 	}
 }
 
-// idle is one IDLE, from its command to the answer. again: nobody wants the session.
+// idle is one IDLE, from its command to the answer. again: nobody wants the
+// session.
 func (s *Session) idle(o IdleOptions) (again bool, err error) {
 	c := s.command("IDLE")
 	if err := s.send(c); err != nil {
@@ -81,7 +84,8 @@ func (s *Session) idle(o IdleOptions) (again bool, err error) {
 	return true, err
 }
 
-// listen waits for a response and acts on it. A *roused error says that none came.
+// listen waits for a response and acts on it. A *roused error says that none
+// came.
 func (s *Session) listen(reissue time.Time) error {
 	s.conn.quiet = time.Now().Add(s.lim.Idle)
 	if reissue.Before(s.conn.quiet) {

@@ -76,7 +76,8 @@ func after(d time.Duration) <-chan struct{} {
 	return c
 }
 
-// TestIdle: news comes, whoever wants the session has it at once, and the line is proven meanwhile.
+// TestIdle: news comes, whoever wants the session has it at once, and the line
+// is proven meanwhile.
 func TestIdle(t *testing.T) {
 	tests := []struct {
 		name  string
@@ -95,7 +96,8 @@ func TestIdle(t *testing.T) {
 				i := &idling{every: tt.every, says: tt.says}
 				s, _ := dialIdle(t, i.serve)
 				began := time.Now()
-				if err := s.Idle(t.Context(), IdleOptions{Wanted: after(10 * time.Hour)}); err != nil || time.Since(began) != 10*time.Hour {
+				if err := s.Idle(t.Context(), IdleOptions{Wanted: after(10 * time.Hour)}); err != nil ||
+					time.Since(began) != 10*time.Hour {
 					t.Fatalf("after %v: %v", time.Since(began), err)
 				}
 				synctest.Wait()
@@ -115,7 +117,9 @@ func TestIdle(t *testing.T) {
 			news := false
 			s.Observe(Observer{Exists: func(uint32) { news = true }})
 			began := time.Now()
-			if err := s.Idle(t.Context(), IdleOptions{Enough: func() bool { return news }}); err != nil || !news || time.Since(began) > 80*time.Second || s.Exists() != 7 {
+			if err := s.Idle(t.Context(), IdleOptions{Enough: func() bool {
+				return news
+			}}); err != nil || !news || time.Since(began) > 80*time.Second || s.Exists() != 7 {
 				t.Errorf("after %v: %v, news %v", time.Since(began), err, news)
 			}
 			if err := noop(s); err != nil {
@@ -125,7 +129,8 @@ func TestIdle(t *testing.T) {
 	})
 }
 
-// TestIdleEnds: what a server or a line can do while nothing is due, and how soon it shows.
+// TestIdleEnds: what a server or a line can do while nothing is due, and how
+// soon it shows.
 func TestIdleEnds(t *testing.T) {
 	idle := func(p *peer) string { tag, _ := p.next(); p.raw("+ idling\r\n"); return tag }
 	var st *StatusError
@@ -137,25 +142,59 @@ func TestIdleEnds(t *testing.T) {
 	}{
 		{"black hole", func(p *peer) { idle(p); p.untilGone() }, 2 * time.Minute, stalled},
 		{"black hole before the go-ahead", func(p *peer) { p.untilGone() }, 30 * time.Second, stalled},
-		{"black hole inside a line", func(p *peer) { idle(p); p.raw("* 1 EXI"); p.untilGone() }, 30 * time.Second, stalled},
-		{"black hole behind news", func(p *peer) { idle(p); p.say("* 1 EXISTS"); p.untilGone() }, 2 * time.Minute, stalled},
+		{"black hole inside a line", func(p *peer) {
+			idle(p)
+			p.raw("* 1 EXI")
+			p.untilGone()
+		}, 30 * time.Second, stalled},
+		{"black hole behind news", func(p *peer) {
+			idle(p)
+			p.say("* 1 EXISTS")
+			p.untilGone()
+		}, 2 * time.Minute, stalled},
 		{"nobody reads", func(p *peer) { idle(p); time.Sleep(time.Hour) }, 2 * time.Minute, stalled},
-		{"end", func(p *peer) { idle(p) }, time.Second, func(err error) bool { return errors.Is(err, io.ErrUnexpectedEOF) }},
+		{"end", func(p *peer) {
+			idle(p)
+		}, time.Second, func(err error) bool { return errors.Is(err, io.ErrUnexpectedEOF) }},
 		{"BYE in place of the go-ahead", func(p *peer) { p.next(); p.say("* BYE not now"); p.untilGone() }, time.Second,
 			func(err error) bool { return errors.As(err, &st) && st.Text == "not now" && st.Command == "IDLE" }},
-		{"BYE", func(p *peer) { idle(p); p.say("* BYE Idle for too long"); p.untilGone() }, 2 * time.Second, func(err error) bool {
+		{"BYE", func(p *peer) {
+			idle(p)
+			p.say("* BYE Idle for too long")
+			p.untilGone()
+		}, 2 * time.Second, func(err error) bool {
 			return errors.As(err, &st) && st.Type == "BYE" && st.Text == "Idle for too long" && st.Command == "IDLE"
 		}},
-		{"BYE and the end", func(p *peer) { idle(p); p.say("* BYE gone") }, time.Second, func(err error) bool { return errors.As(err, &st) && st.Text == "gone" }},
-		{"BAD", func(p *peer) { tag, _ := p.next(); p.say(tag + " BAD what?"); p.untilGone() }, time.Second, func(err error) bool { return errors.As(err, &st) && st.Type == "BAD" }},
-		{"NO later", func(p *peer) { tag := idle(p); time.Sleep(time.Minute); p.say(tag + " NO enough"); p.untilGone() }, time.Minute, func(err error) bool { return errors.As(err, &st) && st.Type == "NO" }},
+		{"BYE and the end", func(p *peer) {
+			idle(p)
+			p.say("* BYE gone")
+		}, time.Second, func(err error) bool { return errors.As(err, &st) && st.Text == "gone" }},
+		{"BAD", func(p *peer) {
+			tag, _ := p.next()
+			p.say(tag + " BAD what?")
+			p.untilGone()
+		}, time.Second, func(err error) bool { return errors.As(err, &st) && st.Type == "BAD" }},
+		{"NO later", func(p *peer) {
+			tag := idle(p)
+			time.Sleep(time.Minute)
+			p.say(tag + " NO enough")
+			p.untilGone()
+		}, time.Minute, func(err error) bool { return errors.As(err, &st) && st.Type == "NO" }},
 		{"ended at once", func(p *peer) {
 			for tag := idle(p); tag != ""; tag = idle(p) {
 				p.say(tag + " OK done")
 			}
 		}, time.Second, func(err error) bool { return errors.Is(err, ErrSyntax) }},
-		{"OK without a go-ahead", func(p *peer) { tag, _ := p.next(); p.say(tag + " OK done"); p.untilGone() }, time.Second, func(err error) bool { return errors.Is(err, ErrSyntax) }},
-		{"garbage", func(p *peer) { idle(p); p.say("HTTP/1.1 200 OK"); p.untilGone() }, time.Second, func(err error) bool { return errors.Is(err, ErrSyntax) }},
+		{"OK without a go-ahead", func(p *peer) {
+			tag, _ := p.next()
+			p.say(tag + " OK done")
+			p.untilGone()
+		}, time.Second, func(err error) bool { return errors.Is(err, ErrSyntax) }},
+		{"garbage", func(p *peer) {
+			idle(p)
+			p.say("HTTP/1.1 200 OK")
+			p.untilGone()
+		}, time.Second, func(err error) bool { return errors.Is(err, ErrSyntax) }},
 		{"endless line", func(p *peer) {
 			idle(p)
 			for p.t.Context().Err() == nil {
@@ -218,14 +257,15 @@ func TestIdleEnds(t *testing.T) {
 
 func stalled(err error) bool { return errors.Is(err, ErrStalled) }
 
-// TestIdleWanted: whatever is on the line when the session is wanted, also inside TLS records, it is there for the next
-// command.
+// TestIdleWanted: whatever is on the line when the session is wanted, also
+// inside TLS records, it is there for the next command.
 func TestIdleWanted(t *testing.T) {
 	now := time.Now()
 	cert, pool := certificate(t, "localhost", now.Add(-time.Hour), now.Add(time.Hour))
 	random := rand.New(rand.NewPCG(7, 7))
 	for n := range 100 {
-		wait, every := time.Duration(random.Int64N(int64(400*time.Microsecond))), time.Duration(random.Int64N(int64(100*time.Microsecond)))+time.Microsecond
+		wait, every := time.Duration(random.Int64N(int64(400*time.Microsecond))),
+			time.Duration(random.Int64N(int64(100*time.Microsecond)))+time.Microsecond
 		i := &idling{every: every, says: "* 7 EXISTS\r\n* 8 EXISTS"}
 		d, _ := tcp(t, func(p *peer) {
 			c := tls.Server(p.c, &tls.Config{Certificates: []tls.Certificate{cert}})
@@ -237,7 +277,8 @@ func TestIdleWanted(t *testing.T) {
 			p.say("* OK [CAPABILITY IMAP4rev1 IDLE] hi")
 			i.serve(p)
 		})
-		s, err := Dial(t.Context(), Endpoint{"localhost", 993, TLS}, Options{Dial: d, TLSConfig: &tls.Config{RootCAs: pool}, Limits: Limits{Idle: 150 * time.Microsecond}})
+		s, err := Dial(t.Context(), Endpoint{"localhost", 993, TLS},
+			Options{Dial: d, TLSConfig: &tls.Config{RootCAs: pool}, Limits: Limits{Idle: 150 * time.Microsecond}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -253,8 +294,8 @@ func TestIdleWanted(t *testing.T) {
 	}
 }
 
-// TestIdleHours is bar 8's long watch: hours of IDLE on a fake clock, half of them silent, without a reconnect, a leak or an
-// IDLE too many.
+// TestIdleHours is bar 8's long watch: hours of IDLE on a fake clock, half of
+// them silent, without a reconnect, a leak or an IDLE too many.
 func TestIdleHours(t *testing.T) {
 	hours := 1000
 	if form.Long() {
@@ -277,7 +318,8 @@ func TestIdleHours(t *testing.T) {
 		if n := i.idles.Load(); n < want-2 || n > want || i.dones.Load() != n {
 			t.Errorf("%d IDLE, %d DONE, want %d", n, i.dones.Load(), want)
 		}
-		t.Logf("%d hours: %d IDLE, 1 connection, %d octets sent, %d received", hours, i.idles.Load(), s.BytesWritten(), s.BytesRead())
+		t.Logf("%d hours: %d IDLE, 1 connection, %d octets sent, %d received", hours, i.idles.Load(),
+			s.BytesWritten(), s.BytesRead())
 	})
 }
 

@@ -116,7 +116,9 @@ func (s *Session) flag(t []byte) goimap.Flag {
 	if f, ok := s.keywords[string(t)]; ok {
 		return f
 	}
-	if len(t) == 0 || len(t) == 1 && t[0] == '\\' || bytes.ContainsFunc(t, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
+	if len(t) == 0 || len(t) == 1 && t[0] == '\\' || bytes.ContainsFunc(t, func(r rune) bool {
+		return r <= ' ' || r == 0x7f
+	}) {
 		return ""
 	}
 	f := goimap.Flag(t)

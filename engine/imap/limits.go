@@ -25,8 +25,9 @@ type Limits struct {
 	Mailboxes int   // LIST entries kept
 	Names     int64 // octets kept of mailbox names and their attributes
 
-	// MinRate octets must arrive in each Window spent waiting inside a response,
-	// and in each Wait spent waiting at all, or the command is stalled.
+	// MinRate octets must arrive in each Window spent waiting inside a
+	// response, and in each Wait spent waiting at all, or the command is
+	// stalled.
 	MinRate int64
 	Window  time.Duration
 	Wait    time.Duration
@@ -94,7 +95,8 @@ func (l Limits) withDefaults() Limits {
 	orDefault(&l.Ranges, d.Ranges)
 	orDefault(&l.Mailboxes, d.Mailboxes)
 	for _, f := range []struct{ have, def *time.Duration }{
-		{&l.Window, &d.Window}, {&l.Wait, &d.Wait}, {&l.Connect, &d.Connect}, {&l.TLS, &d.TLS}, {&l.Greeting, &d.Greeting},
+		{&l.Window, &d.Window}, {&l.Wait, &d.Wait}, {&l.Connect, &d.Connect}, {&l.TLS, &d.TLS},
+		{&l.Greeting, &d.Greeting},
 		{&l.Auth, &d.Auth}, {&l.Progress, &d.Progress}, {&l.Bye, &d.Bye}, {&l.Idle, &d.Idle}, {&l.Reissue, &d.Reissue},
 	} {
 		orDefault(f.have, *f.def)

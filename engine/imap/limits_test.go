@@ -29,7 +29,8 @@ func (b *book) Answered(command string, st Status, _ time.Duration) {
 
 func (b *book) Received(octets int) { b.octets += int64(octets) }
 
-// A meter is asked before each command and told of each answer and every octet. What it refuses is not sent, and the session lives.
+// A meter is asked before each command and told of each answer and every octet.
+// What it refuses is not sent, and the session lives.
 func TestMeter(t *testing.T) {
 	b := &book{}
 	s, p := dial(t, Options{Meter: b}, func(p *peer) {
@@ -62,7 +63,8 @@ func TestMeter(t *testing.T) {
 	}
 }
 
-// What a server left over for its MESSAGELIMIT is asked for again; one that gets nowhere is not asked for ever.
+// What a server left over for its MESSAGELIMIT is asked for again; one that
+// gets nowhere is not asked for ever.
 func TestMessageLimit(t *testing.T) {
 	for _, c := range []struct {
 		code string // of each answer but the last

@@ -77,7 +77,8 @@ func (s *Session) listWith(ctx context.Context, options string) ([]ListEntry, er
 		}
 	}
 	if l.over {
-		return l.entries, fmt.Errorf("imap: LIST: %w: more than %d mailboxes or %d octets of names", ErrLimit, s.lim.Mailboxes, s.lim.Names)
+		return l.entries, fmt.Errorf("imap: LIST: %w: more than %d mailboxes or %d octets of names", ErrLimit,
+			s.lim.Mailboxes, s.lim.Names)
 	}
 	return l.entries, nil
 }
@@ -182,7 +183,8 @@ var knownAttrs = [...]goimap.MailboxAttr{
 	goimap.MailboxAttrJunk, goimap.MailboxAttrSent, goimap.MailboxAttrTrash, goimap.MailboxAttrImportant,
 }
 
-// attrs reads an attribute list; known ones get the case of go-imap's constants.
+// attrs reads an attribute list; known ones get the case of go-imap's
+// constants.
 func (s *scanner) attrs() ([]goimap.MailboxAttr, error) {
 	s.pos++
 	var out []goimap.MailboxAttr

@@ -22,8 +22,9 @@ type SelectData struct {
 }
 
 // Examine opens a mailbox read-only. raw is its name as on the wire. condstore
-// asks for MODSEQ where the server offers it. A NO leaves no mailbox selected. What
-// comes before the answer is in SelectData and no news: the observer is dropped.
+// asks for MODSEQ where the server offers it. A NO leaves no mailbox selected.
+// What comes before the answer is in SelectData and no news: the observer is
+// dropped.
 func (s *Session) Examine(ctx context.Context, raw string, condstore bool) (SelectData, error) {
 	return s.openMailbox(ctx, "EXAMINE", raw, condstore)
 }

@@ -59,7 +59,8 @@ func TestList(t *testing.T) {
 	}
 	want := []ListEntry{
 		{Raw: "INBOX", Name: "INBOX", Delim: '/', Attrs: []goimap.MailboxAttr{`\HasNoChildren`},
-			Status: &StatusData{Messages: 3, HasMessages: true, HasUnseen: true, UIDNext: 4, UIDValidity: 9, HighestModSeq: 77}},
+			Status: &StatusData{Messages: 3, HasMessages: true, HasUnseen: true, UIDNext: 4, UIDValidity: 9,
+				HighestModSeq: 77}},
 		{Raw: `a "b" \x`, Name: `a "b" \x`, Delim: '\\', Attrs: []goimap.MailboxAttr{`\Noselect`, `\HasChildren`}},
 		{Raw: "Entw&-rf", Name: "Entw&rf", Attrs: []goimap.MailboxAttr{`\Sent`}},
 		{Raw: "&AOQ-pfel", Name: "äpfel", Delim: '.'},
@@ -118,8 +119,9 @@ func TestListTooMany(t *testing.T) {
 	}
 }
 
-// TestHalfMillion is the listing of bar 17: half a million mailboxes, deep and with long names, cost little memory and end with a
-// notice in a session that goes on.
+// TestHalfMillion is the listing of bar 17: half a million mailboxes, deep and
+// with long names, cost little memory and end with a notice in a session that
+// goes on.
 func TestHalfMillion(t *testing.T) {
 	const n = 500_000
 	d, _ := tcp(t, func(p *peer) {
@@ -165,11 +167,13 @@ func TestHalfMillion(t *testing.T) {
 
 func TestStatus(t *testing.T) {
 	s, p := offering(t, "", func(p *peer) {
-		p.answer(`* STATUS other (MESSAGES 9)`, `* STATUS {3}`+"\r\na b"+` (MESSAGES 2 UIDNEXT 0 UNSEEN x HIGHESTMODSEQ 9223372036854775808)`)
+		p.answer(`* STATUS other (MESSAGES 9)`,
+			`* STATUS {3}`+"\r\na b"+` (MESSAGES 2 UIDNEXT 0 UNSEEN x HIGHESTMODSEQ 9223372036854775808)`)
 		p.answer()
 	})
 	got, err := s.Status(context.Background(), "a b", []string{"MESSAGES"})
-	if err != nil || got != (StatusData{Messages: 2, HasMessages: true}) || p.lines()[0] != "m1 STATUS \"a b\" (MESSAGES)\r\n" {
+	if err != nil || got != (StatusData{Messages: 2, HasMessages: true}) ||
+		p.lines()[0] != "m1 STATUS \"a b\" (MESSAGES)\r\n" {
 		t.Errorf("%+v, %v, sent %q", got, err, p.lines())
 	}
 	if got, err = s.Status(context.Background(), "a b", []string{"MESSAGES"}); err != nil || got != (StatusData{}) {
@@ -179,10 +183,13 @@ func TestStatus(t *testing.T) {
 
 func TestExamine(t *testing.T) {
 	s, p := offering(t, "CONDSTORE", func(p *peer) {
-		p.answer(`* FLAGS (\Seen x)`, "* OK [CLOSED]", "* 7 EXISTS", "* 0 RECENT", "* OK [UIDVALIDITY 11] ok", "* OK [UIDNEXT 40]", "* OK [HIGHESTMODSEQ 5]",
-			`* OK [PERMANENTFLAGS (\seen a]b \*)] limited`, "* OK [X-NEW (1 2)] unknown", "* OK [UNSEEN", "* [COPYUID 1 2 3] home")
+		p.answer(`* FLAGS (\Seen x)`, "* OK [CLOSED]", "* 7 EXISTS", "* 0 RECENT", "* OK [UIDVALIDITY 11] ok",
+			"* OK [UIDNEXT 40]", "* OK [HIGHESTMODSEQ 5]",
+			`* OK [PERMANENTFLAGS (\seen a]b \*)] limited`, "* OK [X-NEW (1 2)] unknown", "* OK [UNSEEN",
+			"* [COPYUID 1 2 3] home")
 		tag, _ := p.next()
-		p.say("* 3 EXISTS", "* OK [NOMODSEQ] none", "* OK [HIGHESTMODSEQ 18446744073709551615] high", tag+" OK [READ-WRITE] ok")
+		p.say("* 3 EXISTS", "* OK [NOMODSEQ] none", "* OK [HIGHESTMODSEQ 18446744073709551615] high",
+			tag+" OK [READ-WRITE] ok")
 		tag, _ = p.next()
 		p.say(tag + " NO [NONEXISTENT] gone")
 		tag, _ = p.next()
@@ -192,8 +199,10 @@ func TestExamine(t *testing.T) {
 	s.Observe(g.observer())
 	ctx := context.Background()
 	got, err := s.Examine(ctx, "a", true)
-	want := SelectData{Exists: 7, UIDNext: 40, UIDValidity: 11, HighestModSeq: 5, PermanentFlags: []goimap.Flag{`\Seen`, "a]b", `\*`}, HasPermanentFlags: true, ReadOnly: true}
-	if d := cmp.Diff(want, got, cmpopts.IgnoreUnexported(SelectData{})); d != "" || err != nil || s.State() != Selected || s.Exists() != 7 {
+	want := SelectData{Exists: 7, UIDNext: 40, UIDValidity: 11, HighestModSeq: 5,
+		PermanentFlags: []goimap.Flag{`\Seen`, "a]b", `\*`}, HasPermanentFlags: true, ReadOnly: true}
+	if d := cmp.Diff(want, got, cmpopts.IgnoreUnexported(SelectData{})); d != "" || err != nil ||
+		s.State() != Selected || s.Exists() != 7 {
 		t.Errorf("%v %v state %v", d, err, s.State())
 	}
 	got, err = s.Select(ctx, "b", false)
@@ -202,7 +211,8 @@ func TestExamine(t *testing.T) {
 		t.Error(d, err)
 	}
 	var st *StatusError
-	if _, err = s.Examine(ctx, "c", true); !errors.As(err, &st) || st.Code != "NONEXISTENT" || s.State() != Authenticated || s.Exists() != 0 {
+	if _, err = s.Examine(ctx, "c", true); !errors.As(err, &st) || st.Code != "NONEXISTENT" ||
+		s.State() != Authenticated || s.Exists() != 0 {
 		t.Errorf("%v, state %v, %d", err, s.State(), s.Exists())
 	}
 	if _, err = s.Examine(ctx, "d", true); !errors.Is(err, ErrSyntax) || s.Err() == nil {
@@ -254,19 +264,25 @@ func TestUIDSearchAll(t *testing.T) {
 	}{
 		{"ESEARCH", "ESEARCH", "9", [][]string{{`* ESEARCH (TAG "TAG") UID COUNT 4 ALL 1:3,9 MODSEQ 5`}}, "1:3,9", nil},
 		{"ESEARCH empty", "ESEARCH", "9", [][]string{{`* ESEARCH (TAG "TAG") UID`}}, "", nil},
-		{"ESEARCH of another tag", "ESEARCH", "9", [][]string{{`* ESEARCH (TAG "zz") UID ALL 4`, `* ESEARCH (TAG "TAG") UID ALL 1`}}, "1", nil},
-		{"ESEARCH in two", "ESEARCH", "9", [][]string{{`* ESEARCH (TAG "TAG") UID ALL 7:9`, `* ESEARCH (TAG TAG) UID ALL 1,8`}}, "1,7:9", nil},
+		{"ESEARCH of another tag", "ESEARCH", "9", [][]string{{`* ESEARCH (TAG "zz") UID ALL 4`,
+			`* ESEARCH (TAG "TAG") UID ALL 1`}}, "1", nil},
+		{"ESEARCH in two", "ESEARCH", "9", [][]string{{`* ESEARCH (TAG "TAG") UID ALL 7:9`,
+			`* ESEARCH (TAG TAG) UID ALL 1,8`}}, "1,7:9", nil},
 		{"a SEARCH to an ESEARCH", "ESEARCH", "9", [][]string{{`* SEARCH 3 1 2`}}, "1:3", nil},
 		{"ESEARCH without a result", "ESEARCH", "9", [][]string{{}, {`* SEARCH 5`}}, "5", nil},
-		{"ESEARCH by sequence", "ESEARCH", "9", [][]string{{`* ESEARCH (TAG "TAG") ALL 1:9`}, {`* SEARCH 5`}}, "5", nil},
+		{"ESEARCH by sequence", "ESEARCH", "9", [][]string{{`* ESEARCH (TAG "TAG") ALL 1:9`}, {`* SEARCH 5`}}, "5",
+			nil},
 		{"ESEARCH refused", "ESEARCH", "9", [][]string{nil, {`* SEARCH 5`}}, "5", nil},
-		{"SEARCH", "", "9", [][]string{{`* SEARCH 9 1 2 0 2 3`, `* SEARCH 4294967295 (MODSEQ 4)`, `* ESEARCH (TAG "x") UID ALL 6`}}, "1:3,9,4294967295", nil}, // the ESEARCH is to another tag
+		// the ESEARCH is to another tag
+		{"SEARCH", "", "9", [][]string{{`* SEARCH 9 1 2 0 2 3`, `* SEARCH 4294967295 (MODSEQ 4)`,
+			`* ESEARCH (TAG "x") UID ALL 6`}}, "1:3,9,4294967295", nil},
 		{"SEARCH empty", "", "9", [][]string{{`* SEARCH`}}, "", nil},
 		{"nothing said", "", "9", [][]string{{}}, "", ErrSyntax},
 		{"nothing said, nothing there", "", "0", [][]string{{}}, "", nil},
 		{"garbage", "", "9", [][]string{{`* SEARCH 1 two 3`}}, "", ErrSyntax},
 		{"over 32 bits", "", "9", [][]string{{`* SEARCH 4294967296`}}, "", ErrSyntax},
-		{"swapped and open", "ESEARCH", "9", [][]string{{`* ESEARCH (TAG "TAG") UID ALL 9:3,12:*`}}, "3:9,12:4294967295", nil},
+		{"swapped and open", "ESEARCH", "9", [][]string{{`* ESEARCH (TAG "TAG") UID ALL 9:3,12:*`}},
+			"3:9,12:4294967295", nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -306,7 +322,9 @@ func TestSearchLimits(t *testing.T) {
 		s.caps = nil
 		set, err := s.UIDSearchAll(context.Background())
 		if ranges == 200_000 {
-			if err != nil || len(set) != ranges || !slices.IsSortedFunc(set, func(a, b goimap.UIDRange) int { return int(a.Start) - int(b.Start) }) {
+			if err != nil || len(set) != ranges || !slices.IsSortedFunc(set, func(a, b goimap.UIDRange) int {
+				return int(a.Start) - int(b.Start)
+			}) {
 				t.Errorf("%d ranges, %v", len(set), err)
 			}
 		} else if !errors.Is(err, ErrLimit) {
@@ -323,7 +341,8 @@ func TestID(t *testing.T) {
 	})
 	ctx := context.Background()
 	got, err := s.ID(ctx, map[string]string{"version": "1", "name": "mailcote"})
-	if d := cmp.Diff(map[string]string{"name": `Dove"cot`, "version": "", "x": "y", "odd": ""}, got); d != "" || err != nil {
+	if d := cmp.Diff(map[string]string{"name": `Dove"cot`, "version": "", "x": "y", "odd": ""}, got); d != "" ||
+		err != nil {
 		t.Error(d, err)
 	}
 	for range 2 {
@@ -344,7 +363,8 @@ func TestMailboxNames(t *testing.T) {
 		{"INBOX", "INBOX", true}, {"", "", true}, {"&-", "&", true}, {"a&-b", "a&b", true},
 		{"Entw&APw-rfe", "Entwürfe", true}, {"~peter/mail/&U,BTFw-/&ZeVnLIqe-", "~peter/mail/台北/日本語", true},
 		{"&2D3eAA-", "😀", true}, {"&AAo-", "\n", true},
-		{"&AGE-", "a", false}, {"&", "&", false}, {"a&b", "a&b", false}, {"&!!-x", "&!!-x", false}, {"&A-", "&A-", false},
+		{"&AGE-", "a", false}, {"&", "&", false}, {"a&b", "a&b", false}, {"&!!-x", "&!!-x", false},
+		{"&A-", "&A-", false},
 		{"&2D0-", "\uFFFD", false}, {"caf\xe9", "caf\uFFFD", false}, {"café", "café", false}, {"&APw", "&APw", false},
 	} {
 		if got := DecodeMailbox(tt.raw); got != tt.name {

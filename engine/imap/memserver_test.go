@@ -23,7 +23,8 @@ func TestMemServer(t *testing.T) {
 	}
 	raw := []byte("Subject: hi\r\n\r\nthere\r\n")
 	for range 3 {
-		if _, err := user.Append("Entw\u00fcrfe", bytes.NewReader(raw), &goimap.AppendOptions{Flags: []goimap.Flag{goimap.FlagSeen}}); err != nil {
+		if _, err := user.Append("Entw\u00fcrfe", bytes.NewReader(raw),
+			&goimap.AppendOptions{Flags: []goimap.Flag{goimap.FlagSeen}}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -7,7 +7,8 @@ import (
 )
 
 // mailbox names use base64 with "," for "/" and no padding (RFC 3501 §5.1.3).
-var mutf7 = base64.NewEncoding("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+,").WithPadding(base64.NoPadding)
+var mutf7 = base64.NewEncoding("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+,").
+	WithPadding(base64.NoPadding)
 
 // DecodeMailbox turns a mailbox name as it is on the wire into text to show. It
 // is total and always gives valid UTF-8: what is no modified UTF-7 stays as it

@@ -105,7 +105,8 @@ func (s *Session) tagged() error {
 	return nil
 }
 
-// quote shows what a server said where something else was due. While a login runs that may be a piece of the password.
+// quote shows what a server said where something else was due. While a login
+// runs that may be a piece of the password.
 func (s *Session) quote(t []byte) string {
 	if s.secrets != nil {
 		return "***"

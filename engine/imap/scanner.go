@@ -12,7 +12,8 @@ import (
 const bufferSize = 64 << 10
 
 // scanner reads responses from r: tokens, strings and literals, within limits.
-// A token is a view that is valid until the next call. Errors of the wire stick.
+// A token is a view that is valid until the next call. Errors of the wire
+// stick.
 type scanner struct {
 	r        io.Reader
 	lim      *Limits

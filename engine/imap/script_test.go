@@ -95,7 +95,8 @@ func tcp(t *testing.T, script func(p *peer)) (func(context.Context, string, stri
 	return serve(t, client, server, script)
 }
 
-func serve(t *testing.T, client, server net.Conn, script func(p *peer)) (func(context.Context, string, string) (net.Conn, error), *peer) {
+func serve(t *testing.T, client, server net.Conn,
+	script func(p *peer)) (func(context.Context, string, string) (net.Conn, error), *peer) {
 	t.Helper()
 	p := &peer{t: t, c: server, br: bufio.NewReader(server)}
 	done := make(chan struct{})
@@ -160,10 +161,12 @@ func (g *got) handler() FetchHandler {
 
 func (g *got) observer() Observer {
 	return Observer{
-		Fetch:    func(m *Message) error { g.msgs = append(g.msgs, *m); return nil },
-		Exists:   func(n uint32) { g.events = append(g.events, fmt.Sprintf("exists %d", n)) },
-		Expunge:  func(n uint32) { g.events = append(g.events, fmt.Sprintf("expunge %d", n)) },
-		Vanished: func(e bool, set goimap.UIDSet) { g.events = append(g.events, fmt.Sprintf("vanished %v %v", e, set)) },
+		Fetch:   func(m *Message) error { g.msgs = append(g.msgs, *m); return nil },
+		Exists:  func(n uint32) { g.events = append(g.events, fmt.Sprintf("exists %d", n)) },
+		Expunge: func(n uint32) { g.events = append(g.events, fmt.Sprintf("expunge %d", n)) },
+		Vanished: func(e bool, set goimap.UIDSet) {
+			g.events = append(g.events, fmt.Sprintf("vanished %v %v", e, set))
+		},
 		Status: func(st Status) {
 			if st.Tag == "" {
 				g.events = append(g.events, fmt.Sprintf("%s [%s %s] %s", st.Type, st.Code, st.CodeArgs, st.Text))

@@ -12,8 +12,9 @@ import (
 	goimap "github.com/emersion/go-imap/v2"
 )
 
-// setBuilder collects UIDs as ranges, however many and in whatever order. A slice that grows to the end would leave several times
-// its size behind; so it is made of pieces.
+// setBuilder collects UIDs as ranges, however many and in whatever order. A
+// slice that grows to the end would leave several times its size behind; so it
+// is made of pieces.
 type setBuilder struct {
 	full     [][]goimap.UIDRange // each of setPiece
 	ranges   []goimap.UIDRange

@@ -28,19 +28,22 @@ const (
 // Observer takes what no command asked for, in the session's goroutine, while a
 // call of the session runs. A nil field ignores its data.
 type Observer struct {
-	// Fetch gets messages whose UID no open command asked for, and those without
-	// a UID. Their bodies are thrown away. An error ends the session.
+	// Fetch gets messages whose UID no open command asked for, and those
+	// without a UID. Their bodies are thrown away. An error ends the session.
 	Fetch func(m *Message) error
-	// Exists and Expunge are about the selected mailbox. Expunge gets a sequence number.
+	// Exists and Expunge are about the selected mailbox. Expunge gets a
+	// sequence number.
 	Exists  func(n uint32)
 	Expunge func(seq uint32)
 	// Vanished gets ranges as sent, "*" being 4294967295: never expand them.
 	Vanished func(earlier bool, set goimap.UIDSet)
-	// Status gets each status response, tagged ones too: [THROTTLED] may stand in an OK.
+	// Status gets each status response, tagged ones too: [THROTTLED] may stand
+	// in an OK.
 	Status func(st Status)
 }
 
-// Session is one IMAP connection. See the package comment for who may call what.
+// Session is one IMAP connection. See the package comment for who may call
+// what.
 type Session struct {
 	lim   Limits
 	conn  *progressConn
@@ -121,7 +124,8 @@ func (s *Session) Opened() time.Time { return s.since }
 func (s *Session) Observe(o Observer) { s.news = o }
 
 // SetProgress sets how long the server may be silent in the commands to come
-// (DESIGN §6 doubles it for a mailbox that is slow to answer); 0: Limits.Progress.
+// (DESIGN §6 doubles it for a mailbox that is slow to answer); 0:
+// Limits.Progress.
 func (s *Session) SetProgress(d time.Duration) {
 	if d <= 0 {
 		d = s.lim.Progress

@@ -14,8 +14,10 @@ import (
 	goimap "github.com/emersion/go-imap/v2"
 )
 
-// timed runs one call against a script on a fake clock and tells how long it took.
-func timed(t *testing.T, script func(p *peer), call func(s *Session) error, check func(d time.Duration, s *Session, err error)) {
+// timed runs one call against a script on a fake clock and tells how long it
+// took.
+func timed(t *testing.T, script func(p *peer), call func(s *Session) error,
+	check func(d time.Duration, s *Session, err error)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := dial(t, Options{}, script)
@@ -33,7 +35,8 @@ func fetchInto(s *Session, take FetchHandler) error {
 
 func noop(s *Session) error { return s.Noop(context.Background()) }
 
-// FAULTS N4 and N5, A2 S1: every way of saying nothing, or too little, has an end.
+// FAULTS N4 and N5, A2 S1: every way of saying nothing, or too little, has an
+// end.
 func TestStalls(t *testing.T) {
 	drip := func(text string, every time.Duration) func(p *peer) {
 		return func(p *peer) {
@@ -53,10 +56,25 @@ func TestStalls(t *testing.T) {
 	}{
 		{"black hole", func(p *peer) { p.untilGone() }, 30 * time.Second},
 		{"black hole inside a line", func(p *peer) { p.next(); p.raw("* 1 FET"); p.untilGone() }, 30 * time.Second},
-		{"black hole inside a literal", func(p *peer) { p.next(); p.raw("* 1 FETCH (BODY[] {50}\r\nx"); p.untilGone() }, 30 * time.Second},
-		{"a byte a second", func(p *peer) { p.next(); p.raw("* 1 FETCH (BODY[] {500000}\r\n"); drip("x", time.Second)(p) }, 2 * time.Minute},
-		{"a byte every 29 s", func(p *peer) { p.next(); p.raw("* 1 FETCH (BODY[] {500000}\r\n"); drip("x", 29*time.Second)(p) }, 2 * time.Minute},
-		{"a byte a second of whole responses", func(p *peer) { p.next(); drip("* 1 FETCH (FLAGS ())\r\n", time.Second)(p) }, 2 * time.Minute},
+		{"black hole inside a literal", func(p *peer) {
+			p.next()
+			p.raw("* 1 FETCH (BODY[] {50}\r\nx")
+			p.untilGone()
+		}, 30 * time.Second},
+		{"a byte a second", func(p *peer) {
+			p.next()
+			p.raw("* 1 FETCH (BODY[] {500000}\r\n")
+			drip("x", time.Second)(p)
+		}, 2 * time.Minute},
+		{"a byte every 29 s", func(p *peer) {
+			p.next()
+			p.raw("* 1 FETCH (BODY[] {500000}\r\n")
+			drip("x", 29*time.Second)(p)
+		}, 2 * time.Minute},
+		{"a byte a second of whole responses", func(p *peer) {
+			p.next()
+			drip("* 1 FETCH (FLAGS ())\r\n", time.Second)(p)
+		}, 2 * time.Minute},
 		{"a whole response every 29 s", func(p *peer) {
 			p.next()
 			go p.untilGone()
@@ -172,7 +190,8 @@ func TestWriteStalls(t *testing.T) {
 		err := noop(s)
 		close(hold)
 		var wire *WireError
-		if !errors.Is(err, ErrStalled) || !errors.As(err, &wire) || wire.Phase != "write" || time.Since(start) > 30*time.Second {
+		if !errors.Is(err, ErrStalled) || !errors.As(err, &wire) || wire.Phase != "write" ||
+			time.Since(start) > 30*time.Second {
 			t.Errorf("after %v: %v", time.Since(start), err)
 		}
 	})
@@ -206,8 +225,12 @@ func TestDripsUp(t *testing.T) {
 		phase  string
 		most   time.Duration
 	}{
-		{"LOGIN with a quoted password", time.Second, deaf, func(s *Session) error { return s.Login(context.Background(), "u", secret[:500]) }, "write", 30 * time.Second},
-		{"LOGIN with a literal", time.Second, deaf, func(s *Session) error { return s.Login(context.Background(), "u", secret) }, "write", 30 * time.Second},
+		{"LOGIN with a quoted password", time.Second, deaf, func(s *Session) error {
+			return s.Login(context.Background(), "u", secret[:500])
+		}, "write", 30 * time.Second},
+		{"LOGIN with a literal", time.Second, deaf, func(s *Session) error {
+			return s.Login(context.Background(), "u", secret)
+		}, "write", 30 * time.Second},
 		{"LOGIN with a literal that was asked for", 20 * time.Millisecond, // a whole minute for the literal
 			func(p *peer, _ string) { p.say("+ go on") }, func(s *Session) error {
 				delete(s.caps, "LITERAL+")
@@ -225,7 +248,10 @@ func TestDripsUp(t *testing.T) {
 			return err
 		}, "write", 30 * time.Second},
 		{"NOOP, never answered", time.Second, deaf, noop, "response", time.Minute},
-		{"NOOP", time.Second, func(p *peer, line string) { tag, _, _ := strings.Cut(line, " "); p.say(tag + " OK") }, noop, "", time.Minute},
+		{"NOOP", time.Second, func(p *peer, line string) {
+			tag, _, _ := strings.Cut(line, " ")
+			p.say(tag + " OK")
+		}, noop, "", time.Minute},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -263,11 +289,19 @@ func TestDialTimes(t *testing.T) {
 		phase  string
 		most   time.Duration
 	}{
-		{"no greeting", Endpoint{"localhost", 143, Plain}, func(p *peer) { p.untilGone() }, "greeting", 30 * time.Second},
+		{"no greeting", Endpoint{"localhost", 143, Plain}, func(p *peer) {
+			p.untilGone()
+		}, "greeting", 30 * time.Second},
 		{"dripping greeting", Endpoint{"localhost", 143, Plain}, slow("*"), "greeting", 30 * time.Second},
 		{"no handshake", Endpoint{"localhost", 993, TLS}, func(p *peer) { p.untilGone() }, "tls", 10 * time.Second},
-		{"no capabilities", Endpoint{"localhost", 143, Plain}, func(p *peer) { p.say("* OK hi"); p.untilGone() }, "response", 10 * time.Second},
-		{"dripping capabilities", Endpoint{"localhost", 143, Plain}, func(p *peer) { p.say("* OK hi"); slow("* OK\r\n")(p) }, "response", 10 * time.Second},
+		{"no capabilities", Endpoint{"localhost", 143, Plain}, func(p *peer) {
+			p.say("* OK hi")
+			p.untilGone()
+		}, "response", 10 * time.Second},
+		{"dripping capabilities", Endpoint{"localhost", 143, Plain}, func(p *peer) {
+			p.say("* OK hi")
+			slow("* OK\r\n")(p)
+		}, "response", 10 * time.Second},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -276,7 +310,8 @@ func TestDialTimes(t *testing.T) {
 				start := time.Now()
 				_, err := Dial(t.Context(), tt.e, Options{Dial: d})
 				var wire *WireError
-				if !errors.Is(err, ErrStalled) || !errors.As(err, &wire) || wire.Phase != tt.phase || time.Since(start) > tt.most {
+				if !errors.Is(err, ErrStalled) || !errors.As(err, &wire) || wire.Phase != tt.phase ||
+					time.Since(start) > tt.most {
 					t.Errorf("after %v: %v", time.Since(start), err)
 				}
 			})
@@ -308,7 +343,8 @@ func TestDialTimes(t *testing.T) {
 // and every later one give its error.
 func TestContextEnds(t *testing.T) {
 	why := errors.New("because")
-	stages := map[string]string{"before an answer": "", "inside a line": "* 1 FET", "inside a literal": "* 1 FETCH (BODY[] {50}\r\nx"}
+	stages := map[string]string{"before an answer": "", "inside a line": "* 1 FET",
+		"inside a literal": "* 1 FETCH (BODY[] {50}\r\nx"}
 	for name, said := range stages {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -342,7 +378,8 @@ func TestContextEnds(t *testing.T) {
 			d, _ := pipe(t, func(p *peer) { p.untilGone() })
 			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 			defer cancel()
-			if _, err := Dial(ctx, Endpoint{"localhost", 143, Plain}, Options{Dial: d}); !errors.Is(err, context.DeadlineExceeded) {
+			if _, err := Dial(ctx, Endpoint{"localhost", 143, Plain}, Options{Dial: d}); !errors.Is(err,
+				context.DeadlineExceeded) {
 				t.Error(err)
 			}
 		})
@@ -353,9 +390,14 @@ func TestContextEnds(t *testing.T) {
 // us, though it stays open. A tagged answer right behind it says more.
 func TestBye(t *testing.T) {
 	t.Run("stays open", func(t *testing.T) {
-		timed(t, func(p *peer) { p.next(); p.say("* BYE Session expired\x1b[31m"); p.untilGone() }, noop, func(d time.Duration, s *Session, err error) {
+		timed(t, func(p *peer) {
+			p.next()
+			p.say("* BYE Session expired\x1b[31m")
+			p.untilGone()
+		}, noop, func(d time.Duration, s *Session, err error) {
 			var st *StatusError
-			if !errors.As(err, &st) || st.Type != "BYE" || st.Text != `Session expired\u{1b}[31m` || st.Command != "NOOP" || d > time.Second {
+			if !errors.As(err, &st) || st.Type != "BYE" || st.Text != `Session expired\u{1b}[31m` ||
+				st.Command != "NOOP" || d > time.Second {
 				t.Errorf("after %v: %v", d, err)
 			}
 			if noop(s) != err {
@@ -368,7 +410,9 @@ func TestBye(t *testing.T) {
 			tag, _ := p.next()
 			p.say("* BYE too many", tag+" NO [LIMIT] too many connections")
 			p.untilGone()
-		}, func(s *Session) error { return s.Login(context.Background(), "u", "p") }, func(_ time.Duration, s *Session, err error) {
+		}, func(s *Session) error {
+			return s.Login(context.Background(), "u", "p")
+		}, func(_ time.Duration, s *Session, err error) {
 			var st *StatusError
 			if !errors.As(err, &st) || st.Code != "LIMIT" {
 				t.Error(err)
@@ -400,7 +444,8 @@ func TestBye(t *testing.T) {
 				start := time.Now()
 				_, err := Dial(context.Background(), Endpoint{"localhost", 143, StartTLS}, Options{Dial: d})
 				var st *StatusError
-				if !errors.As(err, &st) || st.Code != "UNAVAILABLE" || errors.Is(err, ErrNoStartTLS) || time.Since(start) > time.Second || len(p.lines()) != 1 {
+				if !errors.As(err, &st) || st.Code != "UNAVAILABLE" || errors.Is(err, ErrNoStartTLS) ||
+					time.Since(start) > time.Second || len(p.lines()) != 1 {
 					t.Errorf("after %v: %v; sent %q", time.Since(start), err, p.lines())
 				}
 			})
@@ -411,7 +456,9 @@ func TestBye(t *testing.T) {
 			func(p *peer) { p.answer("* BYE bye") },
 			func(p *peer) { p.next(); p.say("* BYE bye") },
 		} {
-			timed(t, script, func(s *Session) error { return s.Logout(context.Background()) }, func(_ time.Duration, s *Session, err error) {
+			timed(t, script, func(s *Session) error {
+				return s.Logout(context.Background())
+			}, func(_ time.Duration, s *Session, err error) {
 				if err != nil || s.State() != Closed {
 					t.Errorf("%v, state %v", err, s.State())
 				}

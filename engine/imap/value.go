@@ -87,7 +87,8 @@ func (s *scanner) appendLiteral(n int64) error {
 }
 
 // quoted appends a quoted string's content to tok; with raw, its quotes and
-// backslashes too. A backslash before anything but a quote or a backslash stands for itself.
+// backslashes too. A backslash before anything but a quote or a backslash
+// stands for itself.
 func (s *scanner) quoted(raw bool) error {
 	if err := s.take('"'); err != nil {
 		return err

@@ -1,7 +1,8 @@
 // Package index makes mail searchable after it is readable.
 //
-// What always holds: the store lists what is to be indexed, so nothing that was committed is ever missed. An
-// index that cannot be written stops no mail, and is caught up with later.
+// What always holds: the store lists what is to be indexed, so nothing that was
+// committed is ever missed. An index that cannot be written stops no mail, and
+// is caught up with later.
 package index
 
 import (
@@ -32,8 +33,9 @@ const (
 	indexDelay = 250 * time.Millisecond // lets a batch fill: each transaction of the index costs a merge
 )
 
-// Indexer makes mail searchable after it is readable: a goroutine of its own, started by Start and ended by Stop.
-// It works from the store's list of what is to be indexed, so nothing that was committed is ever missed.
+// Indexer makes mail searchable after it is readable: a goroutine of its own,
+// started by Start and ended by Stop. It works from the store's list of what is
+// to be indexed, so nothing that was committed is ever missed.
 type Indexer struct {
 	store    *storage.Store
 	progress *progress.Progress
@@ -138,8 +140,8 @@ func (x *Indexer) loop() {
 	}
 }
 
-// caughtUp is catchUp on an index that is made anew if it is found damaged. The first failure of an episode
-// leaves a row.
+// caughtUp is catchUp on an index that is made anew if it is found damaged. The
+// first failure of an episode leaves a row.
 func (x *Indexer) caughtUp() error {
 	err := x.catchUp()
 	if errors.Is(err, storage.ErrIndex) {
@@ -165,7 +167,8 @@ func (x *Indexer) note(done string, why error) {
 		})
 }
 
-// catchUp indexes until no email waits. The last, partly filled batch waits for nobody.
+// catchUp indexes until no email waits. The last, partly filled batch waits for
+// nobody.
 func (x *Indexer) catchUp() error {
 	for x.ctx.Err() == nil {
 		var rows []storage.EmailRow
@@ -217,8 +220,9 @@ func (x *Indexer) documents(rows []storage.EmailRow) ([]storage.IndexDoc, error)
 	return docs, group.Wait()
 }
 
-// document gives the index row of one email: as it was offered, else read from its blob. One whose blob is damaged is
-// indexed by what could be read; check finds it.
+// document gives the index row of one email: as it was offered, else read from
+// its blob. One whose blob is damaged is indexed by what could be read; check
+// finds it.
 func (x *Indexer) document(email storage.EmailRow) (doc storage.IndexDoc, err error) {
 	if doc, ok := x.take(email); ok {
 		return doc, nil

@@ -30,7 +30,8 @@ func start(t *testing.T) *Indexer {
 	return x
 }
 
-// Whoever waits for the index is answered when there is nothing to do, and when he gives up.
+// Whoever waits for the index is answered when there is nothing to do, and when
+// he gives up.
 func TestDrain(t *testing.T) {
 	x := start(t)
 	if err := x.Drain(t.Context()); err != nil {
@@ -43,7 +44,8 @@ func TestDrain(t *testing.T) {
 	}
 }
 
-// What was parsed and waits for its turn is bounded, and given back with the batch that passes it.
+// What was parsed and waits for its turn is bounded, and given back with the
+// batch that passes it.
 func TestOfferIsBounded(t *testing.T) {
 	x := start(t)
 	text := strings.Repeat("x", 1<<20)

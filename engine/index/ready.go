@@ -2,8 +2,8 @@ package index
 
 import "mailcote/storage"
 
-// Offer gives what was parsed for a batch, so that it need not be read again, and wakes the indexer. What does not fit is
-// read from the store in its turn.
+// Offer gives what was parsed for a batch, so that it need not be read again,
+// and wakes the indexer. What does not fit is read from the store in its turn.
 func (x *Indexer) Offer(rows []storage.EmailRow, docs []storage.IndexDoc) {
 	x.mu.Lock()
 	for i, row := range rows {
@@ -26,7 +26,8 @@ func (x *Indexer) take(row storage.EmailRow) (storage.IndexDoc, bool) {
 	return doc, ok
 }
 
-// forget drops what is up to the last email of a batch. What is dropped too early is read from the store.
+// forget drops what is up to the last email of a batch. What is dropped too
+// early is read from the store.
 func (x *Indexer) forget(upTo storage.EmailRow) {
 	x.mu.Lock()
 	defer x.mu.Unlock()

@@ -6,8 +6,9 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// bucket bounds how often something is done: a quarter of the figure at once and the rest evenly, so that no window, wherever it
-// begins, has more than the figure.
+// bucket bounds how often something is done: a quarter of the figure at once
+// and the rest evenly, so that no window, wherever it begins, has more than the
+// figure.
 type bucket struct {
 	figure int
 	window time.Duration
@@ -26,7 +27,8 @@ func (b *bucket) scale(now time.Time, pace float64) {
 	b.tokens.SetLimitAt(now, rate.Limit(max(float64(b.figure-b.tokens.Burst()), 0.75)/b.window.Seconds()*pace))
 }
 
-// take books n, at most a quarter of the figure, and gives how long to wait before.
+// take books n, at most a quarter of the figure, and gives how long to wait
+// before.
 func (b *bucket) take(now time.Time, n int) time.Duration {
 	b.show(now)
 	b.used += int64(n)
@@ -43,7 +45,8 @@ func (b *bucket) show(now time.Time) {
 // free is what may be taken without waiting.
 func (b *bucket) free(now time.Time) int { return int(b.tokens.TokensAt(now)) }
 
-// restore books what an earlier process used of a window that may not be over, as if it had just been.
+// restore books what an earlier process used of a window that may not be over,
+// as if it had just been.
 func (b *bucket) restore(now, at time.Time, used int64) {
 	if since := now.Sub(at); used <= 0 || since < 0 || since >= b.window {
 		return

@@ -37,32 +37,45 @@ func document() string {
 	put := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	put("# What providers allow")
 	put("")
-	put("Written from the profiles in `engine/limit`: `go test ./engine/limit -run TestDocs -update`. A profile is chosen by the host, else by a")
-	put("capability that only one server offers, else by what the server calls itself (ID, greeting). Every figure is where mailcote starts: what a")
-	put("server says itself counts more, and is remembered. `mailcote status` and the view `rate_limits` show what is used.")
+	put("Written from the profiles in `engine/limit`: `go test ./engine/limit -run TestDocs -update`. " +
+		"A profile is chosen by the host, else by a")
+	put("capability that only one server offers, else by what the server calls itself (ID, greeting). Every figure " +
+		"is where mailcote starts: what a")
+	put("server says itself counts more, and is remembered. " +
+		"`mailcote status` and the view `rate_limits` show what is used.")
 	put("")
-	put("- *Connections*: at first and at most. One more after a minute of clean work; after a refusal half, or two less than the server names, for 24")
-	put("  hours. A new one at most each second (or as said below), and a minute after a refusal; a server on this machine is not waited for.")
-	put("- *Pace*: half after each sign of throttling, a tenth more after each minute of clean work. Signs: a refusal for a limit, `[THROTTLED]` in an")
-	put("  OK (then also ten minutes without growth), an answer eight times slower than usual and over 5 s, five connections in ten minutes that the")
+	put("- *Connections*: at first and at most. One more after a minute of clean work; after a refusal half, or two " +
+		"less than the server names, for 24")
+	put("  hours. A new one at most each second (or as said below), and a minute after a refusal; a server on this " +
+		"machine is not waited for.")
+	put("- *Pace*: half after each sign of throttling, a tenth more after each minute of clean work. " +
+		"Signs: a refusal for a limit, `[THROTTLED]` in an")
+	put("  OK (then also ten minutes without growth), an answer eight times slower than usual and over 5 s, five " +
+		"connections in ten minutes that the")
 	put("  server ended or left without an answer.")
-	put("- *Bytes a day* are counted below TLS in slots of ten minutes, over any 24 hours, across restarts; 2 %% are left to listings and flags. Before a")
+	put("- *Bytes a day* are counted below TLS in slots of ten minutes, over any 24 hours, across restarts; 2 %% are " +
+		"left to listings and flags. Before a")
 	put("  page is asked for its sizes are, and what does not fit any more waits: `resumes 04:10`.")
-	put("- *Commands* and *messages*: a quarter of what a window allows at once, the rest evenly, so no window has more. Messages are those of 1,000 s.")
+	put("- *Commands* and *messages*: a quarter of what a window allows at once, the rest evenly, so no window has " +
+		"more. Messages are those of 1,000 s.")
 	put("- *UIDs a command*: less where the server announces MESSAGELIMIT (RFC 9738).")
 	put("")
-	put("| profile | chosen by | connections | commands a minute | messages a second | bytes a day | UIDs a command | command line | not used | peculiar |")
+	put("| profile | chosen by | connections | commands a minute | messages a second | bytes a day | UIDs a command " +
+		"| command line | not used | peculiar |")
 	put("|---|---|---|---|---|---|---|---|---|---|")
 	all := append(Profiles(), Unknown())
 	for _, p := range all {
-		put("| %s | %s | %d to %d | %s | %s | %s | %d | %d | %s | %s |", p.Name, chosenBy(p), p.Start, p.Most, number(int64(p.Commands)), number(int64(p.Messages)),
+		put("| %s | %s | %d to %d | %s | %s | %s | %d | %d | %s | %s |", p.Name, chosenBy(p), p.Start, p.Most,
+			number(int64(p.Commands)), number(int64(p.Messages)),
 			number(p.Day), p.UIDs, p.Line, code(p.Distrust), peculiar(p))
 	}
 	put("")
 	put("## Where the figures come from")
 	put("")
-	put("*Documented* and *source* are the provider's or a program's own; a *published trace* is a session somebody showed; *users' reports* may have")
-	put("changed; *ours* is chosen. Figures that are not named are those of `unknown`: %d UIDs a command, %d octets of a line.", defaultUIDs, defaultLine)
+	put("*Documented* and *source* are the provider's or a program's own; a *published trace* is a session somebody " +
+		"showed; *users' reports* may have")
+	put("changed; *ours* is chosen. Figures that are not named are those of `unknown`: "+
+		"%d UIDs a command, %d octets of a line.", defaultUIDs, defaultLine)
 	put("")
 	put("| profile | figure | source |")
 	put("|---|---|---|")
@@ -75,7 +88,8 @@ func document() string {
 	put("")
 	put("## %s", api.Name)
 	put("")
-	put("Not spoken by mailcote; for whoever adds it. %d units a second and person (%s a minute), %s a minute in a project. %s.", api.Units,
+	put("Not spoken by mailcote; for whoever adds it. %d units a second and person (%s a minute), %s a minute in a "+
+		"project. %s.", api.Units,
 		number(int64(api.Minute)), number(int64(api.Project)), strings.ToUpper(api.Source[:1])+api.Source[1:])
 	put("")
 	put("| call | units |")
@@ -126,7 +140,8 @@ func peculiar(p Profile) string {
 		all = append(all, fmt.Sprintf("a new connection at most each %.0f s", p.DialEvery.Seconds()))
 	}
 	if p.Hour > 0 {
-		all = append(all, number(p.Hour)+" bytes an hour are reported, not enforced: the server says itself when it is too much")
+		all = append(all, number(p.Hour)+" bytes an hour are reported, not enforced: the server says itself when it "+
+			"is too much")
 	}
 	if p.Largest > 0 {
 		all = append(all, "takes messages of up to "+number(p.Largest)+" bytes")

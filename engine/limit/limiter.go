@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// Longest is the longest rest: a daily limit, and the slot that it is counted in.
+// Longest is the longest rest: a daily limit, and the slot that it is counted
+// in.
 const Longest = dayTime + SlotTime
 
 const (
@@ -25,7 +26,8 @@ const (
 	errorMost  = 5
 )
 
-// Limiter is what one account may do. See the package comment for who may use it.
+// Limiter is what one account may do. See the package comment for who may use
+// it.
 type Limiter struct {
 	p        Profile
 	local    bool // the server is on this machine: connections cost it nothing
@@ -49,7 +51,8 @@ type Limiter struct {
 	resumes time.Time     // the account rests until then
 }
 
-// New makes an account's limiter of what was saved of an earlier one. local: the server is on this machine.
+// New makes an account's limiter of what was saved of an earlier one. local:
+// the server is on this machine.
 func New(p Profile, local bool, now time.Time, s State) *Limiter {
 	l := &Limiter{local: local, pace: 1}
 	l.Adopt(p, now)
@@ -57,7 +60,8 @@ func New(p Profile, local bool, now time.Time, s State) *Limiter {
 	return l
 }
 
-// Adopt takes another profile, when the server has shown what it is. What was used and learned stays.
+// Adopt takes another profile, when the server has shown what it is. What was
+// used and learned stays.
 func (l *Limiter) Adopt(p Profile, now time.Time) {
 	if p.Name == l.p.Name {
 		return
@@ -96,8 +100,9 @@ func (l *Limiter) Command(now time.Time) time.Duration {
 	return wait
 }
 
-// Page books messages to be asked for, at most most, and gives how many and how long to wait before. Their number a second is
-// nobody's rule, only what others found to be gentle: it is kept to while the server shows that it has enough.
+// Page books messages to be asked for, at most most, and gives how many and how
+// long to wait before. Their number a second is nobody's rule, only what others
+// found to be gentle: it is kept to while the server shows that it has enough.
 func (l *Limiter) Page(now time.Time, most int) (n int, wait time.Duration) {
 	n = min(most, l.p.UIDs)
 	if l.messages == nil || l.pace >= 1 {
@@ -114,24 +119,30 @@ func (l *Limiter) Received(now time.Time, octets int64) {
 	}
 }
 
-// reserve is the part of a day's octets that bodies leave to listings and flags.
+// reserve is the part of a day's octets that bodies leave to listings and
+// flags.
 func (l *Limiter) reserve() int64 { return l.p.Day / 50 }
 
-// Metered says whether octets are counted, so that the size of what is asked for has to be known.
+// Metered says whether octets are counted, so that the size of what is asked
+// for has to be known.
 func (l *Limiter) Metered() bool { return l.p.Day > 0 }
 
-// mostSize is the largest size that is believed: sums of what servers say must not wrap.
+// mostSize is the largest size that is believed: sums of what servers say must
+// not wrap.
 const mostSize = 1 << 40
 
-// cost is what a message of a size takes on the wire, with its flags and the frame around it.
+// cost is what a message of a size takes on the wire, with its flags and the
+// frame around it.
 func cost(size int64) int64 {
 	size = min(size, mostSize)
 	return size + size/50 + 512
 }
 
-// Fits gives how many of the messages with these sizes may be asked for, from the first one on. One that is larger than a whole
-// day's octets is let through alone, when nothing else counts. When not even the first one may, the account rests until it may and a
-// little more fits, so that it is not woken for every message: the error is a *RestError.
+// Fits gives how many of the messages with these sizes may be asked for, from
+// the first one on. One that is larger than a whole day's octets is let through
+// alone, when nothing else counts. When not even the first one may, the account
+// rests until it may and a little more fits, so that it is not woken for every
+// message: the error is a *RestError.
 func (l *Limiter) Fits(now time.Time, sizes []int64) (n int, err error) {
 	most := l.p.Day - l.reserve()
 	left := most - l.day.used(now)

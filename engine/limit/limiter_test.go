@@ -39,7 +39,8 @@ func most(events []event, window time.Duration) (top int64) {
 	return top
 }
 
-// 2,500 MB a day: three days of a mailbox that never ends, and no 24 hours have more. The process is started again now and then.
+// 2,500 MB a day: three days of a mailbox that never ends, and no 24 hours have
+// more. The process is started again now and then.
 func TestGmailDays(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	now, l := start, New(of("gmail"), false, start, State{})
@@ -99,7 +100,8 @@ func TestImpossibleSizes(t *testing.T) {
 	}
 }
 
-// A message that is larger than what a day allows comes when nothing else counts.
+// A message that is larger than what a day allows comes when nothing else
+// counts.
 func TestGiant(t *testing.T) {
 	l := New(of("gmail"), false, start, State{})
 	if n, err := l.Fits(start, []int64{3000 * mb, 1}); n != 1 || err != nil {
@@ -108,7 +110,8 @@ func TestGiant(t *testing.T) {
 	l.Received(start, mb)
 	_, err := l.Fits(start, []int64{3000 * mb})
 	var rest *RestError
-	if !errors.As(err, &rest) || rest.Resumes != time.Date(2026, 3, 2, 7, 10, 0, 0, time.UTC) || l.Resumes(start) != rest.Resumes {
+	if !errors.As(err, &rest) || rest.Resumes != time.Date(2026, 3, 2, 7, 10, 0, 0, time.UTC) ||
+		l.Resumes(start) != rest.Resumes {
 		t.Errorf("%v", err)
 	}
 	if n, err := l.Fits(rest.Resumes, []int64{3000 * mb}); n != 1 || err != nil {
@@ -135,7 +138,8 @@ func TestCommandsAMinute(t *testing.T) {
 	}
 }
 
-// Microsoft: whole pages until it shows that it has enough, then at most four messages a second, less at a lower pace.
+// Microsoft: whole pages until it shows that it has enough, then at most four
+// messages a second, less at a lower pace.
 func TestMessagesASecond(t *testing.T) {
 	now, l := start, New(of("microsoft"), false, start, State{})
 	for range 10 {
@@ -159,7 +163,8 @@ func TestMessagesASecond(t *testing.T) {
 	}
 }
 
-// Half at a sign of throttling, signs that come together being one; a tenth more after each minute of clean work.
+// Half at a sign of throttling, signs that come together being one; a tenth
+// more after each minute of clean work.
 func TestPace(t *testing.T) {
 	now, l := start, New(of("dovecot"), false, start, State{})
 	work := func(d time.Duration) {
@@ -202,7 +207,8 @@ func TestPace(t *testing.T) {
 	}
 }
 
-// Answers that take far longer than usual, and connections that the server ends, are signs of throttling.
+// Answers that take far longer than usual, and connections that the server
+// ends, are signs of throttling.
 func TestSlowAndCut(t *testing.T) {
 	now, l := start, New(Unknown(), false, start, State{})
 	for range 20 {
@@ -227,9 +233,11 @@ func TestSlowAndCut(t *testing.T) {
 	}
 }
 
-// A refusal teaches a ceiling, for a day, across restarts; Dovecot's figure leaves two to others.
+// A refusal teaches a ceiling, for a day, across restarts; Dovecot's figure
+// leaves two to others.
 func TestCeiling(t *testing.T) {
-	for _, c := range []struct{ open, said, want int }{{1, 10, 8}, {1, 4, 2}, {1, 1, 1}, {0, 0, 1}, {3, 0, 2}, {7, 0, 4}} {
+	for _, c := range []struct{ open, said, want int }{{1, 10, 8}, {1, 4, 2}, {1, 1, 1}, {0, 0, 1}, {3, 0, 2},
+		{7, 0, 4}} {
 		now, l := start, New(of("dovecot"), false, start, State{})
 		for range 10 * 60 {
 			now = now.Add(time.Second)
@@ -291,7 +299,8 @@ func TestWrongClock(t *testing.T) {
 	l.Rest(future, future.Add(12*time.Hour))
 	l.Refused(future, 0)
 	l = New(of("gmail"), false, start, l.State(future))
-	if n, err := l.Fits(start, []int64{mb}); n != 1 || err != nil || l.Resumes(start).After(start) || l.Connections(start) != 3 {
+	if n, err := l.Fits(start, []int64{mb}); n != 1 || err != nil || l.Resumes(start).After(start) ||
+		l.Connections(start) != 3 {
 		t.Errorf("%d, %v, resumes %v, %d connections", n, err, l.Resumes(start), l.Connections(start))
 	}
 }

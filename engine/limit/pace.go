@@ -2,7 +2,8 @@ package limit
 
 import "time"
 
-// Answered notes a command that was answered well, and how long that took. Those of a FETCH say nothing of the server's mood.
+// Answered notes a command that was answered well, and how long that took.
+// Those of a FETCH say nothing of the server's mood.
 func (l *Limiter) Answered(now time.Time, took time.Duration, plain bool) {
 	switch {
 	case !plain:
@@ -33,7 +34,8 @@ func (l *Limiter) Answered(now time.Time, took time.Duration, plain bool) {
 	}
 }
 
-// between is the pause after a command: the pace is the part of the time in which the server works for us.
+// between is the pause after a command: the pace is the part of the time in
+// which the server works for us.
 func (l *Limiter) between(took time.Duration) time.Duration {
 	if l.pace >= 1 {
 		return 0
@@ -41,7 +43,8 @@ func (l *Limiter) between(took time.Duration) time.Duration {
 	return min(time.Duration(float64(took)*(1/l.pace-1)), longestGap)
 }
 
-// Throttled notes a sign that the server has enough: half the pace, and clean work is counted anew.
+// Throttled notes a sign that the server has enough: half the pace, and clean
+// work is counted anew.
 func (l *Limiter) Throttled(now time.Time) {
 	l.clean = 0
 	if since := now.Sub(l.slowed); !l.slowed.IsZero() && since >= 0 && since < together {
@@ -53,14 +56,16 @@ func (l *Limiter) Throttled(now time.Time) {
 	l.scale(now)
 }
 
-// Soft notes a throttle that came in an OK: slower, and no growth for ten minutes.
+// Soft notes a throttle that came in an OK: slower, and no growth for ten
+// minutes.
 func (l *Limiter) Soft(now time.Time) {
 	l.Throttled(now)
 	l.still = now.Add(softTime)
 }
 
-// Cut notes a connection that the server ended, or left without an answer. Many of them in a short time are a way to say: too
-// much. A line that breaks says nothing of the server.
+// Cut notes a connection that the server ended, or left without an answer. Many
+// of them in a short time are a way to say: too much. A line that breaks says
+// nothing of the server.
 func (l *Limiter) Cut(now time.Time) {
 	kept := l.breaks[:0]
 	for _, at := range l.breaks {

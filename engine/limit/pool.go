@@ -36,8 +36,9 @@ func (l *Limiter) Opened() { l.open++ }
 // Gone is the end of what Opened noted.
 func (l *Limiter) Gone() { l.open = max(l.open-1, 0) }
 
-// Refused notes that the server takes no more connections. said is how many it allows, 0 if it does not say: two of those are
-// left to others; else half of what we wanted is the ceiling. It holds a day.
+// Refused notes that the server takes no more connections. said is how many it
+// allows, 0 if it does not say: two of those are left to others; else half of
+// what we wanted is the ceiling. It holds a day.
 func (l *Limiter) Refused(now time.Time, said int) {
 	want := min(l.Connections(now), l.open+1) / 2
 	if said > 0 {

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// Profile is what is known of a provider or a server. Every figure is where we start: the server's own words count more.
+// Profile is what is known of a provider or a server. Every figure is where we
+// start: the server's own words count more.
 type Profile struct {
 	Name string
 
@@ -88,13 +89,16 @@ type Server struct {
 	Greeting     string
 }
 
-// Choose finds a server's profile: by its host, else by what only one kind of server offers or calls itself, else Unknown.
+// Choose finds a server's profile: by its host, else by what only one kind of
+// server offers or calls itself, else Unknown.
 func Choose(s Server) Profile {
 	host := strings.TrimSuffix(strings.ToLower(s.Host), ".")
 	id, greeting := strings.ToLower(s.ID), strings.ToLower(s.Greeting)
 	for _, fits := range []func(p Profile) bool{
 		func(p Profile) bool {
-			return slices.ContainsFunc(p.Hosts, func(h string) bool { return host == h || strings.HasSuffix(host, "."+h) })
+			return slices.ContainsFunc(p.Hosts, func(h string) bool {
+				return host == h || strings.HasSuffix(host, "."+h)
+			})
 		},
 		func(p Profile) bool {
 			return slices.ContainsFunc(p.Marks, func(mark string) bool {
@@ -118,12 +122,14 @@ func Choose(s Server) Profile {
 // Unknown is the profile of a server that nothing is known of.
 func Unknown() Profile {
 	return Profile{Name: "unknown", Sources: []Source{
-		{connections, "ours: 2 at first, 4 at most, which every server that publishes a figure allows, but those listed"},
+		{connections, "ours: 2 at first, 4 at most, which every server that publishes a figure allows, but those " +
+			"listed"},
 		{line, "ours: what the strictest known server takes"},
 	}}.withDefaults()
 }
 
-// API is a provider's interface that is no IMAP. mailcote does not speak it; the figures are kept for whoever adds it.
+// API is a provider's interface that is no IMAP. mailcote does not speak it;
+// the figures are kept for whoever adds it.
 type API struct {
 	Name    string
 	Units   int            // a second and person
@@ -138,7 +144,8 @@ type API struct {
 func GmailAPI() API {
 	return API{
 		Name: "Gmail API", Units: 250, Minute: 15_000, Project: 1_200_000,
-		Costs:  map[string]int{"messages.get": 5, "messages.list": 5, "history.list": 2, "messages.batchModify": 50, "messages.send": 100, "messages.insert": 25},
+		Costs: map[string]int{"messages.get": 5, "messages.list": 5, "history.list": 2, "messages.batchModify": 50,
+			"messages.send": 100, "messages.insert": 25},
 		Errors: []string{"429", "403 rateLimitExceeded", "403 userRateLimitExceeded"},
 		Source: "documented: developers.google.com, Gmail API usage limits",
 	}

@@ -35,7 +35,8 @@ type State struct {
 // State gives what is to be saved.
 func (l *Limiter) State(now time.Time) State {
 	one := func(kind string, used, most int64, window time.Duration) Usage {
-		return Usage{Kind: kind, At: now.UTC(), Used: used, Most: most, Window: window, Pace: l.pace, Resumes: l.Resumes(now)}
+		return Usage{Kind: kind, At: now.UTC(), Used: used, Most: most, Window: window, Pace: l.pace,
+			Resumes: l.Resumes(now)}
 	}
 	most := l.most(now) // forgets a ceiling that is over
 	pool := one(KindConnections, int64(l.open), int64(most), 0)

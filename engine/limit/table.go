@@ -10,7 +10,8 @@ const (
 // Where a figure that we chose ourselves comes from.
 const careful = "ours: nothing is published; few at first, and the server's refusals are learned from"
 
-// Profiles are the known providers, then the known servers. The first that fits counts.
+// Profiles are the known providers, then the known servers. The first that fits
+// counts.
 func Profiles() []Profile {
 	all := append(providers(), servers()...)
 	for i := range all {
@@ -25,18 +26,21 @@ func providers() []Profile {
 			Name: "gmail", Hosts: []string{"imap.gmail.com", "imap.googlemail.com"}, Marks: []string{"X-GM-EXT-1"},
 			Start: 3, Most: 8, Day: 2500 * mb, Largest: 35_651_584, Line: 16 * kb,
 			Sources: []Source{
-				{connections, "documented: support.google.com 97150, 15 of an account, shared with the person's other mail programs; wildduck issue 35"},
+				{connections, "documented: support.google.com 97150, 15 of an account, shared with the person's " +
+					"other mail programs; wildduck issue 35"},
 				{day, "documented: support.google.com 1071518, 2,500 MB down a day over IMAP"},
 				{largest, "published trace: APPENDLIMIT, neomutt issue 3458"},
 				{line, "source: MailKit ImapEngine, 16 kB"},
 			},
 		},
 		{
-			Name: "microsoft", Hosts: []string{"outlook.office365.com", "outlook.office.com", "imap-mail.outlook.com", "outlook.com", "hotmail.com", "office365.us", "partner.outlook.cn"},
+			Name: "microsoft", Hosts: []string{"outlook.office365.com", "outlook.office.com", "imap-mail.outlook.com",
+				"outlook.com", "hotmail.com", "office365.us", "partner.outlook.cn"},
 			Start: 2, Most: 4, Messages: 4, Hour: 300 * mb, Largest: 45 * mb, Line: 4096, UIDs: 1000,
 			Sources: []Source{
 				{connections, "users' reports: about 20 at once, node-imap issue 523; connecting often is punished"},
-				{messages, "imapsync's default for Office 365; kept to only after a throttle, while the pace is reduced"},
+				{messages, "imapsync's default for Office 365; kept to only after a throttle, while the pace is " +
+					"reduced"},
 				{hour, "users' reports: imapsync FAQ.Office365, called theoretical there"},
 				{largest, "imapsync's default for Office 365"},
 				{line, "users' reports: Mailspring-Sync issue 5, longer lines get error 12"},
@@ -52,13 +56,15 @@ func providers() []Profile {
 			},
 		},
 		{
-			Name: "yahoo", Hosts: []string{"mail.yahoo.com", "yahoo.com", "imap.aol.com", "aol.com"}, Marks: []string{"XYMHIGHESTMODSEQ"},
+			Name: "yahoo", Hosts: []string{"mail.yahoo.com", "yahoo.com", "imap.aol.com", "aol.com"},
+			Marks: []string{"XYMHIGHESTMODSEQ"},
 			Start: 2, Most: 4, Line: 1000, UIDs: 1000, Distrust: []string{"CONDSTORE", "QRESYNC"}, NoIdle: true,
 			Sources: []Source{
 				{connections, "users' reports: about 10, unverified"},
 				{line, "source: MailKit ImapEngine, 1000 octets"},
 				{uids, "documented: RFC 9738, written with Yahoo; the figure it announces counts where it is lower"},
-				{distrust, "users' reports: whiteout imap-client issue 40, HIGHESTMODSEQ without CONDSTORE, CHANGEDSINCE fails"},
+				{distrust, "users' reports: whiteout imap-client issue 40, HIGHESTMODSEQ without CONDSTORE, " +
+					"CHANGEDSINCE fails"},
 				{noIdle, "users' reports: falls silent"},
 			},
 		},
@@ -67,14 +73,17 @@ func providers() []Profile {
 			Start: 2, Most: 8, DialEvery: 2 * time.Second,
 			Sources: []Source{
 				{connections, "ours: nothing is published, ten are assumed, two of them the person's"},
-				{dialEvery, "published trace: OpenArchiver issue 37, 500 sign-ins in 10 minutes are refused; ours is 300"},
+				{dialEvery, "published trace: OpenArchiver issue 37, 500 sign-ins in 10 minutes are refused; ours is " +
+					"300"},
 			},
 		},
 		{
-			Name: "zoho", Hosts: []string{"zoho.com", "zoho.eu", "zoho.in", "zoho.com.au", "zoho.com.cn", "zoho.jp", "zohocloud.ca"},
+			Name: "zoho", Hosts: []string{"zoho.com", "zoho.eu", "zoho.in", "zoho.com.au", "zoho.com.cn", "zoho.jp",
+				"zohocloud.ca"},
 			Start: 1, Most: 2, Distrust: []string{"CONDSTORE", "QRESYNC"},
 			Sources: []Source{
-				{connections, "users' reports: about 3, shared with the person's other mail programs, mailflow 4.5.1; documented: unusual activity is blocked"},
+				{connections, "users' reports: about 3, shared with the person's other mail programs, mailflow " +
+					"4.5.1; documented: unusual activity is blocked"},
 				{distrust, "published trace: zetacomponents/Mail issue 97, MODSEQ may be -1"},
 			},
 		},
@@ -95,7 +104,8 @@ func providers() []Profile {
 			},
 		},
 		{
-			Name: "qq", Hosts: []string{"imap.qq.com", "imap.exmail.qq.com", "exmail.qq.com"}, Start: 1, Most: 2, NoIdle: true, Poll: time.Minute,
+			Name: "qq", Hosts: []string{"imap.qq.com", "imap.exmail.qq.com", "exmail.qq.com"}, Start: 1, Most: 2,
+			NoIdle: true, Poll: time.Minute,
 			Sources: []Source{
 				{connections, careful},
 				{noIdle, "users' reports: none"},
@@ -118,8 +128,9 @@ func providers() []Profile {
 func servers() []Profile {
 	return []Profile{
 		{
-			Name: "exchange", IDs: []string{"microsoft.exchange", "microsoft exchange"}, Greetings: []string{"microsoft exchange"},
-			Start: 2, Most: 4, Line: 4096, UIDs: 1000, Distrust: []string{"IMAP4REV2"},
+			Name: "exchange", IDs: []string{"microsoft.exchange", "microsoft exchange"},
+			Greetings: []string{"microsoft exchange"},
+			Start:     2, Most: 4, Line: 4096, UIDs: 1000, Distrust: []string{"IMAP4REV2"},
 			Sources: []Source{
 				{connections, "documented: learn.microsoft.com, 16 of a person; ours is a quarter"},
 				{line, "as Microsoft 365"},
@@ -128,7 +139,8 @@ func servers() []Profile {
 			},
 		},
 		{
-			Name: "proton-bridge", IDs: []string{"proton", "gluon"}, Greetings: []string{"proton", "gluon"}, Start: 4, Most: 4, Distrust: []string{"SPECIAL-USE"},
+			Name: "proton-bridge", IDs: []string{"proton", "gluon"}, Greetings: []string{"proton", "gluon"}, Start: 4,
+			Most: 4, Distrust: []string{"SPECIAL-USE"},
 			Sources: []Source{
 				{connections, "ours: it runs on this machine"},
 				{distrust, "users' reports: MailKit issue 674, a LIST that asks for special use gets BAD"},
@@ -164,7 +176,8 @@ func servers() []Profile {
 			Sources: []Source{{connections, "ours: the operator sets it"}},
 		},
 		{
-			Name: "stalwart", IDs: []string{"stalwart"}, Greetings: []string{"stalwart"}, Start: 2, Most: 8, Commands: 2000,
+			Name: "stalwart", IDs: []string{"stalwart"}, Greetings: []string{"stalwart"}, Start: 2, Most: 8,
+			Commands: 2000,
 			Sources: []Source{
 				{connections, "documented: stalw.art, 16 of a person; ours is half"},
 				{commands, "documented: stalw.art, 2,000 a minute, more are refused"},

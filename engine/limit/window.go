@@ -14,7 +14,8 @@ type Slot struct {
 	Bytes int64
 }
 
-// window counts octets in slots; a slot counts until all of it is older than a day.
+// window counts octets in slots; a slot counts until all of it is older than a
+// day.
 type window struct {
 	slots []Slot // ascending
 }
@@ -34,7 +35,8 @@ func (w *window) add(now time.Time, n int64) {
 	w.slots = append([]Slot{{at, n}}, w.slots...)
 }
 
-// forget drops what is over, and what a clock that was set back has left in the future beyond a day.
+// forget drops what is over, and what a clock that was set back has left in the
+// future beyond a day.
 func (w *window) forget(now time.Time) {
 	kept := w.slots[:0]
 	for _, s := range w.slots {

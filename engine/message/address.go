@@ -10,7 +10,8 @@ const maxAddresses = 10_000
 // ParseAddressList reads the body of an address field (RFC 5322 §3.4) and what
 // programs make of it: semicolons between addresses, names with commas in
 // encoded words, missing brackets, raw 8-bit names. Groups are flattened. An
-// entry without anything usable is left out; nothing makes the others unreadable.
+// entry without anything usable is left out; nothing makes the others
+// unreadable.
 func ParseAddressList(s string) []Address {
 	list, _ := newCharsets().addresses(s, maxAddresses)
 	return list

@@ -18,8 +18,8 @@ import (
 // guessSample bounds what the statistical guess reads.
 const guessSample = 4 << 10
 
-// charsets decodes text and counts the statistical guesses it may still make: each
-// costs about a millisecond and 870 kB of garbage, however short the text
+// charsets decodes text and counts the statistical guesses it may still make:
+// each costs about a millisecond and 870 kB of garbage, however short the text
 // (measured), and a mail can ask for one in every word and part.
 type charsets struct {
 	guesses int
@@ -34,7 +34,8 @@ func newCharsets() *charsets { return &charsets{guesses: 8} }
 //
 // Declarations lie in known ways: text declared as nothing, ASCII, Latin-1 or
 // UTF-8 that is valid UTF-8 is UTF-8 (other text is that by accident only where
-// it hardly has an accent), and one declared as ASCII or UTF-8 that is neither is guessed.
+// it hardly has an accent), and one declared as ASCII or UTF-8 that is neither
+// is guessed.
 func (cs *charsets) toUTF8(b []byte, declared string) string {
 	name := strings.ToLower(strings.Trim(declared, " \t\r\n\"';"))
 	if !stateful(name) && ascii(b) {
@@ -64,7 +65,8 @@ func (cs *charsets) toUTF8(b []byte, declared string) string {
 
 // stateful names charsets in which ASCII bytes are not always ASCII text.
 func stateful(name string) bool {
-	for _, prefix := range []string{"iso-2022-", "csiso2022", "hz", "utf-7", "utf7", "unicode-1-1-utf-7", "x-unicode-2-0",
+	for _, prefix := range []string{"iso-2022-", "csiso2022", "hz", "utf-7", "utf7", "unicode-1-1-utf-7",
+		"x-unicode-2-0",
 		"utf-16", "utf16", "ucs-2", "iso-10646-ucs", "unicode", "csunicode", "ibm0", "cp037", "x-user"} {
 		if strings.HasPrefix(name, prefix) {
 			return name != "unicode-1-1-utf-8"
@@ -82,7 +84,8 @@ func ascii(b []byte) bool {
 	return true
 }
 
-// lookup finds a charset as browsers name it, then as IANA does; nil if unknown.
+// lookup finds a charset as browsers name it, then as IANA does; nil if
+// unknown.
 func lookup(name string) encoding.Encoding {
 	if len(name) > 64 {
 		return nil
@@ -101,7 +104,8 @@ func lookup(name string) encoding.Encoding {
 	case "ansi_x3.110-1983":
 		return charmap.Windows1252
 	}
-	for _, n := range []string{name, strings.ReplaceAll(name, "_", "-"), strings.Replace(name, "windows1", "windows-1", 1)} {
+	for _, n := range []string{name, strings.ReplaceAll(name, "_", "-"),
+		strings.Replace(name, "windows1", "windows-1", 1)} {
 		if enc, err := htmlindex.Get(n); err == nil && enc != encoding.Replacement {
 			return enc
 		}
@@ -121,7 +125,8 @@ func decode(enc encoding.Encoding, b []byte) string {
 }
 
 // guess decodes text whose charset nobody tells. mostlyUTF8 keeps a declared
-// UTF-8 with a few bad bytes: cut text and one foreign byte are the usual cause.
+// UTF-8 with a few bad bytes: cut text and one foreign byte are the usual
+// cause.
 func (cs *charsets) guess(b []byte, mostlyUTF8 bool) string {
 	if utf8.Valid(b) {
 		return string(b)

@@ -6,8 +6,8 @@ import (
 )
 
 // ParseDate reads the date of a Date or Received field, or an INTERNALDATE, in
-// any of the forms mail programs have used (RFC 5322 with its obsolete zones and
-// years, asctime, ISO 8601, "02-Jan-2006"). The result is UTC, clamped to
+// any of the forms mail programs have used (RFC 5322 with its obsolete zones
+// and years, asctime, ISO 8601, "02-Jan-2006"). The result is UTC, clamped to
 // [1971, 9999). A date without a time is midnight, one without a zone UTC.
 func ParseDate(s string) (time.Time, bool) {
 	if len(s) > 200 {
@@ -30,7 +30,8 @@ func ParseDate(s string) (time.Time, bool) {
 	return d.time()
 }
 
-// dateGap treats comments as their words: "(CET)" is a zone where none was given.
+// dateGap treats comments as their words: "(CET)" is a zone where none was
+// given.
 func dateGap(c byte) bool {
 	return c <= ' ' || c == ',' || c == '(' || c == ')' || c == '"' || c == ';' || c >= 0x7f
 }

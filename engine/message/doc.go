@@ -3,9 +3,10 @@
 //
 // What always holds:
 //
-//   - Every function is total: any input gives a result, nothing panics, nothing
-//     is an error but a failed read in Part. What could not be read is named in
-//     View.Problems; the raw bytes stay the truth and a view can be made again.
+//   - Every function is total: any input gives a result, nothing panics,
+//     nothing is an error but a failed read in Part. What could not be read is
+//     named in View.Problems; the raw bytes stay the truth and a view can be
+//     made again.
 //   - Every string is valid UTF-8 without NUL. Apart from that it is the
 //     sender's: names, ids and file names may hold anything and must be escaped
 //     where they are shown, and never joined into a path or a command.
@@ -13,9 +14,9 @@
 //     length of the message: bodies stream, only the text that is kept is held.
 //   - There is no state between calls; all functions may be called at once.
 //
-// Units: Limits and sizes are bytes, Preview and file names characters, dates UTC
-// clamped to [1971, 9999). Sources: RFC 5322, 2045–2047, 2231, 5256 §2.1, 8621 §4,
-// part numbers RFC 9051 §6.4.5.1.
+// Units: Limits and sizes are bytes, Preview and file names characters, dates
+// UTC clamped to [1971, 9999). Sources: RFC 5322, 2045–2047, 2231, 5256 §2.1,
+// 8621 §4, part numbers RFC 9051 §6.4.5.1.
 //
 // # Why the structure is not read with go-message
 //
@@ -33,17 +34,18 @@
 //	a typical 20 kB mail                      55 µs to walk the parts  50 µs for the view
 //
 // So scanner finds parts itself, in one pass over lines with a stack of
-// boundaries. For the same reason address lists (net/mail refuses a whole list for
-// one bad entry), dates (it reads "EST" as UTC) and encoded words are read here. On
-// well-formed input the tests hold all of them against go-message, net/mail and mime.
-// Charsets are golang.org/x/text, guesses wlynxg/chardet, HTML tokens x/net/html.
+// boundaries. For the same reason address lists (net/mail refuses a whole list
+// for one bad entry), dates (it reads "EST" as UTC) and encoded words are read
+// here. On well-formed input the tests hold all of them against go-message,
+// net/mail and mime. Charsets are golang.org/x/text, guesses wlynxg/chardet,
+// HTML tokens x/net/html.
 //
 // # Decisions
 //
-//   - A multipart/alternative gives its plain text; its HTML is only decoded when
-//     there is less than 256 bytes of that, which may be a stub.
+//   - A multipart/alternative gives its plain text; its HTML is only decoded
+//     when there is less than 256 bytes of that, which may be a stub.
 //   - The text of attached messages is part of Text; they are attachments too.
-//   - A message may cost 8 statistical charset guesses (about 1 ms each); after that
-//     undeclared 8-bit text is windows-1252.
+//   - A message may cost 8 statistical charset guesses (about 1 ms each); after
+//     that undeclared 8-bit text is windows-1252.
 //   - format=flowed is not undone; winmail.dat and uuencode stay opaque.
 package message

@@ -226,7 +226,8 @@ func TestFromHTML(t *testing.T) {
 		"Content-Type: text/html\r\n\r\n<p>hello</p>":  true,
 		"Content-Type: text/html\r\n\r\n<p></p>":       false,
 		"Content-Type: text/plain\r\n\r\n":             false,
-		"Content-Type: multipart/alternative; boundary=b\r\n\r\n--b\r\n\r\nplain\r\n--b\r\nContent-Type: text/html\r\n\r\n<p>a much longer text in the page</p>\r\n--b--\r\n": true,
+		"Content-Type: multipart/alternative; boundary=b\r\n\r\n--b\r\n\r\nplain\r\n--b\r\n" +
+			"Content-Type: text/html\r\n\r\n<p>a much longer text in the page</p>\r\n--b--\r\n": true,
 	} {
 		if got := Parse(strings.NewReader(raw), Limits{}).FromHTML; got != want {
 			t.Errorf("%q: %v, want %v", raw, got, want)

@@ -47,7 +47,8 @@ func FuzzParse(f *testing.F) {
 }
 
 func FuzzDecodeHeader(f *testing.F) {
-	for _, s := range []string{"=?utf-8?Q?=C3=A4?= x", "=?iso-2022-jp?B?GyRCRnxLXDhsGyhC?=", "caf\xe9", "\x1b$BF|", "=?utf-7?Q?A+AOQ-b?=", "=?a?q?=?b?B?==?="} {
+	for _, s := range []string{"=?utf-8?Q?=C3=A4?= x", "=?iso-2022-jp?B?GyRCRnxLXDhsGyhC?=", "caf\xe9", "\x1b$BF|",
+		"=?utf-7?Q?A+AOQ-b?=", "=?a?q?=?b?B?==?="} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -64,7 +65,8 @@ func FuzzDecodeHeader(f *testing.F) {
 }
 
 func FuzzParseAddressList(f *testing.F) {
-	for _, s := range []string{"Ann <a@b>, \"D, J\" <c@d> (x)", "g: a@b, <@r:c@d>;", "=?utf-8?Q?a,b?= <x@y>", "J\xfcrgen <j@x", "x@[::1]", "a@b \"", "(((", "<\"a b\"@c>"} {
+	for _, s := range []string{"Ann <a@b>, \"D, J\" <c@d> (x)", "g: a@b, <@r:c@d>;", "=?utf-8?Q?a,b?= <x@y>",
+		"J\xfcrgen <j@x", "x@[::1]", "a@b \"", "(((", "<\"a b\"@c>"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -74,7 +76,8 @@ func FuzzParseAddressList(f *testing.F) {
 			t.Errorf("%d addresses", len(list))
 		}
 		for _, a := range list {
-			if !utf8.ValidString(a.Name) || !utf8.ValidString(a.Email) || strings.ContainsAny(a.Name+a.Email, "\x00\r\n") || a == (Address{}) ||
+			if !utf8.ValidString(a.Name) || !utf8.ValidString(a.Email) ||
+				strings.ContainsAny(a.Name+a.Email, "\x00\r\n") || a == (Address{}) ||
 				len(a.Name) > maxName || len(a.Email) > maxName {
 				t.Errorf("%q: %q", s, a)
 			}
@@ -83,7 +86,8 @@ func FuzzParseAddressList(f *testing.F) {
 }
 
 func FuzzParseDate(f *testing.F) {
-	for _, s := range []string{"Mon, 2 Jan 2006 15:04:05 -0700 (MST)", "2006-01-02T15:04:05Z", "Mon Jan  2 15:04:05 2006", "02-Jan-2006 15:04:05 +0000", "2 Jan 06 3:04PM EST"} {
+	for _, s := range []string{"Mon, 2 Jan 2006 15:04:05 -0700 (MST)", "2006-01-02T15:04:05Z",
+		"Mon Jan  2 15:04:05 2006", "02-Jan-2006 15:04:05 +0000", "2 Jan 06 3:04PM EST"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -104,7 +108,8 @@ func FuzzParseDate(f *testing.F) {
 }
 
 func FuzzHTMLText(f *testing.F) {
-	for _, s := range []string{"<p>a<br>b</p>", "<script>x</script>y", "<head><title>t</title></head><body>b", "<pre> a\n b</pre>", "&#x80;&nbsp;&lt;", "<blockquote><li>x", "<!--<plaintext>"} {
+	for _, s := range []string{"<p>a<br>b</p>", "<script>x</script>y", "<head><title>t</title></head><body>b",
+		"<pre> a\n b</pre>", "&#x80;&nbsp;&lt;", "<blockquote><li>x", "<!--<plaintext>"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

@@ -14,8 +14,9 @@ import (
 	"mailcote/testkit/form"
 )
 
-// within fails when f takes longer than the promise of 2 s a MiB, at least 1 s, in an ordinary build (the race detector costs it
-// twenty times that). What takes ten times that hangs: the panic lets a fuzz run keep the input.
+// within fails when f takes longer than the promise of 2 s a MiB, at least 1 s,
+// in an ordinary build (the race detector costs it twenty times that). What
+// takes ten times that hangs: the panic lets a fuzz run keep the input.
 func within(t testing.TB, size int, f func()) {
 	t.Helper()
 	limit := max(time.Second, 2*time.Second*time.Duration(size>>10)/1024)
@@ -44,48 +45,122 @@ func TestHostile(t *testing.T) {
 		name, raw string
 		want      func(v View) bool
 	}{
-		{"depth 10k", many(10_000, "Content-Type: multipart/mixed; boundary=b%[1]d\r\n\r\n--b%[1]d\r\n") + "\r\ndeep\r\n",
+		{"depth 10k", many(10_000, "Content-Type: multipart/mixed; boundary=b%[1]d\r\n\r\n--b%[1]d\r\n") +
+			"\r\ndeep\r\n",
 			func(v View) bool { return v.Partial && len(v.Attachments) == 1 }},
-		{"100k parts", multi + strings.Repeat("--b\r\n\r\nx\r\n", 100_000) + "--b--\r\n", func(v View) bool { return v.Partial && len(v.Text) > 10_000 }},
+		{"100k parts", multi + strings.Repeat("--b\r\n\r\nx\r\n", 100_000) + "--b--\r\n", func(v View) bool {
+			return v.Partial && len(v.Text) > 10_000
+		}},
 		{"100k attachments", multi + strings.Repeat("--b\r\nContent-Type: a/b\r\n\r\nx\r\n", 100_000) + "--b--\r\n",
 			func(v View) bool { return v.Partial && len(v.Attachments) == 1000 }},
-		{"rfc822 chain", strings.Repeat("Content-Type: message/rfc822\r\n\r\n", 10_000) + "Subject: in\r\n\r\nx", func(v View) bool { return v.Partial }},
-		{"lines that look like boundaries, at depth", many(100, "Content-Type: multipart/mixed; boundary=bbbbbbbbb%[1]d\r\n\r\n--bbbbbbbbb%[1]d\r\n") + "\r\n" + strings.Repeat("--bbbbbbbbbX\n", mib/13),
+		{"rfc822 chain", strings.Repeat("Content-Type: message/rfc822\r\n\r\n", 10_000) + "Subject: in\r\n\r\nx",
+			func(v View) bool {
+				return v.Partial
+			}},
+		{"lines that look like boundaries, at depth",
+			many(100, "Content-Type: multipart/mixed; boundary=bbbbbbbbb%[1]d\r\n\r\n--bbbbbbbbb%[1]d\r\n") +
+				"\r\n" + strings.Repeat("--bbbbbbbbbX\n", mib/13),
 			func(v View) bool { return len(v.Text) > mib/2 }},
-		{"header line of 1 MiB", "Subject: " + strings.Repeat("x", mib) + "\r\n\r\nbody\r\n", func(v View) bool { return v.Text == "body" && v.Partial }},
-		{"header line of 3 MiB in a part", multi + "--b\r\nX: " + strings.Repeat("x", 3*mib) + "\r\n\r\nbody\r\n--b--\r\n", func(v View) bool { return v.Text == "body" }},
-		{"encoded words of 1 MiB", "Subject: " + strings.Repeat("=?utf-8?Q?=C3=A4?= ", mib/20) + "\r\n\r\nx", func(v View) bool { return strings.HasPrefix(v.Subject, "äää") }},
-		{"open encoded words of 1 MiB in To", "To: " + strings.Repeat("=?a?q?x", mib/7) + "\r\n\r\nx", func(v View) bool { return v.Text == "x" }},
-		{"two message ids", "Message-ID: <>\r\nMessage-ID: <a@b>\r\nMessage-ID: <c@d>\r\n\r\n", func(v View) bool { return v.MessageID == "a@b" }},
-		{"fields without end", strings.Repeat("To: a@b\r\n", mib/9) + "\r\nx", func(v View) bool { return len(v.To) == 1000 }},
-		{"50k recipients", "To: " + many(50_000, "a%d@example.org,\r\n ") + "z@x\r\n\r\nx", func(v View) bool { return len(v.To) == 1000 && v.Partial && v.To[999].Email == "a999@example.org" }},
-		{"100k references", "References: " + many(100_000, "<%d@x>\r\n ") + "\r\n\r\nx", func(v View) bool { return len(v.References) == 1000 && v.References[0] == "0@x" }},
-		{"references to itself", "Message-ID: <a@b>\r\nReferences: <a@b> <a@b>\r\nIn-Reply-To: <a@b>\r\n\r\n", func(v View) bool { return len(ThreadKeys(v)) == 1 }},
+		{"header line of 1 MiB", "Subject: " + strings.Repeat("x", mib) + "\r\n\r\nbody\r\n", func(v View) bool {
+			return v.Text == "body" && v.Partial
+		}},
+		{"header line of 3 MiB in a part", multi + "--b\r\nX: " + strings.Repeat("x", 3*mib) +
+			"\r\n\r\nbody\r\n--b--\r\n", func(v View) bool {
+			return v.Text == "body"
+		}},
+		{"encoded words of 1 MiB", "Subject: " + strings.Repeat("=?utf-8?Q?=C3=A4?= ", mib/20) + "\r\n\r\nx",
+			func(v View) bool {
+				return strings.HasPrefix(v.Subject, "äää")
+			}},
+		{"open encoded words of 1 MiB in To", "To: " + strings.Repeat("=?a?q?x", mib/7) + "\r\n\r\nx",
+			func(v View) bool {
+				return v.Text == "x"
+			}},
+		{"two message ids", "Message-ID: <>\r\nMessage-ID: <a@b>\r\nMessage-ID: <c@d>\r\n\r\n", func(v View) bool {
+			return v.MessageID == "a@b"
+		}},
+		{"fields without end", strings.Repeat("To: a@b\r\n", mib/9) + "\r\nx", func(v View) bool {
+			return len(v.To) == 1000
+		}},
+		{"50k recipients", "To: " + many(50_000, "a%d@example.org,\r\n ") + "z@x\r\n\r\nx", func(v View) bool {
+			return len(v.To) == 1000 && v.Partial && v.To[999].Email == "a999@example.org"
+		}},
+		{"100k references", "References: " + many(100_000, "<%d@x>\r\n ") + "\r\n\r\nx", func(v View) bool {
+			return len(v.References) == 1000 && v.References[0] == "0@x"
+		}},
+		{"references to itself", "Message-ID: <a@b>\r\nReferences: <a@b> <a@b>\r\nIn-Reply-To: <a@b>\r\n\r\n",
+			func(v View) bool {
+				return len(ThreadKeys(v)) == 1
+			}},
 		{"empty message id", "Message-ID: <>\r\n\r\n", func(v View) bool { return v.MessageID == "" }},
-		{"message id of 1 MiB", "Message-ID: <" + strings.Repeat("x", mib) + "@y>\r\n\r\n", func(v View) bool { return v.MessageID == "" }},
-		{"two dates, one readable", "Date: soon\r\nDate: Mon, 2 Jan 2006 15:04:05 +0000\r\n\r\n", func(v View) bool { return v.SentDate.Unix() == 1136214245 }},
-		{"garbage date", "Date: yesterday\r\nReceived: by x; Mon, 2 Jan 2006 15:04:05 +0000\r\n\r\n", func(v View) bool { return v.SentDate.IsZero() && v.ReceivedDate.Unix() == 1136214245 && v.Partial }},
+		{"message id of 1 MiB", "Message-ID: <" + strings.Repeat("x", mib) + "@y>\r\n\r\n", func(v View) bool {
+			return v.MessageID == ""
+		}},
+		{"two dates, one readable", "Date: soon\r\nDate: Mon, 2 Jan 2006 15:04:05 +0000\r\n\r\n", func(v View) bool {
+			return v.SentDate.Unix() == 1136214245
+		}},
+		{"garbage date", "Date: yesterday\r\nReceived: by x; Mon, 2 Jan 2006 15:04:05 +0000\r\n\r\n",
+			func(v View) bool {
+				return v.SentDate.IsZero() && v.ReceivedDate.Unix() == 1136214245 && v.Partial
+			}},
 		{"no from", "Subject: x\r\n\r\n", func(v View) bool { return v.From == nil && !v.Partial }},
-		{"text of 3 MiB", "\r\n\r\n" + strings.Repeat("words and words\r\n", 3*mib/17), func(v View) bool { return len(v.Text) <= mib && len(v.Text) > mib/2 && v.Partial }},
-		{"html of 3 MiB", "Content-Type: text/html\r\n\r\n" + strings.Repeat("<p>words &amp; words\r\n", 3*mib/21), func(v View) bool { return len(v.Text) <= mib && v.Partial }},
-		{"10k html alternatives", "Content-Type: multipart/alternative; boundary=b\r\n\r\n" + strings.Repeat("--b\r\nContent-Type: text/html\r\n\r\n"+strings.Repeat("x", 300)+"\r\n", 10_000), func(v View) bool { return len(v.Text) > mib/2 }},
-		{"open tags", "Content-Type: text/html\r\n\r\n" + strings.Repeat("<a <!-- <![CDATA[ <script ", mib/27), func(View) bool { return true }},
+		{"text of 3 MiB", "\r\n\r\n" + strings.Repeat("words and words\r\n", 3*mib/17), func(v View) bool {
+			return len(v.Text) <= mib && len(v.Text) > mib/2 && v.Partial
+		}},
+		{"html of 3 MiB", "Content-Type: text/html\r\n\r\n" + strings.Repeat("<p>words &amp; words\r\n", 3*mib/21),
+			func(v View) bool {
+				return len(v.Text) <= mib && v.Partial
+			}},
+		{"10k html alternatives", "Content-Type: multipart/alternative; boundary=b\r\n\r\n" +
+			strings.Repeat("--b\r\nContent-Type: text/html\r\n\r\n"+strings.Repeat("x", 300)+"\r\n", 10_000),
+			func(v View) bool {
+				return len(v.Text) > mib/2
+			}},
+		{"open tags", "Content-Type: text/html\r\n\r\n" + strings.Repeat("<a <!-- <![CDATA[ <script ", mib/27),
+			func(View) bool {
+				return true
+			}},
 		{"garbage, 8 bit", strings.Repeat("\xff\xfe\x80=?\r\n", mib/7), func(v View) bool { return v.Partial }},
-		{"8-bit subject and text of 1 MiB", "Subject: " + strings.Repeat("\xe9\xa0", mib/4) + "\r\n\r\n" + strings.Repeat("\x81\xff ", mib/3), func(v View) bool { return len(v.Text) > 0 }},
-		{"10k parts with undeclared 8-bit text and names", multi + strings.Repeat("--b\r\nContent-Type: a/b; name=\"\xe9a\"\r\n\r\n--b\r\n\r\n\xe9a\xa0\r\n", 10_000), func(v View) bool { return v.Partial }},
-		{"comments", "From: " + strings.Repeat("(", mib/2) + "a@b\r\nTo: " + strings.Repeat("\"<", mib/4) + "\r\n\r\n", func(View) bool { return true }},
-		{"params", "Content-Type: text/plain; " + strings.Repeat("name*0*=a'b'%41; \"; =", mib/23) + "\r\n\r\nx", func(v View) bool { return v.Text == "x" }},
-		{"blobs before no reply word", "Subject: " + strings.Repeat("[a]", 5000) + "[\r\n\r\n", func(View) bool { return true }},
-		{"parameters of 1 MiB in 15 parts", multi + strings.Repeat("--b\r\nContent-Type: a/b"+strings.Repeat(";a=b", 15<<10)+"\r\n\r\n\r\n", 15), func(v View) bool { return len(v.Attachments) == 15 }},
-		{"blobs in the subject", "Subject: " + strings.Repeat("[a]", 300) + strings.Repeat("re:[a]", 3000) + "(fwd)\r\n\r\n", func(View) bool { return true }},
-		{"base64 of base64", "Content-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\n" + strings.Repeat("====QUJD", mib/8), func(v View) bool { return strings.HasPrefix(v.Text, "ABCABC") }},
+		{"8-bit subject and text of 1 MiB", "Subject: " + strings.Repeat("\xe9\xa0", mib/4) + "\r\n\r\n" +
+			strings.Repeat("\x81\xff ", mib/3), func(v View) bool {
+			return len(v.Text) > 0
+		}},
+		{"10k parts with undeclared 8-bit text and names", multi +
+			strings.Repeat("--b\r\nContent-Type: a/b; name=\"\xe9a\"\r\n\r\n--b\r\n\r\n\xe9a\xa0\r\n", 10_000),
+			func(v View) bool {
+				return v.Partial
+			}},
+		{"comments", "From: " + strings.Repeat("(", mib/2) + "a@b\r\nTo: " + strings.Repeat("\"<", mib/4) +
+			"\r\n\r\n", func(View) bool {
+			return true
+		}},
+		{"params", "Content-Type: text/plain; " + strings.Repeat("name*0*=a'b'%41; \"; =", mib/23) + "\r\n\r\nx",
+			func(v View) bool {
+				return v.Text == "x"
+			}},
+		{"blobs before no reply word", "Subject: " + strings.Repeat("[a]", 5000) + "[\r\n\r\n", func(View) bool {
+			return true
+		}},
+		{"parameters of 1 MiB in 15 parts", multi + strings.Repeat("--b\r\nContent-Type: a/b"+strings.Repeat(";a=b",
+			15<<10)+"\r\n\r\n\r\n", 15), func(v View) bool {
+			return len(v.Attachments) == 15
+		}},
+		{"blobs in the subject", "Subject: " + strings.Repeat("[a]", 300) + strings.Repeat("re:[a]", 3000) +
+			"(fwd)\r\n\r\n", func(View) bool {
+			return true
+		}},
+		{"base64 of base64", "Content-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\n" +
+			strings.Repeat("====QUJD", mib/8), func(v View) bool {
+			return strings.HasPrefix(v.Text, "ABCABC")
+		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var v View
 			within(t, len(c.raw), func() { v = Parse(strings.NewReader(c.raw), Limits{}) })
 			check(t, v)
 			if !c.want(v) {
-				t.Errorf("subject %.60q, to %d, %d bytes of text, %d attachments, problems %q", v.Subject, len(v.To), len(v.Text), len(v.Attachments), v.Problems)
+				t.Errorf("subject %.60q, to %d, %d bytes of text, %d attachments, problems %q", v.Subject, len(v.To),
+					len(v.Text), len(v.Attachments), v.Problems)
 			}
 		})
 	}
@@ -93,7 +168,8 @@ func TestHostile(t *testing.T) {
 
 // TestWordFlood: words that never close cost no more than one search.
 func TestWordFlood(t *testing.T) {
-	for _, unit := range []string{"(", "\"<", "\"\\", "<a", "\"@", "=?a?q?x", "=?utf-8?B?", "=?", "=?a?q?=?=", "=?a?b?=?= =?c?q?d?=", "=?utf-8?q?=e9a?= =?ascii?q?=e9?="} {
+	for _, unit := range []string{"(", "\"<", "\"\\", "<a", "\"@", "=?a?q?x", "=?utf-8?B?", "=?", "=?a?q?=?=",
+		"=?a?b?=?= =?c?q?d?=", "=?utf-8?q?=e9a?= =?ascii?q?=e9?="} {
 		s := strings.Repeat(unit, mib/len(unit))
 		within(t, len(s), func() { DecodeHeader(s) })
 		within(t, len(s), func() { ParseAddressList(s) })
@@ -125,7 +201,8 @@ func (r *repeat) Read(p []byte) (int, error) {
 // TestMemory parses 100 MB of each kind and watches what is allocated in all.
 func TestMemory(t *testing.T) {
 	for _, c := range []struct{ name, head, unit string }{
-		{"attachment", "Content-Type: a/b\r\nContent-Transfer-Encoding: base64\r\n\r\n", strings.Repeat("QUJD", 19) + "\r\n"},
+		{"attachment", "Content-Type: a/b\r\nContent-Transfer-Encoding: base64\r\n\r\n", strings.Repeat("QUJD", 19) +
+			"\r\n"},
 		{"text", "Subject: x\r\n\r\n", "some text of a long letter\r\n"},
 		{"one line", "Content-Type: text/html\r\n\r\n", strings.Repeat("x", 997)},
 		{"one header field", "", strings.Repeat("X", 997)},
@@ -141,7 +218,8 @@ func TestMemory(t *testing.T) {
 			start := time.Now()
 			v := Parse(r, Limits{})
 			runtime.ReadMemStats(&after)
-			t.Logf("%v, %d kB allocated", time.Since(start).Round(time.Millisecond), (after.TotalAlloc-before.TotalAlloc)>>10)
+			t.Logf("%v, %d kB allocated", time.Since(start).Round(time.Millisecond),
+				(after.TotalAlloc-before.TotalAlloc)>>10)
 			if got := after.TotalAlloc - before.TotalAlloc; got > 64*mib {
 				t.Errorf("%d MiB allocated", got/mib)
 			}
@@ -158,9 +236,11 @@ func TestMemory(t *testing.T) {
 
 func TestReadFailure(t *testing.T) {
 	broken := errors.New("cable pulled")
-	raw := crlf("Content-Type: multipart/mixed; boundary=b", "", "--b", "", "begun", "--b", "Content-Type: a/b", "", "half")
+	raw := crlf("Content-Type: multipart/mixed; boundary=b", "", "--b", "", "begun", "--b", "Content-Type: a/b", "",
+		"half")
 	r := io.MultiReader(strings.NewReader(raw), iotest.ErrReader(broken))
-	if v := Parse(r, Limits{}); !strings.Contains(strings.Join(v.Problems, ";"), "reading stopped") || v.Text != "begun" {
+	if v := Parse(r, Limits{}); !strings.Contains(strings.Join(v.Problems, ";"), "reading stopped") ||
+		v.Text != "begun" {
 		t.Errorf("%q %q", v.Problems, v.Text)
 	}
 	body, _, ok := Part(io.MultiReader(strings.NewReader(raw), iotest.ErrReader(broken)), "2", Limits{})
@@ -181,7 +261,8 @@ func TestChunks(t *testing.T) {
 		}
 	}
 	raw := typical(true)
-	if a, b := fmt.Sprint(Parse(bytes.NewReader(raw), Limits{})), fmt.Sprint(Parse(iotest.HalfReader(bytes.NewReader(raw)), Limits{})); a != b {
+	if a, b := fmt.Sprint(Parse(bytes.NewReader(raw), Limits{})),
+		fmt.Sprint(Parse(iotest.HalfReader(bytes.NewReader(raw)), Limits{})); a != b {
 		t.Error("half reads differ")
 	}
 }

@@ -15,8 +15,8 @@ const maxHTMLText = 1 << 20
 const maxQuote = 5
 
 // HTMLText reduces HTML to the text a reader sees: scripts, styles and comments
-// go, blocks become lines, blockquotes get "> ", links keep their text. It reads
-// tokens and builds no tree, so no nesting costs anything.
+// go, blocks become lines, blockquotes get "> ", links keep their text. It
+// reads tokens and builds no tree, so no nesting costs anything.
 func HTMLText(s string) string { return htmlText(s, maxHTMLText) }
 
 func htmlText(s string, limit int) string {
@@ -118,8 +118,10 @@ func (w *textWriter) close(tag atom.Atom) {
 
 func block(tag atom.Atom) bool {
 	switch tag {
-	case atom.Div, atom.Tr, atom.Li, atom.Dt, atom.Dd, atom.Section, atom.Article, atom.Header, atom.Footer, atom.Center,
-		atom.Form, atom.Fieldset, atom.Address, atom.Figure, atom.Body, atom.Thead, atom.Tbody, atom.Caption, atom.Aside, atom.Nav, atom.Main:
+	case atom.Div, atom.Tr, atom.Li, atom.Dt, atom.Dd, atom.Section, atom.Article, atom.Header, atom.Footer,
+		atom.Center,
+		atom.Form, atom.Fieldset, atom.Address, atom.Figure, atom.Body, atom.Thead, atom.Tbody, atom.Caption,
+		atom.Aside, atom.Nav, atom.Main:
 		return true
 	}
 	return false
@@ -162,7 +164,8 @@ func (w *textWriter) text(s []byte) {
 	}
 }
 
-// blank returns the length of the white space at s[i]: ASCII or a no-break space.
+// blank returns the length of the white space at s[i]: ASCII or a no-break
+// space.
 func blank(s []byte, i int) int {
 	switch c := s[i]; {
 	case c == ' ' || ('\t' <= c && c <= '\r'):

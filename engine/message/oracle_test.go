@@ -18,8 +18,8 @@ import (
 // The oracles of this file are other people's parsers: where they accept
 // well-formed input, ours must find the same.
 
-// TestAgainstGoMessage builds random well-formed trees and compares every leaf's
-// type and decoded bytes.
+// TestAgainstGoMessage builds random well-formed trees and compares every
+// leaf's type and decoded bytes.
 func TestAgainstGoMessage(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var raw bytes.Buffer
@@ -34,7 +34,9 @@ func TestAgainstGoMessage(t *testing.T) {
 		}
 		want := leaves(t, entity)
 		var got []string
-		s := newScanner(bytes.NewReader(raw.Bytes()), DefaultLimits(), newCharsets(), func(p string) { t.Errorf("problem: %s", p) })
+		s := newScanner(bytes.NewReader(raw.Bytes()), DefaultLimits(), newCharsets(), func(p string) {
+			t.Errorf("problem: %s", p)
+		})
 		for ev := s.next(); ev != evDone; ev = s.next() {
 			if ev != evLeaf {
 				continue
@@ -55,7 +57,8 @@ func TestAgainstGoMessage(t *testing.T) {
 	})
 }
 
-// build writes one entity; boundaries are made so that some are prefixes of others.
+// build writes one entity; boundaries are made so that some are prefixes of
+// others.
 func build(t *rapid.T, w io.Writer, header gomessage.Header, depth int, n *int) {
 	*n++
 	if depth < 4 && rapid.Bool().Draw(t, "multipart") {
@@ -76,8 +79,10 @@ func build(t *rapid.T, w io.Writer, header gomessage.Header, depth int, n *int) 
 		}
 		return
 	}
-	header.SetContentType(rapid.SampledFrom([]string{"text/plain", "image/png", "application/x-y"}).Draw(t, "type"), nil)
-	header.Set("Content-Transfer-Encoding", rapid.SampledFrom([]string{"base64", "quoted-printable", "8bit"}).Draw(t, "encoding"))
+	header.SetContentType(rapid.SampledFrom([]string{"text/plain", "image/png", "application/x-y"}).Draw(t, "type"),
+		nil)
+	header.Set("Content-Transfer-Encoding", rapid.SampledFrom([]string{"base64", "quoted-printable", "8bit"}).Draw(t,
+		"encoding"))
 	body := strings.Join(rapid.SliceOf(rapid.StringMatching(`[a-z=\-é ]{0,90}[a-z]`)).Draw(t, "lines"), "\r\n")
 	ew, err := gomessage.CreateWriter(w, header)
 	if err != nil {
@@ -178,7 +183,8 @@ func compareAddresses(t interface{ Errorf(string, ...any) }, text string) {
 		if strings.EqualFold(name, w.Address) {
 			name = ""
 		}
-		if strings.Join(strings.Fields(got[i].Name), " ") != strings.Join(strings.Fields(name), " ") || got[i].Email != w.Address {
+		if strings.Join(strings.Fields(got[i].Name), " ") != strings.Join(strings.Fields(name), " ") ||
+			got[i].Email != w.Address {
 			t.Errorf("%q: %q, want %q %q", text, got[i], name, w.Address)
 		}
 	}
@@ -188,7 +194,8 @@ func TestDateAgainstNetMail(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		unix := rapid.Int64Range(31536000+86400, 253370764800-2*86400).Draw(t, "unix")
 		zone := time.FixedZone("", rapid.IntRange(-14*4, 14*4).Draw(t, "quarter")*900)
-		layout := rapid.SampledFrom([]string{time.RFC1123Z, "2 Jan 2006 15:04:05 -0700", "Mon, 02 Jan 2006 15:04:05 -0700 (XYZ)"}).Draw(t, "layout")
+		layout := rapid.SampledFrom([]string{time.RFC1123Z, "2 Jan 2006 15:04:05 -0700",
+			"Mon, 02 Jan 2006 15:04:05 -0700 (XYZ)"}).Draw(t, "layout")
 		text := time.Unix(unix, 0).In(zone).Format(layout)
 		want, err := mail.ParseDate(text)
 		if err != nil {

@@ -43,7 +43,9 @@ func (cs *charsets) describe(fields []field, digest bool) part {
 		switch f.name {
 		case fieldType:
 			value, params := cs.splitParams(f.body)
-			if strings.Contains(value, "/") && !strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r == 0x7f || r == '"' }) {
+			if strings.Contains(value, "/") && !strings.ContainsFunc(value, func(r rune) bool {
+				return r <= ' ' || r == 0x7f || r == '"'
+			}) {
 				p.mediaType = strings.ToValidUTF8(value, "\ufffd")
 			}
 			p.charset = params.get("charset", cs)

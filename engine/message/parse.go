@@ -84,9 +84,9 @@ type builder struct {
 	text  []byte
 	html  int64 // bytes of HTML kept so far
 
-	// waiting is the HTML of the open alternatives, which waits to be needed, the
-	// outer ones' before the inner ones'. What an inner one leaves to the one
-	// around it stays where it is.
+	// waiting is the HTML of the open alternatives, which waits to be needed,
+	// the outer ones' before the inner ones'. What an inner one leaves to the
+	// one around it stays where it is.
 	waiting []byte
 }
 
@@ -198,7 +198,8 @@ func (b *builder) attach(p part) int {
 
 func signature(mediaType string) bool {
 	switch mediaType {
-	case "application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature", "application/pgp-encrypted",
+	case "application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature",
+		"application/pgp-encrypted",
 		"message/delivery-status", "message/disposition-notification", "text/rfc822-headers":
 		return true
 	}

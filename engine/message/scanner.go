@@ -213,7 +213,8 @@ func (s *scanner) leave() (event, bool) {
 	return evLeafEnd, leaf
 }
 
-// unterminated notes that containers from the given one on did not end properly.
+// unterminated notes that containers from the given one on did not end
+// properly.
 func (s *scanner) unterminated(from int) {
 	for _, f := range s.stack[from:] {
 		if f.boundary != "" {

@@ -38,7 +38,9 @@ func messageIDs(s string, max int) []string {
 		rest = rest[end+1:]
 	}
 	if len(ids) == 0 {
-		for _, w := range strings.FieldsFunc(s, func(r rune) bool { return r <= ' ' || r == ',' || r == ';' || r == '<' || r == '>' }) {
+		for _, w := range strings.FieldsFunc(s, func(r rune) bool {
+			return r <= ' ' || r == ',' || r == ';' || r == '<' || r == '>'
+		}) {
 			if strings.Contains(w, "@") {
 				add(w)
 			}
@@ -155,7 +157,8 @@ func stripBlob(s string) (string, bool) {
 func replyWord(s string) bool {
 	switch s {
 	case "re", "fw", "fwd", // RFC 5256
-		"aw", "antw", "wg", "sv", "vs", "vb", "vl", "tr", "rv", "rif", "res", "enc", "odp", "pd", "ynt", "ilt", "atb", "doorst",
+		"aw", "antw", "wg", "sv", "vs", "vb", "vl", "tr", "rv", "rif", "res", "enc", "odp", "pd", "ynt", "ilt", "atb",
+		"doorst",
 		"回复", "回覆", "答复", "转发", "轉寄", "返信", "転送", "답장", "전달":
 		return true
 	}

@@ -55,11 +55,12 @@ type Address struct {
 	Name, Email string
 }
 
-// Attachment is a part that is not the message's own text. Path is the IMAP part
-// number ("2.1", RFC 9051 §6.4.5.1); Name is decoded, at most 255 characters and
-// never more than a display name: it may hold slashes, dots, anything. Type is
-// lower case; Size counts decoded bytes. Inline means the sender meant it to be
-// shown in the text (disposition inline, or an image the HTML refers to).
+// Attachment is a part that is not the message's own text. Path is the IMAP
+// part number ("2.1", RFC 9051 §6.4.5.1); Name is decoded, at most 255
+// characters and never more than a display name: it may hold slashes, dots,
+// anything. Type is lower case; Size counts decoded bytes. Inline means the
+// sender meant it to be shown in the text (disposition inline, or an image the
+// HTML refers to).
 type Attachment struct {
 	Path       string
 	Name, Type string

@@ -42,7 +42,8 @@ func plain(s string) bool {
 	return true
 }
 
-// unfold takes out the line breaks of folding; the white space after them stays.
+// unfold takes out the line breaks of folding; the white space after them
+// stays.
 func unfold(s string) string {
 	if strings.IndexByte(s, '\n') < 0 {
 		return s
@@ -89,8 +90,9 @@ type word struct {
 	end     int
 }
 
-// wordAt reads the encoded word at s[at:]. close caches the next "?=": one search
-// forward serves every candidate before it, which keeps a flood of open words linear.
+// wordAt reads the encoded word at s[at:]. close caches the next "?=": one
+// search forward serves every candidate before it, which keeps a flood of open
+// words linear.
 func wordAt(s string, at int, close *int) (word, bool) {
 	var w word
 	q := strings.IndexByte(s[at+2:min(len(s), at+2+64)], '?')
@@ -122,7 +124,8 @@ func wordAt(s string, at int, close *int) (word, bool) {
 }
 
 // words decodes all encoded words of a valid UTF-8 text. Neighbours in one
-// charset are joined before the charset is undone: careless senders cut inside a character.
+// charset are joined before the charset is undone: careless senders cut inside
+// a character.
 func (cs *charsets) words(s string) string {
 	var out strings.Builder
 	out.Grow(len(s))

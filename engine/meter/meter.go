@@ -1,9 +1,11 @@
-// Package meter keeps the limits of an engine's accounts: it loads what earlier processes used, holds sessions back, and saves
-// with what the mail was stored with.
+// Package meter keeps the limits of an engine's accounts: it loads what earlier
+// processes used, holds sessions back, and saves with what the mail was stored
+// with.
 //
-// What always holds: an account has one Meter in a process, shared by all its connections and by whoever looks at it; its
-// methods may be called from any goroutine. What may be done is decided in package limit; here is the clock, the waiting and
-// the store.
+// What always holds: an account has one Meter in a process, shared by all its
+// connections and by whoever looks at it; its methods may be called from any
+// goroutine. What may be done is decided in package limit; here is the clock,
+// the waiting and the store.
 package meter
 
 import (
@@ -39,7 +41,8 @@ func Load(ctx context.Context, s *storage.Store, a storage.Account) (*Meter, err
 	return one, nil
 }
 
-// local says whether a host is this machine: nobody is spared by connecting to it slowly.
+// local says whether a host is this machine: nobody is spared by connecting to
+// it slowly.
 func local(host string) bool {
 	ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
 	return strings.EqualFold(host, "localhost") || err == nil && ip.Unmap().IsLoopback()
@@ -51,7 +54,8 @@ func load(r *storage.Reader, account storage.AccountID) (s limit.State, err erro
 		return s, err
 	}
 	for _, one := range rows {
-		s.Usage = append(s.Usage, limit.Usage{Kind: one.Kind, At: one.At, Used: one.Used, Most: one.Allowed, Window: one.Window, Pace: one.Pace,
+		s.Usage = append(s.Usage, limit.Usage{Kind: one.Kind, At: one.At, Used: one.Used, Most: one.Allowed,
+			Window: one.Window, Pace: one.Pace,
 			Ceiling: one.Ceiling, Until: one.Until, Resumes: one.Resumes})
 	}
 	slots, err := rate.Slots(r, account)
@@ -61,7 +65,8 @@ func load(r *storage.Reader, account storage.AccountID) (s limit.State, err erro
 	return s, err
 }
 
-// Meter is one account's limits. It is the imap.Meter of the account's sessions.
+// Meter is one account's limits. It is the imap.Meter of the account's
+// sessions.
 type Meter struct {
 	account storage.AccountID
 	host    string
@@ -78,7 +83,8 @@ func (m *Meter) Connections() int {
 	return m.limiter.Connections(time.Now())
 }
 
-// Dial waits until the account may make another connection: one a second, one a minute after the server took none.
+// Dial waits until the account may make another connection: one a second, one a
+// minute after the server took none.
 func (m *Meter) Dial(ctx context.Context) error {
 	m.mu.Lock()
 	wait := m.limiter.Dial(time.Now())
@@ -113,7 +119,8 @@ func (m *Meter) Profile() limit.Profile {
 	return m.limiter.Profile()
 }
 
-// Meet notes what a server showed of itself, and gives the session the manners for it.
+// Meet notes what a server showed of itself, and gives the session the manners
+// for it.
 func (m *Meter) Meet(s *imap.Session, id string) {
 	server := limit.Server{Host: m.host, Capabilities: s.Capabilities(), ID: id, Greeting: s.Greeting()}
 	m.mu.Lock()
@@ -131,7 +138,8 @@ func (m *Meter) Before(ctx context.Context, _ string) error {
 	return clock.Sleep(ctx, wait)
 }
 
-// Answered notes how a server answers. What follows from a refusal is for whoever classifies it: see Fault.
+// Answered notes how a server answers. What follows from a refusal is for
+// whoever classifies it: see Fault.
 func (m *Meter) Answered(command string, st imap.Status, took time.Duration) {
 	soft := policy.Soft(st.Type, st.Code, st.Text)
 	if st.Type != "OK" || command == "" && !soft {
@@ -156,7 +164,8 @@ func (m *Meter) Received(octets int) {
 	m.limiter.Received(time.Now(), int64(octets))
 }
 
-// Metered says whether the day's octets are limited, so that the sizes of a page have to be known before it is asked for.
+// Metered says whether the day's octets are limited, so that the sizes of a
+// page have to be known before it is asked for.
 func (m *Meter) Metered() bool { return m.metered.Load() }
 
 // Page waits until messages may be asked for, and gives how many: at most most.
@@ -167,15 +176,17 @@ func (m *Meter) Page(ctx context.Context, most int) (int, error) {
 	return n, clock.Sleep(ctx, wait)
 }
 
-// Fits gives how many of the messages with these sizes may be asked for today, from the first one on. When not even that one
-// may, the account rests, and the error is a *limit.RestError.
+// Fits gives how many of the messages with these sizes may be asked for today,
+// from the first one on. When not even that one may, the account rests, and the
+// error is a *limit.RestError.
 func (m *Meter) Fits(sizes []int64) (int, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.limiter.Fits(time.Now(), sizes)
 }
 
-// Fault takes note of a fault's signs of throttling. text is the server's words; without any the limit was our own.
+// Fault takes note of a fault's signs of throttling. text is the server's
+// words; without any the limit was our own.
 func (m *Meter) Fault(what class.Class, text string, crowded bool, connections int) {
 	now := time.Now()
 	m.mu.Lock()
@@ -197,7 +208,8 @@ func (m *Meter) Rest(until time.Time) {
 	m.limiter.Rest(time.Now(), until)
 }
 
-// LiftTx ends the rest, here and in the store. Where the transaction fails, Rest brings it back.
+// LiftTx ends the rest, here and in the store. Where the transaction fails,
+// Rest brings it back.
 func (m *Meter) LiftTx(w *storage.Writer) error {
 	m.mu.Lock()
 	m.limiter.Lift()
@@ -205,7 +217,8 @@ func (m *Meter) LiftTx(w *storage.Writer) error {
 	return m.SaveTx(w)
 }
 
-// Resumes is when the account may go on; a time that is past, and the zero time: it may.
+// Resumes is when the account may go on; a time that is past, and the zero
+// time: it may.
 func (m *Meter) Resumes() time.Time {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -219,7 +232,8 @@ func (m *Meter) Pace() float64 {
 	return m.limiter.Pace()
 }
 
-// SaveTx writes everything: when a connection was made, and when the account begins to rest.
+// SaveTx writes everything: when a connection was made, and when the account
+// begins to rest.
 func (m *Meter) SaveTx(w *storage.Writer) error {
 	now := time.Now()
 	m.mu.Lock()
@@ -227,7 +241,8 @@ func (m *Meter) SaveTx(w *storage.Writer) error {
 	m.mu.Unlock()
 	rows := make([]rate.Row, len(s.Usage))
 	for i, u := range s.Usage {
-		rows[i] = rate.Row{Kind: u.Kind, Provider: p, Allowed: u.Most, Window: u.Window, At: u.At, Used: u.Used, Pace: u.Pace,
+		rows[i] = rate.Row{Kind: u.Kind, Provider: p, Allowed: u.Most, Window: u.Window, At: u.At, Used: u.Used,
+			Pace:    u.Pace,
 			Ceiling: u.Ceiling, Until: u.Until, Resumes: u.Resumes}
 	}
 	slots := make([]rate.Slot, len(s.Slots))
@@ -237,7 +252,8 @@ func (m *Meter) SaveTx(w *storage.Writer) error {
 	return rate.Put(w, m.account, rows, slots, now)
 }
 
-// CountTx writes what a batch used, with the batch. It costs nothing where nothing is limited.
+// CountTx writes what a batch used, with the batch. It costs nothing where
+// nothing is limited.
 func (m *Meter) CountTx(w *storage.Writer) error {
 	m.mu.Lock()
 	limited := m.limiter.Profile().Limited()

@@ -24,7 +24,8 @@ func of(p limit.Profile, local bool) *Meter {
 	return m
 }
 
-// A second between two connections, a minute after the server took none; a context ends the waiting.
+// A second between two connections, a minute after the server took none; a
+// context ends the waiting.
 func TestDial(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m, start := of(limit.Unknown(), false), time.Now()
@@ -45,7 +46,8 @@ func TestDial(t *testing.T) {
 	})
 }
 
-// A throttle in an OK slows every command down; so do words about limits, but not limits of our own.
+// A throttle in an OK slows every command down; so do words about limits, but
+// not limits of our own.
 func TestSigns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := of(limit.Unknown(), false)
@@ -78,7 +80,8 @@ func TestSigns(t *testing.T) {
 	})
 }
 
-// What an account without limits pays for being counted: a session with and without a meter, in round trips and in octets.
+// What an account without limits pays for being counted: a session with and
+// without a meter, in round trips and in octets.
 func BenchmarkSession(b *testing.B) {
 	s := script.Start(b, script.Options{})
 	s.Change(func(m *script.Model) {
@@ -99,7 +102,8 @@ func BenchmarkSession(b *testing.B) {
 		name  string
 		meter imap.Meter
 	}{{"without", nil}, {"with", m}} {
-		session, err := imap.Dial(b.Context(), imap.Endpoint{Host: s.Host(), Port: s.Port(), Security: imap.Plain}, imap.Options{Meter: c.meter})
+		session, err := imap.Dial(b.Context(), imap.Endpoint{Host: s.Host(), Port: s.Port(), Security: imap.Plain},
+			imap.Options{Meter: c.meter})
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -121,7 +125,8 @@ func BenchmarkSession(b *testing.B) {
 			b.SetBytes(40 * 100_000)
 			for b.Loop() {
 				set := goimap.UIDSet{{Start: 1, Stop: 40}}
-				if err := session.UIDFetch(b.Context(), set, []imap.Item{imap.ItemBody}, imap.FetchHandler{}); err != nil {
+				if err := session.UIDFetch(b.Context(), set, []imap.Item{imap.ItemBody},
+					imap.FetchHandler{}); err != nil {
 					b.Fatal(err)
 				}
 			}

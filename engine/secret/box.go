@@ -78,7 +78,8 @@ func (b Box) read() (map[string]string, error) {
 	return all, nil
 }
 
-// write replaces the file in one rename, so that a crash leaves the old or the new one.
+// write replaces the file in one rename, so that a crash leaves the old or the
+// new one.
 func (b Box) write(all map[string]string) error {
 	text, err := json.Marshal(all)
 	if err != nil {

@@ -12,7 +12,8 @@ import (
 	"testing"
 )
 
-// TestPipe: a password may come through a pipe, and a pipe that stays silent holds nobody.
+// TestPipe: a password may come through a pipe, and a pipe that stays silent
+// holds nobody.
 func TestPipe(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pipe")
 	if err := syscall.Mkfifo(path, 0o600); err != nil {

@@ -58,7 +58,8 @@ func (r Ref) String() string {
 	return string(r.Kind) + ":" + r.Value
 }
 
-// Resolve gets the password. box is where saved ones are, key the account's name in it.
+// Resolve gets the password. box is where saved ones are, key the account's
+// name in it.
 func (r Ref) Resolve(ctx context.Context, box Box, key string) (Secret, error) {
 	switch r.Kind {
 	case File:
@@ -71,8 +72,9 @@ func (r Ref) Resolve(ctx context.Context, box Box, key string) (Secret, error) {
 	return Secret{}, ErrNoPassword
 }
 
-// fromFile reads a file, or a pipe such as /dev/stdin. Without O_NONBLOCK a pipe that nobody writes to would hold the open,
-// and with it the process, for ever; with it the end of ctx ends the reading.
+// fromFile reads a file, or a pipe such as /dev/stdin. Without O_NONBLOCK a
+// pipe that nobody writes to would hold the open, and with it the process, for
+// ever; with it the end of ctx ends the reading.
 func fromFile(ctx context.Context, path string) (Secret, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
@@ -81,7 +83,8 @@ func fromFile(ctx context.Context, path string) (Secret, error) {
 	defer f.Close() //nolint:errcheck // it was only read
 	ctx, cancel := context.WithTimeout(ctx, sourceTime)
 	defer cancel()
-	defer context.AfterFunc(ctx, func() { _ = f.SetReadDeadline(time.Now()) })() //nolint:errcheck // a regular file has none and needs none
+	// A regular file has no deadline and needs none.
+	defer context.AfterFunc(ctx, func() { _ = f.SetReadDeadline(time.Now()) })()
 	text, err := io.ReadAll(io.LimitReader(f, maxSecret))
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		err = fmt.Errorf("%s: %w (at most %v)", path, ctx.Err(), sourceTime)

@@ -7,8 +7,9 @@ import (
 
 const dots = "•••"
 
-// Secret is a password or token that does not print. The value is behind a pointer, because fmt does not ask an unexported
-// field of another struct how it wants to be printed. The zero value is empty.
+// Secret is a password or token that does not print. The value is behind a
+// pointer, because fmt does not ask an unexported field of another struct how
+// it wants to be printed. The zero value is empty.
 type Secret struct{ value *string }
 
 // New wraps a value.

@@ -28,18 +28,22 @@ type holder struct {
 	pass Secret
 }
 
-// TestNeverPrinted: no formatter, encoder or logger gives a secret away, wherever it is held.
+// TestNeverPrinted: no formatter, encoder or logger gives a secret away,
+// wherever it is held.
 func TestNeverPrinted(t *testing.T) {
 	s := New(canary)
 	if s.Reveal() != canary || s.Empty() || !New("").Empty() || !(Secret{}).Empty() || (Secret{}).Reveal() != "" {
 		t.Fatal("a secret is not what it was made of")
 	}
 	shapes := map[string]any{
-		"value": s, "pointer": &s, "slice": []Secret{s}, "map": map[string]Secret{"k": s}, "field": struct{ P Secret }{s},
-		"hidden field": holder{"n", s}, "pointer to hidden field": &holder{"n", s}, "hidden in map": map[int]holder{1: {"n", s}}, "interface": []any{s, holder{"n", s}},
+		"value": s, "pointer": &s, "slice": []Secret{s}, "map": map[string]Secret{"k": s},
+		"field":        struct{ P Secret }{s},
+		"hidden field": holder{"n", s}, "pointer to hidden field": &holder{"n", s},
+		"hidden in map": map[int]holder{1: {"n", s}}, "interface": []any{s, holder{"n", s}},
 	}
 	for name, shape := range shapes {
-		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%T", "%p", "%10.3s", "%t", "%c", "%U", "%e"} {
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%T", "%p", "%10.3s", "%t",
+			"%c", "%U", "%e"} {
 			if out := fmt.Sprintf(verb, shape); leaks(out) {
 				t.Errorf("%s, %s: %s", name, verb, out)
 			}
@@ -67,7 +71,8 @@ func TestNeverPrinted(t *testing.T) {
 
 func leaks(out string) bool {
 	hex := fmt.Sprintf("%x", canary)
-	return strings.Contains(out, canary) || strings.Contains(strings.ToLower(out), hex) || strings.Contains(out, canary[:6])
+	return strings.Contains(out, canary) || strings.Contains(strings.ToLower(out), hex) ||
+		strings.Contains(out, canary[:6])
 }
 
 func TestRef(t *testing.T) {
@@ -103,13 +108,15 @@ func TestResolve(t *testing.T) {
 	}{
 		{name: "file", ref: Ref{File, write("one", canary+"\nrest\n")}, want: canary},
 		{name: "file with CRLF", ref: Ref{File, write("crlf", canary+"\r\n")}, want: canary},
-		{name: "file without line end, with spaces", ref: Ref{File, write("bare", " "+canary+" ")}, want: " " + canary + " "},
+		{name: "file without line end, with spaces", ref: Ref{File, write("bare", " "+canary+" ")}, want: " " +
+			canary + " "},
 		{name: "empty file", ref: Ref{File, write("empty", "")}, says: "first line is empty"},
 		{name: "empty line", ref: Ref{File, write("line", "\n"+canary)}, says: "first line is empty"},
 		{name: "no file", ref: Ref{File, filepath.Join(dir, "none")}, says: "password file"},
 		{name: "directory", ref: Ref{File, dir}, says: "password file"},
 		{name: "saved", ref: Ref{Kind: Saved}, key: "ada@example.org", want: canary},
-		{name: "saved by another name", ref: Ref{Kind: Saved, Value: "ada@example.org"}, key: "ada@127.0.0.1", want: canary},
+		{name: "saved by another name", ref: Ref{Kind: Saved, Value: "ada@example.org"}, key: "ada@127.0.0.1",
+			want: canary},
 		{name: "not saved", ref: Ref{Kind: Saved}, key: "bob@example.org", says: "holds none for bob"},
 		{name: "nothing", says: "no password is known"},
 	}
@@ -122,9 +129,11 @@ func TestResolve(t *testing.T) {
 			says string
 		}{
 			{name: "command", ref: Ref{Command, "printf '" + canary + "\\nmore\\n'"}, want: canary},
-			{name: "command that fails", ref: Ref{Command, "echo " + canary + "; echo " + canary + " >&2; exit 3"}, says: "exit status 3"},
+			{name: "command that fails", ref: Ref{Command, "echo " + canary + "; echo " + canary + " >&2; exit 3"},
+				says: "exit status 3"},
 			{name: "command that says nothing", ref: Ref{Command, "true"}, says: "first line is empty"},
-			{name: "command that says too much", ref: Ref{Command, "echo " + canary + "; head -c 10000000 /dev/zero"}, want: canary},
+			{name: "command that says too much", ref: Ref{Command, "echo " + canary + "; head -c 10000000 /dev/zero"},
+				want: canary},
 			{name: "no such command", ref: Ref{Command, "no-such-command-at-all"}, says: "exit status 127"},
 		}...)
 	}
@@ -133,7 +142,8 @@ func TestResolve(t *testing.T) {
 		switch {
 		case test.says == "" && (err != nil || got.Reveal() != test.want):
 			t.Errorf("%s: %d octets, %v", test.name, len(got.Reveal()), err)
-		case test.says != "" && (err == nil || !strings.Contains(err.Error(), test.says) || strings.Contains(err.Error(), "\n")):
+		case test.says != "" && (err == nil || !strings.Contains(err.Error(), test.says) ||
+			strings.Contains(err.Error(), "\n")):
 			t.Errorf("%s: %v", test.name, err)
 		case test.ref.Kind != Command && err != nil && leaks(err.Error()):
 			t.Errorf("%s: the error leaks: %v", test.name, err)
@@ -141,7 +151,8 @@ func TestResolve(t *testing.T) {
 	}
 }
 
-// TestCommandHangs: a command that never ends is ended, also when a child of it holds its output.
+// TestCommandHangs: a command that never ends is ended, also when a child of it
+// holds its output.
 func TestCommandHangs(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("needs a POSIX shell")

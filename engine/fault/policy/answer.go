@@ -50,7 +50,8 @@ func (v Verdict) Known() bool { return v.Row != nil && v.Row.Text != "" }
 // Longest is the longest wait that a server is granted.
 const Longest = 12 * time.Hour
 
-// Judge says what an answer means: first by the server's words, then by its response code, then by where it came.
+// Judge says what an answer means: first by the server's words, then by its
+// response code, then by where it came.
 func Judge(a Answer) Verdict {
 	for _, table := range [][]Row{Texts(), Codes()} {
 		for i := range table {
@@ -82,7 +83,8 @@ func byPlace(a Answer) (class.Class, string) {
 	return class.Protocol, "connection"
 }
 
-// OfMailbox judges Local words while they are about one mailbox: it is tried again some times, after the row's wait.
+// OfMailbox judges Local words while they are about one mailbox: it is tried
+// again some times, after the row's wait.
 func OfMailbox(wait Wait) Verdict {
 	return Verdict{Class: class.Mailbox, Scope: "mailbox", Wait: wait, Do: Limit, Tries: PolicyOf(class.Protocol).Tries,
 		Hint: refusing, Lives: true}
@@ -93,8 +95,9 @@ func (r Row) matches(a Answer) bool {
 		r.fits(where(a)) && contains(strings.ToLower(a.Text), r.Text)
 }
 
-// fits says whether a row counts in a place. One that is bound to none still has to keep two promises: a password
-// is sent again only after words about limits or the line, and a message that is refused costs itself, not its
+// fits says whether a row counts in a place. One that is bound to none still
+// has to keep two promises: a password is sent again only after words about
+// limits or the line, and a message that is refused costs itself, not its
 // mailbox.
 func (r Row) fits(w Where) bool {
 	if r.On != "" {
@@ -121,7 +124,8 @@ func contains(text, fragment string) bool {
 	return true
 }
 
-// where binds an answer to a place; a command that writes counts as that in every phase.
+// where binds an answer to a place; a command that writes counts as that in
+// every phase.
 func where(a Answer) Where {
 	switch strings.TrimPrefix(a.Command, "UID ") {
 	case "APPEND", "COPY", "MOVE", "STORE", "EXPUNGE", "CREATE", "DELETE", "RENAME", "SUBSCRIBE", "UNSUBSCRIBE",
@@ -162,7 +166,8 @@ func (r *Row) verdict(a Answer) Verdict {
 	return v
 }
 
-// suggested finds Microsoft's "Suggested Backoff Time: N milliseconds"; 0: there is none.
+// suggested finds Microsoft's "Suggested Backoff Time: N milliseconds"; 0:
+// there is none.
 func suggested(text string) time.Duration {
 	found := regexp.MustCompile(`(?i)suggested backoff time:\s*(\d+)\s*milliseconds`).FindStringSubmatch(text)
 	if found == nil {
@@ -175,7 +180,8 @@ func suggested(text string) time.Duration {
 	return time.Duration(n) * time.Millisecond
 }
 
-// connections finds Dovecot's "mail_max_userip_connections=N"; 0: there is none.
+// connections finds Dovecot's "mail_max_userip_connections=N"; 0: there is
+// none.
 func connections(text string) int {
 	found := regexp.MustCompile(`(?i)mail_max_userip_connections=(\d{1,6})\b`).FindStringSubmatch(text)
 	if found == nil {
@@ -185,8 +191,8 @@ func connections(text string) int {
 	return n
 }
 
-// Soft says whether an answer holds a throttle that is no refusal: Gmail and Yahoo put [THROTTLED] into an OK, as
-// a code or behind a word.
+// Soft says whether an answer holds a throttle that is no refusal: Gmail and
+// Yahoo put [THROTTLED] into an OK, as a code or behind a word.
 func Soft(kind, code, text string) bool {
 	return kind == "OK" && (code == "THROTTLED" || strings.Contains(strings.ToUpper(text), "[THROTTLED]"))
 }

@@ -38,8 +38,10 @@ func document() string {
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	line("# What happens when something goes wrong")
 	line("")
-	line("Written from the tables in `engine/fault/policy`: `go test ./engine/fault/policy -run TestDocs -update`. Every fault gets one class; the class decides what")
-	line("is done. `mailcote errors` lists what happened, `mailcote errors --group` lists each problem once. The server's own words are always shown.")
+	line("Written from the tables in `engine/fault/policy`: `go test ./engine/fault/policy -run TestDocs -update`. " +
+		"Every fault gets one class; the class decides what")
+	line("is done. `mailcote errors` lists what happened, " +
+		"`mailcote errors --group` lists each problem once. The server's own words are always shown.")
 	line("")
 	line("## The decision")
 	line("")
@@ -73,20 +75,25 @@ func document() string {
 	line("")
 	line("## The classes")
 	line("")
-	line("Beside the least wait below there is always the backoff: full jitter over 1, 2, 4, 8, 16, 30 s, then 30 s to 15 min. It starts again only after")
+	line("Beside the least wait below there is always the backoff: full jitter over 1, 2, 4, 8, 16, 30 s, then 30 s " +
+		"to 15 min. It starts again only after")
 	line("useful work. `ACCOUNT` is the account's name.")
 	line("")
 	line("| class | scope | policy | least wait | what the person sees |")
 	line("|---|---|---|---|---|")
 	for _, p := range Policies() {
-		line("| %s | %s | %s: %s | %s | %s |", p.Class, p.Scope, does(p.Do, p.Tries, ""), p.Why, span(p.Wait), shows(p.Shows))
+		line("| %s | %s | %s: %s | %s | %s |", p.Class, p.Scope, does(p.Do, p.Tries, ""), p.Why, span(p.Wait),
+			shows(p.Shows))
 	}
 	line("")
 	line("## Words of servers")
 	line("")
-	line("Looked for, in any case of letters, in the text after the response code of NO, BAD and BYE. The first that matches counts; `…` stands for anything.")
-	line("A row without a place never makes a sign-in more than a limit, a broken line or a refusal, and never makes a fetch a defect.")
-	line("Where the scope is account\\*, words said in one mailbox are about that mailbox (class mailbox, fail after %d), until a", OfMailbox(Wait{}).Tries)
+	line("Looked for, in any case of letters, in the text after the response code of NO, BAD and BYE. " +
+		"The first that matches counts; `…` stands for anything.")
+	line("A row without a place never makes a sign-in more than a limit, a broken line or a refusal, and never makes " +
+		"a fetch a defect.")
+	line("Where the scope is account\\*, words said in one mailbox are about that mailbox (class mailbox, fail after "+
+		"%d), until a", OfMailbox(Wait{}).Tries)
 	line("second one says them too with no useful work in between. The only mailbox of an account speaks for it.")
 	line("Microsoft's `Suggested Backoff Time: N milliseconds` lengthens the wait, at most to 12 h.")
 	line("")
@@ -106,7 +113,8 @@ func document() string {
 	line("")
 	line("## Response codes")
 	line("")
-	line("For answers whose words are not known. A code that is not here says nothing about the class: the place decides.")
+	line("For answers whose words are not known. A code that is not here says nothing about the class: the place " +
+		"decides.")
 	line("")
 	line("| code | status | while | class | scope | policy | least wait | what the person sees |")
 	line("|---|---|---|---|---|---|---|---|")

@@ -83,15 +83,16 @@ func PolicyOf(c class.Class) Policy {
 	return all[i]
 }
 
-// Wait is the least wait between attempts: Floor after the first one, Factor times as much after each further one
-// without progress, up to Cap.
+// Wait is the least wait between attempts: Floor after the first one, Factor
+// times as much after each further one without progress, up to Cap.
 type Wait struct {
 	Floor  time.Duration
 	Factor int           // 0 and 1: it does not grow
 	Cap    time.Duration // under Floor: it does not grow
 }
 
-// After is the wait after the n-th fruitless attempt in a row. n < 1 is an attempt that got further.
+// After is the wait after the n-th fruitless attempt in a row. n < 1 is an
+// attempt that got further.
 func (w Wait) After(n int) time.Duration {
 	d := w.Floor
 	for ; n > 1 && d > 0 && d < w.Cap && w.Factor > 1; n-- {

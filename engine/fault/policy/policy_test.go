@@ -15,7 +15,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestWait(t *testing.T) {
 	day := Wait{15 * time.Minute, 4, 12 * time.Hour}
-	for n, want := range map[int]time.Duration{0: 15 * time.Minute, 1: 15 * time.Minute, 2: time.Hour, 3: 4 * time.Hour, 4: 12 * time.Hour, 1000: 12 * time.Hour} {
+	for n, want := range map[int]time.Duration{0: 15 * time.Minute, 1: 15 * time.Minute, 2: time.Hour,
+		3: 4 * time.Hour, 4: 12 * time.Hour, 1000: 12 * time.Hour} {
 		if got := day.After(n); got != want {
 			t.Errorf("after %d: %v, want %v", n, got, want)
 		}
@@ -28,7 +29,8 @@ func TestWait(t *testing.T) {
 	}
 }
 
-// TestRowsLengthen: a row names a class, a known place and its own words in lower case, and its wait is never under its class's.
+// TestRowsLengthen: a row names a class, a known place and its own words in
+// lower case, and its wait is never under its class's.
 func TestRowsLengthen(t *testing.T) {
 	for _, r := range append(Texts(), Codes()...) {
 		p, v := PolicyOf(r.Class), r.plain()
@@ -59,7 +61,8 @@ func TestNumbers(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]int{
-		"exceeded (mail_max_userip_connections=10)": 10, "(mail_max_userip_connections=0)": 0, "(mail_max_userip_connections=99999999)": 0, "": 0,
+		"exceeded (mail_max_userip_connections=10)": 10, "(mail_max_userip_connections=0)": 0,
+		"(mail_max_userip_connections=99999999)": 0, "": 0,
 	} {
 		if got := connections(text); got != want {
 			t.Errorf("%s: %d, want %d", text, got, want)
@@ -67,8 +70,9 @@ func TestNumbers(t *testing.T) {
 	}
 }
 
-// FuzzJudge: whatever a server says has a class with a policy, waits no longer than a day's limit, and a sign-in is refused,
-// limited or broken, and nothing else.
+// FuzzJudge: whatever a server says has a class with a policy, waits no longer
+// than a day's limit, and a sign-in is refused, limited or broken, and nothing
+// else.
 func FuzzJudge(f *testing.F) {
 	f.Add("NO", "LIMIT", "Request is throttled. Suggested Backoff Time: 5 milliseconds", "UID FETCH", "fetch")
 	f.Add("BAD", "", "user x not found (mail_max_userip_connections=3)", "LOGIN", "sign-in")
@@ -89,8 +93,8 @@ func FuzzJudge(f *testing.F) {
 	})
 }
 
-// TestLocalWords: what any backend may say of one mailbox has words to compare; what names a limit of the account, or ends the
-// session, has none.
+// TestLocalWords: what any backend may say of one mailbox has words to compare;
+// what names a limit of the account, or ends the session, has none.
 func TestLocalWords(t *testing.T) {
 	for line, local := range map[Answer]bool{
 		{Type: "NO", Text: "Server error - Please try again later"}:                         true,
@@ -111,7 +115,8 @@ func TestLocalWords(t *testing.T) {
 			t.Errorf("%+v: words %q", line, v.Words)
 		}
 	}
-	if v := OfMailbox(Wait{Floor: time.Hour}); v.Class != class.Mailbox || v.Do != Limit || v.Tries == 0 || v.Wait.Floor != time.Hour || v.Words != "" {
+	if v := OfMailbox(Wait{Floor: time.Hour}); v.Class != class.Mailbox || v.Do != Limit || v.Tries == 0 ||
+		v.Wait.Floor != time.Hour || v.Words != "" {
 		t.Errorf("%+v", v)
 	}
 	for _, r := range append(Texts(), Codes()...) {

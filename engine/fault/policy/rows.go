@@ -59,12 +59,14 @@ const (
 	fullBox = "the mailbox is full: delete something there"
 )
 
-// Texts are the known words of servers, matched on the text after the response code. The first that matches counts.
+// Texts are the known words of servers, matched on the text after the response
+// code. The first that matches counts.
 func Texts() []Row {
 	limit := Wait{5 * minute, 2, hour}
 	perDay := Wait{15 * minute, 4, 12 * hour}
 	return []Row{
-		// Limits first: an account that knocks too often is told so in the words of a failed sign-in.
+		// Limits first: an account that knocks too often is told so in the
+		// words of a failed sign-in.
 		{Text: "too many simultaneous connections", Who: "Gmail, Yahoo", Class: class.Quota, Scope: "account",
 			Wait: Wait{minute, 2, 15 * minute}, Hint: crowded},
 		{Text: "too many connections from this ip", Who: "small hosters", Class: class.Quota, Scope: "account",
@@ -183,8 +185,9 @@ func Texts() []Row {
 	}
 }
 
-// Codes are the response codes, for answers whose words are not known. The first that matches counts.
-// CONTACTADMIN and ALERT have no row: the words are shown, and the class is that of the rest.
+// Codes are the response codes, for answers whose words are not known. The
+// first that matches counts. CONTACTADMIN and ALERT have no row: the words are
+// shown, and the class is that of the rest.
 func Codes() []Row {
 	return []Row{
 		{Code: "UNAVAILABLE", Class: class.Network, Scope: "account",
