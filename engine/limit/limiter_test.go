@@ -24,7 +24,7 @@ type event struct {
 	n  int64
 }
 
-// most is the largest sum in any window of that length, wherever it begins.
+// maxConnections is the largest sum in any window of that length, wherever it begins.
 func most(events []event, window time.Duration) (top int64) {
 	var sum int64
 	first := 0
@@ -224,7 +224,7 @@ func TestSlowAndCut(t *testing.T) {
 	if l.Pace() != 0.5 {
 		t.Errorf("after a slow answer: pace %v", l.Pace())
 	}
-	for range errorMost {
+	for range cutMost {
 		now = now.Add(time.Minute)
 		l.Cut(now)
 	}

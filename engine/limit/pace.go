@@ -2,82 +2,83 @@ package limit
 
 import "time"
 
-// Answered notes a command that was answered well, and how long that took.
-// Those of a FETCH say nothing of the server's mood.
+// Answered records a command that succeeded and how long it took. plain is
+// false for FETCH, whose time depends on the data and says nothing about the
+// server's load.
 func (l *Limiter) Answered(now time.Time, took time.Duration, plain bool) {
 	switch {
 	case !plain:
-	case l.usual == 0:
-		l.usual = max(took, time.Millisecond)
-	case took > max(slowLeast, slowTimes*l.usual):
+	case l.usualTime == 0:
+		l.usualTime = max(took, time.Millisecond)
+	case took > max(slowLeast, slowTimes*l.usualTime):
 		l.Throttled(now)
 	default:
-		l.usual += (took - l.usual) / 8
+		l.usualTime += (took - l.usualTime) / 8
 	}
 	worked := took
-	if !l.last.IsZero() {
-		worked += min(max(now.Sub(l.last)-took, 0), idleGap)
+	if !l.lastAnswer.IsZero() {
+		worked += min(max(now.Sub(l.lastAnswer)-took, 0), idleTime)
 	}
-	l.last = now
-	l.gap = l.between(took)
-	if now.Before(l.still) {
+	l.lastAnswer = now
+	l.pause = l.pauseAfter(took)
+	if now.Before(l.noGrowthUntil) {
 		return
 	}
 	if l.clean += worked; l.clean < cleanTime {
 		return
 	}
 	l.clean = 0
-	l.pool = min(l.pool+1, l.p.Most)
+	l.pool = min(l.pool+1, l.profile.Most)
 	if l.pace < 1 {
 		l.pace = min(l.pace+0.1, 1)
 		l.scale(now)
 	}
 }
 
-// between is the pause after a command: the pace is the part of the time in
+// pauseAfter returns the pause after a command. The pace is the share of time in
 // which the server works for us.
-func (l *Limiter) between(took time.Duration) time.Duration {
+func (l *Limiter) pauseAfter(took time.Duration) time.Duration {
 	if l.pace >= 1 {
 		return 0
 	}
-	return min(time.Duration(float64(took)*(1/l.pace-1)), longestGap)
+	return min(time.Duration(float64(took)*(1/l.pace-1)), longestPause)
 }
 
-// Throttled notes a sign that the server has enough: half the pace, and clean
-// work is counted anew.
+// Throttled records a sign of throttling. It halves the pace and restarts the
+// count of clean work.
 func (l *Limiter) Throttled(now time.Time) {
 	l.clean = 0
-	if since := now.Sub(l.slowed); !l.slowed.IsZero() && since >= 0 && since < together {
+	if since := now.Sub(l.lastThrottled); !l.lastThrottled.IsZero() && since >= 0 && since < signSpacing {
 		return
 	}
-	l.slowed = now
+	l.lastThrottled = now
 	l.pace = max(l.pace/2, leastPace)
-	l.gap = l.between(l.usual)
+	l.pause = l.pauseAfter(l.usualTime)
 	l.scale(now)
 }
 
-// Soft notes a throttle that came in an OK: slower, and no growth for ten
-// minutes.
+// Soft records a throttle that came in an OK. In addition to Throttled, nothing
+// grows for ten minutes.
 func (l *Limiter) Soft(now time.Time) {
 	l.Throttled(now)
-	l.still = now.Add(softTime)
+	l.noGrowthUntil = now.Add(softTime)
 }
 
-// Cut notes a connection that the server ended, or left without an answer. Many
-// of them in a short time are a way to say: too much. A line that breaks says
-// nothing of the server.
+// Cut records a connection that the server ended or left unanswered. Several of
+// them in a short time count as throttling. A broken line must not be recorded:
+// it says nothing about the server.
 func (l *Limiter) Cut(now time.Time) {
-	kept := l.breaks[:0]
-	for _, at := range l.breaks {
-		if since := now.Sub(at); since >= 0 && since < errorSpan {
+	kept := l.cuts[:0]
+	for _, at := range l.cuts {
+		if since := now.Sub(at); since >= 0 && since < cutSpan {
 			kept = append(kept, at)
 		}
 	}
-	if l.breaks = append(kept, now); len(l.breaks) >= errorMost {
-		l.breaks = l.breaks[:0]
+	if l.cuts = append(kept, now); len(l.cuts) >= cutMost {
+		l.cuts = l.cuts[:0]
 		l.Throttled(now)
 	}
 }
 
-// Pace is the part of the full speed, in (0, 1].
+// Pace returns the fraction of full speed, in (0, 1].
 func (l *Limiter) Pace() float64 { return l.pace }

@@ -6,34 +6,34 @@ import (
 	"time"
 )
 
-// Profile is what is known of a provider or a server. Every figure is where we
-// start: the server's own words count more.
+// Profile is what is known about a provider or a server. Every figure is a
+// starting point: what the server itself says takes precedence.
 type Profile struct {
 	Name string
 
-	Hosts     []string // host names, and what ends in "." and one of them
-	Marks     []string // capabilities that nobody else offers
-	IDs       []string // fragments, in lower case, of the name in the answer to ID
-	Greetings []string // the same of the greeting
+	Hosts     []string // host names; their subdomains match too
+	Marks     []string // capabilities that no other server offers
+	IDs       []string // lower-case fragments of the name in its ID response
+	Greetings []string // lower-case fragments of its greeting
 
-	Start, Most int           // connections at first and at most
-	DialEvery   time.Duration // between two connections
-	Commands    int           // a minute; 0: no limit known
-	Messages    int           // a second, kept to while the server throttles; 0: no limit known
-	Day         int64         // octets down in any 24 hours; 0: no limit known
-	Hour        int64         // reported octets down an hour; shown, not enforced
-	Largest     int64         // octets of a message it takes; 0: not known
-	UIDs        int           // messages a command may name
+	Start, Most int           // initial and maximal connections
+	DialEvery   time.Duration // between two new connections
+	Commands    int           // per minute; 0: no known limit
+	Messages    int           // per second, applied while the server throttles; 0: no known limit
+	Day         int64         // octets received in any 24 hours; 0: no known limit
+	Hour        int64         // octets received an hour, as reported by users; shown, not enforced
+	Largest     int64         // octets of the largest message it accepts; 0: unknown
+	UIDs        int           // messages that a command may name
 	Line        int           // octets of a command line
-	Distrust    []string      // capabilities that are offered and not to be used
+	Distrust    []string      // capabilities that are offered but do not work
 	IDFirst     bool          // it wants ID before a mailbox is opened
-	NoIdle      bool          // IDLE is missing, or not to be relied on
-	Poll        time.Duration // the least time between two looks; 0: no limit known
+	NoIdle      bool          // IDLE is missing or unreliable
+	Poll        time.Duration // shortest polling interval; 0: no known limit
 
 	Sources []Source
 }
 
-// Source says where a figure comes from.
+// Source documents where a figure comes from.
 type Source struct{ Figure, Says string }
 
 // The figures that have sources.
@@ -53,7 +53,7 @@ const (
 	poll        = "poll"
 )
 
-// What holds where a profile says nothing else.
+// The defaults of a profile.
 const (
 	defaultStart = 2
 	defaultMost  = 4
@@ -62,7 +62,7 @@ const (
 	defaultLine  = 1000
 )
 
-// withDefaults fills in what a row leaves open.
+// withDefaults fills in what a row leaves out.
 func (p Profile) withDefaults() Profile {
 	for _, f := range []struct {
 		have *int
@@ -78,19 +78,21 @@ func (p Profile) withDefaults() Profile {
 	return p
 }
 
-// Limited says whether anything but connections is bounded.
+// Limited reports whether anything but connections is limited.
 func (p Profile) Limited() bool { return p.Commands > 0 || p.Messages > 0 || p.Day > 0 }
 
-// Server is what a server has shown of itself; what is not known yet is empty.
+// Server is what a server has shown of itself. A field is empty until it is
+// known.
 type Server struct {
 	Host         string
 	Capabilities []string
-	ID           string // the name in its answer to ID
+	ID           string // the name in its ID response
 	Greeting     string
 }
 
-// Choose finds a server's profile: by its host, else by what only one kind of
-// server offers or calls itself, else Unknown.
+// Choose finds a server's profile by its host. Otherwise it goes by a
+// capability that only one server offers, then by the ID response, then by the
+// greeting. A server that matches nothing gets Unknown.
 func Choose(s Server) Profile {
 	host := strings.TrimSuffix(strings.ToLower(s.Host), ".")
 	id, greeting := strings.ToLower(s.ID), strings.ToLower(s.Greeting)
@@ -119,7 +121,7 @@ func Choose(s Server) Profile {
 	return Unknown()
 }
 
-// Unknown is the profile of a server that nothing is known of.
+// Unknown is the profile of a server that matches no other.
 func Unknown() Profile {
 	return Profile{Name: "unknown", Sources: []Source{
 		{connections, "ours: 2 at first, 4 at most, which every server that publishes a figure allows, but those " +
@@ -128,19 +130,19 @@ func Unknown() Profile {
 	}}.withDefaults()
 }
 
-// API is a provider's interface that is no IMAP. mailcote does not speak it;
-// the figures are kept for whoever adds it.
+// API describes a provider's interface other than IMAP. mailcote does not speak
+// it; the figures are kept for whoever adds it.
 type API struct {
 	Name    string
-	Units   int            // a second and person
-	Minute  int            // units a minute and person
-	Project int            // units a minute of all persons together
-	Costs   map[string]int // units of a call
-	Errors  []string       // what it says when it is too much
+	Units   int            // per second and user
+	Minute  int            // units per minute and user
+	Project int            // units per minute of all users together
+	Costs   map[string]int // units by call
+	Errors  []string       // its rate-limit errors
 	Source  string
 }
 
-// GmailAPI is what Google documents of the Gmail API.
+// GmailAPI is what Google documents about the Gmail API.
 func GmailAPI() API {
 	return API{
 		Name: "Gmail API", Units: 250, Minute: 15_000, Project: 1_200_000,

@@ -7,11 +7,11 @@ const (
 	kb = 1000
 )
 
-// Where a figure that we chose ourselves comes from.
-const careful = "ours: nothing is published; few at first, and the server's refusals are learned from"
+// ourChoice is the source of figures that we chose ourselves.
+const ourChoice = "ours: nothing is published; few at first, and the server's refusals are learned from"
 
-// Profiles are the known providers, then the known servers. The first that fits
-// counts.
+// Profiles returns the known providers, then the known servers. The first match
+// wins.
 func Profiles() []Profile {
 	all := append(providers(), servers()...)
 	for i := range all {
@@ -89,16 +89,16 @@ func providers() []Profile {
 		},
 		{
 			Name: "gmx", Hosts: []string{"gmx.net", "gmx.com", "gmx.de", "web.de"}, Start: 2, Most: 4,
-			Sources: []Source{{connections, careful}},
+			Sources: []Source{{connections, ourChoice}},
 		},
 		{
 			Name: "yandex", Hosts: []string{"yandex.ru", "yandex.com"}, Start: 2, Most: 4,
-			Sources: []Source{{connections, careful}},
+			Sources: []Source{{connections, ourChoice}},
 		},
 		{
 			Name: "mail.ru", Hosts: []string{"mail.ru"}, Start: 2, Most: 4, NoIdle: true, Poll: time.Minute,
 			Sources: []Source{
-				{connections, careful},
+				{connections, ourChoice},
 				{noIdle, "published trace: chatmail/core issue 1868"},
 				{poll, "ours: without IDLE, a look a minute"},
 			},
@@ -107,7 +107,7 @@ func providers() []Profile {
 			Name: "qq", Hosts: []string{"imap.qq.com", "imap.exmail.qq.com", "exmail.qq.com"}, Start: 1, Most: 2,
 			NoIdle: true, Poll: time.Minute,
 			Sources: []Source{
-				{connections, careful},
+				{connections, ourChoice},
 				{noIdle, "users' reports: none"},
 				{poll, "ours: without IDLE, a look a minute"},
 			},
@@ -116,7 +116,7 @@ func providers() []Profile {
 			Name: "netease", Hosts: []string{"163.com", "126.com", "yeah.net", "188.com"}, IDs: []string{"coremail"},
 			Start: 1, Most: 2, IDFirst: true, NoIdle: true, Poll: time.Minute,
 			Sources: []Source{
-				{connections, careful},
+				{connections, ourChoice},
 				{idFirst, "published trace: mailcore2 issue 1113, SELECT is refused as an unsafe login without it"},
 				{noIdle, "published trace: mailcore2 issue 1113"},
 				{poll, "ours: without IDLE, a look a minute"},

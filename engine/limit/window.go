@@ -2,19 +2,19 @@ package limit
 
 import "time"
 
-// SlotTime is how finely a day's octets are counted.
+// SlotTime is the resolution at which a day's octets are counted.
 const SlotTime = 10 * time.Minute
 
 // dayTime is the window of Profile.Day.
 const dayTime = 24 * time.Hour
 
-// Slot is what came in ten minutes from At.
+// Slot is what arrived in the ten minutes from At.
 type Slot struct {
 	At    time.Time
 	Bytes int64
 }
 
-// window counts octets in slots; a slot counts until all of it is older than a
+// window counts octets in slots. A slot counts until all of it is older than a
 // day.
 type window struct {
 	slots []Slot // ascending
@@ -35,38 +35,39 @@ func (w *window) add(now time.Time, n int64) {
 	w.slots = append([]Slot{{at, n}}, w.slots...)
 }
 
-// forget drops what is over, and what a clock that was set back has left in the
-// future beyond a day.
-func (w *window) forget(now time.Time) {
+// expire drops slots that no longer count. It also drops slots more than a day
+// ahead, which a clock that was set back leaves behind.
+func (w *window) expire(now time.Time) {
 	kept := w.slots[:0]
 	for _, s := range w.slots {
-		if over(s).After(now) && s.At.Sub(now) < dayTime {
+		if expiry(s).After(now) && s.At.Sub(now) < dayTime {
 			kept = append(kept, s)
 		}
 	}
 	w.slots = kept
 }
 
-// over is when a slot counts no more.
-func over(s Slot) time.Time { return s.At.Add(SlotTime + dayTime) }
+// expiry returns when a slot stops counting.
+func expiry(s Slot) time.Time { return s.At.Add(SlotTime + dayTime) }
 
 func (w *window) used(now time.Time) (n int64) {
-	w.forget(now)
+	w.expire(now)
 	for _, s := range w.slots {
 		n += s.Bytes
 	}
 	return n
 }
 
-// free is when at most most octets count, if nothing comes until then.
-func (w *window) free(now time.Time, most int64) time.Time {
+// freeAt returns when at most most octets count, provided that nothing arrives
+// until then.
+func (w *window) freeAt(now time.Time, most int64) time.Time {
 	n, at := w.used(now), now
 	for _, s := range w.slots {
 		if n <= most {
 			break
 		}
 		n -= s.Bytes
-		at = over(s)
+		at = expiry(s)
 	}
 	return at
 }
