@@ -1,11 +1,13 @@
-// Package meter keeps the limits of an engine's accounts: it loads what earlier
-// processes used, holds sessions back, and saves with what the mail was stored
-// with.
+// Package meter applies an account's limits to its sessions. It loads what
+// earlier processes used, makes sessions wait, and saves usage together with
+// the mail.
 //
-// What always holds: an account has one Meter in a process, shared by all its
-// connections and by whoever looks at it; its methods may be called from any
-// goroutine. What may be done is decided in package limit; here is the clock,
-// the waiting and the store.
+// Invariants:
+//   - An account has one Meter in a process. All its connections and everybody
+//     who displays it share that Meter.
+//   - The methods may be called from any goroutine.
+//   - Package limit decides what may be done. This package adds the clock, the
+//     waiting and the store.
 package meter
 
 import (
@@ -25,7 +27,7 @@ import (
 	"mailcote/storage/rate"
 )
 
-// Load makes an account's meter with what earlier processes used.
+// Load makes an account's meter from what earlier processes used.
 func Load(ctx context.Context, s *storage.Store, a storage.Account) (*Meter, error) {
 	var saved limit.State
 	if err := s.Read(ctx, func(r *storage.Reader) (err error) {
@@ -36,14 +38,14 @@ func Load(ctx context.Context, s *storage.Store, a storage.Account) (*Meter, err
 	}
 	one := &Meter{account: a.ID, host: a.Host}
 	server := limit.Server{Host: a.Host, Capabilities: strings.Fields(a.Capabilities), ID: a.ServerID}
-	one.limiter = limit.New(limit.Choose(server), local(a.Host), time.Now(), saved)
+	one.limiter = limit.New(limit.Choose(server), isLoopback(a.Host), time.Now(), saved)
 	one.metered.Store(one.limiter.Metered())
 	return one, nil
 }
 
-// local says whether a host is this machine: nobody is spared by connecting to
-// it slowly.
-func local(host string) bool {
+// isLoopback reports whether a host is this machine. Spacing connections to it
+// would spare nobody.
+func isLoopback(host string) bool {
 	ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
 	return strings.EqualFold(host, "localhost") || err == nil && ip.Unmap().IsLoopback()
 }
@@ -55,8 +57,7 @@ func load(r *storage.Reader, account storage.AccountID) (s limit.State, err erro
 	}
 	for _, one := range rows {
 		s.Usage = append(s.Usage, limit.Usage{Kind: one.Kind, At: one.At, Used: one.Used, Most: one.Allowed,
-			Window: one.Window, Pace: one.Pace,
-			Ceiling: one.Ceiling, Until: one.Until, Resumes: one.Resumes})
+			Window: one.Window, Pace: one.Pace, Ceiling: one.Ceiling, Until: one.Until, Resumes: one.Resumes})
 	}
 	slots, err := rate.Slots(r, account)
 	for _, one := range slots {
@@ -65,26 +66,26 @@ func load(r *storage.Reader, account storage.AccountID) (s limit.State, err erro
 	return s, err
 }
 
-// Meter is one account's limits. It is the imap.Meter of the account's
+// Meter holds one account's limits. It is the imap.Meter of the account's
 // sessions.
 type Meter struct {
 	account storage.AccountID
 	host    string
-	metered atomic.Bool // octets are counted
+	metered atomic.Bool // whether octets are counted; read without the lock
 
 	mu      sync.Mutex
 	limiter *limit.Limiter
 }
 
-// Connections is how many connections the account may have now.
+// Connections returns how many connections the account may have now.
 func (m *Meter) Connections() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.limiter.Connections(time.Now())
 }
 
-// Dial waits until the account may make another connection: one a second, one a
-// minute after the server took none.
+// Dial waits until the account may open another connection. That is one a
+// second by default, and one a minute after the server refused one.
 func (m *Meter) Dial(ctx context.Context) error {
 	m.mu.Lock()
 	wait := m.limiter.Dial(time.Now())
@@ -92,35 +93,35 @@ func (m *Meter) Dial(ctx context.Context) error {
 	return clock.Sleep(ctx, wait)
 }
 
-// Dialled notes a connection that is there; Gone must follow.
+// Dialled counts a new connection. Gone must follow.
 func (m *Meter) Dialled() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.limiter.Opened()
 }
 
-// Gone notes that a connection is no more.
+// Gone uncounts a connection that Dialled counted.
 func (m *Meter) Gone() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.limiter.Gone()
 }
 
-// Manners is how the server wants to be spoken to.
+// Manners returns how sessions must speak to this server.
 func (m *Meter) Manners() imap.Manners {
 	p := m.Profile()
 	return imap.Manners{Without: p.Distrust, CommandLine: p.Line}
 }
 
-// Profile is what is known of the server.
+// Profile returns what is known about the server.
 func (m *Meter) Profile() limit.Profile {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.limiter.Profile()
 }
 
-// Meet notes what a server showed of itself, and gives the session the manners
-// for it.
+// Meet chooses the profile by what a server has shown of itself, and applies
+// its manners to the session. id is the name in the server's ID response.
 func (m *Meter) Meet(s *imap.Session, id string) {
 	server := limit.Server{Host: m.host, Capabilities: s.Capabilities(), ID: id, Greeting: s.Greeting()}
 	m.mu.Lock()
@@ -138,8 +139,8 @@ func (m *Meter) Before(ctx context.Context, _ string) error {
 	return clock.Sleep(ctx, wait)
 }
 
-// Answered notes how a server answers. What follows from a refusal is for
-// whoever classifies it: see Fault.
+// Answered records how the server answers. Refusals are not judged here:
+// whoever classifies them calls Fault.
 func (m *Meter) Answered(command string, st imap.Status, took time.Duration) {
 	soft := policy.Soft(st.Type, st.Code, st.Text)
 	if st.Type != "OK" || command == "" && !soft {
@@ -164,11 +165,12 @@ func (m *Meter) Received(octets int) {
 	m.limiter.Received(time.Now(), int64(octets))
 }
 
-// Metered says whether the day's octets are limited, so that the sizes of a
-// page have to be known before it is asked for.
+// Metered reports whether the day's octets are limited. If so, the sizes of a
+// page must be known before it is asked for.
 func (m *Meter) Metered() bool { return m.metered.Load() }
 
-// Page waits until messages may be asked for, and gives how many: at most most.
+// Page waits until messages may be asked for and returns how many, at most
+// most.
 func (m *Meter) Page(ctx context.Context, most int) (int, error) {
 	m.mu.Lock()
 	n, wait := m.limiter.Page(time.Now(), most)
@@ -176,17 +178,17 @@ func (m *Meter) Page(ctx context.Context, most int) (int, error) {
 	return n, clock.Sleep(ctx, wait)
 }
 
-// Fits gives how many of the messages with these sizes may be asked for today,
-// from the first one on. When not even that one may, the account rests, and the
-// error is a *limit.RestError.
+// Fits returns how many of the messages with these sizes may be asked for
+// today, counted from the first. If not even the first fits, the account rests
+// and the error is a *limit.RestError.
 func (m *Meter) Fits(sizes []int64) (int, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.limiter.Fits(time.Now(), sizes)
 }
 
-// Fault takes note of a fault's signs of throttling. text is the server's
-// words; without any the limit was our own.
+// Fault records the signs of throttling in a fault. text is what the server
+// said; it is empty if the limit was our own.
 func (m *Meter) Fault(what class.Class, text string, crowded bool, connections int) {
 	now := time.Now()
 	m.mu.Lock()
@@ -201,15 +203,15 @@ func (m *Meter) Fault(what class.Class, text string, crowded bool, connections i
 	}
 }
 
-// Rest notes that the account rests until a time.
+// Rest makes the account rest until a time.
 func (m *Meter) Rest(until time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.limiter.Rest(time.Now(), until)
 }
 
-// LiftTx ends the rest, here and in the store. Where the transaction fails,
-// Rest brings it back.
+// LiftTx ends the rest, in memory and in the store. If the transaction fails,
+// the caller restores it with Rest.
 func (m *Meter) LiftTx(w *storage.Writer) error {
 	m.mu.Lock()
 	m.limiter.Lift()
@@ -217,23 +219,23 @@ func (m *Meter) LiftTx(w *storage.Writer) error {
 	return m.SaveTx(w)
 }
 
-// Resumes is when the account may go on; a time that is past, and the zero
-// time: it may.
+// Resumes returns when the account may go on. The zero time and a time in the
+// past mean at once.
 func (m *Meter) Resumes() time.Time {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.limiter.Resumes(time.Now())
 }
 
-// Pace is the part of the full speed, in (0, 1].
+// Pace returns the fraction of full speed, in (0, 1].
 func (m *Meter) Pace() float64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.limiter.Pace()
 }
 
-// SaveTx writes everything: when a connection was made, and when the account
-// begins to rest.
+// SaveTx writes the whole state. It is called when a connection was made and
+// when the account begins to rest.
 func (m *Meter) SaveTx(w *storage.Writer) error {
 	now := time.Now()
 	m.mu.Lock()
@@ -242,8 +244,7 @@ func (m *Meter) SaveTx(w *storage.Writer) error {
 	rows := make([]rate.Row, len(s.Usage))
 	for i, u := range s.Usage {
 		rows[i] = rate.Row{Kind: u.Kind, Provider: p, Allowed: u.Most, Window: u.Window, At: u.At, Used: u.Used,
-			Pace:    u.Pace,
-			Ceiling: u.Ceiling, Until: u.Until, Resumes: u.Resumes}
+			Pace: u.Pace, Ceiling: u.Ceiling, Until: u.Until, Resumes: u.Resumes}
 	}
 	slots := make([]rate.Slot, len(s.Slots))
 	for i, one := range s.Slots {
@@ -252,8 +253,8 @@ func (m *Meter) SaveTx(w *storage.Writer) error {
 	return rate.Put(w, m.account, rows, slots, now)
 }
 
-// CountTx writes what a batch used, with the batch. It costs nothing where
-// nothing is limited.
+// CountTx writes what a batch used, in the batch's own transaction. It does
+// nothing for an account without limits.
 func (m *Meter) CountTx(w *storage.Writer) error {
 	m.mu.Lock()
 	limited := m.limiter.Profile().Limited()
