@@ -1,8 +1,9 @@
-// Package index makes mail searchable after it is readable.
+// Package index makes stored mail searchable.
 //
-// What always holds: the store lists what is to be indexed, so nothing that was
-// committed is ever missed. An index that cannot be written stops no mail, and
-// is caught up with later.
+// Invariants:
+//   - The store lists what is not indexed yet, so no committed email is ever
+//     missed.
+//   - An index that cannot be written delays no mail. It catches up later.
 package index
 
 import (
@@ -27,78 +28,79 @@ import (
 
 const (
 	indexBatch = 200         // emails in one transaction of the index
-	readyBytes = 4 << 20     // what may wait parsed; the rest is parsed again
-	retryFirst = time.Second // after a failure it tries again by itself, later each time
+	readyBytes = 4 << 20     // parsed documents kept in memory; others are parsed again
+	retryFirst = time.Second // first delay after a failure; it doubles
 	retryMost  = 5 * time.Minute
-	indexDelay = 250 * time.Millisecond // lets a batch fill: each transaction of the index costs a merge
+	indexDelay = 250 * time.Millisecond // lets a batch fill, since each transaction costs a merge
 )
 
-// Indexer makes mail searchable after it is readable: a goroutine of its own,
-// started by Start and ended by Stop. It works from the store's list of what is
-// to be indexed, so nothing that was committed is ever missed.
+// Indexer indexes stored mail in one goroutine. Start starts it and Stop ends
+// it.
 type Indexer struct {
 	store    *storage.Store
 	progress *progress.Progress
 	ctx      context.Context
 	cancel   context.CancelFunc
 	finished chan struct{}
-	poke     chan struct{} // capacity 1: there is mail
-	hurry    chan struct{} // capacity 1: somebody waits for it
+	mail     chan struct{} // capacity 1: there is mail to index
+	hurry    chan struct{} // capacity 1: somebody waits, so skip indexDelay
 
-	mu    sync.Mutex
-	ready map[storage.EmailRow]storage.IndexDoc // parsed already when it arrived; a saving, never needed
-	held  int                                   // bytes in ready
+	mu        sync.Mutex
+	ready     map[storage.EmailRow]storage.IndexDoc // parsed on arrival; only a cache
+	readySize int                                   // bytes in ready
 
-	failing bool // in the loop's goroutine: the last try failed
+	failing bool // the last try failed; owned by the loop's goroutine
 
-	idle *sync.Cond
-	gen  int // how often it was woken
-	seen int // the last gen it caught up with
-	err  error
+	tried     *sync.Cond
+	wakes     int // number of wake-ups
+	seenWakes int // value of wakes at the last completed try
+	err       error
 }
 
-// Start begins to index what is not indexed yet.
+// Start starts indexing.
 func Start(store *storage.Store, p *progress.Progress) *Indexer {
-	x := &Indexer{store: store, progress: p, finished: make(chan struct{}), poke: make(chan struct{}, 1),
+	x := &Indexer{store: store, progress: p, finished: make(chan struct{}), mail: make(chan struct{}, 1),
 		hurry: make(chan struct{}, 1),
 		ready: map[storage.EmailRow]storage.IndexDoc{}}
-	x.idle = sync.NewCond(&x.mu)
+	x.tried = sync.NewCond(&x.mu)
 	x.ctx, x.cancel = context.WithCancel(context.Background())
 	go x.loop()
 	x.wake()
 	return x
 }
 
-// wake tells it that there is mail to index.
+// wake signals that there is mail to index.
 func (x *Indexer) wake() {
 	x.mu.Lock()
-	x.gen++
+	x.wakes++
 	x.mu.Unlock()
 	select {
-	case x.poke <- struct{}{}:
+	case x.mail <- struct{}{}:
 	default:
 	}
 }
 
-// Drain waits until everything committed before the call is indexed.
+// Drain waits for a try that covers everything committed before the call. It
+// returns the error of that try.
 func (x *Indexer) Drain(ctx context.Context) error {
 	x.wake()
 	select {
 	case x.hurry <- struct{}{}:
 	default:
 	}
-	stop := context.AfterFunc(ctx, func() { x.mu.Lock(); defer x.mu.Unlock(); x.idle.Broadcast() })
+	stop := context.AfterFunc(ctx, func() { x.mu.Lock(); defer x.mu.Unlock(); x.tried.Broadcast() })
 	defer stop()
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	want := x.gen
-	for x.seen < want && ctx.Err() == nil {
-		x.idle.Wait()
+	want := x.wakes
+	for x.seenWakes < want && ctx.Err() == nil {
+		x.tried.Wait()
 	}
 	return errors.Join(x.err, ctx.Err())
 }
 
-// Stop ends the goroutine: the batch it is in is committed or not begun.
+// Stop ends the goroutine and waits for it. A batch in progress is committed or
+// rolled back.
 func (x *Indexer) Stop() error {
 	x.cancel()
 	<-x.finished
@@ -113,7 +115,7 @@ func (x *Indexer) loop() {
 		select {
 		case <-x.ctx.Done():
 			return
-		case <-x.poke:
+		case <-x.mail:
 		case <-again:
 		}
 		select {
@@ -123,9 +125,9 @@ func (x *Indexer) loop() {
 		case <-time.After(indexDelay):
 		}
 		x.mu.Lock()
-		gen := x.gen
+		gen := x.wakes
 		x.mu.Unlock()
-		err := x.caughtUp()
+		err := x.attempt()
 		again = nil
 		if err != nil {
 			again = time.After(pause)
@@ -134,41 +136,40 @@ func (x *Indexer) loop() {
 			pause = retryFirst
 		}
 		x.mu.Lock()
-		x.seen, x.err = gen, err
-		x.idle.Broadcast()
+		x.seenWakes, x.err = gen, err
+		x.tried.Broadcast()
 		x.mu.Unlock()
 	}
 }
 
-// caughtUp is catchUp on an index that is made anew if it is found damaged. The
-// first failure of an episode leaves a row.
-func (x *Indexer) caughtUp() error {
+// attempt runs catchUp. It rebuilds an index that turns out to be damaged, and
+// reports that. Of other failures only the first of a series is reported.
+func (x *Indexer) attempt() error {
 	err := x.catchUp()
 	if errors.Is(err, storage.ErrIndex) {
-		x.note("made anew from the mail", err)
+		x.report("made anew from the mail", err)
 		if err = x.store.WriteAlone(x.ctx, (*storage.Writer).RenewIndex); err == nil {
 			err = x.catchUp()
 		}
 	}
-	if err = x.unless(err); err != nil && !x.failing {
-		x.note("tried again by itself; mail is stored meanwhile", err)
+	if err = x.unlessStopping(err); err != nil && !x.failing {
+		x.report("tried again by itself; mail is stored meanwhile", err)
 	}
 	x.failing = err != nil
 	return err
 }
 
-// note records that the index could not be written and what is done about it.
-func (x *Indexer) note(done string, why error) {
-	_ = x.store.Write(x.ctx, storage.Bulk, 0,
-		func(tx *storage.Writer) error { //nolint:errcheck // a store that takes no row says so everywhere
-			return health.ReportTx(tx, storage.Fault{At: time.Now().UTC(), Class: class.Storage, Scope: "store",
-				Phase:  "index",
-				Detail: why.Error(), NextStep: "the search index is " + done, Fingerprint: "index"})
-		})
+// report records that the index could not be written and what is done about it.
+func (x *Indexer) report(done string, why error) {
+	// A store that takes no row reports that everywhere else.
+	_ = x.store.Write(x.ctx, storage.Bulk, 0, func(tx *storage.Writer) error {
+		return health.ReportTx(tx, storage.Fault{At: time.Now().UTC(), Class: class.Storage, Scope: "store",
+			Phase: "index", Detail: why.Error(), NextStep: "the search index is " + done, Fingerprint: "index"})
+	})
 }
 
-// catchUp indexes until no email waits. The last, partly filled batch waits for
-// nobody.
+// catchUp indexes until nothing is left. A last, partly filled batch is written
+// at once.
 func (x *Indexer) catchUp() error {
 	for x.ctx.Err() == nil {
 		var rows []storage.EmailRow
@@ -176,7 +177,7 @@ func (x *Indexer) catchUp() error {
 			rows, err = r.Unindexed(indexBatch)
 			return err
 		}); err != nil {
-			return x.unless(fmt.Errorf("read what is to be indexed: %w", err))
+			return x.unlessStopping(fmt.Errorf("read what is to be indexed: %w", err))
 		}
 		if len(rows) == 0 {
 			x.progress.SetUnindexed(0)
@@ -185,26 +186,27 @@ func (x *Indexer) catchUp() error {
 		x.progress.SetUnindexed(int64(len(rows)))
 		docs, err := x.documents(rows)
 		if err != nil {
-			return x.unless(err)
+			return x.unlessStopping(err)
 		}
 		x.forget(rows[len(rows)-1])
 		failpoint.Hit("engine.beforeIndex")
 		if err := x.store.WriteAlone(x.ctx, func(tx *storage.Writer) error { return tx.IndexDocs(docs) }); err != nil {
-			return x.unless(fmt.Errorf("index: %w", err))
+			return x.unlessStopping(fmt.Errorf("index: %w", err))
 		}
 	}
 	return nil
 }
 
-// unless drops an error that only says that the indexer is being stopped.
-func (x *Indexer) unless(err error) error {
+// unlessStopping drops an error that only says that the indexer is being
+// stopped.
+func (x *Indexer) unlessStopping(err error) error {
 	if x.ctx.Err() != nil {
 		return nil
 	}
 	return err
 }
 
-// documents makes the index rows of some emails from their blobs.
+// documents makes the index rows of some emails.
 func (x *Indexer) documents(rows []storage.EmailRow) ([]storage.IndexDoc, error) {
 	docs := make([]storage.IndexDoc, len(rows))
 	var group errgroup.Group
@@ -220,9 +222,9 @@ func (x *Indexer) documents(rows []storage.EmailRow) ([]storage.IndexDoc, error)
 	return docs, group.Wait()
 }
 
-// document gives the index row of one email: as it was offered, else read from
-// its blob. One whose blob is damaged is indexed by what could be read; check
-// finds it.
+// document returns the index row of one email: the offered one, or one made
+// from its blob. A damaged blob is indexed as far as it can be read; mailcote
+// check reports it.
 func (x *Indexer) document(email storage.EmailRow) (doc storage.IndexDoc, err error) {
 	if doc, ok := x.take(email); ok {
 		return doc, nil

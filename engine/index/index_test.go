@@ -52,11 +52,11 @@ func TestOfferIsBounded(t *testing.T) {
 	for row := range 10 {
 		x.Offer([]storage.EmailRow{storage.EmailRow(row + 1)}, []storage.IndexDoc{{Text: text}})
 	}
-	if _, ok := x.take(1); !ok || x.held > readyBytes {
-		t.Errorf("%d bytes held, the first is there: %v", x.held, ok)
+	if _, ok := x.take(1); !ok || x.readySize > readyBytes {
+		t.Errorf("%d bytes held, the first is there: %v", x.readySize, ok)
 	}
 	x.forget(10)
-	if x.held != 0 || len(x.ready) != 0 {
-		t.Errorf("%d bytes and %d documents held after all were indexed", x.held, len(x.ready))
+	if x.readySize != 0 || len(x.ready) != 0 {
+		t.Errorf("%d bytes and %d documents held after all were indexed", x.readySize, len(x.ready))
 	}
 }
