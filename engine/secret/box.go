@@ -11,13 +11,13 @@ import (
 	"mailcote/testkit/failpoint"
 )
 
-// Box is the 0600 file of remembered passwords beside a store.
+// Box is the file of saved passwords next to a store, of mode 0600.
 type Box struct{ Path string }
 
-// BoxOf names the box of a store.
+// BoxOf returns the box of a store.
 func BoxOf(store string) Box { return Box{Path: store + ".secrets"} }
 
-// Get gives a remembered password. Errors: ErrNoPassword.
+// Get returns a saved password, or ErrNoPassword.
 func (b Box) Get(key string) (Secret, error) {
 	all, err := b.read()
 	if err != nil {
@@ -30,7 +30,7 @@ func (b Box) Get(key string) (Secret, error) {
 	return New(value), nil
 }
 
-// Put remembers a password.
+// Put saves a password.
 func (b Box) Put(key string, s Secret) error {
 	all, err := b.read()
 	if err != nil {
@@ -40,7 +40,7 @@ func (b Box) Put(key string, s Secret) error {
 	return b.write(all)
 }
 
-// Drop forgets a password.
+// Drop deletes a password.
 func (b Box) Drop(key string) error {
 	all, err := b.read()
 	if err != nil {
@@ -78,14 +78,15 @@ func (b Box) read() (map[string]string, error) {
 	return all, nil
 }
 
-// write replaces the file in one rename, so that a crash leaves the old or the
-// new one.
+// write replaces the file with one rename, so that a crash leaves either the
+// old or the new one.
 func (b Box) write(all map[string]string) error {
 	text, err := json.Marshal(all)
 	if err != nil {
 		return fmt.Errorf("secrets file: %w", err)
 	}
-	temp := b.Path + ".new" // only the store's owner writes here, so the next one may take a dead one's away
+	// Only the store's owner writes here, so a leftover is from a crash.
+	temp := b.Path + ".new"
 	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("secrets file: %w", err)
 	}

@@ -1,8 +1,9 @@
 // Package secret keeps passwords out of everything that is written down.
 //
-// What always holds: a Secret prints as dots through every formatter, encoder
-// and logger; only Reveal gives it, and only the session that signs in calls
-// it. The store holds a Ref, which says where a password comes from. A
-// remembered password is in <store>.secrets, a 0600 file beside the store (the
-// OS keyring comes later).
+// Invariants:
+//   - A Secret prints as dots through every formatter, encoder and logger. Only
+//     Reveal returns it, and only the session that signs in calls Reveal.
+//   - The store holds a Ref, which says where a password comes from.
+//   - A saved password is in <store>.secrets, a file of mode 0600 next to the
+//     store. The keyring of the operating system comes later.
 package secret

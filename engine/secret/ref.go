@@ -20,27 +20,27 @@ type Kind string
 
 // The kinds of reference.
 const (
-	None    Kind = ""        // nowhere: it is given each time
+	None    Kind = ""        // nowhere: it is given for each run
 	File    Kind = "file"    // the first line of a file
 	Command Kind = "command" // the first line a command prints
-	Saved   Kind = "saved"   // the secrets file beside the store
+	Saved   Kind = "saved"   // the secrets file next to the store
 )
 
 // Ref says where a password comes from. It is not secret itself.
 type Ref struct {
 	Kind  Kind
-	Value string // path, command line, or the name in the secrets file where it is not the account's
+	Value string // path, command line, or key in the secrets file; "" there: the account's name
 }
 
-// ErrNoPassword says that nothing gives a password.
+// ErrNoPassword means that a reference leads to no password.
 var ErrNoPassword = errors.New("no password is known")
 
 const (
-	sourceTime = 30 * time.Second
-	maxSecret  = 64 << 10 // bytes read from a file or a command
+	sourceTime = 30 * time.Second // for a pipe or a command to produce the password
+	maxSecret  = 64 << 10         // bytes read from a file or a command
 )
 
-// ParseRef reads what String wrote.
+// ParseRef parses the form that String returns.
 func ParseRef(s string) (Ref, error) {
 	kind, value, _ := strings.Cut(s, ":")
 	switch Kind(kind) {
@@ -50,7 +50,7 @@ func ParseRef(s string) (Ref, error) {
 	return Ref{}, fmt.Errorf("secret reference %q: unknown kind", kind)
 }
 
-// String gives the form the store keeps.
+// String returns the form that the store keeps.
 func (r Ref) String() string {
 	if r.Value == "" {
 		return string(r.Kind)
@@ -58,8 +58,8 @@ func (r Ref) String() string {
 	return string(r.Kind) + ":" + r.Value
 }
 
-// Resolve gets the password. box is where saved ones are, key the account's
-// name in it.
+// Resolve returns the password. box is where saved ones are, and key is the
+// account's name in it.
 func (r Ref) Resolve(ctx context.Context, box Box, key string) (Secret, error) {
 	switch r.Kind {
 	case File:
@@ -72,9 +72,9 @@ func (r Ref) Resolve(ctx context.Context, box Box, key string) (Secret, error) {
 	return Secret{}, ErrNoPassword
 }
 
-// fromFile reads a file, or a pipe such as /dev/stdin. Without O_NONBLOCK a
-// pipe that nobody writes to would hold the open, and with it the process, for
-// ever; with it the end of ctx ends the reading.
+// fromFile reads a file, or a pipe such as /dev/stdin. Without O_NONBLOCK,
+// opening a pipe that nobody writes to would block the process for ever. With
+// it, the end of ctx ends the read.
 func fromFile(ctx context.Context, path string) (Secret, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
@@ -106,7 +106,7 @@ func fromCommand(ctx context.Context, line string) (Secret, error) {
 	command.WaitDelay = time.Second
 	var out bytes.Buffer
 	command.Stdout = &limited{&out, maxSecret}
-	command.Stderr = nil // what a password helper says may hold the password
+	command.Stderr = nil // a password helper's messages may contain the password
 	if err := command.Run(); err != nil {
 		if ctx.Err() != nil {
 			err = fmt.Errorf("%w (at most %v)", ctx.Err(), sourceTime)
@@ -125,7 +125,7 @@ func firstLine(text []byte, what string) (Secret, error) {
 	return New(line), nil
 }
 
-// limited keeps the first left bytes and swallows the rest.
+// limited keeps the first left bytes and discards the rest.
 type limited struct {
 	w    *bytes.Buffer
 	left int
