@@ -12,46 +12,46 @@ import (
 // Where is what was being done when a server refused.
 type Where string
 
-// The places a row can be bound to.
+// The places that a row can be bound to.
 const (
 	SignIn  Where = "sign-in"
 	Open    Where = "open"
 	Fetch   Where = "fetch"
-	Writing Where = "write" // a command that changes something on the server, in whatever phase
+	Writing Where = "write" // a command that changes something on the server, in any phase
 )
 
 // Answer is a server's NO, BAD or BYE.
 type Answer struct {
 	Type, Code, CodeArgs, Text string
-	Command                    string // its name
+	Command                    string // the refused command's name
 	Phase                      string // what was being done
 }
 
-// Verdict is what an answer means.
+// Verdict is the meaning of an answer.
 type Verdict struct {
 	Class       class.Class
 	Scope       string
-	Wait        Wait        // never shorter than the class's
-	Named       bool        // the server said how long
-	Do          Action      // the class's, or what the row says instead
+	Wait        Wait        // at least the class's
+	Named       bool        // the server itself named the wait
+	Do          Action      // the row's, or the class's by default
 	Tries       int         // for Limit
-	Then        class.Class // not "": after Tries attempts it is a fault of this class
-	Connections int         // how many connections the server said it allows; 0: it said nothing
+	Then        class.Class // not "": the class of the fault after Tries attempts
+	Connections int         // connections that the server said it allows; 0: not said
 	Crowded     bool        // the server takes no more connections
-	Hint        string      // "": the class's words
+	Hint        string      // "": use the class's
 	Row         *Row        // nil: judged by phase and status
-	Words       string      // names the Local row; "": the scope is certain
-	Lives       bool        // the session is none the worse for it
+	Words       string      // identifies a Local row; "": the scope is certain
+	Lives       bool        // the session can still be used
 }
 
-// Known reports whether a row knows the server's words.
+// Known reports whether a row matched the server's words.
 func (v Verdict) Known() bool { return v.Row != nil && v.Row.Text != "" }
 
-// Longest is the longest wait that a server is granted.
+// Longest is the longest wait that a server may ask for.
 const Longest = 12 * time.Hour
 
-// Judge says what an answer means: first by the server's words, then by its
-// response code, then by where it came.
+// Judge returns the meaning of an answer. It goes by the server's words, then
+// by the response code, then by the place.
 func Judge(a Answer) Verdict {
 	for _, table := range [][]Row{Texts(), Codes()} {
 		for i := range table {
@@ -61,14 +61,14 @@ func Judge(a Answer) Verdict {
 		}
 	}
 	what, scope := byPlace(a)
-	v := Row{Class: what, Scope: scope}.plain()
+	v := Row{Class: what, Scope: scope}.base()
 	if v.Lives = a.Type == "NO"; v.Lives && what == class.Protocol {
 		v.Hint = refused
 	}
 	return v
 }
 
-// byPlace judges what no row knows.
+// byPlace judges an answer that no row knows.
 func byPlace(a Answer) (class.Class, string) {
 	switch {
 	case a.Type == "BYE":
@@ -83,8 +83,8 @@ func byPlace(a Answer) (class.Class, string) {
 	return class.Protocol, "connection"
 }
 
-// OfMailbox judges Local words while they are about one mailbox: it is tried
-// again some times, after the row's wait.
+// OfMailbox judges Local words while they concern one mailbox only. The task is
+// retried a few times, each time after the row's wait.
 func OfMailbox(wait Wait) Verdict {
 	return Verdict{Class: class.Mailbox, Scope: "mailbox", Wait: wait, Do: Limit, Tries: PolicyOf(class.Protocol).Tries,
 		Hint: refusing, Lives: true}
@@ -95,10 +95,9 @@ func (r Row) matches(a Answer) bool {
 		r.fits(where(a)) && contains(strings.ToLower(a.Text), r.Text)
 }
 
-// fits says whether a row counts in a place. One that is bound to none still
-// has to keep two promises: a password is sent again only after words about
-// limits or the line, and a message that is refused costs itself, not its
-// mailbox.
+// fits reports whether a row applies in a place. A row without a place still
+// keeps two promises. A password is sent again only after words about limits or
+// the connection. A refused message costs only itself, not its mailbox.
 func (r Row) fits(w Where) bool {
 	if r.On != "" {
 		return r.On == w
@@ -112,7 +111,7 @@ func (r Row) fits(w Where) bool {
 	return true
 }
 
-// contains finds a fragment; … in it stands for anything.
+// contains finds a fragment in which "…" stands for anything.
 func contains(text, fragment string) bool {
 	for _, part := range strings.Split(fragment, "…") {
 		i := strings.Index(text, part)
@@ -124,7 +123,7 @@ func contains(text, fragment string) bool {
 	return true
 }
 
-// where binds an answer to a place; a command that writes counts as that in
+// where returns the place of an answer. A command that writes is Writing in
 // every phase.
 func where(a Answer) Where {
 	switch strings.TrimPrefix(a.Command, "UID ") {
@@ -135,8 +134,8 @@ func where(a Answer) Where {
 	return Where(a.Phase)
 }
 
-// plain is a row's verdict, without what the answer itself says.
-func (r Row) plain() Verdict {
+// base returns a row's verdict without what the answer itself adds.
+func (r Row) base() Verdict {
 	p := PolicyOf(r.Class)
 	v := Verdict{Class: r.Class, Scope: r.Scope, Wait: p.Wait.longer(r.Wait), Do: p.Do, Tries: p.Tries, Then: r.Then,
 		Hint: r.Hint, Crowded: r.Hint == crowded}
@@ -149,40 +148,41 @@ func (r Row) plain() Verdict {
 	return v
 }
 
+// verdict returns a row's verdict on an answer.
 func (r *Row) verdict(a Answer) Verdict {
-	v := r.plain()
+	v := r.base()
 	v.Row = r
 	if r.Local && a.Type != "BYE" {
 		v.Words = strings.TrimSpace(r.Text + " " + r.Code)
 	}
 	if v.Class == class.Quota {
-		named := suggested(a.Text)
+		named := suggestedWait(a.Text)
 		v.Wait.Floor, v.Named = max(v.Wait.Floor, named), named > 0
 	}
-	if v.Connections = connections(a.Text); v.Connections > 0 {
+	if v.Connections = allowedConnections(a.Text); v.Connections > 0 {
 		v.Hint = "the server allows " + strconv.Itoa(v.Connections) + " connections from here, and other mail " +
 			"programs hold them: it goes on by itself"
 	}
 	return v
 }
 
-// suggested finds Microsoft's "Suggested Backoff Time: N milliseconds"; 0:
-// there is none.
-func suggested(text string) time.Duration {
+// suggestedWait reads Microsoft's "Suggested Backoff Time: N milliseconds". It
+// returns 0 if there is none.
+func suggestedWait(text string) time.Duration {
 	found := regexp.MustCompile(`(?i)suggested backoff time:\s*(\d+)\s*milliseconds`).FindStringSubmatch(text)
 	if found == nil {
 		return 0
 	}
 	n, err := strconv.ParseInt(found[1], 10, 64)
-	if err != nil || n > Longest.Milliseconds() { // more digits than a number holds: as long as we wait at all
+	if err != nil || n > Longest.Milliseconds() { // err: too many digits for an int64
 		return Longest
 	}
 	return time.Duration(n) * time.Millisecond
 }
 
-// connections finds Dovecot's "mail_max_userip_connections=N"; 0: there is
-// none.
-func connections(text string) int {
+// allowedConnections reads Dovecot's "mail_max_userip_connections=N". It
+// returns 0 if there is none.
+func allowedConnections(text string) int {
 	found := regexp.MustCompile(`(?i)mail_max_userip_connections=(\d{1,6})\b`).FindStringSubmatch(text)
 	if found == nil {
 		return 0
@@ -191,8 +191,8 @@ func connections(text string) int {
 	return n
 }
 
-// Soft says whether an answer holds a throttle that is no refusal: Gmail and
-// Yahoo put [THROTTLED] into an OK, as a code or behind a word.
+// Soft reports whether an OK carries a throttle. Gmail and Yahoo put
+// [THROTTLED] into an OK, as its code or later in the text.
 func Soft(kind, code, text string) bool {
 	return kind == "OK" && (code == "THROTTLED" || strings.Contains(strings.ToUpper(text), "[THROTTLED]"))
 }

@@ -1,21 +1,21 @@
 // Package policy holds what is known about faults as data: the classes with
-// their policy, and what servers say when they refuse, with the class each
-// answer has. It is pure: fault.Classify asks it, worker.act does what the
-// policy says, and docs/errors.md is written from it.
+// their policies, and the refusals of known servers with the class of each. It
+// is pure. Package fault classifies with it, package plan decides with it, and
+// docs/errors.md is generated from it.
 //
-// What always holds:
-//   - A row may lengthen the wait of its class, never shorten it.
-//   - A row that would stop an account says where it counts: the words of a
-//     server about one message stop no account.
-//   - What no row knows is judged by where it came and by its status, so an
+// Invariants:
+//   - A row may lengthen the wait of its class but never shorten it.
+//   - A row that would stop an account says where it applies. What a server
+//     says about one message never stops an account.
+//   - An answer that no row knows is judged by the phase and the status. An
 //     unknown server is no reason to stop.
-//   - Words about a limit or an outage stop the account at once where they name
-//     a limit of the account (sign-ins, connections, bandwidth, "throttled").
-//     Rows whose words any backend may use for one mailbox alone are Local.
-//     Such words in a NO or BAD to a command inside a mailbox (EXAMINE, SEARCH,
-//     FETCH, STATUS) are about that mailbox, until a second mailbox of the
-//     account says them too, or where the account has only one.
+//   - Words about a limit or an outage stop the account at once if they name a
+//     limit of the account (sign-ins, connections, bandwidth, "throttled").
+//   - Rows whose words any backend may use about a single mailbox are Local. In
+//     a NO or BAD to a command inside a mailbox (EXAMINE, SEARCH, FETCH,
+//     STATUS) such words concern that mailbox only. They concern the account
+//     once a second mailbox says them too, or if the account has only one.
 //
-// Sources: RFC 3501, 5530, 9051, 9738 for the response codes; published traces
-// and users' reports for the strings.
+// Sources: RFC 3501, 5530, 9051 and 9738 for the response codes; published
+// traces and users' reports for the texts.
 package policy

@@ -126,7 +126,7 @@ func document() string {
 
 // cells are the columns that both tables have.
 func cells(r Row) string {
-	v, words := r.plain(), r.Hint
+	v, words := r.base(), r.Hint
 	if words == "" {
 		words = PolicyOf(r.Class).Shows
 	}

@@ -1,6 +1,6 @@
 package policy
 
-// The phases that a fault names: what was being done.
+// The phases of a fault: what was being done.
 const (
 	PhaseConnect  = "connect"
 	PhaseSignIn   = string(SignIn)

@@ -7,29 +7,29 @@ import (
 	"mailcote/storage/class"
 )
 
-// Action is what is done about a fault.
+// Action says what is done about a fault.
 type Action string
 
 // The actions.
 const (
-	Pause  Action = "pause"  // the account waits for a person; nothing is tried
-	Retry  Action = "retry"  // the task is tried until it succeeds
-	Limit  Action = "limit"  // the task is tried a number of times without progress, then it fails
-	Relist Action = "relist" // the server's mailboxes are listed again, once; the task fails
+	Pause  Action = "pause"  // the account waits for its user; nothing is tried
+	Retry  Action = "retry"  // the task is retried until it succeeds
+	Limit  Action = "limit"  // the task fails after a number of attempts without progress
+	Relist Action = "relist" // the task fails; the server's mailboxes are listed again, once
 )
 
-// Policy is what follows from a class.
+// Policy says what follows from a class.
 type Policy struct {
 	Class class.Class
-	Scope string // what it usually stops
+	Scope string // what the fault usually stops
 	Do    Action
 	Tries int    // for Limit: attempts without progress before the task fails
-	Wait  Wait   // the least wait, beside the backoff
-	Shows string // the next step a person reads; {account} is its name
-	Why   string // for docs/errors.md: what is done, in words
+	Wait  Wait   // least wait, in addition to the backoff
+	Shows string // the next step, for the user; {account} is the account's name
+	Why   string // what is done, for docs/errors.md
 }
 
-// Policies gives the policy of every class.
+// Policies returns the policy of every class.
 func Policies() []Policy {
 	return []Policy{
 		{Class: class.Network, Scope: "connection", Do: Retry,
@@ -73,7 +73,8 @@ func Policies() []Policy {
 	}
 }
 
-// PolicyOf finds the policy of a class. An unknown class is a defect.
+// PolicyOf returns the policy of a class. An unknown class gets the policy of a
+// bug.
 func PolicyOf(c class.Class) Policy {
 	all := Policies()
 	i := slices.IndexFunc(all, func(p Policy) bool { return p.Class == c })
@@ -83,16 +84,16 @@ func PolicyOf(c class.Class) Policy {
 	return all[i]
 }
 
-// Wait is the least wait between attempts: Floor after the first one, Factor
-// times as much after each further one without progress, up to Cap.
+// Wait is the least wait between attempts. It is Floor after the first attempt.
+// Each further attempt without progress multiplies it by Factor, up to Cap.
 type Wait struct {
 	Floor  time.Duration
-	Factor int           // 0 and 1: it does not grow
-	Cap    time.Duration // under Floor: it does not grow
+	Factor int           // 0 or 1: no growth
+	Cap    time.Duration // below Floor: no growth
 }
 
-// After is the wait after the n-th fruitless attempt in a row. n < 1 is an
-// attempt that got further.
+// After returns the wait after n fruitless attempts in a row. n < 1 means that
+// the attempt made progress.
 func (w Wait) After(n int) time.Duration {
 	d := w.Floor
 	for ; n > 1 && d > 0 && d < w.Cap && w.Factor > 1; n-- {
@@ -101,7 +102,7 @@ func (w Wait) After(n int) time.Duration {
 	return d
 }
 
-// longer gives the wait that is nowhere shorter than either.
+// longer combines two waits into one that is never shorter than either.
 func (w Wait) longer(o Wait) Wait {
 	return Wait{max(w.Floor, o.Floor), max(w.Factor, o.Factor), max(w.Cap, o.Cap)}
 }

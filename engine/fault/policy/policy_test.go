@@ -33,7 +33,7 @@ func TestWait(t *testing.T) {
 // lower case, and its wait is never under its class's.
 func TestRowsLengthen(t *testing.T) {
 	for _, r := range append(Texts(), Codes()...) {
-		p, v := PolicyOf(r.Class), r.plain()
+		p, v := PolicyOf(r.Class), r.base()
 		if p.Class != r.Class || r.Scope == "" || r.Text != strings.ToLower(r.Text) || r.Text == "" && r.Code == "" {
 			t.Errorf("%+v", r)
 		}
@@ -56,7 +56,7 @@ func TestNumbers(t *testing.T) {
 		"Suggested Backoff Time: -5 milliseconds":                           0,
 		"Suggested Backoff Time: soon":                                      0,
 	} {
-		if got := suggested(text); got != want {
+		if got := suggestedWait(text); got != want {
 			t.Errorf("%s: %v, want %v", text, got, want)
 		}
 	}
@@ -64,7 +64,7 @@ func TestNumbers(t *testing.T) {
 		"exceeded (mail_max_userip_connections=10)": 10, "(mail_max_userip_connections=0)": 0,
 		"(mail_max_userip_connections=99999999)": 0, "": 0,
 	} {
-		if got := connections(text); got != want {
+		if got := allowedConnections(text); got != want {
 			t.Errorf("%s: %d, want %d", text, got, want)
 		}
 	}

@@ -6,24 +6,24 @@ import (
 	"mailcote/storage/class"
 )
 
-// Row is what one answer of a server means.
+// Row describes one answer of a server.
 type Row struct {
-	Text  string // a fragment in lower case, "…" standing for anything; "": any text
-	Code  string // a response code; "": any or none
-	Type  string // NO, BAD or BYE; "": each
+	Text  string // lower-case fragment, "…" stands for anything; "": any text
+	Code  string // response code; "": any or none
+	Type  string // NO, BAD or BYE; "": any
 	On    Where  // "": anywhere
-	Who   string // who says so
+	Who   string // which servers say so
 	Class class.Class
 	Scope string
 	Wait  Wait
-	Do    Action      // "": the class's
-	Tries int         // 0: the class's
-	Then  class.Class // not "": what it is after Tries attempts
-	Hint  string      // "": the class's words
-	Local bool        // said in one mailbox it may be about that one alone
+	Do    Action      // "": the class's action
+	Tries int         // 0: the class's number
+	Then  class.Class // not "": the class of the fault after Tries attempts
+	Hint  string      // "": the class's Shows
+	Local bool        // said inside a mailbox, it may concern that mailbox only
 }
 
-// none is the Code of a row for answers without one.
+// none is the Code of a row that matches only answers without a code.
 const none = "-"
 
 const (
@@ -59,21 +59,20 @@ const (
 	fullBox = "the mailbox is full: delete something there"
 )
 
-// Texts are the known words of servers, matched on the text after the response
-// code. The first that matches counts.
+// Texts returns the known texts of servers. They are matched against the text
+// after the response code, and the first match wins.
 func Texts() []Row {
 	limit := Wait{5 * minute, 2, hour}
 	perDay := Wait{15 * minute, 4, 12 * hour}
 	return []Row{
-		// Limits first: an account that knocks too often is told so in the
-		// words of a failed sign-in.
+		// Limits come first: too many sign-ins are often reported in the words
+		// of a failed one.
 		{Text: "too many simultaneous connections", Who: "Gmail, Yahoo", Class: class.Quota, Scope: "account",
 			Wait: Wait{minute, 2, 15 * minute}, Hint: crowded},
 		{Text: "too many connections from this ip", Who: "small hosters", Class: class.Quota, Scope: "account",
 			Wait: Wait{minute, 2, 15 * minute}, Hint: crowded},
 		{Text: "maximum number of connections from user+ip exceeded", Who: "Dovecot", Class: class.Quota,
-			Scope: "account",
-			Wait:  Wait{30 * second, 2, 15 * minute}, Hint: crowded},
+			Scope: "account", Wait: Wait{30 * second, 2, 15 * minute}, Hint: crowded},
 		{Text: "rate limit hit", Who: "Yahoo, AOL", Class: class.Quota, Scope: "account", Wait: limit, Hint: paced},
 		{Text: "per-10 minute limit for logins", Who: "Fastmail", Class: class.Quota, Scope: "account",
 			Wait: Wait{10 * minute, 1, 0}, Hint: paced},
@@ -129,8 +128,7 @@ func Texts() []Row {
 		{Text: "not enabled for imap use", On: SignIn, Who: "Google", Class: class.Auth, Scope: "account",
 			Hint: imapOff},
 		{Text: "imap access is disabled for your domain", On: SignIn, Who: "Google", Class: class.Auth,
-			Scope: "account",
-			Hint:  imapOff},
+			Scope: "account", Hint: imapOff},
 		{Text: "lookup failed", On: SignIn, Who: "Google", Class: class.Auth, Scope: "account", Hint: imapOff},
 		{Text: "basic authentication is disabled", On: SignIn, Who: "Microsoft", Class: class.Auth, Scope: "account",
 			Hint: tokenOld},
@@ -138,11 +136,9 @@ func Texts() []Row {
 		{Text: "authenticate failed.", On: SignIn, Who: "Microsoft", Class: class.Auth, Scope: "account",
 			Hint: tokenOld},
 		{Text: "login to your account via a web browser", On: SignIn, Who: "Outlook", Class: class.Auth,
-			Scope: "account",
-			Hint:  browser},
+			Scope: "account", Hint: browser},
 		{Text: "invalid credentials or imap is disabled", On: SignIn, Who: "Yandex", Class: class.Auth,
-			Scope: "account",
-			Hint:  perhaps},
+			Scope: "account", Hint: perhaps},
 		{Text: "(#auth901)", On: SignIn, Who: "Yahoo", Class: class.Auth, Scope: "account", Hint: appPass},
 		{Text: "unsafe login", Who: "NetEase", Class: class.Auth, Scope: "account",
 			Hint: "the provider does not trust this program: allow it in its web settings, then mailcote sync " +
@@ -171,8 +167,7 @@ func Texts() []Row {
 		{Text: "unknown mailbox", Code: "NONEXISTENT", Who: "Gmail", Class: class.Mailbox, Scope: "mailbox"},
 		{Text: "folder contains excess whitespace", On: Open, Who: "Gmail", Class: class.Mailbox, Scope: "mailbox"},
 		{Text: "folder contains excess whitespace", On: Writing, Who: "Gmail", Class: class.Conflict,
-			Scope: "operation",
-			Hint:  noWrite},
+			Scope: "operation", Hint: noWrite},
 		{Text: "folder name is reserved", On: Writing, Who: "Microsoft", Class: class.Conflict, Scope: "operation",
 			Hint: noWrite},
 		{Text: "mailbox already exists", On: Writing, Who: "Microsoft", Class: class.Conflict, Scope: "operation",
@@ -185,9 +180,9 @@ func Texts() []Row {
 	}
 }
 
-// Codes are the response codes, for answers whose words are not known. The
-// first that matches counts. CONTACTADMIN and ALERT have no row: the words are
-// shown, and the class is that of the rest.
+// Codes returns the response codes, for answers whose text is unknown. The
+// first match wins. CONTACTADMIN and ALERT have no row: their text is shown,
+// and the class follows from the place.
 func Codes() []Row {
 	return []Row{
 		{Code: "UNAVAILABLE", Class: class.Network, Scope: "account",
