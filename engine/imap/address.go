@@ -12,13 +12,13 @@ import (
 )
 
 const (
-	patience     = 2 * time.Second        // with a look-up of both families together, and with the second family
-	stagger      = 300 * time.Millisecond // between two addresses while the first says nothing (RFC 8305 §5)
-	maxAddresses = 16                     // that are tried of a host
-	lookups      = 3                      // of a host: both families together, then each
-	both         = "ip"                   // that look-up's network
-	detour       = 15 * time.Minute       // that an address which came to nothing is tried last
-	maxDetours   = 1000
+	lookupPatience = 2 * time.Second        // for a lookup of both families, and for the second family
+	attemptDelay   = 300 * time.Millisecond // between two connection attempts (RFC 8305 §5)
+	maxAddresses   = 16                     // addresses tried of a host
+	maxLookups     = 3                      // lookups of a host: both families together, then each
+	bothFamilies   = "ip"                   // network of a lookup of both families
+	detourTime     = 15 * time.Minute       // how long a failed address is tried last
+	maxDetours     = 1000
 )
 
 type (
@@ -26,19 +26,18 @@ type (
 	dialFunc   = func(ctx context.Context, network, addr string) (net.Conn, error)
 )
 
-// keepAlive lets the system find a line dead that nothing is said on. That is
-// all it is asked for: each write and each silence has a limit of ours, on
-// every system, and TCP_USER_TIMEOUT would only put Linux's count of probes out
-// of use.
+// keepAlive lets the system detect a dead connection on which nothing is sent.
+// Every write and every silence has a limit of our own, on every system.
+// TCP_USER_TIMEOUT would only override the number of probes on Linux.
 func keepAlive() net.KeepAliveConfig {
 	return net.KeepAliveConfig{Enable: true, Idle: time.Minute, Interval: 15 * time.Second, Count: 3}
 }
 
-// dialAll connects to the first address of a host that answers. Each has its
-// turn a moment after the one before, or as soon as that one has failed, and
-// goes on until one has won: a dead address costs a moment and not the time for
-// all. The two families take turns, since one may have no route; addresses that
-// are found later join in.
+// dialAll connects to the first address of a host that answers. The attempts
+// start one after another, each a moment after the previous one or as soon as
+// one fails. They all go on until one wins, so a dead address costs a moment
+// and not the whole time limit. The two families take turns, since one may have
+// no route. Addresses that are found later join in.
 func dialAll(ctx context.Context, lookup lookupFunc, dial dialFunc, detours *Detours, host string,
 	port int) (net.Conn, error) {
 	ctx, cancel := context.WithCancel(ctx)
@@ -46,10 +45,10 @@ func dialAll(ctx context.Context, lookup lookupFunc, dial dialFunc, detours *Det
 		conn net.Conn
 		err  error
 	}
-	answers := make(chan []netip.Addr, lookups)
-	found := (<-chan []netip.Addr)(answers) // nil: there are no more
+	answers := make(chan []netip.Addr, maxLookups)
+	found := (<-chan []netip.Addr)(answers) // nil: no more will come
 	ends := make(chan end, maxAddresses)
-	var all []netip.Addr // those that had their turn first
+	var all []netip.Addr // attempted ones first
 	var running sync.WaitGroup
 	var won net.Conn
 	var first, unknown error
@@ -67,14 +66,14 @@ func dialAll(ctx context.Context, lookup lookupFunc, dial dialFunc, detours *Det
 			if failed == next {
 				turn.Reset(0)
 			} else {
-				turn.Reset(stagger)
+				turn.Reset(attemptDelay)
 			}
 		case <-turn.C:
 			if next < len(all) {
 				to := net.JoinHostPort(all[next].String(), strconv.Itoa(port))
 				running.Go(func() { conn, err := dial(ctx, "tcp", to); ends <- end{conn, err} })
 				next++
-				turn.Reset(stagger)
+				turn.Reset(attemptDelay)
 			}
 		case e := <-ends:
 			won = e.conn
@@ -90,7 +89,7 @@ func dialAll(ctx context.Context, lookup lookupFunc, dial dialFunc, detours *Det
 	cancel()
 	running.Wait()
 	close(ends)
-	for e := range ends { // those that were too late
+	for e := range ends { // connections that lost the race
 		if e.conn != nil {
 			_ = e.conn.Close() //nolint:errcheck // nothing was said on it
 		}
@@ -106,9 +105,9 @@ func dialAll(ctx context.Context, lookup lookupFunc, dial dialFunc, detours *Det
 	return nil, &net.DNSError{Err: "the host has no address", Name: host, IsNotFound: true}
 }
 
-// join puts new addresses among those that wait for their turn behind the first
-// tried ones; order sorts those that wait. A family that comes later is the
-// next.
+// join adds new addresses to those that were not tried yet. The first tried
+// ones stay in front, and order sorts the others. A family that was found later
+// goes next.
 func join(all []netip.Addr, tried int, more []netip.Addr, order func([]netip.Addr) []netip.Addr) []netip.Addr {
 	var rest []netip.Addr
 	for _, a := range append(slices.Clone(more), all[tried:]...) {
@@ -116,16 +115,17 @@ func join(all []netip.Addr, tried int, more []netip.Addr, order func([]netip.Add
 			rest = append(rest, a)
 		}
 	}
-	all = append(all[:tried:tried], order(alternate(rest))...)
+	all = append(all[:tried:tried], order(interlace(rest))...)
 	return all[:min(len(all), maxAddresses)]
 }
 
-// resolve sends the addresses of a host to found, which has room for all
-// answers, and closes it. Some routers never answer a question for IPv6, and a
-// look-up of both families waits for the answer to each: when it takes long,
-// each family is looked up by itself. What one has is sent at once; the other
-// may come later, if not for ever: the host may be reached by that one alone.
-// An error says that nothing was found.
+// resolve sends the addresses of a host to found and then closes it. found must
+// have room for all answers. The error means that nothing was found.
+//
+// Some routers never answer a query for IPv6, and a lookup of both families
+// waits for both answers. If that takes long, each family is looked up by
+// itself. The first result is sent at once. The other is awaited for a limited
+// time, since it may be the only one that works.
 func resolve(ctx context.Context, lookup lookupFunc, host string, found chan<- []netip.Addr) error {
 	defer close(found)
 	ctx, cancel := context.WithCancel(ctx)
@@ -134,7 +134,7 @@ func resolve(ctx context.Context, lookup lookupFunc, host string, found chan<- [
 		found   []netip.Addr
 		err     error
 	}
-	answers := make(chan answer, lookups)
+	answers := make(chan answer, maxLookups)
 	asked := 0
 	var looking sync.WaitGroup
 	ask := func(network string) {
@@ -143,8 +143,8 @@ func resolve(ctx context.Context, lookup lookupFunc, host string, found chan<- [
 	}
 	defer looking.Wait()
 	defer cancel()
-	ask(both)
-	slow := time.NewTimer(patience)
+	ask(bothFamilies)
+	slow := time.NewTimer(lookupPatience)
 	defer slow.Stop()
 	var enough <-chan time.Time
 	var first error
@@ -157,15 +157,15 @@ func resolve(ctx context.Context, lookup lookupFunc, host string, found chan<- [
 			ask("ip6")
 		case a := <-answers:
 			answered++
-			if a.network != both {
+			if a.network != bothFamilies {
 				each++
 			}
 			if len(a.found) > 0 {
 				found <- a.found
-				if a.network == both {
+				if a.network == bothFamilies {
 					return nil
 				}
-				enough = time.After(patience)
+				enough = time.After(lookupPatience)
 			}
 			if enough != nil && each == 2 {
 				return nil
@@ -181,17 +181,17 @@ func resolve(ctx context.Context, lookup lookupFunc, host string, found chan<- [
 	return first
 }
 
-// Detours remembers addresses that took a connection and came to no session:
-// the others of their host have their turn first for a while. A server behind
-// several addresses is not lost with one of them, which may well go on
-// accepting. nil remembers nothing. The methods may be called from any
-// goroutine.
+// Detours remembers addresses that accepted a connection but led to no session.
+// For a while the other addresses of the host are tried first. Otherwise one
+// bad address of a server, which may well go on accepting connections, would
+// make the whole server unreachable. A nil *Detours remembers nothing. The
+// methods may be called from any goroutine.
 type Detours struct {
 	mu  sync.Mutex
-	bad map[string]time.Time // by address and port: until when
+	bad map[string]time.Time // expiry by address and port
 }
 
-// note keeps how the dial of an address ended.
+// note records how dialling an address ended.
 func (d *Detours) note(addr net.Addr, failed bool) {
 	if d == nil {
 		return
@@ -205,11 +205,11 @@ func (d *Detours) note(addr net.Addr, failed bool) {
 		if d.bad == nil {
 			d.bad = map[string]time.Time{}
 		}
-		d.bad[addr.String()] = now.Add(detour)
+		d.bad[addr.String()] = now.Add(detourTime)
 	}
 }
 
-// last puts the addresses to be avoided behind the others.
+// last moves the addresses to be avoided behind the others.
 func (d *Detours) last(all []netip.Addr, port int) []netip.Addr {
 	if d == nil {
 		return all
@@ -227,9 +227,9 @@ func (d *Detours) last(all []netip.Addr, port int) []netip.Addr {
 	return append(good, bad...)
 }
 
-// alternate puts addresses in turns of their families, in the order they were
-// found, and each once.
-func alternate(found []netip.Addr) []netip.Addr {
+// interlace orders addresses so that the families take turns. It keeps the
+// order within a family and drops duplicates.
+func interlace(found []netip.Addr) []netip.Addr {
 	var families [2][]netip.Addr
 	first := 0
 	seen := map[netip.Addr]bool{}

@@ -31,20 +31,20 @@ func TestDialAll(t *testing.T) {
 		{"one", []string{"192.0.2.1"}, nil, 0, []string{"192.0.2.1"}, nil},
 		{"a dead first one", []string{"192.0.2.1", "192.0.2.2"}, map[string]func(context.Context) error{
 			"192.0.2.1": hole},
-			stagger, []string{"192.0.2.1", "192.0.2.2"}, nil},
+			attemptDelay, []string{"192.0.2.1", "192.0.2.2"}, nil},
 		{"a first one that refuses", []string{"192.0.2.1", "192.0.2.2"}, map[string]func(context.Context) error{
 			"192.0.2.1": func(context.Context) error { return refused }},
 			0, []string{"192.0.2.1", "192.0.2.2"}, nil},
 		{"five dead ones", []string{"192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4", "192.0.2.5", "192.0.2.6"},
 			map[string]func(context.Context) error{
 				"192.0.2.1": hole, "192.0.2.2": hole, "192.0.2.3": hole, "192.0.2.4": hole, "192.0.2.5": hole},
-			5 * stagger, nil, nil},
+			5 * attemptDelay, nil, nil},
 		{"no route for one family", []string{"2001:db8::1", "2001:db8::2", "192.0.2.1"},
 			map[string]func(context.Context) error{"2001:db8::1": hole, "2001:db8::2": hole},
-			stagger, []string{"2001:db8::1", "192.0.2.1"}, nil},
+			attemptDelay, []string{"2001:db8::1", "192.0.2.1"}, nil},
 		{"a slow first one that wins", []string{"192.0.2.1", "192.0.2.2"}, map[string]func(context.Context) error{
-			"192.0.2.1": func(context.Context) error { time.Sleep(2 * stagger); return nil }, "192.0.2.2": hole},
-			2 * stagger, []string{"192.0.2.1", "192.0.2.2"}, nil},
+			"192.0.2.1": func(context.Context) error { time.Sleep(2 * attemptDelay); return nil }, "192.0.2.2": hole},
+			2 * attemptDelay, []string{"192.0.2.1", "192.0.2.2"}, nil},
 		{"all refuse", []string{"192.0.2.1", "::ffff:192.0.2.1", "192.0.2.2"}, map[string]func(context.Context) error{
 			"192.0.2.1": func(context.Context) error { return refused },
 			"192.0.2.2": func(context.Context) error { return refused }},
@@ -143,9 +143,9 @@ func TestLookups(t *testing.T) {
 			map[string][]netip.Addr{"ip": {four}},
 			2100 * time.Millisecond, four, nil, 3, nil},
 		{"IPv6 is never answered", map[string]time.Duration{"ip": never, "ip6": never},
-			map[string][]netip.Addr{"ip4": {four}}, patience, four, nil, 3, nil},
+			map[string][]netip.Addr{"ip4": {four}}, lookupPatience, four, nil, 3, nil},
 		{"IPv4 is never answered", map[string]time.Duration{"ip": never, "ip4": never},
-			map[string][]netip.Addr{"ip6": {six}}, patience, six, nil, 3, nil},
+			map[string][]netip.Addr{"ip6": {six}}, lookupPatience, six, nil, 3, nil},
 		{"one fails, the other is late", map[string]time.Duration{"ip": never, "ip6": 3 * time.Second},
 			map[string][]netip.Addr{"ip6": {six}}, 5 * time.Second, six, nil, 3, nil},
 		{"nothing is answered", map[string]time.Duration{"ip": never, "ip4": never, "ip6": never}, nil,
@@ -153,18 +153,18 @@ func TestLookups(t *testing.T) {
 		{"refused", nil, nil, 0, netip.Addr{}, lame, 1, nil},
 		{"IPv6 is a little faster and has no route", map[string]time.Duration{"ip": never,
 			"ip4": 10 * time.Millisecond},
-			map[string][]netip.Addr{"ip4": {four}, "ip6": {six}}, patience + 10*time.Millisecond, four, nil, 3,
+			map[string][]netip.Addr{"ip4": {four}, "ip6": {six}}, lookupPatience + 10*time.Millisecond, four, nil, 3,
 			unreachable},
 		{"IPv6 is a little faster and dead", map[string]time.Duration{"ip": never, "ip4": 10 * time.Millisecond},
-			map[string][]netip.Addr{"ip4": {four}, "ip6": {six}}, patience + 10*time.Millisecond + stagger, four, nil,
-			3, hole},
+			map[string][]netip.Addr{"ip4": {four}, "ip6": {six}},
+			lookupPatience + 10*time.Millisecond + attemptDelay, four, nil, 3, hole},
 		{"IPv6 is faster, and both come", map[string]time.Duration{"ip": 3 * time.Second, "ip4": never},
 			map[string][]netip.Addr{"ip": {six, four}, "ip6": {six}}, 3 * time.Second, four, nil, 3, unreachable},
 		{"IPv6 has no route, IPv4 is never answered", map[string]time.Duration{"ip": never, "ip4": never},
 			map[string][]netip.Addr{"ip6": {six}},
-			2 * patience, netip.Addr{}, syscall.ENETUNREACH, 3, unreachable},
+			2 * lookupPatience, netip.Addr{}, syscall.ENETUNREACH, 3, unreachable},
 		{"IPv6 has no route, IPv4 fails", map[string]time.Duration{"ip": never}, map[string][]netip.Addr{"ip6": {six}},
-			patience, netip.Addr{}, syscall.ENETUNREACH, 3, unreachable},
+			lookupPatience, netip.Addr{}, syscall.ENETUNREACH, 3, unreachable},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -236,7 +236,7 @@ func TestDetours(t *testing.T) {
 		check("well again", all)
 		d.note(at(all[1], 993), true)
 		check("the other family", []netip.Addr{all[0], all[2], all[1]})
-		time.Sleep(detour + time.Second)
+		time.Sleep(detourTime + time.Second)
 		check("later", all)
 		for i := range 2 * maxDetours {
 			d.note(at(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 993), true)

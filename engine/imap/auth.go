@@ -15,23 +15,23 @@ import (
 	"github.com/emersion/go-sasl"
 )
 
-// capabilities takes a list of capabilities in place of the one known.
+// capabilities replaces the known capabilities.
 func (s *Session) capabilities(line []byte) {
-	s.caps, s.capsNew = map[string]struct{}{}, true
+	s.caps, s.capsUpdated = map[string]struct{}{}, true
 	last := ""
 	for word := range strings.FieldsSeq(strings.ToUpper(string(line))) {
-		if word == "+" || word == "-" { // "LITERAL +" has been seen
+		if word == "+" || word == "-" { // some servers send "LITERAL +"
 			word = last + word
 		}
-		if len(s.caps) < MaxCapabilities && len(word) <= MaxCapabilityName && !s.denied(word) {
+		if len(s.caps) < MaxCapabilities && len(word) <= MaxCapabilityName && !s.denies(word) {
 			s.caps[word] = struct{}{}
 			last = word
 		}
 	}
 }
 
-// Has tells whether the server offers a capability, such as "CONDSTORE" (also
-// implied by QRESYNC) or "AUTH=PLAIN". After login only what was said after it
+// Has reports whether the server offers a capability, such as "AUTH=PLAIN" or
+// "CONDSTORE", which QRESYNC implies. After login only what was said after it
 // counts.
 func (s *Session) Has(capability string) bool {
 	name := strings.ToUpper(capability)
@@ -45,17 +45,17 @@ func (s *Session) Has(capability string) bool {
 	return false
 }
 
-// Capabilities returns what the server offers, sorted, in upper case.
+// Capabilities returns the server's capabilities, sorted, in upper case.
 func (s *Session) Capabilities() []string { return slices.Sorted(maps.Keys(s.caps)) }
 
-// Capability asks for the capabilities anew.
+// Capability asks for the capabilities again.
 func (s *Session) Capability(ctx context.Context) error {
 	_, err := s.run(ctx, s.command("CAPABILITY"))
 	return err
 }
 
-// Login signs in with LOGIN. Where the server has it disabled, ErrLoginDisabled
-// comes before any credential octet is sent. One attempt is one command.
+// Login signs in with LOGIN. If the server has it disabled, it returns
+// ErrLoginDisabled before any credential is sent. One call is one attempt.
 func (s *Session) Login(ctx context.Context, user, password string) error {
 	if s.Has("LOGINDISABLED") {
 		return fmt.Errorf("imap: LOGIN: %w", ErrLoginDisabled)
@@ -66,8 +66,8 @@ func (s *Session) Login(ctx context.Context, user, password string) error {
 	return s.authenticated(ctx, c, []string{password, escaped}, func() error { return s.send(c) })
 }
 
-// Authenticate signs in with SASL. The initial response goes along only where
-// SASL-IR is offered.
+// Authenticate signs in with SASL. The initial response is sent along only if
+// the server offers SASL-IR.
 func (s *Session) Authenticate(ctx context.Context, client sasl.Client) error {
 	mech, initial, err := client.Start()
 	if err != nil {
@@ -83,7 +83,7 @@ func (s *Session) Authenticate(ctx context.Context, client sasl.Client) error {
 	return s.authenticated(ctx, c, secrets, func() error { return s.exchange(c, client, initial) })
 }
 
-// saslLine encodes a response; the empty one is "=".
+// saslLine encodes a response. The empty response is "=".
 func saslLine(b []byte) string {
 	if len(b) == 0 {
 		return "="
@@ -91,9 +91,9 @@ func saslLine(b []byte) string {
 	return base64.StdEncoding.EncodeToString(b)
 }
 
-// saslSecrets are the forms in which a server might echo a response: encoded,
-// and its last field, which is the password of PLAIN and the token of
-// OAUTHBEARER.
+// saslSecrets returns the forms in which a server might echo a response:
+// encoded, and its last field. That field is the password of PLAIN or the token
+// of OAUTHBEARER.
 func saslSecrets(b []byte) []string {
 	fields := strings.FieldsFunc(string(b), func(r rune) bool { return r < ' ' })
 	if len(fields) == 0 {
@@ -116,12 +116,12 @@ func (s *Session) exchange(c *command, client sasl.Client, initial []byte) error
 		}
 		answer := initial
 		if initial == nil {
-			challenge, derr := base64.StdEncoding.DecodeString(string(s.plusText))
+			challenge, derr := base64.StdEncoding.DecodeString(string(s.continuation))
 			if derr != nil {
 				challenge = nil
 			}
 			if answer, err = client.Next(challenge); err != nil || derr != nil {
-				// "*" gives up; the server's NO tells more than our own error.
+				// "*" gives up. The server's NO says more than our own error.
 				if err := s.write(c.name, []byte("*\r\n")); err != nil {
 					return err
 				}
@@ -131,7 +131,7 @@ func (s *Session) exchange(c *command, client sasl.Client, initial []byte) error
 		initial = nil
 		line := saslLine(answer)
 		if len(answer) == 0 {
-			line = "" // "=" is for the initial response in the command only
+			line = "" // "=" is only for an initial response in the command
 		}
 		s.secrets = append(s.secrets, saslSecrets(answer)...)
 		if err := s.write(c.name, []byte(line+"\r\n")); err != nil {
@@ -140,8 +140,8 @@ func (s *Session) exchange(c *command, client sasl.Client, initial []byte) error
 	}
 }
 
-// authenticated runs one attempt to sign in, with its own time limit and with
-// its secrets kept out of traces and of what the server says back.
+// authenticated runs one attempt to sign in, under its own time limit. Its
+// secrets are kept out of traces and out of what the server says.
 func (s *Session) authenticated(ctx context.Context, c *command, secrets []string, attempt func() error) error {
 	stop, err := s.begin(ctx, c.name)
 	if err != nil {
@@ -152,22 +152,22 @@ func (s *Session) authenticated(ctx context.Context, c *command, secrets []strin
 		return fmt.Errorf("imap: %s: %w: already signed in", c.name, ErrCommand)
 	}
 	capsBefore := s.caps
-	s.capsNew = false
+	s.capsUpdated = false
 	st, err := s.attempt(c, secrets, attempt)
 	if err != nil {
 		return err
 	}
 	if s.bye == nil {
-		s.conn.until = time.Time{}
+		s.conn.phaseEnd = time.Time{}
 	}
 	if err := st.Err(c.name); err != nil {
 		return err
 	}
 	s.state = Authenticated
-	if s.capsNew {
+	if s.capsUpdated {
 		return nil
 	}
-	s.caps = nil // what was said before login is not to be trusted after it
+	s.caps = nil // capabilities from before login no longer count
 	if _, err := s.runNow(s.command("CAPABILITY")); err != nil {
 		if s.err == nil {
 			s.caps = capsBefore
@@ -177,12 +177,12 @@ func (s *Session) authenticated(ctx context.Context, c *command, secrets []strin
 	return nil
 }
 
-// attempt sends and awaits one attempt under Limits.Auth.
+// attempt sends and awaits one attempt within Limits.Auth.
 func (s *Session) attempt(c *command, secrets []string, send func() error) (Status, error) {
 	s.secrets = secrets
 	s.trace.masked(true)
 	before := s.progress
-	s.progress, s.conn.until = s.lim.Auth, time.Now().Add(s.lim.Auth)
+	s.progress, s.conn.phaseEnd = s.lim.Auth, time.Now().Add(s.lim.Auth)
 	defer func() {
 		s.secrets, s.progress = nil, before
 		s.trace.masked(false)
@@ -193,7 +193,7 @@ func (s *Session) attempt(c *command, secrets []string, send func() error) (Stat
 	return s.wait(c.tag)
 }
 
-// ID tells the server who we are and returns who it is (RFC 2971). nil sends
+// ID sends our identification and returns the server's (RFC 2971). nil sends
 // NIL.
 func (s *Session) ID(ctx context.Context, fields map[string]string) (map[string]string, error) {
 	c := s.command("ID")
@@ -248,8 +248,8 @@ func (s *Session) idResponse() error {
 	}
 }
 
-// Logout ends the session in order and closes the connection. The server's BYE
-// is no error, nor is its closing early.
+// Logout ends the session with LOGOUT and closes the connection. It is no error
+// if the server says BYE or closes early.
 func (s *Session) Logout(ctx context.Context) error {
 	stop, err := s.begin(ctx, "LOGOUT")
 	if err != nil {

@@ -7,15 +7,15 @@ import (
 	"time"
 )
 
-// command is a command being written. Every argument goes through one of its
-// methods, so that no argument can end the line and begin another command.
+// command is a command under construction. Every argument goes through one of
+// its methods, so no argument can end the line and inject another command.
 type command struct {
 	tag, name string
 	buf       []byte
-	cuts      []int // where to wait for the server's go-ahead
-	plus      bool  // the server takes small literals without asking
-	secret    bool  // arguments are masked in the trace
-	literal   int   // where the last literal ends
+	cuts      []int // offsets at which to wait for a continuation request
+	plus      bool  // small literals may be sent without waiting
+	secret    bool  // mask the arguments in the trace
+	literal   int   // end of the last literal
 	err       error
 }
 
@@ -29,7 +29,7 @@ func (s *Session) command(name string) *command {
 	return c.raw(name)
 }
 
-// raw adds text that is syntax. It is refused if it could end the line.
+// raw adds syntax. It refuses text that could end the line.
 func (c *command) raw(text string) *command {
 	for i := range len(text) {
 		if b := text[i]; b < ' ' || b == 0x7f {
@@ -41,14 +41,14 @@ func (c *command) raw(text string) *command {
 	return c
 }
 
-// text adds a string argument: quoted where it is short and plain, else a
+// text adds a string argument, quoted if it is short and plain, otherwise as a
 // literal.
 func (c *command) text(arg string) *command {
 	c.buf = append(c.buf, ' ')
 	return c.bare(arg)
 }
 
-// bare is text without the space before it.
+// bare is text without the leading space.
 func (c *command) bare(arg string) *command {
 	if strings.IndexByte(arg, 0) >= 0 {
 		c.refuse("NUL in an argument")
@@ -65,7 +65,7 @@ func (c *command) bare(arg string) *command {
 		c.buf = append(c.buf, '"')
 		return c
 	}
-	if c.plus && len(arg) <= 4096 { // the most LITERAL- allows
+	if c.plus && len(arg) <= 4096 { // the limit of LITERAL-
 		c.buf = fmt.Appendf(c.buf, "{%d+}\r\n", len(arg))
 	} else {
 		c.buf = fmt.Appendf(c.buf, "{%d}\r\n", len(arg))
@@ -94,8 +94,8 @@ func (c *command) refuse(why string) {
 	}
 }
 
-// looksLikeLiteral: the server would take what follows such a line, which is
-// the next command, for a literal.
+// looksLikeLiteral reports whether a line ends like a literal's header. The
+// server would then read the next command as that literal.
 func looksLikeLiteral(line []byte) bool {
 	if len(line) == 0 || line[len(line)-1] != '}' {
 		return false
@@ -104,8 +104,9 @@ func looksLikeLiteral(line []byte) bool {
 	return i >= 0 && strings.Trim(string(line[i+1:len(line)-1]), "0123456789+") == ""
 }
 
-// send writes a command. Where a literal needs the server's go-ahead it reads
-// until that comes, or the command's refusal, which Wait then returns.
+// send writes a command. Before each literal that needs one it waits for a
+// continuation request. If the server refuses the command instead, send stops,
+// and Wait returns the refusal.
 func (s *Session) send(c *command) error {
 	if err := s.enter(c); err != nil {
 		return err
@@ -124,7 +125,7 @@ func (s *Session) send(c *command) error {
 	return s.write(c.name, c.buf[from:])
 }
 
-// enter checks a finished command and books it as open.
+// enter checks a finished command and registers it as open.
 func (s *Session) enter(c *command) error {
 	if c.err == nil && looksLikeLiteral(c.buf[c.literal:]) {
 		c.refuse("it ends like a literal")
@@ -157,9 +158,10 @@ func (s *Session) write(op string, b []byte) error {
 	return nil
 }
 
-// goAhead reads until "+" (true) or the command's own answer (false).
+// goAhead reads until a continuation request (true) or the answer to the
+// command (false).
 func (s *Session) goAhead(tag string) (bool, error) {
-	for s.plus = false; !s.plus; {
+	for s.continued = false; !s.continued; {
 		if _, ok := s.done[tag]; ok {
 			return false, nil
 		}

@@ -17,10 +17,10 @@ import (
 // Security is how a connection is protected.
 type Security string
 
-// The three ways.
+// The kinds of protection.
 const (
 	TLS      Security = "tls"      // from the first byte
-	StartTLS Security = "starttls" // asked for; never given up for plain
+	StartTLS Security = "starttls" // required; there is no fallback to plain
 	Plain    Security = "plain"
 )
 
@@ -36,27 +36,27 @@ func (e Endpoint) Addr() string {
 	return net.JoinHostPort(strings.Trim(e.Host, "[]"), strconv.Itoa(e.Port))
 }
 
-// Options are how to dial.
+// Options configure Dial.
 type Options struct {
 	Limits    Limits
-	TLSConfig *tls.Config // nil: system roots, ServerName from the host, at least TLS 1.2
-	Insecure  bool        // allow plain to another host
+	TLSConfig *tls.Config // nil: system roots, ServerName from the host; always at least TLS 1.2
+	Insecure  bool        // allow a plain connection to another host
 	// Dial opens the TCP connection; nil: to the first address that answers.
 	Dial     func(ctx context.Context, network, addr string) (net.Conn, error)
-	Resolver *net.Resolver // finds those addresses; nil: the system's
-	Detours  *Detours      // which of them are tried last; nil: none
-	Manners  Manners       // what is known of the server; SetManners changes it later
-	Meter    Meter         // nil: nobody counts
-	// Alert gets what the server wants a person to read (RFC 9051 §7.1), other
-	// than refusals and BYE, which are errors; nil: nobody. It is called like
-	// an Observer. What came before STARTTLS may be anybody's and is left out.
+	Resolver *net.Resolver // looks up the addresses; nil: the system's resolver
+	Detours  *Detours      // addresses that are tried last; nil: none
+	Manners  Manners       // the server's manners; SetManners changes them later
+	Meter    Meter         // nil: nothing is metered
+	// Alert gets what the server wants its user to read (RFC 9051 §7.1); nil:
+	// nobody does. Refusals and BYE are errors instead. It is called like an
+	// Observer. Alerts before STARTTLS may be forged and are left out.
 	Alert func(Status)
-	// Trace gets the wire log; what LOGIN and AUTHENTICATE send is always
-	// masked.
+	// Trace gets the wire log. What LOGIN and AUTHENTICATE send is masked.
 	Trace io.Writer
 }
 
-// Dial connects: TCP, TLS, greeting, capabilities. It sends no credential.
+// Dial makes a connection: TCP, TLS, greeting, capabilities. It sends no
+// credential.
 func Dial(ctx context.Context, e Endpoint, o Options) (*Session, error) {
 	lim := o.Limits.withDefaults()
 	switch e.Security {
@@ -93,7 +93,8 @@ func Dial(ctx context.Context, e Endpoint, o Options) (*Session, error) {
 	return s, nil
 }
 
-// Loopback tells whether a host names this machine without asking anyone.
+// Loopback reports whether a host certainly names this machine. It looks
+// nothing up.
 func Loopback(host string) bool {
 	if strings.EqualFold(host, "localhost") {
 		return true
@@ -124,7 +125,7 @@ func connect(ctx context.Context, e Endpoint, o Options, limit time.Duration) (n
 	default:
 		return nil, &WireError{Op: "dial", Phase: "connect", Cause: err}
 	}
-	// A hosts file may send "localhost" elsewhere.
+	// A hosts file may map "localhost" to another machine.
 	if a, ok := conn.RemoteAddr().(*net.TCPAddr); ok && e.Security == Plain && !o.Insecure && !a.IP.IsLoopback() {
 		_ = conn.Close()
 		return nil, fmt.Errorf("imap: dial %s: %w", e.Addr(), ErrPlainRefused)
@@ -140,34 +141,33 @@ func (s *Session) open(e Endpoint, o Options) error {
 			return err
 		}
 	}
-	s.conn.until = time.Now().Add(s.lim.Greeting)
+	s.conn.phaseEnd = time.Now().Add(s.lim.Greeting)
 	s.conn.progress = s.lim.Greeting
 	err := s.greet(e.Security)
 	s.conn.progress = s.lim.Progress
 	if err != nil {
 		return s.fail("dial", "greeting", err)
 	}
-	s.conn.until = time.Now().Add(s.lim.TLS)
+	s.conn.phaseEnd = time.Now().Add(s.lim.TLS)
 	if e.Security == StartTLS {
 		if err := s.upgrade(e, cfg); err != nil {
 			return err
 		}
 		s.alert = o.Alert
 	}
-	s.conn.until = time.Now().Add(s.lim.TLS)
-	if !s.capsNew {
+	s.conn.phaseEnd = time.Now().Add(s.lim.TLS)
+	if !s.capsUpdated {
 		if _, err := s.runNow(s.command("CAPABILITY")); err != nil {
 			return err
 		}
 	}
 	if s.bye == nil {
-		s.conn.until = time.Time{}
+		s.conn.phaseEnd = time.Time{}
 	}
 	return nil
 }
 
-// greet reads the greeting, which is nothing but an untagged OK, PREAUTH or
-// BYE.
+// greet reads the greeting, which must be an untagged OK, PREAUTH or BYE.
 func (s *Session) greet(sec Security) error {
 	sc := s.sc
 	if err := sc.begin(); err != nil {
@@ -206,8 +206,8 @@ func (s *Session) greet(sec Security) error {
 	return nil
 }
 
-// upgrade does STARTTLS. What was said before it is forgotten, and a byte that
-// was sent behind the OK, before TLS, ends the connection.
+// upgrade performs STARTTLS. What was said before TLS is forgotten. Octets that
+// follow the OK before TLS end the connection, because they may be injected.
 func (s *Session) upgrade(e Endpoint, cfg *tls.Config) error {
 	if s.caps != nil && !s.Has("STARTTLS") {
 		return s.fail("dial", "tls", ErrNoStartTLS)
@@ -221,11 +221,11 @@ func (s *Session) upgrade(e Endpoint, cfg *tls.Config) error {
 	if s.sc.buffered() > 0 {
 		return s.fail("dial", "tls", fmt.Errorf("%w: octets before TLS behind the OK to STARTTLS", ErrSyntax))
 	}
-	s.greeting, s.caps, s.capsNew = "", nil, false
+	s.greeting, s.caps, s.capsUpdated = "", nil, false
 	return s.startTLS(e, cfg)
 }
 
-// startTLS shakes hands over the TCP connection.
+// startTLS performs the TLS handshake over the TCP connection.
 func (s *Session) startTLS(e Endpoint, cfg *tls.Config) error {
 	if cfg == nil {
 		cfg = &tls.Config{}
@@ -235,12 +235,12 @@ func (s *Session) startTLS(e Endpoint, cfg *tls.Config) error {
 		cfg.ServerName = strings.Trim(e.Host, "[]")
 	}
 	cfg.MinVersion = max(cfg.MinVersion, tls.VersionTLS12)
-	s.conn.until = time.Now().Add(s.lim.TLS)
+	s.conn.phaseEnd = time.Now().Add(s.lim.TLS)
 	c := tls.Client(s.conn, cfg)
 	if err := c.Handshake(); err != nil {
 		return s.fail("dial", "tls", err)
 	}
-	s.conn.until = time.Time{}
+	s.conn.phaseEnd = time.Time{}
 	s.layer(c)
 	return nil
 }

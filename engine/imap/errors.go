@@ -8,28 +8,28 @@ import (
 	"unicode/utf8"
 )
 
-// Sentinels, for errors.Is on whatever a call returned.
+// Sentinels, for errors.Is on any error of a call.
 var (
-	// ErrLimit: the server went over one of Limits.
+	// ErrLimit: the server exceeded one of Limits.
 	ErrLimit = errors.New("imap: over a limit")
-	// ErrSyntax: the server's bytes are not IMAP, or not an answer to the
-	// question.
+	// ErrSyntax: the server's bytes are not IMAP, or do not answer the command.
 	ErrSyntax = errors.New("imap: unreadable answer")
-	// ErrStalled: no byte, or too few, within a time limit.
+	// ErrStalled: no byte, or too few bytes, within a time limit.
 	ErrStalled = errors.New("imap: stalled")
-	// ErrPlainRefused: plain to another host without Options.Insecure.
+	// ErrPlainRefused: a plain connection to another host without
+	// Options.Insecure.
 	ErrPlainRefused = errors.New("imap: plain connection to another host refused")
-	// ErrLoginDisabled: the server does not take LOGIN; nothing was sent.
+	// ErrLoginDisabled: the server has LOGIN disabled; nothing was sent.
 	ErrLoginDisabled = errors.New("imap: server has LOGIN disabled")
-	// ErrPreauth: the greeting claims a login over an unprotected connection.
+	// ErrPreauth: PREAUTH in the greeting of an unprotected connection.
 	ErrPreauth = errors.New("imap: PREAUTH on an unprotected connection refused")
-	// ErrNoStartTLS: STARTTLS was asked for and the server does not have it.
+	// ErrNoStartTLS: STARTTLS was requested but is not offered.
 	ErrNoStartTLS = errors.New("imap: server does not offer STARTTLS")
-	// ErrCommand: an argument that cannot be sent; nothing was.
+	// ErrCommand: an argument cannot be sent; nothing was.
 	ErrCommand = errors.New("imap: command refused before sending")
 )
 
-// maxText is the most of a server's words that is kept, in octets.
+// maxText is how many octets of a server's text are kept.
 const maxText = 1 << 10
 
 // Status is a status response: OK, NO, BAD or BYE. Its strings are escaped and
@@ -67,8 +67,9 @@ func (e *StatusError) Error() string {
 	return b.String()
 }
 
-// WireError says that the session is over: a broken connection, a limit, bytes
-// that are no IMAP, a BYE, an ended context, or an error of a FetchHandler.
+// WireError means that the session is over. Causes are a broken connection, a
+// limit, bytes that are not IMAP, a BYE, an ended context, or an error of a
+// FetchHandler.
 type WireError struct {
 	Op    string // the command's name, or "dial"
 	Phase string // connect, tls, greeting, write, response, literal, handler, closed
@@ -82,7 +83,7 @@ func (e *WireError) Error() string {
 // Unwrap returns the cause.
 func (e *WireError) Unwrap() error { return e.Cause }
 
-// Err is nil for OK, and else a *StatusError of the named command.
+// Err returns nil for OK, otherwise a *StatusError of the named command.
 func (st Status) Err(command string) error {
 	if st.Type == "OK" {
 		return nil
@@ -90,7 +91,7 @@ func (st Status) Err(command string) error {
 	return &StatusError{Type: st.Type, Code: st.Code, CodeArgs: st.CodeArgs, Text: st.Text, Command: command}
 }
 
-// escape makes a server's words fit to show: valid UTF-8, no control, bidi or
+// escape makes a server's text safe to show: valid UTF-8, no control, bidi or
 // other invisible characters, at most maxText octets.
 func escape(b []byte) string {
 	var out strings.Builder

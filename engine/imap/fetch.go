@@ -11,41 +11,43 @@ import (
 	goimap "github.com/emersion/go-imap/v2"
 )
 
-// FetchHandler takes the messages that one command asked for, in the session's
-// goroutine, while a call of the session runs. A nil field ignores its data; an
-// error ends the session.
+// FetchHandler takes the messages that one command asked for. Its functions run
+// in the session's goroutine during a call of the session. A nil field ignores
+// its data. An error ends the session.
 type FetchHandler struct {
-	// Body gets a body section as it comes. section is what stands in BODY[…]
-	// with the origin behind it ("", "HEADER", "TEXT<0>"); BINARY items keep
-	// their whole name. A quoted string counts as a literal; NIL and a missing
-	// value have size 0 and leave m.HasBody false. r is valid during the call
-	// only; what it leaves unread is thrown away.
+	// Body gets a body section while it arrives. section is what stands in
+	// BODY[…], followed by the origin ("", "HEADER", "TEXT<0>"). BINARY items
+	// keep their whole name. A quoted string counts as a literal. NIL and a
+	// missing value have size 0 and leave m.HasBody false. r is valid during
+	// the call only; what is left unread is discarded.
 	//
-	// Where a server sends the UID behind the body, m.UID is 0. Fetch is then
-	// called with the UID, which may be one that the command did not ask for.
+	// If a server sends the UID after the body, m.UID is 0. Fetch is then
+	// called with the UID, which the command may not have asked for.
 	Body func(m *Message, section string, size int64, r io.Reader) error
-	// Fetch is called at the message's end. m is valid during the call only,
-	// but Flags and Extra may be kept.
+	// Fetch is called at the end of the message. m is valid during the call
+	// only, but Flags and Extra may be kept.
 	Fetch func(m *Message) error
 }
 
-// asking is an open FETCH: the messages it asked for and who takes them.
-type asking struct {
+// openFetch is a FETCH in progress: the messages it asked for and who takes
+// them.
+type openFetch struct {
 	set  goimap.UIDSet
 	take FetchHandler
 }
 
-// ask books an open FETCH until done is called. The set must be sorted, as the
-// methods of UIDSet leave it.
-func (s *Session) ask(set goimap.UIDSet, take FetchHandler) (done func()) {
-	a := &asking{set, take}
-	s.asked = append(s.asked, a)
-	return func() { s.asked = slices.DeleteFunc(s.asked, func(one *asking) bool { return one == a }) }
+// addFetch registers an open FETCH until done is called. The set must be
+// sorted, as the methods of UIDSet leave it.
+func (s *Session) addFetch(set goimap.UIDSet, take FetchHandler) (done func()) {
+	a := &openFetch{set, take}
+	s.fetches = append(s.fetches, a)
+	return func() { s.fetches = slices.DeleteFunc(s.fetches, func(one *openFetch) bool { return one == a }) }
 }
 
-// asker finds the oldest open FETCH that asked for the message; nil: none did.
-func (s *Session) asker(uid goimap.UID) *asking {
-	for _, a := range s.asked {
+// fetchOf finds the oldest open FETCH that asked for the message; nil: none
+// did.
+func (s *Session) fetchOf(uid goimap.UID) *openFetch {
+	for _, a := range s.fetches {
 		if uid != 0 && a.set.Contains(uid) {
 			return a
 		}
@@ -53,10 +55,11 @@ func (s *Session) asker(uid goimap.UID) *asking {
 	return nil
 }
 
-// bodyAsker is asker for a body: the oldest of those that take bodies. Before
-// the UID is known any of them may have asked for it, so the oldest gets it.
-func (s *Session) bodyAsker(uid goimap.UID) *asking {
-	for _, a := range s.asked {
+// bodyFetchOf is fetchOf for a body: it finds the oldest FETCH that takes
+// bodies. Before the UID is known any of them may have asked for the body, so
+// the oldest gets it.
+func (s *Session) bodyFetchOf(uid goimap.UID) *openFetch {
+	for _, a := range s.fetches {
 		if a.take.Body != nil && (uid == 0 || a.set.Contains(uid)) {
 			return a
 		}
@@ -64,21 +67,23 @@ func (s *Session) bodyAsker(uid goimap.UID) *asking {
 	return nil
 }
 
-// fetchWindow is how many parts of one UIDFetch are in flight.
+// fetchWindow is how many commands of one UIDFetch are in flight.
 const fetchWindow = 4
 
-// UIDFetch asks for items of the messages in set. What the server says of them
-// until the answer goes to take. A set too long for one command line goes in
-// several commands, a few in flight at once; after a refusal those in flight
-// are awaited and no more are sent. What came before, or in spite of, a refusal
-// has been handed over (RFC 2180 allows it). What a server left over for its
-// MESSAGELIMIT is asked for again (RFC 9738).
+// UIDFetch asks for items of the messages in set. What the server says about
+// them until the answer goes to take.
+//
+// A set that is too long for one command line is split over several commands, a
+// few of them in flight at once. After a refusal no more are sent, and those in
+// flight are awaited. Whatever came before or despite a refusal has been handed
+// over (RFC 2180 allows it). What a server left out because of its MESSAGELIMIT
+// is asked for again (RFC 9738).
 func (s *Session) UIDFetch(ctx context.Context, set goimap.UIDSet, items []Item, take FetchHandler) error {
 	return s.UIDFetchSince(ctx, set, 0, items, take)
 }
 
-// UIDFetchSince is UIDFetch of the messages that changed since modSeq (RFC
-// 7162); 0: of all.
+// UIDFetchSince is UIDFetch limited to messages that changed since modSeq (RFC
+// 7162); 0: all messages.
 func (s *Session) UIDFetchSince(ctx context.Context, set goimap.UIDSet, modSeq uint64, items []Item,
 	take FetchHandler) error {
 	const name = "UID FETCH"
@@ -89,7 +94,7 @@ func (s *Session) UIDFetchSince(ctx context.Context, set goimap.UIDSet, modSeq u
 	if len(set) == 0 {
 		return nil
 	}
-	defer s.ask(set, take)()
+	defer s.addFetch(set, take)()
 	again := 0
 	for todo := []goimap.UIDSet{set}; len(todo) > 0; {
 		next := &todo[len(todo)-1]
@@ -102,7 +107,7 @@ func (s *Session) UIDFetchSince(ctx context.Context, set goimap.UIDSet, modSeq u
 		}
 		if len(left) > 0 {
 			if again++; again > MaxContinued {
-				return tooOften(name)
+				return limitedTooOften(name)
 			}
 			todo = append(todo, left)
 		}
@@ -110,12 +115,12 @@ func (s *Session) UIDFetchSince(ctx context.Context, set goimap.UIDSet, modSeq u
 	return nil
 }
 
-func tooOften(name string) error {
+func limitedTooOften(name string) error {
 	return fmt.Errorf("imap: %s: %w: stopped at its MESSAGELIMIT over %d times", name, ErrLimit, MaxContinued)
 }
 
 // fetchParts sends the next few commands of a UIDFetch and awaits them. left is
-// what the server did not get to.
+// what the server did not process.
 func (s *Session) fetchParts(ctx context.Context, set *goimap.UIDSet, name, tail string) (
 	left goimap.UIDSet, err error,
 ) {
@@ -124,17 +129,17 @@ func (s *Session) fetchParts(ctx context.Context, set *goimap.UIDSet, name, tail
 		return nil, err
 	}
 	defer stop()
-	// One write for all of them: a server that answers the first before it
-	// reads the second must not meet us writing.
+	// All of them go out in one write. Otherwise a server that answers the
+	// first before it reads the second could block while we block writing.
 	var lines []byte
 	var tags []string
 	var parts []goimap.UIDSet
 	for len(*set) > 0 && len(tags) < fetchWindow {
-		if len(tags) > 0 && s.before(ctx, name) != nil {
-			break // why is asked again before the next ones
+		if len(tags) > 0 && s.awaitMeter(ctx, name) != nil {
+			break // the meter repeats its error before the next command
 		}
 		c := s.command(name)
-		text, part, rest := cutSet(*set, s.manners.line()-len(c.buf)-len(tail)-3)
+		text, part, rest := cutSet(*set, s.manners.commandLine()-len(c.buf)-len(tail)-3)
 		if err := s.enter(c.raw(" " + string(text) + tail)); err != nil {
 			return nil, err
 		}
@@ -153,14 +158,14 @@ func (s *Session) fetchParts(ctx context.Context, set *goimap.UIDSet, name, tail
 			first = st.Err(name)
 		}
 		if uid, ok := unprocessed(st); ok {
-			left = append(left, below(parts[i], uid)...)
+			left = append(left, uidsBelow(parts[i], uid)...)
 		}
 	}
 	return left, first
 }
 
-// cutSet writes as many ranges as fit into most octets, at least one, and gives
-// the ranges themselves.
+// cutSet formats as many ranges as fit into most octets, at least one. It also
+// returns those ranges and the rest.
 func cutSet(set goimap.UIDSet, most int) (text []byte, part, rest goimap.UIDSet) {
 	for i, r := range set {
 		before := len(text)
@@ -175,11 +180,11 @@ func cutSet(set goimap.UIDSet, most int) (text []byte, part, rest goimap.UIDSet)
 	return text, set, nil
 }
 
-// fetch reads the list of a FETCH response. Nothing is assumed of its order.
+// fetch reads the list of a FETCH response, in any order.
 func (s *Session) fetch(seq uint32) error {
 	sc, m := s.sc, &s.msg
 	*m = Message{Seq: seq, Size: -1}
-	s.bodyTo = nil
+	s.bodyFetch = nil
 	if _, err := sc.spaces(); err != nil {
 		return err
 	}
@@ -198,7 +203,7 @@ func (s *Session) fetch(seq uint32) error {
 		if err := s.item(m); err != nil {
 			return err
 		}
-		// Behind a literal whose size was wrong, this is where it shows.
+		// A literal with a wrong size shows here.
 		if c, err = sc.peek(); err != nil {
 			return err
 		}
@@ -209,7 +214,7 @@ func (s *Session) fetch(seq uint32) error {
 	if _, err := sc.line(); err != nil {
 		return err
 	}
-	if take := s.fetcher(m.UID); take != nil {
+	if take := s.fetchTaker(m.UID); take != nil {
 		if err := take(m); err != nil {
 			return handlerError{err}
 		}
@@ -217,15 +222,15 @@ func (s *Session) fetch(seq uint32) error {
 	return nil
 }
 
-// fetcher finds who takes the end of the message: whoever got its body, or the
-// command that asked for it, or the observer.
-func (s *Session) fetcher(uid goimap.UID) func(*Message) error {
-	a := s.bodyTo
+// fetchTaker returns who takes the end of the message: the FETCH that got its
+// body, or the one that asked for it, or the observer.
+func (s *Session) fetchTaker(uid goimap.UID) func(*Message) error {
+	a := s.bodyFetch
 	if a == nil {
-		a = s.asker(uid)
+		a = s.fetchOf(uid)
 	}
 	if a == nil {
-		return s.news.Fetch
+		return s.observer.Fetch
 	}
 	return a.take.Fetch
 }
@@ -276,8 +281,8 @@ func (s *scanner) plain() ([]byte, error) {
 	return s.token(endsFlag)
 }
 
-// itemName reads a FETCH item's name: a word, a section in brackets (which may
-// hold spaces, lists and quoted strings), an origin.
+// itemName reads the name of a FETCH item: a word, a section in brackets, an
+// origin. The section may contain spaces, lists and quoted strings.
 func (s *scanner) itemName() ([]byte, error) {
 	word, err := s.token(endsWord)
 	if err != nil {
@@ -314,7 +319,7 @@ func (s *scanner) itemName() ([]byte, error) {
 	}
 }
 
-// bodySection names the section for items that are a message's octets.
+// bodySection returns the section of an item that holds octets of the message.
 func bodySection(name []byte) (string, bool) {
 	switch {
 	case is(name, "BODY[]"), is(name, "RFC822"):
@@ -364,11 +369,11 @@ func (s *Session) body(m *Message, section string) error {
 		}
 		size, r = int64(len(t)), bytes.NewReader(t)
 	}
-	if s.bodyTo == nil {
-		s.bodyTo = s.bodyAsker(m.UID)
+	if s.bodyFetch == nil {
+		s.bodyFetch = s.bodyFetchOf(m.UID)
 	}
-	if s.bodyTo != nil {
-		if err := s.bodyTo.take.Body(m, section, size, r); err != nil {
+	if s.bodyFetch != nil {
+		if err := s.bodyFetch.take.Body(m, section, size, r); err != nil {
 			return handlerError{err}
 		}
 	}
@@ -377,12 +382,12 @@ func (s *Session) body(m *Message, section string) error {
 		return err
 	}
 	sc.lit.left = 0
-	sc.streamed -= left // nobody took them: they count for the command
+	sc.streamed -= left // nobody took them: they count towards the command's limit
 	m.HasBody = m.HasBody || section == "" && !null
 	return nil
 }
 
-// extra keeps an item we know nothing of, or passes over it.
+// extra keeps an unknown item, or passes over it.
 func (s *Session) extra(m *Message, name string) error {
 	keep := &capture{s: s.sc}
 	if len(m.Extra) >= MaxExtra || len(name) > 256 {

@@ -251,7 +251,7 @@ func TestPipelined(t *testing.T) {
 		p.untilGone()
 	})
 	g := &got{}
-	defer s.ask(all, g.handler())()
+	defer s.addFetch(all, g.handler())()
 	ctx := context.Background()
 	var tags []string
 	for _, uid := range []string{"1", "2", "3"} {
@@ -325,7 +325,7 @@ func TestUIDFetchSplits(t *testing.T) {
 
 func parseSet(text string) (goimap.UIDSet, error) {
 	lim := DefaultLimits()
-	b := setBuilder{most: 1 << 20}
+	b := setBuilder{max: 1 << 20}
 	err := b.read(newScanner(strings.NewReader(text+"\r\n"), &lim))
 	return b.set(), err
 }
@@ -335,7 +335,7 @@ func parseSet(text string) (goimap.UIDSet, error) {
 func TestSetBuilder(t *testing.T) {
 	const n = 3*setPiece + 7
 	for _, name := range []string{"in order", "backwards", "twice", "touching"} {
-		b := setBuilder{most: 2 * n}
+		b := setBuilder{max: 2 * n}
 		var want goimap.UIDSet
 		for i := range uint32(n) {
 			uid := 2*i + 1
@@ -364,11 +364,11 @@ func TestSetBuilder(t *testing.T) {
 			t.Errorf("%s: %.500s", name, d)
 		}
 	}
-	b := setBuilder{most: setPiece + 1}
+	b := setBuilder{max: setPiece + 1}
 	for i := uint32(1); ; i += 2 {
 		if err := b.add(i, i); err != nil {
-			if got := len(b.set()); !errors.Is(err, ErrLimit) || got != b.most {
-				t.Errorf("%d ranges, then %v; want %d", got, err, b.most)
+			if got := len(b.set()); !errors.Is(err, ErrLimit) || got != b.max {
+				t.Errorf("%d ranges, then %v; want %d", got, err, b.max)
 			}
 			return
 		}

@@ -41,10 +41,10 @@ func read(t testing.TB, in io.Reader, tags ...string) (*got, *Session, error) {
 	s := newSession(newProgressConn(&memory{in: in}, &lim), lim, nil)
 	g := &got{}
 	s.Observe(g.observer())
-	s.ask(all, g.handler())
+	s.addFetch(all, g.handler())
 	s.sel, s.id = &SelectData{}, map[string]string{}
 	s.list = &listing{lim: &s.lim, statuses: map[string]StatusData{}}
-	s.search = &search{tag: "m1", found: setBuilder{most: lim.Ranges}}
+	s.search = &search{tag: "m1", found: setBuilder{max: lim.Ranges}}
 	for _, tag := range tags {
 		s.tags++
 		s.pending = append(s.pending, sentCommand{tag: tag, name: "FUZZ"})

@@ -101,7 +101,7 @@ func TestFetchesInFlight(t *testing.T) {
 						take.Body = nil
 					}
 				}
-				defer s.ask(uids, take)()
+				defer s.addFetch(uids, take)()
 				tag, err := s.Send(t.Context(), "UID FETCH "+set+" (FLAGS BODY.PEEK[])")
 				if err != nil {
 					t.Fatal(err)
@@ -168,7 +168,7 @@ func TestCancelledFetch(t *testing.T) {
 	if err := s.UIDFetch(ctx, all, []Item{ItemBody}, take); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
-	if s.fetcher(1) != nil || s.bodyAsker(0) != nil {
+	if s.fetchTaker(1) != nil || s.bodyFetchOf(0) != nil {
 		t.Error("it still takes messages")
 	}
 	if d := cmp.Diff(heard{"end of 1"}, took); d != "" {

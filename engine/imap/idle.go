@@ -7,28 +7,27 @@ import (
 	"time"
 )
 
-// shortIdle is the least time an IDLE lasts that the server ends by itself. One
-// that ends sooner, again and again, would be a busy loop.
-const shortIdle = time.Second
+// minIdle is the shortest acceptable IDLE that the server ends by itself.
+// Shorter ones would repeat in a busy loop.
+const minIdle = time.Second
 
 // IdleOptions say what ends an IDLE before its context does.
 type IdleOptions struct {
-	// Wanted ends it at once when it is closed; nil: nothing does.
+	// Wanted ends the IDLE when it is closed; nil: it never does.
 	Wanted <-chan struct{}
-	// Enough is asked after each response, in the session's goroutine; nil:
-	// never.
+	// Enough is called after each response, in the session's goroutine. It ends
+	// the IDLE when it returns true; nil: it never does.
 	Enough func() bool
 }
 
-// Idle waits for news (RFC 2177), which the Observer gets, until Wanted or
-// Enough says that the session has other work; then it returns nil and the
-// session is ready for the next command.
+// Idle waits for news (RFC 2177), which the Observer gets. It returns nil once
+// Wanted or Enough ends it, and the session is then ready for the next command.
 //
-// The line is proven: after Limits.Idle of silence the server has to answer
-// DONE within Limits.Progress, and a new IDLE begins. Any octet from the
-// server, such as "* OK Still here", starts that silence anew. No IDLE is older
-// than Limits.Reissue, since servers log out who sends nothing for half an
-// hour.
+// The connection is verified. After Limits.Idle of silence the server must
+// answer a DONE within Limits.Progress, and a new IDLE begins. Any octet from
+// the server, such as "* OK Still here", restarts that time. No IDLE is older
+// than Limits.Reissue, since servers log out clients that send nothing for half
+// an hour.
 func (s *Session) Idle(ctx context.Context, o IdleOptions) error {
 	if !s.Has("IDLE") {
 		return fmt.Errorf("imap: IDLE: %w: it is not offered", ErrCommand)
@@ -39,9 +38,9 @@ func (s *Session) Idle(ctx context.Context, o IdleOptions) error {
 	}
 	defer stop()
 	before := s.progress
-	s.progress = s.lim.Progress // a mailbox that is slow to answer is no reason to wait longer for this
+	s.progress = s.lim.Progress // SetProgress concerns slow mailboxes, not DONE
 	defer func() { s.progress = before }()
-	defer s.conn.rousedBy(o.Wanted)()
+	defer s.conn.interruptOn(o.Wanted)()
 	for {
 		if again, err := s.idle(o); err != nil || !again {
 			return err
@@ -49,8 +48,8 @@ func (s *Session) Idle(ctx context.Context, o IdleOptions) error {
 	}
 }
 
-// idle is one IDLE, from its command to the answer. again: nobody wants the
-// session.
+// idle runs one IDLE, from its command to the answer. again: nothing wants the
+// session, so begin another.
 func (s *Session) idle(o IdleOptions) (again bool, err error) {
 	c := s.command("IDLE")
 	if err := s.send(c); err != nil {
@@ -66,7 +65,7 @@ func (s *Session) idle(o IdleOptions) (again bool, err error) {
 			return false, s.endIdle(c.tag)
 		}
 		err = s.listen(began.Add(s.lim.Reissue))
-		var r *roused
+		var r *interruption
 		if errors.As(err, &r) {
 			return !r.wanted, s.endIdle(c.tag)
 		}
@@ -78,29 +77,29 @@ func (s *Session) idle(o IdleOptions) (again bool, err error) {
 	if err == nil {
 		err = st.Err("IDLE")
 	}
-	if err == nil && time.Since(began) < shortIdle {
+	if err == nil && time.Since(began) < minIdle {
 		err = s.fail("IDLE", "response", fmt.Errorf("%w: IDLE ended at once", ErrSyntax))
 	}
 	return true, err
 }
 
-// listen waits for a response and acts on it. A *roused error says that none
+// listen waits for a response and acts on it. An *interruption means that none
 // came.
 func (s *Session) listen(reissue time.Time) error {
-	s.conn.quiet = time.Now().Add(s.lim.Idle)
-	if reissue.Before(s.conn.quiet) {
-		s.conn.quiet = reissue
+	s.conn.quietUntil = time.Now().Add(s.lim.Idle)
+	if reissue.Before(s.conn.quietUntil) {
+		s.conn.quietUntil = reissue
 	}
 	err := s.sc.await()
-	s.conn.quiet = time.Time{}
-	var r *roused
+	s.conn.quietUntil = time.Time{}
+	var r *interruption
 	switch {
 	case errors.As(err, &r):
 		return err
 	case err != nil:
 		return s.fail("IDLE", "response", err)
 	case s.sc.buffered() == 0:
-		return nil // padding: the server is there
+		return nil // only padding, which proves the connection
 	}
 	s.conn.restart()
 	s.conn.inResponse = true

@@ -330,4 +330,4 @@ func TestIdleProof(t *testing.T) {
 	}
 }
 
-var _ net.Error = (*roused)(nil) // what crypto/tls looks for
+var _ net.Error = (*interruption)(nil) // what crypto/tls looks for

@@ -10,28 +10,28 @@ import (
 	goimap "github.com/emersion/go-imap/v2"
 )
 
-// State is what of a message may change.
+// State is the mutable part of a message.
 type State struct {
 	Flags    []goimap.Flag
 	HasFlags bool
 	ModSeq   uint64 // 0: absent
 }
 
-// Message is one FETCH response: what the server chose to say of one message.
+// Message is one FETCH response: what the server sent of one message.
 type Message struct {
 	Seq uint32
 	UID goimap.UID // 0: absent
 	State
-	InternalDate time.Time         // UTC; zero: absent or unreadable
+	InternalDate time.Time         // UTC; zero: absent or malformed
 	Size         int64             // RFC822.SIZE as claimed; -1: absent
-	HasBody      bool              // a BODY[] came whole; handed to FetchHandler.Body if there is one
-	Extra        map[string]string // other items, by upper-case name, as they stood; nil: none
+	HasBody      bool              // a BODY[] arrived whole
+	Extra        map[string]string // other items as sent, by upper-case name; nil: none
 }
 
-// Item is what a FETCH asks of messages. Their UIDs are always asked for.
+// Item is an item of a FETCH. UIDs are always asked for in addition.
 type Item string
 
-// Items. Those of bodies leave \Seen as it is.
+// The items. Those of bodies do not set \Seen.
 const (
 	ItemState  Item = "FLAGS" // for Message.State
 	ItemDate   Item = "INTERNALDATE"
@@ -40,12 +40,12 @@ const (
 	ItemBody   Item = "BODY.PEEK[]"
 )
 
-// ItemPart is count octets of the body from an origin.
+// ItemPart asks for count octets of the body, beginning at from.
 func ItemPart(from, count int64) Item {
 	return Item(fmt.Sprintf("BODY.PEEK[]<%d.%d>", from, count))
 }
 
-// fetchItems writes the list of items for a FETCH. All of them go through here.
+// fetchItems formats the list of items of a FETCH.
 func fetchItems(want []Item) string {
 	list := " (UID"
 	for _, item := range want {
@@ -54,14 +54,14 @@ func fetchItems(want []Item) string {
 	return list + ")"
 }
 
-// systemFlags in the case of the RFCs.
+// systemFlags are the system flags in the case of the RFCs.
 var systemFlags = [...]goimap.Flag{
 	goimap.FlagSeen, goimap.FlagAnswered, goimap.FlagFlagged, goimap.FlagDeleted,
 	goimap.FlagDraft, `\Recent`, goimap.FlagWildcard,
 }
 
-// flags reads a flag list; NIL is an empty one. The slice is new, its strings
-// are shared.
+// flags reads a flag list. NIL is an empty one. The slice is new, but its
+// strings are shared.
 func (s *Session) flags() ([]goimap.Flag, error) {
 	sc := s.sc
 	c, err := sc.spaces()
@@ -99,7 +99,7 @@ func (s *Session) flags() ([]goimap.Flag, error) {
 	}
 }
 
-// splitFlags reads the list of PERMANENTFLAGS.
+// splitFlags parses the list of PERMANENTFLAGS.
 func (s *Session) splitFlags(t []byte) []goimap.Flag {
 	var out []goimap.Flag
 	for _, w := range bytes.Fields(bytes.Trim(t, "() ")) {
@@ -110,8 +110,9 @@ func (s *Session) splitFlags(t []byte) []goimap.Flag {
 	return out
 }
 
-// flag gives each flag one string, system flags in their RFC case. A lone
-// backslash is none, nor is what holds a space or a control character.
+// flag returns one shared string for each flag, system flags in the case of the
+// RFCs. A lone backslash is not a flag, nor is anything with a space or a
+// control character.
 func (s *Session) flag(t []byte) goimap.Flag {
 	if f, ok := s.keywords[string(t)]; ok {
 		return f
@@ -156,7 +157,7 @@ func (s *Session) modSeqItem() (uint64, error) {
 
 var months = [...]string{"JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"}
 
-// internalDate reads "17-Jul-1996 02:44:25 -0700", the day also with one digit.
+// internalDate parses "17-Jul-1996 02:44:25 -0700". The day may have one digit.
 // Garbage such as 00-Jan-0000 gives the zero time.
 func internalDate(t []byte) time.Time {
 	t = bytes.TrimSpace(t)

@@ -11,51 +11,50 @@ import (
 	goimap "github.com/emersion/go-imap/v2"
 )
 
-// Limits are the ceilings of one session. Sizes are octets. A zero field means
+// Limits are the limits of one session. Sizes are in octets. A zero field means
 // its default; see DefaultLimits.
 type Limits struct {
 	Line      int64 // one response without its literals
-	Listing   int64 // the same for SEARCH and ESEARCH, which are read as a stream
-	Literal   int64 // a string kept in memory, and what one message keeps in Extra
-	Streamed  int64 // a literal handed to FetchHandler.Body, or skipped
-	Command   int64 // all octets of one command's responses, streamed bodies apart
+	Listing   int64 // the same for SEARCH, ESEARCH and VANISHED, which are read as a stream
+	Literal   int64 // strings of one response that are kept in memory
+	Streamed  int64 // one literal that is handed to FetchHandler.Body or skipped
+	Command   int64 // all responses to one command, without streamed bodies
 	Responses int64 // responses to one command
 	Depth     int   // nested parentheses
 	Ranges    int   // ranges of a UID set
 	Mailboxes int   // LIST entries kept
 	Names     int64 // octets kept of mailbox names and their attributes
 
-	// MinRate octets must arrive in each Window spent waiting inside a
-	// response, and in each Wait spent waiting at all, or the command is
-	// stalled.
+	// MinRate octets must arrive in each Window of waiting inside a response,
+	// and in each Wait of waiting in all. Otherwise the command is stalled.
 	MinRate int64
 	Window  time.Duration
 	Wait    time.Duration
 
-	Connect  time.Duration // name look-up and TCP, over all addresses
+	Connect  time.Duration // name lookup and TCP, over all addresses
 	TLS      time.Duration // the handshake, and each CAPABILITY before login
-	Greeting time.Duration // the whole greeting (servers look up names first)
+	Greeting time.Duration // the whole greeting; servers look up names first
 	Auth     time.Duration // a whole LOGIN or AUTHENTICATE
-	Progress time.Duration // silence while a tag is open; also one write
-	Idle     time.Duration // silence in IDLE before the server has to answer
-	Reissue  time.Duration // the age at which an IDLE is ended and begun anew
-	Bye      time.Duration // a tagged answer that may still follow BYE
+	Progress time.Duration // silence while a tag is open; also a single write
+	Idle     time.Duration // silence in IDLE after which the server must answer a DONE
+	Reissue  time.Duration // age at which an IDLE is ended and reissued
+	Bye      time.Duration // for a tagged answer that follows a BYE
 }
 
-// The ceilings that no caller moves.
+// The limits that no caller changes.
 const (
-	MaxCapabilities   = 512      // capabilities kept,
-	MaxCapabilityName = 256      // octets of one
-	MaxID             = 100      // pairs of ID kept
+	MaxCapabilities   = 512      // capabilities kept
+	MaxCapabilityName = 256      // octets of a capability
+	MaxID             = 100      // pairs kept of an ID response
 	MaxAttributes     = 64       // attributes kept of a mailbox
 	MaxFlags          = 4096     // flags of one message
-	MaxFlagOctets     = 32 << 10 // of one message's flags
-	MaxKeywords       = 1024     // keywords that messages share in memory
+	MaxFlagOctets     = 32 << 10 // octets of one message's flags
+	MaxKeywords       = 1024     // keywords whose string is shared between messages
 	MaxExtra          = 64       // other items kept of one message
-	MaxContinued      = 10_000   // times a call goes on behind a MESSAGELIMIT
+	MaxContinued      = 10_000   // how often a call continues after a MESSAGELIMIT
 )
 
-// DefaultLimits returns the limits of DESIGN §6.
+// DefaultLimits returns the default limits.
 func DefaultLimits() Limits {
 	return Limits{
 		Line:      1 << 20,
@@ -76,7 +75,7 @@ func DefaultLimits() Limits {
 		Greeting:  30 * time.Second,
 		Auth:      30 * time.Second,
 		Progress:  30 * time.Second,
-		Idle:      90 * time.Second, // with Progress, a dead line is noticed within two minutes
+		Idle:      90 * time.Second, // with Progress, a dead connection is noticed within two minutes
 		Reissue:   9 * time.Minute,
 		Bye:       time.Second,
 	}
@@ -110,39 +109,38 @@ func orDefault[T int | int64 | time.Duration](have *T, def T) {
 	}
 }
 
-// CommandLine is the most octets of a command's line where nothing is known of
-// the server: Yahoo and UW take no more.
+// CommandLine is the longest command line, in octets, for a server that nothing
+// is known about. Yahoo and UW accept no more.
 const CommandLine = 1000
 
-// Manners are what a server wants of a client beside the protocol. The zero
-// value suits every server that does not lie.
+// Manners are a server's peculiarities. The zero value suits every server that
+// does not misreport what it can do.
 type Manners struct {
 	Without     []string // capabilities to treat as not offered
-	CommandLine int      // octets; 0: CommandLine
+	CommandLine int      // longest line in octets; 0: CommandLine
 }
 
-func (m Manners) line() int {
+func (m Manners) commandLine() int {
 	if m.CommandLine > 0 {
 		return m.CommandLine
 	}
 	return CommandLine
 }
 
-// Meter counts what a session does, and holds it back. Before and Answered are
-// called in the session's goroutine while a call of the session runs; so is
-// Received, as octets come.
+// Meter counts what a session does and paces it. Its methods are called in the
+// session's goroutine during a call of the session.
 type Meter interface {
-	// Before is asked before a command is sent. It may wait. After an error
-	// nothing was sent, and the session lives.
+	// Before is called before a command is sent, and may wait. If it fails,
+	// nothing is sent and the session stays usable.
 	Before(ctx context.Context, command string) error
-	// Answered gets each tagged answer and how long it took, and each untagged
-	// status response with an empty command.
+	// Answered gets each tagged answer and how long it took. It also gets each
+	// untagged status response, with an empty command.
 	Answered(command string, st Status, took time.Duration)
-	// Received gets octets taken from TCP, below TLS.
+	// Received gets octets as they are read from TCP, below TLS.
 	Received(octets int)
 }
 
-// SetManners changes the manners for the commands to come.
+// SetManners changes the manners for later commands.
 func (s *Session) SetManners(m Manners) {
 	s.manners = m
 	for _, name := range m.Without {
@@ -150,26 +148,27 @@ func (s *Session) SetManners(m Manners) {
 	}
 }
 
-// denied says whether a capability, in upper case, is to be treated as missing.
-func (s *Session) denied(name string) bool {
+// denies reports whether a capability, in upper case, must be treated as
+// missing.
+func (s *Session) denies(name string) bool {
 	return slices.ContainsFunc(s.manners.Without, func(w string) bool { return strings.EqualFold(w, name) })
 }
 
-// MostMessages is how many messages a command may name by the server's own word
-// (MESSAGELIMIT, RFC 9738); 0: it said nothing.
+// MostMessages returns how many messages a command may name, as announced by
+// the server (MESSAGELIMIT, RFC 9738). 0: no limit was announced.
 func (s *Session) MostMessages() int {
 	for name := range s.caps {
 		if n, ok := strings.CutPrefix(name, "MESSAGELIMIT="); ok {
-			if n, err := strconv.Atoi(n); err == nil && n > 0 && (s.most == 0 || n < s.most) {
+			if n, err := strconv.Atoi(n); err == nil && n > 0 && (s.messageLimit == 0 || n < s.messageLimit) {
 				return n
 			}
 		}
 	}
-	return s.most
+	return s.messageLimit
 }
 
-// before asks the meter.
-func (s *Session) before(ctx context.Context, op string) error {
+// awaitMeter calls the meter's Before.
+func (s *Session) awaitMeter(ctx context.Context, op string) error {
 	if s.meter == nil || op == "wait" {
 		return nil
 	}
@@ -179,17 +178,17 @@ func (s *Session) before(ctx context.Context, op string) error {
 	return nil
 }
 
-// messageLimit notes the code MESSAGELIMIT, whose first argument is how many
-// messages a command may name.
-func (s *Session) messageLimit(args []byte) {
+// noteMessageLimit records the code MESSAGELIMIT. Its first argument is how
+// many messages a command may name.
+func (s *Session) noteMessageLimit(args []byte) {
 	first, _, _ := strings.Cut(string(args), " ")
 	if n, err := strconv.Atoi(first); err == nil && n > 0 {
-		s.most = n
+		s.messageLimit = n
 	}
 }
 
-// unprocessed reads how far a command got before its MESSAGELIMIT: from the
-// highest UID down to uid. false: it got to the end.
+// unprocessed returns how far a command got before its MESSAGELIMIT: the UIDs
+// below uid are left. ok is false if the command was completed.
 func unprocessed(st Status) (uid goimap.UID, ok bool) {
 	if st.Code != "MESSAGELIMIT" || st.Type != "OK" {
 		return 0, false
@@ -199,9 +198,10 @@ func unprocessed(st Status) (uid goimap.UID, ok bool) {
 	return goimap.UID(n), ok && err == nil && n > 1
 }
 
-// below gives what of a set is under uid; nothing if that is all of it, so that
-// a server which got nowhere is not asked for ever.
-func below(set goimap.UIDSet, uid goimap.UID) (rest goimap.UIDSet) {
+// uidsBelow returns the part of a set that is below uid. It returns nothing if
+// that is the whole set: a server that made no progress must not be asked for
+// ever.
+func uidsBelow(set goimap.UIDSet, uid goimap.UID) (rest goimap.UIDSet) {
 	smaller := false
 	for _, r := range set {
 		if r.Stop >= uid {

@@ -10,17 +10,17 @@ import (
 	goimap "github.com/emersion/go-imap/v2"
 )
 
-// ListEntry is one mailbox of LIST.
+// ListEntry is one mailbox in a LIST response.
 type ListEntry struct {
-	Raw    string // the name's octets as on the wire, modified UTF-7 undecoded
+	Raw    string // the name as on the wire, in modified UTF-7
 	Name   string // decoded for display: valid UTF-8, not unique, not escaped
 	Delim  rune   // 0: none
 	Attrs  []goimap.MailboxAttr
-	Status *StatusData // nil: LIST-STATUS said nothing of it
+	Status *StatusData // nil: LIST-STATUS gave none
 }
 
-// StatusData is what STATUS said. 0 in UIDNext, UIDValidity and HighestModSeq
-// means not said (or, for HighestModSeq, none kept).
+// StatusData is a STATUS response. 0 in UIDNext, UIDValidity and HighestModSeq
+// means that it was not said, or for HighestModSeq that none is kept.
 type StatusData struct {
 	Messages      uint32
 	HasMessages   bool
@@ -31,7 +31,7 @@ type StatusData struct {
 	HighestModSeq uint64
 }
 
-// listing collects the answers to LIST and STATUS, at most Mailboxes of them.
+// listing collects LIST and STATUS responses, at most Limits.Mailboxes of them.
 type listing struct {
 	lim      *Limits
 	entries  []ListEntry
@@ -40,10 +40,10 @@ type listing struct {
 	over     bool
 }
 
-// List lists all mailboxes, with special uses and with the status items where
-// the server can do that in the same command (LIST-STATUS); where it refuses or
-// says nothing, a plain LIST follows. If there are more mailboxes than the
-// limit allows, those within it come with an error that wraps ErrLimit.
+// List lists all mailboxes with their special uses. It also returns the status
+// items where the server offers LIST-STATUS. If the server refuses that or
+// answers nothing, a plain LIST follows. With more mailboxes than the limit
+// allows, it returns those within the limit and an error that wraps ErrLimit.
 func (s *Session) List(ctx context.Context, statusItems []string) ([]ListEntry, error) {
 	var options []string
 	if s.Has("SPECIAL-USE") && s.Has("LIST-EXTENDED") {
@@ -83,8 +83,8 @@ func (s *Session) listWith(ctx context.Context, options string) ([]ListEntry, er
 	return l.entries, nil
 }
 
-// Status asks for items of a mailbox that is not selected. What the server
-// says of another one is not ours; it may say nothing at all.
+// Status asks for items of a mailbox that is not selected. Responses about
+// other mailboxes are ignored. The server may also say nothing at all.
 func (s *Session) Status(ctx context.Context, raw string, items []string) (StatusData, error) {
 	l := &listing{lim: &s.lim, statuses: map[string]StatusData{}}
 	s.list = l
@@ -93,7 +93,7 @@ func (s *Session) Status(ctx context.Context, raw string, items []string) (Statu
 	return l.statuses[inbox(raw)], err
 }
 
-// inbox is the one name without case.
+// inbox normalises INBOX, the only name that is case-insensitive.
 func inbox(raw string) string {
 	if strings.EqualFold(raw, "INBOX") {
 		return "INBOX"
@@ -101,9 +101,10 @@ func inbox(raw string) string {
 	return raw
 }
 
-// room books the octets kept of a name; false: no more are kept.
+// room books the octets kept of a name. It reports whether they are within the
+// limits.
 func (l *listing) room(have, name int) bool {
-	l.names += int64(name) + 64 // and what stands around it
+	l.names += int64(name) + 64 // an estimate of the struct around it
 	l.over = l.over || have >= l.lim.Mailboxes || l.names > l.lim.Names
 	return !l.over
 }
@@ -143,8 +144,8 @@ func (l *listing) entry(sc *scanner) error {
 	return sc.skipLine()
 }
 
-// mailboxName reads a name. One without quotes ends at the line's end or before
-// a list: Exchange leaves out quotes where they are due.
+// mailboxName reads a name. A name without quotes ends at the end of the line
+// or before a list: Exchange omits quotes around names with spaces.
 func (s *scanner) mailboxName() (string, error) {
 	c, err := s.spaces()
 	if err != nil {
@@ -183,7 +184,7 @@ var knownAttrs = [...]goimap.MailboxAttr{
 	goimap.MailboxAttrJunk, goimap.MailboxAttrSent, goimap.MailboxAttrTrash, goimap.MailboxAttrImportant,
 }
 
-// attrs reads an attribute list; known ones get the case of go-imap's
+// attrs reads an attribute list. Known attributes get the case of go-imap's
 // constants.
 func (s *scanner) attrs() ([]goimap.MailboxAttr, error) {
 	s.pos++
@@ -219,7 +220,7 @@ func attr(t []byte) goimap.MailboxAttr {
 	return goimap.MailboxAttr(t)
 }
 
-// status reads `* STATUS name (MESSAGES 3 UIDNEXT 4)`; the list may be empty.
+// status reads `* STATUS name (MESSAGES 3 UIDNEXT 4)`. The list may be empty.
 func (l *listing) status(sc *scanner) error {
 	raw, err := sc.mailboxName()
 	if err != nil {

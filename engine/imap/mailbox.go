@@ -7,7 +7,7 @@ import (
 	goimap "github.com/emersion/go-imap/v2"
 )
 
-// SelectData is what EXAMINE or SELECT said of a mailbox.
+// SelectData is what EXAMINE or SELECT said about a mailbox.
 type SelectData struct {
 	Exists            uint32
 	UIDNext           uint32 // 0: not said
@@ -22,9 +22,9 @@ type SelectData struct {
 }
 
 // Examine opens a mailbox read-only. raw is its name as on the wire. condstore
-// asks for MODSEQ where the server offers it. A NO leaves no mailbox selected.
-// What comes before the answer is in SelectData and no news: the observer is
-// dropped.
+// asks for MODSEQ where the server offers it. After a NO no mailbox is
+// selected. What arrives before the answer is in SelectData and is not news:
+// the observer is removed.
 func (s *Session) Examine(ctx context.Context, raw string, condstore bool) (SelectData, error) {
 	return s.openMailbox(ctx, "EXAMINE", raw, condstore)
 }
@@ -45,9 +45,9 @@ func (s *Session) openMailbox(ctx context.Context, verb, raw string, condstore b
 	}
 	defer stop()
 	if c.err != nil {
-		return SelectData{}, c.err // before the open mailbox is given up
+		return SelectData{}, c.err // the open mailbox stays selected
 	}
-	s.news = Observer{}
+	s.observer = Observer{}
 	s.sel, s.exists = &SelectData{ReadOnly: verb == "EXAMINE"}, 0
 	defer func() { s.sel = nil }()
 	s.state = Authenticated
@@ -55,7 +55,7 @@ func (s *Session) openMailbox(ctx context.Context, verb, raw string, condstore b
 		return SelectData{}, err
 	}
 	if !s.sel.hasExists {
-		// Without it an empty listing would look like an empty mailbox.
+		// Without EXISTS an empty listing would look like an empty mailbox.
 		return SelectData{}, s.fail(verb, "response", fmt.Errorf("%w: OK without EXISTS", ErrSyntax))
 	}
 	s.state = Selected
@@ -63,7 +63,7 @@ func (s *Session) openMailbox(ctx context.Context, verb, raw string, condstore b
 	return *s.sel, nil
 }
 
-// Noop asks for news, and whether the server is there.
+// Noop asks for news and checks the connection.
 func (s *Session) Noop(ctx context.Context) error {
 	_, err := s.run(ctx, s.command("NOOP"))
 	return err

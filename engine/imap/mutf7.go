@@ -6,13 +6,15 @@ import (
 	"unicode/utf16"
 )
 
-// mailbox names use base64 with "," for "/" and no padding (RFC 3501 §5.1.3).
+// mutf7 is the base64 of mailbox names, with "," for "/" and without padding
+// (RFC 3501 §5.1.3).
 var mutf7 = base64.NewEncoding("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+,").
 	WithPadding(base64.NoPadding)
 
-// DecodeMailbox turns a mailbox name as it is on the wire into text to show. It
-// is total and always gives valid UTF-8: what is no modified UTF-7 stays as it
-// is, stray octets become U+FFFD. Two raw names may decode to the same text.
+// DecodeMailbox decodes a mailbox name from the wire for display. It accepts
+// any input and returns valid UTF-8. What is not modified UTF-7 stays as it is,
+// and stray octets become U+FFFD. Different raw names may decode to the same
+// text.
 func DecodeMailbox(raw string) string {
 	if !strings.Contains(raw, "&") {
 		return strings.ToValidUTF8(raw, "\uFFFD")
@@ -24,7 +26,7 @@ func DecodeMailbox(raw string) string {
 		if !found {
 			break
 		}
-		// Only the alphabet is looked at, so that many "&" stay linear.
+		// Looking only at the alphabet keeps a name of many "&" linear.
 		n := strings.IndexFunc(rest, func(r rune) bool { return !shiftRune(r) })
 		if n >= 0 && rest[n] == '-' {
 			if text, ok := decodeShift(rest[:n]); ok {
@@ -43,7 +45,7 @@ func shiftRune(r rune) bool {
 	return r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '+' || r == ','
 }
 
-// decodeShift reads what stands between "&" and "-".
+// decodeShift decodes what stands between "&" and "-".
 func decodeShift(code string) (string, bool) {
 	if code == "" {
 		return "&", true
@@ -59,7 +61,7 @@ func decodeShift(code string) (string, bool) {
 	return string(utf16.Decode(units)), true // lone surrogates become U+FFFD
 }
 
-// EncodeMailbox turns a name into modified UTF-7 for the wire.
+// EncodeMailbox encodes a name in modified UTF-7.
 func EncodeMailbox(name string) string {
 	var out strings.Builder
 	var shifted []uint16

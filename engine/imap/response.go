@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// handlerError marks what a FetchHandler or an Observer returned.
+// handlerError marks an error that a FetchHandler or an Observer returned.
 type handlerError struct{ err error }
 
 func (e handlerError) Error() string { return e.err.Error() }
@@ -60,7 +60,7 @@ func (s *Session) response() error {
 	case '+':
 		sc.pos++
 		t, err := sc.line()
-		s.plus, s.plusText = true, append(s.plusText[:0], bytes.TrimLeft(t, " ")...)
+		s.continued, s.continuation = true, append(s.continuation[:0], bytes.TrimLeft(t, " ")...)
 		return err
 	}
 	return s.tagged()
@@ -74,8 +74,9 @@ func (s *Session) tagged() error {
 	tag := string(t[:min(len(t), 32)])
 	i := slices.IndexFunc(s.pending, func(c sentCommand) bool { return c.tag == tag })
 	if i < 0 {
-		// A tag answered twice is noise. One that was never sent means that we
-		// are out of step with the server, or that someone else is talking.
+		// A tag that is answered twice is noise. One that was never sent means
+		// that we are out of step with the server, or that somebody injects
+		// data.
 		n, err := strconv.Atoi(strings.TrimPrefix(tag, "m"))
 		if !strings.HasPrefix(tag, "m") || err != nil || n < 1 || n > s.tags {
 			return fmt.Errorf("%w: answer to unknown tag %s", ErrSyntax, s.quote(t))
@@ -105,8 +106,8 @@ func (s *Session) tagged() error {
 	return nil
 }
 
-// quote shows what a server said where something else was due. While a login
-// runs that may be a piece of the password.
+// quote shows what a server said in place of something expected. During a login
+// that may be a piece of the password.
 func (s *Session) quote(t []byte) string {
 	if s.secrets != nil {
 		return "***"
@@ -123,14 +124,15 @@ func statusType(word []byte) string {
 	return ""
 }
 
-// status reads a status response behind its type, and acts on its code.
+// status reads the rest of a status response after its type, and acts on its
+// code.
 func (s *Session) status(tag, kind string) (Status, error) {
 	line, err := s.sc.line()
 	if err != nil {
 		return Status{}, err
 	}
 	code, args, text := splitCode(bytes.TrimLeft(line, " "))
-	s.code(code, args)
+	s.applyCode(code, args)
 	st := Status{
 		Tag: tag, Type: kind,
 		Code: escape(bytes.ToUpper(code)), CodeArgs: escape(s.scrub(args)), Text: escape(s.scrub(text)),
@@ -138,8 +140,8 @@ func (s *Session) status(tag, kind string) (Status, error) {
 	if s.trace != nil && s.trace.mask {
 		fmt.Fprintf(s.trace.w, "S: %s %s [%s %s] %s\n", tag, kind, st.Code, st.CodeArgs, st.Text)
 	}
-	if s.news.Status != nil {
-		s.news.Status(st)
+	if s.observer.Status != nil {
+		s.observer.Status(st)
 	}
 	if tag == "" && s.meter != nil {
 		s.meter.Answered("", st, 0)
@@ -150,8 +152,8 @@ func (s *Session) status(tag, kind string) (Status, error) {
 	return st, nil
 }
 
-// splitCode takes "[CODE args] text" apart. A bracket inside the parentheses of
-// PERMANENTFLAGS does not close the code.
+// splitCode splits "[CODE args] text". A bracket inside the parentheses of
+// PERMANENTFLAGS does not end the code.
 func splitCode(line []byte) (code, args, text []byte) {
 	if len(line) == 0 || line[0] != '[' {
 		return nil, nil, line
@@ -179,7 +181,7 @@ func splitCode(line []byte) (code, args, text []byte) {
 	return code, args, bytes.TrimLeft(line[end+1:], " ")
 }
 
-// scrub takes the secrets of a running login out of the server's words.
+// scrub removes the secrets of a login in progress from the server's text.
 func (s *Session) scrub(t []byte) []byte {
 	for _, secret := range s.secrets {
 		if len(secret) > 1 {
@@ -189,13 +191,13 @@ func (s *Session) scrub(t []byte) []byte {
 	return t
 }
 
-// code acts on the codes that change what the session knows.
-func (s *Session) code(code, args []byte) {
+// applyCode acts on the codes that change what the session knows.
+func (s *Session) applyCode(code, args []byte) {
 	switch {
 	case is(code, "CAPABILITY"):
 		s.capabilities(args)
 	case is(code, "MESSAGELIMIT"):
-		s.messageLimit(args)
+		s.noteMessageLimit(args)
 	case s.sel == nil:
 	case is(code, "UIDVALIDITY"):
 		s.sel.UIDValidity = number32(args)
@@ -214,7 +216,7 @@ func (s *Session) code(code, args []byte) {
 	}
 }
 
-// modSeq gives 0 (absent) for -1, garbage, and values over 2^63-1.
+// modSeq returns 0 (absent) for -1, garbage, and values over 2^63-1.
 func modSeq(t []byte) uint64 {
 	n, ok := digits(bytes.Trim(t, "() "))
 	if !ok {
@@ -223,7 +225,7 @@ func modSeq(t []byte) uint64 {
 	return uint64(n)
 }
 
-// untagged reads the response behind its "*".
+// untagged reads a response after its "*".
 func (s *Session) untagged() error {
 	sc := s.sc
 	if _, err := sc.spaces(); err != nil {
@@ -239,7 +241,7 @@ func (s *Session) untagged() error {
 	if kind := statusType(word); kind != "" && kind != "PREAUTH" {
 		st, err := s.status("", kind)
 		if err == nil && kind == "BYE" {
-			s.byed(st)
+			s.noteBye(st)
 		}
 		return err
 	}
@@ -264,15 +266,16 @@ func (s *Session) untagged() error {
 	return sc.skipLine()
 }
 
-// byed notes that the server is about to close. A tagged answer may still come
-// (it says more); it has Limits.Bye to do so, since some never close.
-func (s *Session) byed(st Status) {
+// noteBye records that the server is about to close. A tagged answer may still
+// come, and says more. It gets Limits.Bye for that, since some servers never
+// close.
+func (s *Session) noteBye(st Status) {
 	if s.bye != nil || s.leaving {
 		return
 	}
 	s.bye = &StatusError{Type: st.Type, Code: st.Code, CodeArgs: st.CodeArgs, Text: st.Text, Command: s.op()}
-	if t := time.Now().Add(s.lim.Bye); s.conn.until.IsZero() || t.Before(s.conn.until) {
-		s.conn.until = t
+	if t := time.Now().Add(s.lim.Bye); s.conn.phaseEnd.IsZero() || t.Before(s.conn.phaseEnd) {
+		s.conn.phaseEnd = t
 	}
 }
 
@@ -298,13 +301,13 @@ func (s *Session) numbered(n int64) error {
 		if s.sel != nil {
 			s.sel.hasExists = true
 		}
-		if s.news.Exists != nil {
-			s.news.Exists(num)
+		if s.observer.Exists != nil {
+			s.observer.Exists(num)
 		}
 	case is(word, "EXPUNGE") && num > 0:
 		s.exists -= min(1, s.exists)
-		if s.news.Expunge != nil {
-			s.news.Expunge(num)
+		if s.observer.Expunge != nil {
+			s.observer.Expunge(num)
 		}
 	}
 	return sc.skipLine()
@@ -327,7 +330,7 @@ func (s *Session) vanished() error {
 			return err
 		}
 	}
-	b := setBuilder{most: s.lim.Ranges}
+	b := setBuilder{max: s.lim.Ranges}
 	if err := b.read(sc); err != nil {
 		return err
 	}
@@ -339,8 +342,8 @@ func (s *Session) vanished() error {
 		}
 		s.exists -= uint32(min(gone, uint64(s.exists), math.MaxUint32))
 	}
-	if s.news.Vanished != nil {
-		s.news.Vanished(earlier, set)
+	if s.observer.Vanished != nil {
+		s.observer.Vanished(earlier, set)
 	}
 	return sc.skipLine()
 }

@@ -7,31 +7,31 @@ import (
 	"math"
 )
 
-// bufferSize is the one read buffer of a session. Literals larger than what is
-// buffered are read past it, straight into the reader's memory.
+// bufferSize is the size of a session's read buffer. Of a larger literal, what
+// is not buffered is read straight into the caller's memory.
 const bufferSize = 64 << 10
 
 // scanner reads responses from r: tokens, strings and literals, within limits.
-// A token is a view that is valid until the next call. Errors of the wire
-// stick.
+// A token is a view that is valid until the next call. Errors of the connection
+// are sticky.
 type scanner struct {
 	r        io.Reader
 	lim      *Limits
 	buf      []byte
 	pos, end int
-	err      error // sticky: r's error, or a limit passed while filling
-	pending  error // came with the last bytes of r
+	err      error // sticky: r's error, or a limit exceeded while filling
+	pending  error // error that came together with the last bytes of r
 
-	got       int64 // octets taken from r
+	got       int64 // octets read from r
 	start     int64 // offset of the present response
-	literals  int64 // octets of its literals
-	streamed  int64 // of these, octets handed out through literal
+	literals  int64 // octets in its literals
+	streamed  int64 // of these, octets handed out as a stream
 	lineLimit int64
-	kept      int64  // octets of its strings kept in memory
-	tok       []byte // scratch for tokens that do not lie in buf
+	kept      int64  // octets of its strings that are kept in memory
+	tok       []byte // scratch for tokens that are not contiguous in buf
 	lit       literal
 
-	tee func([]byte) // sees what is read, for the trace; nil: none
+	tee func([]byte) // gets what is read, for the trace; nil: no trace
 }
 
 func newScanner(r io.Reader, lim *Limits) *scanner {
@@ -40,16 +40,18 @@ func newScanner(r io.Reader, lim *Limits) *scanner {
 	return s
 }
 
-// buffered is the number of octets read ahead.
+// buffered returns the number of octets read ahead.
 func (s *scanner) buffered() int { return s.end - s.pos }
 
+// offset returns the number of octets consumed.
 func (s *scanner) offset() int64 { return s.got - int64(s.end-s.pos) }
 
-// octets is the length so far of the present response, without literals.
+// octets returns the length of the present response so far, without literals.
 func (s *scanner) octets() int64 { return s.offset() - s.start - s.literals }
 
-// fill reads more; it is called with an empty buffer. The line limit is looked
-// at here and at the end of a response, so it may be passed by one buffer.
+// fill reads more. It is called with an empty buffer. The line limit is checked
+// only here and at the end of a response, so a line may exceed it by one
+// buffer.
 func (s *scanner) fill() error {
 	if s.err == nil && s.octets() > s.lineLimit {
 		s.err = fmt.Errorf("%w: response over %d octets", ErrLimit, s.lineLimit)
@@ -66,12 +68,12 @@ func (s *scanner) fill() error {
 	return s.err
 }
 
-// await waits until an octet is there, and skips those that belong to no
-// response. That none came in time does not stick.
+// await waits for an octet and skips those that belong to no response. Being
+// interrupted meanwhile is not sticky.
 func (s *scanner) await() error {
 	if s.buffered() == 0 {
 		err := s.fill()
-		if r := (*roused)(nil); errors.As(err, &r) {
+		if r := (*interruption)(nil); errors.As(err, &r) {
 			s.err, s.pending = nil, nil
 		}
 		if err != nil {
@@ -84,11 +86,12 @@ func (s *scanner) await() error {
 	return nil
 }
 
-// padding: some servers keep a connection alive with spaces, pad lines with NUL
-// or send empty lines.
+// padding reports whether an octet between responses is ignored. Some servers
+// keep a connection alive with spaces, pad lines with NUL, or send empty lines.
 func padding(c byte) bool { return c == ' ' || c == 0 || c == '\r' || c == '\n' }
 
-// readRaw reads at least one octet, or says why not. EOF is never a clean end.
+// readRaw reads at least one octet, or returns why it could not. EOF is never a
+// clean end.
 func (s *scanner) readRaw(p []byte) (int, error) {
 	if s.pending != nil {
 		return 0, s.pending
@@ -114,7 +117,7 @@ func (s *scanner) readRaw(p []byte) (int, error) {
 	return 0, io.ErrNoProgress
 }
 
-// begin starts a response. Padding before it counts for the limit.
+// begin starts a response. Padding before it counts towards the line limit.
 func (s *scanner) begin() error {
 	s.start, s.literals, s.streamed, s.kept = s.offset(), 0, 0, 0
 	s.lineLimit = s.lim.Line
@@ -143,7 +146,7 @@ func (s *scanner) peek() (byte, error) {
 	return s.buf[s.pos], nil
 }
 
-// spaces skips spaces (any number: DavMail sends two) and peeks.
+// spaces skips spaces and peeks. DavMail sends two in a row.
 func (s *scanner) spaces() (byte, error) {
 	for {
 		c, err := s.peek()
@@ -167,13 +170,14 @@ func (s *scanner) take(c byte) error {
 	return nil
 }
 
-// ends are the octets that end a word: SP ( ) [ ] CR LF, and a flag's only
-// without the brackets, which keywords may hold.
+// endsWord reports whether an octet ends a word: SP ( ) [ ] CR LF.
 func endsWord(c byte) bool { return endsFlag(c) || c == '[' || c == ']' }
+
+// endsFlag is endsWord without the brackets, which keywords may contain.
 func endsFlag(c byte) bool { return c == ' ' || c == '(' || c == ')' || c == '\r' || c == '\n' }
 func endsTag(c byte) bool  { return c == ' ' || c == '\r' || c == '\n' }
 
-// token reads up to an octet for which ends holds; it may be empty.
+// token reads up to an octet that ends accepts. The token may be empty.
 func (s *scanner) token(ends func(byte) bool) ([]byte, error) {
 	for i := s.pos; i < s.end; i++ {
 		if ends(s.buf[i]) {
@@ -196,7 +200,8 @@ func (s *scanner) token(ends func(byte) bool) ([]byte, error) {
 	}
 }
 
-// line reads the rest of the line as text: "{5}" at its end is no literal.
+// line reads the rest of the line as text, in which "{5}" at the end is not a
+// literal.
 func (s *scanner) line() ([]byte, error) {
 	t, err := s.token(func(c byte) bool { return c == '\n' })
 	if err != nil {
@@ -209,8 +214,8 @@ func (s *scanner) line() ([]byte, error) {
 	return t, nil
 }
 
-// done checks the limits of the response that just ended and returns what it
-// adds to the command's octets: all but what was streamed.
+// done checks the limits of the response that just ended. It returns the octets
+// that count towards the command: all but the streamed ones.
 func (s *scanner) done() (int64, error) {
 	if s.octets() > s.lineLimit {
 		return 0, fmt.Errorf("%w: response over %d octets", ErrLimit, s.lineLimit)
@@ -219,8 +224,8 @@ func (s *scanner) done() (int64, error) {
 }
 
 // skipLine skips an unknown response to its end, literals included. It never
-// fails for its form. "{5}" ends a line as a literal only where a value may
-// stand (after SP or "(") and outside quotes.
+// fails because of the response's form. "{5}" at the end of a line is a literal
+// only where a value may stand (after SP or "(") and outside quotes.
 func (s *scanner) skipLine() error {
 	for {
 		n, literal, err := s.skipToEnd()
@@ -233,12 +238,13 @@ func (s *scanner) skipLine() error {
 	}
 }
 
-// skipToEnd consumes one line. If it ends in a literal's header, its size.
+// skipToEnd consumes one line. If the line ends in a literal's header it
+// returns the literal's size.
 func (s *scanner) skipToEnd() (size int64, literal bool, err error) {
 	var (
 		prev         byte = ' '
 		quoted, esc  bool
-		open, closed bool // inside {…, and after its }
+		open, closed bool // inside "{…", and after its "}"
 		plus, over   bool
 	)
 	for {
@@ -294,7 +300,7 @@ func digits(t []byte) (n int64, ok bool) {
 	return int64(u), u <= math.MaxInt64
 }
 
-// number32 gives 0 for what is no number of 32 bits.
+// number32 returns 0 for anything but a number of 32 bits.
 func number32(t []byte) uint32 {
 	n, ok := digits(t)
 	if !ok || n > math.MaxUint32 {

@@ -12,19 +12,20 @@ import (
 	goimap "github.com/emersion/go-imap/v2"
 )
 
-// setBuilder collects UIDs as ranges, however many and in whatever order. A
-// slice that grows to the end would leave several times its size behind; so it
-// is made of pieces.
+// setBuilder collects UIDs as ranges, in any number and order. It consists of
+// pieces, because growing one slice would leave several times its size as
+// garbage.
 type setBuilder struct {
-	full     [][]goimap.UIDRange // each of setPiece
+	full     [][]goimap.UIDRange // each of setPiece ranges
 	ranges   []goimap.UIDRange
-	most     int
+	max      int
 	unsorted bool
 }
 
 const setPiece = 16 << 10
 
-// add adds a closed range; ends may be swapped. 0 is no UID and is left out.
+// add adds a closed range. Its ends may be swapped. 0 is not a UID and is left
+// out.
 func (b *setBuilder) add(from, to uint32) error {
 	if from > to {
 		from, to = to, from
@@ -36,13 +37,13 @@ func (b *setBuilder) add(from, to uint32) error {
 	r := goimap.UIDRange{Start: goimap.UID(from), Stop: goimap.UID(to)}
 	if n := len(b.ranges); n > 0 {
 		last := &b.ranges[n-1]
-		if joined(last, r) {
+		if extend(last, r) {
 			return nil
 		}
 		b.unsorted = b.unsorted || r.Start < last.Start
 	}
-	if len(b.full)*setPiece+len(b.ranges) >= b.most {
-		return fmt.Errorf("%w: over %d UID ranges", ErrLimit, b.most)
+	if len(b.full)*setPiece+len(b.ranges) >= b.max {
+		return fmt.Errorf("%w: over %d UID ranges", ErrLimit, b.max)
 	}
 	if len(b.ranges) == setPiece {
 		b.full, b.ranges = append(b.full, b.ranges), make([]goimap.UIDRange, 0, setPiece)
@@ -51,8 +52,9 @@ func (b *setBuilder) add(from, to uint32) error {
 	return nil
 }
 
-// joined makes a range part of the last one, where they touch and are in order.
-func joined(last *goimap.UIDRange, r goimap.UIDRange) bool {
+// extend makes a range part of the last one if they touch and are in order. It
+// reports whether it did.
+func extend(last *goimap.UIDRange, r goimap.UIDRange) bool {
 	touch := r.Start >= last.Start && (r.Start <= last.Stop || r.Start-last.Stop == 1)
 	if touch {
 		last.Stop = max(last.Stop, r.Stop)
@@ -71,14 +73,14 @@ func (b *setBuilder) set() goimap.UIDSet {
 	slices.SortFunc(b.ranges, func(x, y goimap.UIDRange) int { return cmp.Compare(x.Start, y.Start) })
 	sorted := b.ranges[:0]
 	for _, r := range b.ranges {
-		if n := len(sorted); n == 0 || !joined(&sorted[n-1], r) {
+		if n := len(sorted); n == 0 || !extend(&sorted[n-1], r) {
 			sorted = append(sorted, r)
 		}
 	}
 	return sorted
 }
 
-// read reads "1:5,9,12:*", "*" being the highest UID there can be.
+// read reads "1:5,9,12:*", with "*" as the highest possible UID.
 func (b *setBuilder) read(sc *scanner) error {
 	for {
 		from, err := sc.setNumber()
@@ -129,7 +131,7 @@ type search struct {
 	answered bool
 }
 
-// plain reads "* SEARCH 1 2 3 (MODSEQ 9)"; there may be several.
+// plain reads "* SEARCH 1 2 3 (MODSEQ 9)". There may be several.
 func (q *search) plain(sc *scanner) error {
 	q.answered = true
 	sc.lineLimit = sc.lim.Listing
@@ -162,8 +164,8 @@ func (q *search) plain(sc *scanner) error {
 	}
 }
 
-// extended reads `* ESEARCH (TAG "a") UID ALL 1:5,9 COUNT 6`. An answer to
-// another tag, or in sequence numbers, is not ours.
+// extended reads `* ESEARCH (TAG "a") UID ALL 1:5,9 COUNT 6`. It ignores an
+// answer to another tag or in sequence numbers.
 func (q *search) extended(sc *scanner) error {
 	sc.lineLimit = sc.lim.Listing
 	ours, uid := true, false
@@ -204,7 +206,7 @@ func (q *search) extended(sc *scanner) error {
 	}
 }
 
-// correlated reads `TAG "a")`.
+// correlated reads `TAG "a")` and reports whether the tag is ours.
 func (q *search) correlated(sc *scanner) (bool, error) {
 	if _, err := sc.plain(); err != nil {
 		return false, err
@@ -220,11 +222,13 @@ func (q *search) correlated(sc *scanner) (bool, error) {
 	return ours, sc.take(')')
 }
 
-// UIDSearchAll lists the UIDs of the selected mailbox, as ranges. An empty set
-// is what the server said, never the lack of an answer: that is an error which
-// wraps ErrSyntax, unless the mailbox is known to be empty. A server that stops
-// at its MESSAGELIMIT is asked for the rest (RFC 9738). A mailbox with 0 EXISTS
-// is not searched: there is nothing to list, and Proton Bridge answers NO.
+// UIDSearchAll lists the UIDs of the selected mailbox as ranges. An empty set
+// means that the server said so. If it gave no result although the mailbox has
+// messages, the error wraps ErrSyntax. A server that stops at its MESSAGELIMIT
+// is asked for the rest (RFC 9738).
+//
+// A mailbox with 0 EXISTS is not searched: there is nothing to list, and Proton
+// Bridge answers NO.
 func (s *Session) UIDSearchAll(ctx context.Context) (goimap.UIDSet, error) {
 	const name = "UID SEARCH"
 	if s.State() == Selected && s.exists == 0 {
@@ -237,18 +241,19 @@ func (s *Session) UIDSearchAll(ctx context.Context) (goimap.UIDSet, error) {
 			return set, err
 		}
 	}
-	return s.searchAll(ctx, name, " UID 1:") // not ALL: iCloud lists ghosts then
+	return s.searchAll(ctx, name, " UID 1:") // not ALL: iCloud then lists messages that do not exist
 }
 
-// searchAll searches down from the highest UID. args lacks where it begins.
+// searchAll searches down from the highest UID. args lacks the first UID of the
+// range.
 func (s *Session) searchAll(ctx context.Context, name, args string) (goimap.UIDSet, error) {
-	q := &search{found: setBuilder{most: s.lim.Ranges}}
+	q := &search{found: setBuilder{max: s.lim.Ranges}}
 	s.search = q
 	defer func() { s.search = nil }()
 	again := 0
 	for last, from := goimap.UID(math.MaxUint32), "*"; ; again++ {
 		if again > MaxContinued {
-			return nil, tooOften(name)
+			return nil, limitedTooOften(name)
 		}
 		c := s.command(name).raw(args + from)
 		q.tag, q.answered = c.tag, false

@@ -5,8 +5,8 @@ import (
 	"io"
 )
 
-// tracer writes the wire log. It never shows what LOGIN and AUTHENTICATE send,
-// nor what the server says while they run, since servers may echo it.
+// tracer writes the wire log. It hides what LOGIN and AUTHENTICATE send. It
+// also hides what the server says meanwhile, since servers may echo it.
 type tracer struct {
 	w    io.Writer
 	mask bool

@@ -5,7 +5,8 @@ import (
 	"io"
 )
 
-// literalSize reads {n}CRLF; the scanner stands on "{" or on "~{" (literal8).
+// literalSize reads {n}CRLF. The scanner stands on "{", or on "~{" for a
+// literal8.
 func (s *scanner) literalSize() (int64, error) {
 	c, err := s.peek()
 	if err == nil && c == '~' {
@@ -37,9 +38,10 @@ func (s *scanner) literalSize() (int64, error) {
 	return n, s.take('\n')
 }
 
-// skipLiteral drops n octets that no one asked for; they count for the command.
+// skipLiteral drops a literal of n octets that nobody asked for. Its octets
+// count towards the command's limit.
 func (s *scanner) skipLiteral(n int64) error {
-	s.literals += n // before: its octets are no line octets while they come
+	s.literals += n // first: its octets must not count towards the line
 	return s.discard(n)
 }
 
@@ -57,7 +59,7 @@ func (s *scanner) discard(n int64) error {
 	return nil
 }
 
-// keep books n octets to be held in memory, before they are.
+// keep books n octets before they are held in memory.
 func (s *scanner) keep(n int64) error {
 	s.kept += n
 	if s.kept > s.lim.Literal {
@@ -86,9 +88,9 @@ func (s *scanner) appendLiteral(n int64) error {
 	return nil
 }
 
-// quoted appends a quoted string's content to tok; with raw, its quotes and
-// backslashes too. A backslash before anything but a quote or a backslash
-// stands for itself.
+// quoted appends the content of a quoted string to tok. With raw it keeps the
+// quotes and backslashes. A backslash before anything but a quote or a
+// backslash stands for itself.
 func (s *scanner) quoted(raw bool) error {
 	if err := s.take('"'); err != nil {
 		return err
@@ -128,8 +130,8 @@ func (s *scanner) quoted(raw bool) error {
 	}
 }
 
-// str reads a string: quoted, literal, or a bare word. null is true for NIL and
-// where nothing stands at all.
+// str reads a string: quoted, a literal, or a bare word. null is true for NIL
+// and for an absent value.
 func (s *scanner) str() (t []byte, null bool, err error) {
 	c, err := s.spaces()
 	if err != nil {
@@ -165,7 +167,7 @@ func (s *scanner) atLiteral(c byte) (bool, error) {
 	if s.pos+1 < s.end {
 		return s.buf[s.pos+1] == '{', nil
 	}
-	// "~" is the last octet here: make room behind it and read on.
+	// "~" is the last octet in the buffer: make room after it and read on.
 	if s.pos > 0 {
 		s.buf[0], s.pos, s.end = c, 0, 1
 	}
@@ -178,8 +180,8 @@ func (s *scanner) atLiteral(c byte) (bool, error) {
 	return s.buf[1] == '{', nil
 }
 
-// capture is what value keeps of a value as it stood. It becomes partial, and
-// keeps no more, where it would pass the limit of kept octets.
+// capture keeps a value as it was sent. Where it would exceed the limit of kept
+// octets it stops and becomes partial.
 type capture struct {
 	s       *scanner
 	out     []byte
@@ -197,8 +199,8 @@ func (c *capture) add(t ...byte) {
 	c.out = append(c.out, t...)
 }
 
-// value passes over one value of any form: a word, a string, a literal or a
-// list, nested at most Depth deep. It reads nothing where no value stands.
+// value passes over one value: a word, a string, a literal, or a list nested at
+// most Depth deep. Where no value stands it reads nothing.
 func (s *scanner) value(keep *capture) error {
 	for depth := 0; ; {
 		c, err := s.peek()
@@ -237,9 +239,9 @@ func (s *scanner) value(keep *capture) error {
 	}
 }
 
-// element passes over a string, a literal or a word of a value.
+// element passes over a string, a literal or a word.
 func (s *scanner) element(c byte, keep *capture) error {
-	kept := s.kept // the scratch does not count, capture.add does
+	kept := s.kept // tok is scratch; capture.add books what is kept
 	defer func() { s.tok = s.tok[:0] }()
 	s.tok = s.tok[:0]
 	lit, err := false, error(nil)
@@ -276,8 +278,8 @@ func (s *scanner) element(c byte, keep *capture) error {
 	return err
 }
 
-// literal is the reader of a streamed literal. It ends in io.EOF only after its
-// last octet; a connection that ends before is io.ErrUnexpectedEOF.
+// literal reads a streamed literal. It returns io.EOF only after the last
+// octet. If the connection ends earlier, the error is io.ErrUnexpectedEOF.
 type literal struct {
 	s    *scanner
 	left int64
@@ -310,7 +312,7 @@ func (l *literal) Read(p []byte) (int, error) {
 	return n, s.err
 }
 
-// WriteTo spares io.Copy its buffer.
+// WriteTo saves io.Copy a buffer.
 func (l *literal) WriteTo(w io.Writer) (written int64, err error) {
 	for l.left > 0 {
 		if l.s.pos == l.s.end {

@@ -41,7 +41,7 @@ func (b *bucket) roll(now time.Time) {
 	}
 }
 
-// freeAt returns how much may be taken without waiting.
+// free returns how much may be taken without waiting.
 func (b *bucket) free(now time.Time) int { return int(b.tokens.TokensAt(now)) }
 
 // restore books what an earlier process used of a window that may not be over.

@@ -24,7 +24,8 @@ type event struct {
 	n  int64
 }
 
-// maxConnections is the largest sum in any window of that length, wherever it begins.
+// maxConnections is the largest sum in any window of that length, wherever it
+// begins.
 func most(events []event, window time.Duration) (top int64) {
 	var sum int64
 	first := 0

@@ -35,8 +35,8 @@ func (l *Limiter) Answered(now time.Time, took time.Duration, plain bool) {
 	}
 }
 
-// pauseAfter returns the pause after a command. The pace is the share of time in
-// which the server works for us.
+// pauseAfter returns the pause after a command. The pace is the share of time
+// in which the server works for us.
 func (l *Limiter) pauseAfter(took time.Duration) time.Duration {
 	if l.pace >= 1 {
 		return 0

@@ -5,8 +5,8 @@ import "time"
 // Connections returns how many connections the account may have now.
 func (l *Limiter) Connections(now time.Time) int { return max(min(l.pool, l.maxConnections(now)), 1) }
 
-// maxConnections returns the profile's figure, or the ceiling that refusals have taught
-// if that is lower.
+// maxConnections returns the profile's figure, or the ceiling that refusals
+// have taught if that is lower.
 func (l *Limiter) maxConnections(now time.Time) int {
 	if l.ceiling == 0 {
 		return l.profile.Most
