@@ -4,14 +4,14 @@ import (
 	"strings"
 )
 
-// maxAddresses bounds ParseAddressList; Parse uses Limits.Addresses.
+// maxAddresses bounds ParseAddressList. Parse uses Limits.Addresses.
 const maxAddresses = 10_000
 
-// ParseAddressList reads the body of an address field (RFC 5322 §3.4) and what
-// programs make of it: semicolons between addresses, names with commas in
-// encoded words, missing brackets, raw 8-bit names. Groups are flattened. An
-// entry without anything usable is left out; nothing makes the others
-// unreadable.
+// ParseAddressList parses the body of an address field (RFC 5322 §3.4). It
+// accepts what programs make of it: semicolons between addresses, names with
+// commas in encoded words, missing brackets, raw 8-bit names. Groups are
+// flattened. An entry without anything usable is left out, and no entry makes
+// the others unreadable.
 func ParseAddressList(s string) []Address {
 	list, _ := newCharsets().addresses(s, maxAddresses)
 	return list
@@ -20,20 +20,20 @@ func ParseAddressList(s string) []Address {
 // maxName bounds a display name and an address, in bytes.
 const maxName = 998
 
-// addressReader walks an address list once.
+// addressReader reads an address list in one pass.
 type addressReader struct {
 	s   string
 	pos int
 	cs  *charsets
 
-	name    strings.Builder // words outside <>, quotes undone
+	name    strings.Builder // words outside <>, without quotes
 	bare    strings.Builder // the same as written, in case it is the address
 	comment string
 	angle   string
 	angled  bool
 
-	// A quote, comment or word that is never closed is text; knowing that none
-	// of a kind closes any more keeps a flood of openers linear.
+	// A quote, comment or word that is never closed is text. Remembering that
+	// no more of a kind close keeps a flood of openers linear.
 	noQuote, noComment bool
 	wordEnd            int
 }
@@ -61,7 +61,7 @@ func (cs *charsets) addresses(s string, max int) (list []Address, dropped int) {
 	return list, dropped
 }
 
-// step consumes one element; false means that an entry is complete.
+// step consumes one element. It returns false at the end of an entry.
 func (r *addressReader) step() bool {
 	s, c := r.s, r.s[r.pos]
 	switch {
@@ -76,7 +76,7 @@ func (r *addressReader) step() bool {
 		r.brackets()
 		return true
 	case c == ':' && !r.angled && r.bare.Len() > 0 && !strings.Contains(r.bare.String(), "@"):
-		r.pos++ // the name of a group
+		r.pos++ // it was the name of a group
 		r.name.Reset()
 		r.bare.Reset()
 		return true
@@ -118,8 +118,8 @@ func (r *addressReader) space(b *strings.Builder) {
 	}
 }
 
-// closing finds the byte that ends what opens at r.pos, honouring backslashes;
-// opener (0 for none) nests.
+// closing finds the byte that closes what opens at r.pos. It honours
+// backslashes. opener nests; 0: nothing does.
 func (r *addressReader) closing(opener, closer byte) int {
 	depth := 0
 	for i := r.pos + 1; i < len(r.s); i++ {
@@ -167,7 +167,8 @@ func (r *addressReader) parenthesis() bool {
 	return true
 }
 
-// brackets reads <address>; what never closes ends where the next entry starts.
+// brackets reads <address>. One that is never closed ends where the next entry
+// starts.
 func (r *addressReader) brackets() {
 	i, inQuote := r.pos+1, false
 	route := i < len(r.s) && r.s[i] == '@'
@@ -201,7 +202,7 @@ scan:
 	}
 }
 
-// take makes an address of what was read and starts the next one.
+// take makes an address of what was read and starts the next entry.
 func (r *addressReader) take() (Address, bool) {
 	name, bare := strings.TrimSpace(r.name.String()), strings.TrimSpace(r.bare.String())
 	var a Address
@@ -245,8 +246,8 @@ func looseAddress(bare, name string) Address {
 	return Address{Name: rest, Email: compact(local[start:] + "@" + domain[:end])}
 }
 
-// unquote takes off quotes around a whole name, which some programs add again
-// and again.
+// unquote removes quotes around a whole name. Some programs add more with each
+// reply.
 func unquote(s string) string {
 	for n := len(s); n >= 2 && s[0] == s[n-1] && (s[0] == '\'' || s[0] == '"'); n = len(s) {
 		s = strings.TrimSpace(s[1 : n-1])
@@ -254,7 +255,7 @@ func unquote(s string) string {
 	return s
 }
 
-// compact takes white space and control characters out of an address; a quoted
+// compact removes white space and control characters from an address. A quoted
 // local part keeps its spaces.
 func compact(s string) string {
 	quoted := strings.IndexByte(s, '"') >= 0
@@ -273,7 +274,7 @@ func compact(s string) string {
 	}, strings.TrimSpace(s))
 }
 
-// unescape undoes the backslashes of a quoted string or comment.
+// unescape removes the backslashes of a quoted string or comment.
 func unescape(s string) string {
 	if strings.IndexByte(s, '\\') < 0 {
 		return s
@@ -288,7 +289,7 @@ func unescape(s string) string {
 	return b.String()
 }
 
-// clipBytes cuts at maxName bytes, at a character.
+// clipBytes cuts a string to maxName bytes, between characters.
 func clipBytes(s string) string {
 	if len(s) <= maxName {
 		return s

@@ -10,9 +10,9 @@ import (
 	"mailcote/testkit/form"
 )
 
-// TestBombs is bar 16: what is nested, cut or encoded a great many times costs
-// at most 2 s a MiB and 64 MiB in all. A plain message of the same run says how
-// fast this machine is just now.
+// TestBombs: what is nested, cut or encoded many times costs at most 2 s a MiB
+// and 64 MiB in all. A plain message of the same run shows how fast the machine
+// is at the moment.
 func TestBombs(t *testing.T) {
 	long, times := form.Long(), 1
 	if long {

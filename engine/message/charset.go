@@ -15,12 +15,12 @@ import (
 	"golang.org/x/text/encoding/simplifiedchinese"
 )
 
-// guessSample bounds what the statistical guess reads.
+// guessSample bounds what a statistical guess reads.
 const guessSample = 4 << 10
 
-// charsets decodes text and counts the statistical guesses it may still make:
-// each costs about a millisecond and 870 kB of garbage, however short the text
-// (measured), and a mail can ask for one in every word and part.
+// charsets decodes text and counts the statistical guesses it may still make.
+// Each guess costs about a millisecond and 870 kB of garbage, however short the
+// text (measured), and a mail can ask for one in every word and part.
 type charsets struct {
 	guesses int
 	params  params // scratch of splitParams
@@ -29,13 +29,13 @@ type charsets struct {
 // newCharsets allows the guesses of one message or one field.
 func newCharsets() *charsets { return &charsets{guesses: 8} }
 
-// toUTF8 decodes text in the declared charset ("" when there is none). It is
-// total: what no charset explains becomes U+FFFD.
+// toUTF8 decodes text in the declared charset; "" means that none is declared.
+// It is total: what no charset explains becomes U+FFFD.
 //
-// Declarations lie in known ways: text declared as nothing, ASCII, Latin-1 or
-// UTF-8 that is valid UTF-8 is UTF-8 (other text is that by accident only where
-// it hardly has an accent), and one declared as ASCII or UTF-8 that is neither
-// is guessed.
+// Declarations are wrong in known ways. Valid UTF-8 is taken as UTF-8 if it was
+// declared as nothing, ASCII, Latin-1 or UTF-8, since other text is valid UTF-8
+// only by a rare accident. Text declared as ASCII or UTF-8 that is neither is
+// guessed.
 func (cs *charsets) toUTF8(b []byte, declared string) string {
 	name := strings.ToLower(strings.Trim(declared, " \t\r\n\"';"))
 	if !stateful(name) && ascii(b) {
@@ -63,7 +63,7 @@ func (cs *charsets) toUTF8(b []byte, declared string) string {
 	return asciiOnly(b)
 }
 
-// stateful names charsets in which ASCII bytes are not always ASCII text.
+// stateful reports whether ASCII bytes are not always ASCII text in a charset.
 func stateful(name string) bool {
 	for _, prefix := range []string{"iso-2022-", "csiso2022", "hz", "utf-7", "utf7", "unicode-1-1-utf-7",
 		"x-unicode-2-0",
@@ -84,8 +84,8 @@ func ascii(b []byte) bool {
 	return true
 }
 
-// lookup finds a charset as browsers name it, then as IANA does; nil if
-// unknown.
+// lookup finds a charset by the name that browsers use, then by its IANA name;
+// nil: it is unknown.
 func lookup(name string) encoding.Encoding {
 	if len(name) > 64 {
 		return nil
@@ -124,9 +124,8 @@ func decode(enc encoding.Encoding, b []byte) string {
 	return strings.ToValidUTF8(string(out), "\ufffd")
 }
 
-// guess decodes text whose charset nobody tells. mostlyUTF8 keeps a declared
-// UTF-8 with a few bad bytes: cut text and one foreign byte are the usual
-// cause.
+// guess decodes text of an unknown charset. mostlyUTF8 accepts declared UTF-8
+// with a few bad bytes. Usually the text was cut or holds one foreign byte.
 func (cs *charsets) guess(b []byte, mostlyUTF8 bool) string {
 	if utf8.Valid(b) {
 		return string(b)
@@ -149,7 +148,8 @@ func (cs *charsets) guess(b []byte, mostlyUTF8 bool) string {
 	return decode(charmap.Windows1252, b)
 }
 
-// multibyte counts UTF-8 sequences longer than a byte, and bytes of none.
+// multibyte counts UTF-8 sequences longer than a byte, and bytes that belong to
+// no sequence.
 func multibyte(b []byte) (good, bad int) {
 	for len(b) > 0 {
 		if b[0] < utf8.RuneSelf {
@@ -180,7 +180,7 @@ func asciiOnly(b []byte) string {
 	return s.String()
 }
 
-// fromUTF7 decodes RFC 2152; what breaks the rules stays as it is.
+// fromUTF7 decodes RFC 2152. What breaks its rules stays as it is.
 func fromUTF7(b []byte) []byte {
 	var out []byte
 	for len(b) > 0 {
@@ -213,7 +213,7 @@ func fromUTF7(b []byte) []byte {
 	return out
 }
 
-// fromISO2022KR turns RFC 1557 into EUC-KR: shifted bytes get their high bit.
+// fromISO2022KR converts RFC 1557 to EUC-KR: shifted bytes get their high bit.
 func fromISO2022KR(b []byte) []byte {
 	b = bytes.ReplaceAll(b, []byte("\x1b$)C"), nil)
 	out := make([]byte, 0, len(b))
@@ -231,7 +231,7 @@ func fromISO2022KR(b []byte) []byte {
 	return out
 }
 
-// metaCharset finds a charset that an HTML page declares of itself.
+// metaCharset returns the charset that an HTML page declares for itself.
 func metaCharset(page []byte) string {
 	head := strings.ToLower(string(page[:min(len(page), 2048)]))
 	_, after, ok := strings.Cut(head, "charset=")

@@ -5,10 +5,11 @@ import (
 	"time"
 )
 
-// ParseDate reads the date of a Date or Received field, or an INTERNALDATE, in
-// any of the forms mail programs have used (RFC 5322 with its obsolete zones
-// and years, asctime, ISO 8601, "02-Jan-2006"). The result is UTC, clamped to
-// [1971, 9999). A date without a time is midnight, one without a zone UTC.
+// ParseDate parses the date of a Date or Received field, or an INTERNALDATE. It
+// accepts the forms that mail programs have used: RFC 5322 with its obsolete
+// zones and years, asctime, ISO 8601, "02-Jan-2006". The result is UTC, clamped
+// to [1971, 9999). A date without a time is midnight, and one without a zone is
+// UTC.
 func ParseDate(s string) (time.Time, bool) {
 	if len(s) > 200 {
 		s = s[:200]
@@ -30,8 +31,8 @@ func ParseDate(s string) (time.Time, bool) {
 	return d.time()
 }
 
-// dateGap treats comments as their words: "(CET)" is a zone where none was
-// given.
+// dateGap reports whether a character separates words. Parentheses do, so that
+// the comment "(CET)" gives the zone where nothing else does.
 func dateGap(c byte) bool {
 	return c <= ' ' || c == ',' || c == '(' || c == ')' || c == '"' || c == ';' || c >= 0x7f
 }
@@ -39,12 +40,12 @@ func dateGap(c byte) bool {
 type dateParts struct {
 	day, month, year  int
 	hour, minute, sec int
-	zone              int // seconds east
+	zone              int // seconds east of UTC
 	zoned             bool
 	pm, am            bool
 }
 
-// token takes one word; false means that it makes the date unreadable.
+// token takes one word. It returns false if the word makes the date unreadable.
 func (d *dateParts) token(s string) bool {
 	c := s[0]
 	switch {
@@ -65,10 +66,10 @@ func (d *dateParts) token(s string) bool {
 	case (rest == "st" || rest == "nd" || rest == "rd" || rest == "th") && d.day < 0:
 		return d.number(n, 2)
 	}
-	return true // an unknown word is not worth losing the date
+	return true // an unknown word does not spoil the date
 }
 
-// number reads leading digits; it saturates instead of overflowing.
+// number reads leading digits. It saturates instead of overflowing.
 func number(s string) (int, string) {
 	n, i := 0, 0
 	for ; i < len(s) && '0' <= s[i] && s[i] <= '9'; i++ {
@@ -126,7 +127,7 @@ func (d *dateParts) dashed(s string, sep byte) bool {
 		d.setYear(n, 4)
 		d.day = y
 	} else if sep == '/' && mtail == "" {
-		return false // 01/02/2006: nobody knows
+		return false // 01/02/2006 is ambiguous
 	} else {
 		d.day = n
 		d.setYear(y, len(c))
@@ -134,7 +135,8 @@ func (d *dateParts) dashed(s string, sep byte) bool {
 	return rest == "" || d.clock(rest)
 }
 
-// clock reads "15:04", "15:04:05.9", and what sticks to it: "+0200", "Z", "PM".
+// clock reads "15:04", "15:04:05.9", and what is attached to it: "+0200", "Z",
+// "PM".
 func (d *dateParts) clock(s string) bool {
 	if d.hour >= 0 {
 		return true
@@ -160,7 +162,8 @@ func (d *dateParts) clock(s string) bool {
 	return d.word(rest)
 }
 
-// offset reads "+0200", "+02:00", "+02"; an impossible one counts as unknown.
+// offset reads "+0200", "+02:00", "+02". An impossible offset counts as
+// unknown.
 func (d *dateParts) offset(s string) bool {
 	if d.zoned || len(s) < 2 {
 		return true
@@ -218,10 +221,11 @@ func (d *dateParts) word(s string) bool {
 	if hours, ok := zoneHours(name); ok {
 		d.zone, d.zoned = int(hours*3600), true
 	}
-	return true // weekdays, and zones nobody can tell
+	return true // weekdays and ambiguous zones
 }
 
-// zoneHours knows RFC 5322 §4.3 and the unambiguous names seen in mail.
+// zoneHours returns the offset of the zones of RFC 5322 §4.3 and of other
+// unambiguous names seen in mail.
 func zoneHours(name string) (float64, bool) {
 	switch name {
 	case "GMT", "UT", "UTC", "Z", "WET":
@@ -260,7 +264,8 @@ func zoneHours(name string) (float64, bool) {
 	return 0, false
 }
 
-// month returns 0–11 for an English month name or its first three letters.
+// month returns 0–11 for an English month name or its first three letters; -1:
+// it is none.
 func month(s string) int {
 	if len(s) < 3 || len(s) > 9 {
 		return -1

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// fields fills the view from the message's header. Of repeated fields the first
-// usable one counts; lists add up.
+// fields fills the view from the message's header. Of a repeated field the
+// first usable one counts. Address lists add up.
 func (b *builder) fields(fields []field) {
 	v := &b.v
 	for _, f := range fields {

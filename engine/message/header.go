@@ -2,7 +2,7 @@ package message
 
 import "bytes"
 
-// fieldName is one of the header fields mailcote reads.
+// fieldName is a header field that mailcote reads.
 type fieldName uint8
 
 const (
@@ -25,13 +25,14 @@ const (
 	fieldContentID
 )
 
-// field is a known field and its body: raw bytes, still folded.
+// field is a known field with its raw body, still folded.
 type field struct {
 	name fieldName
 	body []byte
 }
 
-// maxFields bounds the known fields kept of one header; a sane one has a dozen.
+// maxFields bounds the known fields kept of one header. A normal one has a
+// dozen.
 const maxFields = 1000
 
 func knownField(name []byte) fieldName {
@@ -82,19 +83,20 @@ func knownField(name []byte) fieldName {
 	return fieldNone
 }
 
-// readHeader collects a header into s.head, each line ended by \n, up to the
-// empty line, a boundary (then s.hit is set) or the end of the message.
+// readHeader collects a header into s.head, each line ended by \n. It stops at
+// the empty line, at a boundary (and then sets s.hit), or at the end of the
+// message.
 func (s *scanner) readHeader(limit int64) {
-	s.head, s.hit = s.head[:0], false
+	s.head, s.boundaryHit = s.head[:0], false
 	last := ""              // line end before this line
-	leading := s.parts == 1 // servers put empty lines and NULs before a message
+	leading := s.parts == 1 // some servers put empty lines and NULs before a message
 	for {
 		text, end, start, ok := s.line()
 		if !ok {
 			return
 		}
 		if start && s.boundary(text) {
-			s.hit, s.endAt, s.delimiterEnd = true, s.lineAt-int64(len(last)), end
+			s.boundaryHit, s.endAt, s.delimiterEnd = true, s.lineAt-int64(len(last)), end
 			return
 		}
 		last = end
@@ -120,8 +122,8 @@ func (s *scanner) readHeader(limit int64) {
 }
 
 // parseFields finds the known fields of s.head. A line that is no field is
-// dropped with what continues it; a block without any field is the body of a
-// part whose header is missing.
+// dropped together with its continuation lines. A block without any field is
+// the body of a part whose header is missing.
 func (s *scanner) parseFields() {
 	rest, any, bad := s.head, false, false
 	for len(rest) > 0 {
@@ -165,7 +167,7 @@ func fieldEnd(b []byte) int {
 	}
 }
 
-// splitField cuts "Name: body"; white space before the colon is tolerated.
+// splitField splits "Name: body". White space before the colon is tolerated.
 func splitField(line []byte) (name, body []byte, ok bool) {
 	i := 0
 	for i < len(line) && line[i] > ' ' && line[i] < 0x7f && line[i] != ':' {
@@ -181,7 +183,7 @@ func splitField(line []byte) (name, body []byte, ok bool) {
 	return name, bytes.TrimSpace(line[i+1:]), true
 }
 
-// isFromLine recognises the separator of mbox files.
+// isFromLine recognises the separator line of mbox files.
 func isFromLine(line []byte) bool {
 	return bytes.HasPrefix(line, []byte("From ")) || bytes.HasPrefix(line, []byte(">From "))
 }

@@ -11,12 +11,13 @@ import (
 // maxHTMLText bounds the result of HTMLText, in bytes.
 const maxHTMLText = 1 << 20
 
-// maxQuote bounds the marks before a quoted line.
+// maxQuote bounds the quote marks before a line.
 const maxQuote = 5
 
-// HTMLText reduces HTML to the text a reader sees: scripts, styles and comments
-// go, blocks become lines, blockquotes get "> ", links keep their text. It
-// reads tokens and builds no tree, so no nesting costs anything.
+// HTMLText reduces HTML to the text that a reader sees. Scripts, styles and
+// comments are dropped, blocks become lines, blockquotes get "> ", and links
+// keep their text. It reads tokens and builds no tree, so nesting costs
+// nothing.
 func HTMLText(s string) string { return htmlText(s, maxHTMLText) }
 
 func htmlText(s string, limit int) string {
@@ -51,8 +52,8 @@ func htmlText(s string, limit int) string {
 	return w.String()
 }
 
-// hidden names elements whose content is code or comes from elsewhere. The
-// tokenizer hands it over as one text token.
+// hidden reports whether an element's content is code or alternative content.
+// The tokenizer returns such content as one text token.
 func hidden(tag atom.Atom) bool {
 	switch tag {
 	case atom.Script, atom.Style, atom.Title, atom.Iframe, atom.Noembed, atom.Noframes:
@@ -65,8 +66,8 @@ func hidden(tag atom.Atom) bool {
 type textWriter struct {
 	out   strings.Builder
 	limit int
-	lines int  // line ends owed before the next text
-	space bool // a space is owed before the next text
+	lines int  // line ends due before the next text
+	space bool // a space is due before the next text
 	begun bool
 	pre   int
 	quote int
@@ -127,7 +128,7 @@ func block(tag atom.Atom) bool {
 	return false
 }
 
-// line asks for at least n line ends before the next text.
+// line requests at least n line ends before the next text.
 func (w *textWriter) line(n int) { w.lines, w.space = max(w.lines, n), false }
 
 func (w *textWriter) text(s []byte) {
@@ -164,8 +165,8 @@ func (w *textWriter) text(s []byte) {
 	}
 }
 
-// blank returns the length of the white space at s[i]: ASCII or a no-break
-// space.
+// blank returns the length of the white space at s[i], which is ASCII or a
+// no-break space.
 func blank(s []byte, i int) int {
 	switch c := s[i]; {
 	case c == ' ' || ('\t' <= c && c <= '\r'):

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// part is what a part's header says of it.
+// part is what a part's header says.
 type part struct {
 	path       string
 	mediaType  string // lower case
@@ -24,10 +24,11 @@ func (p *part) message() bool {
 	return p.mediaType == "message/rfc822" || p.mediaType == "message/global"
 }
 
-// maxParam bounds a media type, a parameter and a content id.
+// maxParam bounds a parameter of a media type and a content id, in bytes.
 const maxParam = 2000
 
-// describe reads the MIME fields of a header; the first of each counts.
+// describe reads the MIME fields of a header. Of repeated fields the first
+// counts.
 func (cs *charsets) describe(fields []field, digest bool) part {
 	p := part{mediaType: "text/plain"}
 	if digest {
@@ -72,14 +73,15 @@ func (cs *charsets) describe(fields []field, digest bool) part {
 	return p
 }
 
-// param is one "name=value"; name is lower case and keeps its RFC 2231 stars.
+// param is one "name=value". The name is lower case and keeps its RFC 2231
+// asterisks.
 type param struct{ name, value string }
 
 type params []param
 
-// splitParams reads "value; name=value; …" as far as it can be read. Unquoted
-// values may hold spaces (Outlook: name=my file.pdf): they end at a semicolon.
-// The parameters are valid until the next call.
+// splitParams parses "value; name=value; …" as far as possible. Unquoted values
+// may contain spaces (Outlook: name=my file.pdf) and end at a semicolon. The
+// parameters are valid until the next call.
 func (cs *charsets) splitParams(body []byte) (string, params) {
 	if len(body) > 64<<10 {
 		body = body[:64<<10]
@@ -125,7 +127,7 @@ func paramValue(b []byte) (string, []byte) {
 		case c == '"':
 			return v.String(), b[i+1:]
 		case c == '\\' && i+1 < len(b) && (b[i+1] == '"' || b[i+1] == '\\'):
-			i++ // any other backslash is a path of a careless Windows program
+			i++ // any other backslash is literal: some Windows programs send paths
 			v.WriteByte(b[i])
 		case c == '\r' || c == '\n':
 		default:
@@ -145,7 +147,7 @@ func (ps params) value(name string) string {
 	return ""
 }
 
-// get returns a parameter meant for programs.
+// get returns a parameter that is meant for programs.
 func (ps params) get(name string, cs *charsets) string {
 	if v := ps.value(name); v != "" {
 		return v
@@ -153,8 +155,9 @@ func (ps params) get(name string, cs *charsets) string {
 	return ps.extended(name, cs)
 }
 
-// text returns a parameter meant for people: RFC 2231 first, else with the
-// encoded words that half of the world puts there.
+// text returns a parameter that is meant for people. RFC 2231 comes first.
+// Otherwise encoded words are decoded, which many senders put there against the
+// standard.
 func (ps params) text(name string, cs *charsets) string {
 	if v := ps.extended(name, cs); v != "" {
 		return v

@@ -7,13 +7,13 @@ import (
 )
 
 // Parse reads a whole message and returns its view. It is total: every input
-// gives a view, what could not be read is named in Problems, and r is always
-// read to its end (a failed read is a problem too). Time is linear in the
-// bytes; memory is bounded by lim whatever r holds.
+// gives a view, and Problems names what could not be read. r is always read to
+// its end; a failed read is a problem too. Time is linear in the bytes, and
+// memory is bounded by lim whatever r holds.
 func Parse(r io.Reader, lim Limits) (v View) {
 	b := builder{lim: lim.orDefaults(), cs: newCharsets()}
 	defer func() {
-		if p := recover(); p != nil { // a fault of ours or of a decoder must not stop a mailbox
+		if p := recover(); p != nil { // a bug here or in a decoder must not stop a mailbox
 			b.problem("bug: " + firstFrame(debug.Stack()))
 			v = b.finish()
 		}
@@ -40,32 +40,32 @@ func firstFrame(stack []byte) string {
 	return "panic"
 }
 
-// sink is what becomes of a leaf's bytes.
+// sink is what happens to a leaf's bytes.
 type sink uint8
 
 const (
 	toNothing sink = iota
 	toText
 	toHTML
-	toSize // counted, for an attachment
+	toSize // only counted, for an attachment
 )
 
-// group is an open container seen by its texts.
+// group is an open container, as far as text is concerned.
 type group struct {
 	alternative bool
 	related     bool
 	message     bool
 	children    int
-	start       int // length of the text when it began
-	plain       int // alternative: bytes of plain text inside
-	html        int // alternative: its HTML in builder.waiting begins there
+	start       int // length of the text at its beginning
+	plain       int // alternative: bytes of plain text in it
+	html        int // alternative: where its HTML begins in builder.waiting
 	preamble    []byte
-	attachment  int   // message: its index in Attachments, -1 when not listed
-	at          int64 // message: where its bytes begin
+	attachment  int   // message: its index in Attachments; -1: not listed
+	offset      int64 // message: offset of its first byte
 }
 
-// enoughPlain is the length from which a plain alternative is believed; below
-// it may be a mere "your program cannot show this".
+// enoughPlain is the length from which a plain alternative is trusted. A
+// shorter one may only say that the program cannot show HTML.
 const enoughPlain = 256
 
 // builder turns the scanner's events into a view.
@@ -84,13 +84,13 @@ type builder struct {
 	text  []byte
 	html  int64 // bytes of HTML kept so far
 
-	// waiting is the HTML of the open alternatives, which waits to be needed,
-	// the outer ones' before the inner ones'. What an inner one leaves to the
-	// one around it stays where it is.
+	// waiting is the HTML of the open alternatives that may still be needed,
+	// outer before inner. What an inner one does not use stays for the one
+	// around it.
 	waiting []byte
 }
 
-// problem notes what went wrong, each kind once.
+// problem records what went wrong, each kind once.
 func (b *builder) problem(text string) {
 	b.v.Partial = true
 	if len(b.v.Problems) >= 20 {
@@ -104,7 +104,7 @@ func (b *builder) problem(text string) {
 	b.v.Problems = append(b.v.Problems, text)
 }
 
-func (b *builder) event(s *scanner, ev event) {
+func (b *builder) event(s *scanner, ev eventKind) {
 	switch ev {
 	case evOpen:
 		b.header(s)
@@ -135,8 +135,8 @@ func (b *builder) top() *group {
 	return &b.groups[len(b.groups)-1]
 }
 
-// header uses a message's own header: the outermost becomes the view, an
-// attached message's may name its attachment.
+// header uses a message's own header. The outermost becomes the view. An
+// attached message's subject may name its attachment.
 func (b *builder) header(s *scanner) {
 	if !b.begun {
 		b.begun = true
@@ -168,7 +168,7 @@ func (b *builder) open(s *scanner) {
 	g := group{start: len(b.text), html: len(b.waiting), attachment: -1}
 	if s.part.message() {
 		g.message = true
-		g.attachment, g.at = b.attach(s.part), s.offset
+		g.attachment, g.offset = b.attach(s.part), s.offset
 	} else {
 		g.alternative = s.part.mediaType == "multipart/alternative"
 		g.related = s.part.mediaType == "multipart/related"
@@ -176,7 +176,7 @@ func (b *builder) open(s *scanner) {
 	b.groups = append(b.groups, g)
 }
 
-// attach lists an attachment and returns its index, -1 when the list is full.
+// attach lists an attachment and returns its index; -1: the list is full.
 func (b *builder) attach(p part) int {
 	if len(b.v.Attachments) >= b.lim.Attachments {
 		b.problem("more attachments than are listed")
@@ -206,7 +206,7 @@ func signature(mediaType string) bool {
 	return false
 }
 
-// begin decides what becomes of a leaf.
+// begin decides what happens to a leaf.
 func (b *builder) begin(p part) {
 	b.leaf, b.size, b.buf = p, 0, b.buf[:0]
 	b.codec = transfer{kind: p.encoding}
@@ -236,7 +236,8 @@ func (b *builder) alternative() *group {
 	return nil
 }
 
-// add takes more bytes of a leaf. Line ends of text become \n here already.
+// add takes more bytes of a leaf. Line ends of unencoded text become \n already
+// here.
 func (b *builder) add(eol string, chunk []byte) {
 	switch b.sink {
 	case toNothing:
@@ -310,7 +311,7 @@ func (b *builder) end() {
 	b.reduced(htmlText(page, int(b.lim.Text)-len(b.text)))
 }
 
-// plain adds plain text and tells every alternative around it.
+// plain adds plain text and counts it for every alternative around it.
 func (b *builder) plain(text string) {
 	for i := range b.groups {
 		b.groups[i].plain += len(text)
@@ -338,7 +339,7 @@ func (b *builder) close(end int64) {
 	g := b.groups[len(b.groups)-1]
 	b.groups = b.groups[:len(b.groups)-1]
 	if g.attachment >= 0 {
-		b.v.Attachments[g.attachment].Size = max(end-g.at, 0)
+		b.v.Attachments[g.attachment].Size = max(end-g.offset, 0)
 	}
 	if g.children == 0 && !g.message {
 		b.problem("multipart without parts")
@@ -373,8 +374,8 @@ func (b *builder) finish() View {
 	return v
 }
 
-// cleanText makes line ends \n, drops NUL and other control characters but tab,
-// and trims white space around the text.
+// cleanText makes line ends \n, drops NUL and all other control characters
+// except tab, and trims white space around the text.
 func cleanText(s string) string {
 	s = strings.Trim(s, " \t\r\n\x00")
 	bad := false

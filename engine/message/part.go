@@ -2,11 +2,13 @@ package message
 
 import "io"
 
-// Part finds the part with the given path and returns its decoded bytes, to be
-// read from r while they are read from the result; charsets are left alone. A
-// message/rfc822 comes as its raw bytes. The attachment's Size is 0: it is not
-// known before the end. false means that there is no such part, and then r has
-// been read to its end. A failed read of r surfaces as the result's error.
+// Part finds the part with the given path. It returns a reader of its decoded
+// bytes, which reads from r as it goes. Charsets are not converted. A
+// message/rfc822 comes as its raw bytes. Attachment.Size is 0, because it is
+// unknown before the end.
+//
+// false means that there is no such part; r has then been read to its end. If
+// reading r fails, the returned reader reports it.
 func Part(r io.Reader, path string, lim Limits) (io.Reader, Attachment, bool) {
 	s := newScanner(r, lim.orDefaults(), newCharsets(), func(string) {})
 	s.opaque = path
@@ -21,7 +23,7 @@ func Part(r io.Reader, path string, lim Limits) (io.Reader, Attachment, bool) {
 	return nil, Attachment{}, false
 }
 
-// partReader hands out one leaf. It holds no more than one line of it.
+// partReader streams one leaf. It holds at most one line of it.
 type partReader struct {
 	s     *scanner
 	codec transfer

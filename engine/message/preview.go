@@ -9,9 +9,9 @@ import (
 // previewChars is the length of a preview (RFC 8621 §4.1.4), in characters.
 const previewChars = 256
 
-// preview takes the first words of a text that are the sender's own: no quoted
-// lines, no line that introduces them, nothing from a signature or a forwarded
-// header on. If that leaves nothing, any text serves.
+// preview takes the sender's own first words from a text. It skips quoted lines
+// and the line that introduces them, and stops at a signature or a forwarded
+// header. If that leaves nothing, any text is taken.
 func preview(text string) string {
 	var p previewWriter
 	rest := text
@@ -38,7 +38,7 @@ func preview(text string) string {
 	return p.out.String()
 }
 
-// separator recognises the lines above a quoted message: "-----Original
+// separator recognises the line above a quoted message: "-----Original
 // Message-----", "---------- Forwarded message ---------", Outlook's rule.
 func separator(line string) bool {
 	if len(line) < 10 || len(line) > 200 {
@@ -47,7 +47,7 @@ func separator(line string) bool {
 	return strings.HasPrefix(line, "-----") || strings.HasPrefix(line, "__________")
 }
 
-// quoteFollows tells that the next line with text is quoted.
+// quoteFollows reports whether the next line with text is quoted.
 func quoteFollows(rest string) bool {
 	for range 3 {
 		line, after, more := strings.Cut(rest[:min(len(rest), 1000)], "\n")
@@ -80,7 +80,7 @@ func (p *previewWriter) add(line string) {
 		case unicode.IsSpace(r):
 			p.space = true
 			continue
-		case unfit(r) || (r == '\u200c' && p.space): // the joiner is a letter in Persian, filling elsewhere
+		case filler(r) || (r == '\u200c' && p.space): // the joiner is part of Persian spelling, but filler elsewhere
 			continue
 		}
 		if p.space && p.n > 0 {
@@ -95,8 +95,9 @@ func (p *previewWriter) add(line string) {
 	}
 }
 
-// unfit names characters that newsletters fill their hidden first line with.
-func unfit(r rune) bool {
+// filler reports whether a character serves newsletters to fill their hidden
+// first line.
+func filler(r rune) bool {
 	switch r {
 	case '\u00ad', '\u034f', '\u061c', '\u180e', '\u200b', '\u200e', '\u200f', '\u2060', '\u2800', '\ufeff':
 		return true

@@ -7,17 +7,17 @@ import (
 	"strconv"
 )
 
-// event is what scanner.next found.
-type event uint8
+// eventKind is what scanner.next found.
+type eventKind uint8
 
 const (
-	evDone     event = iota // nothing follows
-	evOpen                  // a multipart or message/rfc822 begins: s.part; its children follow
-	evClose                 // the innermost open container is over
-	evLeaf                  // a part with a body begins: s.part
-	evBody                  // s.eol then s.chunk: more bytes of the leaf, transfer encoding not undone
-	evLeafEnd               // the leaf is over
-	evPreamble              // s.eol then s.chunk: bytes of a container before its first part
+	evDone     eventKind = iota // nothing follows
+	evOpen                      // a multipart or message/rfc822 begins, s.part; its children follow
+	evClose                     // the innermost open container ends
+	evLeaf                      // a part with a body begins, s.part
+	evBody                      // s.eol then s.chunk: more bytes of the leaf, still transfer-encoded
+	evLeafEnd                   // the leaf ends
+	evPreamble                  // s.eol then s.chunk: bytes of a container before its first part
 )
 
 type state uint8
@@ -26,49 +26,49 @@ const (
 	atHeader   state = iota
 	inLeaf           // lines belong to the leaf
 	inPreamble       // lines come before the first part of the innermost container
-	inEpilogue       // lines belong to nobody
-	closing          // containers are popped down to s.keep, then s.then
+	inEpilogue       // lines are ignored
+	closing          // containers are popped down to s.keep, then s.then follows
 	atEnd
 )
 
-// frame is an open container. A message/rfc822 and a multipart without a usable
-// boundary have none, which no line can match.
+// frame is an open container. boundary is empty for a message/rfc822, and for a
+// multipart without a usable boundary: no line matches it.
 type frame struct {
 	boundary string
 	message  bool
 	digest   bool
-	path     string // IMAP part number its children are counted under
-	n        int    // children begun
+	path     string // IMAP part number that prefixes its children's
+	n        int    // children so far
 }
 
-// scanner cuts a message into parts in one pass, line by line, and never holds
-// more than a buffer of lines and one header.
+// scanner cuts a message into parts in one pass, line by line. It holds at most
+// a buffer of lines and one header.
 type scanner struct {
 	br     *bufio.Reader
-	delim  byte // '\n', or '\r' for a message that has nothing else
+	delim  byte // '\n', or '\r' for a message that has no other line ends
 	lim    Limits
 	cs     *charsets
-	opaque string // path of a part that is handed out as a leaf even if it is a message
+	opaque string // path of a part that is a leaf even if it is a message
 
 	state state
 	stack []frame
 	parts int
 
 	part     part
-	fields   []field // of the header read last
-	head     []byte  // that header's bytes
-	eol      string  // to be added before chunk
+	fields   []field // of the last header
+	head     []byte  // the bytes of that header
+	eol      string  // line end to be added before chunk
 	chunk    []byte
-	owed     string // the last line end, held back: before a boundary it is the boundary's
-	pushback []byte // a header that was none: the first bytes of the leaf
+	heldEnd  string // the last line end, held back: before a boundary it belongs to that
+	pushback []byte // what looked like a header but is the start of the leaf
 	midLine  bool   // the next fragment continues a line
 	offset   int64  // bytes read
-	lineAt   int64  // offset of the line or fragment read last
-	endAt    int64  // where the body that just ended ends
-	// delimiterEnd is the line end of the boundary line read last: nothing if
+	lineAt   int64  // offset of the last line or fragment
+	endAt    int64  // offset at which the last body ended
+	// delimiterEnd is the line end of the last boundary line. It is empty if
 	// another boundary follows at once.
 	delimiterEnd string
-	hit          bool // a boundary was found while reading a header
+	boundaryHit  bool // a boundary was found while reading a header
 	keep         int
 	then         state
 	problem      func(string)
@@ -85,8 +85,8 @@ func newScanner(r io.Reader, lim Limits, cs *charsets, problem func(string)) *sc
 	return s
 }
 
-// line reads the next line or, of a long one, the next fragment. start tells
-// whether text begins a line; end is the line end, "" when there is none.
+// line reads the next line or, of a long one, the next fragment. start reports
+// whether text begins a line. end is the line end, or "" if there is none.
 func (s *scanner) line() (text []byte, end string, start, ok bool) {
 	text, err := s.br.ReadSlice(s.delim)
 	s.lineAt = s.offset
@@ -113,9 +113,9 @@ func (s *scanner) line() (text []byte, end string, start, ok bool) {
 	return text[:n-1], "\n", start, true
 }
 
-// boundary tells whether a line delimits an open container, and prepares the
-// closing of what it ends. The innermost match wins (Gmail nests equal
-// boundaries); the whole line must match, so "--ab" never ends "a".
+// boundary reports whether a line delimits an open container. If so, it
+// prepares to close what the line ends. The innermost match wins, because Gmail
+// nests equal boundaries. The whole line must match, so "--ab" never ends "a".
 func (s *scanner) boundary(line []byte) bool {
 	if len(line) < 3 || line[0] != '-' || line[1] != '-' {
 		return false
@@ -141,7 +141,7 @@ func (s *scanner) boundary(line []byte) bool {
 }
 
 // next advances to the next event.
-func (s *scanner) next() event {
+func (s *scanner) next() eventKind {
 	for {
 		switch s.state {
 		case atHeader:
@@ -159,9 +159,9 @@ func (s *scanner) next() event {
 				s.stack = s.stack[:len(s.stack)-1]
 				return evClose
 			}
-			s.state, s.owed = s.then, ""
+			s.state, s.heldEnd = s.then, ""
 			if s.then == inEpilogue {
-				s.owed = s.delimiterEnd
+				s.heldEnd = s.delimiterEnd
 			}
 		case atEnd:
 			return evDone
@@ -173,47 +173,47 @@ func (s *scanner) next() event {
 	}
 }
 
-// lines handles the next line of a body, a preamble or an epilogue; false means
-// that it was no event of its own.
-func (s *scanner) lines() (event, bool) {
+// lines handles the next line of a body, a preamble or an epilogue. It returns
+// false if the line is no event of its own.
+func (s *scanner) lines() (eventKind, bool) {
 	ev := evPreamble
 	if s.state == inLeaf {
 		ev = evBody
 	}
 	if len(s.pushback) > 0 {
-		s.eol, s.chunk, s.pushback, s.owed = "", s.pushback, nil, ""
+		s.eol, s.chunk, s.pushback, s.heldEnd = "", s.pushback, nil, ""
 		return ev, true
 	}
-	if s.hit {
-		s.hit = false
+	if s.boundaryHit {
+		s.boundaryHit = false
 		return s.leave()
 	}
 	text, end, start, ok := s.line()
 	if ok && start && s.boundary(text) {
-		s.endAt, s.delimiterEnd = s.lineAt-int64(len(s.owed)), end
+		s.endAt, s.delimiterEnd = s.lineAt-int64(len(s.heldEnd)), end
 		return s.leave()
 	}
 	if s.state == inEpilogue && ok {
-		s.owed = end
+		s.heldEnd = end
 		return 0, false
 	}
-	s.eol, s.chunk, s.owed = s.owed, text, end
+	s.eol, s.chunk, s.heldEnd = s.heldEnd, text, end
 	if ok || (s.eol != "" && s.state != inEpilogue) {
-		return ev, true // at the end of all, the last line end is the body's own
+		return ev, true // at the end of the message the last line end belongs to the body
 	}
 	s.unterminated(0)
 	s.keep, s.then, s.endAt = 0, atEnd, s.offset
 	return s.leave()
 }
 
-// leave ends the leaf, if there is one, and lets the containers follow.
-func (s *scanner) leave() (event, bool) {
+// leave ends the leaf, if there is one, and then the containers.
+func (s *scanner) leave() (eventKind, bool) {
 	leaf := s.state == inLeaf
 	s.state = closing
 	return evLeafEnd, leaf
 }
 
-// unterminated notes that containers from the given one on did not end
+// unterminated reports containers, from the given one on, that did not end
 // properly.
 func (s *scanner) unterminated(from int) {
 	for _, f := range s.stack[from:] {
@@ -224,8 +224,8 @@ func (s *scanner) unterminated(from int) {
 	}
 }
 
-// begin reads a header and opens the part it describes.
-func (s *scanner) begin() event {
+// begin reads a header and opens the part that it describes.
+func (s *scanner) begin() eventKind {
 	top := len(s.stack) - 1
 	limit := s.lim.Header
 	if s.parts > 1 {
@@ -257,7 +257,7 @@ func (s *scanner) begin() event {
 		s.problem("nested deeper than " + strconv.Itoa(s.lim.Depth))
 		opens = false
 	}
-	s.owed = ""
+	s.heldEnd = ""
 	if !opens {
 		s.state = inLeaf
 		return evLeaf
@@ -269,7 +269,7 @@ func (s *scanner) begin() event {
 		s.state = inPreamble
 	}
 	s.stack = append(s.stack, f)
-	if s.hit { // the header itself was cut off: nothing of this container follows
+	if s.boundaryHit { // a boundary cut off the header, so the container is empty
 		s.state = inEpilogue
 	}
 	return evOpen

@@ -6,13 +6,14 @@ import (
 	"unicode/utf8"
 )
 
-// maxID is the longest message id that is used (RFC 5322 §2.1.1: a line).
+// maxID is the longest message id that is used, the length of a line (RFC 5322
+// §2.1.1).
 const maxID = 998
 
 // messageIDs reads the ids of a Message-ID, In-Reply-To or References body,
-// without <>. Text around them is skipped; without any <> the words that hold
-// an "@" count. Of more than max the first and the last ones are kept: the root
-// and the parents bind a thread.
+// without <>. Text around them is skipped. Without any <>, words that contain
+// an "@" count. If there are more than max, the first and the last ones are
+// kept: the root and the parents bind a thread.
 func messageIDs(s string, max int) []string {
 	var ids []string
 	add := func(id string) {
@@ -54,8 +55,8 @@ func messageIDs(s string, max int) []string {
 	return ids
 }
 
-// cleanID takes white space and control characters out of an id (folding leaves
-// them there); "" when nothing usable is left.
+// cleanID removes white space and control characters, which folding leaves in
+// an id. It returns "" if nothing usable is left.
 func cleanID(id string) string {
 	if len(id) > 4*maxID {
 		return ""
@@ -72,12 +73,13 @@ func cleanID(id string) string {
 	return strings.Clone(id)
 }
 
-// maxBase bounds the work on a subject; equal starts of that length are equal.
+// maxBase bounds the work on a subject. Subjects that agree in so many bytes
+// count as equal.
 const maxBase = 1000
 
-// baseSubject is RFC 5256 §2.1 on a decoded subject, in lower case. Beyond it,
-// the reply words of other languages count as "Re:"; without them each answer
-// of a German or Swedish correspondent would start a new thread.
+// baseSubject is RFC 5256 §2.1 on a decoded subject, in lower case. In
+// addition, the reply words of other languages count as "Re:". Without them
+// each answer of a German or Swedish correspondent would start a new thread.
 func baseSubject(s string) string {
 	if len(s) > maxBase {
 		s = strings.ToValidUTF8(s[:maxBase], "")
@@ -109,7 +111,7 @@ func baseSubject(s string) string {
 	}
 }
 
-// stripLeader takes off one "[blob] [blob] re [blob]:", or nothing.
+// stripLeader removes one "[blob] [blob] re [blob]:", or nothing.
 func stripLeader(s string) string {
 	t := s
 	for {
@@ -142,7 +144,7 @@ func stripLeader(s string) string {
 	return s
 }
 
-// stripBlob takes off one "[…]".
+// stripBlob removes one "[…]".
 func stripBlob(s string) (string, bool) {
 	if s == "" || s[0] != '[' {
 		return s, false

@@ -5,7 +5,7 @@ import (
 	"encoding/base64"
 )
 
-// codec is a content transfer encoding; an unknown one is identity.
+// codec is a content transfer encoding. An unknown one is identity.
 type codec uint8
 
 const (
@@ -26,9 +26,9 @@ func codecOf(body []byte) codec {
 	return identity
 }
 
-// transfer undoes a transfer encoding piece by piece and keeps whatever can be
-// read: foreign bytes in base64 are skipped, padding ends a group wherever it
-// stands, a broken quoted-printable escape stays as it is.
+// transfer decodes a transfer encoding piece by piece and keeps whatever can be
+// read. Foreign bytes in base64 are skipped. Padding ends a group wherever it
+// stands. A broken quoted-printable escape stays as it is.
 type transfer struct {
 	kind codec
 	acc  uint32 // base64: bits of the open group
@@ -69,7 +69,7 @@ func (t *transfer) flush(dst []byte) []byte {
 	return dst
 }
 
-// sextet maps a base64 character to its value, all others to 0xff.
+// sextet returns the value of a base64 character, and 0xff for any other.
 func sextet(c byte) uint32 {
 	switch {
 	case 'A' <= c && c <= 'Z':
@@ -87,7 +87,7 @@ func sextet(c byte) uint32 {
 }
 
 func (t *transfer) base64(dst, src []byte) []byte {
-	if t.n == 0 && len(src)%4 == 0 && len(src) > 0 && src[len(src)-1] != '=' { // a clean line, the usual case
+	if t.n == 0 && len(src)%4 == 0 && len(src) > 0 && src[len(src)-1] != '=' { // the usual case: a clean line
 		out, err := base64.StdEncoding.AppendDecode(dst, src)
 		if err == nil && len(out)-len(dst) == len(src)/4*3 {
 			return out
@@ -110,7 +110,7 @@ func (t *transfer) base64(dst, src []byte) []byte {
 	return dst
 }
 
-// pad writes what an incomplete base64 group still tells.
+// pad writes the bytes that an incomplete base64 group still determines.
 func (t *transfer) pad(dst []byte) []byte {
 	switch t.n {
 	case 2:
@@ -177,12 +177,12 @@ func (t *transfer) quoted(dst, src []byte) []byte {
 			}
 		}
 		t.n = qpText
-		i-- // the byte ended an escape that was none: it is text
+		i-- // the byte ended an invalid escape and is text
 	}
 	return dst
 }
 
-// unhex returns the value of a hexadecimal digit, else -1.
+// unhex returns the value of a hexadecimal digit; -1: it is none.
 func unhex(c byte) int {
 	switch {
 	case '0' <= c && c <= '9':

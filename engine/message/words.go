@@ -6,10 +6,11 @@ import (
 	"unicode/utf8"
 )
 
-// DecodeHeader returns the text of an unstructured field body (RFC 5322 §2.2.1
-// folding, RFC 2047 encoded words) on one line. It is total and linear: a word
-// that cannot be decoded stays as written, raw 8-bit text is taken as UTF-8 or
-// guessed, control characters become spaces, the result is valid UTF-8.
+// DecodeHeader returns the text of an unstructured field body on one line
+// (folding of RFC 5322 §2.2.1, encoded words of RFC 2047). It is total and
+// linear. A word that cannot be decoded stays as written. Raw 8-bit text is
+// taken as UTF-8, or its charset is guessed. Control characters become spaces,
+// and the result is valid UTF-8.
 func DecodeHeader(s string) string { return newCharsets().header(s) }
 
 func (cs *charsets) header(s string) string {
@@ -23,8 +24,8 @@ func (cs *charsets) header(s string) string {
 	return oneLine(cs.words(s))
 }
 
-// headerCharset recognises the one charset that senders put raw into headers
-// although its bytes are ASCII.
+// headerCharset recognises iso-2022-jp, the one charset of ASCII bytes that
+// senders put raw into headers.
 func headerCharset(s string) string {
 	if strings.Contains(s, "\x1b$") {
 		return "iso-2022-jp"
@@ -32,7 +33,7 @@ func headerCharset(s string) string {
 	return ""
 }
 
-// plain tells that a text is printable ASCII without encoded words.
+// plain reports whether a text is printable ASCII without encoded words.
 func plain(s string) bool {
 	for i := 0; i < len(s); i++ {
 		if c := s[i]; c < ' ' || c >= 0x7f || (c == '=' && i+1 < len(s) && s[i+1] == '?') {
@@ -42,8 +43,7 @@ func plain(s string) bool {
 	return true
 }
 
-// unfold takes out the line breaks of folding; the white space after them
-// stays.
+// unfold removes the line breaks of folding. The white space after them stays.
 func unfold(s string) string {
 	if strings.IndexByte(s, '\n') < 0 {
 		return s
@@ -63,7 +63,8 @@ func unfold(s string) string {
 	return out.String()
 }
 
-// oneLine makes control characters and line separators spaces and drops NUL.
+// oneLine turns control characters and line separators into spaces and drops
+// NUL.
 func oneLine(s string) string {
 	clean := strings.IndexFunc(s, func(r rune) bool {
 		return r < ' ' || r == 0x7f || unicode.In(r, unicode.Zl, unicode.Zp) || (0x80 <= r && r < 0xa0)
@@ -90,9 +91,9 @@ type word struct {
 	end     int
 }
 
-// wordAt reads the encoded word at s[at:]. close caches the next "?=": one
-// search forward serves every candidate before it, which keeps a flood of open
-// words linear.
+// wordAt reads the encoded word at s[at:]. close caches the next "?=". One
+// search forward serves every candidate before it, which keeps a flood of
+// unclosed words linear.
 func wordAt(s string, at int, close *int) (word, bool) {
 	var w word
 	q := strings.IndexByte(s[at+2:min(len(s), at+2+64)], '?')
@@ -123,9 +124,9 @@ func wordAt(s string, at int, close *int) (word, bool) {
 	return w, true
 }
 
-// words decodes all encoded words of a valid UTF-8 text. Neighbours in one
-// charset are joined before the charset is undone: careless senders cut inside
-// a character.
+// words decodes all encoded words of a valid UTF-8 text. Adjacent words in one
+// charset are joined before that is decoded, because careless senders split
+// characters.
 func (cs *charsets) words(s string) string {
 	var out strings.Builder
 	out.Grow(len(s))
@@ -137,7 +138,7 @@ func (cs *charsets) words(s string) string {
 			raw = raw[:0]
 		}
 	}
-	joined := false // the text right before pos was an encoded word
+	joined := false // an encoded word ends at pos
 	for pos < len(s) {
 		at := strings.Index(s[pos:], "=?")
 		if at < 0 {
