@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// FAULTS N2 and N12: every address has its turn within a moment, whatever the
-// ones before it do.
+// TestDialAll: every address is tried within a moment, whatever the ones before
+// it do.
 func TestDialAll(t *testing.T) {
 	refused := &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
 	hole := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
@@ -108,8 +108,8 @@ func TestDialAll(t *testing.T) {
 	}
 }
 
-// FAULTS N2: a look-up ends within the time of a connection whatever is not
-// answered, and one family that is never answered costs a moment.
+// TestLookups: a lookup ends within the time of a connection, whatever is not
+// answered. One family that is never answered costs a moment.
 func TestLookups(t *testing.T) {
 	const never = -1
 	four, six := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")

@@ -12,7 +12,7 @@ import (
 )
 
 // server reads commands as a strict server does, literals included, and answers
-// OK to each. It is the judge of FAULTS X6: one call, one tag.
+// OK to each. It shows that one call is one tag.
 func server(p *peer) (commands int, args []string) {
 	for {
 		line, err := p.br.ReadString('\n')

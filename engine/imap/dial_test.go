@@ -108,7 +108,7 @@ func TestDialTLS(t *testing.T) {
 	}
 }
 
-// FAULTS N8, N9, N10: nothing is parsed that was said before TLS, and nothing
+// TestDialRefusals: nothing is parsed that was said before TLS, and nothing
 // goes on without it.
 func TestDialRefusals(t *testing.T) {
 	tests := []struct {
@@ -344,9 +344,9 @@ func TestAuthenticateGivesUp(t *testing.T) {
 	}
 }
 
-// FAULTS S11: what a server wants a person to read is told, escaped and cut,
-// wherever it says so, refusals and BYE apart, which are errors; what somebody
-// said before TLS is not.
+// TestAlerts: alerts are reported, escaped and cut, wherever the server sends
+// them. Refusals and BYE are errors instead, and what was said before TLS is
+// left out.
 func TestAlerts(t *testing.T) {
 	now := time.Now()
 	cert, pool := certificate(t, "localhost", now.Add(-time.Hour), now.Add(time.Hour))

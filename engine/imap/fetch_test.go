@@ -15,7 +15,8 @@ import (
 	goimap "github.com/emersion/go-imap/v2"
 )
 
-// WIRE §4 traps 1, 2, 6, 17 and FAULTS S10: whatever order, form and company.
+// TestFetchForms: a body arrives in whatever order, form and company the server
+// sends it.
 func TestFetchForms(t *testing.T) {
 	tests := []struct {
 		name, answer string
@@ -136,8 +137,8 @@ func TestFetchSections(t *testing.T) {
 	}
 }
 
-// Traps 4 and 17, FAULTS S9 and N6: a wrong size never makes a whole message,
-// and never more memory than the limits.
+// TestWrongLiterals: a wrong size never makes a whole message, and never takes
+// more memory than the limits.
 func TestWrongLiterals(t *testing.T) {
 	tests := []struct {
 		name, answer string

@@ -294,8 +294,8 @@ func TestIdleWanted(t *testing.T) {
 	}
 }
 
-// TestIdleHours is bar 8's long watch: hours of IDLE on a fake clock, half of
-// them silent, without a reconnect, a leak or an IDLE too many.
+// TestIdleHours: hours of IDLE on a fake clock, half of them silent, without a
+// reconnect, a leak or an IDLE too many.
 func TestIdleHours(t *testing.T) {
 	hours := 1000
 	if form.Long() {

@@ -99,7 +99,8 @@ func TestListFallback(t *testing.T) {
 	}
 }
 
-// FAULTS S15: too many mailboxes give those within the limit, and say so.
+// TestListTooMany: of too many mailboxes those within the limit are returned,
+// with an error.
 func TestListTooMany(t *testing.T) {
 	s, _ := dial(t, Options{Limits: Limits{Mailboxes: 3}}, func(p *peer) {
 		tag, _ := p.next()
@@ -119,9 +120,8 @@ func TestListTooMany(t *testing.T) {
 	}
 }
 
-// TestHalfMillion is the listing of bar 17: half a million mailboxes, deep and
-// with long names, cost little memory and end with a notice in a session that
-// goes on.
+// TestHalfMillion: half a million mailboxes, deep and with long names, cost
+// little memory. They end with an error in a session that goes on.
 func TestHalfMillion(t *testing.T) {
 	const n = 500_000
 	d, _ := tcp(t, func(p *peer) {

@@ -35,8 +35,7 @@ func fetchInto(s *Session, take FetchHandler) error {
 
 func noop(s *Session) error { return s.Noop(context.Background()) }
 
-// FAULTS N4 and N5, A2 S1: every way of saying nothing, or too little, has an
-// end.
+// TestStalls: every way of sending nothing, or too little, has an end.
 func TestStalls(t *testing.T) {
 	drip := func(text string, every time.Duration) func(p *peer) {
 		return func(p *peer) {
@@ -197,8 +196,8 @@ func TestWriteStalls(t *testing.T) {
 	})
 }
 
-// FAULTS N5, the other direction: a peer that takes a byte a second is left as
-// well, and one that takes a short command that way is not.
+// TestDripsUp: a peer that reads a byte a second is left as well, but not one
+// that reads a short command that way.
 func TestDripsUp(t *testing.T) {
 	dripping := func(every time.Duration, answers func(p *peer, line string)) func(p *peer) {
 		return func(p *peer) {
@@ -386,8 +385,8 @@ func TestContextEnds(t *testing.T) {
 	})
 }
 
-// FAULTS S1: BYE ends the session with the server's words, and the socket by
-// us, though it stays open. A tagged answer right behind it says more.
+// TestBye: BYE ends the session with the server's words. We close the socket
+// even if the server does not. A tagged answer right after it says more.
 func TestBye(t *testing.T) {
 	t.Run("stays open", func(t *testing.T) {
 		timed(t, func(p *peer) {
