@@ -48,12 +48,6 @@ func (s *Session) Has(capability string) bool {
 // Capabilities returns the server's capabilities, sorted, in upper case.
 func (s *Session) Capabilities() []string { return slices.Sorted(maps.Keys(s.caps)) }
 
-// Capability asks for the capabilities again.
-func (s *Session) Capability(ctx context.Context) error {
-	_, err := s.run(ctx, s.command("CAPABILITY"))
-	return err
-}
-
 // Login signs in with LOGIN. If the server has it disabled, it returns
 // ErrLoginDisabled before any credential is sent. One call is one attempt.
 func (s *Session) Login(ctx context.Context, user, password string) error {

@@ -95,7 +95,7 @@ func TestDovecot(t *testing.T) {
 			}
 			sel, err := s.Examine(ctx, boxes[i].Raw, true)
 			if err != nil || sel.Exists != 300 || sel.UIDNext != 301 || sel.UIDValidity != st.UIDValidity ||
-				sel.HighestModSeq == 0 || !sel.ReadOnly {
+				sel.HighestModSeq == 0 {
 				t.Fatalf("EXAMINE %+v, %v", sel, err)
 			}
 			set, err := s.UIDSearchAll(ctx)

@@ -158,12 +158,12 @@ func FuzzDecodeMailbox(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		name := DecodeMailbox(s)
+		name := decodeMailbox(s)
 		if !utf8.ValidString(name) || len(name) > 3*len(s) {
 			t.Errorf("%q decodes to %q", s, name)
 		}
-		raw := EncodeMailbox(name)
-		if again := DecodeMailbox(raw); again != name {
+		raw := encodeMailbox(name)
+		if again := decodeMailbox(raw); again != name {
 			t.Errorf("%q encodes to %q, which decodes to %q", name, raw, again)
 		}
 		for i := range len(raw) {

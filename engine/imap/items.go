@@ -99,17 +99,6 @@ func (s *Session) flags() ([]goimap.Flag, error) {
 	}
 }
 
-// splitFlags parses the list of PERMANENTFLAGS.
-func (s *Session) splitFlags(t []byte) []goimap.Flag {
-	var out []goimap.Flag
-	for _, w := range bytes.Fields(bytes.Trim(t, "() ")) {
-		if f := s.flag(w); f != "" && len(out) < MaxFlags {
-			out = append(out, f)
-		}
-	}
-	return out
-}
-
 // flag returns one shared string for each flag, system flags in the case of the
 // RFCs. A lone backslash is not a flag, nor is anything with a space or a
 // control character.

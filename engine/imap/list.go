@@ -138,7 +138,7 @@ func (l *listing) entry(sc *scanner) error {
 		kept += len(a)
 	}
 	if l.room(len(l.entries), kept) {
-		e.Name = DecodeMailbox(e.Raw)
+		e.Name = decodeMailbox(e.Raw)
 		l.entries = append(l.entries, e)
 	}
 	return sc.skipLine()

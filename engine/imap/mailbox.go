@@ -3,20 +3,15 @@ package imap
 import (
 	"context"
 	"fmt"
-
-	goimap "github.com/emersion/go-imap/v2"
 )
 
-// SelectData is what EXAMINE or SELECT said about a mailbox.
+// SelectData is what EXAMINE said about a mailbox.
 type SelectData struct {
-	Exists            uint32
-	UIDNext           uint32 // 0: not said
-	UIDValidity       uint32 // 0: not said
-	HighestModSeq     uint64 // 0: not said, or over 2^63-1
-	NoModSeq          bool   // the mailbox keeps no MODSEQ
-	PermanentFlags    []goimap.Flag
-	HasPermanentFlags bool
-	ReadOnly          bool
+	Exists        uint32
+	UIDNext       uint32 // 0: not said
+	UIDValidity   uint32 // 0: not said
+	HighestModSeq uint64 // 0: not said, or over 2^63-1
+	NoModSeq      bool   // the mailbox keeps no MODSEQ
 
 	hasExists bool
 }
@@ -26,20 +21,12 @@ type SelectData struct {
 // selected. What arrives before the answer is in SelectData and is not news:
 // the observer is removed.
 func (s *Session) Examine(ctx context.Context, raw string, condstore bool) (SelectData, error) {
-	return s.openMailbox(ctx, "EXAMINE", raw, condstore)
-}
-
-// Select is Examine for writing. Reading never needs it.
-func (s *Session) Select(ctx context.Context, raw string, condstore bool) (SelectData, error) {
-	return s.openMailbox(ctx, "SELECT", raw, condstore)
-}
-
-func (s *Session) openMailbox(ctx context.Context, verb, raw string, condstore bool) (SelectData, error) {
-	c := s.command(verb).text(raw)
+	const name = "EXAMINE"
+	c := s.command(name).text(raw)
 	if condstore && s.Has("CONDSTORE") {
 		c.raw(" (CONDSTORE)")
 	}
-	stop, err := s.begin(ctx, verb)
+	stop, err := s.begin(ctx, name)
 	if err != nil {
 		return SelectData{}, err
 	}
@@ -48,7 +35,7 @@ func (s *Session) openMailbox(ctx context.Context, verb, raw string, condstore b
 		return SelectData{}, c.err // the open mailbox stays selected
 	}
 	s.observer = Observer{}
-	s.sel, s.exists = &SelectData{ReadOnly: verb == "EXAMINE"}, 0
+	s.sel, s.exists = &SelectData{}, 0
 	defer func() { s.sel = nil }()
 	s.state = Authenticated
 	if _, err := s.runNow(c); err != nil {
@@ -56,7 +43,7 @@ func (s *Session) openMailbox(ctx context.Context, verb, raw string, condstore b
 	}
 	if !s.sel.hasExists {
 		// Without EXISTS an empty listing would look like an empty mailbox.
-		return SelectData{}, s.fail(verb, "response", fmt.Errorf("%w: OK without EXISTS", ErrSyntax))
+		return SelectData{}, s.fail(name, "response", fmt.Errorf("%w: OK without EXISTS", ErrSyntax))
 	}
 	s.state = Selected
 	s.sel.Exists = s.exists

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf16"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -185,7 +186,7 @@ func TestExamine(t *testing.T) {
 	s, p := offering(t, "CONDSTORE", func(p *peer) {
 		p.answer(`* FLAGS (\Seen x)`, "* OK [CLOSED]", "* 7 EXISTS", "* 0 RECENT", "* OK [UIDVALIDITY 11] ok",
 			"* OK [UIDNEXT 40]", "* OK [HIGHESTMODSEQ 5]",
-			`* OK [PERMANENTFLAGS (\seen a]b \*)] limited`, "* OK [X-NEW (1 2)] unknown", "* OK [UNSEEN",
+			"* OK [X-NEW (1 2)] unknown", "* OK [UNSEEN",
 			"* [COPYUID 1 2 3] home")
 		tag, _ := p.next()
 		p.say("* 3 EXISTS", "* OK [NOMODSEQ] none", "* OK [HIGHESTMODSEQ 18446744073709551615] high",
@@ -199,13 +200,12 @@ func TestExamine(t *testing.T) {
 	s.Observe(g.observer())
 	ctx := context.Background()
 	got, err := s.Examine(ctx, "a", true)
-	want := SelectData{Exists: 7, UIDNext: 40, UIDValidity: 11, HighestModSeq: 5,
-		PermanentFlags: []goimap.Flag{`\Seen`, "a]b", `\*`}, HasPermanentFlags: true, ReadOnly: true}
+	want := SelectData{Exists: 7, UIDNext: 40, UIDValidity: 11, HighestModSeq: 5}
 	if d := cmp.Diff(want, got, cmpopts.IgnoreUnexported(SelectData{})); d != "" || err != nil ||
 		s.State() != Selected || s.Exists() != 7 {
 		t.Errorf("%v %v state %v", d, err, s.State())
 	}
-	got, err = s.Select(ctx, "b", false)
+	got, err = s.Examine(ctx, "b", false)
 	want = SelectData{Exists: 3, NoModSeq: true}
 	if d := cmp.Diff(want, got, cmpopts.IgnoreUnexported(SelectData{})); d != "" || err != nil {
 		t.Error(d, err)
@@ -218,7 +218,7 @@ func TestExamine(t *testing.T) {
 	if _, err = s.Examine(ctx, "d", true); !errors.Is(err, ErrSyntax) || s.Err() == nil {
 		t.Errorf("OK without EXISTS: %v", err)
 	}
-	if l := p.lines(); l[0] != "m1 EXAMINE \"a\" (CONDSTORE)\r\n" || l[1] != "m2 SELECT \"b\"\r\n" {
+	if l := p.lines(); l[0] != "m1 EXAMINE \"a\" (CONDSTORE)\r\n" || l[1] != "m2 EXAMINE \"b\"\r\n" {
 		t.Errorf("sent %q", l)
 	}
 }
@@ -227,7 +227,8 @@ func TestUnsolicited(t *testing.T) {
 	s, _ := offering(t, "", func(p *peer) {
 		p.answer("* 7 EXISTS")
 		p.answer("* 2 EXPUNGE", "* 9 EXISTS", "* VANISHED 9:7,1,12:*", "* 0 EXPUNGE", "* 4294967296 EXISTS",
-			"* VANISHED (EARLIER) 5:1", "* OK [ALERT] fire\u202e", "* NO [X y] meh", "* 2 RECENT")
+			"* VANISHED (EARLIER) 5:1", "* OK [ALERT] fire\u202e", "* NO [X y] meh", "* 2 RECENT",
+			`* OK [PERMANENTFLAGS (\seen a]b \*)] limited`)
 		p.answer("* 2 EXISTS", "* 2 EXPUNGE", "* 2 EXPUNGE", "* 2 EXPUNGE")
 	})
 	g := &got{}
@@ -241,7 +242,7 @@ func TestUnsolicited(t *testing.T) {
 	}
 	want := []string{
 		"expunge 2", "exists 9", "vanished false 1,7:9,12:4294967295", "vanished true 1:5",
-		`OK [ALERT ] fire\u{202e}`, "NO [X y] meh",
+		`OK [ALERT ] fire\u{202e}`, "NO [X y] meh", `OK [PERMANENTFLAGS (\seen a]b \*)] limited`,
 	}
 	if d := cmp.Diff(want, g.events); d != "" {
 		t.Error(d)
@@ -367,11 +368,42 @@ func TestMailboxNames(t *testing.T) {
 		{"&A-", "&A-", false},
 		{"&2D0-", "\uFFFD", false}, {"caf\xe9", "caf\uFFFD", false}, {"café", "café", false}, {"&APw", "&APw", false},
 	} {
-		if got := DecodeMailbox(tt.raw); got != tt.name {
+		if got := decodeMailbox(tt.raw); got != tt.name {
 			t.Errorf("decode %q: %q, want %q", tt.raw, got, tt.name)
 		}
-		if got := EncodeMailbox(tt.name); (got == tt.raw) != tt.exact && tt.exact {
+		if got := encodeMailbox(tt.name); (got == tt.raw) != tt.exact && tt.exact {
 			t.Errorf("encode %q: %q, want %q", tt.name, got, tt.raw)
 		}
 	}
+}
+
+// encodeMailbox encodes a name in modified UTF-7. The program sends names as it
+// got them, so only tests need it.
+func encodeMailbox(name string) string {
+	var out strings.Builder
+	var shifted []uint16
+	flush := func() {
+		if len(shifted) == 0 {
+			return
+		}
+		b := make([]byte, 0, 2*len(shifted))
+		for _, u := range shifted {
+			b = append(b, byte(u>>8), byte(u))
+		}
+		out.WriteString("&" + mutf7.EncodeToString(b) + "-")
+		shifted = shifted[:0]
+	}
+	for _, r := range name { // invalid UTF-8 ranges as U+FFFD
+		if r < ' ' || r > '~' {
+			shifted = utf16.AppendRune(shifted, r)
+			continue
+		}
+		flush()
+		out.WriteByte(byte(r))
+		if r == '&' {
+			out.WriteByte('-')
+		}
+	}
+	flush()
+	return out.String()
 }

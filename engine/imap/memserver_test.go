@@ -59,7 +59,7 @@ func TestMemServer(t *testing.T) {
 	if err != nil || len(boxes) != 2 {
 		t.Fatalf("LIST %+v, %v", boxes, err)
 	}
-	raw8 := EncodeMailbox("Entw\u00fcrfe")
+	raw8 := encodeMailbox("Entw\u00fcrfe")
 	if sel, err := s.Examine(ctx, raw8, true); err != nil || sel.Exists != 3 || sel.UIDNext != 4 {
 		t.Fatalf("EXAMINE %+v, %v", sel, err)
 	}

@@ -11,11 +11,11 @@ import (
 var mutf7 = base64.NewEncoding("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+,").
 	WithPadding(base64.NoPadding)
 
-// DecodeMailbox decodes a mailbox name from the wire for display. It accepts
+// decodeMailbox decodes a mailbox name from the wire for display. It accepts
 // any input and returns valid UTF-8. What is not modified UTF-7 stays as it is,
 // and stray octets become U+FFFD. Different raw names may decode to the same
 // text.
-func DecodeMailbox(raw string) string {
+func decodeMailbox(raw string) string {
 	if !strings.Contains(raw, "&") {
 		return strings.ToValidUTF8(raw, "\uFFFD")
 	}
@@ -59,34 +59,4 @@ func decodeShift(code string) (string, bool) {
 		units[i] = uint16(b[2*i])<<8 | uint16(b[2*i+1])
 	}
 	return string(utf16.Decode(units)), true // lone surrogates become U+FFFD
-}
-
-// EncodeMailbox encodes a name in modified UTF-7.
-func EncodeMailbox(name string) string {
-	var out strings.Builder
-	var shifted []uint16
-	flush := func() {
-		if len(shifted) == 0 {
-			return
-		}
-		b := make([]byte, 0, 2*len(shifted))
-		for _, u := range shifted {
-			b = append(b, byte(u>>8), byte(u))
-		}
-		out.WriteString("&" + mutf7.EncodeToString(b) + "-")
-		shifted = shifted[:0]
-	}
-	for _, r := range name { // invalid UTF-8 ranges as U+FFFD
-		if r < ' ' || r > '~' {
-			shifted = utf16.AppendRune(shifted, r)
-			continue
-		}
-		flush()
-		out.WriteByte(byte(r))
-		if r == '&' {
-			out.WriteByte('-')
-		}
-	}
-	flush()
-	return out.String()
 }

@@ -207,12 +207,6 @@ func (s *Session) applyCode(code, args []byte) {
 		s.sel.HighestModSeq = modSeq(args)
 	case is(code, "NOMODSEQ"):
 		s.sel.NoModSeq = true
-	case is(code, "PERMANENTFLAGS"):
-		s.sel.PermanentFlags, s.sel.HasPermanentFlags = s.splitFlags(args), true
-	case is(code, "READ-ONLY"):
-		s.sel.ReadOnly = true
-	case is(code, "READ-WRITE"):
-		s.sel.ReadOnly = false
 	}
 }
 

@@ -118,7 +118,7 @@ func (s *Session) layer(rw net.Conn) {
 func (s *Session) Opened() time.Time { return s.opened }
 
 // Observe replaces the session's observer. Call it only between commands.
-// Examine and Select remove it before they begin, since its news concerns the
+// Examine removes it before it begins, since its news concerns the
 // mailbox that was open.
 func (s *Session) Observe(o Observer) { s.observer = o }
 
