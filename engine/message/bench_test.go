@@ -80,7 +80,7 @@ func BenchmarkHTMLText(b *testing.B) {
 		"here</p></div>\n", 200)
 	b.SetBytes(int64(len(page)))
 	for b.Loop() {
-		HTMLText(page)
+		htmlText(page, mib)
 	}
 }
 

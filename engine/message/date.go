@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-// ParseDate parses the date of a Date or Received field, or an INTERNALDATE. It
+// parseDate parses the date of a Date or Received field, or an INTERNALDATE. It
 // accepts the forms that mail programs have used: RFC 5322 with its obsolete
 // zones and years, asctime, ISO 8601, "02-Jan-2006". The result is UTC, clamped
 // to [1971, 9999). A date without a time is midnight, and one without a zone is
 // UTC.
-func ParseDate(s string) (time.Time, bool) {
+func parseDate(s string) (time.Time, bool) {
 	if len(s) > 200 {
 		s = s[:200]
 	}

@@ -61,7 +61,7 @@ func (b *builder) date(to *time.Time, body []byte, problem string) {
 	if !to.IsZero() {
 		return
 	}
-	if t, ok := ParseDate(string(body[:min(len(body), 256)])); ok {
+	if t, ok := parseDate(string(body[:min(len(body), 256)])); ok {
 		*to = t
 	} else if problem != "" {
 		b.problem(problem)

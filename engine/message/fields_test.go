@@ -42,7 +42,7 @@ func TestParseDate(t *testing.T) {
 		"+":                                        "",
 		"15:":                                      "",
 	} {
-		got, ok := ParseDate(in)
+		got, ok := parseDate(in)
 		if text := got.Format(time.RFC3339); ok != (want != "") || (ok && text != want) {
 			t.Errorf("%q: %s %v, want %q", in, text, ok, want)
 		}
@@ -105,7 +105,7 @@ func TestDecodeHeader(t *testing.T) {
 		"=?iso-8859-1?q?=E4?= =?windows-1251?q?=E4?=":  "äд",
 		"=?UTF-8?Q?=F0=9F=98?= =?UTF-8?Q?=80?= =?x?Q?": "😀 =?x?Q?",
 	} {
-		if got := DecodeHeader(in); got != want {
+		if got := newCharsets().header(in); got != want {
 			t.Errorf("%q: %q, want %q", in, got, want)
 		}
 	}
@@ -203,7 +203,7 @@ func TestHTMLText(t *testing.T) {
 		"":                                  "",
 		"&#0;a\x00":                         "\ufffda",
 	} {
-		if got := HTMLText(in); got != want {
+		if got := htmlText(in, mib); got != want {
 			t.Errorf("%q: %q, want %q", in, got, want)
 		}
 	}

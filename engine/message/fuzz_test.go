@@ -53,7 +53,7 @@ func FuzzDecodeHeader(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		var out string
-		within(t, len(s), func() { out = DecodeHeader(s) })
+		within(t, len(s), func() { out = newCharsets().header(s) })
 		if !utf8.ValidString(out) || strings.ContainsAny(out, "\x00\r\n") {
 			t.Errorf("%q: %q", s, out)
 		}
@@ -91,7 +91,7 @@ func FuzzParseDate(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		got, ok := ParseDate(s)
+		got, ok := parseDate(s)
 		if !ok {
 			if !got.IsZero() {
 				t.Errorf("%q: %v", s, got)
@@ -101,7 +101,7 @@ func FuzzParseDate(f *testing.F) {
 		if got.Year() < 1971 || got.Year() >= 9999 || got.Location().String() != "UTC" {
 			t.Errorf("%q: %v", s, got)
 		}
-		if again, ok := ParseDate(got.Format("Mon, 2 Jan 2006 15:04:05 -0700")); !ok || !again.Equal(got) {
+		if again, ok := parseDate(got.Format("Mon, 2 Jan 2006 15:04:05 -0700")); !ok || !again.Equal(got) {
 			t.Errorf("%q: %v, then %v", s, got, again)
 		}
 	})
@@ -115,8 +115,8 @@ func FuzzHTMLText(f *testing.F) {
 	f.Fuzz(func(t *testing.T, s string) {
 		s = strings.ToValidUTF8(s, "\ufffd")
 		var out string
-		within(t, len(s), func() { out = HTMLText(s) })
-		if !utf8.ValidString(out) || strings.ContainsRune(out, 0) || len(out) > maxHTMLText {
+		within(t, len(s), func() { out = htmlText(s, mib) })
+		if !utf8.ValidString(out) || strings.ContainsRune(out, 0) || len(out) > mib {
 			t.Errorf("%q: %q", s, out)
 		}
 		preview(out)

@@ -8,18 +8,13 @@ import (
 	"golang.org/x/net/html/atom"
 )
 
-// maxHTMLText bounds the result of HTMLText, in bytes.
-const maxHTMLText = 1 << 20
-
 // maxQuote bounds the quote marks before a line.
 const maxQuote = 5
 
-// HTMLText reduces HTML to the text that a reader sees. Scripts, styles and
+// htmlText reduces HTML to the text that a reader sees. Scripts, styles and
 // comments are dropped, blocks become lines, blockquotes get "> ", and links
 // keep their text. It reads tokens and builds no tree, so nesting costs
 // nothing.
-func HTMLText(s string) string { return htmlText(s, maxHTMLText) }
-
 func htmlText(s string, limit int) string {
 	z := html.NewTokenizer(strings.NewReader(s))
 	w := textWriter{limit: limit}

@@ -201,7 +201,7 @@ func TestDateAgainstNetMail(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, ok := ParseDate(text); !ok || !got.Equal(want) {
+		if got, ok := parseDate(text); !ok || !got.Equal(want) {
 			t.Fatalf("%q: %v %v, want %v", text, got, ok, want.UTC())
 		}
 	})
@@ -216,7 +216,7 @@ func TestWordsAgainstMime(t *testing.T) {
 		if err != nil {
 			return
 		}
-		if got := DecodeHeader(word); got != want {
+		if got := newCharsets().header(word); got != want {
 			t.Fatalf("%q: %q, want %q", word, got, want)
 		}
 	})

@@ -6,13 +6,11 @@ import (
 	"unicode/utf8"
 )
 
-// DecodeHeader returns the text of an unstructured field body on one line
+// header returns the text of an unstructured field body on one line
 // (folding of RFC 5322 §2.2.1, encoded words of RFC 2047). It is total and
 // linear. A word that cannot be decoded stays as written. Raw 8-bit text is
 // taken as UTF-8, or its charset is guessed. Control characters become spaces,
 // and the result is valid UTF-8.
-func DecodeHeader(s string) string { return newCharsets().header(s) }
-
 func (cs *charsets) header(s string) string {
 	if plain(s) {
 		return strings.TrimSpace(s)
