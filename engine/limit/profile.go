@@ -129,26 +129,3 @@ func Unknown() Profile {
 		{line, "ours: what the strictest known server takes"},
 	}}.withDefaults()
 }
-
-// API describes a provider's interface other than IMAP. mailcote does not speak
-// it; the figures are kept for whoever adds it.
-type API struct {
-	Name    string
-	Units   int            // per second and user
-	Minute  int            // units per minute and user
-	Project int            // units per minute of all users together
-	Costs   map[string]int // units by call
-	Errors  []string       // its rate-limit errors
-	Source  string
-}
-
-// GmailAPI is what Google documents about the Gmail API.
-func GmailAPI() API {
-	return API{
-		Name: "Gmail API", Units: 250, Minute: 15_000, Project: 1_200_000,
-		Costs: map[string]int{"messages.get": 5, "messages.list": 5, "history.list": 2, "messages.batchModify": 50,
-			"messages.send": 100, "messages.insert": 25},
-		Errors: []string{"429", "403 rateLimitExceeded", "403 userRateLimitExceeded"},
-		Source: "documented: developers.google.com, Gmail API usage limits",
-	}
-}
