@@ -36,8 +36,8 @@ func document() string {
 	put("# What providers allow")
 	put("")
 	put("Written from the profiles in `engine/limit`: `go test ./engine/limit -run TestDocs -update`. " +
-		"A profile is chosen by the host, else by a")
-	put("capability that only one server offers, else by what the server calls itself (ID, greeting). Every figure " +
+		"A profile is chosen by the host, otherwise by a")
+	put("capability that only one server offers, or by what the server calls itself (ID, greeting). Every figure " +
 		"is where mailcote starts: what a")
 	put("server says itself counts more, and is remembered. " +
 		"`mailcote status` and the view `rate_limits` show what is used.")
@@ -85,7 +85,7 @@ func document() string {
 	put("")
 	put("## Gmail API")
 	put("")
-	put("Not spoken by mailcote; for whoever adds it. 250 units a second and person (15,000 a " +
+	put("mailcote does not speak it; the figures are for whoever adds it. 250 units a second and user (15,000 a " +
 		"minute), 1,200,000 a minute in a project. Documented: developers.google.com, Gmail API " +
 		"usage limits.")
 	put("")
@@ -98,7 +98,7 @@ func document() string {
 	put("| `messages.list` | 5 |")
 	put("| `messages.send` | 100 |")
 	put("")
-	put("When it is too much it says: 429; 403 rateLimitExceeded; 403 userRateLimitExceeded.")
+	put("Its rate-limit errors: 429; 403 rateLimitExceeded; 403 userRateLimitExceeded.")
 	return b.String()
 }
 

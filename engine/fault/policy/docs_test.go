@@ -67,7 +67,7 @@ func document() string {
 	for _, p := range Policies() {
 		line("  %s --> %s", p.Class, p.Do)
 	}
-	line(`  %s["the account waits for a person"]`, Pause)
+	line(`  %s["the account waits for its user"]`, Pause)
 	line(`  %s["the task is tried again until it succeeds"]`, Retry)
 	line(`  %s["the task is tried again, then it fails"]`, Limit)
 	line(`  %s["the mailboxes are listed again, once"]`, Relist)
@@ -75,11 +75,11 @@ func document() string {
 	line("")
 	line("## The classes")
 	line("")
-	line("Beside the least wait below there is always the backoff: full jitter over 1, 2, 4, 8, 16, 30 s, then 30 s " +
-		"to 15 min. It starts again only after")
-	line("useful work. `ACCOUNT` is the account's name.")
+	line("In addition to the least wait below there is always the backoff: full jitter over 1, 2, 4, 8, 16, 30 s, " +
+		"then 30 s to 15 min. It starts")
+	line("again only after useful work. `ACCOUNT` is the account's name.")
 	line("")
-	line("| class | scope | policy | least wait | what the person sees |")
+	line("| class | scope | policy | least wait | what the user sees |")
 	line("|---|---|---|---|---|")
 	for _, p := range Policies() {
 		line("| %s | %s | %s: %s | %s | %s |", p.Class, p.Scope, does(p.Do, p.Tries, ""), p.Why, span(p.Wait),
@@ -97,7 +97,7 @@ func document() string {
 	line("second one says them too with no useful work in between. The only mailbox of an account speaks for it.")
 	line("Microsoft's `Suggested Backoff Time: N milliseconds` lengthens the wait, at most to 12 h.")
 	line("")
-	line("| text | who | status | while | class | scope | policy | least wait | what the person sees |")
+	line("| text | who | status | while | class | scope | policy | least wait | what the user sees |")
 	line("|---|---|---|---|---|---|---|---|---|")
 	for _, r := range Texts() {
 		text := "`" + r.Text + "`"
@@ -116,7 +116,7 @@ func document() string {
 	line("For answers whose words are not known. A code that is not here says nothing about the class: the place " +
 		"decides.")
 	line("")
-	line("| code | status | while | class | scope | policy | least wait | what the person sees |")
+	line("| code | status | while | class | scope | policy | least wait | what the user sees |")
 	line("|---|---|---|---|---|---|---|---|")
 	for _, r := range Codes() {
 		line("| %s | %s", r.Code, cells(r))
