@@ -66,8 +66,8 @@ func (cs *charsets) toUTF8(b []byte, declared string) string {
 // stateful reports whether ASCII bytes are not always ASCII text in a charset.
 func stateful(name string) bool {
 	for _, prefix := range []string{"iso-2022-", "csiso2022", "hz", "utf-7", "utf7", "unicode-1-1-utf-7",
-		"x-unicode-2-0",
-		"utf-16", "utf16", "ucs-2", "iso-10646-ucs", "unicode", "csunicode", "ibm0", "cp037", "x-user"} {
+		"x-unicode-2-0", "utf-16", "utf16", "ucs-2", "iso-10646-ucs", "unicode", "csunicode", "ibm0", "cp037",
+		"x-user"} {
 		if strings.HasPrefix(name, prefix) {
 			return name != "unicode-1-1-utf-8"
 		}

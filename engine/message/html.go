@@ -115,9 +115,8 @@ func (w *textWriter) close(tag atom.Atom) {
 func block(tag atom.Atom) bool {
 	switch tag {
 	case atom.Div, atom.Tr, atom.Li, atom.Dt, atom.Dd, atom.Section, atom.Article, atom.Header, atom.Footer,
-		atom.Center,
-		atom.Form, atom.Fieldset, atom.Address, atom.Figure, atom.Body, atom.Thead, atom.Tbody, atom.Caption,
-		atom.Aside, atom.Nav, atom.Main:
+		atom.Center, atom.Form, atom.Fieldset, atom.Address, atom.Figure, atom.Body, atom.Thead, atom.Tbody,
+		atom.Caption, atom.Aside, atom.Nav, atom.Main:
 		return true
 	}
 	return false

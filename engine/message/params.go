@@ -24,7 +24,8 @@ func (p *part) message() bool {
 	return p.mediaType == "message/rfc822" || p.mediaType == "message/global"
 }
 
-// maxParam bounds a parameter of a media type and a content id, in bytes.
+// maxParam bounds a content id, and the subject that names an attached message,
+// in bytes before decoding.
 const maxParam = 2000
 
 // describe reads the MIME fields of a header. Of repeated fields the first

@@ -199,8 +199,8 @@ func (b *builder) attach(p part) int {
 func signature(mediaType string) bool {
 	switch mediaType {
 	case "application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature",
-		"application/pgp-encrypted",
-		"message/delivery-status", "message/disposition-notification", "text/rfc822-headers":
+		"application/pgp-encrypted", "message/delivery-status", "message/disposition-notification",
+		"text/rfc822-headers":
 		return true
 	}
 	return false

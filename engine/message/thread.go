@@ -160,8 +160,7 @@ func replyWord(s string) bool {
 	switch s {
 	case "re", "fw", "fwd", // RFC 5256
 		"aw", "antw", "wg", "sv", "vs", "vb", "vl", "tr", "rv", "rif", "res", "enc", "odp", "pd", "ynt", "ilt", "atb",
-		"doorst",
-		"回复", "回覆", "答复", "转发", "轉寄", "返信", "転送", "답장", "전달":
+		"doorst", "回复", "回覆", "答复", "转发", "轉寄", "返信", "転送", "답장", "전달":
 		return true
 	}
 	return false
