@@ -59,15 +59,16 @@ func (b *Body) Want() int64 {
 	return b.size
 }
 
-// Next asks for the next want octets on a session whose mailbox is open. end: there are no more. Errors: ErrLeftOut, the
-// server's *imap.StatusError, or what ended the session; after the last, Broke.
+// Next asks for the next want octets on a session whose mailbox is open. end: there are no more. Errors:
+// ErrLeftOut, the server's *imap.StatusError, or what ended the session; after the last, Broke.
 func (b *Body) Next(ctx context.Context, s *imap.Session, want int64) (piece []byte, end bool, err error) {
 	piece, answered, err := b.ask(ctx, s, want)
 	if s.Err() != nil {
 		return nil, false, err
 	}
 	if len(piece) == 0 {
-		if b.have > 0 && (answered || b.have == b.claimed) { // a refusal is no end: a server that gives short parts may refuse in the middle
+		// a refusal is no end: a server that gives short parts may refuse in the middle
+		if b.have > 0 && (answered || b.have == b.claimed) {
 			return nil, true, nil
 		}
 		if err == nil {

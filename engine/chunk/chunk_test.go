@@ -100,10 +100,12 @@ func TestDownload(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Logf("%d of %d bytes over %d connections: %v", report.Got, report.Claimed, s.Connections(), report.Why)
-			if int64(out.Len()) != report.Got || !bytes.HasPrefix(raw, out.Bytes()) || report.SHA256 != sha256.Sum256(out.Bytes()) {
+			if int64(out.Len()) != report.Got || !bytes.HasPrefix(raw, out.Bytes()) ||
+				report.SHA256 != sha256.Sum256(out.Bytes()) {
 				t.Errorf("%d bytes were written, %d are reported", out.Len(), report.Got)
 			}
-			if report.Whole != test.whole || out.Len() < test.least || report.Whole && out.Len() != len(raw) || report.Whole == (report.Why != nil) {
+			if report.Whole != test.whole || out.Len() < test.least || report.Whole && out.Len() != len(raw) ||
+				report.Whole == (report.Why != nil) {
 				t.Errorf("%d bytes, %+v", out.Len(), report)
 			}
 		})
@@ -123,7 +125,9 @@ func TestFullDisk(t *testing.T) {
 			return script.Whole
 		}})
 		session := dial(t, t.Context(), s)
-		if _, err := Download(t.Context(), func(context.Context, int64, error) (*imap.Session, error) { return session, nil }, 1, broken{full}); !errors.Is(err, full) {
+		if _, err := Download(t.Context(), func(context.Context, int64, error) (*imap.Session, error) {
+			return session, nil
+		}, 1, broken{full}); !errors.Is(err, full) {
 			t.Errorf("%v", err)
 		}
 	}

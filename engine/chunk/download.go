@@ -32,12 +32,13 @@ type download struct {
 	bare bool  // no part comes of it
 }
 
-// Open gives a live session whose mailbox is open, again after one has ended. It is asked before each command: want is how many octets
-// that may bring, why what the command before it came to, nil: to something. An error ends the download.
+// Open gives a live session whose mailbox is open, again after one has ended. It is asked before each command:
+// want is how many octets that may bring, why what the command before it came to, nil: to something. An error
+// ends the download.
 type Open func(ctx context.Context, want int64, why error) (*imap.Session, error)
 
-// Download writes to w what the server will give of a message: in parts, and when nothing comes of them in one literal, as far
-// as that comes. What came before an error counts.
+// Download writes to w what the server will give of a message: in parts, and when nothing comes of them in one
+// literal, as far as that comes. What came before an error counts.
 func Download(ctx context.Context, open Open, uid goimap.UID, w io.Writer) (Report, error) {
 	sum := sha256.New()
 	d := &download{Report: Report{Claimed: -1}, uid: uid, out: io.MultiWriter(w, sum)}

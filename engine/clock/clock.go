@@ -18,8 +18,9 @@ type Clock struct {
 	Every time.Duration    // 0: the constant
 }
 
-// Watch looks at the clock until ctx ends, and calls jumped with the time that passed on the wall and not here: positive when
-// the clock was set forward or nothing ran for a while, negative when it was set back. The next look waits for jumped.
+// Watch looks at the clock until ctx ends, and calls jumped with the time that passed on the wall and not here:
+// positive when the clock was set forward or nothing ran for a while, negative when it was set back. The next
+// look waits for jumped.
 func (c Clock) Watch(ctx context.Context, jumped func(jump time.Duration)) {
 	if c.Wall == nil {
 		c.Wall = time.Now
@@ -30,8 +31,8 @@ func (c Clock) Watch(ctx context.Context, jumped func(jump time.Duration)) {
 	timer := time.NewTimer(c.Every)
 	defer timer.Stop()
 	for {
-		// A stop of the process, and on some systems a sleep, lets the monotonic clock run on: what counts is how long the
-		// look was to take.
+		// A stop of the process, and on some systems a sleep, lets the monotonic clock run on: what counts is how
+		// long the look was to take.
 		before := c.now()
 		select {
 		case <-timer.C:

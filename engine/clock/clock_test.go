@@ -42,7 +42,9 @@ func TestWatch(t *testing.T) {
 				done := make(chan struct{})
 				go func() {
 					defer close(done)
-					Clock{Wall: func() time.Time { return time.Now().Add(time.Duration(set.Load())) }}.Watch(ctx, func(jump time.Duration) { told = append(told, jump) })
+					Clock{Wall: func() time.Time {
+						return time.Now().Add(time.Duration(set.Load()))
+					}}.Watch(ctx, func(jump time.Duration) { told = append(told, jump) })
 				}()
 				time.Sleep(time.Hour + 3*time.Second) // not on a look
 				set.Store(int64(test.jump))
@@ -62,7 +64,8 @@ func TestWatch(t *testing.T) {
 	}
 }
 
-// TestStopped: a process that did not run for a while is told so although its own clock went on, and what it missed is one jump.
+// TestStopped: a process that did not run for a while is told so although its own clock went on, and what it
+// missed is one jump.
 func TestStopped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())

@@ -7,13 +7,14 @@ const Patience = 5 * time.Minute
 
 // Figures are what a pool has and had.
 type Figures struct {
-	Open    int   `json:"open"`        // connections now, with those being opened
-	InUse   int   `json:"in_use"`      // of them, leased or being opened
-	Waiting int   `json:"waiting"`     // who waits for one
-	Allowed int   `json:"allowed"`     // how many there may be
-	Dialled int64 `json:"dialled"`     // dials since the start
-	Refused int64 `json:"refused"`     // of them, those that came to nothing, also at the sign-in
-	Dead    int64 `json:"proven_dead"` // sessions that did not answer when they were to be used again, or were open during a sleep
+	Open    int   `json:"open"`    // connections now, with those being opened
+	InUse   int   `json:"in_use"`  // of them, leased or being opened
+	Waiting int   `json:"waiting"` // who waits for one
+	Allowed int   `json:"allowed"` // how many there may be
+	Dialled int64 `json:"dialled"` // dials since the start
+	Refused int64 `json:"refused"` // of them, those that came to nothing, also at the sign-in
+	// sessions that did not answer when they were to be used again, or were open during a sleep
+	Dead int64 `json:"proven_dead"`
 	// Short is since when work has waited and there was no connection; zero: there is one, or nobody wants it.
 	Short time.Time `json:"short_since,omitzero"`
 }

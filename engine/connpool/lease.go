@@ -44,8 +44,9 @@ func (l *Lease) BytesRead() int64 {
 	return l.read + l.s.BytesRead() - l.from
 }
 
-// Yield hands the session to a person who waits for it, and returns when there is one again. It is called between commands.
-// moved: that has happened, and no mailbox can be taken for selected. After an error the lease has ended.
+// Yield hands the session to a person who waits for it, and returns when there is one again. It is called between
+// commands. moved: that has happened, and no mailbox can be taken for selected. After an error the lease has
+// ended.
 func (l *Lease) Yield(ctx context.Context) (moved bool, err error) {
 	select {
 	case <-l.wanted:
@@ -94,7 +95,8 @@ func (l *Lease) Leave(ctx context.Context) {
 	l.Drop()
 }
 
-// end takes the session from the lease; keep: others may have it, if it lives. over are idle ones beyond the one that is kept.
+// end takes the session from the lease; keep: others may have it, if it lives. over are idle ones beyond the one
+// that is kept.
 func (l *Lease) end(keep bool) (over []kept) {
 	l.read = l.BytesRead()
 	p, s := l.p, l.s

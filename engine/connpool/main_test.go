@@ -108,7 +108,8 @@ func (a *account) serve(conn net.Conn) {
 		if a.deaf.Load() {
 			continue
 		}
-		if _, err := fmt.Fprintf(conn, "%s OK [CAPABILITY IMAP4rev1 IDLE] done\r\n", tag); err != nil || name == "LOGOUT" {
+		if _, err := fmt.Fprintf(conn, "%s OK [CAPABILITY IMAP4rev1 IDLE] done\r\n", tag); err != nil ||
+			name == "LOGOUT" {
 			return
 		}
 	}
@@ -119,7 +120,9 @@ func start(t *testing.T, allowed int, change func(*Options)) (*account, *Pool) {
 	t.Helper()
 	a := &account{t: t}
 	a.allowed.Store(int32(allowed))
-	o := Options{User: "alice", Account: a, Memory: a, Gate: NewGate(Dials), Dial: a.dial, Connections: func() int { return int(a.allowed.Load()) }}
+	o := Options{User: "alice", Account: a, Memory: a, Gate: NewGate(Dials), Dial: a.dial, Connections: func() int {
+		return int(a.allowed.Load())
+	}}
 	if change != nil {
 		change(&o)
 	}

@@ -46,7 +46,8 @@ const (
 	SigningIn  Doing = "signing in"
 )
 
-// Memory remembers a sign-in from before it is sent until it is answered, also over a restart. The zero Unanswered: there is none.
+// Memory remembers a sign-in from before it is sent until it is answered, also over a restart. The zero
+// Unanswered: there is none.
 type Memory interface {
 	SignIn(ctx context.Context) (Unanswered, error)
 	SetSignIn(ctx context.Context, u Unanswered) error
@@ -68,10 +69,11 @@ type Options struct {
 	Gone func()
 	// Resend is the least wait between an unanswered sign-in and the next; 0: the constant.
 	Resend time.Duration
-	// DialFailed is told why a person's attempt came to nothing, before Connections is asked again; other work tells it with its own end.
-	// nil: nobody. Its error is one of noting it.
+	// DialFailed is told why a person's attempt came to nothing, before Connections is asked again; other work
+	// tells it with its own end. nil: nobody. Its error is one of noting it.
 	DialFailed func(ctx context.Context, err error) error
-	// NoConnection is told once when work has waited for a connection for longer than Patience; see Figures. nil: nobody.
+	// NoConnection is told once when work has waited for a connection for longer than Patience; see Figures. nil:
+	// nobody.
 	NoConnection func(since time.Time)
 	// Changed is told when Figures gives others than before; nil: nobody. It is called under the pool's lock.
 	Changed func()
@@ -118,15 +120,15 @@ func New(o Options) *Pool {
 // Want is what a session is wanted for.
 type Want struct {
 	Use Use
-	// Fresh: it must be made for this call, so that what it says owes nothing to an earlier one. Where there is no room an idle
-	// one ends for it.
+	// Fresh: it must be made for this call, so that what it says owes nothing to an earlier one. Where there is
+	// no room an idle one ends for it.
 	Fresh bool
 	// Asked: a person asked for the work, so that waits which protect nobody are cut short.
 	Asked bool
 }
 
-// Take leases a session: one that is there, else a new one, else the next that somebody gives back. The error of a dial or a
-// sign-in is a *StepError.
+// Take leases a session: one that is there, else a new one, else the next that somebody gives back. The error of
+// a dial or a sign-in is a *StepError.
 func (p *Pool) Take(ctx context.Context, w Want) (*Lease, error) {
 	l := &Lease{p: p, use: w.Use, asked: w.Asked || w.Use == Person}
 	return l, p.fill(ctx, l, w.Fresh)
@@ -178,8 +180,9 @@ func (p *Pool) usage() usage {
 	return have
 }
 
-// await waits until something has changed, or ctx ends. A person counts as one who waits until served says otherwise, however often
-// something changes meanwhile: to tell the others each time would let two persons wake each other without end.
+// await waits until something has changed, or ctx ends. A person counts as one who waits until served says
+// otherwise, however often something changes meanwhile: to tell the others each time would let two persons wake
+// each other without end.
 func (p *Pool) await(ctx context.Context, use Use, waits *bool) {
 	changed := p.changed
 	if use == Person && !*waits {
@@ -259,7 +262,8 @@ func (p *Pool) proven(ctx context.Context, s *imap.Session) bool {
 	return s.Noop(ctx) == nil && s.State() != imap.Closed
 }
 
-// open makes a session for a lease. Where that would be one too many, the idle one that was used longest ago ends first.
+// open makes a session for a lease. Where that would be one too many, the idle one that was used longest ago ends
+// first.
 func (p *Pool) open(ctx context.Context, l *Lease, allowed int) error {
 	p.dialling[l.use]++
 	var over []kept
@@ -306,8 +310,8 @@ func (p *Pool) unlocked(ctx context.Context, l *Lease, over []kept) (*imap.Sessi
 	return s, err
 }
 
-// Slept presumes every session dead: idle ones are closed, what runs on the others fails with ErrSlept. The next dial but a
-// person's is put off by a moment, so that not all accounts dial at once.
+// Slept presumes every session dead: idle ones are closed, what runs on the others fails with ErrSlept. The next
+// dial but a person's is put off by a moment, so that not all accounts dial at once.
 func (p *Pool) Slept() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

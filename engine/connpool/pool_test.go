@@ -32,8 +32,8 @@ func TestShare(t *testing.T) {
 	}
 }
 
-// TestReuse: a session that was given back is leased again, unproven while it is fresh and after a NOOP later; a dead one is
-// replaced and nobody hears of it.
+// TestReuse: a session that was given back is leased again, unproven while it is fresh and after a NOOP later; a
+// dead one is replaced and nobody hears of it.
 func TestReuse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, p := start(t, 2, nil)
@@ -78,8 +78,8 @@ func TestGivenUnobserved(t *testing.T) {
 	})
 }
 
-// TestPersonFirst: with two connections one is always a person's; with one, the session is handed over at the next Yield and
-// comes back, signed in once.
+// TestPersonFirst: with two connections one is always a person's; with one, the session is handed over at the
+// next Yield and comes back, signed in once.
 func TestPersonFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, p := start(t, 2, nil)
@@ -217,7 +217,9 @@ func TestWatch(t *testing.T) {
 func TestFewer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var a *account
-		a, p := start(t, 2, func(o *Options) { o.DialFailed = func(context.Context, error) error { a.allowed.Store(1); return nil } })
+		a, p := start(t, 2, func(o *Options) {
+			o.DialFailed = func(context.Context, error) error { a.allowed.Store(1); return nil }
+		})
 		bulk := take(t, p, Want{})
 		a.refuse.Store(true)
 		got := make(chan *Lease)
@@ -283,7 +285,8 @@ func TestSlept(t *testing.T) {
 	})
 }
 
-// TestGate: 50 accounts that wake at once never dial more than eight at a time, and dead ones leave room for the living.
+// TestGate: 50 accounts that wake at once never dial more than eight at a time, and dead ones leave room for the
+// living.
 func TestGate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := NewGate(Dials)

@@ -20,8 +20,9 @@ func (u usage) all() (n int) {
 	return n
 }
 
-// share is how many connections one use may have of those allowed: a person all, bulk work all but the person's, a watch all
-// but one, so that work goes on beside it. Where one is allowed there is no watch: it would shut everything else out.
+// share is how many connections one use may have of those allowed: a person all, bulk work all but the person's,
+// a watch all but one, so that work goes on beside it. Where one is allowed there is no watch: it would shut
+// everything else out.
 func share(use Use, allowed int) int {
 	switch {
 	case use == Person:

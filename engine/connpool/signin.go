@@ -90,8 +90,9 @@ func (p *Pool) connect(ctx context.Context, asked bool) (*imap.Session, error) {
 	return s, nil
 }
 
-// patience waits, before anything is dialled, until a sign-in that was not answered may be sent again: not before a minute is
-// over, but for the first whose connection broke, and those that a person asks for. It gives what is known of it.
+// patience waits, before anything is dialled, until a sign-in that was not answered may be sent again: not before
+// a minute is over, but for the first whose connection broke, and those that a person asks for. It gives what is
+// known of it.
 func (p *Pool) patience(ctx context.Context, asked bool) (before Unanswered, err error) {
 	if before, err = p.o.Memory.SignIn(ctx); err != nil {
 		return before, err
@@ -134,9 +135,9 @@ func (p *Pool) dial(ctx context.Context, asked bool) (*imap.Session, error) {
 	return s, err
 }
 
-// signIn sends the credentials once. A server that took them and stays silent gets them once more, a minute later, and then
-// the account waits for a person: guesses are punished by delay. When the connection breaks before the answer, or the process
-// ends, they are sent again at once only the first time.
+// signIn sends the credentials once. A server that took them and stays silent gets them once more, a minute
+// later, and then the account waits for a person: guesses are punished by delay. When the connection breaks
+// before the answer, or the process ends, they are sent again at once only the first time.
 func (p *Pool) signIn(ctx context.Context, s *imap.Session, password secret.Secret, before Unanswered) error {
 	p.o.Account.Say(SigningIn, "")
 	always := context.WithoutCancel(ctx)
@@ -144,7 +145,9 @@ func (p *Pool) signIn(ctx context.Context, s *imap.Session, password secret.Secr
 	if err := p.o.Memory.SetSignIn(ctx, sent); err != nil {
 		return err
 	}
-	told := time.AfterFunc(slow, func() { p.o.Account.Say(SigningIn, "the server takes its time to answer the sign-in") })
+	told := time.AfterFunc(slow, func() {
+		p.o.Account.Say(SigningIn, "the server takes its time to answer the sign-in")
+	})
 	err := Authenticate(ctx, s, p.o.User, password)
 	told.Stop()
 	var answer *imap.StatusError
@@ -171,7 +174,8 @@ func stopped(ctx context.Context) bool {
 	return ctx.Err() != nil || ok && !time.Now().Before(deadline)
 }
 
-// Authenticate signs in once. AUTHENTICATE PLAIN is preferred, since it carries every character; one attempt is one command.
+// Authenticate signs in once. AUTHENTICATE PLAIN is preferred, since it carries every character; one attempt is
+// one command.
 func Authenticate(ctx context.Context, s *imap.Session, user string, password secret.Secret) error {
 	if s.Has("AUTH=PLAIN") {
 		return s.Authenticate(ctx, sasl.NewPlainClient("", user, password.Reveal()))
@@ -179,8 +183,8 @@ func Authenticate(ctx context.Context, s *imap.Session, user string, password se
 	return s.Login(ctx, user, password.Reveal())
 }
 
-// Introduce tells the server who we are where it offers ID, or wants it anyway, and gives what it says of itself. A refusal is no
-// error.
+// Introduce tells the server who we are where it offers ID, or wants it anyway, and gives what it says of itself.
+// A refusal is no error.
 func Introduce(ctx context.Context, s *imap.Session, anyway bool) (server map[string]string, err error) {
 	if !s.Has("ID") && !anyway {
 		return nil, nil

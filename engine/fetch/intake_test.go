@@ -14,9 +14,11 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// TestNewsOfEveryMessage: of the flags that come with a page of mail for other messages only some are kept, those of the page all.
+// TestNewsOfEveryMessage: of the flags that come with a page of mail for other messages only some are kept, those
+// of the page all.
 func TestNewsOfEveryMessage(t *testing.T) {
-	p := New(Process{Caps: plan.Caps{News: 7}}, nil, &Suspects{}).Begin(Job{Mailbox: &mailbox.Mailbox{}}, storage.Sizes{})
+	p := New(Process{Caps: plan.Caps{News: 7}}, nil, &Suspects{}).Begin(Job{Mailbox: &mailbox.Mailbox{}},
+		storage.Sizes{})
 	for uid := range storage.UID(1000) {
 		p.listing = append(p.listing, uid+1)
 	}

@@ -16,7 +16,8 @@ const host = "host:mail.example.org:993"
 // second stands in for a backoff.
 func second(n int) time.Duration { return time.Duration(n) * time.Second }
 
-// TestProbe: five failures in ten minutes open a breaker; at its deadline one attempt goes through and all others wait for it.
+// TestProbe: five failures in ten minutes open a breaker; at its deadline one attempt goes through and all others
+// wait for it.
 func TestProbe(t *testing.T) {
 	s := New(time.Now(), nil)
 	now := time.Now()
@@ -101,7 +102,8 @@ func TestHurry(t *testing.T) {
 		s.Fail(now, "account:1", "timeout", "", func(int) time.Duration { return time.Minute })
 	}
 	s.Fail(now, "account:2", "quota", "", func(int) time.Duration { return time.Hour })
-	if rows := s.Hurry(now, false, "account:1", "account:2"); len(rows) != 1 || rows[0].Class != "timeout" || rows[0].OpenedAt.IsZero() {
+	if rows := s.Hurry(now, false, "account:1", "account:2"); len(rows) != 1 || rows[0].Class != "timeout" ||
+		rows[0].OpenedAt.IsZero() {
 		t.Errorf("%+v", rows)
 	}
 	if _, held := s.Held(now, "account:1"); held {
@@ -120,7 +122,9 @@ func TestTwoAtOnce(t *testing.T) {
 	now := time.Now()
 	s := New(now, nil)
 	s.Fail(now, host, "quota", "", func(int) time.Duration { return time.Hour })
-	if row := s.Fail(now, host, "quota", "", func(int) time.Duration { return time.Second }); row.Until.Sub(now) != time.Hour {
+	if row := s.Fail(now, host, "quota", "", func(int) time.Duration {
+		return time.Second
+	}); row.Until.Sub(now) != time.Hour {
 		t.Errorf("%v", row.Until.Sub(now))
 	}
 }
@@ -143,9 +147,11 @@ func TestRestart(t *testing.T) {
 		{"in 1970", "timeout", time.Unix(0, 0).Sub(stored), time.Minute},
 		{"a quota, ten years back", "quota", -10 * year, 10 * time.Minute},
 	} {
-		row := Row{Scope: host, Class: test.class, Failures: 7, FailedAt: stored, Until: stored.Add(10 * time.Minute), OpenedAt: stored}
+		row := Row{Scope: host, Class: test.class, Failures: 7, FailedAt: stored, Until: stored.Add(10 * time.Minute),
+			OpenedAt: stored}
 		now := stored.Add(test.after)
-		h, held := New(now, []Row{row, {Scope: "account:1", Class: "manual", FailedAt: stored, Until: stored.Add(year)}}).Held(now, host, "account:1")
+		h, held := New(now, []Row{row, {Scope: "account:1", Class: "manual", FailedAt: stored,
+			Until: stored.Add(year)}}).Held(now, host, "account:1")
 		if held != (test.want > 0) || held && h.Until.Sub(now) != test.want {
 			t.Errorf("%s: held %v for %v, want %v", test.name, held, h.Until.Sub(now), test.want)
 		}
@@ -159,7 +165,8 @@ func TestRebase(t *testing.T) {
 	s.Fail(now, host, "network", "", func(int) time.Duration { return 10 * time.Minute })
 	later := now.Add(4 * time.Minute)
 	rows := s.Rebase(later)
-	if len(rows) != 1 || rows[0].Until.Sub(later) != 6*time.Minute || rows[0].Until.Sub(rows[0].FailedAt) != 10*time.Minute {
+	if len(rows) != 1 || rows[0].Until.Sub(later) != 6*time.Minute ||
+		rows[0].Until.Sub(rows[0].FailedAt) != 10*time.Minute {
 		t.Errorf("%+v", rows)
 	}
 }

@@ -31,28 +31,35 @@ func TestHold(t *testing.T) {
 		who   Who
 		says  string
 	}{
-		"nothing":                    {nil, "", time.Time{}, Nobody, ""},
-		"nothing that is in force":   {Holds{{}, OfLimit(now, time.Time{}), OfLimit(now, in(-1)), OfPause(storage.Account{})}, "", time.Time{}, Nobody, ""},
-		"a failure":                  {Holds{failing}, Failing, in(2), Person, "it is tried again at"},
-		"what ends last":             {Holds{failing, host}, Failing, in(3), Person, "h:143 is tried again at"},
-		"a limit that ends later":    {Holds{failing, OfLimit(now, in(5))}, Limited, in(5), Forced, "limit is used up"},
-		"a limit that ends first":    {Holds{OfLimit(now, in(1)), failing}, Failing, in(2), Person, ""},
-		"a limit of a wrong clock":   {Holds{OfLimit(now, in(60*24*365))}, "", time.Time{}, Nobody, ""},
-		"a server's limit":           {Holds{quota}, Failing, in(2), Forced, ""},
-		"somebody probes":            {Holds{probing}, Failing, in(-1), Person, "another account is trying h:143"},
-		"a pause before all":         {Holds{OfLimit(now, in(5)), pause}, Paused, time.Time{}, Person, "the account is paused (refused)"},
-		"no memory":                  {Holds{failing, OfMemory()}, NoMemory, time.Time{}, Itself, "resumes by itself"},
-		"a task's next try":          {Holds{OfTasks(in(1))}, Retrying, in(1), Person, "it is tried again at"},
-		"a task that is due":         {Holds{OfTasks(in(-1))}, "", time.Time{}, Nobody, ""},
-		"a failure and its task":     {Holds{failing, OfTasks(in(2))}, Failing, in(2), Person, ""},
-		"an unanswered sign-in":      {Holds{OfSignIn(now, connpool.Unanswered{At: now, Silent: 1})}, Unanswered, in(1), Nobody, ""},
-		"the first that broke":       {Holds{OfSignIn(now, connpool.Unanswered{At: now, Dropped: 1})}, "", time.Time{}, Nobody, ""},
-		"a mailbox holds no account": {Holds{{What: AMailbox, Cause: Cooling, Until: in(9)}}, "", time.Time{}, Nobody, ""},
-		"a message holds no account": {Holds{OfMessage(storage.Quarantined{LastAt: now, Attempts: 9})}, "", time.Time{}, Nobody, ""},
-		"a retry holds no account":   {Holds{OfRetry(Row{Until: in(1)})}, "", time.Time{}, Nobody, ""},
+		"nothing": {nil, "", time.Time{}, Nobody, ""},
+		"nothing that is in force": {Holds{{}, OfLimit(now, time.Time{}), OfLimit(now, in(-1)),
+			OfPause(storage.Account{})}, "", time.Time{}, Nobody, ""},
+		"a failure":                {Holds{failing}, Failing, in(2), Person, "it is tried again at"},
+		"what ends last":           {Holds{failing, host}, Failing, in(3), Person, "h:143 is tried again at"},
+		"a limit that ends later":  {Holds{failing, OfLimit(now, in(5))}, Limited, in(5), Forced, "limit is used up"},
+		"a limit that ends first":  {Holds{OfLimit(now, in(1)), failing}, Failing, in(2), Person, ""},
+		"a limit of a wrong clock": {Holds{OfLimit(now, in(60*24*365))}, "", time.Time{}, Nobody, ""},
+		"a server's limit":         {Holds{quota}, Failing, in(2), Forced, ""},
+		"somebody probes":          {Holds{probing}, Failing, in(-1), Person, "another account is trying h:143"},
+		"a pause before all": {Holds{OfLimit(now, in(5)), pause}, Paused, time.Time{}, Person,
+			"the account is paused (refused)"},
+		"no memory":              {Holds{failing, OfMemory()}, NoMemory, time.Time{}, Itself, "resumes by itself"},
+		"a task's next try":      {Holds{OfTasks(in(1))}, Retrying, in(1), Person, "it is tried again at"},
+		"a task that is due":     {Holds{OfTasks(in(-1))}, "", time.Time{}, Nobody, ""},
+		"a failure and its task": {Holds{failing, OfTasks(in(2))}, Failing, in(2), Person, ""},
+		"an unanswered sign-in": {Holds{OfSignIn(now, connpool.Unanswered{At: now, Silent: 1})}, Unanswered,
+			in(1), Nobody, ""},
+		"the first that broke": {Holds{OfSignIn(now, connpool.Unanswered{At: now, Dropped: 1})}, "",
+			time.Time{}, Nobody, ""},
+		"a mailbox holds no account": {Holds{{What: AMailbox, Cause: Cooling, Until: in(9)}}, "", time.Time{}, Nobody,
+			""},
+		"a message holds no account": {Holds{OfMessage(storage.Quarantined{LastAt: now, Attempts: 9})}, "",
+			time.Time{}, Nobody, ""},
+		"a retry holds no account": {Holds{OfRetry(Row{Until: in(1)})}, "", time.Time{}, Nobody, ""},
 	} {
 		h, held := test.all.Hold(now)
-		if held != (test.cause != "") || h.Cause != test.cause || !h.Until.Equal(test.until) || held && h.Hurry() != test.who ||
+		if held != (test.cause != "") || h.Cause != test.cause || !h.Until.Equal(test.until) ||
+			held && h.Hurry() != test.who ||
 			!strings.Contains(h.String(), test.says) {
 			t.Errorf("%s: held %v, %q until %v, %s may end it: %s", name, held, h.Cause, h.Until.Sub(now), h.Hurry(), h)
 		}
@@ -64,7 +71,8 @@ func TestHold(t *testing.T) {
 		t.Error("a quota is taken for a network that is away, or a network is not")
 	}
 	for attempts, want := range map[int]time.Duration{1: time.Minute, 2: 2 * time.Minute, 20: 24 * time.Hour} {
-		if h := OfMessage(storage.Quarantined{LastAt: now, Attempts: attempts}); h.Until.Sub(now) != want || h.Hurry() != Person {
+		if h := OfMessage(storage.Quarantined{LastAt: now, Attempts: attempts}); h.Until.Sub(now) != want ||
+			h.Hurry() != Person {
 			t.Errorf("after %d tries of a message: %v", attempts, h.Until.Sub(now))
 		}
 	}
@@ -123,7 +131,8 @@ func TestStored(t *testing.T) {
 		}
 		want, held := a.Hold(now, addr)
 		got, also := decides()
-		if !held || !also || got.String() != want.String() || got.What != want.What || got.Until.Sub(want.Until).Abs() > time.Second {
+		if !held || !also || got.String() != want.String() || got.What != want.What ||
+			got.Until.Sub(want.Until).Abs() > time.Second {
 			t.Errorf("memory says %+v, the store %+v", want, got)
 		}
 		if h, _ := a.Hold(now, addr, OfLimit(now, want.Until)); h.Cause != Failing {

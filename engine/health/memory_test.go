@@ -24,7 +24,8 @@ func (h *heap) gate() *MemoryGate {
 	}})
 }
 
-// TestMemoryGate: intake rests while the heap is over its share of the limit, goes on when a collection finds room, and is not held for ever.
+// TestMemoryGate: intake rests while the heap is over its share of the limit, goes on when a collection finds
+// room, and is not held for ever.
 func TestMemoryGate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := &heap{}

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// Backoff is the wait after the n-th fruitless attempt in a row: full jitter over 1, 2, 4, 8, 16, 30 s, and beyond that,
-// offline, 30 s, 1, 2, 4, 8, 15 min give or take a fifth (DESIGN §6): full jitter over 15 min would be 190 attempts a day. After
-// an attempt that got further (n < 1) it is short.
+// Backoff is the wait after the n-th fruitless attempt in a row: full jitter over 1, 2, 4, 8, 16, 30 s, and
+// beyond that, offline, 30 s, 1, 2, 4, 8, 15 min give or take a fifth (DESIGN §6): full jitter over 15 min would
+// be 190 attempts a day. After an attempt that got further (n < 1) it is short.
 func Backoff(n int, random *rand.Rand) time.Duration {
 	const longest = 15 * time.Minute
 	switch {

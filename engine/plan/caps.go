@@ -36,7 +36,8 @@ func (c Caps) OrDefaults() Caps {
 	d := DefaultCaps()
 	for _, f := range []struct{ have, want *int }{
 		{&c.Messages, &d.Messages}, {&c.Rebound, &d.Rebound}, {&c.Flags, &d.Flags}, {&c.Octets, &d.Octets},
-		{&c.News, &d.News}, {&c.Aside, &d.Aside}, {&c.AllAside, &d.AllAside}, {&c.Culprits, &d.Culprits}, {&c.Rows, &d.Rows},
+		{&c.News, &d.News}, {&c.Aside, &d.Aside}, {&c.AllAside, &d.AllAside}, {&c.Culprits, &d.Culprits},
+		{&c.Rows, &d.Rows},
 	} {
 		if *f.have <= 0 {
 			*f.have = *f.want

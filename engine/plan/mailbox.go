@@ -36,8 +36,9 @@ func Compare(listing, stored []storage.UID) Difference {
 // Mass says whether so many would go at once that a second listing must say the same (DESIGN §2, invariant 3).
 func Mass(gone, stored int) bool { return gone > 100 && gone*2 > stored }
 
-// Cover gives what may be vouched for once the messages in done are committed: each UID together with the gap down to its
-// neighbour in the listing, where no message is. Both ascending; UIDs of done that are not listed earn nothing.
+// Cover gives what may be vouched for once the messages in done are committed: each UID together with the gap
+// down to its neighbour in the listing, where no message is. Both ascending; UIDs of done that are not listed
+// earn nothing.
 func Cover(listing, done []storage.UID) []storage.Range {
 	var ranges []storage.Range
 	for _, uid := range done {
@@ -80,7 +81,8 @@ func Moved(m storage.Mailbox, s Status) bool {
 		s.Messages != m.Pass.Total || s.ModSeq == 0 || s.ModSeq != m.Pass.ModSeq
 }
 
-// Role finds a mailbox's role (RFC 8621 §2) from its special-use attributes, INBOX by name, else from what people call it.
+// Role finds a mailbox's role (RFC 8621 §2) from its special-use attributes, INBOX by name, else from what people
+// call it.
 func Role(attributes []string, path, delimiter string) string {
 	for _, attribute := range attributes {
 		switch strings.ToLower(attribute) {

@@ -89,7 +89,8 @@ func (c Consequence) String() string {
 		is   bool
 		word string
 	}{
-		{c.AccountWide, "account"}, {c.Short, "short"}, {c.Held, "held"}, {c.Last, "last"}, {c.Pause, "pause"}, {c.Rest, "rest"},
+		{c.AccountWide, "account"}, {c.Short, "short"}, {c.Held, "held"}, {c.Last, "last"}, {c.Pause, "pause"},
+		{c.Rest, "rest"},
 		{c.Relist, "relist"}, {c.Refused, "refused"}, {c.CoolDown, "cool"}, {c.Drop, "drop"}, {c.Retire, "retire"},
 		{c.AwaitRoom, "room"}, {c.End, "end"}, {!c.Record, "unrecorded"}, {!c.Throttle, "unthrottled"},
 	} {
@@ -100,8 +101,8 @@ func (c Consequence) String() string {
 	return strings.Join(words, " ")
 }
 
-// table gives the rows: a kind of fault, the work, the phases that it is the same in, and what follows at the first attempt, at
-// one beyond all limits, and at one that progressed. A class that stays is not told.
+// table gives the rows: a kind of fault, the work, the phases that it is the same in, and what follows at the
+// first attempt, at one beyond all limits, and at one that progressed. A class that stays is not told.
 func table() string {
 	var out strings.Builder
 	for _, k := range kinds() {
@@ -130,7 +131,8 @@ func rows(k kind, w Work, once bool) []string {
 		f := k.Fault
 		f.Phase = phase
 		row := ""
-		for _, s := range []Situation{{Tries: 1, Streak: 1}, {Tries: many, Streak: many}, {Tries: 1, Progressed: true}} {
+		for _, s := range []Situation{{Tries: 1, Streak: 1}, {Tries: many, Streak: many},
+			{Tries: 1, Progressed: true}} {
 			s.Work, s.Once = w, once
 			row += fmt.Sprintf(" | %-30s", strings.Replace(met(f, s).String(), " as "+string(k.Class), "", 1))
 		}
@@ -151,7 +153,8 @@ func rows(k kind, w Work, once bool) []string {
 
 // TestOutcome: class × phase × work × progress × once, a line a row.
 func TestOutcome(t *testing.T) {
-	const head = "# fault | work | run, once | phases | first attempt | after all attempts | an attempt that progressed\n" +
+	const head = "# fault | work | run, once | phases | first attempt | after all attempts | an attempt that " +
+		"progressed\n" +
 		"# Behind it: open, list, flags, fetch and store. A delay of n seconds is that after n attempts in a row;\n" +
 		"# the account and the host back off for 10s.\n"
 	path, got := filepath.Join("testdata", "outcome.txt"), head+table()
@@ -184,8 +187,9 @@ func situations() iter.Seq2[Fault, Situation] {
 				for _, w := range works {
 					for bits := range 1 << 10 {
 						on := func(n int) bool { return bits>>n&1 == 1 }
-						f, s := k.Fault, Situation{Work: w, Tries: 1, Streak: 1, Once: on(0), Progressed: on(1), Elsewhere: on(2),
-							GaveUp: on(3), Probing: on(4), Relisted: on(5), Stopped: on(6), NotTried: on(7), NoRoom: on(8)}
+						f, s := k.Fault, Situation{Work: w, Tries: 1, Streak: 1, Once: on(0), Progressed: on(1),
+							Elsewhere: on(2), GaveUp: on(3), Probing: on(4), Relisted: on(5), Stopped: on(6),
+							NotTried: on(7), NoRoom: on(8)}
 						f.Phase = phase
 						if on(9) {
 							s.Tries, s.Streak = many, many
@@ -213,13 +217,15 @@ func TestOutcomeHolds(t *testing.T) {
 			{"a task is left only where there is none", (c.Task == Leave) == !task},
 			{"what was not tried is returned, and that is all", !untried || c == Consequence{Task: c.Task}},
 			{"what was not tried is returned", !untried || !task || c.Task == Return},
-			{"who waits for room has not failed", !c.AwaitRoom || !c.Record && !c.AccountWide && (!task || c.Task == Return)},
+			{"who waits for room has not failed", !c.AwaitRoom || !c.Record && !c.AccountWide &&
+				(!task || c.Task == Return)},
 			{"an attempt that progressed does not count", !s.Progressed || c.Task != Retry && !c.Last},
 			{"the store's trouble is not the account's", f.Class != class.Storage || !c.AccountWide},
 			{"who waits for a person backs off from nothing", !c.Pause || !c.AccountWide || f.Then != ""},
 			{"a task of a paused account is returned", !c.Pause || !task || c.Task == Return && c.End},
 			{"a connection is to blame after two mailboxes, or when no message is",
-				f.Class != class.Network || s.Work != FolderSync || BeforeSelect(f.Phase, s.Work) || untried || s.NoRoom ||
+				f.Class != class.Network || s.Work != FolderSync || BeforeSelect(f.Phase, s.Work) || untried ||
+					s.NoRoom ||
 					c.AccountWide == (s.Elsewhere || s.GaveUp)},
 			{"a run waits for room some times", !c.AwaitRoom || c.End == (s.Once && s.Streak >= Fruitless)},
 			{"a wait is shown once", !c.Show || !c.AccountWide && !c.Held},
@@ -227,11 +233,13 @@ func TestOutcomeHolds(t *testing.T) {
 			{"no connection is the host's trouble", f.Phase != policy.PhaseConnect || !c.AccountWide},
 			{"a message is not its account's trouble",
 				f.Class != class.Parsing || !c.AccountWide || s.Work != FolderSync || BeforeSelect(f.Phase, s.Work)},
-			{"a mailbox that is given up is listed or cools down", (c.Task == Fail && s.Work == FolderSync) == (c.Relist != c.CoolDown)},
+			{"a mailbox that is given up is listed or cools down",
+				(c.Task == Fail && s.Work == FolderSync) == (c.Relist != c.CoolDown)},
 			{"it is relisted once", !c.Relist || !s.Relisted && f.Class == class.Mailbox},
 			{"a discovery that is given up ends the run", s.Work != Discovery || c.Task != Fail || c.End},
 			{"an agent goes on", !c.End || s.Once || c.Pause || s.Work != FolderSync},
-			{"a person's command ends no run and no session", s.Work != Interactive || !c.End && !c.Drop && !c.AwaitRoom},
+			{"a person's command ends no run and no session", s.Work != Interactive || !c.End && !c.Drop &&
+				!c.AwaitRoom},
 			{"a rest is a limit's", !c.Rest || f.Class == class.Quota},
 			{"a task that waits for its account is due when that is", !c.Held || c.At.Equal(start().Add(backOff))},
 			{"a moment's wait is of an attempt that progressed", !c.Short || c.AccountWide && s.Progressed},
@@ -244,8 +252,8 @@ func TestOutcomeHolds(t *testing.T) {
 	}
 }
 
-// TestOutcomeTwice: what is carried out before the task's attempts and the wait are known does not depend on them; neither does
-// anything depend on the scope, which is for people.
+// TestOutcomeTwice: what is carried out before the task's attempts and the wait are known does not depend on
+// them; neither does anything depend on the scope, which is for people.
 func TestOutcomeTwice(t *testing.T) {
 	delay := func(n int) time.Duration { return time.Duration(n) * time.Minute }
 	for f, s := range situations() {
@@ -274,7 +282,8 @@ func TestOutcomeTwice(t *testing.T) {
 // TestOutcomeOfProcess: what a fault of the process shows of the server, and what is given up for it.
 func TestOutcomeOfProcess(t *testing.T) {
 	stuck := Fault{Verdict: policy.Verdict{Class: class.Timeout, Do: policy.Retry}, Phase: policy.PhaseConnect}
-	for _, s := range []Situation{{Work: FolderSync}, {Work: FolderSync, NoSession: true}, {Work: Discovery, NoFiles: true}} {
+	for _, s := range []Situation{{Work: FolderSync}, {Work: FolderSync, NoSession: true},
+		{Work: Discovery, NoFiles: true}} {
 		if c := met(stuck, s); c.Throttle == s.NoSession || c.Retire != s.NoFiles {
 			t.Errorf("%+v: %s", s, c)
 		}
@@ -292,18 +301,21 @@ func TestOutcomeWaits(t *testing.T) {
 		task  Verb
 		end   bool
 	}{
-		"a first fault":              {network, Situation{Tries: 1, Streak: 1}, time.Second, Retry, false},
-		"the task's fifth":           {network, Situation{Tries: Fruitless, Streak: 1}, time.Second, Retry, true},
-		"the run's fifth":            {network, Situation{Tries: 1, Streak: Fruitless}, time.Second, Retry, true},
-		"the last wait":              {network, Situation{Tries: 1, Waited: OnceWait - time.Second}, time.Second, Retry, false},
-		"one wait too many":          {network, Situation{Tries: 1, Waited: OnceWait}, time.Second, Retry, true},
-		"a long wait":                {network, Situation{Tries: 1}, OnceWait + 1, Retry, true},
-		"a long wait of the account": {network, Situation{Tries: 1, Until: start().Add(OnceWait + 1)}, time.Second, Retry, true},
-		"a mailbox in use":           {busy, Situation{Tries: 1}, time.Second, Retry, false},
-		"in use for long":            {busy, Situation{Tries: 1}, OnceWait + 1, Fail, false},
-		"in use to the end":          {busy, Situation{Tries: 10}, time.Second, Fail, false},
-		"in use, and tried before":   {busy, Situation{Tries: 1, Probing: true}, time.Second, Fail, false},
-		"in use, and it progressed":  {busy, Situation{Tries: 10, Progressed: true, Probing: true}, time.Second, Delay, false},
+		"a first fault":    {network, Situation{Tries: 1, Streak: 1}, time.Second, Retry, false},
+		"the task's fifth": {network, Situation{Tries: Fruitless, Streak: 1}, time.Second, Retry, true},
+		"the run's fifth":  {network, Situation{Tries: 1, Streak: Fruitless}, time.Second, Retry, true},
+		"the last wait": {network, Situation{Tries: 1, Waited: OnceWait - time.Second}, time.Second,
+			Retry, false},
+		"one wait too many": {network, Situation{Tries: 1, Waited: OnceWait}, time.Second, Retry, true},
+		"a long wait":       {network, Situation{Tries: 1}, OnceWait + 1, Retry, true},
+		"a long wait of the account": {network, Situation{Tries: 1, Until: start().Add(OnceWait + 1)}, time.Second,
+			Retry, true},
+		"a mailbox in use":         {busy, Situation{Tries: 1}, time.Second, Retry, false},
+		"in use for long":          {busy, Situation{Tries: 1}, OnceWait + 1, Fail, false},
+		"in use to the end":        {busy, Situation{Tries: 10}, time.Second, Fail, false},
+		"in use, and tried before": {busy, Situation{Tries: 1, Probing: true}, time.Second, Fail, false},
+		"in use, and it progressed": {busy, Situation{Tries: 10, Progressed: true, Probing: true}, time.Second,
+			Delay, false},
 	} {
 		s := test.Situation
 		s.Work, s.Once, s.Now, s.Delay = FolderSync, true, start(), func(int) time.Duration { return test.delay }

@@ -25,7 +25,8 @@ func TestCompare(t *testing.T) {
 		{name: "equal", listing: uids(1, 5), stored: uids(1, 5)},
 		{name: "all new, newest first", listing: uids(1, 2, 9), fresh: uids(9, 2, 1)},
 		{name: "all gone", stored: uids(1, 2), gone: uids(1, 2)},
-		{name: "both", listing: uids(1, 3, 4294967295), stored: uids(1, 2, 5), fresh: uids(4294967295, 3), gone: uids(2, 5)},
+		{name: "both", listing: uids(1, 3, 4294967295), stored: uids(1, 2, 5), fresh: uids(4294967295, 3),
+			gone: uids(2, 5)},
 	} {
 		d := Compare(test.listing, test.stored)
 		if !slices.Equal(d.New, test.fresh) || !slices.Equal(d.Gone, test.gone) {
@@ -51,7 +52,9 @@ func TestCompareHolds(t *testing.T) {
 	for range 2000 {
 		listing, stored := set(r, 40), set(r, 40)
 		d := Compare(listing, stored)
-		after := slices.DeleteFunc(slices.Clone(stored), func(uid storage.UID) bool { return slices.Contains(d.Gone, uid) })
+		after := slices.DeleteFunc(slices.Clone(stored), func(uid storage.UID) bool {
+			return slices.Contains(d.Gone, uid)
+		})
 		after = append(after, d.New...)
 		slices.Sort(after)
 		if !slices.Equal(after, listing) {
@@ -90,7 +93,8 @@ func TestCoverHolds(t *testing.T) {
 			}
 		}
 	}
-	if got := Cover(uids(1, 4294967295), uids(1, 4294967295)); !slices.Equal(got, []storage.Range{{Lo: 1, Hi: 4294967295}}) {
+	if got := Cover(uids(1, 4294967295), uids(1, 4294967295)); !slices.Equal(got,
+		[]storage.Range{{Lo: 1, Hi: 4294967295}}) {
 		t.Errorf("%v", got)
 	}
 }
@@ -99,7 +103,8 @@ func TestMass(t *testing.T) {
 	for _, test := range []struct {
 		gone, stored int
 		want         bool
-	}{{0, 0, false}, {100, 100, false}, {101, 101, true}, {101, 201, true}, {101, 202, false}, {5000, 10_000, false}, {5001, 10_000, true}, {-5, 10, false}} {
+	}{{0, 0, false}, {100, 100, false}, {101, 101, true}, {101, 201, true}, {101, 202, false}, {5000, 10_000, false},
+		{5001, 10_000, true}, {-5, 10, false}} {
 		if got := Mass(test.gone, test.stored); got != test.want {
 			t.Errorf("Mass(%d, %d) = %v", test.gone, test.stored, got)
 		}
@@ -148,19 +153,22 @@ func TestRole(t *testing.T) {
 	}{
 		{nil, "INBOX", "inbox"}, {nil, "inbox", "inbox"}, {nil, "Other/INBOX", ""},
 		{[]string{`\HasNoChildren`, `\SENT`}, "Gesendet", "sent"}, {[]string{`\All`}, "INBOX", "all"},
-		{nil, "INBOX/Sent Items", "sent"}, {nil, "Junk E-mail", "junk"}, {nil, "Deleted Messages", "trash"}, {nil, "Archives", "archive"},
+		{nil, "INBOX/Sent Items", "sent"}, {nil, "Junk E-mail", "junk"}, {nil, "Deleted Messages", "trash"},
+		{nil, "Archives", "archive"},
 		{nil, "Projects/Sent", ""}, {nil, "Drafts", "drafts"},
 	} {
 		if got := Role(test.attributes, test.path, "/"); got != test.want {
 			t.Errorf("Role(%v, %q) = %q, want %q", test.attributes, test.path, got, test.want)
 		}
 	}
-	for _, role := range []string{"inbox", "flagged", "important", "sent", "drafts", "junk", "trash", "archive", "all", "", "new"} {
+	for _, role := range []string{"inbox", "flagged", "important", "sent", "drafts", "junk", "trash", "archive",
+		"all", "", "new"} {
 		if p := Priority(role); p < 1 || p > 10 {
 			t.Errorf("priority of %q: %d", role, p)
 		}
 	}
-	if !(Priority("inbox") > Priority("sent") && Priority("sent") > Priority("drafts") && Priority("drafts") > Priority("") && Priority("") > Priority("junk")) {
+	if !(Priority("inbox") > Priority("sent") && Priority("sent") > Priority("drafts") &&
+		Priority("drafts") > Priority("") && Priority("") > Priority("junk")) {
 		t.Error("the order of priorities is wrong")
 	}
 }
@@ -168,8 +176,10 @@ func TestRole(t *testing.T) {
 func TestBackoff(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 3))
 	limits := map[int][2]time.Duration{
-		-1: {0, 250 * time.Millisecond}, 0: {0, 250 * time.Millisecond}, 1: {0, time.Second}, 2: {0, 2 * time.Second}, 5: {0, 16 * time.Second},
-		6: {0, 30 * time.Second}, 7: {24 * time.Second, 36 * time.Second}, 8: {48 * time.Second, 72 * time.Second}, 11: {384 * time.Second, 576 * time.Second},
+		-1: {0, 250 * time.Millisecond}, 0: {0, 250 * time.Millisecond}, 1: {0, time.Second}, 2: {0, 2 * time.Second},
+		5: {0, 16 * time.Second}, 6: {0, 30 * time.Second},
+		7: {24 * time.Second, 36 * time.Second}, 8: {48 * time.Second, 72 * time.Second},
+		11: {384 * time.Second, 576 * time.Second},
 		12: {12 * time.Minute, 18 * time.Minute}, 1 << 30: {12 * time.Minute, 18 * time.Minute},
 	}
 	for n, limit := range limits {

@@ -41,16 +41,17 @@ func (c Copy) dated() likeness { return likeness{c.Size, c.Header, c.Date.Unix()
 
 // Same says whether two copies agree in everything that both say of themselves, and say enough.
 func (c Copy) Same(o Copy) bool {
-	return c.Header.Says() && c.like() == o.like() && (c.Date.IsZero() || o.Date.IsZero() || c.Date.Unix() == o.Date.Unix())
+	return c.Header.Says() && c.like() == o.like() && (c.Date.IsZero() || o.Date.IsZero() ||
+		c.Date.Unix() == o.Date.Unix())
 }
 
 // Rebind finds the messages of a listing that the store holds already, so that they need no download (DESIGN §4).
 //
-// listed are messages the store does not hold under their UID, taken those of the same generation that it holds, before what
-// an earlier generation holds. again is what the store held under UIDs of this very generation: such a UID still means the
-// same message (RFC 9051 §2.3.1.1) unless its copy differs. Everything else matches by size and header only where exactly one
-// message of either side has them; INTERNALDATE breaks ties. What stays ambiguous matches nothing, and nor does what a message
-// of unknown size or header could be as well.
+// listed are messages the store does not hold under their UID, taken those of the same generation that it holds,
+// before what an earlier generation holds. again is what the store held under UIDs of this very generation: such
+// a UID still means the same message (RFC 9051 §2.3.1.1) unless its copy differs. Everything else matches by size
+// and header only where exactly one message of either side has them; INTERNALDATE breaks ties. What stays
+// ambiguous matches nothing, and nor does what a message of unknown size or header could be as well.
 func Rebind(listed, taken, before, again []Copy) []Match {
 	held := make(map[storage.UID]Copy, len(again))
 	for _, c := range again {
@@ -118,15 +119,15 @@ func (p pool) knows(c Copy) bool {
 	return c.Size >= 0 && c.Header.Says() && !p.unknown[c.Size] && !p.unknown[-1]
 }
 
-// Digest is the SHA-256 of a message's header. A message without a header has the zero Digest, as if it were unknown: its size
-// alone tells nothing.
+// Digest is the SHA-256 of a message's header. A message without a header has the zero Digest, as if it were
+// unknown: its size alone tells nothing.
 type Digest [sha256.Size]byte
 
 // Says says whether the digest tells anything.
 func (d Digest) Says() bool { return d != Digest{} }
 
-// HeaderSum makes a Digest of a header, or of a message from its beginning, that is written to it in pieces of any size. Where
-// the header ends, servers differ by an empty line: it is left out.
+// HeaderSum makes a Digest of a header, or of a message from its beginning, that is written to it in pieces of
+// any size. Where the header ends, servers differ by an empty line: it is left out.
 type HeaderSum struct {
 	sum   hash.Hash
 	held  []byte // line ends that may be the header's last
@@ -207,7 +208,8 @@ const (
 	Suspect       // UIDNEXT fell: UIDs may have been given out again, every message is looked at
 )
 
-// DoubtOf compares the UIDNEXT a server says (0: nothing) with what it lists (last, the highest UID) and what was noted before.
+// DoubtOf compares the UIDNEXT a server says (0: nothing) with what it lists (last, the highest UID) and what was
+// noted before.
 func DoubtOf(said, last, noted storage.UID) Doubt {
 	switch {
 	case said <= last:

@@ -34,24 +34,34 @@ func TestRebind(t *testing.T) {
 		want                         []Match
 	}{
 		{name: "nothing"},
-		{name: "unique", listed: copies{c(5, 0, 10, "a", 1)}, before: copies{c(1, 7, 10, "a", 9)}, want: []Match{{5, 7}}},
+		{name: "unique", listed: copies{c(5, 0, 10, "a", 1)}, before: copies{c(1, 7, 10, "a", 9)},
+			want: []Match{{5, 7}}},
 		{name: "another size", listed: copies{c(5, 0, 11, "a", 1)}, before: copies{c(1, 7, 10, "a", 1)}},
 		{name: "another header", listed: copies{c(5, 0, 10, "b", 1)}, before: copies{c(1, 7, 10, "a", 1)}},
 		{name: "no header", listed: copies{c(5, 0, 10, "", 1)}, before: copies{c(1, 7, 10, "", 1)}},
-		{name: "two stored", listed: copies{c(5, 0, 10, "a", 0)}, before: copies{c(1, 7, 10, "a", 1), c(2, 8, 10, "a", 2)}},
-		{name: "two listed", listed: copies{c(5, 0, 10, "a", 1), c(6, 0, 10, "a", 1)}, before: copies{c(1, 7, 10, "a", 1)}},
-		{name: "two listed, one stored already", listed: copies{c(5, 0, 10, "a", 1)}, taken: copies{c(6, 9, 10, "a", 1)}, before: copies{c(1, 7, 10, "a", 1)}},
-		{name: "the date breaks a tie", listed: copies{c(5, 0, 10, "a", 1), c(6, 0, 10, "a", 2)}, before: copies{c(1, 7, 10, "a", 2), c(2, 8, 10, "a", 1)},
-			want: []Match{{5, 8}, {6, 7}}},
+		{name: "two stored", listed: copies{c(5, 0, 10, "a", 0)},
+			before: copies{c(1, 7, 10, "a", 1), c(2, 8, 10, "a", 2)}},
+		{name: "two listed", listed: copies{c(5, 0, 10, "a", 1), c(6, 0, 10, "a", 1)},
+			before: copies{c(1, 7, 10, "a", 1)}},
+		{name: "two listed, one stored already", listed: copies{c(5, 0, 10, "a", 1)},
+			taken: copies{c(6, 9, 10, "a", 1)}, before: copies{c(1, 7, 10, "a", 1)}},
+		{name: "the date breaks a tie", listed: copies{c(5, 0, 10, "a", 1), c(6, 0, 10, "a", 2)},
+			before: copies{c(1, 7, 10, "a", 2), c(2, 8, 10, "a", 1)},
+			want:   []Match{{5, 8}, {6, 7}}},
 		{name: "and leaves a tie", listed: copies{c(5, 0, 10, "a", 1), c(6, 0, 10, "a", 1), c(7, 0, 10, "a", 3)},
 			before: copies{c(1, 7, 10, "a", 1), c(2, 8, 10, "a", 1), c(3, 9, 10, "a", 3)}, want: []Match{{7, 9}}},
-		{name: "a message of unknown size", listed: copies{c(5, 0, 10, "a", 1), c(6, 0, -1, "", 0)}, before: copies{c(1, 7, 10, "a", 1)}},
-		{name: "a listed one of unknown header", listed: copies{c(5, 0, 10, "a", 1), c(6, 0, 10, "", 0), c(8, 0, 11, "b", 0)},
+		{name: "a message of unknown size", listed: copies{c(5, 0, 10, "a", 1), c(6, 0, -1, "", 0)},
+			before: copies{c(1, 7, 10, "a", 1)}},
+		{name: "a listed one of unknown header", listed: copies{c(5, 0, 10, "a", 1), c(6, 0, 10, "", 0),
+			c(8, 0, 11, "b", 0)},
 			before: copies{c(1, 7, 10, "a", 1), c(2, 8, 11, "b", 1)}, want: []Match{{8, 8}}},
-		{name: "a stored one of unknown header", listed: copies{c(5, 0, 10, "a", 1)}, before: copies{c(1, 7, 10, "a", 1), c(2, 8, 10, "", 1)}},
-		{name: "the same UID again", listed: copies{c(5, 0, 10, "a", 1), c(6, 0, 10, "a", 1)}, again: copies{c(5, 7, 10, "a", 1), c(6, 8, 10, "a", 1)},
-			want: []Match{{5, 7}, {6, 8}}},
-		{name: "the same UID, another message", listed: copies{c(5, 0, 10, "b", 1)}, again: copies{c(5, 7, 10, "a", 1)}},
+		{name: "a stored one of unknown header", listed: copies{c(5, 0, 10, "a", 1)},
+			before: copies{c(1, 7, 10, "a", 1), c(2, 8, 10, "", 1)}},
+		{name: "the same UID again", listed: copies{c(5, 0, 10, "a", 1), c(6, 0, 10, "a", 1)},
+			again: copies{c(5, 7, 10, "a", 1), c(6, 8, 10, "a", 1)},
+			want:  []Match{{5, 7}, {6, 8}}},
+		{name: "the same UID, another message", listed: copies{c(5, 0, 10, "b", 1)},
+			again: copies{c(5, 7, 10, "a", 1)}},
 		{name: "the same UID, another date", listed: copies{c(5, 0, 10, "a", 2)}, again: copies{c(5, 7, 10, "a", 1)}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -62,12 +72,14 @@ func TestRebind(t *testing.T) {
 	}
 }
 
-// TestRebindHolds: a match is the only one that is possible, and none of those is missed. A server that only renumbers gets
-// each message back as it was, however alike they are.
+// TestRebindHolds: a match is the only one that is possible, and none of those is missed. A server that only
+// renumbers gets each message back as it was, however alike they are.
 func TestRebindHolds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		draw := rapid.Custom(func(t *rapid.T) Copy {
-			return c(0, 0, rapid.Int64Range(1, 3).Draw(t, "size"), rapid.SampledFrom([]string{"", "a", "b", "c"}).Draw(t, "header"), rapid.IntRange(1, 4).Draw(t, "minute"))
+			return c(0, 0, rapid.Int64Range(1, 3).Draw(t, "size"),
+				rapid.SampledFrom([]string{"", "a", "b", "c"}).Draw(t, "header"),
+				rapid.IntRange(1, 4).Draw(t, "minute"))
 		})
 		before := rapid.SliceOfN(draw, 0, 12).Draw(t, "before")
 		for i := range before {
@@ -103,7 +115,9 @@ func TestRebindHolds(t *testing.T) {
 				return n
 			}
 			sized := alike(func(a, b Copy) bool { return a.Size == b.Size && !a.Header.Says() })
-			one := alike(func(a, b Copy) bool { return a.like() == b.like() }) == 2 || alike(func(a, b Copy) bool { return a.dated() == b.dated() }) == 2
+			one := alike(func(a, b Copy) bool {
+				return a.like() == b.like()
+			}) == 2 || alike(func(a, b Copy) bool { return a.dated() == b.dated() }) == 2
 			if want := l.Header.Says() && sized == 0 && one; want != (got[l.UID] != 0) {
 				t.Fatalf("UID %d: matched %v, want %v", l.UID, !want, want)
 			}
@@ -111,8 +125,8 @@ func TestRebindHolds(t *testing.T) {
 	})
 }
 
-// TestHeaderSum: the digest of a header is that of the message it begins, however it comes in pieces and whatever empty line a
-// server puts behind it.
+// TestHeaderSum: the digest of a header is that of the message it begins, however it comes in pieces and whatever
+// empty line a server puts behind it.
 func TestHeaderSum(t *testing.T) {
 	for _, test := range []struct{ header, same string }{
 		{"A: 1\r\nB: 2\r\n\r\n", "A: 1\r\nB: 2\r\n"},
@@ -124,7 +138,8 @@ func TestHeaderSum(t *testing.T) {
 			t.Errorf("%q and %q differ", test.header, test.same)
 		}
 	}
-	for _, none := range []string{"", "\r\n", "\n", "\r\n\r\nbody", strings.Repeat("\r", 5000) + "A: 1", "A: 1" + strings.Repeat("\r", 5000) + "\r\nB: 1"} {
+	for _, none := range []string{"", "\r\n", "\n", "\r\n\r\nbody", strings.Repeat("\r", 5000) + "A: 1", "A: 1" +
+		strings.Repeat("\r", 5000) + "\r\nB: 1"} {
 		if sum(none).Says() {
 			t.Errorf("%.20q has a digest", none)
 		}
@@ -133,7 +148,8 @@ func TestHeaderSum(t *testing.T) {
 		t.Error("different headers have one digest")
 	}
 	rapid.Check(t, func(t *rapid.T) {
-		text := strings.Join(rapid.SliceOf(rapid.SampledFrom([]string{"a", "b: c", "\r", "\n", "\r\n", "\r\n\r\n"})).Draw(t, "text"), "")
+		text := strings.Join(rapid.SliceOf(rapid.SampledFrom([]string{"a", "b: c", "\r", "\n", "\r\n",
+			"\r\n\r\n"})).Draw(t, "text"), "")
 		h := NewHeaderSum()
 		for rest := text; rest != ""; {
 			n := rapid.IntRange(1, len(rest)).Draw(t, "piece")

@@ -1,5 +1,5 @@
-// Package row makes the rows that the store keeps of a message from its view. Every function is pure, so that a check can
-// compare stored rows with fresh ones.
+// Package row makes the rows that the store keeps of a message from its view. Every function is pure, so that a
+// check can compare stored rows with fresh ones.
 package row
 
 import (
@@ -50,8 +50,8 @@ func People(all []message.Address) string {
 	return b.String()
 }
 
-// ReceivedAt is when a message arrived: INTERNALDATE, else the date it says itself, else the top Received field, else now;
-// within 1971 and two days from now (PROVIDERS §4).
+// ReceivedAt is when a message arrived: INTERNALDATE, else the date it says itself, else the top Received field,
+// else now; within 1971 and two days from now (PROVIDERS §4).
 func ReceivedAt(internal time.Time, v message.View, now time.Time) time.Time {
 	earliest, latest := time.Date(1971, 1, 1, 0, 0, 0, 0, time.UTC), now.Add(48*time.Hour)
 	for _, t := range []time.Time{internal, v.SentDate, v.ReceivedDate} {
