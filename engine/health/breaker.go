@@ -11,39 +11,41 @@ import (
 )
 
 const (
-	trips  = 5                // failures …
+	trips  = 5                // this many failures …
 	window = 10 * time.Minute // … within this open a breaker
 
-	// doubted is how long a stored deadline is believed that lies further off than its fault asked for: the clock
-	// was set back meanwhile, nobody knows how much of the wait is over, and one attempt too early hurts less
-	// than a wait of years.
-	doubted = time.Minute
+	// skewedWait caps a stored wait that reaches further than its fault asked
+	// for, except a quota's. The clock was set back meanwhile, so how much of
+	// the wait is over is unknown. One attempt too early costs less than a wait
+	// of years.
+	skewedWait = time.Minute
 )
 
-// Row is a breaker as it is stored.
+// Row is a breaker as stored.
 type Row = attempt.Breaker
 
-// key names a breaker.
+// key identifies a breaker.
 type key struct {
 	scope string
 	class class.Class
 }
 
-// state is a breaker and what need not be stored of it.
+// state is a breaker with what is not stored of it.
 type state struct {
 	Row
-	recent []time.Time // the failures within the window
+	recent []time.Time // failures within the window
 }
 
-// Set is the breakers of one process. Its methods may be called from any goroutine.
+// Set holds the breakers of one process. Its methods may be called from any
+// goroutine.
 type Set struct {
 	mu      sync.Mutex
 	by      map[key]*state
-	probing map[string]bool // scopes that somebody probes
-	changed chan struct{}   // closed when something changes, and replaced
+	probing map[string]bool // scopes that are being probed
+	changed chan struct{}   // closed and replaced at every change
 }
 
-// New takes over what an earlier process stored.
+// New makes a Set of the rows that an earlier process stored.
 func New(now time.Time, rows []Row) *Set {
 	s := &Set{by: map[key]*state{}, probing: map[string]bool{}, changed: make(chan struct{})}
 	for _, r := range rows {
@@ -54,7 +56,7 @@ func New(now time.Time, rows []Row) *Set {
 		if left > asked {
 			left = asked
 			if r.Class != class.Quota {
-				left = min(left, doubted)
+				left = min(left, skewedWait)
 			}
 		}
 		r.FailedAt, r.Until = now.Add(left-asked), now.Add(left)
@@ -63,7 +65,8 @@ func New(now time.Time, rows []Row) *Set {
 	return s
 }
 
-// Held says whether one of the scopes forbids an attempt. The Hold that ends last is given.
+// Held reports whether one of the scopes forbids an attempt. It returns the
+// Hold that ends last.
 func (s *Set) Held(now time.Time, scopes ...string) (Hold, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -84,7 +87,7 @@ func (s *Set) held(now time.Time, scopes []string) (h Hold, held bool) {
 	return h, held
 }
 
-// hold is a breaker as a Hold.
+// hold returns the breaker as a Hold.
 func (b *state) hold() Hold {
 	h := Hold{What: TheAccount, Cause: Failing, Class: b.Class, Detail: b.Detail, Since: b.FailedAt, Until: b.Until}
 	if host, ok := strings.CutPrefix(b.Scope, "host:"); ok {
@@ -93,7 +96,8 @@ func (b *state) hold() Hold {
 	return h
 }
 
-// Enter begins an attempt at a scope, unless it is held. leave is called once, after Fail or Succeed.
+// Enter begins an attempt at a scope that is not held. Call leave once, after
+// Fail or Succeed.
 func (s *Set) Enter(now time.Time, scope string) (leave func(), h Hold, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -108,7 +112,7 @@ func (s *Set) Enter(now time.Time, scope string) (leave func(), h Hold, ok bool)
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		delete(s.probing, scope)
-		s.stir()
+		s.wake()
 	}, Hold{}, true
 }
 
@@ -121,8 +125,8 @@ func (s *Set) open(scope string) bool {
 	return false
 }
 
-// Fail notes a failure and gives the row to store. wait says how long to let the scope be after the n-th failure
-// in a row.
+// Fail notes a failure and returns the row to store. wait returns how long to
+// back off after n failures in a row.
 func (s *Set) Fail(now time.Time, scope string, what class.Class, detail string, wait func(n int) time.Duration) Row {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -132,7 +136,7 @@ func (s *Set) Fail(now time.Time, scope string, what class.Class, detail string,
 		b = &state{Row: Row{Scope: scope, Class: what}}
 		s.by[k] = b
 	}
-	if b.Failures > 0 && now.Before(b.Until) { // under way together with one that has failed: the same failure
+	if b.Failures > 0 && now.Before(b.Until) { // it was under way when another failed: the same failure
 		b.Detail, b.Until = detail, later(b.Until, now.Add(wait(b.Failures)))
 		return b.Row
 	}
@@ -156,7 +160,8 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// Succeed clears a scope. Rows are to be dropped when it says so.
+// Succeed clears a scope. It reports whether there were rows, which the caller
+// drops from the store.
 func (s *Set) Succeed(scope string) (had bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -167,13 +172,14 @@ func (s *Set) Succeed(scope string) (had bool) {
 		}
 	}
 	if had {
-		s.stir()
+		s.wake()
 	}
 	return had
 }
 
-// Hurry ends the waits of scopes, but for a quota's unless force says so: a person asks, or the network is
-// another one. What is open stays open, so that the next attempt is a probe. The changed rows are to be stored.
+// Hurry ends the waits of scopes, by hand or after a change of network. A
+// quota's wait ends only by force. Open breakers stay open, so the next attempt
+// is a probe. The caller stores the returned rows.
 func (s *Set) Hurry(now time.Time, force bool, scopes ...string) []Row {
 	return s.change(func(b *state) bool {
 		if !slices.Contains(scopes, b.Scope) || b.Class == class.Quota && !force || !now.Before(b.Until) {
@@ -195,7 +201,8 @@ func (s *Set) HurryAll(now time.Time) []Row {
 	})
 }
 
-// Rebase writes every deadline in the time of a wall clock that was set, and gives the rows to store.
+// Rebase rewrites every deadline after the wall clock was set, and returns the
+// rows to store.
 func (s *Set) Rebase(now time.Time) []Row {
 	return s.change(func(b *state) bool {
 		b.FailedAt, b.Until = now.Add(b.FailedAt.Sub(now)), now.Add(b.Until.Sub(now))
@@ -215,12 +222,12 @@ func (s *Set) change(do func(b *state) bool) (rows []Row) {
 		}
 	}
 	if len(rows) > 0 {
-		s.stir()
+		s.wake()
 	}
 	return rows
 }
 
-// Rows gives what is to be stored of scopes.
+// Rows returns the rows to store of scopes.
 func (s *Set) Rows(scopes ...string) (rows []Row) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -232,7 +239,7 @@ func (s *Set) Rows(scopes ...string) (rows []Row) {
 	return rows
 }
 
-func (s *Set) stir() {
+func (s *Set) wake() {
 	close(s.changed)
 	s.changed = make(chan struct{})
 }

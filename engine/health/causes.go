@@ -18,10 +18,11 @@ import (
 // AccountScope names an account's breakers.
 func AccountScope(id storage.AccountID) string { return "account:" + strconv.FormatInt(int64(id), 10) }
 
-// HostScope names the breakers of a host, given as host:port. Each port is a service of its own.
+// HostScope names the breakers of a host, given as host:port. Each port is a
+// service of its own.
 func HostScope(addr string) string { return "host:" + strings.ToLower(addr) }
 
-// OfPause is an account's pause.
+// OfPause is the hold of a paused account.
 func OfPause(a storage.Account) Hold {
 	if !a.Paused {
 		return Hold{}
@@ -29,27 +30,29 @@ func OfPause(a storage.Account) Hold {
 	return Hold{What: TheAccount, Cause: Paused, Class: a.PauseClass, Detail: a.PauseReason}
 }
 
-// OfStore is a pause of the store's bulk writing.
+// OfStore is the hold of a store that pauses bulk writes.
 func OfStore(p disk.Pause) Hold {
 	return Hold{What: TheStore, Cause: NoRoom, Class: class.Storage, Detail: p.String() + "; resumes by itself",
 		Since: p.Since}
 }
 
-// OfMemory is the process's memory gate while it is closed.
+// OfMemory is the hold of a closed memory gate.
 func OfMemory() Hold {
 	return Hold{What: TheStore, Cause: NoMemory, Detail: "memory is short: it goes on when there is room"}
 }
 
-// OfLimit is the rest of an account whose provider's limit is used up until resumes; the zero time: it is not.
+// OfLimit is the hold of an account whose provider's limit is used up until
+// resumes. The zero time means that it is not.
 func OfLimit(now, resumes time.Time) Hold {
-	if resumes.IsZero() || resumes.Sub(now.Round(0)) > limit.Longest { // a clock that was wrong has made it
+	// the clock was wrong when it was written
+	if resumes.IsZero() || resumes.Sub(now.Round(0)) > limit.Longest {
 		return Hold{}
 	}
 	return Hold{What: TheAccount, Cause: Limited, Class: class.Quota, Detail: "the provider's limit is used up",
 		Since: now, Until: resumes}
 }
 
-// OfSignIn is the wait after a sign-in that was not answered.
+// OfSignIn is the hold after an unanswered sign-in.
 func OfSignIn(now time.Time, u connpool.Unanswered) Hold {
 	wait := u.Wait(now, connpool.Resend, false)
 	if wait <= 0 {
@@ -60,14 +63,14 @@ func OfSignIn(now time.Time, u connpool.Unanswered) Hold {
 		Since:  u.At, Until: now.Add(wait)}
 }
 
-// OfTasks is the wait until the first of an account's tasks is due. What its last attempt met is told by a Hold
-// of its own.
+// OfTasks is the hold until the first of an account's tasks is due. The fault
+// of its last attempt has a Hold of its own.
 func OfTasks(due time.Time) Hold {
 	return Hold{What: TheAccount, Cause: Retrying, Detail: "a task is tried again then", Until: due}
 }
 
-// OfMessage is the wait of a quarantined message. One that a person asked for is due at once; a sync that a
-// person asks for waits for none.
+// OfMessage is the hold of a quarantined message. A message that was asked for
+// by hand is due at once. A sync by hand waits for no message.
 func OfMessage(q storage.Quarantined) Hold {
 	h := Hold{What: AMessage, Name: q.Path + ", UID " + strconv.FormatUint(uint64(q.UID), 10), Cause: Withheld,
 		Detail: q.Reason,
@@ -78,14 +81,15 @@ func OfMessage(q storage.Quarantined) Hold {
 	return h
 }
 
-// OfRetry is the least time between two retries by hand, after the one that row says.
+// OfRetry is the hold between two retries by hand. row is the last one.
 func OfRetry(row Row) Hold {
 	return Hold{What: ARetry, Cause: Retried, Since: row.FailedAt, Until: row.Until}
 }
 
-// Stored gives what an account waits for, as the store says: the answer of every process that is not the one that
-// works. What only that one knows is missing: cooldowns, the pace of its connections, its memory. The store's own
-// pause is for the caller to add (OfStore).
+// Stored returns what an account waits for according to the store. It answers
+// in every process but the working one. Cooldowns, the pace of connections and
+// memory are known only there and are missing here. The caller adds the store's
+// own pause (OfStore).
 func Stored(r *storage.Reader, a storage.Account, addr string, now time.Time) (all Holds, err error) {
 	all = append(all, OfPause(a))
 	rows, err := attempt.Breakers(r)
@@ -122,8 +126,8 @@ func Stored(r *storage.Reader, a storage.Account, addr string, now time.Time) (a
 	if any {
 		all = append(all, OfTasks(due))
 	}
-	held, err := r.QuarantineOf(a.ID)
-	for _, q := range held {
+	quarantined, err := r.QuarantineOf(a.ID)
+	for _, q := range quarantined {
 		all = append(all, OfMessage(q))
 	}
 	return all, err

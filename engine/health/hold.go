@@ -8,62 +8,64 @@ import (
 	"mailcote/storage/class"
 )
 
-// What is what waits.
+// What is the thing that waits.
 type What string
 
-// What may wait.
+// The things that may wait.
 const (
 	TheAccount What = "account"
-	TheHost    What = "host" // and every account on it
+	TheHost    What = "host" // with every account on it
 	TheStore   What = "store"
 	AMailbox   What = "mailbox"
 	AMessage   What = "message"
-	ARetry     What = "retry" // a person's next one; the work itself goes on
+	ARetry     What = "retry" // the next one by hand; work goes on meanwhile
 )
 
-// Cause is why it waits.
+// Cause is why a thing waits.
 type Cause string
 
 // The causes.
 const (
-	Paused     Cause = "paused"     // by a person, or by a fault that needs one
+	Paused     Cause = "paused"     // by hand, or by a fault that needs a person
 	NoRoom     Cause = "no room"    // the store takes no mail
-	NoMemory   Cause = "no memory"  // the process is near its limit
-	Failing    Cause = "failing"    // it failed, and backs off
+	NoMemory   Cause = "no memory"  // the process is near its memory limit
+	Failing    Cause = "failing"    // it failed and backs off
 	Limited    Cause = "limited"    // the provider's limit is used up
 	Unanswered Cause = "unanswered" // the server did not answer the sign-in
 	Retrying   Cause = "retrying"   // every task waits for its next attempt
 	Cooling    Cause = "cooling"    // the mailbox's task failed for good
 	Withheld   Cause = "withheld"   // the server did not give the message
-	Retried    Cause = "retried"    // a person has just retried
+	Retried    Cause = "retried"    // it was just retried by hand
 )
 
-// Who is who may end a wait before its time.
+// Who names who may end a wait early.
 type Who string
 
-// Who may.
+// The possible answers.
 const (
 	Nobody Who = "nobody"
 	Person Who = "person"
 	Forced Who = "person, by force" // queue retry --force
-	Itself Who = "itself"           // it ends with its cause, and no time is known
+	Itself Who = "itself"           // it ends with its cause, at an unknown time
 )
 
-// offline is how long a network is away that is called offline. A shorter wait is a moment's trouble; half a
-// minute, give or take.
-const offline = 20 * time.Second
+// offlineAfter is the wait from which a network counts as offline, half a
+// minute give or take. A shorter wait is passing trouble.
+const offlineAfter = 20 * time.Second
 
 // Hold is one "not now". The zero Hold forbids nothing.
 type Hold struct {
 	What    What
-	Name    string // of the host, the mailbox or the message
+	Name    string // of the host, mailbox or message
 	Cause   Cause
-	Class   class.Class // of the fault behind it; "": none
-	Detail  string      // that fault, in words
+	Class   class.Class // of the fault behind it; "" for none
+	Detail  string      // the fault in words
 	Since   time.Time
-	Until   time.Time       // zero: no time is known
-	Probing bool            // its time has come, and somebody else's attempt decides
-	Changed <-chan struct{} // closed when it is worth asking again, at Until or before; nil: nothing tells
+	Until   time.Time // zero if unknown
+	Probing bool      // its time has come and another attempt decides
+	// closed when it is worth asking again, at Until or before; nil: nothing
+	// signals
+	Changed <-chan struct{}
 }
 
 // Forbids reports whether the hold is in force.
@@ -71,7 +73,7 @@ func (h Hold) Forbids(now time.Time) bool {
 	return h.Cause != "" && (h.Until.IsZero() || h.Until.After(now) || h.Probing)
 }
 
-// Hurry says who may end the wait before its time.
+// Hurry returns who may end the wait early.
 func (h Hold) Hurry() Who {
 	switch h.Cause {
 	case Paused, Cooling, Withheld:
@@ -87,17 +89,18 @@ func (h Hold) Hurry() Who {
 	return Nobody
 }
 
-// Offline reports whether the cause is a network that is away for longer.
+// Offline reports whether the network has been away for long.
 func (h Hold) Offline() bool {
 	return h.Cause == Failing && Offline(Row{Class: h.Class, FailedAt: h.Since, Until: h.Until})
 }
 
-// Offline reports whether a failure is that of a network that is away for longer.
+// Offline reports whether a breaker's failure is a network that has been away
+// for long.
 func Offline(b Row) bool {
-	return b.Until.Sub(b.FailedAt) >= offline && (b.Class == class.Network || b.Class == class.Timeout)
+	return b.Until.Sub(b.FailedAt) >= offlineAfter && (b.Class == class.Network || b.Class == class.Timeout)
 }
 
-// String says for a person what waits and until when.
+// String tells a person what waits and until when.
 func (h Hold) String() string {
 	it, why := "it", ""
 	if h.Name != "" {
@@ -120,11 +123,12 @@ func (h Hold) String() string {
 // Err is the error of an attempt that was not made.
 func (h Hold) Err() error { return &fault.HeldError{Class: h.Class, Until: h.Until, Why: h.String()} }
 
-// Holds are all that may forbid an attempt, whether it does now or not.
+// Holds are all holds that may forbid an attempt, in force or not.
 type Holds []Hold
 
-// Hold gives the one that decides when the account goes on: where no time is known the first, otherwise the one
-// that ends last. What concerns a single mailbox, a message or a person's retry holds no account.
+// Hold returns the hold that decides when the account goes on. A hold without a
+// known end wins, the first of them. Otherwise it is the hold that ends last. A
+// mailbox, a message or a retry holds no account.
 func (all Holds) Hold(now time.Time) (h Hold, held bool) {
 	var changed <-chan struct{}
 	for _, one := range all {

@@ -14,21 +14,24 @@ const (
 	memoryClosesAt = 0.7 // of the limit
 	memoryOpensAt  = 0.6
 	memoryLook     = 100 * time.Millisecond
-	memoryCollect  = time.Second // between two collections
-	// MemoryPatience is the longest time that the gate holds anybody back. Memory that never comes back stops nothing.
+	memoryCollect  = time.Second // least time between two collections
+	// MemoryPatience is the longest wait at the gate. Memory that never comes
+	// back must not stop the work for ever.
 	MemoryPatience = 15 * time.Second
 )
 
-// MemoryReadings are where a gate looks. The zero value of a field means the Go runtime's.
+// MemoryReadings are the sources of a gate's figures. The zero value of a field
+// means the Go runtime's.
 type MemoryReadings struct {
-	Limit   func() int64 // bytes; math.MaxInt64: none
-	Live    func() int64 // bytes of the heap that the last collection found in use
-	Collect func()       // makes a collection
+	Limit   func() int64 // bytes; math.MaxInt64 for none
+	Live    func() int64 // heap bytes in use at the last collection
+	Collect func()       // runs a collection
 }
 
-// MemoryGate holds work back while the live heap of the last collection is near the process's memory limit
-// (GOMEMLIMIT, debug.SetMemoryLimit). Without a limit it holds nothing back. While it is closed it asks for a
-// collection at most once a second, since nothing else would make one. Its methods may be called from any goroutine.
+// MemoryGate closes while the live heap of the last collection is near the
+// process's memory limit (GOMEMLIMIT, debug.SetMemoryLimit). Without a limit it
+// stays open. While closed it runs a collection at most once a second, since
+// nothing else would. Its methods may be called from any goroutine.
 type MemoryGate struct {
 	r MemoryReadings
 
@@ -57,7 +60,7 @@ func liveHeap() int64 {
 	return int64(min(sample[0].Value.Uint64(), math.MaxInt64))
 }
 
-// Open says whether there is memory now.
+// Open reports whether there is memory now.
 func (g *MemoryGate) Open() bool {
 	limit := g.r.Limit()
 	if limit == math.MaxInt64 {
@@ -78,8 +81,9 @@ func (g *MemoryGate) Open() bool {
 	return !g.closed
 }
 
-// Pass waits until the gate is open, for MemoryPatience at most. held: it was closed. It fails only when ctx ends.
-func (g *MemoryGate) Pass(ctx context.Context) (held bool, err error) {
+// Pass waits until the gate is open, at most MemoryPatience. waited reports
+// whether it was closed. It fails only when ctx ends.
+func (g *MemoryGate) Pass(ctx context.Context) (waited bool, err error) {
 	if g.Open() {
 		return false, nil
 	}

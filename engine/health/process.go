@@ -13,10 +13,12 @@ import (
 	"mailcote/storage/class"
 )
 
-// noise is what a least wait differs by at most, as a part of it, so that accounts do not come back together.
-const noise = 0.2
+// jitter is the largest part by which a least wait differs, so that accounts do
+// not come back together.
+const jitter = 0.2
 
-// Process is the health of all accounts and hosts of a process. Its methods may be called from any goroutine.
+// Process is the health of all accounts and hosts of a process. Its methods may
+// be called from any goroutine.
 type Process struct {
 	*Set
 	store   *storage.Store
@@ -25,13 +27,13 @@ type Process struct {
 	least   func(w policy.Wait, n int) time.Duration
 }
 
-// Options are for tests, which shorten waits.
+// Options shorten waits in tests.
 type Options struct {
 	Backoff func(n int, random *rand.Rand) time.Duration // nil: plan.Backoff
 	Least   func(w policy.Wait, n int) time.Duration     // nil: policy.Wait.After
 }
 
-// Load reads what earlier processes learned of accounts and hosts in trouble.
+// Load reads the accounts and hosts that were in trouble in earlier processes.
 func Load(ctx context.Context, store *storage.Store, o Options) (*Process, error) {
 	if o.Backoff == nil {
 		o.Backoff = plan.Backoff
@@ -47,8 +49,9 @@ func Load(ctx context.Context, store *storage.Store, o Options) (*Process, error
 	return &Process{Set: New(time.Now(), rows), store: store, backoff: o.Backoff, least: o.Least}, err
 }
 
-// RecordFailure notes a fault of a scope: nothing is tried there before the wait is over. progressed: the attempt
-// got somewhere.
+// RecordFailure notes a fault of a scope. Nothing is tried there until the wait
+// is over. After an attempt that progressed the wait is that of no failure in a
+// row.
 func (p *Process) RecordFailure(ctx context.Context, scope string, f fault.Fault, progressed bool) error {
 	p.Fail(time.Now(), scope, f.Class, f.Detail, func(n int) time.Duration {
 		if progressed {
@@ -76,8 +79,9 @@ func (p *Process) Note(ctx context.Context, scopes ...string) error {
 		}))
 }
 
-// NoteTx writes the breakers of scopes as they are in memory now, not as they were when the write was queued. If
-// a failure and a success race, the later write must not store the older state.
+// NoteTx writes the breakers of scopes as they are in memory now, not as they
+// were when the write was queued. If a failure and a success race, the later
+// write must not store the older state.
 func (p *Process) NoteTx(tx *storage.Writer, scopes ...string) error {
 	for _, scope := range scopes {
 		if err := attempt.DropBreakers(tx, scope); err != nil {
@@ -92,13 +96,14 @@ func (p *Process) NoteTx(tx *storage.Writer, scopes ...string) error {
 	return nil
 }
 
-// Delay is the wait after the n-th fault in a row: the backoff, and never less than the fault asks for. What a
-// provider's limit asks for is only ever lengthened, by a moment where the time was named; other least waits are
-// spread to both sides.
+// Delay is the wait after n faults in a row: the backoff, but never less than
+// the fault asks for. A provider's limit only ever gets a longer wait, and only
+// by a moment where the server named the time. Other least waits are spread to
+// both sides.
 func (p *Process) Delay(f fault.Fault, n int) time.Duration {
 	random := rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
 	least := p.least(f.Wait, n)
-	spread := time.Duration(noise * float64(least) * random.Float64())
+	spread := time.Duration(jitter * float64(least) * random.Float64())
 	switch {
 	case f.Class == class.Quota && f.Named:
 		spread = min(spread, 5*time.Second)

@@ -11,13 +11,13 @@ import (
 // Place is where a fault happened.
 type Place struct {
 	Account storage.AccountID
-	Name    string            // the account's, for the next step
-	Mailbox storage.MailboxID // 0: none
-	Task    storage.TaskID    // 0: none
-	Attempt int               // of the task; 0: the first
+	Name    string            // of the account, for the next step
+	Mailbox storage.MailboxID // 0 for none
+	Task    storage.TaskID    // 0 for none
+	Attempt int               // of the task; 0 for the first
 }
 
-// Row is what is kept of a fault.
+// Row makes the row that is kept of a fault.
 func (p Place) Row(f fault.Fault) storage.Fault {
 	return storage.Fault{
 		At: time.Now().UTC(), Account: p.Account, Mailbox: p.Mailbox, Task: p.Task, Attempt: max(p.Attempt, 1),
@@ -26,10 +26,10 @@ func (p Place) Row(f fault.Fault) storage.Fault {
 	}
 }
 
-// ReportTx keeps a fault for people, with what the transaction does about it.
+// ReportTx keeps a fault for people, in the transaction that acts on it.
 func ReportTx(tx *storage.Writer, row storage.Fault) error { return tx.RecordFault(row) }
 
-// Report is ReportTx in a transaction of its own. It is written even when ctx has ended.
+// Report is ReportTx in its own transaction. It writes even when ctx has ended.
 func Report(ctx context.Context, store *storage.Store, row storage.Fault) error {
 	return store.Write(context.WithoutCancel(ctx), storage.Interactive, 0, func(tx *storage.Writer) error {
 		return ReportTx(tx, row)

@@ -8,23 +8,25 @@ import (
 	"mailcote/storage"
 )
 
-// lately is how long words of a mailbox count when another one says them.
-const lately = 15 * time.Minute
+// wordsAge is how long a mailbox's words count when another mailbox says the
+// same.
+const wordsAge = 15 * time.Minute
 
-// Words remembers what mailboxes answered that may be about them or about their account. Its methods may be
-// called from any goroutine. The zero value is ready.
+// Words remembers answers that may be about a mailbox or about its account. Its
+// methods may be called from any goroutine. The zero value is ready.
 type Words struct {
 	mu sync.Mutex
-	by map[string]map[storage.MailboxID]saying // by the account's scope
+	by map[string]map[storage.MailboxID]saying // by account scope
 }
 
-// saying is what a mailbox answered last.
+// saying is the last answer of a mailbox.
 type saying struct {
 	words string
 	at    time.Time
 }
 
-// Say notes words of a mailbox, and reports whether another one of the account has said them lately.
+// Say notes a mailbox's words. It reports whether another mailbox of the
+// account has said the same lately.
 func (w *Words) Say(now time.Time, scope string, mailbox storage.MailboxID, words string) (too bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -35,7 +37,7 @@ func (w *Words) Say(now time.Time, scope string, mailbox storage.MailboxID, word
 		w.by[scope] = map[storage.MailboxID]saying{}
 	}
 	said := w.by[scope]
-	maps.DeleteFunc(said, func(_ storage.MailboxID, s saying) bool { return now.Sub(s.at) > lately })
+	maps.DeleteFunc(said, func(_ storage.MailboxID, s saying) bool { return now.Sub(s.at) > wordsAge })
 	said[mailbox] = saying{words, now}
 	for id, s := range said {
 		too = too || id != mailbox && s.words == words
@@ -43,7 +45,8 @@ func (w *Words) Say(now time.Time, scope string, mailbox storage.MailboxID, word
 	return too
 }
 
-// Forget is called after useful work in an account: who did it was not refused.
+// Forget drops the words of an account after useful work: that work was not
+// refused.
 func (w *Words) Forget(scope string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
