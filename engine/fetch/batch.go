@@ -19,7 +19,8 @@ import (
 	"mailcote/testkit/failpoint"
 )
 
-// commit parses and packs a batch and writes it in one transaction with its coverage, checkpoint and counters.
+// commit parses and packs a batch. It writes it in one transaction with its
+// coverage, checkpoint and counters.
 func (t *intake) commit(batch []arrival) error {
 	out := storage.Batch{Mailbox: t.p.Row.ID, Validity: t.p.Mailbox.Validity,
 		Arrivals: make([]storage.Arrival, len(batch))}
@@ -46,7 +47,7 @@ func (t *intake) commit(batch []arrival) error {
 	var stored storage.Stored
 	var learned *storage.Sizes
 	p := t.p
-	// all are compared while building
+	// a generation that is being built has all its flags compared anyway
 	pending := t.p.Row.Building == nil && slices.ContainsFunc(batch, func(a arrival) bool { return a.flagsPending })
 	err := p.Store.Write(t.ctx, storage.Bulk, out.Size(), func(tx *storage.Writer) (err error) {
 		if stored, err = tx.StoreBatch(out); err != nil {
@@ -62,12 +63,12 @@ func (t *intake) commit(batch []arrival) error {
 		if learned, err = t.learn(tx, batch); err != nil {
 			return err
 		}
-		if len(p.barred) > 0 { // whatever arrived is no longer set aside
+		if len(p.quarantined) > 0 { // a message that arrived leaves the quarantine
 			if err := tx.ReleaseGone(out.Mailbox, out.Validity, uids); err != nil {
 				return err
 			}
 		}
-		if pending { // a restart compares all flags
+		if pending { // so that a restart compares all flags
 			if err := tx.SetModSeq(out.Mailbox, 0); err != nil {
 				return err
 			}
@@ -91,7 +92,7 @@ func (t *intake) commit(batch []arrival) error {
 	return nil
 }
 
-// learn notes what the messages of a batch show of the server's sizes; nil: nothing.
+// learn notes what a batch shows of the server's sizes. nil means nothing.
 func (t *intake) learn(tx *storage.Writer, batch []arrival) (*storage.Sizes, error) {
 	p := t.p
 	n, lack, zero := 0, int64(0), false
@@ -126,14 +127,15 @@ func (t *intake) learn(tx *storage.Writer, batch []arrival) (*storage.Sizes, err
 		if now.Wrong {
 			f.Detail += "; it computes sizes wrongly, and that is not recorded again"
 		}
-		if err := p.RecordTx(tx, a.uid, f, true); err != nil || now.Wrong { // one says so of all
+		if err := p.RecordTx(tx, a.uid, f, true); err != nil || now.Wrong { // one record stands for all
 			return &now, err
 		}
 	}
 	return &now, nil
 }
 
-// pack makes a stored arrival of a message, parsed, hashed and compressed, and what the index will want of it.
+// pack parses, hashes and compresses a message. It returns the row to store and
+// the document to index.
 func (t *intake) pack(a *arrival) (storage.Arrival, storage.IndexDoc) {
 	out := storage.Arrival{UID: a.uid, Flags: a.said.Flags, ModSeq: a.said.ModSeq}
 	var view message.View
@@ -147,10 +149,10 @@ func (t *intake) pack(a *arrival) (storage.Arrival, storage.IndexDoc) {
 	return out, row.Document(view)
 }
 
-// expungeMost is how many messages one transaction takes out.
+// expungeMost bounds the messages that one transaction expunges.
 const expungeMost = 1000
 
-// Expunge takes messages out of a mailbox.
+// Expunge removes messages from a mailbox in the store.
 func Expunge(ctx context.Context, s *storage.Store, id storage.MailboxID, v storage.UIDValidity,
 	gone []storage.UID) error {
 	for some := range slices.Chunk(gone, expungeMost) {

@@ -26,7 +26,7 @@ const (
 	BatchBytes    = 4 << 20
 	batchesAhead  = 2 // batches being packed and written while the next one arrives
 	parsers       = 2
-	budgetWait    = time.Second // for other accounts' memory
+	budgetWait    = time.Second // how long to wait for memory that others hold
 )
 
 // arrival is one message on its way from the wire to a batch.
@@ -34,12 +34,12 @@ type arrival struct {
 	uid          storage.UID
 	said         storage.FlagChange
 	date         time.Time
-	raw          []byte        // nil when the body was staged
-	staged       *storage.Body // large ones
+	raw          []byte        // nil if the body was staged
+	staged       *storage.Body // of a large message
 	view         *message.View // parsed while it was staged
-	flagsPending bool          // its flags were not said
-	lacks        int64         // octets: what came twice alike is shorter than its RFC822.SIZE by them
-	zero         bool          // its RFC822.SIZE is 0, for the first time of a message that is not empty
+	flagsPending bool          // the server did not send its flags
+	lacks        int64         // octets by which it is shorter than its RFC822.SIZE, though it came twice alike
+	zero         bool          // its RFC822.SIZE is 0 though it has octets; the server's first such message
 }
 
 // size is how many octets came.
@@ -50,25 +50,26 @@ func (a *arrival) size() int64 {
 	return int64(len(a.raw))
 }
 
-// intake takes one page from the wire, gathers batches and commits them. body and fetched run in the session's
-// goroutine; each full batch gets a goroutine of its own that close waits for.
+// intake takes one page from the wire, gathers batches and commits them. body
+// and fetched run in the session's goroutine. Each full batch gets a goroutine
+// of its own, and close waits for them.
 type intake struct {
 	p      *Pass
-	ctx    context.Context // of the commits: a stop lets them finish
-	budget context.Context // of waiting for memory: a stop ends it
+	ctx    context.Context // for commits: a stop lets them finish
+	budget context.Context // for waiting for memory: a stop ends it
 	wanted map[storage.UID]bool
-	// flags that came in a response of their own, behind the body or before it
+	// flags that came in a response of their own, before or after the body
 	late         map[storage.UID]storage.FlagChange
-	flagsPending map[storage.UID]bool // arrivals whose flags the server has not said
-	// what the server said before of the one message that is asked for; nil: nothing
-	known   *imap.Message
-	current *arrival    // its body came, its closing paren did not
-	inside  storage.UID // whose response is not over; 0: none, or it is not known yet
-	batch   []arrival
-	bytes   int64
-	handed  []storage.UID // of batches before it
-	empty   []arrival     // messages of no octets, as two sessions say
-	settled []*rescue     // of messages that were in doubt and are no more
+	flagsPending map[storage.UID]bool // arrivals without flags
+	// what the server said earlier of the one message asked for; nil: nothing
+	described *imap.Message
+	current   *arrival    // its body came, the end of its response did not
+	inside    storage.UID // whose response is not over; 0: none, or not known yet
+	batch     []arrival
+	bytes     int64
+	flushed   []storage.UID // of earlier batches
+	empty     []arrival     // messages without octets, as two sessions say
+	resolved  []*rescue     // of messages that came whole after all
 
 	slots chan struct{}
 	done  sync.WaitGroup
@@ -88,8 +89,8 @@ func newIntake(ctx context.Context, p *Pass, page []storage.UID) *intake {
 	return take
 }
 
-// body reads a message's literal: into memory against the budget, or, when it is large or memory is short,
-// straight into the store.
+// body reads a message's literal. It goes into memory against the budget. A
+// large one, or any while memory is short, goes straight into the store.
 func (t *intake) body(m *imap.Message, section string, size int64, r io.Reader) error {
 	if section != "" || t.current != nil || m.UID != 0 && !t.wanted[storage.UID(m.UID)] {
 		return nil // not what was asked for; the session discards it
@@ -111,9 +112,9 @@ func (t *intake) body(m *imap.Message, section string, size int64, r io.Reader) 
 	raw := make([]byte, size)
 	if n, err := io.ReadFull(r, raw); err != nil {
 		err = fmt.Errorf("read message: %w", err)
-		// it does not come as others do: this may be all that ever does
+		// the message is a suspect: this may be all that ever comes
 		if r := t.p.suspected(t.inside); r != nil && n > 0 {
-			return errors.Join(err, t.keep(r, &arrival{raw: raw[:n]}, size))
+			return errors.Join(err, t.keepPartial(r, &arrival{raw: raw[:n]}, size))
 		}
 		t.p.Budget.Release(size)
 		return err
@@ -123,25 +124,27 @@ func (t *intake) body(m *imap.Message, section string, size int64, r io.Reader) 
 	return nil
 }
 
-// reserve takes memory for a message from the budget. false: slow accounts hold it all, and waiting longer would make
-// them this account's fault too; the message goes through the store instead.
+// reserve takes memory for a message from the budget. If slow accounts hold it
+// all, waiting longer would slow this account too. Then it returns false, and
+// the message goes through the store instead.
 func (t *intake) reserve(size int64) bool {
 	if t.p.Budget.TryAcquire(size) {
 		return true
 	}
-	t.flush() // what this intake holds must not be what it waits for
+	t.flush() // its own batch must not be what it waits for
 	ctx, cancel := context.WithTimeout(t.budget, budgetWait)
 	defer cancel()
 	return t.p.Budget.Acquire(ctx, size) == nil
 }
 
-// stage writes a large message to the store while it arrives, and parses it on the way.
+// stage writes a large message to the store while it arrives, and parses it on
+// the way.
 func (t *intake) stage(r io.Reader) (storage.Body, message.View, error) {
 	pr, pw := io.Pipe()
 	views := make(chan message.View, 1)
 	go func() {
 		v := message.Parse(pr, message.Limits{})
-		_, _ = io.Copy(io.Discard, pr) // were it to stop early, stage would wait for it for ever
+		_, _ = io.Copy(io.Discard, pr) // if the parser stopped early, stage would wait for ever
 		views <- v
 	}()
 	body, err := t.p.Store.Stage(t.ctx, t.p.Packer, io.TeeReader(r, pw))
@@ -149,7 +152,7 @@ func (t *intake) stage(r io.Reader) (storage.Body, message.View, error) {
 	return body, <-views, err
 }
 
-// fetched takes a message whose items are all known.
+// fetched takes a message whose response is complete.
 func (t *intake) fetched(m *imap.Message) error {
 	a := t.current
 	t.current, t.inside = nil, 0
@@ -158,12 +161,12 @@ func (t *intake) fetched(m *imap.Message) error {
 	}
 	uid := storage.UID(m.UID)
 	if a == nil || !t.wanted[uid] {
-		if _, listed := slices.BinarySearch(t.p.listing, uid); listed && m.HasFlags && t.hears(uid) {
+		if _, listed := slices.BinarySearch(t.p.listing, uid); listed && m.HasFlags && t.keepsFlags(uid) {
 			t.late[uid] = mailbox.FlagsOf(m.UID, m.State)
 		}
 		return t.discard(a)
 	}
-	whole, err := t.weigh(uid, m, a)
+	whole, err := t.checkWhole(uid, m, a)
 	if err != nil {
 		return err
 	}
@@ -171,12 +174,12 @@ func (t *intake) fetched(m *imap.Message) error {
 	if !whole {
 		return nil
 	}
-	if m.HasFlags { // they are news against what came before
+	if m.HasFlags { // they are newer than what came before
 		delete(t.late, uid)
 	}
 	said := m
-	if t.known != nil && !m.HasFlags {
-		said = t.known
+	if t.described != nil && !m.HasFlags {
+		said = t.described
 	}
 	if !said.HasFlags {
 		t.flagsPending[uid], a.flagsPending = true, true
@@ -194,45 +197,48 @@ func (t *intake) fetched(m *imap.Message) error {
 	return nil
 }
 
-// doubtEmpty takes back that messages have no octets: the same answer told of expunged ones.
+// doubtEmpty puts empty messages in doubt again. The same answer reported
+// expunged messages, and these may be among them.
 func (t *intake) doubtEmpty() {
 	for _, a := range t.empty {
-		r := t.p.suspect(a.uid, about)
-		r.doubtful(plan.Asking{Gone: true}, t.p.Mailbox.Session(), plan.Aside)
-		t.settled = slices.DeleteFunc(t.settled, func(one *rescue) bool { return one == r })
+		r := t.p.suspect(a.uid, metadata)
+		r.noteDoubt(plan.Asking{Gone: true}, t.p.Mailbox.Session(), plan.Aside)
+		t.resolved = slices.DeleteFunc(t.resolved, func(one *rescue) bool { return one == r })
 	}
 	t.empty = nil
 }
 
-// weigh reports whether what came of a message is the whole of it. Otherwise it notes what came and keeps it.
-func (t *intake) weigh(uid storage.UID, m *imap.Message, a *arrival) (whole bool, err error) {
+// checkWhole reports whether the body that came is the whole message. Otherwise
+// it notes and keeps what came.
+func (t *intake) checkWhole(uid storage.UID, m *imap.Message, a *arrival) (whole bool, err error) {
 	p, now := t.p, plan.Asking{Size: m.Size, Got: a.size()}
-	if now.Size < 0 && t.known != nil {
-		now.Size = t.known.Size
+	if now.Size < 0 && t.described != nil {
+		now.Size = t.described.Size
 	}
 	a.zero = now.Zero() && !p.learned.Zero
 	r := p.suspected(uid)
 	if now.Doubtful(p.learned) {
 		if r == nil {
-			r = p.suspect(uid, about)
+			r = p.suspect(uid, metadata)
 		}
 		if now.SHA256 = sha256.Sum256(a.raw); a.staged != nil {
 			now.SHA256 = a.staged.SHA256
 		}
-		if v := plan.Judge(now, r.before(p.Mailbox.Session()), p.learned); v != plan.Whole {
-			r.doubtful(now, p.Mailbox.Session(), v)
-			return false, t.keep(r, a, int64(len(a.raw)))
+		if v := plan.Judge(now, r.fromOtherSessions(p.Mailbox.Session()), p.learned); v != plan.Whole {
+			r.noteDoubt(now, p.Mailbox.Session(), v)
+			return false, t.keepPartial(r, a, int64(len(a.raw)))
 		}
 		a.lacks = now.Lacks()
 	}
 	if r != nil {
-		t.settled = append(t.settled, r)
+		t.resolved = append(t.resolved, r)
 	}
 	return true, nil
 }
 
-// keep hands what came of a body to its rescue, and gives back the memory that was lent for it.
-func (t *intake) keep(r *rescue, a *arrival, lent int64) error {
+// keepPartial gives what came of a body to its rescue and returns the memory
+// acquired for it.
+func (t *intake) keepPartial(r *rescue, a *arrival, lent int64) error {
 	store, body := t.p.Store, a.staged
 	defer t.p.Budget.Release(lent)
 	if body == nil && a.size() > r.kept.Size {
@@ -248,14 +254,15 @@ func (t *intake) keep(r *rescue, a *arrival, lent int64) error {
 	return r.keep(t.ctx, store, *body)
 }
 
-// hears reports whether flags that came by themselves are kept. Those of the page are. A server may tell of each
-// message it has: what is left out of that, the next pass asks for.
-func (t *intake) hears(uid storage.UID) bool {
-	_, known := t.late[uid]
-	return known || t.wanted[uid] || t.flagsPending[uid] || len(t.late) < t.p.Caps.News
+// keepsFlags reports whether flags that came by themselves are kept. Those of
+// the page always are. A server may send flags of every message it has, so the
+// rest is capped. The next pass asks for what is dropped.
+func (t *intake) keepsFlags(uid storage.UID) bool {
+	_, kept := t.late[uid]
+	return kept || t.wanted[uid] || t.flagsPending[uid] || len(t.late) < t.p.Caps.News
 }
 
-// discard lets go of a body that nobody asked for; nil: there is none.
+// discard drops a body that nobody asked for, if there is one.
 func (t *intake) discard(a *arrival) error {
 	if a == nil {
 		return nil
@@ -267,7 +274,8 @@ func (t *intake) discard(a *arrival) error {
 	return nil
 }
 
-// flush hands the gathered batch over; it waits while too many are on their way.
+// flush commits the gathered batch in the background. It waits while too many
+// batches are on their way.
 func (t *intake) flush() {
 	if len(t.batch) == 0 {
 		return
@@ -282,7 +290,7 @@ func (t *intake) flush() {
 		return
 	}
 	for _, a := range batch {
-		t.handed = append(t.handed, a.uid)
+		t.flushed = append(t.flushed, a.uid)
 	}
 	t.slots <- struct{}{}
 	t.done.Add(1)
@@ -296,8 +304,9 @@ func (t *intake) flush() {
 	}()
 }
 
-// unstage drops the large bodies of a batch that failed: each retry stages them again, and a start that would
-// clear them away may be weeks off. One that was stored after all stays.
+// unstage drops the large bodies of a failed batch. Each retry stages them
+// again, and the next start, which would clear them away, may be weeks off. A
+// body that was stored after all stays.
 func (t *intake) unstage(batch []arrival) (err error) {
 	for _, a := range batch {
 		if a.staged != nil {
@@ -307,7 +316,8 @@ func (t *intake) unstage(batch []arrival) (err error) {
 	return err
 }
 
-// close commits what came whole, waits for every batch and says what failed. It may be called again.
+// close commits what came whole, waits for every batch and returns the first
+// failure. It may be called again.
 func (t *intake) close() error {
 	a := t.current
 	t.current = nil
@@ -335,14 +345,16 @@ func (t *intake) failure() error {
 	return t.err
 }
 
-// owed gives the arrivals whose flags the server has not said. Call it after close.
-func (t *intake) owed() FlagsPending {
+// pending returns the arrivals whose flags the server has not sent. Call it
+// after close.
+func (t *intake) pending() FlagsPending {
 	dropped := len(t.flagsPending) > 0
-	for uid := range t.late { // those it said in a response of their own
+	for uid := range t.late { // their flags came in a response of their own
 		delete(t.flagsPending, uid)
 	}
 	return FlagsPending{slices.Sorted(maps.Keys(t.flagsPending)), dropped}
 }
 
-// missing gives the UIDs of the page that are not committed. Call it after close.
+// missing returns the UIDs of the page that are not committed. Call it after
+// close.
 func (t *intake) missing() []storage.UID { return slices.Sorted(maps.Keys(t.wanted)) }

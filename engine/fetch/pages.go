@@ -15,10 +15,11 @@ import (
 	"mailcote/storage/class"
 )
 
-// Fetch brings messages of a listing, newest first, page by page, and behind them those that are asked for alone.
+// Fetch downloads messages of a listing page by page, newest first. Suspects
+// come after all others, one by one.
 func (p *Pass) Fetch(ctx context.Context, listing, todo []storage.UID) error {
 	p.listing = listing
-	todo, err := p.setApart(ctx, todo)
+	todo, err := p.deferSuspects(ctx, todo)
 	if err != nil {
 		return err
 	}
@@ -26,18 +27,18 @@ func (p *Pass) Fetch(ctx context.Context, listing, todo []storage.UID) error {
 		if err := p.Memory(ctx); err != nil {
 			return err
 		}
-		if todo, err = p.bring(ctx, todo); err != nil {
+		if todo, err = p.fetchNext(ctx, todo); err != nil {
 			return err
 		}
-		if err := p.askAgain(ctx, false); err != nil {
+		if err := p.retryDoubtful(ctx, false); err != nil {
 			return err
 		}
 		p.page = min(p.page*2, PageMost)
 	}
-	if err := p.askAgain(ctx, true); err != nil {
+	if err := p.retryDoubtful(ctx, true); err != nil {
 		return err
 	}
-	for _, r := range p.rescues() { // they go behind all others
+	for _, r := range p.rescues() { // after all other messages
 		if _, err := p.Meter.Fits([]int64{unknownSize}); err != nil {
 			return fault.In(fault.PhaseFetch, err)
 		}
@@ -51,9 +52,10 @@ func (p *Pass) Fetch(ctx context.Context, listing, todo []storage.UID) error {
 	return nil
 }
 
-// bring asks for one page of messages, with what that entails, and gives those behind it.
-func (p *Pass) bring(ctx context.Context, todo []storage.UID) (rest []storage.UID, err error) {
-	n, err := p.size(ctx, todo)
+// fetchNext fetches one page, rescues what is missing of it, and returns the
+// messages after it.
+func (p *Pass) fetchNext(ctx context.Context, todo []storage.UID) (rest []storage.UID, err error) {
+	n, err := p.pageSize(ctx, todo)
 	if err != nil {
 		return nil, err
 	}
@@ -62,19 +64,21 @@ func (p *Pass) bring(ctx context.Context, todo []storage.UID) (rest []storage.UI
 	if err != nil {
 		return nil, err
 	}
-	return rest, p.without(ctx, missing)
+	return rest, p.rescueMissing(ctx, missing)
 }
 
-// MaxRenewals is how many new sessions a pass takes for the pages whose messages came in doubt. What comes in doubt
-// later waits until it is as much as a page, or for the end of the pass: a server that is wrong about a message of each
-// page must not cost a sign-in a page.
+// MaxRenewals bounds the new sessions that a pass takes for pages with doubtful
+// messages. A later doubtful message waits until there is a page of them, or
+// for the end of the pass. A server that is wrong about one message a page must
+// not cost a sign-in a page.
 const MaxRenewals = 4
 
-// askAgain asks once more, on a session that has not brought them, for messages that came in doubt: those of a page
-// together. What two sessions do not bring whole is asked for in other ways. last: no page follows.
-func (p *Pass) askAgain(ctx context.Context, last bool) error {
+// retryDoubtful asks again for messages that came in doubt, those of a page
+// together, on a session that has not brought them. What two sessions do not
+// bring whole is asked for in other ways. last: no page follows.
+func (p *Pass) retryDoubtful(ctx context.Context, last bool) error {
 	for {
-		uids, here := p.uncertain(last)
+		uids, here := p.doubtful(last)
 		if len(uids) == 0 || !last && p.renewals >= MaxRenewals && len(uids) < PageMost {
 			return nil
 		}
@@ -86,24 +90,25 @@ func (p *Pass) askAgain(ctx context.Context, last bool) error {
 		}
 		for len(uids) > 0 {
 			var err error
-			if uids, err = p.bring(ctx, uids); err != nil {
+			if uids, err = p.fetchNext(ctx, uids); err != nil {
 				return err
 			}
-			if err := p.setAside(ctx); err != nil {
+			if err := p.rescueDoubtful(ctx); err != nil {
 				return err
 			}
 		}
 	}
 }
 
-// setAside asks in other ways for what two sessions did not bring whole. What comes in none is quarantined.
-func (p *Pass) setAside(ctx context.Context) error {
+// rescueDoubtful asks in other ways for messages that two sessions did not
+// bring whole. If none works, the message is quarantined.
+func (p *Pass) rescueDoubtful(ctx context.Context) error {
 	for _, r := range p.rescues() {
 		if r.doubt != plan.Aside {
 			continue
 		}
 		if p.hopeless >= MaxHopeless {
-			r.strategy = lost
+			r.strategy = exhausted
 		}
 		if err := (&attempt{p, r}).run(ctx); err != nil {
 			return err
@@ -112,9 +117,11 @@ func (p *Pass) setAside(ctx context.Context) error {
 	return nil
 }
 
-// size gives how many messages the next page may ask for: by its size, by what the server takes in a command, by
-// the pace, and by the octets that the day has left. It waits for the pace; for the day the account rests.
-func (p *Pass) size(ctx context.Context, todo []storage.UID) (int, error) {
+// pageSize returns how many messages the next page may ask for. It is bounded
+// by the stream's page, by what the server takes in a command, by the pace, and
+// by the octets left of the day. It waits for the pace. When the day's octets
+// are used up the error ends the pass and the account rests.
+func (p *Pass) pageSize(ctx context.Context, todo []storage.UID) (int, error) {
 	most := min(p.page, len(todo))
 	if n := p.Mailbox.Session().MostMessages(); n > 0 {
 		most = min(most, n)
@@ -126,9 +133,9 @@ func (p *Pass) size(ctx context.Context, todo []storage.UID) (int, error) {
 	sizes, err := p.sizes(ctx, todo[:n])
 	if err != nil {
 		if err = fault.In(fault.PhaseFetch, err); n == 1 && p.ended(ctx, fault.Classify(err)) {
-			p.suspect(todo[0], about).recordEnd(fault.Classify(err))
+			p.suspect(todo[0], metadata).recordEnd(fault.Classify(err))
 		}
-		p.broke = breakage{page: n, barren: true}
+		p.broke = breakage{page: n, nothingCame: true}
 		p.bisection.closer = n > 1
 		return 0, err
 	}
@@ -136,7 +143,7 @@ func (p *Pass) size(ctx context.Context, todo []storage.UID) (int, error) {
 	return n, fault.In(fault.PhaseFetch, err)
 }
 
-// sizes asks for the sizes of messages, in their order.
+// sizes asks for the sizes of messages and returns them in order.
 func (p *Pass) sizes(ctx context.Context, page []storage.UID) ([]int64, error) {
 	at := make(map[storage.UID]int, len(page))
 	sizes := make([]int64, len(page))
@@ -152,14 +159,15 @@ func (p *Pass) sizes(ctx context.Context, page []storage.UID) ([]int64, error) {
 	err := p.Mailbox.Session().UIDFetch(ctx, mailbox.SetOf(page), []imap.Item{imap.ItemSize}, take)
 	if err != nil && p.Mailbox.Session().Err() == nil && fault.Classify(fault.In(fault.PhaseFetch,
 		err)).Class == class.Parsing {
-		err = nil // it would say so of the bodies too, and there they are asked for in halves
+		err = nil // the bodies would be refused too, and those are asked for in halves
 	}
 	return sizes, err
 }
 
-// without goes on without the messages that a tagged OK or NO left out. They are asked for again in halves; what
-// does not come even alone, and is still listed, is quarantined.
-func (p *Pass) without(ctx context.Context, missing []storage.UID) error {
+// rescueMissing handles messages that a tagged OK or NO left out. They are
+// asked for again in halves. A message that does not come even alone, and is
+// still listed, is quarantined.
+func (p *Pass) rescueMissing(ctx context.Context, missing []storage.UID) error {
 	why := map[storage.UID]error{}
 	if err := p.halve(ctx, missing, why); err != nil || len(why) == 0 {
 		return err
@@ -168,10 +176,10 @@ func (p *Pass) without(ctx context.Context, missing []storage.UID) error {
 	if err != nil {
 		return err
 	}
-	var given []*rescue // up
+	var given []*rescue // ascending
 	for _, uid := range slices.Sorted(maps.Keys(why)) {
 		if _, listed := slices.BinarySearch(listing, uid); !listed {
-			p.Mailbox.Left() // it left: the next round lists again
+			p.Mailbox.Left() // it was expunged: the next round lists again
 			if r := p.suspected(uid); r != nil {
 				if err := p.forget(ctx, r); err != nil {
 					return err
@@ -179,12 +187,12 @@ func (p *Pass) without(ctx context.Context, missing []storage.UID) error {
 			}
 			continue
 		}
-		r := p.suspect(uid, about)
+		r := p.suspect(uid, metadata)
 		if r.first = leftOut(); why[uid] != nil {
 			r.first = fault.Classify(why[uid])
 		}
 		if p.hopeless >= MaxHopeless {
-			r.strategy = lost
+			r.strategy = exhausted
 			given = append(given, r)
 			continue
 		}
@@ -202,8 +210,8 @@ func (p *Pass) without(ctx context.Context, missing []storage.UID) error {
 	return err
 }
 
-// halve asks for messages again, in ever smaller pages. why gets those that did not come alone, with the refusal
-// if there was one.
+// halve asks for messages again, in ever smaller pages. why gets those that did
+// not come alone, each with its refusal or nil.
 func (p *Pass) halve(ctx context.Context, missing []storage.UID, why map[storage.UID]error) error {
 	if len(missing) == 0 {
 		return nil
@@ -212,7 +220,7 @@ func (p *Pass) halve(ctx context.Context, missing []storage.UID, why map[storage
 	if err != nil {
 		return err
 	}
-	silent := len(left) == len(missing) && refused == nil // an OK that brings none of them says so of each
+	silent := len(left) == len(missing) && refused == nil // an OK that brings none of them counts for each
 	if len(left) == 1 && len(missing) == 1 || silent && p.hopeless >= MaxHopeless {
 		for _, uid := range left {
 			why[uid] = refused
@@ -229,13 +237,14 @@ func (p *Pass) halve(ctx context.Context, missing []storage.UID, why map[storage
 	return p.halve(ctx, left[half:], why)
 }
 
-// fetch brings one page, without the messages at which sessions end: those are left to a rescue. missing are the
-// UIDs that did not come: after a nil error the server left them out, or refused them.
+// fetch fetches one page without the messages that end sessions, which are left
+// to their rescues. missing are the UIDs that did not come. After a nil error
+// the server left them out or refused them.
 func (p *Pass) fetch(ctx context.Context, page []storage.UID) (missing []storage.UID, refused, err error) {
 	for len(page) > 0 {
-		got, err := p.take(ctx, page, everything(), nil)
+		got, err := p.fetchOnce(ctx, page, messageItems(), nil)
 		if err == nil {
-			return got.missing, got.refused, p.AskFlags(ctx, got.owed)
+			return got.missing, got.refused, p.AskFlags(ctx, got.pending)
 		}
 		culprit, err := p.findCulprit(ctx, got, len(got.missing) == len(page), err)
 		if err != nil {
@@ -246,41 +255,46 @@ func (p *Pass) fetch(ctx context.Context, page []storage.UID) (missing []storage
 	return nil, nil, nil
 }
 
-// result is what one FETCH of messages came to.
+// result is what one FETCH of messages brought.
 type result struct {
 	missing []storage.UID // asked for, and neither stored nor in doubt
 	inside  storage.UID   // whose body was being received when the session broke; 0: none
 	refused error         // the NO that ended it early
-	owed    FlagsPending  // by what it brought
+	pending FlagsPending  // for what it brought
 }
 
-// take asks for items of messages, their bodies among them, and stores what comes; what came whole before an error too.
-// known is what the server said before of the one message that is asked for. A message that came in doubt is neither
-// stored nor missing: it has a rescue.
-func (p *Pass) take(ctx context.Context, page []storage.UID, items []imap.Item, known *imap.Message) (got result,
-	err error) {
+// fetchOnce asks for items of messages, their bodies included, and stores what
+// comes whole, even before an error. described is what the server said earlier
+// of the one message that is asked for, or nil. A message that came in doubt is
+// neither stored nor missing: it has a rescue.
+func (p *Pass) fetchOnce(ctx context.Context, page []storage.UID, items []imap.Item,
+	described *imap.Message) (got result, err error) {
 	if err := p.Mailbox.Yield(ctx); err != nil {
 		return got, err
 	}
 	take := newIntake(ctx, p, page)
-	take.known = known
-	defer take.close() //nolint:errcheck // it was asked below; this one is for a panic on the way
+	take.described = described
+	defer take.close() //nolint:errcheck // its error is taken below; this call is for a panic
 
 	err = fault.In(fault.PhaseFetch, p.Mailbox.Fetch(ctx, mailbox.SetOf(page), 0, items,
 		imap.FetchHandler{Body: take.body, Fetch: take.fetched}))
 	if err != nil && p.Mailbox.Session().Err() == nil && fault.Classify(err).Class == class.Parsing {
-		got.refused, err = err, nil // what came before the NO is kept (RFC 2180); the rest is asked for again
+		// what came before the NO is kept (RFC 2180), the rest is asked for
+		// again
+		got.refused, err = err, nil
 	}
 	got.inside, p.bisection.answered = take.inside, p.bisection.answered || err == nil
-	defer func() { p.bisection.line = p.bisection.line && len(got.missing) == len(page) }()
+	defer func() { p.bisection.connectionFault = p.bisection.connectionFault && len(got.missing) == len(page) }()
 	if p.Mailbox.ExpungeIssued() {
 		take.doubtEmpty()
 		p.doubtGone()
 	}
 	stored := take.close()
-	if p.Mailbox.Renumbered() { // nobody knows since when: what was stored of this answer goes, and is asked for again
+	// Nobody knows since when, so what this answer stored is expunged and asked
+	// for again.
+	if p.Mailbox.Renumbered() {
 		return result{}, errors.Join(fault.In(fault.PhaseStore, stored),
-			Expunge(take.ctx, p.Store, p.Row.ID, p.Mailbox.Validity, take.handed), fault.In(fault.PhaseFetch,
+			Expunge(take.ctx, p.Store, p.Row.ID, p.Mailbox.Validity, take.flushed), fault.In(fault.PhaseFetch,
 				fault.ErrRenumbered))
 	}
 	if stored != nil {
@@ -289,12 +303,12 @@ func (p *Pass) take(ctx context.Context, page []storage.UID, items []imap.Item, 
 	if take.learned != nil {
 		p.learned = *take.learned
 	}
-	for _, r := range take.settled {
+	for _, r := range take.resolved {
 		if err := p.forget(ctx, r); err != nil {
 			return result{}, err
 		}
 	}
-	got.owed = take.owed()
+	got.pending = take.pending()
 	if len(take.late) > 0 {
 		if err := p.StoreFlags(take.ctx, slices.Collect(maps.Values(take.late))); err != nil {
 			return result{}, err

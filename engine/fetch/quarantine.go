@@ -12,11 +12,11 @@ import (
 	"mailcote/storage/class"
 )
 
-// quarantine sets messages aside and records why.
+// quarantine quarantines messages and records why.
 func (p *Pass) quarantine(ctx context.Context, all ...*rescue) error {
 	var full error
 	for i, r := range all {
-		if err := (&attempt{p, r}).keepSpool(ctx); err != nil {
+		if err := (&attempt{p, r}).keepChunks(ctx); err != nil {
 			return err
 		}
 		if full = p.admit(ctx, r.uid); full != nil {
@@ -35,7 +35,7 @@ func (p *Pass) quarantine(ctx context.Context, all ...*rescue) error {
 				return err
 			}
 			if err := tx.Quarantine(storage.Quarantined{Mailbox: r.mailbox, Validity: r.validity, UID: r.uid,
-				Reason: f.Detail, Alone: r.fatal,
+				Reason: f.Detail, Alone: r.endedSession,
 				Received: r.received(), Claimed: r.claimed()}); err != nil {
 				return err
 			}
@@ -50,23 +50,24 @@ func (p *Pass) quarantine(ctx context.Context, all ...*rescue) error {
 	})
 	if err == nil {
 		for _, r := range all {
-			r.kept = storage.Body{} // the store has it now
-			if at, barred := slices.BinarySearch(p.barred, r.uid); !barred {
-				p.barred = slices.Insert(p.barred, at, r.uid)
+			r.kept = storage.Body{} // the store owns it now
+			if at, quarantined := slices.BinarySearch(p.quarantined, r.uid); !quarantined {
+				p.quarantined = slices.Insert(p.quarantined, at, r.uid)
 			}
 		}
 	}
 	return errors.Join(fault.In(fault.PhaseStore, err), full)
 }
 
-// admit makes sure that the quarantine takes one message more: a mailbox may have been invented.
+// admit reserves a row in the quarantine. It is bounded, because a server may
+// invent a mailbox.
 func (p *Pass) admit(ctx context.Context, uid storage.UID) error {
-	if _, known := slices.BinarySearch(p.barred, uid); known { // it has its row
+	if _, has := slices.BinarySearch(p.quarantined, uid); has { // it has its row already
 		return nil
 	}
 	caps := p.Caps
 	if p.room == nil {
-		left := caps.Aside - len(p.barred)
+		left := caps.Aside - len(p.quarantined)
 		if err := p.Store.Read(ctx, func(r *storage.Reader) error {
 			n, err := r.QuarantineRows(p.Row.Account, caps.AllAside)
 			left = min(left, caps.AllAside-n)
@@ -86,12 +87,14 @@ func (p *Pass) admit(ctx context.Context, uid storage.UID) error {
 	return nil
 }
 
-// remark records what is odd about a message that is stored all the same.
-func (p *Pass) remark(ctx context.Context, uid storage.UID, f fault.Fault) error {
+// recordOdd records a fault that nobody has to act on: of a message that is
+// stored all the same, or of a session that ended (uid 0).
+func (p *Pass) recordOdd(ctx context.Context, uid storage.UID, f fault.Fault) error {
 	return fault.In(fault.PhaseStore, p.Store.Write(ctx, storage.Interactive, 0, func(tx *storage.Writer) error {
 		return p.RecordTx(tx, uid, f, true)
 	}))
 }
 
-// Barred gives the mailbox's quarantined messages as they are now, ascending.
-func (p *Pass) Barred() []storage.UID { return p.barred }
+// Quarantined returns the mailbox's quarantined messages as they are now,
+// ascending.
+func (p *Pass) Quarantined() []storage.UID { return p.quarantined }

@@ -17,22 +17,23 @@ import (
 	"mailcote/storage"
 )
 
-// Suspects are an account's messages that do not come as others do. They outlive sessions and streams, not the
-// process. Its methods may be called from any goroutine; a message's rescue is used by the stream that has its
+// Suspects are an account's messages that do not come as others do. They
+// outlive sessions and streams, not the process. Their methods may be called
+// from any goroutine. A message's rescue belongs to the stream that has its
 // mailbox.
 type Suspects struct {
 	mu sync.Mutex
 	by map[place]*rescue
 }
 
-// Len is how many there are.
+// Len counts them.
 func (s *Suspects) Len() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.by)
 }
 
-// all gives them by mailbox, the newest messages first; drop takes one off the list.
+// all returns them by mailbox, newest message first.
 func (s *Suspects) all() []*rescue {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -41,14 +42,14 @@ func (s *Suspects) all() []*rescue {
 	})
 }
 
-// find gives the rescue of a message; nil: there is none.
+// find returns the rescue of a message, or nil.
 func (s *Suspects) find(at place) *rescue {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.by[at]
 }
 
-// add puts a message on the list of those that are asked for alone.
+// add makes a message a suspect, which is asked for alone.
 func (s *Suspects) add(at place, from strategy) *rescue {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -73,44 +74,47 @@ func (s *Suspects) drop(at place) {
 type strategy int
 
 const (
-	alone  strategy = iota // with no other message
-	about                  // what is not its body
-	bare                   // its body and nothing else
-	pieces                 // its body in chunks
-	lost                   // no way is left
+	alone     strategy = iota // with no other message
+	metadata                  // everything but its body
+	bodyOnly                  // its body and nothing else
+	chunks                    // its body in chunks
+	exhausted                 // no way is left
 )
 
-// rescue is one message that ended sessions, that the server left out, or that came in doubt, and how far its
-// rescue got. It outlives sessions and workers, so what came of it stays. Only the worker that has the account
-// touches it.
+// rescue is one message that ended sessions, was left out by the server or came
+// in doubt, and how far its rescue got. It outlives sessions and workers, so
+// what came of the message stays. Only the worker that has the account touches
+// it.
 type rescue struct {
 	place
 
-	strategy strategy
-	fatal    bool // it ended a session
-	brief    bool // it is in quarantine, and every way was tried before
-	unproven bool // a session ended in which nothing else came, so a way may have been tried in vain
-	partly   int  // sessions in a row that ended behind a part of it
-	known    *imap.Message
-	body     *chunk.Body    // how far it came in chunks
-	spool    *storage.Spool // what came in them
-	first    fault.Fault    // why it did not come as others do
-	last     fault.Fault    // why it did not come in the way that was tried last
+	strategy     strategy
+	endedSession bool // it ended a session
+	tryOnce      bool // it is quarantined, and every way was tried before
+	// a session ended in which nothing else came, so a way may have failed for
+	// another reason
+	inconclusive bool
+	partialEnds  int // sessions in a row that ended after a part of it
+	described    *imap.Message
+	body         *chunk.Body    // how far it came in chunks
+	spool        *storage.Spool // the chunks that came
+	first        fault.Fault    // why it did not come as others do
+	last         fault.Fault    // why it did not come the last time
 
-	doubt plan.Verdict // of what came last; Whole: nothing was in doubt
-	asked []asked      // what came in doubt
-	kept  storage.Body // staged: the longest of that; its size is 0 when nothing came
+	doubt   plan.Verdict // of what came last; Whole: no doubt
+	answers []answer     // the answers that came in doubt
+	kept    storage.Body // staged: the longest body among them; of size 0 when nothing came
 }
 
-// asked is what a session brought of a message.
-type asked struct {
+// answer is what a session brought of a message.
+type answer struct {
 	plan.Asking
 	session *imap.Session
 }
 
-// before gives what sessions other than s brought.
-func (r *rescue) before(s *imap.Session) (all []plan.Asking) {
-	for _, one := range r.asked {
+// fromOtherSessions returns what sessions other than s brought.
+func (r *rescue) fromOtherSessions(s *imap.Session) (all []plan.Asking) {
+	for _, one := range r.answers {
 		if one.session != s {
 			all = append(all, one.Asking)
 		}
@@ -118,14 +122,14 @@ func (r *rescue) before(s *imap.Session) (all []plan.Asking) {
 	return all
 }
 
-// on reports whether s is the session that brought the message last.
-func (r *rescue) on(s *imap.Session) bool {
-	return len(r.asked) > 0 && r.asked[len(r.asked)-1].session == s
+// lastFrom reports whether s brought the message last.
+func (r *rescue) lastFrom(s *imap.Session) bool {
+	return len(r.answers) > 0 && r.answers[len(r.answers)-1].session == s
 }
 
-// doubtful notes what a session brought.
-func (r *rescue) doubtful(now plan.Asking, s *imap.Session, v plan.Verdict) {
-	r.doubt, r.asked = v, append(r.asked, asked{now, s})
+// noteDoubt notes a doubtful answer of a session.
+func (r *rescue) noteDoubt(now plan.Asking, s *imap.Session, v plan.Verdict) {
+	r.doubt, r.answers = v, append(r.answers, answer{now, s})
 	size := "does not say how long the message is"
 	if now.Size >= 0 {
 		size = fmt.Sprintf("says the message has %d bytes", now.Size)
@@ -137,7 +141,8 @@ func (r *rescue) doubtful(now plan.Asking, s *imap.Session, v plan.Verdict) {
 	}
 }
 
-// keep takes a staged body that came in doubt, in place of a shorter one.
+// keep takes a staged body that came in doubt and drops the shorter of it and
+// the one kept before.
 func (r *rescue) keep(ctx context.Context, store *storage.Store, b storage.Body) error {
 	if b.Size > r.kept.Size {
 		b, r.kept = r.kept, b
@@ -145,7 +150,7 @@ func (r *rescue) keep(ctx context.Context, store *storage.Store, b storage.Body)
 	return store.Unstage(ctx, b)
 }
 
-// reason tells both in one fault.
+// reason returns the first and the last fault as one.
 func (r *rescue) reason() fault.Fault {
 	f := r.first
 	if f.Detail == "" {
@@ -160,18 +165,18 @@ func (r *rescue) reason() fault.Fault {
 
 // recordEnd notes that the message ended a session.
 func (r *rescue) recordEnd(f fault.Fault) {
-	if r.fatal = true; r.first.Detail == "" {
+	if r.endedSession = true; r.first.Detail == "" {
 		r.first = f
 	}
 }
 
-// claimed is the size the server says, -1 when it did not.
+// claimed is the size that the server says, or -1.
 func (r *rescue) claimed() int64 {
 	switch {
-	case r.known != nil:
-		return r.known.Size
-	case len(r.asked) > 0:
-		return r.asked[len(r.asked)-1].Size
+	case r.described != nil:
+		return r.described.Size
+	case len(r.answers) > 0:
+		return r.answers[len(r.answers)-1].Size
 	}
 	return -1
 }
@@ -183,7 +188,7 @@ func (r *rescue) received() int64 {
 	return max(r.spool.Size(), r.kept.Size)
 }
 
-// place is where a message that is rescued lies.
+// place identifies a message on the server.
 type place struct {
 	mailbox  storage.MailboxID
 	validity storage.UIDValidity
@@ -198,51 +203,53 @@ func (r *rescue) spooled() int64 {
 	return r.spool.Size()
 }
 
-// rescues gives those of the mailbox as it is numbered now.
+// rescues returns those of the mailbox under its present UIDVALIDITY.
 func (p *Pass) rescues() []*rescue {
 	return slices.DeleteFunc(p.Suspects.all(), func(r *rescue) bool {
 		return r.mailbox != p.Row.ID || r.validity != p.Mailbox.Validity
 	})
 }
 
-// uncertain gives the messages that are to be asked for once more, newest first. last: those of an earlier pass,
-// too. here: the pass's session is the one that has brought some of them.
-func (p *Pass) uncertain(last bool) (uids []storage.UID, here bool) {
+// doubtful returns the messages to ask for once more, newest first. last
+// includes those of an earlier pass. here reports whether the present session
+// brought some of them.
+func (p *Pass) doubtful(last bool) (uids []storage.UID, here bool) {
 	for _, r := range p.rescues() {
-		if r.doubt == plan.Again && !r.fatal && (last || r.on(p.Mailbox.Session())) {
-			uids, here = append(uids, r.uid), here || r.on(p.Mailbox.Session())
+		if r.doubt == plan.Again && !r.endedSession && (last || r.lastFrom(p.Mailbox.Session())) {
+			uids, here = append(uids, r.uid), here || r.lastFrom(p.Mailbox.Session())
 		}
 	}
 	slices.SortFunc(uids, func(a, b storage.UID) int { return cmp.Compare(b, a) })
 	return uids, here
 }
 
-// doubtGone notes, of what the session brought in doubt, that the same answer told of expunged messages.
+// doubtGone marks what the session brought in doubt: the same answer reported
+// expunged messages.
 func (p *Pass) doubtGone() {
 	for _, r := range p.rescues() {
-		if r.on(p.Mailbox.Session()) {
-			r.asked[len(r.asked)-1].Gone = true
+		if r.lastFrom(p.Mailbox.Session()) {
+			r.answers[len(r.answers)-1].Gone = true
 		}
 	}
 }
 
-// suspected gives the rescue of a message; nil: there is none.
+// suspected returns the rescue of a message, or nil.
 func (p *Pass) suspected(uid storage.UID) *rescue {
 	return p.Suspects.find(place{p.Row.ID, p.Mailbox.Validity, uid})
 }
 
-// suspect puts a message on the list of those that are asked for alone, behind all others.
+// suspect makes a message a suspect, which is asked for alone after all others.
 func (p *Pass) suspect(uid storage.UID, from strategy) *rescue {
 	return p.Suspects.add(place{p.Row.ID, p.Mailbox.Validity, uid}, from)
 }
 
-// forget ends a rescue and drops what it holds in the store.
+// forget ends a rescue and drops what it has in the store.
 func (p *Pass) forget(ctx context.Context, r *rescue) error {
 	p.Suspects.drop(r.place)
-	return p.empty(ctx, r)
+	return p.dropKept(ctx, r)
 }
 
-func (p *Pass) empty(ctx context.Context, r *rescue) error {
+func (p *Pass) dropKept(ctx context.Context, r *rescue) error {
 	always := context.WithoutCancel(ctx)
 	err := p.Store.Unstage(always, r.kept)
 	r.kept = storage.Body{}
@@ -253,10 +260,11 @@ func (p *Pass) empty(ctx context.Context, r *rescue) error {
 	return fault.In(fault.PhaseStore, err)
 }
 
-// setApart takes out of todo what is asked for behind the others: suspects, and what ended sessions before it was
-// quarantined. Suspects that are not to be fetched any more are forgotten.
-func (p *Pass) setApart(ctx context.Context, todo []storage.UID) (rest []storage.UID, err error) {
-	wanted := maps.Clone(p.fatal)
+// deferSuspects returns todo without the messages that are asked for after the
+// others: suspects, and quarantined messages that ended sessions before. It
+// forgets suspects that are not to be fetched any more.
+func (p *Pass) deferSuspects(ctx context.Context, todo []storage.UID) (rest []storage.UID, err error) {
+	wanted := maps.Clone(p.endedSessions)
 	for _, r := range p.Suspects.all() {
 		if r.mailbox == p.Row.ID && r.validity == p.Mailbox.Validity {
 			wanted[r.uid] = true
@@ -269,10 +277,10 @@ func (p *Pass) setApart(ctx context.Context, todo []storage.UID) (rest []storage
 		}
 		return wanted[uid]
 	})
-	for uid := range p.fatal {
+	for uid := range p.endedSessions {
 		if listed[uid] {
 			r := p.suspect(uid, alone)
-			r.fatal, r.brief = true, p.brief[uid]
+			r.endedSession, r.tryOnce = true, p.tryOnce[uid]
 		}
 	}
 	for _, r := range p.Suspects.all() {

@@ -307,7 +307,7 @@ func (p *pass) end(ctx context.Context, moved bool) error {
 				}
 			}
 			if err := tx.ReleaseGone(m.ID, p.box.Validity, plan.Compare(p.listing,
-				p.fetching.Barred()).Gone); err != nil {
+				p.fetching.Quarantined()).Gone); err != nil {
 				return err
 			}
 			if moved { // it never held still: the next pass goes on
