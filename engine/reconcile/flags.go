@@ -19,8 +19,9 @@ import (
 	"mailcote/testkit/failpoint"
 )
 
-// flags brings the flags of what is stored up to date: by CHANGEDSINCE where the server keeps MODSEQ and never promised
-// less than it did, else by comparing all of them.
+// flags updates the flags of stored messages. It uses CHANGEDSINCE if the
+// server keeps MODSEQ and its HIGHESTMODSEQ has not fallen. Otherwise it
+// compares all flags.
 func (p *pass) flags(ctx context.Context, stored []storage.Listed) error {
 	if len(stored) == 0 || p.box.Session().Exists() == 0 { // nothing here or nothing there
 		return nil
@@ -36,31 +37,33 @@ func (p *pass) flags(ctx context.Context, stored []storage.Listed) error {
 	if since > 0 && since == now {
 		return nil
 	}
-	c := &flagCheck{p: p, stored: stored, told: make([]bool, len(stored)), changes: map[int]storage.FlagChange{},
+	c := &flagCheck{p: p, stored: stored, answered: make([]bool, len(stored)), changes: map[int]storage.FlagChange{},
 		flagsPending: map[int]bool{}}
-	mark := condstore && p.row.Building == nil
+	advance := condstore && p.row.Building == nil
 	if since > 0 {
 		err := c.ask(ctx, 0, len(stored), since)
 		switch {
-		case err == nil && !c.over:
-			p.short = len(c.flagsPending) > 0
-			return c.apply(ctx, mark, now)
+		case err == nil && !c.overflowed:
+			p.flagsShort = len(c.flagsPending) > 0
+			return c.apply(ctx, advance, now)
 		case err != nil && !p.box.Refused(err):
 			return err
 		}
-		c.drop() // some offer CONDSTORE and do not know how; and more changes than are kept at once come in parts
+		// Some servers offer CONDSTORE and do not know how. And more changes
+		// than are kept at once come in parts.
+		c.reset()
 	}
 	for from, most := 0, p.Fetcher.Caps.Flags; from < len(stored); from += most {
 		to := min(from+most, len(stored))
 		if err := c.ask(ctx, from, to, 0); err != nil {
-			return c.broke(ctx, err)
+			return c.noteBreak(ctx, err)
 		}
 		last := to == len(stored)
-		p.short = last && c.heard < c.asked // an answer that is short vouches for nothing
-		if err := c.apply(ctx, last && mark && !c.over, now); err != nil {
+		p.flagsShort = last && c.received < c.asked // a short answer vouches for nothing
+		if err := c.apply(ctx, last && advance && !c.overflowed, now); err != nil {
 			return err
 		}
-		if c.over { // the next pass has fewer of them left
+		if c.overflowed { // the next pass has fewer of them left
 			return p.box.TooMany(fault.PhaseFlags, uint64(c.octets), "octets of new flags in one answer",
 				p.Fetcher.Caps.Octets)
 		}
@@ -68,55 +71,56 @@ func (p *pass) flags(ctx context.Context, stored []storage.Listed) error {
 	return nil
 }
 
-// flagCheck is one comparison of the flags of what is stored. It holds the changes of one answer and no more of
-// them than the caps allow.
+// flagCheck is one comparison of the flags of stored messages. It has the
+// changes of one answer, as many as the caps allow.
 type flagCheck struct {
-	p            *pass
-	stored       []storage.Listed
-	told         []bool // of stored: its flags were given
-	heard, asked int    // how many of them, and of how many that was asked
-	changes      map[int]storage.FlagChange
-	octets       int          // of the flags in changes
-	flagsPending map[int]bool // of stored: they were named without their flags
-	over         bool         // changes lacks some
+	p               *pass
+	stored          []storage.Listed
+	answered        []bool // by index of stored: its flags came
+	received, asked int    // messages whose flags came, and messages asked for
+	changes         map[int]storage.FlagChange
+	octets          int          // of the flags in changes
+	flagsPending    map[int]bool // by index of stored: an answer came without flags
+	overflowed      bool         // the caps left changes out
 }
 
 // ask asks for the flags of stored[from:to].
 func (c *flagCheck) ask(ctx context.Context, from, to int, since storage.ModSeq) error {
 	skipped := c.p.flagFailures().skipped
 	take := imap.FetchHandler{Fetch: func(m *imap.Message) error {
-		i, known := slices.BinarySearchFunc(c.stored, storage.UID(m.UID),
+		i, found := slices.BinarySearchFunc(c.stored, storage.UID(m.UID),
 			func(one storage.Listed, uid storage.UID) int {
 				return cmp.Compare(one.UID, uid)
 			})
-		if !known || i < from || i >= to {
+		if !found || i < from || i >= to {
 			return nil
 		}
-		if asked := !skipped[c.stored[i].UID]; asked && !c.told[i] {
-			c.hear(i, m.HasFlags)
+		if asked := !skipped[c.stored[i].UID]; asked && !c.answered[i] {
+			c.noteAnswer(i, m.HasFlags)
 		}
 		if m.HasFlags {
-			c.take(i, mailbox.FlagsOf(m.UID, m.State))
+			c.noteFlags(i, mailbox.FlagsOf(m.UID, m.State))
 		}
 		return nil
 	}}
-	set, asked := c.p.audible(c.stored[from:to])
+	set, asked := c.p.askable(c.stored[from:to])
 	c.asked += asked
 	return fault.In(fault.PhaseFlags, c.p.box.Fetch(ctx, set, since, []imap.Item{imap.ItemState}, take))
 }
 
-// hear notes that the server named stored[i], with its flags or without them.
-func (c *flagCheck) hear(i int, told bool) {
-	if c.told[i] = told; !told {
+// noteAnswer notes that the server answered for stored[i], with its flags or
+// without.
+func (c *flagCheck) noteAnswer(i int, hasFlags bool) {
+	if c.answered[i] = hasFlags; !hasFlags {
 		c.flagsPending[i] = true
 		return
 	}
 	delete(c.flagsPending, i)
-	c.heard++
+	c.received++
 }
 
-// take notes what the server says of stored[i]; what it says last counts.
-func (c *flagCheck) take(i int, now storage.FlagChange) {
+// noteFlags notes the flags of stored[i]. The last answer counts.
+func (c *flagCheck) noteFlags(i int, now storage.FlagChange) {
 	before, noted := c.changes[i]
 	if c.octets -= len(before.Flags); noted {
 		delete(c.changes, i)
@@ -125,15 +129,16 @@ func (c *flagCheck) take(i int, now storage.FlagChange) {
 	switch {
 	case now.Flags.Sum(c.p.seed) == c.stored[i].Flags:
 	case len(c.changes) >= caps.Flags || c.octets+len(now.Flags) > caps.Octets:
-		c.over = true
+		c.overflowed = true
 	default:
 		c.changes[i] = now
 		c.octets += len(now.Flags)
 	}
 }
 
-// apply stores the changes, and with mark that all flags are as they are at now.
-func (c *flagCheck) apply(ctx context.Context, mark bool, now storage.ModSeq) error {
+// apply stores the changes. With advance it also stores that all flags are as
+// of now.
+func (c *flagCheck) apply(ctx context.Context, advance bool, now storage.ModSeq) error {
 	if c.p.box.Renumbered() {
 		return fault.In(fault.PhaseFlags, fault.ErrRenumbered)
 	}
@@ -143,37 +148,40 @@ func (c *flagCheck) apply(ctx context.Context, mark bool, now storage.ModSeq) er
 		changes = append(changes, c.changes[i])
 	}
 	clear(c.changes)
-	if c.p.short { // it vouches for nothing, nor does what was vouched for before it
+	// a short answer vouches for nothing and ends what was vouched for before
+	if c.p.flagsShort {
 		now = 0
 	}
-	return c.p.applyFlags(ctx, changes, mark, now)
+	return c.p.applyFlags(ctx, changes, advance, now)
 }
 
-// drop begins anew.
-func (c *flagCheck) drop() {
-	clear(c.told)
+// reset begins the comparison anew.
+func (c *flagCheck) reset() {
+	clear(c.answered)
 	clear(c.changes)
 	clear(c.flagsPending)
-	c.heard, c.asked, c.octets, c.over = 0, 0, 0, false
+	c.received, c.asked, c.octets, c.overflowed = 0, 0, 0, false
 }
 
-// broke gives an error that ended the comparison, and notes whose flags were due when the session broke behind
-// those of others: the line was there.
-func (c *flagCheck) broke(ctx context.Context, err error) error {
-	if c.p.box.Session().Err() == nil || fault.Stopped(ctx) || c.heard == 0 || c.heard >= c.asked {
+// noteBreak returns the error that ended the comparison. If the session broke
+// after the flags of some messages, the connection worked, and noteBreak notes
+// whose flags were due.
+func (c *flagCheck) noteBreak(ctx context.Context, err error) error {
+	if c.p.box.Session().Err() == nil || fault.Stopped(ctx) || c.received == 0 || c.received >= c.asked {
 		return err
 	}
 	skipped := c.p.flagFailures().skipped
 	for i, one := range c.stored {
-		if !c.told[i] && !skipped[one.UID] {
+		if !c.answered[i] && !skipped[one.UID] {
 			return errors.Join(err, c.p.flagsFailed(ctx, one.UID))
 		}
 	}
 	return err
 }
 
-// audible gives the set of what is stored, without the messages whose flags end sessions, and how many are asked for.
-func (p *pass) audible(stored []storage.Listed) (set goimap.UIDSet, asked int) {
+// askable returns the set of stored messages without those whose flags end
+// sessions, and how many are asked for.
+func (p *pass) askable(stored []storage.Listed) (set goimap.UIDSet, asked int) {
 	skipped := p.flagFailures().skipped
 	if len(skipped) == 0 {
 		set.AddRange(goimap.UID(stored[0].UID), goimap.UID(stored[len(stored)-1].UID))
@@ -188,8 +196,8 @@ func (p *pass) audible(stored []storage.Listed) (set goimap.UIDSet, asked int) {
 	return set, asked
 }
 
-// flagFailures is where comparisons of a mailbox's flags broke off, and whose flags are not asked for any more
-// for that.
+// flagFailures is where comparisons of a mailbox's flags broke off, and whose
+// flags are skipped for that.
 type flagFailures struct {
 	validity storage.UIDValidity
 	at       storage.UID
@@ -197,7 +205,7 @@ type flagFailures struct {
 	skipped  map[storage.UID]bool
 }
 
-// flagFailures gives that of the mailbox as it is numbered now.
+// flagFailures returns those of the mailbox under its present UIDVALIDITY.
 func (p *pass) flagFailures() flagFailures {
 	if c := p.Memory.failures[p.row.ID]; c.validity == p.box.Validity {
 		return c
@@ -206,13 +214,17 @@ func (p *pass) flagFailures() flagFailures {
 }
 
 const (
-	// how often in a row a comparison may break off at a message before its flags are what ends the session
+	// MaxFlagFailures is how often in a row a comparison may break off at a
+	// message before its flags are blamed.
 	MaxFlagFailures = 3
-	MaxSkipped      = 10 // messages of a mailbox: more of them are the line's or the server's trouble
+	// MaxSkipped bounds the messages of a mailbox whose flags are skipped. More
+	// are the trouble of the connection or the server.
+	MaxSkipped = 10
 )
 
-// flagsFailed notes that the session broke when the flags of a message were due. Those of one at which it broke
-// again and again are not asked for on this stream any more.
+// flagsFailed notes that the session broke when the flags of a message were
+// due. If it keeps breaking there, the flags of that message are skipped on
+// this stream from now on.
 func (p *pass) flagsFailed(ctx context.Context, at storage.UID) error {
 	c := p.flagFailures()
 	if c.at != at {
@@ -226,7 +238,7 @@ func (p *pass) flagsFailed(ctx context.Context, at storage.UID) error {
 		}
 		c.skipped[at] = true
 		p.Fetcher.Bisection().Closer()
-		err = p.record(context.WithoutCancel(ctx), at, fault.Fault{
+		err = p.recordOdd(context.WithoutCancel(ctx), at, fault.Fault{
 			Verdict: policy.Verdict{Class: class.Protocol,
 				Scope: "message"}, Phase: fault.PhaseFlags, Command: "UID FETCH",
 			Detail: "the session ends whenever the server is asked for the flags of this message: they may not be up " +
@@ -239,13 +251,14 @@ func (p *pass) flagsFailed(ctx context.Context, at storage.UID) error {
 	return err
 }
 
-// askFlags asks for the flags of what a FETCH brought without them, and puts the watermark back that its batches
-// dropped. When the session breaks, or the answer is short, it stays dropped, and the next pass compares all flags.
-func (p *pass) askFlags(ctx context.Context, owed fetch.FlagsPending) error {
-	if !owed.Dropped {
+// askFlags asks for the flags that a FETCH left out, and restores the watermark
+// that its batches dropped. If the session breaks or the answer is short, the
+// watermark stays dropped and the next pass compares all flags.
+func (p *pass) askFlags(ctx context.Context, pending fetch.FlagsPending) error {
+	if !pending.Dropped {
 		return nil
 	}
-	uids := owed.UIDs
+	uids := pending.UIDs
 	said := make(map[storage.UID]storage.FlagChange, len(uids))
 	take := imap.FetchHandler{Fetch: func(m *imap.Message) error {
 		if m.HasFlags {
@@ -258,7 +271,7 @@ func (p *pass) askFlags(ctx context.Context, owed fetch.FlagsPending) error {
 		err = fault.In(fault.PhaseFlags, p.box.Session().UIDFetch(ctx, mailbox.SetOf(uids),
 			[]imap.Item{imap.ItemState}, take))
 		if p.box.Refused(err) {
-			err, uids = nil, nil // it cannot say them
+			err, uids = nil, nil // the server cannot send them
 		}
 		if err != nil && p.box.Session().Err() != nil && !fault.Stopped(ctx) && len(said) < len(uids) {
 			err = errors.Join(err, p.flagsFailed(ctx, uids[len(said)]))
@@ -268,15 +281,16 @@ func (p *pass) askFlags(ctx context.Context, owed fetch.FlagsPending) error {
 		return mailbox.Renumber(fault.PhaseFlags, err)
 	}
 	if len(said) < len(uids) {
-		p.short, p.row.ModSeq = true, 0
+		p.flagsShort, p.row.ModSeq = true, 0
 	}
-	settled := err == nil && p.row.Building == nil
-	return errors.Join(err, p.applyFlags(context.WithoutCancel(ctx), slices.Collect(maps.Values(said)), settled,
+	complete := err == nil && p.row.Building == nil
+	return errors.Join(err, p.applyFlags(context.WithoutCancel(ctx), slices.Collect(maps.Values(said)), complete,
 		p.row.ModSeq))
 }
 
-// applyFlags commits changed flags in slices; the watermark moves with the last one.
-func (p *pass) applyFlags(ctx context.Context, changes []storage.FlagChange, mark bool, now storage.ModSeq) error {
+// applyFlags commits changed flags in slices. The watermark moves with the last
+// slice.
+func (p *pass) applyFlags(ctx context.Context, changes []storage.FlagChange, advance bool, now storage.ModSeq) error {
 	for first := true; first || len(changes) > 0; first = false {
 		n := min(len(changes), 1000)
 		some := changes[:n]
@@ -287,7 +301,7 @@ func (p *pass) applyFlags(ctx context.Context, changes []storage.FlagChange, mar
 			if _, err := tx.ApplyFlags(p.row.ID, p.box.Validity, some); err != nil {
 				return err
 			}
-			if last && mark {
+			if last && advance {
 				return tx.SetModSeq(p.row.ID, now)
 			}
 			return nil
@@ -295,14 +309,14 @@ func (p *pass) applyFlags(ctx context.Context, changes []storage.FlagChange, mar
 			return fault.In(fault.PhaseStore, err)
 		}
 	}
-	if mark {
+	if advance {
 		p.row.ModSeq = now
 	}
 	return nil
 }
 
-// record records what is odd about the flags of a message.
-func (p *pass) record(ctx context.Context, uid storage.UID, f fault.Fault) error {
+// recordOdd records what is odd about the flags of a message.
+func (p *pass) recordOdd(ctx context.Context, uid storage.UID, f fault.Fault) error {
 	return fault.In(fault.PhaseStore, p.Fetcher.Store.Write(ctx, storage.Interactive, 0,
 		func(tx *storage.Writer) error {
 			return p.Fetching.RecordTx(tx, uid, f, true)

@@ -16,16 +16,18 @@ import (
 	"mailcote/testkit/failpoint"
 )
 
-// MaxRounds bounds how often one pass lists a mailbox that keeps moving; what is left is the next pass's.
+// MaxRounds bounds how often one pass lists a mailbox that keeps changing. The
+// next pass does the rest.
 const MaxRounds = 5
 
-// Memory is what a stream has learned of mailboxes for its next passes. The zero Memory is empty.
+// Memory is what a stream has learned of mailboxes for its next passes. The
+// zero Memory is empty.
 type Memory struct {
-	probe    *headerProbe                       // nil: nobody new
+	probe    *headerProbe                       // nil: no candidates
 	failures map[storage.MailboxID]flagFailures // where comparisons of flags broke off
 }
 
-// Task is one folder_sync, and what it tells the one who runs it.
+// Task is one folder_sync, with the functions that its pass calls.
 type Task struct {
 	Account  storage.AccountID
 	Mailbox  storage.MailboxID
@@ -33,38 +35,39 @@ type Task struct {
 	Fetcher  *fetch.Fetcher
 	Memory   *Memory
 
-	// Fetching has the functions of a fetch.Job; the rest of it is the pass's.
+	// Fetching has the functions of a fetch.Job. The pass fills in the rest.
 	Fetching fetch.Job
 	// Tries reports whether a quarantined message is tried in this pass.
 	Tries func(q storage.Quarantined) bool
-	// ProgressTx notes how far a mailbox came: the last UID, and how many messages are new.
+	// ProgressTx notes how far a mailbox came: the last UID, and how many
+	// messages are new.
 	ProgressTx func(tx *storage.Writer, path string, last storage.UID, n int) error
-	// CompleteTx ends the task.
+	// CompleteTx completes the task.
 	CompleteTx func(tx *storage.Writer) error
-	// Show tells the doors how many of the listed messages are here.
+	// Show publishes how many of the listed messages are stored.
 	Show func(path string, done, total int64)
-	// Moved says that something moved, so that nobody takes the task for stuck.
+	// Moved tells the watchdog that the task is not stuck.
 	Moved func()
 }
 
-// pass brings one mailbox to what the server lists.
+// pass makes one mailbox equal to what the server lists.
 type pass struct {
 	Task
 
-	box      *mailbox.Mailbox
-	row      storage.Mailbox
-	seed     maphash.Seed         // of the flags' sums
-	held     map[storage.UID]bool // quarantined messages that are not tried in this pass
-	aside    []fetch.Aside        // all of them, of this generation
-	sizes    storage.Sizes        // what is known of the server's RFC822.SIZEs
-	fetching *fetch.Pass
-	listing  []storage.UID
-	short    bool // an answer left out flags that were asked for: the next pass compares all of them
-	compared bool // what is stored was looked at for UIDs that were given out again
-	sure     bool // that so little is left in a new generation was confirmed
+	box            *mailbox.Mailbox
+	row            storage.Mailbox
+	seed           maphash.Seed         // of the flags' hashes
+	untried        map[storage.UID]bool // quarantined messages that are not tried in this pass
+	aside          []fetch.Aside        // all quarantined messages of this generation
+	sizes          storage.Sizes        // what is known of the server's RFC822.SIZEs
+	fetching       *fetch.Pass
+	listing        []storage.UID
+	flagsShort     bool // an answer lacked flags that were asked for: the next pass compares all of them
+	reuseChecked   bool // stored messages were checked for UIDs given out again
+	builtConfirmed bool // a new connection confirmed that the new generation is so small
 }
 
-// Folder brings one mailbox to what the server lists.
+// Folder makes one mailbox equal to what the server lists.
 func Folder(ctx context.Context, t Task) error {
 	p := &pass{Task: t, seed: maphash.MakeSeed()}
 	if err := p.open(ctx); err != nil {
@@ -78,7 +81,7 @@ func Folder(ctx context.Context, t Task) error {
 		if moved && round < MaxRounds {
 			continue
 		}
-		same, err := p.believe(ctx)
+		same, err := p.confirmBuilt(ctx)
 		if err != nil {
 			return err
 		}
@@ -130,11 +133,11 @@ func (p *pass) load(ctx context.Context) error {
 			return err
 		}
 		all, err := r.QuarantineIn(p.row.ID, p.box.Validity)
-		p.held, p.aside = map[storage.UID]bool{}, nil
+		p.untried, p.aside = map[storage.UID]bool{}, nil
 		for _, q := range all {
 			one := fetch.Aside{UID: q.UID, Tried: p.Tries(q), Ends: q.Alone, Once: !q.Asked}
 			if !one.Tried {
-				p.held[q.UID] = true
+				p.untried[q.UID] = true
 			}
 			p.aside = append(p.aside, one)
 		}
@@ -150,13 +153,14 @@ func (p *pass) entries(ctx context.Context) (all []storage.Listed, err error) {
 	return all, fault.In(fault.PhaseStore, err)
 }
 
-// round lists the mailbox once and settles every difference. moved: it changed meanwhile.
+// round lists the mailbox once and removes every difference. moved: the mailbox
+// changed meanwhile.
 func (p *pass) round(ctx context.Context) (moved bool, err error) {
 	stored, err := p.entries(ctx)
 	if err != nil {
 		return false, err
 	}
-	empty := p.box.Session().Exists() == 0 // and no flags are asked for
+	empty := p.box.Session().Exists() == 0 // then no flags are asked for
 	if err := p.flags(ctx, stored); err != nil {
 		return false, err
 	}
@@ -170,11 +174,11 @@ func (p *pass) round(ctx context.Context) (moved bool, err error) {
 	failpoint.Hit("engine.listed")
 	d := plan.Compare(p.listing, have)
 	if plan.Mass(len(d.Gone), len(have)) {
-		if d, err = p.confirm(ctx, d, have); err != nil {
+		if d, err = p.confirmGone(ctx, d, have); err != nil {
 			return false, err
 		}
 	}
-	if err := p.proven(ctx, d.Gone); err != nil {
+	if err := p.verifyGone(ctx, d.Gone); err != nil {
 		return false, err
 	}
 	if p.box.Renumbered() {
@@ -186,14 +190,14 @@ func (p *pass) round(ctx context.Context) (moved bool, err error) {
 	if d.New, err = p.rebind(ctx, d.New); err != nil {
 		return false, err
 	}
-	if !p.compared {
-		again, err := p.reused(ctx, stored)
+	if !p.reuseChecked {
+		again, err := p.reusedUIDs(ctx, stored)
 		if err != nil {
 			return false, err
 		}
-		d.New, p.compared = append(d.New, again...), true
+		d.New, p.reuseChecked = append(d.New, again...), true
 	}
-	d.New = slices.DeleteFunc(d.New, func(uid storage.UID) bool { return p.held[uid] })
+	d.New = slices.DeleteFunc(d.New, func(uid storage.UID) bool { return p.untried[uid] })
 	p.Show(p.row.Path, int64(len(p.listing)-len(d.New)), int64(len(p.listing)))
 	if err := p.fetching.Fetch(ctx, p.listing, d.New); err != nil {
 		return false, err
@@ -207,8 +211,9 @@ func (p *pass) round(ctx context.Context) (moved bool, err error) {
 	return p.box.Changed() || empty && len(p.listing) > 0 || int(p.box.Session().Exists()) != len(p.listing), nil
 }
 
-// confirm lists again on a new connection before a mass of messages goes; only what both listings lack is gone.
-func (p *pass) confirm(ctx context.Context, first plan.Difference, have []storage.UID) (plan.Difference, error) {
+// confirmGone lists again on a new connection before a mass of messages goes.
+// Only what both listings lack is gone.
+func (p *pass) confirmGone(ctx context.Context, first plan.Difference, have []storage.UID) (plan.Difference, error) {
 	if err := p.relist(ctx); err != nil {
 		return first, err
 	}
@@ -220,9 +225,9 @@ func (p *pass) confirm(ctx context.Context, first plan.Difference, have []storag
 	return second, nil
 }
 
-// proven asks for the messages that are to go: a server that still gives one of them has listed wrongly, and
-// nothing goes.
-func (p *pass) proven(ctx context.Context, gone []storage.UID) error {
+// verifyGone asks for the messages that are to go. A server that still delivers
+// one of them has listed wrongly, and nothing goes.
+func (p *pass) verifyGone(ctx context.Context, gone []storage.UID) error {
 	if len(gone) == 0 {
 		return nil
 	}
@@ -240,10 +245,11 @@ func (p *pass) proven(ctx context.Context, gone []storage.UID) error {
 	if !p.box.Refused(err) {
 		return err
 	}
-	if len(p.listing) > 0 { // some refuse a set of which nothing is left
+	if len(p.listing) > 0 { // some servers refuse a set of which nothing is left
 		return nil
 	}
-	// An empty mailbox is not searched, so EXISTS stands alone: a new connection must say the same.
+	// An empty mailbox is not searched, so EXISTS stands alone: a new
+	// connection must confirm it.
 	if err := p.relist(ctx); err != nil {
 		return err
 	}
@@ -254,18 +260,19 @@ func (p *pass) proven(ctx context.Context, gone []storage.UID) error {
 	return nil
 }
 
-// believe says whether the generation that was built may take the place of the shown one: when it holds so much
-// less that a mass of messages would go, a listing on a new connection must say the same.
-func (p *pass) believe(ctx context.Context) (bool, error) {
-	if p.sure || p.row.Building == nil || !plan.Mass(int(p.row.Total)-len(p.listing), int(p.row.Total)) {
+// confirmBuilt reports whether the generation that was built may replace the
+// shown one. If it has so much less that a mass of messages would go, a listing
+// on a new connection must say the same.
+func (p *pass) confirmBuilt(ctx context.Context) (bool, error) {
+	if p.builtConfirmed || p.row.Building == nil || !plan.Mass(int(p.row.Total)-len(p.listing), int(p.row.Total)) {
 		return true, nil
 	}
 	first := p.listing
 	if err := p.relist(ctx); err != nil {
 		return false, err
 	}
-	p.sure = slices.Equal(first, p.listing)
-	return p.sure, nil
+	p.builtConfirmed = slices.Equal(first, p.listing)
+	return p.builtConfirmed, nil
 }
 
 // relist lists the same generation of the mailbox on a new connection.
@@ -274,12 +281,12 @@ func (p *pass) relist(ctx context.Context) (err error) {
 	return err
 }
 
-// end closes the pass: the generation is shown, the gate for the next pass set and the task completed, in one
-// transaction.
+// end closes the pass in one transaction: it shows the generation, sets what
+// the next pass compares with STATUS, and completes the task.
 func (p *pass) end(ctx context.Context, moved bool) error {
 	failpoint.Hit("engine.beforePassEnd")
 	modseq := storage.ModSeq(p.box.Selected.HighestModSeq)
-	if p.short {
+	if p.flagsShort {
 		modseq = 0
 	}
 	done := storage.Pass{UIDNext: storage.UID(p.box.Selected.UIDNext), Total: int64(len(p.listing)), ModSeq: modseq,
@@ -310,7 +317,7 @@ func (p *pass) end(ctx context.Context, moved bool) error {
 				p.fetching.Quarantined()).Gone); err != nil {
 				return err
 			}
-			if moved { // it never held still: the next pass goes on
+			if moved { // it kept changing: the next pass goes on
 				if err := tx.BreakPass(m.ID); err != nil {
 					return err
 				}

@@ -15,31 +15,34 @@ import (
 
 const (
 	HeaderPage = 500 // messages whose headers one FETCH asks for, or one snapshot reads
-	// times in a row that asking for headers may break a session before the messages are downloaded instead
-	headerMost = 3
-	bindBatch  = 1000 // messages one transaction binds
+	// maxBreaks is how often in a row asking for headers may break a session
+	// before the messages are downloaded instead.
+	maxBreaks = 3
+	bindBatch = 1000 // messages that one transaction binds
 )
 
-// headerProbe is what a worker has learnt of a listing that may hold known messages under new UIDs. It outlives a
-// broken session, so that each header is asked for once.
+// headerProbe is what a worker has learnt of a listing that may have stored
+// messages under new UIDs. It outlives a broken session, so that each header is
+// asked for once.
 type headerProbe struct {
-	mailbox  storage.MailboxID
-	validity storage.UIDValidity
-	known    map[storage.UID]*candidate // those of a size that the store holds
-	learnt   int                        // headers, in all
-	broke    int                        // times in a row that a session broke before one header was learnt
+	mailbox    storage.MailboxID
+	validity   storage.UIDValidity
+	candidates map[storage.UID]*candidate // those of a size that the store has
+	learnt     int                        // headers in all
+	breaks     int                        // sessions in a row that broke before one header was learnt
 }
 
-// candidate is a listed message that the store does not hold under its UID.
+// candidate is a listed message that the store does not have under its UID.
 type candidate struct {
 	plan.Copy
-	said storage.FlagChange // its flags
-	told bool               // its header was given; given twice and not alike, it is unknown again
+	flags     storage.FlagChange // its flags
+	hasHeader bool               // its header came; if it came again and differed, it is unknown again
 }
 
-// rebind gives messages that are new under their UIDs to entries the store holds, where they can be told for
-// certain by size and header, and gives the rest, which must be downloaded. There is something to look for in a
-// new generation, and where the store held UIDs of this one before.
+// rebind binds messages with new UIDs to stored entries, where size and header
+// prove that they are the same. It returns the rest, which must be downloaded.
+// There is something to bind in a new generation, and where the store had UIDs
+// of this one before.
 func (p *pass) rebind(ctx context.Context, todo []storage.UID) (rest []storage.UID, err error) {
 	next := p.row.Pass.UIDNext
 	if p.row.Building == nil && !slices.ContainsFunc(todo, func(uid storage.UID) bool { return uid < next }) {
@@ -52,51 +55,51 @@ func (p *pass) rebind(ctx context.Context, todo []storage.UID) (rest []storage.U
 	if compared > int64(p.Fetcher.Caps.Rebound) { // each takes memory: what is new is downloaded
 		return todo, nil
 	}
-	before, again, taken, err := p.holdings(ctx, todo)
+	before, again, taken, err := p.storedCopies(ctx, todo)
 	if err != nil || len(before)+len(again) == 0 {
 		return todo, err
 	}
-	a := p.Memory.probe
-	if a == nil || a.mailbox != p.row.ID || a.validity != p.box.Validity {
-		a = &headerProbe{mailbox: p.row.ID, validity: p.box.Validity, known: map[storage.UID]*candidate{}}
-		p.Memory.probe = a
+	probe := p.Memory.probe
+	if probe == nil || probe.mailbox != p.row.ID || probe.validity != p.box.Validity {
+		probe = &headerProbe{mailbox: p.row.ID, validity: p.box.Validity, candidates: map[storage.UID]*candidate{}}
+		p.Memory.probe = probe
 	}
-	if a.broke >= headerMost {
+	if probe.breaks >= maxBreaks {
 		return todo, nil
 	}
-	learnt := a.learnt
-	silent, err := p.measure(ctx, todo, before, again)
+	learnt := probe.learnt
+	unanswered, err := p.probeSizes(ctx, todo, before, again)
 	if err == nil {
-		err = p.headers(ctx, todo)
+		err = p.probeHeaders(ctx, todo)
 	}
 	if p.box.Renumbered() { // what was learnt may be of another mailbox
 		p.Memory.probe = nil
 		return nil, mailbox.Renumber(fault.PhaseList, err)
 	}
-	if p.box.Refused(err) { // it cannot be told: a download can
+	if p.box.Refused(err) { // it cannot be probed: a download works
 		return todo, nil
 	}
 	if err != nil {
-		if a.learnt > learnt {
-			a.broke = 0
+		if probe.learnt > learnt {
+			probe.breaks = 0
 			p.Fetcher.Bisection().Closer()
 		} else if p.box.Session().Err() != nil {
-			a.broke++
+			probe.breaks++
 		}
 		return nil, err
 	}
-	listed := make([]plan.Copy, 0, len(a.known)+len(silent))
+	listed := make([]plan.Copy, 0, len(probe.candidates)+len(unanswered))
 	wanted := map[int64]bool{}
 	for _, uid := range todo {
-		if s := a.known[uid]; s != nil {
+		if s := probe.candidates[uid]; s != nil {
 			listed = append(listed, s.Copy)
 			wanted[s.Size] = true
-		} else if silent[uid] {
+		} else if unanswered[uid] {
 			listed = append(listed, plan.Copy{UID: uid, Size: -1})
 		}
 	}
 	for _, side := range [][]plan.Copy{before, again, taken} {
-		if err := p.sums(ctx, side, wanted); err != nil {
+		if err := p.digestStored(ctx, side, wanted); err != nil {
 			return nil, err
 		}
 	}
@@ -108,9 +111,10 @@ func (p *pass) rebind(ctx context.Context, todo []storage.UID) (rest []storage.U
 	return slices.DeleteFunc(slices.Clone(todo), func(uid storage.UID) bool { return bound[uid] }), nil
 }
 
-// holdings gives what the store holds of the mailbox: before under another generation's UIDs, again under UIDs of
-// todo before they left, taken under other UIDs of this generation.
-func (p *pass) holdings(ctx context.Context, todo []storage.UID) (before, again, taken []plan.Copy, err error) {
+// storedCopies returns what the store has of the mailbox: before is under
+// another generation's UIDs, again under UIDs of todo before they left, taken
+// under other UIDs of this generation.
+func (p *pass) storedCopies(ctx context.Context, todo []storage.UID) (before, again, taken []plan.Copy, err error) {
 	err = p.Fetcher.Store.Read(ctx, func(r *storage.Reader) error {
 		if p.row.Building != nil {
 			shown, err := r.Held(p.row.ID, p.row.UIDValidity, storage.AllUIDs())
@@ -148,73 +152,74 @@ func copyOf(h storage.Held) plan.Copy {
 	return plan.Copy{UID: h.UID, Entry: h.ID, Size: h.Size, Date: h.InternalDate}
 }
 
-// measure asks what size and flags the messages have, and notes those of a size that the store holds. silent are
-// those of which nothing is said even when asked twice.
-func (p *pass) measure(ctx context.Context, todo []storage.UID, before,
-	again []plan.Copy) (silent map[storage.UID]bool, err error) {
-	held := make(map[int64]bool, len(before))
+// probeSizes asks for the sizes and flags of messages and notes the candidates.
+// unanswered are messages that the server says nothing of, even when asked
+// twice.
+func (p *pass) probeSizes(ctx context.Context, todo []storage.UID, before,
+	again []plan.Copy) (unanswered map[storage.UID]bool, err error) {
+	storedSizes := make(map[int64]bool, len(before))
 	for _, c := range before {
-		held[c.Size] = true
+		storedSizes[c.Size] = true
 	}
 	own := make(map[storage.UID]int64, len(again))
 	for _, c := range again {
 		own[c.UID] = c.Size
 	}
-	silent = make(map[storage.UID]bool, len(todo))
+	unanswered = make(map[storage.UID]bool, len(todo))
 	for _, uid := range todo {
 		if len(before) > 0 || own[uid] > 0 {
-			silent[uid] = true
+			unanswered[uid] = true
 		}
 	}
-	for try := 0; try < 2 && len(silent) > 0; try++ {
-		asked := slices.DeleteFunc(slices.Clone(todo), func(uid storage.UID) bool { return !silent[uid] })
+	for try := 0; try < 2 && len(unanswered) > 0; try++ {
+		asked := slices.DeleteFunc(slices.Clone(todo), func(uid storage.UID) bool { return !unanswered[uid] })
 		if err := p.box.Describe(ctx, asked, false, func(m *imap.Message, now plan.Copy) {
-			if silent[now.UID] && now.Size >= 0 {
-				delete(silent, now.UID)
-				if size, ok := own[now.UID]; (held[now.Size] || ok && size == now.Size) &&
-					p.Memory.probe.known[now.UID] == nil {
-					p.Memory.probe.known[now.UID] = &candidate{Copy: plan.Copy{UID: now.UID, Size: now.Size}}
+			if unanswered[now.UID] && now.Size >= 0 {
+				delete(unanswered, now.UID)
+				if size, ok := own[now.UID]; (storedSizes[now.Size] || ok && size == now.Size) &&
+					p.Memory.probe.candidates[now.UID] == nil {
+					p.Memory.probe.candidates[now.UID] = &candidate{Copy: plan.Copy{UID: now.UID, Size: now.Size}}
 				}
 			}
-			p.reflag(m)
+			p.probeFlags(m)
 		}); err != nil {
 			return nil, err
 		}
 	}
-	return silent, nil
+	return unanswered, nil
 }
 
-// reflag notes the flags of a message that is known already.
-func (p *pass) reflag(m *imap.Message) {
-	if s := p.Memory.probe.known[storage.UID(m.UID)]; s != nil && m.HasFlags {
-		s.said = mailbox.FlagsOf(m.UID, m.State)
+// probeFlags notes the flags of a candidate.
+func (p *pass) probeFlags(m *imap.Message) {
+	if s := p.Memory.probe.candidates[storage.UID(m.UID)]; s != nil && m.HasFlags {
+		s.flags = mailbox.FlagsOf(m.UID, m.State)
 	}
 }
 
-// headers asks for the headers that are not known yet, page by page.
-func (p *pass) headers(ctx context.Context, todo []storage.UID) error {
+// probeHeaders asks for the headers that are still unknown, page by page.
+func (p *pass) probeHeaders(ctx context.Context, todo []storage.UID) error {
 	unknown := slices.DeleteFunc(slices.Clone(todo), func(uid storage.UID) bool {
-		s := p.Memory.probe.known[uid]
-		return s == nil || s.told
+		s := p.Memory.probe.candidates[uid]
+		return s == nil || s.hasHeader
 	})
 	for page := range slices.Chunk(unknown, HeaderPage) {
 		failpoint.Hit("engine.beforeHeaders")
-		if err := p.headersOf(ctx, page); err != nil {
+		if err := p.probePage(ctx, page); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// headersOf asks for one page of headers.
-func (p *pass) headersOf(ctx context.Context, page []storage.UID) error {
+// probePage asks for one page of headers.
+func (p *pass) probePage(ctx context.Context, page []storage.UID) error {
 	return p.box.Describe(ctx, page, true, func(m *imap.Message, now plan.Copy) {
-		p.reflag(m)
-		s := p.Memory.probe.known[now.UID]
+		p.probeFlags(m)
+		s := p.Memory.probe.candidates[now.UID]
 		switch {
 		case s == nil || !now.Header.Says():
-		case !s.told && now.Size == s.Size:
-			s.Copy, s.told = now, true
+		case !s.hasHeader && now.Size == s.Size:
+			s.Copy, s.hasHeader = now, true
 			p.Memory.probe.learnt++
 		case !s.Same(now):
 			s.Header = plan.Digest{}
@@ -222,9 +227,9 @@ func (p *pass) headersOf(ctx context.Context, page []storage.UID) error {
 	})
 }
 
-// sums fills in the digests of stored messages of the wanted sizes, nil: of all. A message that cannot be read
-// matches nothing.
-func (p *pass) sums(ctx context.Context, copies []plan.Copy, wanted map[int64]bool) error {
+// digestStored fills in the digests of stored messages of the wanted sizes; nil
+// means of all. A message that cannot be read matches nothing.
+func (p *pass) digestStored(ctx context.Context, copies []plan.Copy, wanted map[int64]bool) error {
 	at := make(map[storage.EntryID]int, HeaderPage)
 	for i := 0; i < len(copies); {
 		clear(at)
@@ -243,12 +248,12 @@ func (p *pass) sums(ctx context.Context, copies []plan.Copy, wanted map[int64]bo
 		}); err != nil {
 			return fault.In(fault.PhaseStore, err)
 		}
-		p.Moved() // it moves: the watchdog is told
+		p.Moved() // the task is not stuck
 	}
 	return nil
 }
 
-// bind commits matches and what they earn, in slices.
+// bind commits matches and the UIDs they vouch for, in slices.
 func (p *pass) bind(ctx context.Context, matches []plan.Match) (bound map[storage.UID]bool, err error) {
 	bound = make(map[storage.UID]bool, len(matches))
 	for len(matches) > 0 {
@@ -256,9 +261,9 @@ func (p *pass) bind(ctx context.Context, matches []plan.Match) (bound map[storag
 		n := min(len(matches), bindBatch)
 		some := make([]storage.Binding, n)
 		for i, m := range matches[:n] {
-			s := p.Memory.probe.known[m.UID]
-			some[i] = storage.Binding{UID: m.UID, From: m.Entry, InternalDate: s.Date, Flags: s.said.Flags,
-				ModSeq: s.said.ModSeq}
+			s := p.Memory.probe.candidates[m.UID]
+			some[i] = storage.Binding{UID: m.UID, From: m.Entry, InternalDate: s.Date, Flags: s.flags.Flags,
+				ModSeq: s.flags.ModSeq}
 		}
 		matches = matches[n:]
 		var stored []storage.UID
@@ -287,9 +292,10 @@ func (p *pass) bind(ctx context.Context, matches []plan.Match) (bound map[storag
 	return bound, nil
 }
 
-// reused gives the stored messages under whose UIDs the server has others now: a server that was restored from a
-// copy gives out UIDs again (FAULTS S6). They are downloaded; the store keeps what they were for its retention.
-func (p *pass) reused(ctx context.Context, stored []storage.Listed) ([]storage.UID, error) {
+// reusedUIDs returns the stored messages whose UIDs now mean other messages. A
+// server that was restored from a copy gives out UIDs again. They are
+// downloaded, and the store keeps what they were for its retention.
+func (p *pass) reusedUIDs(ctx context.Context, stored []storage.Listed) ([]storage.UID, error) {
 	if len(stored) == 0 || len(p.listing) == 0 {
 		return nil, nil
 	}
@@ -303,7 +309,7 @@ func (p *pass) reused(ctx context.Context, stored []storage.Listed) ([]storage.U
 	}
 	var all []storage.UID
 	for part := range slices.Chunk(stored, p.Fetcher.Caps.Rebound) {
-		other, err := p.doubted(ctx, storage.Range{Lo: part[0].UID, Hi: part[len(part)-1].UID}, doubt)
+		other, err := p.reusedIn(ctx, storage.Range{Lo: part[0].UID, Hi: part[len(part)-1].UID}, doubt)
 		if err != nil {
 			return nil, err
 		}
@@ -312,25 +318,25 @@ func (p *pass) reused(ctx context.Context, stored []storage.Listed) ([]storage.U
 	return all, nil
 }
 
-// doubted is reused for those of a range.
-func (p *pass) doubted(ctx context.Context, uids storage.Range, doubt plan.Doubt) ([]storage.UID, error) {
-	held, err := p.listedHoldings(ctx, uids)
+// reusedIn is reusedUIDs for a range.
+func (p *pass) reusedIn(ctx context.Context, uids storage.Range, doubt plan.Doubt) ([]storage.UID, error) {
+	copies, err := p.listedCopies(ctx, uids)
 	if err != nil {
 		return nil, err
 	}
 	if doubt == plan.Unsure {
-		held, err = p.different(ctx, held)
+		copies, err = p.changedCopies(ctx, copies)
 	}
 	var all []storage.UID
-	for err == nil && len(held) > 0 {
-		page := held[:min(len(held), HeaderPage)]
+	for err == nil && len(copies) > 0 {
+		page := copies[:min(len(copies), HeaderPage)]
 		var other []storage.UID
-		if other, err = p.others(ctx, page, doubt); err == nil {
-			all, held = append(all, other...), held[len(page):]
+		if other, err = p.replaced(ctx, page, doubt); err == nil {
+			all, copies = append(all, other...), copies[len(page):]
 		}
 	}
-	if p.box.Refused(err) { // nothing can be said: what gives reason to doubt is downloaded
-		for _, c := range held {
+	if p.box.Refused(err) { // without an answer, what is suspect is downloaded
+		for _, c := range copies {
 			if doubt == plan.Suspect {
 				all = append(all, c.UID)
 			}
@@ -340,41 +346,42 @@ func (p *pass) doubted(ctx context.Context, uids storage.Range, doubt plan.Doubt
 	return all, err
 }
 
-// listedHoldings gives what the store holds of the listing in a range.
-func (p *pass) listedHoldings(ctx context.Context, uids storage.Range) (held []plan.Copy, err error) {
+// listedCopies returns what the store has of the listing in a range.
+func (p *pass) listedCopies(ctx context.Context, uids storage.Range) (copies []plan.Copy, err error) {
 	err = p.Fetcher.Store.Read(ctx, func(r *storage.Reader) error {
 		here, err := r.Held(p.row.ID, p.box.Validity, uids)
 		for _, h := range here {
 			if _, listed := slices.BinarySearch(p.listing, h.UID); listed && !h.Expunged {
-				held = append(held, copyOf(h))
+				copies = append(copies, copyOf(h))
 			}
 		}
 		return err
 	})
-	return held, fault.In(fault.PhaseStore, err)
+	return copies, fault.In(fault.PhaseStore, err)
 }
 
-// different gives the messages whose size or date are not what the store knows.
-func (p *pass) different(ctx context.Context, held []plan.Copy) (all []plan.Copy, err error) {
-	known := make(map[storage.UID]plan.Copy, len(held))
-	uids := make([]storage.UID, len(held))
-	for i, c := range held {
-		known[c.UID], uids[i] = c, c.UID
+// changedCopies returns the copies whose size or date differ on the server.
+func (p *pass) changedCopies(ctx context.Context, copies []plan.Copy) (all []plan.Copy, err error) {
+	stored := make(map[storage.UID]plan.Copy, len(copies))
+	uids := make([]storage.UID, len(copies))
+	for i, c := range copies {
+		stored[c.UID], uids[i] = c, c.UID
 	}
 	err = p.box.Describe(ctx, uids, false, func(_ *imap.Message, now plan.Copy) {
-		c, ok := known[now.UID]
+		c, ok := stored[now.UID]
 		if ok && (now.Size >= 0 && now.Size != c.Size || !now.Date.IsZero() && now.Date.Unix() != c.Date.Unix()) {
-			delete(known, c.UID)
+			delete(stored, c.UID)
 			all = append(all, c)
 		}
 	})
 	return all, err
 }
 
-// others gives the messages of a page that are not what the store holds, and those the server does not describe.
-// Of a server whose UIDNEXT is worth nothing size and date may be too: then the header decides.
-func (p *pass) others(ctx context.Context, page []plan.Copy, doubt plan.Doubt) ([]storage.UID, error) {
-	if err := p.sums(ctx, page, nil); err != nil {
+// replaced returns the messages of a page that differ from the stored copies,
+// and those that the server does not describe. If the server's UIDNEXT is worth
+// nothing, its sizes and dates may be wrong too: then the header decides.
+func (p *pass) replaced(ctx context.Context, page []plan.Copy, doubt plan.Doubt) ([]storage.UID, error) {
+	if err := p.digestStored(ctx, page, nil); err != nil {
 		return nil, err
 	}
 	uids := make([]storage.UID, len(page))
