@@ -43,7 +43,7 @@ func TestHold(t *testing.T) {
 		"somebody probes":          {Holds{probing}, Failing, in(-1), Person, "another account is trying h:143"},
 		"a pause before all": {Holds{OfLimit(now, in(5)), pause}, Paused, time.Time{}, Person,
 			"the account is paused (refused)"},
-		"no memory":              {Holds{failing, OfMemory()}, NoMemory, time.Time{}, Itself, "resumes by itself"},
+		"no memory":              {Holds{failing, OfMemory()}, NoMemory, time.Time{}, Itself, "when there is room"},
 		"a task's next try":      {Holds{OfTasks(in(1))}, Retrying, in(1), Person, "it is tried again at"},
 		"a task that is due":     {Holds{OfTasks(in(-1))}, "", time.Time{}, Nobody, ""},
 		"a failure and its task": {Holds{failing, OfTasks(in(2))}, Failing, in(2), Person, ""},
