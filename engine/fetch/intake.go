@@ -202,7 +202,7 @@ func (t *intake) fetched(m *imap.Message) error {
 func (t *intake) doubtEmpty() {
 	for _, a := range t.empty {
 		r := t.p.suspect(a.uid, metadata)
-		r.noteDoubt(plan.Asking{Gone: true}, t.p.Mailbox.Session(), plan.Aside)
+		r.noteDoubt(plan.Received{Gone: true}, t.p.Mailbox.Session(), plan.Aside)
 		t.resolved = slices.DeleteFunc(t.resolved, func(one *rescue) bool { return one == r })
 	}
 	t.empty = nil
@@ -211,7 +211,7 @@ func (t *intake) doubtEmpty() {
 // checkWhole reports whether the body that came is the whole message. Otherwise
 // it notes and keeps what came.
 func (t *intake) checkWhole(uid storage.UID, m *imap.Message, a *arrival) (whole bool, err error) {
-	p, now := t.p, plan.Asking{Size: m.Size, Got: a.size()}
+	p, now := t.p, plan.Received{Size: m.Size, Got: a.size()}
 	if now.Size < 0 && t.described != nil {
 		now.Size = t.described.Size
 	}

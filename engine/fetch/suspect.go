@@ -108,15 +108,15 @@ type rescue struct {
 
 // answer is what a session brought of a message.
 type answer struct {
-	plan.Asking
+	plan.Received
 	session *imap.Session
 }
 
 // fromOtherSessions returns what sessions other than s brought.
-func (r *rescue) fromOtherSessions(s *imap.Session) (all []plan.Asking) {
+func (r *rescue) fromOtherSessions(s *imap.Session) (all []plan.Received) {
 	for _, one := range r.answers {
 		if one.session != s {
-			all = append(all, one.Asking)
+			all = append(all, one.Received)
 		}
 	}
 	return all
@@ -128,7 +128,7 @@ func (r *rescue) lastFrom(s *imap.Session) bool {
 }
 
 // noteDoubt notes a doubtful answer of a session.
-func (r *rescue) noteDoubt(now plan.Asking, s *imap.Session, v plan.Verdict) {
+func (r *rescue) noteDoubt(now plan.Received, s *imap.Session, v plan.Verdict) {
 	r.doubt, r.answers = v, append(r.answers, answer{now, s})
 	size := "does not say how long the message is"
 	if now.Size >= 0 {

@@ -5,9 +5,11 @@ import (
 	"time"
 )
 
-// Backoff is the wait after the n-th fruitless attempt in a row: full jitter over 1, 2, 4, 8, 16, 30 s, and
-// beyond that, offline, 30 s, 1, 2, 4, 8, 15 min give or take a fifth (DESIGN §6): full jitter over 15 min would
-// be 190 attempts a day. After an attempt that got further (n < 1) it is short.
+// Backoff is the wait after n fruitless attempts in a row: full jitter over 1,
+// 2, 4, 8, 16 and 30 s. Beyond that the network counts as offline, and the wait
+// is 30 s, 1, 2, 4, 8 and 15 min give or take a fifth. Full jitter over 15 min
+// would be 190 attempts a day. After an attempt that progressed (n < 1) the
+// wait is short.
 func Backoff(n int, random *rand.Rand) time.Duration {
 	const longest = 15 * time.Minute
 	switch {
@@ -25,7 +27,7 @@ func Backoff(n int, random *rand.Rand) time.Duration {
 	return d*4/5 + jitter(d*2/5, random)
 }
 
-// jitter is full: anything up to d.
+// jitter returns anything up to d.
 func jitter(d time.Duration, random *rand.Rand) time.Duration {
 	return time.Duration(random.Int64N(int64(d)) + 1)
 }

@@ -1,9 +1,9 @@
 package plan
 
-// Caps are the most of what a server may make an account hold or write, however
-// large the numbers it says. The session has its own (imap.Limits), the parser
-// too (message.Limits); docs/limits.md lists all of them. A zero field means
-// its default.
+// Caps bound what a server may make an account keep or write, however large the
+// numbers it sends. The session has its own (imap.Limits), the parser too
+// (message.Limits). docs/limits.md lists all of them. A zero field means its
+// default.
 type Caps struct {
 	Messages int // messages of one mailbox, by EXISTS or by a listing
 	Rebound  int // messages, listed and stored, that are compared after a mailbox was renumbered
@@ -13,10 +13,10 @@ type Caps struct {
 	Aside    int // rows of one mailbox in quarantine
 	AllAside int // rows of one account in quarantine
 	Culprits int // messages of one mailbox that end sessions, found in one pass
-	Rows     int // rows of mailboxes of one account, those included that are gone and kept for a while
+	Rows     int // mailbox rows of one account, with those that are gone and kept for a while
 }
 
-// DefaultCaps gives the caps of the product.
+// DefaultCaps returns the caps of the product.
 func DefaultCaps() Caps {
 	return Caps{
 		Messages: 4_000_000,
@@ -31,7 +31,7 @@ func DefaultCaps() Caps {
 	}
 }
 
-// OrDefaults fills what is zero.
+// OrDefaults fills in what is zero.
 func (c Caps) OrDefaults() Caps {
 	d := DefaultCaps()
 	for _, f := range []struct{ have, want *int }{

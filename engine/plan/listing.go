@@ -11,15 +11,17 @@ import (
 	"mailcote/storage"
 )
 
-// Inbox is the one name that every account has. Servers write it in any case (RFC 9051 section 5.1).
+// Inbox is the one name that every account has. Servers write it in any case
+// (RFC 9051 §5.1).
 const Inbox = "INBOX"
 
 // IsInbox reports whether a mailbox name means INBOX.
 func IsInbox(raw string) bool { return strings.EqualFold(raw, Inbox) }
 
-// Remembered gives the mailboxes of the store as if the server had listed them.
-func Remembered(known []storage.Mailbox) (entries []imap.ListEntry) {
-	for _, m := range known {
+// Remembered returns the mailboxes of the store as if the server had listed
+// them.
+func Remembered(stored []storage.Mailbox) (entries []imap.ListEntry) {
+	for _, m := range stored {
 		e := imap.ListEntry{Raw: m.Raw, Name: m.Path}
 		if delim, n := utf8.DecodeRuneInString(m.Delimiter); n > 0 {
 			e.Delim = delim
@@ -38,7 +40,7 @@ func Describe(account storage.AccountID, entry imap.ListEntry) storage.Mailbox {
 	selectable := true
 	for _, attribute := range entry.Attrs {
 		names = append(names, string(attribute))
-		selectable = selectable && !bars(string(attribute))
+		selectable = selectable && !noSelect(string(attribute))
 	}
 	if IsInbox(entry.Raw) {
 		entry.Raw, entry.Name = Inbox, Inbox
@@ -53,20 +55,22 @@ func Describe(account storage.AccountID, entry imap.ListEntry) storage.Mailbox {
 	return m
 }
 
-// bars reports whether an attribute means that the mailbox cannot be opened.
-func bars(attribute string) bool {
+// noSelect reports whether an attribute means that the mailbox cannot be
+// opened.
+func noSelect(attribute string) bool {
 	return strings.EqualFold(attribute, `\Noselect`) || strings.EqualFold(attribute, `\NonExistent`)
 }
 
-// MassGone reports whether the mailboxes that a listing lacks hold most of the account's mail.
-func MassGone(known []storage.Mailbox, entries []imap.ListEntry) bool {
+// MassGone reports whether the mailboxes that a listing lacks hold most of the
+// account's mail.
+func MassGone(stored []storage.Mailbox, entries []imap.ListEntry) bool {
 	listed := make(map[string]bool, len(entries))
 	for _, entry := range entries {
 		one := Describe(0, entry)
 		listed[one.Raw] = listed[one.Raw] || one.Selectable
 	}
 	var gone, all int64
-	for _, m := range known {
+	for _, m := range stored {
 		all += m.Total
 		if !listed[m.Raw] {
 			gone += m.Total
@@ -75,11 +79,12 @@ func MassGone(known []storage.Mailbox, entries []imap.ListEntry) bool {
 	return Mass(int(gone), int(all))
 }
 
-// Within leaves out new mailboxes once the store has most of them. The store never drops a mailbox that an
-// incomplete listing lacks, so a server that lists other names each time would fill it.
-func Within(most int, known []storage.Mailbox, entries []imap.ListEntry) []imap.ListEntry {
+// Within leaves out new mailboxes once the store has the most it may have. The
+// store never drops a mailbox that an incomplete listing lacks, so a server
+// that lists other names each time would fill it.
+func Within(most int, stored []storage.Mailbox, entries []imap.ListEntry) []imap.ListEntry {
 	have := make(map[string]bool, most)
-	for _, m := range known {
+	for _, m := range stored {
 		have[m.Raw] = true
 	}
 	return slices.DeleteFunc(entries, func(entry imap.ListEntry) bool {
@@ -92,7 +97,8 @@ func Within(most int, known []storage.Mailbox, entries []imap.ListEntry) []imap.
 	})
 }
 
-// Union adds the mailboxes that only the other listing has. One listing may lack a mailbox by mistake.
+// Union adds the mailboxes that only the other listing has. One listing may
+// lack a mailbox by mistake.
 func Union(entries, other []imap.ListEntry) []imap.ListEntry {
 	have := make(map[string]bool, len(entries))
 	for _, entry := range entries {

@@ -7,13 +7,14 @@ import (
 	"mailcote/storage"
 )
 
-// Difference is what a mailbox's listing and the store disagree about.
+// Difference is where a mailbox's listing and the store differ.
 type Difference struct {
 	New  []storage.UID // listed, not stored: newest first
 	Gone []storage.UID // stored, not listed
 }
 
-// Compare sets a listing against the stored UIDs; both ascending without duplicates.
+// Compare compares a listing with the stored UIDs. Both are ascending, without
+// duplicates.
 func Compare(listing, stored []storage.UID) Difference {
 	var d Difference
 	i, j := 0, 0
@@ -33,12 +34,13 @@ func Compare(listing, stored []storage.UID) Difference {
 	return d
 }
 
-// Mass says whether so many would go at once that a second listing must say the same (DESIGN §2, invariant 3).
+// Mass reports whether so many messages would go that a second listing must say
+// the same.
 func Mass(gone, stored int) bool { return gone > 100 && gone*2 > stored }
 
-// Cover gives what may be vouched for once the messages in done are committed: each UID together with the gap
-// down to its neighbour in the listing, where no message is. Both ascending; UIDs of done that are not listed
-// earn nothing.
+// Cover returns what may be vouched for once the messages in done are
+// committed: each UID with the gap down to its neighbour in the listing. Both
+// are ascending. A UID of done that is not listed vouches for nothing.
 func Cover(listing, done []storage.UID) []storage.Range {
 	var ranges []storage.Range
 	for _, uid := range done {
@@ -59,13 +61,14 @@ func Cover(listing, done []storage.UID) []storage.Range {
 	return ranges
 }
 
-// Page takes the next page of at most size UIDs from the head of a plan's New.
+// Page splits off the next page of at most size UIDs.
 func Page(todo []storage.UID, size int) (page, rest []storage.UID) {
 	n := min(max(size, 1), len(todo))
 	return todo[:n], todo[n:]
 }
 
-// Status is what the server says of a mailbox that is not open. Zero fields were not said.
+// Status is what the server says of a mailbox that is not open. A zero field
+// was not said.
 type Status struct {
 	Said        bool
 	Messages    int64
@@ -74,15 +77,15 @@ type Status struct {
 	ModSeq      storage.ModSeq
 }
 
-// Moved says whether a mailbox must be opened: it was never complete, something moved since, or nothing tells whether
-// flags moved.
+// Moved reports whether a mailbox must be opened. It was never complete, or
+// something changed, or nothing shows whether flags changed.
 func Moved(m storage.Mailbox, s Status) bool {
 	return m.Pass.At.IsZero() || !s.Said || s.UIDValidity != m.UIDValidity || s.UIDNext != m.Pass.UIDNext ||
 		s.Messages != m.Pass.Total || s.ModSeq == 0 || s.ModSeq != m.Pass.ModSeq
 }
 
-// Role finds a mailbox's role (RFC 8621 §2) from its special-use attributes, INBOX by name, else from what people
-// call it.
+// Role finds a mailbox's role (RFC 8621 §2): by its special-use attributes,
+// INBOX by name, otherwise by the names that people use.
 func Role(attributes []string, path, delimiter string) string {
 	for _, attribute := range attributes {
 		switch strings.ToLower(attribute) {
@@ -126,7 +129,7 @@ func Role(attributes []string, path, delimiter string) string {
 	return ""
 }
 
-// Priority orders mailboxes: the inbox first, spam and trash last (DESIGN §7).
+// Priority orders mailboxes: the inbox first, spam and trash last.
 func Priority(role string) int {
 	switch role {
 	case "inbox":

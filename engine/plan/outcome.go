@@ -9,9 +9,11 @@ import (
 )
 
 const (
-	// Fruitless is how many attempts in a row without progress end a --once run.
+	// Fruitless is how many attempts in a row without progress end a --once
+	// run.
 	Fruitless = 5
-	// OnceWait is the longest wait that a --once run accepts: a single one, and all of them since its last progress.
+	// OnceWait bounds the waits of a --once run: a single one, and all of them
+	// since its last progress.
 	OnceWait = 31 * time.Second
 )
 
@@ -21,35 +23,37 @@ type Work string
 // The kinds of work.
 const (
 	Discovery   Work = "discovery"   // a task that lists the account's mailboxes
-	FolderSync  Work = "folder_sync" // a task that makes one mailbox equal
-	Interactive Work = "interactive" // a command of a person who waits for the answer
+	FolderSync  Work = "folder_sync" // a task that makes one mailbox equal to the server's
+	Interactive Work = "interactive" // a command whose user waits for the answer
 	NoTask      Work = "no task"     // a worker between two tasks: the store is in trouble
 )
 
-// Fault is the part of a fault that decides what follows from it.
+// Fault is the part of a fault that decides what follows.
 type Fault struct {
 	policy.Verdict
 	Phase string // one of policy's
-	Said  bool   // the server said so in words; otherwise the fault is our own finding
+	Said  bool   // the server said it in words; otherwise mailcote found it
 }
 
-// Situation is what a fault met.
+// Situation is what surrounds a fault.
 type Situation struct {
 	Work Work
 	Once bool // the run ends when its tasks do
 
-	// Two counts, of two things. Tries is the task's and is stored: it decides whether the task fails. Streak is
-	// the run's, over all its tasks, and ends with it: it decides whether a --once run goes on. Both include this
-	// attempt, and progress zeroes both.
+	// Two counts of two things, both with this attempt. Progress zeroes both.
+	// Tries is the task's and is stored: it decides whether the task fails.
+	// Streak is the run's, over all its tasks, and ends with it: it decides
+	// whether a --once run goes on.
 	Tries  int
 	Streak int
 	Waited time.Duration // by the run, for the account or its host, since its last progress
 
-	Progressed bool // the attempt stored mail, or brought the bisection nearer to a message
+	Progressed bool // the attempt stored mail, or brought the bisection closer to a message
 	Elsewhere  bool // the fault before was another mailbox's
 	GaveUp     bool // the bisection found that no message is to blame
-	Probing    bool // the mailbox's task failed for good before, and nobody asks for this one
-	Relisted   bool // the mailbox was refused before in this run
+	// the mailbox's task failed for good before, and nobody asked for this one
+	Probing  bool
+	Relisted bool // the mailbox was refused before in this run
 
 	Stopped   bool // the run was asked to stop
 	NotTried  bool // nothing was tried: the account or its host backs off
@@ -58,16 +62,18 @@ type Situation struct {
 	NoSession bool // the task ended while it waited for a session: the server has shown nothing
 
 	Now time.Time
-	// until when the account or its host backs off, this fault included; zero: it does not
+	// until when the account or its host backs off, this fault included; zero
+	// if it does not
 	Until time.Time
-	// the wait after so many attempts in a row; 0: after one that progressed; nil: none
+	// the wait after so many attempts in a row, 0 after one that progressed;
+	// nil: no wait
 	Delay func(tries int) time.Duration
 }
 
 // Verb is what becomes of a task.
 type Verb string
 
-// The verbs of the queue that a fault leads to.
+// The queue's verbs that a fault leads to.
 const (
 	Leave  Verb = ""       // there is no task
 	Return Verb = "return" // pending again; the attempt does not count
@@ -76,18 +82,22 @@ const (
 	Fail   Verb = "fail"   // failed for good
 )
 
-// Consequence is everything that follows from a fault. Whoever has the fault carries it out and decides nothing.
+// Consequence is everything that follows from a fault. The caller carries it
+// out and decides nothing.
 type Consequence struct {
-	Task   Verb
-	At     time.Time   // for Retry and Delay: when the task is due. With Rest: until when the account rests
-	Class  class.Class // the fault's, or what Verdict.Then made of it
+	Task Verb
+	// for Retry and Delay: when the task is due; with Rest: until when the
+	// account rests
+	At     time.Time
+	Class  class.Class // the fault's own, or what Verdict.Then made of it
 	Record bool        // the fault leaves a row
 	Held   bool        // the task waits because its account does
 	Last   bool        // the account backs off because of this task: every other mailbox goes first
 
-	// another task would fare no better: the account backs off. A host backs off by itself, at its dial
+	// the account backs off, because another task would fare no better; a host
+	// backs off by itself, at its dial
 	AccountWide bool
-	Short       bool // with AccountWide: for a moment only, because the attempt progressed
+	Short       bool // with AccountWide: only for a moment, because the attempt progressed
 	Pause       bool // the account waits for a person
 	Rest        bool // the provider's limit is used up until At
 	Throttle    bool // the account's meter learns from the fault
@@ -97,20 +107,22 @@ type Consequence struct {
 	CoolDown bool // the mailbox is not tried for a while
 
 	Drop      bool // the session ends
-	Retire    bool // the process gives up the sessions that nobody uses
+	Retire    bool // the process closes its idle sessions
 	AwaitRoom bool // the worker waits until the store takes mail again
 	End       bool // the run ends, with this fault as the reason
 	Show      bool // the account is shown as waiting until At
 }
 
-// BeforeSelect reports whether a fault came before any mailbox was opened, so that no mailbox is to blame.
+// BeforeSelect reports whether a fault came before any mailbox was opened. Then
+// no mailbox is to blame.
 func BeforeSelect(phase string, w Work) bool {
 	return w == Discovery || w == NoTask ||
 		slices.Contains([]string{policy.PhaseConnect, policy.PhaseSignIn, policy.PhaseDiscover}, phase)
 }
 
-// Outcome says what follows from a fault. What does not depend on Tries and Until is the same before they are
-// known: the account backs off first, and then says until when.
+// Outcome decides what follows from a fault. What does not depend on Tries and
+// Until is the same before they are known: the account backs off first, and
+// then Until is known.
 func Outcome(f Fault, s Situation) Consequence {
 	task := s.Work == Discovery || s.Work == FolderSync
 	switch {
@@ -126,7 +138,8 @@ func Outcome(f Fault, s Situation) Consequence {
 	c.Drop = drops(f, s)
 	if s.NoRoom { // nothing is wrong with the task
 		c.Record, c.AwaitRoom = false, true
-		c.End = s.Once && s.Streak >= Fruitless // there is room for the store's own look, and not for what comes
+		// there is room for the store's own check, and not for mail
+		c.End = s.Once && s.Streak >= Fruitless
 		if task {
 			c.Task = Return
 		}
@@ -141,11 +154,11 @@ func Outcome(f Fault, s Situation) Consequence {
 	return ofTask(c, f, s)
 }
 
-// interactive completes the consequences for a person's command. The command has ended; what was shown is kept
-// for the others.
+// interactive completes the consequences for an interactive command. The
+// command has ended. What it learned is kept for the others.
 func interactive(c Consequence, f Fault, s Situation) Consequence {
 	dialled := BeforeSelect(f.Phase, Interactive)
-	crowded := f.Crowded || f.Connections > 0 // there are sessions, and one of them comes free
+	crowded := f.Crowded || f.Connections > 0 // there are sessions, and one of them will be free
 	c.Pause = dialled && f.Do == policy.Pause
 	switch {
 	case !dialled:
@@ -159,14 +172,17 @@ func interactive(c Consequence, f Fault, s Situation) Consequence {
 	return c
 }
 
-// drops reports whether the worker's session is of no more use. One that is over goes when it is given back.
+// drops reports whether the worker's session is of no more use. A session that
+// has ended goes when it is given back.
 func drops(f Fault, s Situation) bool {
 	return (f.Class == class.Protocol || f.Class == class.Timeout) && !f.Lives && !(f.Said && s.Probing)
 }
 
-// accountWide reports whether a fault is the account's: another task would fare no better. Trouble with one
-// mailbox, message or the store is not. A connection that breaks in one mailbox may be the mailbox's doing; in a
-// second one it is the connection. Where no connection came about the host backs off, which its dial has noted.
+// accountWide reports whether a fault is the account's: another task would fare
+// no better. Trouble with one mailbox, one message or the store is not the
+// account's. A connection that breaks in one mailbox may be the mailbox's
+// doing; in a second one it is the connection's. If no connection was made, the
+// host backs off, which its dial has noted.
 func accountWide(f Fault, s Situation) bool {
 	switch {
 	case f.Class == class.Storage, f.Do == policy.Pause, f.Phase == policy.PhaseConnect:
@@ -187,7 +203,9 @@ func ofTask(c Consequence, f Fault, s Situation) Consequence {
 	case policy.Pause:
 		c.Task, c.Pause, c.End = Return, true, true
 		return c
-	case policy.Relist: // the mailbox went or moved: a discovery decides, once, and enqueues what is left to do
+	// the mailbox went or moved: a discovery decides, once, and enqueues the
+	// rest
+	case policy.Relist:
 		c.Relist = s.Work == FolderSync && !s.Relisted
 		return failed(c, s)
 	}
@@ -196,12 +214,13 @@ func ofTask(c Consequence, f Fault, s Situation) Consequence {
 		tries = 0
 	}
 	beforeSelect := BeforeSelect(f.Phase, s.Work)
-	planned := f.Class == class.Quota && !f.Said // a rest that our own figures ask for is nobody's doing
+	// nobody caused a rest that our own figures ask for
+	planned := f.Class == class.Quota && !f.Said
 	c.Last = accountWide(f, s) && !beforeSelect && !s.Progressed && !planned
 	c.Held = s.Until.After(s.Now) && (f.Class == class.Quota || beforeSelect)
 	c.At = s.Now
 	switch {
-	case c.Held: // what is no fault of the task's is over when the account is tried again
+	case c.Held: // what is not the task's fault ends when the account is tried again
 		c.At = s.Until
 	case s.Delay != nil && (!beforeSelect || f.Class == class.Storage):
 		c.At = s.Now.Add(s.Delay(tries))
@@ -221,8 +240,9 @@ func ofTask(c Consequence, f Fault, s Situation) Consequence {
 	return c
 }
 
-// failed ends a task for good. Without its discovery the account got nowhere. Without a folder_sync its mailbox
-// is not complete, and it is not tried for a while, unless it is to be looked for first.
+// failed ends a task for good. Without its discovery the account can do
+// nothing. Without a folder_sync its mailbox is incomplete. The mailbox cools
+// down, unless it is to be relisted first.
 func failed(c Consequence, s Situation) Consequence {
 	c.Task = Fail
 	c.End = s.Work == Discovery

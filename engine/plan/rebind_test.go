@@ -114,11 +114,11 @@ func TestRebindHolds(t *testing.T) {
 				}
 				return n
 			}
-			sized := alike(func(a, b Copy) bool { return a.Size == b.Size && !a.Header.Says() })
+			sized := alike(func(a, b Copy) bool { return a.Size == b.Size && !a.Header.Known() })
 			one := alike(func(a, b Copy) bool {
 				return a.like() == b.like()
 			}) == 2 || alike(func(a, b Copy) bool { return a.dated() == b.dated() }) == 2
-			if want := l.Header.Says() && sized == 0 && one; want != (got[l.UID] != 0) {
+			if want := l.Header.Known() && sized == 0 && one; want != (got[l.UID] != 0) {
 				t.Fatalf("UID %d: matched %v, want %v", l.UID, !want, want)
 			}
 		}
@@ -134,13 +134,13 @@ func TestHeaderSum(t *testing.T) {
 		{"A: 1\n\n", "A: 1\n\nbody"},
 		{"A: 1", "A: 1\r\n\r\n"},
 	} {
-		if sum(test.header) != sum(test.same) || !sum(test.header).Says() {
+		if sum(test.header) != sum(test.same) || !sum(test.header).Known() {
 			t.Errorf("%q and %q differ", test.header, test.same)
 		}
 	}
 	for _, none := range []string{"", "\r\n", "\n", "\r\n\r\nbody", strings.Repeat("\r", 5000) + "A: 1", "A: 1" +
 		strings.Repeat("\r", 5000) + "\r\nB: 1"} {
-		if sum(none).Says() {
+		if sum(none).Known() {
 			t.Errorf("%.20q has a digest", none)
 		}
 	}

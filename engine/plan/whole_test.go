@@ -7,14 +7,14 @@ import (
 )
 
 func TestJudge(t *testing.T) {
-	asking := func(size, got int64, sum byte) Asking {
-		return Asking{Size: size, Got: got, SHA256: [32]byte{sum}}
+	asking := func(size, got int64, sum byte) Received {
+		return Received{Size: size, Got: got, SHA256: [32]byte{sum}}
 	}
 	right, wrong := storage.Sizes{Short: 2, Lack: 29}, storage.Sizes{Wrong: true, Short: 3, Lack: 29}
 	for _, test := range []struct {
 		name   string
-		now    Asking
-		before []Asking
+		now    Received
+		before []Received
 		sizes  storage.Sizes
 		want   Verdict
 	}{
@@ -28,36 +28,36 @@ func TestJudge(t *testing.T) {
 		{name: "empty, no size", now: asking(-1, 0, 1), want: Again},
 		{name: "empty, as is said", now: asking(0, 0, 1), want: Again},
 
-		{name: "twice alike", now: asking(129, 100, 1), before: []Asking{asking(129, 100, 1)}, want: Whole},
-		{name: "as long, other octets", now: asking(129, 100, 2), before: []Asking{asking(129, 100, 1)}, want: Aside},
-		{name: "twice shorter, the second longer", now: asking(129, 110, 2), before: []Asking{asking(129, 100, 1)},
+		{name: "twice alike", now: asking(129, 100, 1), before: []Received{asking(129, 100, 1)}, want: Whole},
+		{name: "as long, other octets", now: asking(129, 100, 2), before: []Received{asking(129, 100, 1)}, want: Aside},
+		{name: "twice shorter, the second longer", now: asking(129, 110, 2), before: []Received{asking(129, 100, 1)},
 			want: Aside},
-		{name: "whole at the second time", now: asking(129, 129, 2), before: []Asking{asking(129, 100, 1)},
+		{name: "whole at the second time", now: asking(129, 129, 2), before: []Received{asking(129, 100, 1)},
 			want: Whole},
-		{name: "huge size, twice alike", now: asking(1<<62, 100, 1), before: []Asking{asking(1<<62, 100, 1)},
+		{name: "huge size, twice alike", now: asking(1<<62, 100, 1), before: []Received{asking(1<<62, 100, 1)},
 			want: Whole},
 		{name: "like one of many", now: asking(129, 100, 1),
-			before: []Asking{asking(129, 90, 3), asking(129, 100, 1)}, want: Whole},
+			before: []Received{asking(129, 90, 3), asking(129, 100, 1)}, want: Whole},
 
-		{name: "empty twice", now: asking(100, 0, 1), before: []Asking{asking(100, 0, 1)}, want: Aside},
-		{name: "empty twice, no size", now: asking(-1, 0, 1), before: []Asking{asking(-1, 0, 1)}, want: Aside},
-		{name: "empty twice, as is said", now: asking(0, 0, 1), before: []Asking{asking(0, 0, 1)}, want: Whole},
-		{name: "empty twice, as is said of what is gone", now: asking(0, 0, 1), before: []Asking{{Gone: true}},
+		{name: "empty twice", now: asking(100, 0, 1), before: []Received{asking(100, 0, 1)}, want: Aside},
+		{name: "empty twice, no size", now: asking(-1, 0, 1), before: []Received{asking(-1, 0, 1)}, want: Aside},
+		{name: "empty twice, as is said", now: asking(0, 0, 1), before: []Received{asking(0, 0, 1)}, want: Whole},
+		{name: "empty twice, as is said of what is gone", now: asking(0, 0, 1), before: []Received{{Gone: true}},
 			want: Aside},
-		{name: "empty twice, said once", now: asking(0, 0, 1), before: []Asking{asking(100, 0, 1)}, want: Aside},
-		{name: "empty twice, as is said of all", now: asking(0, 0, 1), before: []Asking{asking(0, 0, 1)},
+		{name: "empty twice, said once", now: asking(0, 0, 1), before: []Received{asking(100, 0, 1)}, want: Aside},
+		{name: "empty twice, as is said of all", now: asking(0, 0, 1), before: []Received{asking(0, 0, 1)},
 			sizes: storage.Sizes{Zero: true}, want: Aside},
-		{name: "cut, then empty", now: asking(100, 0, 1), before: []Asking{asking(100, 50, 1)}, want: Aside},
-		{name: "empty, then cut", now: asking(100, 50, 1), before: []Asking{asking(100, 0, 1)}, want: Again},
+		{name: "cut, then empty", now: asking(100, 0, 1), before: []Received{asking(100, 50, 1)}, want: Aside},
+		{name: "empty, then cut", now: asking(100, 50, 1), before: []Received{asking(100, 0, 1)}, want: Again},
 		{name: "empty, then cut twice", now: asking(100, 50, 1),
-			before: []Asking{asking(100, 0, 1), asking(100, 50, 1)}, want: Whole},
+			before: []Received{asking(100, 0, 1), asking(100, 50, 1)}, want: Whole},
 		{name: "empty, then cut in two ways", now: asking(100, 60, 2),
-			before: []Asking{asking(100, 0, 1), asking(100, 50, 1)}, want: Aside},
+			before: []Received{asking(100, 0, 1), asking(100, 50, 1)}, want: Aside},
 
 		{name: "wrong sizes", now: asking(129, 100, 1), sizes: wrong, want: Whole},
 		{name: "wrong sizes, lacks more", now: asking(130, 100, 1), sizes: wrong, want: Again},
 		{name: "wrong sizes, empty", now: asking(29, 0, 1), sizes: wrong, want: Again},
-		{name: "wrong sizes, empty twice", now: asking(29, 0, 1), before: []Asking{asking(29, 0, 1)}, sizes: wrong,
+		{name: "wrong sizes, empty twice", now: asking(29, 0, 1), before: []Received{asking(29, 0, 1)}, sizes: wrong,
 			want: Aside},
 	} {
 		if got := Judge(test.now, test.before, test.sizes); got != test.want {

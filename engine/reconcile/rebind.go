@@ -217,7 +217,7 @@ func (p *pass) probePage(ctx context.Context, page []storage.UID) error {
 		p.probeFlags(m)
 		s := p.Memory.probe.candidates[now.UID]
 		switch {
-		case s == nil || !now.Header.Says():
+		case s == nil || !now.Header.Known():
 		case !s.hasHeader && now.Size == s.Size:
 			s.Copy, s.hasHeader = now, true
 			p.Memory.probe.learnt++
@@ -391,7 +391,7 @@ func (p *pass) replaced(ctx context.Context, page []plan.Copy, doubt plan.Doubt)
 	}
 	same, other := map[storage.UID]bool{}, map[storage.UID]bool{}
 	err := p.box.Describe(ctx, uids, true, func(_ *imap.Message, now plan.Copy) {
-		if c, ok := stored[now.UID]; !ok || !now.Header.Says() {
+		if c, ok := stored[now.UID]; !ok || !now.Header.Known() {
 			return
 		} else if c.Same(now) || doubt == plan.Unsure && c.Header == now.Header {
 			same[now.UID] = true
