@@ -8,10 +8,11 @@ import (
 	"mailcote/engine/clock"
 )
 
-// Dials is how many dials a process runs at once.
+// Dials bounds the dials that a process runs at once.
 const Dials = 8
 
-// contended is the longest pause before a dial that had to wait for another: a crowd leaves one by one.
+// contended is the longest pause before a dial that had to wait for another. It
+// spreads a crowd.
 const contended = 100 * time.Millisecond
 
 // Gate bounds the dials of a process.
@@ -25,7 +26,8 @@ func NewGate(n int) *Gate {
 	return &Gate{all: make(chan struct{}, n), failing: make(chan struct{}, n/2)}
 }
 
-// enter waits for a place; leave gives it back. failing: the last dial of this account came to nothing.
+// enter waits for a place. leave gives it back. failing: the account's last
+// dial failed.
 func (g *Gate) enter(ctx context.Context, failing bool) (leave func(), err error) {
 	places := []chan struct{}{g.all}
 	if failing {

@@ -12,10 +12,11 @@ import (
 )
 
 const (
-	unproven   = 30 * time.Second // a session unused for longer answers a NOOP before it is leased
-	proofTime  = 10 * time.Second // in this time
+	// a session unused for longer must answer a NOOP before it is leased …
+	proofAfter = 30 * time.Second
+	proofTime  = 10 * time.Second // … in this time
 	logoutTime = time.Second
-	usual      = 2 // connections to a server nobody knows more of
+	usual      = 2 // connections to a server of unknown limit
 )
 
 // The reasons why no connection is leased.
@@ -26,17 +27,19 @@ var (
 	ErrSlept = errors.New("the machine slept, and the connection is presumed dead")
 )
 
-// Account is what a pool asks of its account and tells it.
+// Account is what a pool needs of its account.
 type Account interface {
-	// Password is asked for before each dial.
+	// Password is called before each dial.
 	Password(ctx context.Context) (secret.Secret, error)
-	// Say tells a person who watches what the pool does. The note may be empty.
+	// Say publishes what the pool does. The note may be empty.
 	Say(doing Doing, note string)
-	// Greeted gets each session that has just signed in, before anybody uses it. After an error it is closed.
+	// Greeted gets each session that has just signed in, before anybody uses
+	// it. After an error the session is closed.
 	Greeted(ctx context.Context, s *imap.Session) error
 }
 
-// Doing is what a pool does for somebody who waits for a connection. Each is a state of engine/progress.
+// Doing is what a pool does for somebody who waits for a connection. Each is a
+// state of engine/progress.
 type Doing string
 
 // What a pool does.
@@ -46,8 +49,8 @@ const (
 	SigningIn  Doing = "signing in"
 )
 
-// Memory remembers a sign-in from before it is sent until it is answered, also over a restart. The zero
-// Unanswered: there is none.
+// Memory stores a sign-in before it is sent until it is answered, also over a
+// restart. The zero Unanswered means that there is none.
 type Memory interface {
 	SignIn(ctx context.Context) (Unanswered, error)
 	SetSignIn(ctx context.Context, u Unanswered) error
@@ -58,24 +61,31 @@ type Options struct {
 	User    string
 	Account Account
 	Memory  Memory
-	Gate    *Gate // the process's
-	// Dial opens a connection up to the server's capabilities and sends no credential.
+	Gate    *Gate // the process's gate
+	// Dial opens a connection, reads the server's capabilities and sends no
+	// credential.
 	Dial func(ctx context.Context) (*imap.Session, error)
-	// Connections is how many the server allows now; nil: 2. It is called under the pool's lock.
+	// Connections returns how many connections the server allows now; nil means
+	// 2. It is called under the pool's lock.
 	Connections func() int
-	// Pace waits before each dial until the account may have a new connection, or says why it may not; nil: it may.
+	// Pace waits before each dial until the account may have a new connection,
+	// or fails with the reason why it may not. It may be nil.
 	Pace func(ctx context.Context) error
-	// Gone is told of the end of each session that Greeted has taken; nil: nobody.
+	// Gone is called when a session that Greeted accepted has ended. It may be
+	// nil.
 	Gone func()
-	// Resend is the least wait between an unanswered sign-in and the next; 0: the constant.
+	// Resend overrides the constant unless it is 0.
 	Resend time.Duration
-	// DialFailed is told why a person's attempt came to nothing, before Connections is asked again; other work
-	// tells it with its own end. nil: nobody. Its error is one of noting it.
+	// DialFailed is called with the error of an interactive command's attempt,
+	// before Connections is called again. Other work reports the error itself
+	// when it ends. It returns an error if it could not note that. It may be
+	// nil.
 	DialFailed func(ctx context.Context, err error) error
-	// NoConnection is told once when work has waited for a connection for longer than Patience; see Figures. nil:
-	// nobody.
+	// NoConnection is called once when work has waited for a connection longer
+	// than Patience; see Figures. It may be nil.
 	NoConnection func(since time.Time)
-	// Changed is told when Figures gives others than before; nil: nobody. It is called under the pool's lock.
+	// Changed is called under the pool's lock when Figures changed. It may be
+	// nil.
 	Changed func()
 }
 
@@ -83,30 +93,30 @@ type Options struct {
 type Pool struct {
 	o Options
 
-	mu       sync.Mutex
-	closed   bool
-	idle     []kept // signed in and nobody's, the last used at the end
-	leases   map[*Lease]struct{}
-	dialling usage
-	persons  int           // how many persons wait
-	changed  chan struct{} // closed and replaced when waiting may be over
-	failing  bool          // the last dial came to nothing
-	woken    bool          // no dial since a sleep
-	figures  Figures
-	short    time.Time // since when work has had no connection; zero: it has
-	alarm    *time.Timer
-	telling  sync.WaitGroup // NoConnection is being told
+	mu          sync.Mutex
+	closed      bool
+	idle        []idleSession // signed in and unused, the last used at the end
+	leases      map[*Lease]struct{}
+	dialling    usage
+	interactive int           // interactive commands that wait
+	changed     chan struct{} // closed and replaced when waiting may be over
+	failing     bool          // the last dial failed
+	woken       bool          // no dial since a sleep
+	figures     Figures
+	short       time.Time // when work began to wait without any connection; zero: it does not
+	alarm       *time.Timer
+	calls       sync.WaitGroup // running NoConnection calls
 }
 
-// kept is a session nobody uses.
-type kept struct {
+// idleSession is a session that nobody uses.
+type idleSession struct {
 	s     *imap.Session
 	since time.Time
 }
 
-func newKept(s *imap.Session) kept { return kept{s, time.Now()} }
+func newIdle(s *imap.Session) idleSession { return idleSession{s, time.Now()} }
 
-// New makes a pool with nothing in it.
+// New makes an empty pool.
 func New(o Options) *Pool {
 	if o.Connections == nil {
 		o.Connections = func() int { return usual }
@@ -120,15 +130,17 @@ func New(o Options) *Pool {
 // Want is what a session is wanted for.
 type Want struct {
 	Use Use
-	// Fresh: it must be made for this call, so that what it says owes nothing to an earlier one. Where there is
-	// no room an idle one ends for it.
+	// Fresh asks for a session made for this call, so that its answers owe
+	// nothing to earlier ones. If there is no room, an idle session ends for
+	// it.
 	Fresh bool
-	// Asked: a person asked for the work, so that waits which protect nobody are cut short.
+	// Asked means that the work was asked for by hand. Waits that protect
+	// nobody are then cut short.
 	Asked bool
 }
 
-// Take leases a session: one that is there, else a new one, else the next that somebody gives back. The error of
-// a dial or a sign-in is a *StepError.
+// Take leases a session: an idle one, otherwise a new one, otherwise the next
+// that is given back. The error of a dial or a sign-in is a *StepError.
 func (p *Pool) Take(ctx context.Context, w Want) (*Lease, error) {
 	l := &Lease{p: p, use: w.Use, asked: w.Asked || w.Use == Person}
 	return l, p.fill(ctx, l, w.Fresh)
@@ -138,8 +150,8 @@ func (p *Pool) Take(ctx context.Context, w Want) (*Lease, error) {
 func (p *Pool) fill(ctx context.Context, l *Lease, fresh bool) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	waits := false // it is one of p.persons
-	defer func() { p.served(&waits); p.tell() }()
+	waits := false // it is one of p.interactive
+	defer func() { p.served(&waits); p.publish() }()
 	for {
 		allowed := p.allowed()
 		switch {
@@ -149,7 +161,7 @@ func (p *Pool) fill(ctx context.Context, l *Lease, fresh bool) error {
 			return ctx.Err()
 		case l.use == Watch && !MayWatch(allowed):
 			return ErrNoRoom
-		case !fits(l.use, allowed, p.usage(), p.persons):
+		case !fits(l.use, allowed, p.usage(), p.interactive):
 			p.await(ctx, l.use, &waits)
 		case !fresh && len(p.idle) > 0:
 			p.served(&waits)
@@ -165,7 +177,8 @@ func (p *Pool) fill(ctx context.Context, l *Lease, fresh bool) error {
 			if err == nil || l.use != Person || p.allowed() >= allowed {
 				return err
 			}
-			// The server allows fewer than was thought: the person waits for one of those there are.
+			// The server allows fewer than assumed: wait for one of the present
+			// connections.
 		}
 	}
 }
@@ -180,18 +193,19 @@ func (p *Pool) usage() usage {
 	return have
 }
 
-// await waits until something has changed, or ctx ends. A person counts as one who waits until served says
-// otherwise, however often something changes meanwhile: to tell the others each time would let two persons wake
-// each other without end.
+// await waits until something has changed or ctx ends. An interactive command
+// counts as waiting until served, however often something changes meanwhile. If
+// each change were signalled to the others, two commands could wake each other
+// without end.
 func (p *Pool) await(ctx context.Context, use Use, waits *bool) {
 	changed := p.changed
 	if use == Person && !*waits {
 		*waits = true
-		p.persons++
+		p.interactive++
 	}
 	p.figures.Waiting++
-	p.tell()
-	p.press(use)
+	p.publish()
+	p.requestYield(use)
 	p.mu.Unlock()
 	select {
 	case <-changed:
@@ -201,59 +215,62 @@ func (p *Pool) await(ctx context.Context, use Use, waits *bool) {
 	p.figures.Waiting--
 }
 
-// served notes that somebody waits no more, if he did.
+// served notes that an interactive command waits no more, if it did.
 func (p *Pool) served(waits *bool) {
 	if *waits {
 		*waits = false
-		p.persons--
-		p.stir() // others stood back for it
+		p.interactive--
+		p.wake() // others stood back for it
 	}
 }
 
-// stir lets everybody who waits look again.
-func (p *Pool) stir() {
+// wake lets everybody who waits look again.
+func (p *Pool) wake() {
 	close(p.changed)
 	p.changed = make(chan struct{})
-	p.tell()
+	p.publish()
 }
 
-// tell says that the figures have changed.
-func (p *Pool) tell() {
+// publish signals that the figures have changed.
+func (p *Pool) publish() {
 	if p.o.Changed != nil {
 		p.o.Changed()
 	}
 }
 
-// press asks as many leases to give way as there are persons who wait; for other work it asks a watch.
-func (p *Pool) press(waiting Use) {
-	want := max(1, p.persons)
+// press asks as many leases to give way as interactive commands wait. For other
+// work it asks one watch.
+func (p *Pool) requestYield(waiting Use) {
+	want := max(1, p.interactive)
 	for _, use := range []Use{Watch, Bulk} {
 		for l := range p.leases {
 			if want > 0 && l.use == use && yields(use, waiting) {
 				want--
-				l.press()
+				l.requestYield()
 			}
 		}
 	}
 }
 
-// lease proves an idle session and gives it to a lease; false: it is dead.
-func (p *Pool) lease(ctx context.Context, l *Lease, k kept) bool {
+// lease proves an idle session and gives it to a lease. It returns false if the
+// session is dead.
+func (p *Pool) lease(ctx context.Context, l *Lease, k idleSession) bool {
 	p.leases[l] = struct{}{}
 	l.take(k.s, k.s.BytesRead())
-	if k.s.State() != imap.Closed && (time.Since(k.since) <= unproven || p.proven(ctx, k.s)) {
-		p.rested()
+	if k.s.State() != imap.Closed && (time.Since(k.since) <= proofAfter || p.proven(ctx, k.s)) {
+		p.endShortage()
 		return true
 	}
 	p.figures.Dead++
 	delete(p.leases, l)
 	l.s = nil
-	p.bury(k.s)
-	p.stir()
+	p.discard(k.s)
+	p.wake()
 	return false
 }
 
-// proven asks the server for a NOOP, without the lock.
+// proven reports whether the session answers a NOOP. It releases the lock
+// meanwhile.
 func (p *Pool) proven(ctx context.Context, s *imap.Session) bool {
 	p.mu.Unlock()
 	defer p.mu.Lock()
@@ -262,38 +279,39 @@ func (p *Pool) proven(ctx context.Context, s *imap.Session) bool {
 	return s.Noop(ctx) == nil && s.State() != imap.Closed
 }
 
-// open makes a session for a lease. Where that would be one too many, the idle one that was used longest ago ends
-// first.
+// open makes a session for a lease. If that is one too many, the idle session
+// unused for longest ends first.
 func (p *Pool) open(ctx context.Context, l *Lease, allowed int) error {
 	p.dialling[l.use]++
-	var over []kept
+	var over []idleSession
 	for len(p.idle) > 0 && p.usage().all()+len(p.idle) > allowed {
 		over, p.idle = append(over, p.idle[0]), p.idle[1:]
 	}
-	defer p.stir()
+	defer p.wake()
 	s, err := p.unlocked(ctx, l, over)
 	if err != nil {
 		if !stopped(ctx) {
 			p.figures.Refused++
-			p.lacking()
+			p.noteShortage()
 		}
 		return err
 	}
 	if p.closed {
-		p.bury(s)
+		p.discard(s)
 		return ErrClosed
 	}
 	p.leases[l] = struct{}{}
 	l.take(s, 0)
-	p.rested()
-	if p.persons > 0 {
-		p.press(Person)
+	p.endShortage()
+	if p.interactive > 0 {
+		p.requestYield(Person)
 	}
 	return nil
 }
 
-// unlocked ends sessions and dials without the lock, and has it again afterwards whatever happens.
-func (p *Pool) unlocked(ctx context.Context, l *Lease, over []kept) (*imap.Session, error) {
+// unlocked ends sessions and dials without the lock. It always returns with the
+// lock.
+func (p *Pool) unlocked(ctx context.Context, l *Lease, over []idleSession) (*imap.Session, error) {
 	p.mu.Unlock()
 	defer func() {
 		p.mu.Lock()
@@ -310,54 +328,55 @@ func (p *Pool) unlocked(ctx context.Context, l *Lease, over []kept) (*imap.Sessi
 	return s, err
 }
 
-// Slept presumes every session dead: idle ones are closed, what runs on the others fails with ErrSlept. The next
-// dial but a person's is put off by a moment, so that not all accounts dial at once.
+// Slept presumes every session dead. Idle ones are closed, and commands on the
+// others fail with ErrSlept. The next dial, unless asked for by hand, is
+// delayed by a moment, so that not all accounts dial at once.
 func (p *Pool) Slept() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.woken = true
 	p.figures.Dead += int64(len(p.idle) + len(p.leases))
 	for _, k := range p.idle {
-		p.bury(k.s)
+		p.discard(k.s)
 	}
 	p.idle = nil
 	for l := range p.leases {
 		l.s.Abort(ErrSlept)
 	}
-	p.stir()
+	p.wake()
 }
 
-// Retire ends the idle sessions with LOGOUT: nobody will want one soon.
+// Retire ends the idle sessions with LOGOUT, because nobody will want one soon.
 func (p *Pool) Retire(ctx context.Context) {
 	p.mu.Lock()
 	idle := p.idle
 	p.idle = nil
-	p.rested()
-	p.tell()
+	p.endShortage()
+	p.publish()
 	p.mu.Unlock()
 	p.logout(ctx, idle)
 }
 
-// Close is Retire for good. Sessions that are leased end when they are given back.
+// Close is Retire for good. Leased sessions end when they are given back.
 func (p *Pool) Close(ctx context.Context) {
 	p.mu.Lock()
 	p.closed = true
-	p.stir()
+	p.wake()
 	p.mu.Unlock()
 	p.Retire(ctx)
-	p.telling.Wait()
+	p.calls.Wait()
 }
 
-// bury closes a session for good.
-func (p *Pool) bury(s *imap.Session) {
-	_ = s.Close() //nolint:errcheck // why it ends was said where it broke, or it is over in order
+// discard closes a session for good.
+func (p *Pool) discard(s *imap.Session) {
+	_ = s.Close() //nolint:errcheck // the reason was reported where it broke, or it ends in order
 	if p.o.Gone != nil {
 		p.o.Gone()
 	}
 }
 
-// logout ends sessions in order, side by side, whatever has happened to ctx.
-func (p *Pool) logout(ctx context.Context, all []kept) {
+// logout ends sessions in parallel with LOGOUT, even when ctx has ended.
+func (p *Pool) logout(ctx context.Context, all []idleSession) {
 	if len(all) == 0 {
 		return
 	}
@@ -367,7 +386,7 @@ func (p *Pool) logout(ctx context.Context, all []kept) {
 	for _, k := range slices.Backward(all) {
 		done.Go(func() {
 			_ = k.s.Logout(ctx) //nolint:errcheck // everything that counts is committed
-			p.bury(k.s)
+			p.discard(k.s)
 		})
 	}
 	done.Wait()

@@ -38,7 +38,7 @@ func TestReuse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, p := start(t, 2, nil)
 		take(t, p, Want{}).Give()
-		time.Sleep(unproven)
+		time.Sleep(proofAfter)
 		take(t, p, Want{}).Give()
 		if a.dials.Load() != 1 || a.count("NOOP") != 0 {
 			t.Errorf("%d dials, %d NOOP", a.dials.Load(), a.count("NOOP"))
@@ -171,7 +171,7 @@ func TestTwoPersons(t *testing.T) {
 		p.Retire(t.Context())
 		time.Sleep(time.Hour)
 		p.mu.Lock()
-		p.stir()
+		p.wake()
 		p.mu.Unlock()
 		synctest.Wait()
 		if n := looks.Load() - before; n != 3 {
@@ -183,8 +183,8 @@ func TestTwoPersons(t *testing.T) {
 		if n := looks.Load(); n > 20 {
 			t.Errorf("they looked %d times in all", n)
 		}
-		if f := p.Figures(); f.Waiting != 0 || p.persons != 0 || f.Dialled != 1 {
-			t.Errorf("%+v, %d persons", f, p.persons)
+		if f := p.Figures(); f.Waiting != 0 || p.interactive != 0 || f.Dialled != 1 {
+			t.Errorf("%+v, %d persons", f, p.interactive)
 		}
 	})
 }

@@ -7,10 +7,10 @@ type Use int
 const (
 	Bulk   Use = iota // the account's tasks: hands over at a Yield
 	Watch             // IDLE: gives way as soon as Wanted says so
-	Person            // somebody waits for the answer
+	Person            // an interactive command
 )
 
-// usage is how many connections are leased or being opened, by use.
+// usage counts the connections that are leased or being opened, by use.
 type usage [Person + 1]int
 
 func (u usage) all() (n int) {
@@ -20,9 +20,11 @@ func (u usage) all() (n int) {
 	return n
 }
 
-// share is how many connections one use may have of those allowed: a person all, bulk work all but the person's,
-// a watch all but one, so that work goes on beside it. Where one is allowed there is no watch: it would shut
-// everything else out.
+// share is how many of the allowed connections one use may have. An interactive
+// command may have all. Bulk work may have all but one, which is left for
+// interactive commands. A watch may have all but one, so that work goes on
+// alongside it. Of a single connection a watch gets none: it would shut
+// everything out.
 func share(use Use, allowed int) int {
 	switch {
 	case use == Person:
@@ -33,15 +35,16 @@ func share(use Use, allowed int) int {
 	return max(1, allowed-1)
 }
 
-// MayWatch says whether IDLE may hold a connection.
+// MayWatch reports whether IDLE may use a connection.
 func MayWatch(allowed int) bool { return share(Watch, allowed) > 0 }
 
-// fits says whether one more connection may be had now. Persons who wait go first.
-func fits(use Use, allowed int, have usage, persons int) bool {
-	return have.all() < allowed && have[use] < share(use, allowed) && (use == Person || persons == 0)
+// fits reports whether one more connection may be had now. Waiting interactive
+// commands go first.
+func fits(use Use, allowed int, have usage, interactive int) bool {
+	return have.all() < allowed && have[use] < share(use, allowed) && (use == Person || interactive == 0)
 }
 
-// yields says which of two uses gives way first when somebody waits.
+// yields reports whether a use gives way to one that waits.
 func yields(use, waiting Use) bool {
 	return waiting == Person && use != Person || waiting == Bulk && use == Watch
 }

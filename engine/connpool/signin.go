@@ -21,25 +21,25 @@ const (
 	// Resend is the least wait between an unanswered sign-in and the next.
 	Resend = 60 * time.Second
 
-	slow   = 5 * time.Second // the person is told
+	slow   = 5 * time.Second // then people are told
 	spread = 3 * time.Second // the longest pause before the first dial after a sleep
 )
 
-// The errors of a sign-in that are not the server's words.
+// The errors of a sign-in that the server does not put in words.
 var (
 	ErrSecret  = errors.New("the password could not be read")
 	ErrDropped = errors.New("the connection broke during two sign-ins in a row")
 	ErrSilent  = errors.New("the server did not answer two sign-ins")
 )
 
-// The steps of getting a session, as a StepError names them.
+// The steps of opening a session, as a StepError names them.
 const (
 	StepConnect = policy.PhaseConnect
 	StepSignIn  = policy.PhaseSignIn
 	StepGreet   = policy.PhaseDiscover
 )
 
-// StepError says where getting a session ended.
+// StepError says at which step opening a session failed.
 type StepError struct {
 	Step string
 	Err  error
@@ -47,17 +47,18 @@ type StepError struct {
 
 func (e *StepError) Error() string { return e.Step + ": " + e.Err.Error() }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (e *StepError) Unwrap() error { return e.Err }
 
-// Unanswered remembers sign-ins that a server took and did not answer.
+// Unanswered counts sign-ins that a server took and did not answer.
 type Unanswered struct {
 	At      time.Time // when the last one was sent, or ended in silence
 	Silent  int       // times the server took it and said nothing
-	Dropped int       // times in a row the connection, or the process, ended first
+	Dropped int       // times in a row that the connection or the process ended first
 }
 
-// Wait is how long the sign-in is not sent again, resend after it at most. asked: a person asks for it.
+// Wait is how long the sign-in must wait, at most resend. asked: it was asked
+// for by hand.
 func (u Unanswered) Wait(now time.Time, resend time.Duration, asked bool) time.Duration {
 	if u.Silent == 0 && (u.Dropped < 2 || asked) {
 		return 0
@@ -71,7 +72,7 @@ func (p *Pool) connect(ctx context.Context, asked bool) (*imap.Session, error) {
 	if err != nil {
 		return nil, &StepError{StepSignIn, fmt.Errorf("%w: %w", ErrSecret, err)}
 	}
-	before, err := p.patience(ctx, asked)
+	before, err := p.awaitResend(ctx, asked)
 	if err != nil {
 		return nil, &StepError{StepSignIn, err}
 	}
@@ -90,10 +91,11 @@ func (p *Pool) connect(ctx context.Context, asked bool) (*imap.Session, error) {
 	return s, nil
 }
 
-// patience waits, before anything is dialled, until a sign-in that was not answered may be sent again: not before
-// a minute is over, but for the first whose connection broke, and those that a person asks for. It gives what is
-// known of it.
-func (p *Pool) patience(ctx context.Context, asked bool) (before Unanswered, err error) {
+// awaitResend waits, before the dial, until an unanswered sign-in may be sent
+// again. It need not wait after the first sign-in whose connection broke, nor
+// when asked by hand, unless the server was silent. It returns what is known of
+// earlier sign-ins.
+func (p *Pool) awaitResend(ctx context.Context, asked bool) (before Unanswered, err error) {
 	if before, err = p.o.Memory.SignIn(ctx); err != nil {
 		return before, err
 	}
@@ -105,7 +107,7 @@ func (p *Pool) patience(ctx context.Context, asked bool) (before Unanswered, err
 	return before, clock.Sleep(ctx, wait)
 }
 
-// dial opens a connection when the pace, the gate and the account's ceiling let it.
+// dial opens a connection once the pace and the gate allow it.
 func (p *Pool) dial(ctx context.Context, asked bool) (*imap.Session, error) {
 	p.mu.Lock()
 	woken, failing := p.woken, p.failing
@@ -135,9 +137,10 @@ func (p *Pool) dial(ctx context.Context, asked bool) (*imap.Session, error) {
 	return s, err
 }
 
-// signIn sends the credentials once. A server that took them and stays silent gets them once more, a minute
-// later, and then the account waits for a person: guesses are punished by delay. When the connection breaks
-// before the answer, or the process ends, they are sent again at once only the first time.
+// signIn sends the credentials once. A server that took them and stays silent
+// gets them once more, a minute later. Then the account waits for a person,
+// because servers punish guesses with delay. If the connection or the process
+// ends before the answer, they are sent again at once only the first time.
 func (p *Pool) signIn(ctx context.Context, s *imap.Session, password secret.Secret, before Unanswered) error {
 	p.o.Account.Say(SigningIn, "")
 	always := context.WithoutCancel(ctx)
@@ -145,16 +148,16 @@ func (p *Pool) signIn(ctx context.Context, s *imap.Session, password secret.Secr
 	if err := p.o.Memory.SetSignIn(ctx, sent); err != nil {
 		return err
 	}
-	told := time.AfterFunc(slow, func() {
+	notice := time.AfterFunc(slow, func() {
 		p.o.Account.Say(SigningIn, "the server takes its time to answer the sign-in")
 	})
 	err := Authenticate(ctx, s, p.o.User, password)
-	told.Stop()
+	notice.Stop()
 	var answer *imap.StatusError
 	switch {
 	case err == nil, errors.As(err, &answer):
 		return errors.Join(err, p.o.Memory.SetSignIn(always, Unanswered{}))
-	case stopped(ctx): // a clean stop gives the attempt back
+	case stopped(ctx): // a clean stop does not count the attempt
 		return errors.Join(err, p.o.Memory.SetSignIn(always, before))
 	case errors.Is(err, imap.ErrStalled):
 		if before.Silent++; before.Silent > 1 {
@@ -168,14 +171,15 @@ func (p *Pool) signIn(ctx context.Context, s *imap.Session, password secret.Secr
 	return err
 }
 
-// stopped says whether ctx ended. A dial gives up at its deadline, which is a little before that.
+// stopped reports whether ctx ended. A dial gives up at its deadline, which is
+// a little earlier.
 func stopped(ctx context.Context) bool {
 	deadline, ok := ctx.Deadline()
 	return ctx.Err() != nil || ok && !time.Now().Before(deadline)
 }
 
-// Authenticate signs in once. AUTHENTICATE PLAIN is preferred, since it carries every character; one attempt is
-// one command.
+// Authenticate signs in with one command. It prefers AUTHENTICATE PLAIN, which
+// carries every character.
 func Authenticate(ctx context.Context, s *imap.Session, user string, password secret.Secret) error {
 	if s.Has("AUTH=PLAIN") {
 		return s.Authenticate(ctx, sasl.NewPlainClient("", user, password.Reveal()))
@@ -183,8 +187,8 @@ func Authenticate(ctx context.Context, s *imap.Session, user string, password se
 	return s.Login(ctx, user, password.Reveal())
 }
 
-// Introduce tells the server who we are where it offers ID, or wants it anyway, and gives what it says of itself.
-// A refusal is no error.
+// Introduce sends ID if the server offers it, or anyway, and returns what the
+// server says of itself. A refusal is no error.
 func Introduce(ctx context.Context, s *imap.Session, anyway bool) (server map[string]string, err error) {
 	if !s.Has("ID") && !anyway {
 		return nil, nil
@@ -196,7 +200,8 @@ func Introduce(ctx context.Context, s *imap.Session, anyway bool) (server map[st
 	return server, err
 }
 
-// version is ours. Some servers open no mailbox for a program that does not name one.
+// version is mailcote's. Some servers open no mailbox for a client that does
+// not name one.
 func version() string {
 	if info, ok := debug.ReadBuildInfo(); ok && strings.HasPrefix(info.Main.Version, "v") {
 		return info.Main.Version
