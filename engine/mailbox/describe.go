@@ -16,7 +16,8 @@ import (
 	"mailcote/storage"
 )
 
-// Describe asks what messages look like, with their headers or without. Headers are summed as they come and not kept.
+// Describe asks what messages look like, with their headers or without. Headers
+// are hashed as they come and not kept.
 func (m *Mailbox) Describe(ctx context.Context, uids []storage.UID, header bool,
 	take func(*imap.Message, plan.Copy)) error {
 	items := []imap.Item{imap.ItemSize, imap.ItemDate, imap.ItemState}
@@ -53,7 +54,7 @@ func (m *Mailbox) Describe(ctx context.Context, uids []storage.UID, header bool,
 	return nil
 }
 
-// SetOf makes the set of some UIDs for the wire.
+// SetOf makes a UID set for the wire.
 func SetOf(uids []storage.UID) goimap.UIDSet {
 	var set goimap.UIDSet
 	for _, uid := range uids {
@@ -62,7 +63,7 @@ func SetOf(uids []storage.UID) goimap.UIDSet {
 	return set
 }
 
-// FlagsOf gives what the server says of a message's flags, for the store.
+// FlagsOf converts what the server says of a message's flags for the store.
 func FlagsOf(uid goimap.UID, st imap.State) storage.FlagChange {
 	words := make([]string, len(st.Flags))
 	for i, flag := range st.Flags {

@@ -11,10 +11,12 @@ import (
 	"mailcote/storage"
 )
 
-// listings is how often a listing is asked for whose number is not what EXISTS says.
+// listings bounds how often a listing is requested whose number is not what
+// EXISTS says.
 const listings = 3
 
-// List gives the mailbox's UIDs, ascending, and believes them only when their number is what EXISTS says.
+// List returns the mailbox's UIDs, ascending. It accepts a listing only if its
+// number is what EXISTS says.
 func (m *Mailbox) List(ctx context.Context) ([]storage.UID, error) {
 	uids, err := m.search(ctx)
 	if err == nil {
@@ -30,7 +32,7 @@ func (m *Mailbox) search(ctx context.Context) ([]storage.UID, error) {
 		if err != nil {
 			return nil, fault.In(fault.PhaseList, err)
 		}
-		if m.renumbered { // it may be that of other UIDs
+		if m.renumbered { // it may be of other UIDs
 			return nil, fault.In(fault.PhaseList, fault.ErrRenumbered)
 		}
 		if n := numberOf(set); n > uint64(m.Most) {
@@ -56,11 +58,12 @@ func (m *Mailbox) Relist(ctx context.Context) ([]storage.UID, error) {
 	return m.List(ctx)
 }
 
-// StillListed lists the mailbox again if the server told of any change since it did so last. Otherwise a mailbox
-// that lacks a message on every page would be listed for each.
+// StillListed lists the mailbox again if the server reported any change since
+// the last listing. Otherwise a mailbox that lacks a message on every page
+// would be listed for each.
 func (m *Mailbox) StillListed(ctx context.Context) ([]storage.UID, error) {
 	err := fault.In(fault.PhaseList, m.s.Noop(ctx))
-	if m.renumbered { // what was listed is perhaps of other UIDs
+	if m.renumbered { // what was listed may be of other UIDs
 		return nil, Renumber(fault.PhaseList, err)
 	}
 	if err != nil || !m.stale {
@@ -68,7 +71,7 @@ func (m *Mailbox) StillListed(ctx context.Context) ([]storage.UID, error) {
 	}
 	changed := m.changed
 	uids, err := m.List(ctx)
-	m.changed = m.changed || changed // since the listing that the caller works by
+	m.changed = m.changed || changed // since the listing that the caller uses
 	return uids, err
 }
 
@@ -80,8 +83,9 @@ func numberOf(set goimap.UIDSet) (n uint64) {
 	return n
 }
 
-// expand turns a set into ascending UIDs when it holds exactly want of them. Ranges are never expanded beyond
-// that, so ask numberOf first whether a mailbox may have so many.
+// expand turns a set into ascending UIDs if it has exactly want of them. It
+// expands no more than that, so ask numberOf first whether a mailbox may have
+// so many.
 func expand(set goimap.UIDSet, want uint32) ([]storage.UID, bool) {
 	if numberOf(set) != uint64(want) {
 		return nil, false

@@ -15,41 +15,42 @@ import (
 
 // Sessions leases the sessions that a Mailbox works on.
 type Sessions interface {
-	// Session gives the session that is leased now.
+	// Session returns the session that is leased now.
 	Session() *imap.Session
-	// Renew leases a session that owes nothing to the one before.
+	// Renew leases a session whose answers owe nothing to the one before.
 	Renew(ctx context.Context) (*imap.Session, error)
-	// Yield ends the work of one who has to stop, or lets an interactive command have the session. moved:
-	// somebody had it, and no mailbox is open for certain.
+	// Yield fails if the work has to stop, or lets an interactive command have
+	// the session. moved: another user had it, so no mailbox is surely open.
 	Yield(ctx context.Context) (moved bool, err error)
 }
 
 // Mailbox is an examined mailbox.
 type Mailbox struct {
-	Raw, Path string // its name as the server writes it, and as a person reads it
+	Raw, Path string // its name as the server writes it, and as people read it
 	Most      int    // messages that are taken of it; more are an error
 
 	Selected imap.SelectData
-	Validity storage.UIDValidity // what UIDs are believed to belong to; 0: whatever the server says
+	Validity storage.UIDValidity // what UIDs belong to; 0: whatever the server says
 
 	sessions Sessions
 	s        *imap.Session
 
-	// during a FETCH: gets what the server says of other messages; nil: nobody does
+	// during a FETCH: gets what the server says of other messages; may be nil
 	unasked       func(*imap.Message) error
 	changed       bool          // a message came or went since List
-	latest        []storage.UID // what was listed last
-	stale         bool          // a message came or went since then
+	latest        []storage.UID // the last listing
+	stale         bool          // a message came or went since the last listing
 	renumbered    bool
-	expungeIssued bool // since FETCH began
+	expungeIssued bool // since the last FETCH began
 }
 
-// New makes one that is not open yet.
+// New makes a Mailbox that is not open yet.
 func New(sessions Sessions, raw, path string, most int) *Mailbox {
 	return &Mailbox{Raw: raw, Path: path, Most: most, sessions: sessions, s: sessions.Session()}
 }
 
-// Open examines the mailbox. Its UIDVALIDITY is what UIDs belong to from now on.
+// Open examines the mailbox. Its UIDVALIDITY is what UIDs belong to from now
+// on.
 func (m *Mailbox) Open(ctx context.Context) error {
 	if err := m.examine(ctx); err != nil {
 		return err
@@ -65,11 +66,12 @@ func (m *Mailbox) Open(ctx context.Context) error {
 	return nil
 }
 
-// examine opens the mailbox, without CONDSTORE where the server offers it and does not understand it.
+// examine opens the mailbox. If the server offers CONDSTORE and does not
+// understand it, it is opened without.
 func (m *Mailbox) examine(ctx context.Context) (err error) {
 	condstore := m.s.Has("CONDSTORE")
 	m.Selected, err = m.s.Examine(ctx, m.Raw, condstore)
-	if err = fault.In(fault.PhaseOpen, err); condstore && m.Refused(err) { // a BAD: a NO is about the mailbox
+	if err = fault.In(fault.PhaseOpen, err); condstore && m.Refused(err) { // a BAD; a NO is about the mailbox
 		m.Selected, err = m.s.Examine(ctx, m.Raw, false)
 		err = fault.In(fault.PhaseOpen, err)
 	}
@@ -91,7 +93,7 @@ func (m *Mailbox) Reopen(ctx context.Context, s *imap.Session) error {
 	if storage.UIDValidity(now.UIDValidity) != m.Validity {
 		return fault.In(fault.PhaseOpen, fault.ErrRenumbered)
 	}
-	// Nobody told of what came and went meanwhile.
+	// Nothing reported what came and went meanwhile.
 	if now.UIDNext == 0 || now.UIDNext != before.UIDNext || now.Exists != before.Exists {
 		m.change()
 	}
@@ -99,7 +101,8 @@ func (m *Mailbox) Reopen(ctx context.Context, s *imap.Session) error {
 	return nil
 }
 
-// Renew opens the mailbox on a session that owes nothing to the one before.
+// Renew opens the mailbox on a session whose answers owe nothing to the one
+// before.
 func (m *Mailbox) Renew(ctx context.Context) error {
 	s, err := m.sessions.Renew(ctx)
 	if err != nil {
@@ -108,8 +111,8 @@ func (m *Mailbox) Renew(ctx context.Context) error {
 	return m.Reopen(ctx, s)
 }
 
-// Yield ends the work of one who has to stop, or lets an interactive command have the session and opens the
-// mailbox again afterwards. It is called between commands.
+// Yield fails if the work has to stop, or lets an interactive command have the
+// session and then opens the mailbox again. It is called between commands.
 func (m *Mailbox) Yield(ctx context.Context) error {
 	moved, err := m.sessions.Yield(ctx)
 	if err != nil || !moved {
@@ -118,7 +121,7 @@ func (m *Mailbox) Yield(ctx context.Context) error {
 	return m.Reopen(ctx, m.sessions.Session())
 }
 
-// watch observes the mailbox, which was just opened, for as long as it stays open.
+// watch observes the mailbox, which was just opened, while it stays open.
 func (m *Mailbox) watch() {
 	m.s.Observe(imap.Observer{
 		Fetch: func(msg *imap.Message) error {
@@ -144,21 +147,22 @@ func (m *Mailbox) watch() {
 // change notes that a listing may be out of date.
 func (m *Mailbox) change() { m.changed, m.stale = true, true }
 
-// Left notes that a listed message is not there any more.
+// Left notes that a listed message is gone.
 func (m *Mailbox) Left() { m.changed = true }
 
 // Changed reports whether a message came or went since List.
 func (m *Mailbox) Changed() bool { return m.changed }
 
-// Renumbered reports whether the server told of another UIDVALIDITY while the mailbox is open.
+// Renumbered reports whether the server reported another UIDVALIDITY while the
+// mailbox was open.
 func (m *Mailbox) Renumbered() bool { return m.renumbered }
 
-// ExpungeIssued reports whether the last Fetch was answered with the words that messages were expunged meanwhile
-// (RFC 9051 §7.1).
+// ExpungeIssued reports whether the answer to the last Fetch said that messages
+// were expunged meanwhile (RFC 9051 §7.1).
 func (m *Mailbox) ExpungeIssued() bool { return m.expungeIssued }
 
-// Fetch asks for messages, or for those of them that changed since a MODSEQ. take.Fetch gets what the server says
-// meanwhile of other messages, too.
+// Fetch asks for messages, or only for those that changed since a MODSEQ.
+// take.Fetch also gets what the server says meanwhile of other messages.
 func (m *Mailbox) Fetch(ctx context.Context, uids goimap.UIDSet, since storage.ModSeq, items []imap.Item,
 	take imap.FetchHandler) error {
 	m.unasked, m.expungeIssued = take.Fetch, false
@@ -166,7 +170,8 @@ func (m *Mailbox) Fetch(ctx context.Context, uids goimap.UIDSet, since storage.M
 	return m.s.UIDFetchSince(ctx, uids, uint64(since), items, take)
 }
 
-// Refused reports whether an error, with its phase, is the server's NO or BAD to what was asked within the mailbox.
+// Refused reports whether an error, with its phase, is the server's NO or BAD
+// to a command within the mailbox.
 func (m *Mailbox) Refused(err error) bool { return fault.Declined(m.s, err) }
 
 // TooMany is the error of a server that says more of one mailbox than is taken.
@@ -175,7 +180,8 @@ func (m *Mailbox) TooMany(phase string, said uint64, what string, most int) erro
 		m.Path, said, what, most, fault.ErrTooMany))
 }
 
-// Renumber is the error of work whose UIDs mean something else by now, joined with what else went wrong.
+// Renumber is the error of work whose UIDs now mean something else, joined with
+// err.
 func Renumber(phase string, err error) error {
 	return errors.Join(fault.In(phase, fault.ErrRenumbered), err)
 }
