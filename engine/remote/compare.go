@@ -22,14 +22,15 @@ import (
 // Options are what a comparison needs.
 type Options struct {
 	Accounts []storage.Account
-	Progress func(done, total int64) // messages; nil: nobody asks
-	Messages int                     // that are taken of one mailbox
+	Progress func(done, total int64) // of messages; may be nil
+	Messages int                     // the most that are taken of one mailbox
 }
 
-// Compare compares what the store shows with the servers, message by message: which UIDs there are, their flags,
-// the time they arrived and, by downloading each, their bytes. Mailboxes are examined and bodies peeked at, and
-// no mail is changed or stored. What the server does not let us see is an error, a Fault an account; findings
-// come with it. of gives the account of a row.
+// Compare compares what the store shows with the servers, message by message:
+// UIDs, flags, arrival times and, by downloading each message, its bytes. It
+// examines mailboxes and peeks at bodies. No mail is changed or stored. of
+// returns the account of a row. If a server does not show everything, the error
+// has a Fault for each such account, and the findings come with it.
 func Compare(ctx context.Context, store *storage.Store, o Options,
 	of func(storage.Account) Account) ([]storage.Finding, error) {
 	c := &comparison{store: store, o: o}
@@ -59,10 +60,10 @@ func Compare(ctx context.Context, store *storage.Store, o Options,
 	return c.found, errors.Join(failed...)
 }
 
-// remotePage is how many messages one FETCH of a remote check asks for.
+// remotePage bounds the messages that one FETCH of a comparison asks for.
 const remotePage = 500
 
-// comparison is one run of CheckRemote.
+// comparison is one run of Compare.
 type comparison struct {
 	store       *storage.Store
 	o           Options
@@ -72,11 +73,11 @@ type comparison struct {
 }
 
 func (c *comparison) account(ctx context.Context, a Account, boxes []storage.Mailbox) error {
-	s, give, err := a.Lease(ctx)
+	s, release, err := a.Lease(ctx)
 	if err != nil {
 		return err
 	}
-	defer give()
+	defer release()
 	if c.meter, err = a.Meter(ctx); err != nil {
 		return err
 	}
@@ -89,7 +90,7 @@ func (c *comparison) account(ctx context.Context, a Account, boxes []storage.Mai
 			continue
 		}
 		f := a.Judge(ctx, m.ID, fault.Classify(err))
-		if s.Err() == nil && f.Scope == "mailbox" || fault.Declined(s, err) { // the others can be compared
+		if s.Err() == nil && f.Scope == "mailbox" || fault.Declined(s, err) { // the other mailboxes can be compared
 			if f.ServerText == "" {
 				c.add(a, m, 0, "not compared", "%s.", f.Detail)
 			} else {
@@ -129,22 +130,23 @@ func (c *comparison) mailbox(ctx context.Context, s *imap.Session, a Account, m 
 	if err != nil {
 		return err
 	}
-	// Read after the listing: what an owner stored meanwhile is newer than it.
-	held := map[storage.UID]storage.Shown{}
-	barred := map[storage.UID]bool{}
+	// The store is read after the listing: what an owner stored meanwhile is
+	// newer than the listing.
+	stored := map[storage.UID]storage.Shown{}
+	quarantined := map[storage.UID]bool{}
 	if err := c.store.Read(ctx, func(r *storage.Reader) error {
-		clear(held)
-		clear(barred)
+		clear(stored)
+		clear(quarantined)
 		all, err := r.Shown(m.ID, m.UIDValidity)
 		if err != nil {
 			return err
 		}
 		for _, h := range all {
-			held[h.UID] = h
+			stored[h.UID] = h
 		}
 		aside, err := r.QuarantineIn(m.ID, m.UIDValidity)
 		for _, q := range aside {
-			barred[q.UID] = true
+			quarantined[q.UID] = true
 		}
 		return err
 	}); err != nil {
@@ -153,20 +155,21 @@ func (c *comparison) mailbox(ctx context.Context, s *imap.Session, a Account, m 
 	if err := s.Noop(ctx); err != nil {
 		return fault.In(fault.PhaseList, err)
 	}
-	if int(s.Exists()) != len(listing) { // something came: what is stored beyond the listing may be that
-		maps.DeleteFunc(held, func(uid storage.UID, _ storage.Shown) bool {
+	// something came, and what is stored beyond the listing may be that
+	if int(s.Exists()) != len(listing) {
+		maps.DeleteFunc(stored, func(uid storage.UID, _ storage.Shown) bool {
 			return len(listing) == 0 ||
 				uid > listing[len(listing)-1]
 		})
 	}
-	both := c.numbers(a, m, listing, held, barred)
+	both := c.compareUIDs(a, m, listing, stored, quarantined)
 	for len(both) > 0 {
-		n, err := c.room(ctx, s, both, held)
+		n, err := c.pageSize(ctx, s, both, stored)
 		if err != nil {
 			return fault.In(fault.PhaseFetch, err)
 		}
 		page, rest := plan.Page(both, n)
-		if err := c.page(ctx, s, a, m, page, held); err != nil {
+		if err := c.comparePage(ctx, s, a, m, page, stored); err != nil {
 			return err
 		}
 		both = rest
@@ -174,21 +177,21 @@ func (c *comparison) mailbox(ctx context.Context, s *imap.Session, a Account, m 
 	return nil
 }
 
-// numbers compares the UIDs and gives those that both have. What is listed beyond the last pass is mail that is
-// still to come.
-func (c *comparison) numbers(a Account, m storage.Mailbox, listing []storage.UID, held map[storage.UID]storage.Shown,
-	barred map[storage.UID]bool) (both []storage.UID) {
+// compareUIDs compares the UIDs and returns those that both sides have. UIDs
+// listed beyond the last pass are mail that is still to come.
+func (c *comparison) compareUIDs(a Account, m storage.Mailbox, listing []storage.UID,
+	stored map[storage.UID]storage.Shown, quarantined map[storage.UID]bool) (both []storage.UID) {
 	for _, uid := range listing {
-		_, here := held[uid]
+		_, here := stored[uid]
 		switch {
 		case here:
 			both = append(both, uid)
-		case m.Pass.At.IsZero() || uid >= m.Pass.UIDNext || barred[uid]:
+		case m.Pass.At.IsZero() || uid >= m.Pass.UIDNext || quarantined[uid]:
 		default:
 			c.add(a, m, uid, "missing message", "The server has it and the store does not: sync to fetch it.")
 		}
 	}
-	for uid := range held {
+	for uid := range stored {
 		if _, there := slices.BinarySearch(listing, uid); !there {
 			c.add(a, m, uid, "not on the server",
 				"The store has it and the server does not: it was deleted there since the last sync, or its number "+
@@ -198,9 +201,10 @@ func (c *comparison) numbers(a Account, m storage.Mailbox, listing []storage.UID
 	return both
 }
 
-// room gives how many messages the next FETCH may ask for, by the server and by the account's limits.
-func (c *comparison) room(ctx context.Context, s *imap.Session, todo []storage.UID,
-	held map[storage.UID]storage.Shown) (int, error) {
+// pageSize returns how many messages the next FETCH may ask for, by the server
+// and by the account's limits.
+func (c *comparison) pageSize(ctx context.Context, s *imap.Session, todo []storage.UID,
+	stored map[storage.UID]storage.Shown) (int, error) {
 	most := min(remotePage, len(todo))
 	if n := s.MostMessages(); n > 0 {
 		most = min(most, n)
@@ -211,14 +215,15 @@ func (c *comparison) room(ctx context.Context, s *imap.Session, todo []storage.U
 	}
 	sizes := make([]int64, n)
 	for i, uid := range todo[:n] {
-		sizes[i] = held[uid].Size
+		sizes[i] = stored[uid].Size
 	}
 	return c.meter.Fits(sizes)
 }
 
-// page compares messages by their flags, their time and their bytes, which are hashed as they come and not kept.
-func (c *comparison) page(ctx context.Context, s *imap.Session, a Account, m storage.Mailbox, page []storage.UID,
-	held map[storage.UID]storage.Shown) error {
+// comparePage compares messages by their flags, arrival time and bytes. Bytes
+// are hashed as they come and not kept.
+func (c *comparison) comparePage(ctx context.Context, s *imap.Session, a Account, m storage.Mailbox, page []storage.UID,
+	stored map[storage.UID]storage.Shown) error {
 	seen := map[storage.UID]bool{}
 	var sum [sha256.Size]byte
 	take := imap.FetchHandler{
@@ -235,8 +240,8 @@ func (c *comparison) page(ctx context.Context, s *imap.Session, a Account, m sto
 		},
 		Fetch: func(msg *imap.Message) error {
 			uid := storage.UID(msg.UID)
-			have, known := held[uid]
-			if !known || !msg.HasBody || seen[uid] {
+			have, found := stored[uid]
+			if !found || !msg.HasBody || seen[uid] {
 				return nil
 			}
 			seen[uid] = true
@@ -279,7 +284,8 @@ func (c *comparison) page(ctx context.Context, s *imap.Session, a Account, m sto
 	return nil
 }
 
-// plausible says whether an arrival time is one that the store keeps as it is (row.ReceivedAt).
+// plausible reports whether the store keeps an arrival time as it is
+// (row.ReceivedAt).
 func plausible(t time.Time) bool {
 	return t.After(time.Date(1971, 1, 1, 0, 0, 0, 0, time.UTC)) && t.Before(time.Now())
 }

@@ -17,9 +17,11 @@ import (
 	"mailcote/storage/class"
 )
 
-// Raw writes to out what the server will give of a quarantined message, on an interactive session. It keeps to
-// pauses, waits and limits, and what comes counts. most is how many messages are taken of one mailbox. Errors:
-// what kept it from asking at all or on, or out's; what the server did of the message is in the report.
+// Raw writes to out what the server delivers of a quarantined message, on an
+// interactive session. It obeys pauses, waits and limits, and what comes
+// counts. most bounds the messages taken of one mailbox. An error is what kept
+// it from asking, or out's. What the server made of the message is in the
+// report.
 func Raw(ctx context.Context, store *storage.Store, a Account, q storage.Quarantined, most int,
 	out io.Writer) (chunk.Report, error) {
 	d := &raw{a: a, store: store, q: q, most: most}
@@ -39,7 +41,7 @@ func Raw(ctx context.Context, store *storage.Store, a Account, q storage.Quarant
 		err = counted
 	}
 	if err == nil {
-		err = d.settle(ctx, report.Why)
+		err = d.actOn(ctx, report.Why)
 	}
 	if err != nil {
 		return report, fault.Classify(err)
@@ -49,23 +51,24 @@ func Raw(ctx context.Context, store *storage.Store, a Account, q storage.Quarant
 
 // raw is one run of Raw.
 type raw struct {
-	a     Account
-	store *storage.Store
-	q     storage.Quarantined
-	row   storage.Mailbox
-	most  int
-	meter *meter.Meter
-	box   *mailbox.Mailbox // nil: nothing was asked yet
-	give  func()
+	a       Account
+	store   *storage.Store
+	q       storage.Quarantined
+	row     storage.Mailbox
+	most    int
+	meter   *meter.Meter
+	box     *mailbox.Mailbox // nil: nothing was asked yet
+	release func()
 }
 
-// open is a chunk.Open: it settles the command before, and asks the account's limits for the next.
+// open is a chunk.Open. It acts on the end of the previous command and asks the
+// account's limits for the next.
 func (d *raw) open(ctx context.Context, want int64, why error) (*imap.Session, error) {
 	if d.box != nil {
 		if err := d.count(ctx); err != nil {
 			return nil, err
 		}
-		if err := d.settle(ctx, why); err != nil {
+		if err := d.actOn(ctx, why); err != nil {
 			return nil, err
 		}
 	}
@@ -85,14 +88,14 @@ func (d *raw) open(ctx context.Context, want int64, why error) (*imap.Session, e
 	return d.box.Session(), nil
 }
 
-// examine opens the mailbox on a session, in place of one that has ended.
+// examine opens the mailbox on a new lease.
 func (d *raw) examine(ctx context.Context) error {
 	d.end()
-	s, give, err := d.a.Lease(ctx)
+	s, release, err := d.a.Lease(ctx)
 	if err != nil {
 		return err
 	}
-	d.give, d.box = give, mailbox.New(mailbox.Only(s), d.row.Raw, d.row.Path, d.most)
+	d.release, d.box = release, mailbox.New(mailbox.Only(s), d.row.Raw, d.row.Path, d.most)
 	if err := d.box.Open(ctx); err != nil {
 		return errors.Join(err, d.commandFailed(ctx, err))
 	}
@@ -105,9 +108,9 @@ func (d *raw) examine(ctx context.Context) error {
 }
 
 func (d *raw) end() {
-	if d.give != nil {
-		d.give()
-		d.give = nil
+	if d.release != nil {
+		d.release()
+		d.release = nil
 	}
 }
 
@@ -117,9 +120,10 @@ func (d *raw) count(ctx context.Context) error {
 		d.meter.CountTx))
 }
 
-// settle acts on why a command brought nothing. An error is one that ends the download: it is the account's
-// trouble, and neither the message's nor that of a session that is over.
-func (d *raw) settle(ctx context.Context, why error) error {
+// actOn acts on why a command brought nothing. An error ends the download: it
+// is the account's trouble, not that of the message or of a session that has
+// ended.
+func (d *raw) actOn(ctx context.Context, why error) error {
 	why = fault.In(fault.PhaseFetch, why)
 	if why == nil || errors.Is(why, chunk.ErrLeftOut) || errors.Is(why, chunk.ErrShort) || d.box.Refused(why) {
 		return nil
