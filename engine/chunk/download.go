@@ -11,34 +11,36 @@ import (
 	"mailcote/engine/imap"
 )
 
-// ErrShort says that a message came to its end before its size.
+// ErrShort means that a message ended before its size.
 var ErrShort = errors.New("what the server gives of the message is shorter than the size it says")
 
 // Report is what a download brought.
 type Report struct {
 	Got     int64 // octets
-	Claimed int64 // RFC822.SIZE; -1: the server does not say
+	Claimed int64 // RFC822.SIZE; -1 if the server does not say
 	SHA256  [sha256.Size]byte
 	Whole   bool
-	Why     error // the last that went wrong; nil: nothing did
+	Why     error // what went wrong last; nil if nothing
 }
 
-// download is one under way.
+// download is a download under way.
 type download struct {
 	Report
-	uid  goimap.UID
-	out  io.Writer
-	body *Body // nil: its size was not asked for
-	bare bool  // no part comes of it
+	uid       goimap.UID
+	out       io.Writer
+	body      *Body // nil: its size was not asked for yet
+	asLiteral bool  // no part comes: it is asked for in one literal
 }
 
-// Open gives a live session whose mailbox is open, again after one has ended. It is asked before each command:
-// want is how many octets that may bring, why what the command before it came to, nil: to something. An error
-// ends the download.
+// Open returns a live session whose mailbox is open. It is called before each
+// command and replaces a session that has ended. want is how many octets the
+// command may bring. why is what went wrong with the command before, or nil. An
+// error ends the download.
 type Open func(ctx context.Context, want int64, why error) (*imap.Session, error)
 
-// Download writes to w what the server will give of a message: in parts, and when nothing comes of them in one
-// literal, as far as that comes. What came before an error counts.
+// Download writes to w what the server delivers of a message. It asks for
+// parts. If none comes, it asks for one literal and takes as much as comes.
+// What came before an error counts.
 func Download(ctx context.Context, open Open, uid goimap.UID, w io.Writer) (Report, error) {
 	sum := sha256.New()
 	d := &download{Report: Report{Claimed: -1}, uid: uid, out: io.MultiWriter(w, sum)}
@@ -64,20 +66,21 @@ func (d *download) want() int64 {
 	switch {
 	case d.body == nil:
 		return 0
-	case d.bare:
+	case d.asLiteral:
 		return max(d.Claimed, 0)
 	}
 	return d.body.Want()
 }
 
-// failed is an error of w, as against one of the server.
-type failed struct{ error }
+// outputError is an error of w, not of the server.
+type outputError struct{ error }
 
-func (f failed) Unwrap() error { return f.error }
+func (e outputError) Unwrap() error { return e.error }
 
-// step does the next thing on a session. more: another one follows. An error is w's or the context's.
+// step does the next thing on a session. more: another step follows. An error
+// is w's or the context's.
 func (d *download) step(ctx context.Context, s *imap.Session) (more bool, err error) {
-	if d.bare {
+	if d.asLiteral {
 		return false, d.literal(ctx, s)
 	}
 	if d.body == nil {
@@ -99,29 +102,30 @@ func (d *download) step(ctx context.Context, s *imap.Session) (more bool, err er
 		d.Why = err
 		return true, nil
 	case err != nil && d.Got == 0 && s.Err() == nil:
-		d.Why, d.bare = err, true
+		d.Why, d.asLiteral = err, true
 		return true, nil
 	case err != nil:
 		d.Why = err
 		return false, nil
 	}
 	if _, err := d.out.Write(piece); err != nil {
-		return false, failed{err}
+		return false, outputError{err}
 	}
 	d.Got += int64(len(piece))
 	d.Why, d.Whole = nil, end
-	d.doubt()
+	d.checkSize()
 	return !end, nil
 }
 
-// doubt takes back that a message is whole which is empty or shorter than its size.
-func (d *download) doubt() {
+// checkSize takes back that a message is whole if it is empty or shorter than
+// its size.
+func (d *download) checkSize() {
 	if d.Whole && (d.Got < d.Claimed || d.Got == 0 && d.Claimed != 0) {
 		d.Whole, d.Why = false, ErrShort
 	}
 }
 
-// literal takes the message as it comes.
+// literal fetches the message in one literal.
 func (d *download) literal(ctx context.Context, s *imap.Session) error {
 	var whole bool
 	take := imap.FetchHandler{
@@ -139,7 +143,7 @@ func (d *download) literal(ctx context.Context, s *imap.Session) error {
 		},
 	}
 	err := s.UIDFetch(ctx, goimap.UIDSetNum(d.uid), []imap.Item{imap.ItemBody}, take)
-	if broken := (failed{}); errors.As(err, &broken) {
+	if broken := (outputError{}); errors.As(err, &broken) {
 		return err
 	}
 	if err != nil {
@@ -148,7 +152,7 @@ func (d *download) literal(ctx context.Context, s *imap.Session) error {
 	if d.Whole {
 		d.Why = nil
 	}
-	d.doubt()
+	d.checkSize()
 	return ctx.Err()
 }
 
@@ -158,7 +162,7 @@ type writer struct{ io.Writer }
 func (w writer) Write(p []byte) (int, error) {
 	n, err := w.Writer.Write(p)
 	if err != nil {
-		err = failed{err}
+		err = outputError{err}
 	}
 	return n, err
 }
