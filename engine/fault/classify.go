@@ -20,10 +20,11 @@ import (
 	"mailcote/storage/disk"
 )
 
-// exhaustedWait is how long a process that has no file descriptor left waits for others to be closed.
+// exhaustedWait is how long a process without a free file descriptor waits for
+// others to be closed.
 const exhaustedWait = 5 * time.Second
 
-// Classify says what kind of fault an error is. It is the only function that does.
+// Classify says what kind of fault an error is. No other function does.
 func Classify(err error) Fault {
 	f := kind(err)
 	if f.Do == "" {
@@ -57,7 +58,7 @@ func kind(err error) Fault {
 		f.Stack = string(panicked.Stack)
 	case errors.As(err, &recovered):
 		f.Stack = string(recovered.Stack)
-	case disk.Exhausted(err): // also behind a dial, a password's file, or SQLite
+	case disk.Exhausted(err): // also inside the error of a dial, a password file or SQLite
 		f.Class, f.Scope, f.Wait.Floor = class.Storage, "process", exhaustedWait
 	case errors.Is(err, storage.ErrFull), errors.Is(err, storage.ErrPaused), errors.Is(err, storage.ErrBusy),
 		errors.Is(err, storage.ErrIO), errors.Is(err, storage.ErrOutcomeUnknown), errors.Is(err, storage.ErrFailing),
@@ -86,12 +87,13 @@ func kind(err error) Fault {
 	case errors.Is(err, ErrNoValidity): // no UID means anything: the mailbox waits, the account goes on
 		f.Class, f.Scope, f.Do, f.Tries = class.Mailbox, "mailbox", policy.Limit, 10
 		f.Wait = policy.Wait{Floor: time.Minute, Factor: 4, Cap: time.Hour}
-	case errors.Is(err, ErrTooMany): // another connection hears the same: it is tried later, and the account goes on
+	// another connection gets the same: it is tried later, and the account goes
+	// on
+	case errors.Is(err, ErrTooMany):
 		f.Class, f.Scope, f.Do, f.Tries = class.Protocol, "mailbox", policy.Limit, 1
 		f.Wait = policy.Wait{Floor: 15 * time.Minute, Factor: 4, Cap: 12 * time.Hour}
 		f.Hint = "look at the mailbox with another mail program: if it is right, move part of its mail to another " +
-			"mailbox; " +
-			"the other mailboxes go on"
+			"mailbox; the other mailboxes go on"
 	case errors.Is(err, imap.ErrCommand): // a name from the server that cannot be sent back
 		f.Class, f.Scope = class.Mailbox, "mailbox"
 	case errors.Is(err, imap.ErrLimit), errors.Is(err, imap.ErrSyntax), errors.Is(err, ErrDisagrees):
@@ -105,9 +107,11 @@ func kind(err error) Fault {
 	return f
 }
 
-// Declined says whether an error, with its phase, is the server's NO or BAD to what was asked, in a session that
-// lives. Words about a limit, the line or the account answer nothing: a server that is throttled knows no more of
-// a message than before. also are classes that are an answer too: Mailbox, where a mailbox was asked for.
+// Declined reports whether an error, with its phase, is the server's NO or BAD
+// to the command, in a live session. Words about a limit, the connection or the
+// account answer nothing: a throttled server says nothing about a message. also
+// are classes that count as an answer too, such as Mailbox where a mailbox was
+// asked for.
 func Declined(s *imap.Session, err error, also ...class.Class) bool {
 	var answer *imap.StatusError
 	if !errors.As(err, &answer) || s.Err() != nil {

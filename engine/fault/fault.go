@@ -25,20 +25,20 @@ type Fault struct {
 	Detail     string
 	Stack      string
 	Err        error
-	Resumes    time.Time // for Quota: when the account goes on; zero: not decided yet
+	Resumes    time.Time // for Quota: when the account goes on; zero if undecided
 }
 
 func (f Fault) Error() string { return fmt.Sprintf("%s: %s", f.Class, f.Detail) }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (f Fault) Unwrap() error { return f.Err }
 
 // NextStep says what a person can do, or what happens by itself.
 func (f Fault) NextStep(account string) string {
 	switch {
 	case errors.Is(f.Err, secret.ErrNoPassword):
-		return "give the password: mailcote account add with the URL of account " + account + " and --password-file " +
-			"FILE"
+		return "give the password: mailcote account add with the URL of account " + account + " and " +
+			"--password-file FILE"
 	case errors.Is(f.Err, connpool.ErrSilent):
 		return "the server took the password and did not answer; it is not sent again by itself: later, mailcote " +
 			"sync " + account
@@ -64,7 +64,8 @@ func (f Fault) NextStep(account string) string {
 	return strings.ReplaceAll(words, "{account}", account)
 }
 
-// Fingerprint is equal for faults that are one problem. Numbers in the server's words are times, sizes and sessions.
+// Fingerprint is equal for faults that are one problem. It leaves out the
+// digits of the server's words, which are times, sizes and sessions.
 func (f Fault) Fingerprint(account storage.AccountID, mailbox storage.MailboxID) string {
 	words := strings.Map(func(r rune) rune {
 		if r >= '0' && r <= '9' {

@@ -13,7 +13,8 @@ type PanicError struct {
 
 func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
 
-// Guard turns a panic into an error with its stack, so that one bug costs one task.
+// Guard turns a panic into an error with its stack, so that one bug costs one
+// task.
 func Guard(do func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {

@@ -23,7 +23,8 @@ type phased struct {
 func (p *phased) Error() string { return p.phase + ": " + p.err.Error() }
 func (p *phased) Unwrap() error { return p.err }
 
-// In says in which phase an error happened. Of several marks the outermost counts. nil stays nil.
+// In says in which phase an error happened. The outermost mark counts. nil
+// stays nil.
 func In(phase string, err error) error {
 	if err == nil {
 		return nil

@@ -16,7 +16,8 @@ import (
 	"mailcote/engine/imap"
 )
 
-// certificate shows the one that was refused: whose it is, who signed it, until when, and its SHA-256 for a comparison.
+// certificate describes the refused certificate: its names, issuer, dates, and
+// its SHA-256 for a comparison.
 func certificate(err error) string {
 	var verify *tls.CertificateVerificationError
 	if !errors.As(err, &verify) || len(verify.UnverifiedCertificates) == 0 {
@@ -29,7 +30,7 @@ func certificate(err error) string {
 		c.NotBefore.UTC().Format(time.DateOnly), c.NotAfter.UTC().Format(time.DateOnly), sum)
 }
 
-// CertificateNames gives the first names that a certificate is for.
+// CertificateNames returns the first names of a certificate.
 func CertificateNames(c *x509.Certificate) string {
 	names := append([]string(nil), c.DNSNames...)
 	for _, ip := range c.IPAddresses {
@@ -56,7 +57,8 @@ func isTLS(err error) bool {
 		errors.Is(err, imap.ErrNoStartTLS) || errors.Is(err, imap.ErrLoginDisabled) || disagreed(err)
 }
 
-// disagreed says that a handshake ended because the two sides do not agree, not because the line broke.
+// disagreed reports whether a handshake ended because the two sides disagree,
+// not because the connection broke.
 func disagreed(err error) bool {
 	var wire *imap.WireError
 	if !errors.As(err, &wire) || wire.Phase != "tls" {
