@@ -6,9 +6,10 @@ import (
 )
 
 const (
-	// Every is how often a Clock looks, unless it says otherwise.
+	// Every is how often a Clock looks by default.
 	Every = 10 * time.Second
-	// Tolerance is the step that is not told: NTP slews, and busy machines wake late.
+	// Tolerance is the largest step that is not reported: NTP slews, and busy
+	// machines wake late.
 	Tolerance = time.Minute
 )
 
@@ -18,9 +19,10 @@ type Clock struct {
 	Every time.Duration    // 0: the constant
 }
 
-// Watch looks at the clock until ctx ends, and calls jumped with the time that passed on the wall and not here:
-// positive when the clock was set forward or nothing ran for a while, negative when it was set back. The next
-// look waits for jumped.
+// Watch looks at the clock until ctx ends. It calls jumped with the time that
+// passed on the wall but not here. A positive jump means that the clock was set
+// forward or nothing ran for a while, a negative one that it was set back. The
+// next look waits for jumped.
 func (c Clock) Watch(ctx context.Context, jumped func(jump time.Duration)) {
 	if c.Wall == nil {
 		c.Wall = time.Now
@@ -31,8 +33,9 @@ func (c Clock) Watch(ctx context.Context, jumped func(jump time.Duration)) {
 	timer := time.NewTimer(c.Every)
 	defer timer.Stop()
 	for {
-		// A stop of the process, and on some systems a sleep, lets the monotonic clock run on: what counts is how
-		// long the look was to take.
+		// After a stop of the process, and on some systems after a sleep, the
+		// monotonic clock has run on. So the intended length of the look
+		// counts, not the measured one.
 		before := c.now()
 		select {
 		case <-timer.C:
@@ -46,10 +49,12 @@ func (c Clock) Watch(ctx context.Context, jumped func(jump time.Duration)) {
 	}
 }
 
-// now is the wall time alone, so that differences are the wall's.
+// now is the wall time without the monotonic clock, so that differences are the
+// wall's.
 func (c Clock) now() time.Time { return c.Wall().Round(0) }
 
-// Sleep waits for d, or until ctx ends. A wait of nothing is over at once.
+// Sleep waits for d, or until ctx ends. It returns at once if d is not
+// positive.
 func Sleep(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
 		return nil

@@ -1,4 +1,5 @@
-// Package progress is the one place where workers report where they stand and doors look.
+// Package progress keeps where each account stands. Workers write it, doors
+// read it.
 package progress
 
 import (
@@ -15,7 +16,7 @@ type Account struct {
 	Account   string    `json:"account"`
 	State     State     `json:"state"`
 	Note      string    `json:"note,omitempty"`
-	Until     time.Time `json:"until,omitzero"` // Waiting and Offline: the next try
+	Until     time.Time `json:"until,omitzero"` // Waiting and Offline: the next attempt
 	Mailboxes []Mailbox `json:"mailboxes"`
 	Fetched   int64     `json:"fetched"` // messages stored in this pass
 	Bytes     int64     `json:"bytes"`   // their raw bytes
@@ -24,17 +25,18 @@ type Account struct {
 	Interval    time.Duration    `json:"interval,omitzero"` // between two passes; 0: they are not repeated
 	Connections connpool.Figures `json:"connections"`
 
-	at map[string]int // where a path stands in Mailboxes
+	at map[string]int // index of a path in Mailboxes
 }
 
-// Mailbox is where one mailbox stands: Done of Total messages are in the store.
+// Mailbox is where one mailbox stands. Done of Total messages are in the store.
 type Mailbox struct {
 	Path  string `json:"path"`
 	Done  int64  `json:"done"`
 	Total int64  `json:"total"`
 }
 
-// Progress is the one place workers report to and doors look at.
+// Progress keeps where all accounts stand. Its methods may be called from any
+// goroutine.
 type Progress struct {
 	mu        sync.Mutex
 	accounts  map[string]*Account
@@ -42,7 +44,7 @@ type Progress struct {
 	changed   chan struct{} // nil: nobody waits
 }
 
-// New makes an empty one.
+// New makes an empty Progress.
 func New() *Progress { return &Progress{accounts: map[string]*Account{}} }
 
 // Update changes an account's progress under the lock.
@@ -55,11 +57,12 @@ func (p *Progress) Update(account string, change func(*Account)) {
 		p.accounts[account] = a
 	}
 	change(a)
-	p.tell()
+	p.signal()
 }
 
-// Changed returns a channel that is closed at the next change. Whoever asks
-// before looking misses nothing, and hears of many changes at once.
+// Changed returns a channel that is closed at the next change. Ask for it
+// before reading: then no change is missed. One signal may stand for many
+// changes.
 func (p *Progress) Changed() <-chan struct{} {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -69,22 +72,23 @@ func (p *Progress) Changed() <-chan struct{} {
 	return p.changed
 }
 
-// Touch says that something changed which whoever shows a snapshot reads elsewhere.
+// Touch signals a change of something that readers of a snapshot read
+// elsewhere.
 func (p *Progress) Touch() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.tell()
+	p.signal()
 }
 
-// tell wakes those who wait for a change; the lock is held.
-func (p *Progress) tell() {
+// signal wakes those who wait for a change. The caller has the lock.
+func (p *Progress) signal() {
 	if p.changed != nil {
 		close(p.changed)
 		p.changed = nil
 	}
 }
 
-// State says what an account does now.
+// State sets what an account does now.
 func (p *Progress) State(account string, state State, note string) {
 	p.Update(account, func(a *Account) { a.State, a.Note, a.Until = state, note, time.Time{} })
 }
@@ -92,8 +96,8 @@ func (p *Progress) State(account string, state State, note string) {
 // Mailbox sets where a mailbox stands.
 func (p *Progress) Mailbox(account, path string, done, total int64) {
 	p.Update(account, func(a *Account) {
-		i, known := a.at[path]
-		if !known {
+		i, found := a.at[path]
+		if !found {
 			if a.at == nil {
 				a.at = map[string]int{}
 			}
@@ -104,7 +108,7 @@ func (p *Progress) Mailbox(account, path string, done, total int64) {
 	})
 }
 
-// Retain drops the mailboxes that listed does not have.
+// Retain drops the mailboxes that listed lacks.
 func (p *Progress) Retain(account string, listed map[string]bool) {
 	p.Update(account, func(a *Account) {
 		a.Mailboxes = slices.DeleteFunc(a.Mailboxes, func(m Mailbox) bool { return !listed[m.Path] })
@@ -120,7 +124,7 @@ func (p *Progress) Fetched(account, path string, messages int, bytes int64) {
 	p.Update(account, func(a *Account) {
 		a.Fetched += int64(messages)
 		a.Bytes += bytes
-		if i, known := a.at[path]; known {
+		if i, found := a.at[path]; found {
 			a.Mailboxes[i].Done += int64(messages)
 		}
 	})
@@ -133,7 +137,7 @@ func (p *Progress) SetUnindexed(n int64) {
 		return
 	}
 	p.unindexed = n
-	p.tell()
+	p.signal()
 }
 
 func (p *Progress) Snapshot() []Account {

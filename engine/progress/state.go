@@ -17,7 +17,7 @@ const (
 	Failed     State = "failed"  // the last pass failed
 )
 
-// States lists every state, in the order above.
+// States returns every state, in the order above.
 func States() []State {
 	return []State{Idle, Connecting, SigningIn, Syncing, Waiting, Offline, Paused, Done, Partial, Failed}
 }

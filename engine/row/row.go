@@ -1,5 +1,6 @@
-// Package row makes the rows that the store keeps of a message from its view. Every function is pure, so that a
-// check can compare stored rows with fresh ones.
+// Package row makes the rows that the store keeps of a message from the
+// message's view. Every function is pure, so that a check can compare stored
+// rows with fresh ones.
 package row
 
 import (
@@ -11,10 +12,10 @@ import (
 	"mailcote/storage"
 )
 
-// maxPeople bounds the people kept in a row, in bytes; the rest is in the message.
+// maxPeople bounds the addresses in a row, in bytes. The message has them all.
 const maxPeople = 4 << 10
 
-// Header makes the row of a message from its view.
+// Header makes the row of a message.
 func Header(v message.View) storage.Header {
 	from := v.From
 	if len(from) == 0 {
@@ -27,7 +28,7 @@ func Header(v message.View) storage.Header {
 	}
 }
 
-// People writes addresses for reading: Name <address>, separated by commas.
+// People formats addresses for reading: Name <address>, separated by commas.
 func People(all []message.Address) string {
 	var b strings.Builder
 	for i, a := range all {
@@ -50,8 +51,9 @@ func People(all []message.Address) string {
 	return b.String()
 }
 
-// ReceivedAt is when a message arrived: INTERNALDATE, else the date it says itself, else the top Received field,
-// else now; within 1971 and two days from now (PROVIDERS §4).
+// ReceivedAt is when a message arrived: its INTERNALDATE, otherwise its own
+// date, otherwise its top Received field, otherwise now. A date counts only
+// between 1971 and two days from now.
 func ReceivedAt(internal time.Time, v message.View, now time.Time) time.Time {
 	earliest, latest := time.Date(1971, 1, 1, 0, 0, 0, 0, time.UTC), now.Add(48*time.Hour)
 	for _, t := range []time.Time{internal, v.SentDate, v.ReceivedDate} {
@@ -62,7 +64,8 @@ func ReceivedAt(internal time.Time, v message.View, now time.Time) time.Time {
 	return now.UTC()
 }
 
-// Dated gives an INTERNALDATE that ReceivedAt takes as it is, else the zero time.
+// Dated returns an INTERNALDATE that ReceivedAt accepts as it is, otherwise the
+// zero time.
 func Dated(internal, now time.Time) time.Time {
 	if ReceivedAt(internal, message.View{}, now).Equal(internal) {
 		return internal
@@ -70,7 +73,7 @@ func Dated(internal, now time.Time) time.Time {
 	return time.Time{}
 }
 
-// Document makes the index row of a message, its email apart.
+// Document makes the index row of a message, without the ID of its email.
 func Document(v message.View) storage.IndexDoc {
 	names := make([]string, len(v.Attachments))
 	for i, a := range v.Attachments {
