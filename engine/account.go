@@ -42,43 +42,43 @@ type account struct {
 	*shared
 	id     storage.AccountID
 	health *health.Account
-	taken  chan struct{} // capacity 1; full while a worker has the account
+	busy   chan struct{} // capacity 1; full while a worker has the account
 
-	wishes broadcast // somebody wants the account
+	wantedSignal broadcast // somebody wants the account
 
-	mu       sync.Mutex
-	row      storage.Account // as it was read last
-	waiting  int             // how many want the account
-	given    *secret.Secret  // a password for this process only
-	limits   *meter.Meter    // nil: not loaded yet
-	pool     *pool           // nil: nothing has been dialled
-	suspects fetch.Suspects
+	mu              sync.Mutex
+	latest          storage.Account // as it was read last
+	waiting         int             // how many want the account
+	processPassword *secret.Secret  // a password for this process only
+	limits          *meter.Meter    // nil: not loaded yet
+	pool            *pool           // nil: nothing has been dialled
+	suspects        fetch.Suspects
 }
 
 func newAccount(s *shared, id storage.AccountID) *account {
-	a := &account{shared: s, id: id, taken: make(chan struct{}, 1)}
+	a := &account{shared: s, id: id, busy: make(chan struct{}, 1)}
 	a.health = health.NewAccount(s.health, id, a.name)
 	return a
 }
 
-// read notes the account's row as it is now.
-func (a *account) read(row storage.Account) *account {
+// setRow notes the account's row as it is now.
+func (a *account) setRow(row storage.Account) *account {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.row = row
+	a.latest = row
 	return a
 }
 
-// now gives the row as it was read last.
-func (a *account) now() storage.Account {
+// row gives the row as it was read last.
+func (a *account) row() storage.Account {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.row
+	return a.latest
 }
 
-func (a *account) name() string { return a.now().Name }
+func (a *account) name() string { return a.row().Name }
 
-func (a *account) login() Login { return loginOf(a.now()) }
+func (a *account) login() Login { return loginOf(a.row()) }
 
 // scope names the account's breakers.
 func (a *account) scope() string { return a.health.Scope() }
@@ -86,29 +86,31 @@ func (a *account) scope() string { return a.health.Scope() }
 // addr is its host and port.
 func (a *account) addr() string { return a.login().Endpoint().Addr() }
 
-// say tells the doors what is done.
-func (a *account) say(state progress.State, note string) { a.progress.State(a.name(), state, note) }
+// showState tells the doors what is done.
+func (a *account) showState(state progress.State, note string) {
+	a.progress.State(a.name(), state, note)
+}
 
-// own waits until no other worker has the account. A worker that only waits hears of it and gives the account up.
-func (a *account) own(ctx context.Context) (leave func(), err error) {
-	leave = func() { <-a.taken }
+// acquire waits until no other worker has the account. A worker that only waits hears of it and gives the account up.
+func (a *account) acquire(ctx context.Context) (leave func(), err error) {
+	leave = func() { <-a.busy }
 	select {
-	case a.taken <- struct{}{}:
+	case a.busy <- struct{}{}:
 		return leave, nil
 	default:
 	}
-	a.want(1)
-	defer a.want(-1)
-	a.wishes.send()
+	a.addWaiting(1)
+	defer a.addWaiting(-1)
+	a.wantedSignal.send()
 	select {
-	case a.taken <- struct{}{}:
+	case a.busy <- struct{}{}:
 		return leave, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
 }
 
-func (a *account) want(n int) {
+func (a *account) addWaiting(n int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.waiting += n
@@ -124,7 +126,7 @@ func (a *account) wanted() bool {
 func (a *account) usePassword(s secret.Secret) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.given = &s
+	a.processPassword = &s
 }
 
 // hasPassword reports whether this process was given the account's password: it may be another than the one that
@@ -132,13 +134,13 @@ func (a *account) usePassword(s secret.Secret) {
 func (a *account) hasPassword() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.given != nil
+	return a.processPassword != nil
 }
 
 // password finds the account's password: given to this process, otherwise by its reference.
 func (a *account) password(ctx context.Context) (secret.Secret, error) {
 	a.mu.Lock()
-	given, row := a.given, a.row
+	given, row := a.processPassword, a.latest
 	a.mu.Unlock()
 	if given != nil {
 		return *given, nil
@@ -153,7 +155,7 @@ func (a *account) password(ctx context.Context) (secret.Secret, error) {
 // meter gives the account's limits; the first call loads what earlier processes used of them.
 func (a *account) meter(ctx context.Context) (*meter.Meter, error) {
 	a.mu.Lock()
-	have, row := a.limits, a.row
+	have, row := a.limits, a.latest
 	a.mu.Unlock()
 	if have != nil {
 		return have, nil
@@ -170,8 +172,8 @@ func (a *account) meter(ctx context.Context) (*meter.Meter, error) {
 	return a.limits, nil
 }
 
-// poll is the least time between two looks at the account; 0: no limit is known.
-func (a *account) poll() time.Duration {
+// pollInterval is the least time between two looks at the account; 0: no limit is known.
+func (a *account) pollInterval() time.Duration {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.limits == nil {

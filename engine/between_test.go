@@ -76,7 +76,7 @@ func TestPersonBetweenCommands(t *testing.T) {
 				}
 				person.Go(func() {
 					var l *connpool.Lease
-					session, err := w.live().person(t.Context(), &l)
+					session, err := w.live().leaseInteractive(t.Context(), &l)
 					if err != nil {
 						t.Error(err)
 						return

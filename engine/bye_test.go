@@ -91,7 +91,7 @@ func TestBye(t *testing.T) {
 		defer s.Close()
 		put(s, "INBOX", 6)
 		put(s, "Archive", 3)
-		w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{backoff: quick, again: time.Nanosecond, resend: time.Millisecond, Limits: imap.Limits{Bye: 20 * time.Millisecond}})
+		w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{backoff: quick, retryGap: time.Nanosecond, resend: time.Millisecond, Limits: imap.Limits{Bye: 20 * time.Millisecond}})
 		defer w.close()
 		w.account(s.Host(), s.Port())
 		if r.later {

@@ -41,7 +41,7 @@ type RemoteOptions = remote.Options
 func (e *Engine) CheckRemote(ctx context.Context, o RemoteOptions) ([]storage.Finding, error) {
 	o.Messages = e.o.caps.Messages
 	return remote.Compare(ctx, e.store, o, func(row storage.Account) remote.Account {
-		return &inPerson{account: e.account(row.ID).read(row)}
+		return &interactive{account: e.account(row.ID).setRow(row)}
 	})
 }
 
@@ -56,7 +56,7 @@ func CheckRemoteBeside(ctx context.Context, s *storage.Store, trace io.Writer,
 	o.Messages = plan.Caps{}.OrDefaults().Messages
 	process := newShared(Options{Store: s, Trace: trace}, known)
 	return remote.Compare(ctx, s, o, func(row storage.Account) remote.Account {
-		return &inPerson{newAccount(process, row.ID).read(row)}
+		return &interactive{newAccount(process, row.ID).setRow(row)}
 	})
 }
 
@@ -69,7 +69,7 @@ func (e *Engine) Raw(ctx context.Context, q storage.Quarantined, out io.Writer) 
 	}); err != nil {
 		return chunk.Report{}, err
 	}
-	return remote.Raw(ctx, e.store, &inPerson{e.account(q.Account).read(row)}, q, e.o.caps.Messages, out)
+	return remote.Raw(ctx, e.store, &interactive{e.account(q.Account).setRow(row)}, q, e.o.caps.Messages, out)
 }
 
 // Came writes to out what the store has kept of a quarantined message, the most that came in one try, if that is more
@@ -89,22 +89,22 @@ func (e *Engine) Came(ctx context.Context, q storage.Quarantined, than int64, ou
 	return report, errors.Join(err, body.Close())
 }
 
-// inPerson is an account of which a person asks something. It is a remote.Account.
-type inPerson struct{ *account }
+// interactive is an account of which a person asks something. It is a remote.Account.
+type interactive struct{ *account }
 
 // Name is what a person calls the account.
-func (p *inPerson) Name() string { return p.name() }
+func (p *interactive) Name() string { return p.name() }
 
 // Meter gives the account's limits.
-func (p *inPerson) Meter(ctx context.Context) (*meter.Meter, error) { return p.meter(ctx) }
+func (p *interactive) Meter(ctx context.Context) (*meter.Meter, error) { return p.meter(ctx) }
 
 // Judge gives a fault of a command within a mailbox the meaning that it has for the account.
-func (p *inPerson) Judge(ctx context.Context, mailbox storage.MailboxID, f fault.Fault) fault.Fault {
+func (p *interactive) Judge(ctx context.Context, mailbox storage.MailboxID, f fault.Fault) fault.Fault {
 	return p.health.Attributed(ctx, mailbox, f)
 }
 
 // Failed acts on a fault.
-func (p *inPerson) Failed(ctx context.Context, f fault.Fault) error {
+func (p *interactive) Failed(ctx context.Context, f fault.Fault) error {
 	m, err := p.meter(ctx)
 	if err != nil {
 		return err
@@ -113,18 +113,18 @@ func (p *inPerson) Failed(ctx context.Context, f fault.Fault) error {
 }
 
 // Lease gives the connection that is a person's, or beside an owner one of our own.
-func (p *inPerson) Lease(ctx context.Context) (s *imap.Session, give func(), err error) {
+func (p *interactive) Lease(ctx context.Context) (s *imap.Session, give func(), err error) {
 	if p.store.ReadOnly() {
-		return p.beside(ctx)
+		return p.signInAlone(ctx)
 	}
 	var lease *connpool.Lease
-	s, err = p.person(ctx, &lease)
+	s, err = p.leaseInteractive(ctx, &lease)
 	return s, func() { lease.Give() }, err
 }
 
-// beside signs in without the account's connections, which are another process's.
-func (p *inPerson) beside(ctx context.Context) (s *imap.Session, give func(), err error) {
-	m, err := p.free(ctx)
+// signInAlone signs in without the account's connections, which are another process's.
+func (p *interactive) signInAlone(ctx context.Context) (s *imap.Session, give func(), err error) {
+	m, err := p.allowed(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -133,7 +133,7 @@ func (p *inPerson) beside(ctx context.Context) (s *imap.Session, give func(), er
 		return nil, nil, fault.In(fault.PhaseSignIn, fmt.Errorf("%w: %w", connpool.ErrSecret, err))
 	}
 	s, err = imap.Dial(ctx, p.login().Endpoint(), imap.Options{Limits: p.o.Limits, TLSConfig: p.o.TLSConfig,
-		Insecure: p.now().Insecure, Trace: p.o.Trace, Manners: m.Manners(), Meter: m})
+		Insecure: p.row().Insecure, Trace: p.o.Trace, Manners: m.Manners(), Meter: m})
 	if err != nil {
 		return nil, nil, fault.In(fault.PhaseConnect, err)
 	}
@@ -141,7 +141,7 @@ func (p *inPerson) beside(ctx context.Context) (s *imap.Session, give func(), er
 		_ = s.Logout(context.WithoutCancel(ctx)) //nolint:errcheck // what was read was read
 		_ = s.Close()                            //nolint:errcheck // as above
 	}
-	if err := connpool.Authenticate(ctx, s, p.now().User, password); err != nil {
+	if err := connpool.Authenticate(ctx, s, p.row().User, password); err != nil {
 		give()
 		return nil, nil, fault.In(fault.PhaseSignIn, err)
 	}

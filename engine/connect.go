@@ -20,11 +20,11 @@ import (
 	"mailcote/testkit/failpoint"
 )
 
-// person leases a session for an interactive command, in place of one that has ended. Where a fault has paused
+// leaseInteractive leases a session for an interactive command, in place of one that has ended. Where a fault has paused
 // the account, or it or its host is not to be tried now, nothing is tried: to try all the same is for a sync, an
 // account test and the retries by hand.
-func (a *account) person(ctx context.Context, l **connpool.Lease) (*imap.Session, error) {
-	if _, err := a.free(ctx); err != nil {
+func (a *account) leaseInteractive(ctx context.Context, l **connpool.Lease) (*imap.Session, error) {
+	if _, err := a.allowed(ctx); err != nil {
 		return nil, err
 	}
 	p, err := a.connPool(ctx)
@@ -37,16 +37,16 @@ func (a *account) person(ctx context.Context, l **connpool.Lease) (*imap.Session
 	}
 	next, err := p.Take(ctx, connpool.Want{Use: connpool.Person})
 	if err != nil {
-		return nil, unconnected(err)
+		return nil, connectError(err)
 	}
 	*l = next
 	return next.Session(), nil
 }
 
-// free gives the limits of an account that may be tried now; otherwise the error says what it waits for.
-func (a *account) free(ctx context.Context) (*meter.Meter, error) {
+// allowed gives the limits of an account that may be tried now; otherwise the error says what it waits for.
+func (a *account) allowed(ctx context.Context) (*meter.Meter, error) {
 	var pause health.Hold
-	if row := a.now(); row.PauseClass != class.Manual { // a pause by hand lets single commands through
+	if row := a.row(); row.PauseClass != class.Manual { // a pause by hand lets single commands through
 		pause = health.OfPause(row)
 	}
 	m, err := a.meter(ctx)
@@ -62,8 +62,8 @@ func (a *account) free(ctx context.Context) (*meter.Meter, error) {
 	return m, nil
 }
 
-// unconnected says where getting a session ended.
-func unconnected(err error) error {
+// connectError says where getting a session ended.
+func connectError(err error) error {
 	if step := (*connpool.StepError)(nil); errors.As(err, &step) {
 		return fault.In(step.Step, step.Err)
 	}
@@ -84,7 +84,7 @@ func (a *account) connPool(ctx context.Context) (*connpool.Pool, error) {
 		return nil, err
 	}
 	a.mu.Lock()
-	have, row := a.pool, a.row
+	have, row := a.pool, a.latest
 	endpoint := loginOf(row).Endpoint()
 	if have != nil && have.endpoint == endpoint && have.insecure == row.Insecure {
 		a.mu.Unlock()
@@ -167,11 +167,11 @@ func (a *account) Password(ctx context.Context) (secret.Secret, error) {
 	}); err != nil {
 		return secret.Secret{}, err
 	}
-	return a.read(row).password(ctx)
+	return a.setRow(row).password(ctx)
 }
 
 // Say shows a state at the doors.
-func (a *account) Say(doing connpool.Doing, note string) { a.say(progress.State(doing), note) }
+func (a *account) Say(doing connpool.Doing, note string) { a.showState(progress.State(doing), note) }
 
 // Greeted notes what the server calls itself and can do.
 func (a *account) Greeted(ctx context.Context, s *imap.Session) error {
@@ -226,7 +226,7 @@ func (a *account) dialFailed(ctx context.Context, err error) error {
 	if noMeter != nil {
 		return noMeter
 	}
-	return a.commandFailed(ctx, m, fault.Classify(unconnected(err)))
+	return a.commandFailed(ctx, m, fault.Classify(connectError(err)))
 }
 
 // noConnection records that work has waited too long for a connection, unless the account waits for a person anyway.

@@ -84,7 +84,7 @@ func TestPersonLearns(t *testing.T) {
 		}
 		person.Go(func() {
 			var l *connpool.Lease
-			session, err := w.live().person(t.Context(), &l)
+			session, err := w.live().leaseInteractive(t.Context(), &l)
 			if err != nil {
 				t.Error(err)
 				return
@@ -202,7 +202,7 @@ func TestNeighbour(t *testing.T) {
 		return script.Stall
 	}})
 	const limit = time.Second
-	w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{backoff: quick, again: time.Nanosecond, resend: time.Millisecond, Limits: imap.Limits{Greeting: limit, TLS: limit, Auth: limit, Progress: limit, Window: limit}})
+	w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{backoff: quick, retryGap: time.Nanosecond, resend: time.Millisecond, Limits: imap.Limits{Greeting: limit, TLS: limit, Auth: limit, Progress: limit, Window: limit}})
 	w.account(fast.Host(), fast.Port())
 	drip, hole := proxy.Start(t, slow.Addr(), 1), proxy.Start(t, slow.Addr(), 1)
 	drip.Set(proxy.Faults{Rate: 1})
@@ -257,7 +257,7 @@ func TestNeighbour(t *testing.T) {
 func TestLowPool(t *testing.T) {
 	_, w := scripted(t, 1, script.Options{}, Options{})
 	a := w.find()
-	of := w.engine.account(a.ID).read(a)
+	of := w.engine.account(a.ID).setRow(a)
 	of.noConnection(time.Now().Add(-connpool.Patience))
 	faults := w.faults()
 	if len(faults) != 1 || faults[0].Class != "network" || !strings.Contains(faults[0].Detail, "no connection for 5m") {
@@ -282,7 +282,7 @@ func TestYieldIsCheap(t *testing.T) {
 	if _, err := worker.connect(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	defer worker.leave(t.Context())
+	defer worker.logout(t.Context())
 	if n := testing.AllocsPerRun(100, func() {
 		if moved, err := worker.Yield(t.Context()); moved || err != nil {
 			t.Error(moved, err)

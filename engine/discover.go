@@ -34,19 +34,19 @@ type found struct {
 // discovery is one listing of an account's mailboxes.
 type discovery struct {
 	*worker
-	cut      string // why the listing is not all there is; "": it is
-	homeless int    // listed mailboxes that the store had no room for
+	incomplete string // why the listing is not all there is; "": it is
+	leftOut    int    // listed mailboxes that the store had no room for
 }
 
 // run lists the account's mailboxes, notes what came and went, and enqueues a folder_sync for each that moved.
 func (d *discovery) run(ctx context.Context, t queue.Task) error {
 	w := d.worker
-	defer func() { w.cut = d.cut }()
+	defer func() { w.incomplete = d.incomplete }()
 	s, err := w.connect(ctx)
 	if err != nil {
 		return err
 	}
-	known, due, err := d.known(ctx)
+	known, due, err := d.load(ctx)
 	if err != nil {
 		return err
 	}
@@ -54,7 +54,7 @@ func (d *discovery) run(ctx context.Context, t queue.Task) error {
 	if err != nil {
 		return err
 	}
-	if d.cut == "" && plan.MassGone(known, entries) { // so much mail gone at once: a new connection must say the same
+	if d.incomplete == "" && plan.MassGone(known, entries) { // so much mail gone at once: a new connection must say the same
 		if s, err = w.Renew(ctx); err != nil {
 			return err
 		}
@@ -62,7 +62,7 @@ func (d *discovery) run(ctx context.Context, t queue.Task) error {
 		if err != nil {
 			return fault.In(fault.PhaseDiscover, err)
 		}
-		if again, err = d.inbox(ctx, s, known, again); err != nil {
+		if again, err = d.addInbox(ctx, s, known, again); err != nil {
 			return err
 		}
 		entries = plan.Union(again, entries)
@@ -80,34 +80,34 @@ func (d *discovery) run(ctx context.Context, t queue.Task) error {
 		return fault.In(fault.PhaseStore, err)
 	}
 	w.discovered = true
-	if d.homeless > 0 {
-		d.cut = tooMany
+	if d.leftOut > 0 {
+		d.incomplete = tooManyListed
 		f := fault.Classify(fault.In(fault.PhaseDiscover,
 			fmt.Errorf("the server lists %d mailboxes more than there is room for: the store keeps %d of an account: "+
 				"%w",
-				d.homeless, w.e.o.caps.Rows, imap.ErrLimit)))
+				d.leftOut, w.e.o.caps.Rows, imap.ErrLimit)))
 		f.Scope, f.Hint = "account", "new mailboxes are left out until those that are gone are forgotten; "+
 			"if the server gives its mailboxes other names each time, ask its operator"
 		w.account.health.Notice(f)
 	}
-	d.report(known, found)
+	d.showProgress(known, found)
 	return nil
 }
 
 // Why a listing is not all there is.
 const (
-	tooMany  = "the server lists too many mailboxes, and the last of them are not synced"
-	shut     = "the server does not list INBOX and could not open it"
-	listless = "the server lists no mailbox at all, and only those known before were looked at"
+	tooManyListed = "the server lists too many mailboxes, and the last of them are not synced"
+	noInbox       = "the server does not list INBOX and could not open it"
+	nothingListed = "the server lists no mailbox at all, and only those known before were looked at"
 )
 
 // list gives the mailboxes as the server lists them, and INBOX. cut says why there may be more.
 func (d *discovery) list(ctx context.Context, s *imap.Session, known []storage.Mailbox) ([]imap.ListEntry, error) {
 	entries, err := s.List(ctx, statusItems(s))
-	d.cut = ""
+	d.incomplete = ""
 	switch {
 	case errors.Is(err, imap.ErrLimit) && s.Err() == nil && len(entries) > 0:
-		d.cut = tooMany
+		d.incomplete = tooManyListed
 		f := fault.Classify(fault.In(fault.PhaseDiscover, err))
 		f.Scope = "account"
 		f.Hint = "the first mailboxes that the server lists are synced, the others are not; new ones are left out " +
@@ -119,10 +119,10 @@ func (d *discovery) list(ctx context.Context, s *imap.Session, known []storage.M
 	case len(entries) == 0: // an empty answer takes nothing away
 		if entries = plan.Remembered(known); slices.ContainsFunc(entries,
 			func(e imap.ListEntry) bool { return !plan.IsInbox(e.Raw) }) {
-			d.cut = listless
+			d.incomplete = nothingListed
 		}
 	}
-	if entries, err = d.inbox(ctx, s, known, entries); err == nil && len(entries) == 0 {
+	if entries, err = d.addInbox(ctx, s, known, entries); err == nil && len(entries) == 0 {
 		err = fault.In(fault.PhaseDiscover, fmt.Errorf("the server lists no mailbox at all, not even INBOX: %w",
 			fault.ErrDisagrees))
 	}
@@ -180,8 +180,8 @@ func (d *discovery) status(ctx context.Context, s *imap.Session, entry imap.List
 		UIDValidity: storage.UIDValidity(data.UIDValidity), ModSeq: storage.ModSeq(data.HighestModSeq)}, nil
 }
 
-// known gives the mailboxes the store shows and those with quarantined messages to try again.
-func (d *discovery) known(ctx context.Context) (all []storage.Mailbox, due map[storage.MailboxID]bool, err error) {
+// load gives the mailboxes the store shows and those with quarantined messages to try again.
+func (d *discovery) load(ctx context.Context) (all []storage.Mailbox, due map[storage.MailboxID]bool, err error) {
 	due = map[storage.MailboxID]bool{}
 	err = d.e.store.Read(ctx, func(r *storage.Reader) error {
 		if all, err = r.Mailboxes(d.account.id); err != nil {
@@ -189,7 +189,7 @@ func (d *discovery) known(ctx context.Context) (all []storage.Mailbox, due map[s
 		}
 		held, err := r.QuarantineOf(d.account.id)
 		for _, q := range held {
-			if d.retries(q) {
+			if d.mayRetry(q) {
 				due[q.Mailbox] = true
 			}
 		}
@@ -198,8 +198,8 @@ func (d *discovery) known(ctx context.Context) (all []storage.Mailbox, due map[s
 	return all, due, err
 }
 
-// report tells the doors where the mailboxes stand.
-func (d *discovery) report(known []storage.Mailbox, all []found) {
+// showProgress tells the doors where the mailboxes stand.
+func (d *discovery) showProgress(known []storage.Mailbox, all []found) {
 	total, listed := make(map[string]int64, len(known)), make(map[string]bool, len(all))
 	for _, m := range known {
 		total[m.Raw] = m.Total
@@ -219,7 +219,7 @@ func (d *discovery) report(known []storage.Mailbox, all []found) {
 // enqueue notes the mailboxes and what is to be done with them, and completes the task, in one transaction.
 func (d *discovery) enqueue(tx *storage.Writer, t queue.Task, all []found, due map[storage.MailboxID]bool) error {
 	listed := map[storage.MailboxID]bool{}
-	all, err := d.housed(tx, all)
+	all, err := d.withinLimit(tx, all)
 	if err != nil {
 		return err
 	}
@@ -239,12 +239,12 @@ func (d *discovery) enqueue(tx *storage.Writer, t queue.Task, all []found, due m
 			return err
 		}
 		if !m.Selectable && m.UIDValidity != 0 && m.Total > 0 { // only its name is left, because it has children
-			if err := d.empty(tx, id, one.mailbox); err != nil {
+			if err := d.emptyMailbox(tx, id, one.mailbox); err != nil {
 				return err
 			}
 			continue
 		}
-		if !m.Selectable || !d.wants(m.Path) || !plan.Moved(m, one.status) && !due[id] || d.cools(id) {
+		if !m.Selectable || !d.wants(m.Path) || !plan.Moved(m, one.status) && !due[id] || d.coolingDown(id) {
 			continue
 		}
 		if err := tx.BreakPass(id); err != nil { // it is complete again when the task ends well
@@ -261,7 +261,7 @@ func (d *discovery) enqueue(tx *storage.Writer, t queue.Task, all []found, due m
 		return err
 	}
 	for _, m := range before {
-		if !listed[m.ID] && d.cut == "" {
+		if !listed[m.ID] && d.incomplete == "" {
 			if err := tx.LoseMailbox(m.ID); err != nil {
 				return err
 			}
@@ -272,10 +272,10 @@ func (d *discovery) enqueue(tx *storage.Writer, t queue.Task, all []found, due m
 	return err
 }
 
-// housed leaves out new mailboxes that the store has no room for: a server that lists other names each time would
+// withinLimit leaves out new mailboxes that the store has no room for: a server that lists other names each time would
 // fill it with mailboxes that are gone.
-func (d *discovery) housed(tx *storage.Writer, all []found) ([]found, error) {
-	d.homeless = 0
+func (d *discovery) withinLimit(tx *storage.Writer, all []found) ([]found, error) {
+	d.leftOut = 0
 	rows, err := tx.MailboxRows(d.account.id)
 	room := d.e.o.caps.Rows - rows
 	if err != nil || room >= len(all) {
@@ -288,7 +288,7 @@ func (d *discovery) housed(tx *storage.Writer, all []found) ([]found, error) {
 		case err != nil && !unknown:
 			return nil, err
 		case unknown && room <= 0:
-			d.homeless++
+			d.leftOut++
 			continue
 		case unknown:
 			room--
@@ -298,8 +298,8 @@ func (d *discovery) housed(tx *storage.Writer, all []found) ([]found, error) {
 	return kept, nil
 }
 
-// empty takes a mailbox's mail out of the views and keeps the mailbox.
-func (d *discovery) empty(tx *storage.Writer, id storage.MailboxID, m storage.Mailbox) error {
+// emptyMailbox takes a mailbox's mail out of the views and keeps the mailbox.
+func (d *discovery) emptyMailbox(tx *storage.Writer, id storage.MailboxID, m storage.Mailbox) error {
 	if err := tx.LoseMailbox(id); err != nil {
 		return err
 	}
@@ -307,10 +307,10 @@ func (d *discovery) empty(tx *storage.Writer, id storage.MailboxID, m storage.Ma
 	return err
 }
 
-// inbox asks for INBOX where a listing lacks it or says that it cannot be opened. It exists whatever LIST says
+// addInbox asks for INBOX where a listing lacks it or says that it cannot be opened. It exists whatever LIST says
 // (RFC 9051 §5.1). One that the server does not open is left out, unless it did open before and is not said to be
 // gone.
-func (d *discovery) inbox(ctx context.Context, s *imap.Session, known []storage.Mailbox, entries []imap.ListEntry) (
+func (d *discovery) addInbox(ctx context.Context, s *imap.Session, known []storage.Mailbox, entries []imap.ListEntry) (
 	[]imap.ListEntry, error) {
 	var others []imap.ListEntry
 	for _, e := range entries {
@@ -339,8 +339,8 @@ func (d *discovery) inbox(ctx context.Context, s *imap.Session, known []storage.
 	if status := (*imap.StatusError)(nil); opened && errors.As(err, &status) && status.Code != "NONEXISTENT" {
 		return append(others, imap.ListEntry{Raw: plan.Inbox, Name: plan.Inbox}), nil
 	}
-	if d.cut == "" && (f.Words != "" || f.Wait.Floor > 0) { // it is there, and later it may open
-		d.cut = shut
+	if d.incomplete == "" && (f.Words != "" || f.Wait.Floor > 0) { // it is there, and later it may open
+		d.incomplete = noInbox
 	}
 	f.Scope, f.Hint = "nothing", "the server neither lists nor opens INBOX; the other mailboxes are synced"
 	d.account.health.Notice(f)

@@ -11,7 +11,7 @@
 //   - What is fetched follows from the server's listing and the store (package plan), never from a cursor alone.
 //   - An entry is expunged only after a listing whose length the server's own EXISTS confirms; a mass of them
 //     only after a second listing on a new connection.
-//   - Every fault passes Classify once, is recorded once, and is acted on in one place (worker.settle).
+//   - Every fault passes Classify once, is recorded once, and is acted on in one place (worker.finish).
 //   - Only EXAMINE and BODY.PEEK are sent. No write transaction is open while the network is waited for.
 //   - Raw messages in memory are counted against one process-wide budget.
 package engine

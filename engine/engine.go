@@ -52,7 +52,7 @@ type Options struct {
 	dialer   func(ctx context.Context, network, addr string) (net.Conn, error) // nil: the network; tests go elsewhere
 	resolver *net.Resolver                                                     // nil: the system's; tests ask another
 	wall     func() time.Time                                                  // nil: time.Now; tests set it
-	again    time.Duration                                                     // 0: byHand; tests shorten it
+	retryGap time.Duration                                                     // 0: byHand; tests shorten it
 	stuck    time.Duration                                                     // 0: stuckAfter; tests shorten it
 	resend   time.Duration                                                     // 0: connpool.Resend; tests shorten it
 	backoff  func(n int, random *rand.Rand) time.Duration                      // nil: plan.Backoff; tests shorten it
@@ -74,7 +74,7 @@ type Engine struct {
 
 	mu        sync.Mutex
 	accounts  map[storage.AccountID]*account
-	toldPause time.Time // when a pause of the store was last met
+	pauseSeen time.Time // when a pause of the store was last met
 }
 
 // New takes over a store: what a dead process was working on is pending again.
@@ -88,8 +88,8 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 	if o.wall == nil {
 		o.wall = time.Now
 	}
-	if o.again == 0 {
-		o.again = byHand
+	if o.retryGap == 0 {
+		o.retryGap = minRetryGap
 	}
 	if o.stuck == 0 {
 		o.stuck = stuckAfter
@@ -124,7 +124,7 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 	e.indexer = index.Start(o.Store, e.progress)
 	watching, end := context.WithCancel(context.WithoutCancel(ctx))
 	e.endWatch = end
-	e.watching.Go(func() { clock.Clock{Wall: o.wall}.Watch(watching, e.jumped) })
+	e.watching.Go(func() { clock.Clock{Wall: o.wall}.Watch(watching, e.clockJumped) })
 	return e, nil
 }
 
@@ -145,9 +145,9 @@ func (e *Engine) takeOver(ctx context.Context) error {
 	})
 }
 
-// jumped follows a wall clock that was set, or a sleep: waits keep their length, or end when they are over by the
+// clockJumped follows a wall clock that was set, or a sleep: waits keep their length, or end when they are over by the
 // new time, and after a sleep the network is perhaps another one, so what waits for it is tried at once.
-func (e *Engine) jumped(jump time.Duration) {
+func (e *Engine) clockJumped(jump time.Duration) {
 	now := time.Now()
 	var scopes []string
 	for _, row := range e.health.Rebase(now) {
@@ -164,7 +164,7 @@ func (e *Engine) jumped(jump time.Duration) {
 		return e.queue.JumpTx(w, jump)
 	})
 	if err != nil { // the next turn of each account reads the clock again
-		e.report(err)
+		e.reportFault(err)
 	}
 	if jump > 0 {
 		e.woken.send()
@@ -172,8 +172,8 @@ func (e *Engine) jumped(jump time.Duration) {
 	e.queue.NotifyAll()
 }
 
-// report records a fault that belongs to no task.
-func (e *Engine) report(err error) {
+// reportFault records a fault that belongs to no task.
+func (e *Engine) reportFault(err error) {
 	f := fault.Classify(fault.In(fault.PhaseStore, err))
 	_ = e.store.Write(context.Background(), storage.Bulk, 0,
 		func(tx *storage.Writer) error { //nolint:errcheck // a store that cannot be written says so everywhere
@@ -279,8 +279,8 @@ func (e *Engine) account(id storage.AccountID) *account {
 	return a
 }
 
-// all gives the accounts that were used so far.
-func (e *Engine) all() []*account {
+// usedAccounts gives the accounts that were used so far.
+func (e *Engine) usedAccounts() []*account {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return slices.Collect(maps.Values(e.accounts))
@@ -289,7 +289,7 @@ func (e *Engine) all() []*account {
 // everyPool runs fn for each account's connections, side by side.
 func (e *Engine) everyPool(fn func(*connpool.Pool)) {
 	var done sync.WaitGroup
-	for _, a := range e.all() {
+	for _, a := range e.usedAccounts() {
 		if p := a.connections(); p != nil {
 			done.Go(func() { fn(p) })
 		}
@@ -309,7 +309,7 @@ type (
 // Progress is where every account stands now. It is a copy; doors ask as often as they draw.
 func (e *Engine) Progress() []AccountProgress {
 	all := e.progress.Snapshot()
-	for _, a := range e.all() {
+	for _, a := range e.usedAccounts() {
 		if p := a.connections(); p != nil {
 			i := slices.IndexFunc(all, func(one AccountProgress) bool { return one.Account == a.name() })
 			if i >= 0 {

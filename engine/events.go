@@ -29,7 +29,7 @@ type listener struct {
 
 // listen makes a listener for an account.
 func listen(e *Engine, a *account) listener {
-	return listener{notified: e.queue.Wake(a.id), wanted: a.wishes.next(), woken: e.woken.next()}
+	return listener{notified: e.queue.Wake(a.id), wanted: a.wantedSignal.next(), woken: e.woken.next()}
 }
 
 // await is where an account waits, whatever it waits for. It returns at the first event with all that have

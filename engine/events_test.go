@@ -44,7 +44,7 @@ func inBubble(t *testing.T, prepare func(a *agent), test func(t *testing.T, a *a
 		a := &agent{s: script.Start(t, script.Options{Pipe: true}), every: time.Hour, backoff: 20 * time.Minute}
 		put(a.s, "INBOX", 3)
 		put(a.s, "Archive", 3)
-		a.world = open(t, filepath.Join(t.TempDir(), "mail.db"), Options{again: time.Nanosecond,
+		a.world = open(t, filepath.Join(t.TempDir(), "mail.db"), Options{retryGap: time.Nanosecond,
 			backoff: func(int, *rand.Rand) time.Duration { return a.backoff },
 			dialer: func(ctx context.Context, network, addr string) (net.Conn, error) {
 				a.dialled.Add(1)
@@ -176,7 +176,7 @@ func TestBetweenPasses(t *testing.T) {
 			pause,
 			func(a *agent) { a.must(a.engine.ResumeAccounts(a.t.Context(), ids(a))) }, 1, 1},
 		// The dial after a sleep is put off by a moment.
-		"the machine slept": {nil, func(a *agent) { a.engine.jumped(8 * time.Hour) }, 0, 1},
+		"the machine slept": {nil, func(a *agent) { a.engine.clockJumped(8 * time.Hour) }, 0, 1},
 
 		"nothing is due": {nil, func(a *agent) { a.engine.queue.Notify(a.id) }, 0, 0},
 		"a task for later": {
@@ -189,7 +189,7 @@ func TestBetweenPasses(t *testing.T) {
 				}))
 			},
 			func(a *agent) { a.engine.queue.Notify(a.id) }, 0, 0},
-		"the clock was set back": {nil, func(a *agent) { a.engine.jumped(-time.Hour) }, 0, 0},
+		"the clock was set back": {nil, func(a *agent) { a.engine.clockJumped(-time.Hour) }, 0, 0},
 		"a task of one that is paused": {
 			pause,
 			func(a *agent) { a.ask(a.archive()); a.engine.queue.Notify(a.id) }, 0, 0},
@@ -201,7 +201,7 @@ func TestBetweenPasses(t *testing.T) {
 			func(a *agent) { a.ask(a.archive()); a.engine.queue.Notify(a.id) }, 0, 1},
 		"a person's sync": {nil, func(a *agent) { a.complete() }, 1, 1},
 		"somebody had the account": {nil, func(a *agent) {
-			leave, err := a.live().own(a.t.Context())
+			leave, err := a.live().acquire(a.t.Context())
 			a.must(err)
 			leave()
 		}, 0, 0},
@@ -309,7 +309,7 @@ func TestWanted(t *testing.T) {
 				}
 				passes := a.passes()
 				a.must(a.atOnce(t, "getting the account", func() error {
-					leave, err := a.live().own(t.Context())
+					leave, err := a.live().acquire(t.Context())
 					if err == nil {
 						leave()
 					}
@@ -369,7 +369,7 @@ func TestEndOfHoldIsHeard(t *testing.T) {
 				a.must(a.engine.health.RecordSuccess(a.t.Context(), health.HostScope(a.live().addr())))
 			}, 0},
 		"a person's retry": {func(a *agent) { a.retry("") }, 0},
-		"a sleep":          {func(a *agent) { a.engine.jumped(8 * time.Hour) }, 5 * time.Second},
+		"a sleep":          {func(a *agent) { a.engine.clockJumped(8 * time.Hour) }, 5 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -400,7 +400,7 @@ func TestRoomIsHeard(t *testing.T) {
 			t.Parallel()
 			inBubble(t, waits["for room"], func(t *testing.T, a *agent) {
 				if gaveUp {
-					leave, err := a.live().own(t.Context())
+					leave, err := a.live().acquire(t.Context())
 					a.must(err)
 					leave()
 				}

@@ -31,7 +31,7 @@ import (
 func TestRetryByHand(t *testing.T) {
 	s := script.Start(t, script.Options{Pipe: true})
 	var d dials
-	w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{dialer: d.through(s, syscall.ECONNREFUSED), again: time.Hour,
+	w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{dialer: d.through(s, syscall.ECONNREFUSED), retryGap: time.Hour,
 		backoff: func(n int, _ *rand.Rand) time.Duration {
 			if n < 5 {
 				return time.Millisecond
@@ -53,7 +53,7 @@ func TestRetryByHand(t *testing.T) {
 // TestForcedRetry: a person who forces a retry ends the account's rest too, in the store as well; again at once, while the server
 // still refuses, changes nothing.
 func TestForcedRetry(t *testing.T) {
-	s, w := scripted(t, 20, script.Options{Capabilities: gmailCapabilities}, Options{again: time.Hour})
+	s, w := scripted(t, 20, script.Options{Capabilities: gmailCapabilities}, Options{retryGap: time.Hour})
 	refused := script.Faults{On: on(func(c script.Command) bool { return c.Name == "UID FETCH" }, "NO [OVERQUOTA] Account exceeded command or bandwidth limits. (Failure)")}
 	s.Misbehave(refused)
 	if sum := w.sync(); sum.Class != "quota" {
@@ -176,7 +176,7 @@ func TestOneProbe(t *testing.T) {
 			for _, a := range all[:accounts/2] {
 				doors.Go(func() {
 					var l *connpool.Lease
-					_, err := w.engine.account(a.ID).read(a).person(ctx, &l)
+					_, err := w.engine.account(a.ID).setRow(a).leaseInteractive(ctx, &l)
 					if l != nil {
 						l.Give()
 					}
@@ -218,7 +218,7 @@ func TestOneProbe(t *testing.T) {
 func TestDeadHost(t *testing.T) {
 	s := script.Start(t, script.Options{Pipe: true})
 	var d dials
-	w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{dialer: d.through(s, syscall.ECONNREFUSED), again: time.Nanosecond,
+	w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{dialer: d.through(s, syscall.ECONNREFUSED), retryGap: time.Nanosecond,
 		backoff: func(int, *rand.Rand) time.Duration { return time.Hour }})
 	var ids []storage.AccountID
 	for i := range 20 {
@@ -317,7 +317,7 @@ func TestShunnedEnds(t *testing.T) {
 			return "* SEARCH (("
 		}}
 		s.Misbehave(refuse)
-		w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{dialer: s.Dial, again: time.Nanosecond})
+		w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{dialer: s.Dial, retryGap: time.Nanosecond})
 		w.account("127.0.0.1", 143)
 		w.engine.UsePassword(w.id, secret.New(script.Password))
 		ctx, cancel := context.WithCancel(t.Context())

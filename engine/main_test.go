@@ -86,9 +86,9 @@ func (w *world) close() {
 func (w *world) restart() {
 	w.t.Helper()
 	path, o, given := w.store.Path(), w.engine.o, map[storage.AccountID]secret.Secret{}
-	for _, a := range w.engine.all() {
-		if a.given != nil {
-			given[a.id] = *a.given
+	for _, a := range w.engine.usedAccounts() {
+		if a.processPassword != nil {
+			given[a.id] = *a.processPassword
 		}
 	}
 	w.close()
@@ -101,7 +101,7 @@ func (w *world) restart() {
 }
 
 // live gives what the process knows of the account, as the store has it now.
-func (w *world) live() *account { return w.engine.account(w.id).read(w.find()) }
+func (w *world) live() *account { return w.engine.account(w.id).setRow(w.find()) }
 
 // account adds the usual account at addr (host and port of a server or a proxy).
 func (w *world) account(host string, port int) *world {
@@ -256,8 +256,8 @@ func scripted(t *testing.T, n int, so script.Options, o Options) (*script.Server
 	if o.backoff == nil {
 		o.backoff = quick
 	}
-	if o.again == 0 {
-		o.again = time.Nanosecond
+	if o.retryGap == 0 {
+		o.retryGap = time.Nanosecond
 	}
 	return s, open(t, filepath.Join(t.TempDir(), "mail.db"), o).account(s.Host(), s.Port())
 }

@@ -21,7 +21,7 @@ import (
 // named is a world whose account names a host that a name server knows; port is where it listens at each of its addresses.
 func named(t *testing.T, names *dns.Server, port int, l imap.Limits) *world {
 	t.Helper()
-	w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{backoff: quick, again: time.Nanosecond, resend: time.Millisecond, Limits: l, resolver: names.Resolver()})
+	w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{backoff: quick, retryGap: time.Nanosecond, resend: time.Millisecond, Limits: l, resolver: names.Resolver()})
 	id, _, err := w.engine.AddAccount(t.Context(), NewAccount{Insecure: true, Login: Login{User: script.User, Host: "mail.example.org", Port: port,
 		Security: imap.Plain, Password: secret.New(script.Password)}})
 	if err != nil {

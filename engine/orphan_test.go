@@ -236,7 +236,7 @@ func TestOrphanOfRun(t *testing.T) {
 		want  string
 	}{{0, "0"}, {aDay - time.Minute, "0"}, {aDay + time.Minute, "2"}} {
 		wall.set(one.ahead)
-		w.engine.turn(t.Context(), w.engine.account(w.id), time.Millisecond, true)
+		w.engine.runPass(t.Context(), w.engine.account(w.id), time.Millisecond, true)
 		if waiting := w.tasks(); len(waiting) != 1 || waiting[0].NextRetryAt.IsZero() {
 			t.Fatalf("tasks %+v", waiting)
 		}

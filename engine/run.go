@@ -29,7 +29,7 @@ func (e *Engine) Run(ctx context.Context, every time.Duration) error {
 	}
 	var done sync.WaitGroup
 	for _, a := range accounts {
-		done.Go(func() { e.keep(ctx, a.ID, every) })
+		done.Go(func() { e.keepCurrent(ctx, a.ID, every) })
 	}
 	done.Go(func() { e.sweep(ctx) })
 	done.Wait()
@@ -39,10 +39,10 @@ func (e *Engine) Run(ctx context.Context, every time.Duration) error {
 	return nil
 }
 
-// keep is one account's event loop: it waits between passes, and what it hears begins the next one. Tasks that are due
+// keepCurrent is one account's event loop: it waits between passes, and what it hears begins the next one. Tasks that are due
 // are worked on at once, even before the time that a provider wants between two looks: a person asked. After a sleep of
 // the machine the mail is looked at again. A pause is respected until a person acts.
-func (e *Engine) keep(ctx context.Context, id storage.AccountID, every time.Duration) {
+func (e *Engine) keepCurrent(ctx context.Context, id storage.AccountID, every time.Duration) {
 	a := e.account(id)
 	defer a.retire(ctx)
 	var next time.Time
@@ -51,9 +51,9 @@ func (e *Engine) keep(ctx context.Context, id storage.AccountID, every time.Dura
 		news := listen(e, a)
 		if whole := got.has(tick | woken | reopened); whole || got.has(notified) {
 			var begun bool
-			begun, paused = e.turn(ctx, a, every, whole || paused) // who was paused may have been resumed
+			begun, paused = e.runPass(ctx, a, every, whole || paused) // who was paused may have been resumed
 			if whole || begun {
-				next = time.Now().Add(max(every, a.poll()))
+				next = time.Now().Add(max(every, a.pollInterval()))
 			}
 		}
 		until, opened := next, e.store.Opened()
@@ -64,9 +64,9 @@ func (e *Engine) keep(ctx context.Context, id storage.AccountID, every time.Dura
 	}
 }
 
-// turn is one pass over an account that is not paused. whole: also when none of its tasks is due.
-func (e *Engine) turn(ctx context.Context, a *account, every time.Duration, whole bool) (begun, paused bool) {
-	leave, err := a.own(ctx)
+// runPass is one pass over an account that is not paused. whole: also when none of its tasks is due.
+func (e *Engine) runPass(ctx context.Context, a *account, every time.Duration, whole bool) (begun, paused bool) {
+	leave, err := a.acquire(ctx)
 	if err != nil {
 		return false, false
 	}
@@ -88,11 +88,11 @@ func (e *Engine) turn(ctx context.Context, a *account, every time.Duration, whol
 			}
 		}
 		begun = true
-		run, err = e.begin(tx, row, queue.DefaultPriority)
+		run, err = e.startRun(tx, row, queue.DefaultPriority)
 		return err
 	})
 	if err == nil {
-		a.read(row)
+		a.setRow(row)
 	}
 	switch {
 	case err != nil && ctx.Err() != nil:
@@ -100,12 +100,12 @@ func (e *Engine) turn(ctx context.Context, a *account, every time.Duration, whol
 		e.progress.State(row.Name, progress.Failed, err.Error())
 	case row.Paused:
 		a.retire(ctx)
-		a.say(progress.Paused, row.PauseReason)
+		a.showState(progress.Paused, row.PauseReason)
 	case begun:
 		w := newWorker(e, a, false)
-		w.run, w.every = run, every
+		w.run, w.interval = run, every
 		w.work(ctx)
-		e.progress.Update(row.Name, func(p *AccountProgress) { p.Interval = max(every, a.poll()) })
+		e.progress.Update(row.Name, func(p *AccountProgress) { p.Interval = max(every, a.pollInterval()) })
 		w.conclude(ctx)
 	}
 	return begun, row.Paused
@@ -120,7 +120,7 @@ func (e *Engine) sweep(ctx context.Context) {
 			_, err = e.store.Sweep(ctx, at, e.o.Keep)
 		}
 		if err != nil && ctx.Err() == nil {
-			e.report(err)
+			e.reportFault(err)
 		}
 		if clock.Sleep(ctx, storage.SweepEvery) != nil {
 			return
@@ -128,8 +128,8 @@ func (e *Engine) sweep(ctx context.Context) {
 	}
 }
 
-// sweepSome does what sweep does, for who syncs now and then: when it is due, and within sweepTime.
-func (e *Engine) sweepSome(ctx context.Context) {
+// sweepIfDue does what sweep does, for who syncs now and then: when it is due, and within sweepTime.
+func (e *Engine) sweepIfDue(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, sweepTime)
 	defer cancel()
 	at := e.o.wall()
@@ -141,20 +141,20 @@ func (e *Engine) sweepSome(ctx context.Context) {
 		_, err = e.store.Sweep(ctx, at, e.o.Keep)
 	}
 	if err != nil && ctx.Err() == nil {
-		e.report(err)
+		e.reportFault(err)
 	}
 }
 
-// roomTold is how closely pauses of the store may follow one another that are told of once.
-const roomTold = 10 * time.Minute
+// newPauseAfter is how closely pauses of the store may follow one another that are told of once.
+const newPauseAfter = 10 * time.Minute
 
-// tellOfPause says whether a pause of the store is news.
-func (e *Engine) tellOfPause() bool {
+// isNewPause says whether a pause of the store is news.
+func (e *Engine) isNewPause() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	now := time.Now()
-	news := now.Sub(e.toldPause) > roomTold
-	e.toldPause = now
+	news := now.Sub(e.pauseSeen) > newPauseAfter
+	e.pauseSeen = now
 	return news
 }
 
@@ -165,19 +165,19 @@ func (e *Engine) Sync(ctx context.Context, ids []storage.AccountID, o SyncOption
 	all := make([]Summary, len(ids))
 	var done sync.WaitGroup
 	for i, id := range ids {
-		done.Go(func() { all[i] = e.syncOne(ctx, id, o) })
+		done.Go(func() { all[i] = e.syncAccount(ctx, id, o) })
 	}
 	done.Wait()
-	e.sweepSome(ctx)
+	e.sweepIfDue(ctx)
 	return all
 }
 
-func (e *Engine) syncOne(ctx context.Context, id storage.AccountID, o SyncOptions) Summary {
+func (e *Engine) syncAccount(ctx context.Context, id storage.AccountID, o SyncOptions) Summary {
 	start := time.Now()
 	a := e.account(id)
 	var row storage.Account
 	var run storage.RunID
-	leave, err := a.own(ctx)
+	leave, err := a.acquire(ctx)
 	if err != nil {
 		_ = e.store.Read(context.WithoutCancel(ctx),
 			func(r *storage.Reader) (err error) { //nolint:errcheck // it only names the account
@@ -192,7 +192,7 @@ func (e *Engine) syncOne(ctx context.Context, id storage.AccountID, o SyncOption
 			return err
 		}
 		paused := row.Paused && row.PauseClass != class.Manual
-		if err := a.read(row).retry(tx, paused && !a.hasPassword(), false); err != nil {
+		if err := a.setRow(row).allowRetryTx(tx, paused && !a.hasPassword(), false); err != nil {
 			return err
 		}
 		if paused {
@@ -206,7 +206,7 @@ func (e *Engine) syncOne(ctx context.Context, id storage.AccountID, o SyncOption
 		if err := e.queue.HurryTx(tx, id); err != nil {
 			return err
 		}
-		run, err = e.begin(tx, row, 8)
+		run, err = e.startRun(tx, row, 8)
 		return err
 	})
 	if soon := (*TooSoonError)(nil); errors.As(err, &soon) {
@@ -240,8 +240,8 @@ func (e *Engine) syncOne(ctx context.Context, id storage.AccountID, o SyncOption
 	return s
 }
 
-// begin opens a run and its discovery. An account whose first one is still to come keeps that one.
-func (e *Engine) begin(tx *storage.Writer, a storage.Account, priority int) (storage.RunID, error) {
+// startRun opens a run and its discovery. An account whose first one is still to come keeps that one.
+func (e *Engine) startRun(tx *storage.Writer, a storage.Account, priority int) (storage.RunID, error) {
 	kind := queue.IncrementalSync
 	if a.LastSuccess.IsZero() {
 		kind = queue.InitialSync

@@ -113,11 +113,11 @@ func shows(_ *testing.B, n int) func() {
 		now[i].status.Said = true
 	}
 	process := &shared{progress: progress.New()}
-	a := newAccount(process, 1).read(storage.Account{Name: "a"})
+	a := newAccount(process, 1).setRow(storage.Account{Name: "a"})
 	w := &discovery{worker: &worker{e: &Engine{shared: process}, stream: stream{account: a}}}
 	return func() {
-		w.report(known, now)
-		w.report(known, now)
+		w.showProgress(known, now)
+		w.showProgress(known, now)
 	}
 }
 

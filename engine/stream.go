@@ -12,12 +12,12 @@ import (
 
 // stream is one session of an account, leased for the length of a task. It is a mailbox.Sessions.
 type stream struct {
-	account *account
-	once    bool            // a person asked for the work
-	until   context.Context // when it ends nothing new is begun, and a command under way has a moment left
-	lease   *connpool.Lease
-	current atomic.Pointer[imap.Session] // the session, for the watchdog
-	wire    int64                        // bytes taken from the server by sessions that ended
+	account   *account
+	once      bool            // a person asked for the work
+	until     context.Context // when it ends nothing new is begun, and a command under way has a moment left
+	lease     *connpool.Lease
+	current   atomic.Pointer[imap.Session] // the session, for the watchdog
+	wireBytes int64                        // bytes taken from the server by sessions that ended
 }
 
 // connect gives the session that is leased, or leases one of the account's.
@@ -25,10 +25,10 @@ func (s *stream) connect(ctx context.Context) (*imap.Session, error) {
 	if s.lease != nil && s.lease.Session() != nil && s.lease.Session().Err() == nil {
 		return s.lease.Session(), nil
 	}
-	return s.borrow(ctx, false)
+	return s.takeLease(ctx, false)
 }
 
-func (s *stream) borrow(ctx context.Context, fresh bool) (*imap.Session, error) {
+func (s *stream) takeLease(ctx context.Context, fresh bool) (*imap.Session, error) {
 	s.drop()
 	p, err := s.account.connPool(ctx)
 	if err != nil {
@@ -38,11 +38,11 @@ func (s *stream) borrow(ctx context.Context, fresh bool) (*imap.Session, error) 
 	defer end()
 	l, err := p.Take(waiting, connpool.Want{Use: connpool.Bulk, Fresh: fresh, Asked: s.once})
 	if err != nil {
-		return nil, unconnected(err)
+		return nil, connectError(err)
 	}
 	s.lease = l
 	s.current.Store(l.Session())
-	s.account.say(progress.Syncing, "")
+	s.account.showState(progress.Syncing, "")
 	return l.Session(), nil
 }
 
@@ -51,8 +51,8 @@ func (s *stream) Session() *imap.Session { return s.lease.Session() }
 
 // Renew leases a session that owes nothing to the one before.
 func (s *stream) Renew(ctx context.Context) (*imap.Session, error) {
-	s.leave(ctx)
-	return s.borrow(ctx, true)
+	s.logout(ctx)
+	return s.takeLease(ctx, true)
 }
 
 // Yield is called between two commands: it ends the work of one who has to stop, and lets a person have the
@@ -69,7 +69,7 @@ func (s *stream) Yield(ctx context.Context) (moved bool, err error) {
 	waiting, end := s.waiting(ctx)
 	defer end()
 	if moved, err = s.lease.Yield(waiting); err != nil {
-		return true, unconnected(err)
+		return true, connectError(err)
 	}
 	if moved {
 		s.current.Store(s.lease.Session())
@@ -89,26 +89,26 @@ func (s *stream) waiting(ctx context.Context) (context.Context, func()) {
 }
 
 // release gives the session back between two tasks.
-func (s *stream) release() { s.end((*connpool.Lease).Give) }
+func (s *stream) release() { s.endLease((*connpool.Lease).Give) }
 
 // drop closes the session at once.
-func (s *stream) drop() { s.end((*connpool.Lease).Drop) }
+func (s *stream) drop() { s.endLease((*connpool.Lease).Drop) }
 
-// away ends the work: what nobody will want soon is signed out.
-func (s *stream) away(ctx context.Context) {
+// endWork ends the work: what nobody will want soon is signed out.
+func (s *stream) endWork(ctx context.Context) {
 	s.release()
 	if s.once || ctx.Err() != nil {
 		s.account.retire(ctx)
 	}
 }
 
-// leave ends the session in order, whatever has happened to the worker's context.
-func (s *stream) leave(ctx context.Context) { s.end(func(l *connpool.Lease) { l.Leave(ctx) }) }
+// logout ends the session in order, whatever has happened to the worker's context.
+func (s *stream) logout(ctx context.Context) { s.endLease(func(l *connpool.Lease) { l.Leave(ctx) }) }
 
-func (s *stream) end(how func(*connpool.Lease)) {
+func (s *stream) endLease(how func(*connpool.Lease)) {
 	if s.lease != nil {
 		how(s.lease)
-		s.wire += s.lease.BytesRead()
+		s.wireBytes += s.lease.BytesRead()
 		s.lease = nil
 	}
 }

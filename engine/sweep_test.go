@@ -65,7 +65,7 @@ func TestSyncSweeps(t *testing.T) {
 			w.complete()
 			s.Change(func(m *script.Model) { m.Box("INBOX").Expunge(1, 2, 3, 4) })
 			w.complete()
-			w.engine.report(fault.ErrDisagrees)
+			w.engine.reportFault(fault.ErrDisagrees)
 			w.ages(test.age)
 			if got := w.old(); got != kept {
 				t.Fatalf("at first %s", got)
@@ -133,7 +133,7 @@ func TestSyncSweepsForAMoment(t *testing.T) {
 		<-taken
 		time.Sleep(storage.SweepEvery) // it is due, and cannot write
 		began := time.Now()
-		w.engine.sweepSome(t.Context())
+		w.engine.sweepIfDue(t.Context())
 		if took := time.Since(began); took != sweepTime {
 			t.Errorf("it took %v, want %v", took, sweepTime)
 		}

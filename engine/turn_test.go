@@ -145,7 +145,7 @@ func TestOrphanedTask(t *testing.T) {
 	w.complete()
 	put(s, "INBOX", 5)
 	if err := w.store.Write(t.Context(), storage.Interactive, 0, func(tx *storage.Writer) error {
-		_, err := w.engine.begin(tx, w.find(), 5)
+		_, err := w.engine.startRun(tx, w.find(), 5)
 		return err
 	}); err != nil {
 		t.Fatal(err)
@@ -203,7 +203,7 @@ func TestClockBack(t *testing.T) {
 	w.complete()
 	put(s, "INBOX", 1)
 	if err := w.store.Write(t.Context(), storage.Interactive, 0, func(tx *storage.Writer) (err error) {
-		if _, err = w.engine.begin(tx, w.find(), 5); err != nil {
+		if _, err = w.engine.startRun(tx, w.find(), 5); err != nil {
 			return err
 		}
 		_, err = tx.Exec(`UPDATE goqite SET timeout = '2099-01-01T00:00:00.000Z'`) // as the clock was when it was sent

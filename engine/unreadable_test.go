@@ -155,7 +155,7 @@ func TestBadLine(t *testing.T) {
 			s := script.Start(t, script.Options{})
 			put(s, "INBOX", 3)
 			p := proxy.Start(t, s.Addr(), 1)
-			w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{backoff: quick, again: time.Nanosecond}).account("127.0.0.1", p.Port())
+			w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{backoff: quick, retryGap: time.Nanosecond}).account("127.0.0.1", p.Port())
 			if test.known {
 				w.complete()
 			}

@@ -15,40 +15,40 @@ import (
 )
 
 const (
-	onceWait   = plan.OnceWait
-	leastPause = 10 * time.Millisecond // between two looks at a queue that says something is due and shows nothing
-	longPause  = 5 * time.Minute       // a longer wait looks again in between
+	onceWait = plan.OnceWait
+	minPause = 10 * time.Millisecond // between two looks at a queue that says something is due and shows nothing
+	maxPause = 5 * time.Minute       // a longer wait looks again in between
 
-	roomWait = 15 * time.Second // how long a --once run waits for the store to be written again
-	roomLook = 5 * time.Second  // how often a waiting worker tells how much room there is
+	storeWait    = 15 * time.Second // how long a --once run waits for the store to be written again
+	storeRefresh = 5 * time.Second  // how often a waiting worker tells how much room there is
 )
 
-// room waits until the store may be written in bulk, and holds no connection meanwhile. One row tells of a pause,
+// waitForStore waits until the store may be written in bulk, and holds no connection meanwhile. One row tells of a pause,
 // however many tasks it stops. false: something else ended the wait.
-func (w *worker) room(ctx context.Context) bool {
+func (w *worker) waitForStore(ctx context.Context) bool {
 	opened := w.e.store.Opened()
 	p, paused := w.e.store.Pause()
 	if !paused {
 		return true
 	}
-	if w.e.tellOfPause() {
-		w.tell(ctx, w.pausedBy(p))
+	if w.e.isNewPause() {
+		w.reportPause(ctx, w.pauseFault(p))
 	}
 	w.drop()
-	late := time.Now().Add(roomWait)
+	late := time.Now().Add(storeWait)
 	for ; paused; p, paused = w.e.store.Pause() {
 		news := listen(w.e, w.account)
 		news.reopened = opened
-		if w.yields() {
+		if w.preempted() {
 			return false
 		}
 		if w.once && !time.Now().Before(late) {
-			f := w.pausedBy(p)
+			f := w.pauseFault(p)
 			w.failed = &f
 			return false
 		}
 		w.e.progress.State(w.account.name(), progress.Waiting, health.OfStore(p).Detail)
-		look := time.Now().Add(roomLook)
+		look := time.Now().Add(storeRefresh)
 		if w.once && late.Before(look) {
 			look = late
 		}
@@ -62,15 +62,15 @@ func (w *worker) room(ctx context.Context) bool {
 	return true
 }
 
-// sit waits while something forbids the next task, or for news. false: the worker has no time for that.
-func (w *worker) sit(ctx context.Context, news listener, h health.Hold) bool {
-	if w.yields() {
+// waitForHold waits while something forbids the next task, or for news. false: the worker has no time for that.
+func (w *worker) waitForHold(ctx context.Context, news listener, h health.Hold) bool {
+	if w.preempted() {
 		return false
 	}
 	now := time.Now()
 	wait := h.Until.Sub(now)
 	if h.Probing {
-		wait = longPause // until it is over
+		wait = maxPause // until it is over
 	} else if w.once && w.streak.waited+wait > onceWait {
 		w.failed = &fault.Fault{Verdict: policy.Verdict{Class: h.Class, Scope: "account", Wait: policy.Wait{Floor: wait}},
 			Detail: h.String()}
@@ -83,32 +83,32 @@ func (w *worker) sit(ctx context.Context, news listener, h health.Hold) bool {
 	w.e.progress.Update(w.account.name(), func(a *AccountProgress) {
 		a.State, a.Note, a.Until = state, h.Detail, h.Until
 	})
-	if wait > longPause { // a longer one keeps no connection
+	if wait > maxPause { // a longer one keeps no connection
 		w.account.retire(ctx)
 	}
 	news.released = h.Changed
-	news.await(ctx, now.Add(min(wait, longPause)))
+	news.await(ctx, now.Add(min(wait, maxPause)))
 	w.streak.waited += time.Since(now)
 	return true
 }
 
-// wait waits until the next task is due, or for news. false: there is nothing to wait for.
-func (w *worker) wait(ctx context.Context, news listener) bool {
+// waitForTask waits until the next task is due, or for news. false: there is nothing to wait for.
+func (w *worker) waitForTask(ctx context.Context, news listener) bool {
 	var at time.Time
 	var any bool
 	if err := w.e.store.Read(ctx, func(r *storage.Reader) (err error) {
 		at, any, err = queue.Due(r, w.account.id)
 		return err
 	}); err != nil {
-		w.settle(ctx, queue.Task{}, fault.In(fault.PhaseStore, err))
+		w.finish(ctx, queue.Task{}, fault.In(fault.PhaseStore, err))
 		return false
 	}
-	if !any || w.yields() {
+	if !any || w.preempted() {
 		return false
 	}
 	pause := time.Until(at)
 	// one mailbox's trouble is not the account's: the others are looked at again
-	if !w.once && w.discovered && pause > w.every {
+	if !w.once && w.discovered && pause > w.interval {
 		return false
 	}
 	if w.once && pause > onceWait {
@@ -121,22 +121,22 @@ func (w *worker) wait(ctx context.Context, news listener) bool {
 			_, err := w.e.queue.ReleaseTx(tx, w.account.id)
 			return err
 		}); err != nil {
-			w.settle(ctx, queue.Task{}, fault.In(fault.PhaseStore, err))
+			w.finish(ctx, queue.Task{}, fault.In(fault.PhaseStore, err))
 			return false
 		}
 	}
-	news.await(ctx, time.Now().Add(min(max(pause, leastPause), longPause)))
+	news.await(ctx, time.Now().Add(min(max(pause, minPause), maxPause)))
 	return true
 }
 
-// yields says whether a worker that has nothing to do but wait makes room for a person's.
-func (w *worker) yields() bool { return !w.once && w.account.wanted() }
+// preempted says whether a worker that has nothing to do but wait makes room for a person's.
+func (w *worker) preempted() bool { return !w.once && w.account.wanted() }
 
 // hold says what forbids the worker's next task: trouble of the account, a provider's limit, and trouble of the
 // host when the last dial came to nothing.
 func (w *worker) hold() (health.Hold, bool) {
 	host := ""
-	if w.unreached {
+	if w.dialFailed {
 		host = w.account.addr()
 	}
 	return w.account.hold(w.meter, host)

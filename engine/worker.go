@@ -31,22 +31,22 @@ const grace = 2 * time.Second
 type worker struct {
 	e *Engine
 	stream
-	every   time.Duration   // not once: the next pass is not put off longer than that by a task that waits
-	only    map[string]bool // decoded mailbox names to sync; nil: all
-	run     storage.RunID
-	meter   *meter.Meter // the account's limits
-	fetcher *fetch.Fetcher
-	memory  reconcile.Memory
-	started time.Time
+	interval time.Duration   // not once: the next pass is not put off longer than that by a task that waits
+	only     map[string]bool // decoded mailbox names to sync; nil: all
+	run      storage.RunID
+	meter    *meter.Meter // the account's limits
+	fetcher  *fetch.Fetcher
+	memory   reconcile.Memory
+	started  time.Time
 
-	streak    streak
-	unreached bool // the last dial came to nothing
+	streak     streak
+	dialFailed bool // the last dial came to nothing
 
 	batches    atomic.Int64               // committed, for the watchdog
 	progressed atomic.Bool                // a batch was committed since the last fault
 	relisted   map[storage.MailboxID]bool // mailboxes a refusal has sent back to discovery
 	discovered bool                       // the account's mailboxes were listed
-	cut        string                     // why not all of them were; "": all were
+	incomplete string                     // why not all of them were; "": all were
 
 	failed *fault.Fault // what ended the work, nil while it goes on
 }
@@ -67,19 +67,19 @@ func newWorker(e *Engine, a *account, once bool) *worker {
 
 // work runs the account's tasks until none is left (once) or ctx ends. What ended it early is in failed.
 func (w *worker) work(ctx context.Context) {
-	if !w.metered(ctx) {
+	if !w.loadMeter(ctx) {
 		return
 	}
 	w.until = ctx
-	defer w.away(ctx)
+	defer w.endWork(ctx)
 	sat := false
 	for ctx.Err() == nil && w.failed == nil {
-		if !w.room(ctx) {
+		if !w.waitForStore(ctx) {
 			return
 		}
 		news := listen(w.e, w.account)
 		if hold, held := w.hold(); held {
-			if !w.sit(ctx, news, hold) {
+			if !w.waitForHold(ctx, news, hold) {
 				return
 			}
 			sat = true
@@ -90,29 +90,29 @@ func (w *worker) work(ctx context.Context) {
 			if err := w.e.queued(ctx, func(tx *storage.Writer) error {
 				return w.e.queue.FreeTx(tx, w.account.id)
 			}); err != nil {
-				w.settle(ctx, queue.Task{}, fault.In(fault.PhaseStore, err))
+				w.finish(ctx, queue.Task{}, fault.In(fault.PhaseStore, err))
 				continue
 			}
 		}
 		t, ok, err := w.e.queue.Claim(ctx, w.account.id)
 		if err != nil {
-			w.settle(ctx, queue.Task{}, fault.In(fault.PhaseStore, err))
+			w.finish(ctx, queue.Task{}, fault.In(fault.PhaseStore, err))
 			continue
 		}
 		if !ok {
-			if !w.wait(ctx, news) {
+			if !w.waitForTask(ctx, news) {
 				return
 			}
 			continue
 		}
-		w.settle(ctx, t, w.watched(ctx, t))
+		w.finish(ctx, t, w.runWatched(ctx, t))
 		w.release()
 	}
 }
 
-// metered fetches the account's limits, and says whether the account may work. One that rests until later works
+// loadMeter fetches the account's limits, and says whether the account may work. One that rests until later works
 // then, or a --once run ends.
-func (w *worker) metered(ctx context.Context) bool {
+func (w *worker) loadMeter(ctx context.Context) bool {
 	m, err := w.account.meter(ctx)
 	if err != nil {
 		f := fault.Classify(err)
@@ -130,14 +130,14 @@ func (w *worker) metered(ctx context.Context) bool {
 	return true
 }
 
-// do runs one task and turns a panic into an error, so that one bug costs one task.
-func (w *worker) do(ctx context.Context, t queue.Task) (err error) {
+// runTask runs one task and turns a panic into an error, so that one bug costs one task.
+func (w *worker) runTask(ctx context.Context, t queue.Task) (err error) {
 	err = fault.Guard(func() error {
 		switch t.Type {
 		case queue.InitialSync, queue.IncrementalSync:
 			return (&discovery{worker: w}).run(ctx, t)
 		case queue.FolderSync:
-			return w.folder(ctx, t)
+			return w.syncFolder(ctx, t)
 		}
 		return errors.New("unknown task type " + string(t.Type))
 	})
@@ -148,16 +148,16 @@ func (w *worker) do(ctx context.Context, t queue.Task) (err error) {
 	return err
 }
 
-// folder runs one folder_sync.
-func (w *worker) folder(ctx context.Context, t queue.Task) error {
+// syncFolder runs one folder_sync.
+func (w *worker) syncFolder(ctx context.Context, t queue.Task) error {
 	if _, err := w.connect(ctx); err != nil {
 		return err
 	}
 	return reconcile.Folder(ctx, reconcile.Task{
 		Account: w.account.id, Mailbox: t.Payload.Mailbox, Sessions: &w.stream,
-		Fetcher: w.fetcher, Memory: &w.memory, Tries: w.retries,
+		Fetcher: w.fetcher, Memory: &w.memory, Tries: w.mayRetry,
 		Fetching: fetch.Job{
-			Memory:     w.spare,
+			Memory:     w.waitForMemory,
 			Progressed: func() { w.progressed.Store(true) },
 			StoredTx: func(tx *storage.Writer, path string, last storage.UID, s storage.Stored) error {
 				if err := w.e.queue.ProgressTx(tx, t, path, last, s.New); err != nil {
@@ -171,7 +171,7 @@ func (w *worker) folder(ctx context.Context, t queue.Task) error {
 				w.batches.Add(1)
 			},
 			RecordTx: func(tx *storage.Writer, uid storage.UID, f fault.Fault, odd bool) error {
-				row := w.record(t, f)
+				row := w.faultRow(t, f)
 				if row.UID = uid; odd {
 					row.NextStep = ""
 				}
@@ -194,19 +194,19 @@ func (w *worker) folder(ctx context.Context, t queue.Task) error {
 	})
 }
 
-// spare waits while the process is short of memory, and says so.
-func (w *worker) spare(ctx context.Context) error {
+// waitForMemory waits while the process is short of memory, and says so.
+func (w *worker) waitForMemory(ctx context.Context) error {
 	if w.e.memory.Open() {
 		return nil
 	}
-	w.account.say(progress.Waiting, health.OfMemory().Detail)
+	w.account.showState(progress.Waiting, health.OfMemory().Detail)
 	_, err := w.e.memory.Pass(ctx)
-	w.account.say(progress.Syncing, "")
+	w.account.showState(progress.Syncing, "")
 	return fault.In(fault.PhaseFetch, err)
 }
 
-// retries says whether a quarantined message is tried again: once when a person asks, else with growing delay.
-func (w *worker) retries(q storage.Quarantined) bool {
+// mayRetry says whether a quarantined message is tried again: once when a person asks, else with growing delay.
+func (w *worker) mayRetry(q storage.Quarantined) bool {
 	if q.Asked {
 		return true
 	}
@@ -220,14 +220,14 @@ func (w *worker) retries(q storage.Quarantined) bool {
 // wants says whether this worker syncs a mailbox.
 func (w *worker) wants(path string) bool { return w.only == nil || w.only[path] }
 
-// watched runs a task and ends it when it is stuck, and a moment after ctx has ended.
-func (w *worker) watched(ctx context.Context, t queue.Task) error {
-	ctx, end := graced(ctx)
+// runWatched runs a task and ends it when it is stuck, and a moment after ctx has ended.
+func (w *worker) runWatched(ctx context.Context, t queue.Task) error {
+	ctx, end := withGrace(ctx)
 	defer end(nil)
 	done := make(chan struct{})
 	var watching sync.WaitGroup
-	watching.Go(func() { w.watch(done, end) })
-	err := w.do(ctx, t)
+	watching.Go(func() { w.watchdog(done, end) })
+	err := w.runTask(ctx, t)
 	close(done)
 	watching.Wait()
 	if err != nil && errors.Is(context.Cause(ctx), fault.ErrStuck) {
@@ -236,9 +236,9 @@ func (w *worker) watched(ctx context.Context, t queue.Task) error {
 	return err
 }
 
-// graced gives a context that ends a moment after ctx does: who asks for no new command meanwhile leaves the
+// withGrace gives a context that ends a moment after ctx does: who asks for no new command meanwhile leaves the
 // server in order.
-func graced(ctx context.Context) (context.Context, context.CancelCauseFunc) {
+func withGrace(ctx context.Context) (context.Context, context.CancelCauseFunc) {
 	hard, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	late := time.AfterFunc(math.MaxInt64, func() { cancel(context.Cause(ctx)) })
 	stop := context.AfterFunc(ctx, func() { late.Reset(grace) })
@@ -249,18 +249,18 @@ func graced(ctx context.Context) (context.Context, context.CancelCauseFunc) {
 	}
 }
 
-// watch calls end when nothing has moved for too long, and returns when done is closed.
-func (w *worker) watch(done <-chan struct{}, end context.CancelCauseFunc) {
+// watchdog calls end when nothing has moved for too long, and returns when done is closed.
+func (w *worker) watchdog(done <-chan struct{}, end context.CancelCauseFunc) {
 	tick := time.NewTicker(w.e.o.stuck / 4)
 	defer tick.Stop()
-	last, since := w.pulse(), time.Now()
+	last, since := w.activity(), time.Now()
 	for {
 		select {
 		case <-done:
 			return
 		case <-tick.C:
 		}
-		if now := w.pulse(); now != last {
+		if now := w.activity(); now != last {
 			last, since = now, time.Now()
 		} else if time.Since(since) >= w.e.o.stuck {
 			end(fault.ErrStuck)
@@ -269,8 +269,8 @@ func (w *worker) watch(done <-chan struct{}, end context.CancelCauseFunc) {
 	}
 }
 
-// pulse changes whenever a byte or a batch moved.
-func (w *worker) pulse() int64 {
+// activity changes whenever a byte or a batch moved.
+func (w *worker) activity() int64 {
 	n := w.batches.Load()
 	if s := w.current.Load(); s != nil {
 		n += s.BytesRead() + s.BytesWritten()

@@ -16,8 +16,8 @@ import (
 	"mailcote/storage/class"
 )
 
-// byHand is the least time between two retries of a person's that cut a wait short.
-const byHand = 30 * time.Second
+// minRetryGap is the least time between two retries of a person's that cut a wait short.
+const minRetryGap = 30 * time.Second
 
 // PauseAccounts stops accounts until a person resumes them. `run` respects it as any other pause; a sync that
 // names the account makes one pass and leaves it in place, and only ResumeAccounts ends it. It takes the place of
@@ -53,17 +53,17 @@ func (e *TooSoonError) Error() string {
 		"at %s", e.Account, e.At.Local().Format("15:04:05"))
 }
 
-// retry lets a person cut short what the account and its host wait for, but for a quota (force: that too); every
+// allowRetryTx lets a person cut short what the account and its host wait for, but for a quota (force: that too); every
 // so often, so that pressing again and again is no way to hammer a server. Where nothing is cut short it costs
 // nothing. waits: the account is paused, or rests and that is to end, whatever else it waits for. The result is
 // to be stored by the transaction that said yes.
-func (a *account) retry(tx *storage.Writer, waits, force bool) error {
+func (a *account) allowRetryTx(tx *storage.Writer, waits, force bool) error {
 	now := time.Now()
 	hold, held := a.health.Hold(now, a.addr())
 	if !waits && (!held || hold.Hurry() == health.Forced && !force) {
 		return nil
 	}
-	soon, err := a.health.RetryTx(tx, now, a.o.again)
+	soon, err := a.health.RetryTx(tx, now, a.o.retryGap)
 	if err == nil && soon.Forbids(now) {
 		err = &TooSoonError{a.name(), soon.Until}
 	}
@@ -90,8 +90,8 @@ func (e *Engine) ResumeAccounts(ctx context.Context, ids []storage.AccountID) er
 			if err != nil {
 				return err
 			}
-			a := e.account(id).read(row)
-			if err := a.retry(w, false, false); err != nil {
+			a := e.account(id).setRow(row)
+			if err := a.allowRetryTx(w, false, false); err != nil {
 				return err
 			}
 			all = append(all, a)
@@ -114,8 +114,8 @@ func (e *Engine) ResumeAccounts(ctx context.Context, ids []storage.AccountID) er
 	return err
 }
 
-// resting gives the meters of the accounts that rest.
-func (e *Engine) resting(ctx context.Context) (map[storage.AccountID]*meter.Meter, error) {
+// restingMeters gives the meters of the accounts that rest.
+func (e *Engine) restingMeters(ctx context.Context) (map[storage.AccountID]*meter.Meter, error) {
 	var accounts []storage.Account
 	if err := e.store.Read(ctx, func(r *storage.Reader) (err error) {
 		accounts, err = r.Accounts()
@@ -125,7 +125,7 @@ func (e *Engine) resting(ctx context.Context) (map[storage.AccountID]*meter.Mete
 	}
 	all := map[storage.AccountID]*meter.Meter{}
 	for _, row := range accounts {
-		m, err := e.account(row.ID).read(row).meter(ctx)
+		m, err := e.account(row.ID).setRow(row).meter(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -142,7 +142,7 @@ func (e *Engine) resting(ctx context.Context) (map[storage.AccountID]*meter.Mete
 func (e *Engine) Tasks(ctx context.Context, o queue.Order) (all []queue.Outcome, err error) {
 	var resting map[storage.AccountID]*meter.Meter
 	if o.Verb == queue.VerbRetry && o.Force {
-		if resting, err = e.resting(ctx); err != nil {
+		if resting, err = e.restingMeters(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -162,10 +162,10 @@ func (e *Engine) Tasks(ctx context.Context, o queue.Order) (all []queue.Outcome,
 			if err != nil {
 				return err
 			}
-			accounts[id] = e.account(id).read(row)
+			accounts[id] = e.account(id).setRow(row)
 			if o.Verb == queue.VerbRetry {
 				m := resting[id]
-				if err := accounts[id].retry(w, m != nil, o.Force); err != nil {
+				if err := accounts[id].allowRetryTx(w, m != nil, o.Force); err != nil {
 					return err
 				}
 				if m == nil {
@@ -228,7 +228,7 @@ func (e *Engine) RetryQuarantined(ctx context.Context, all []storage.Quarantined
 // another process nothing is written. An error is one of carrying it out.
 func (a *account) commandFailed(ctx context.Context, m *meter.Meter, f fault.Fault) error {
 	s := plan.Situation{Work: plan.Interactive, Stopped: fault.Stopped(ctx)}
-	c := plan.Outcome(deciding(f), s)
+	c := plan.Outcome(planFault(f), s)
 	if c.Throttle {
 		m.Fault(f.Class, f.ServerText, f.Crowded, f.Connections)
 	}
@@ -243,7 +243,7 @@ func (a *account) commandFailed(ctx context.Context, m *meter.Meter, f fault.Fau
 	if c.Rest {
 		hold, _ := a.hold(m, "")
 		s.Until = hold.Until
-		c = plan.Outcome(deciding(f), s)
+		c = plan.Outcome(planFault(f), s)
 		m.Rest(c.At)
 	}
 	if !c.Record {

@@ -19,8 +19,8 @@ import (
 	"mailcote/storage/disk"
 )
 
-// settle carries out what follows from how a task ended. What that is plan.Outcome says.
-func (w *worker) settle(ctx context.Context, t queue.Task, err error) {
+// finish carries out what follows from how a task ended. What that is plan.Outcome says.
+func (w *worker) finish(ctx context.Context, t queue.Task, err error) {
 	progressed, nearer := w.progressed.Swap(false), w.fetcher.Bisection().Progressed()
 	if progressed || err == nil && t.Type == queue.FolderSync { // a sign-in or a listing alone is no recovery
 		w.streak = streak{}
@@ -32,15 +32,15 @@ func (w *worker) settle(ctx context.Context, t queue.Task, err error) {
 		w.account.health.Clear(t.Payload.Mailbox)
 	}
 	if err == nil || errors.Is(err, queue.ErrLeaseLost) {
-		w.unreached = false
+		w.dialFailed = false
 		return
 	}
 	s := w.situation(t, progressed || nearer)
 	var held *fault.HeldError
 	s.Stopped, s.NotTried = fault.Stopped(ctx), errors.As(err, &held)
 	if s.Stopped || s.NotTried {
-		w.unreached = s.NotTried
-		_ = w.carryOut(ctx, t, fault.Fault{}, s) //nolint:errcheck // the next start releases it
+		w.dialFailed = s.NotTried
+		_ = w.apply(ctx, t, fault.Fault{}, s) //nolint:errcheck // the next start releases it
 		return
 	}
 	f := w.throttled(fault.Classify(err))
@@ -54,7 +54,7 @@ func (w *worker) settle(ctx context.Context, t queue.Task, err error) {
 	s.NoFiles = disk.Exhausted(f.Err)
 	s.NoRoom = errors.Is(f.Err, storage.ErrFull) || errors.Is(f.Err, storage.ErrPaused)
 	s.NoSession = errors.Is(f.Err, fault.ErrStuck) && (w.lease == nil || w.lease.Session() == nil)
-	w.face(ctx, t, f, s)
+	w.handleFault(ctx, t, f, s)
 }
 
 // situation says what a fault of a task meets, as far as the worker knows it without the fault.
@@ -63,7 +63,7 @@ func (w *worker) situation(t queue.Task, progressed bool) plan.Situation {
 		Work: plan.NoTask, Once: w.once, Waited: w.streak.waited, Progressed: progressed,
 		Elsewhere: w.streak.mailbox != 0 && w.streak.mailbox != t.Payload.Mailbox,
 		GaveUp:    w.fetcher.Bisection().GaveUp(),
-		Probing:   w.probes(t), Relisted: w.relisted[t.Payload.Mailbox],
+		Probing:   w.isProbe(t), Relisted: w.relisted[t.Payload.Mailbox],
 	}
 	switch {
 	case t.ID == 0:
@@ -75,10 +75,10 @@ func (w *worker) situation(t queue.Task, progressed bool) plan.Situation {
 	return s
 }
 
-// face carries out the consequences of a fault: first those for the session, the account's meter and its breaker,
+// handleFault carries out the consequences of a fault: first those for the session, the account's meter and its breaker,
 // then those for the task, which may depend on how long the account backs off.
-func (w *worker) face(ctx context.Context, t queue.Task, f fault.Fault, s plan.Situation) {
-	c := plan.Outcome(deciding(f), s)
+func (w *worker) handleFault(ctx context.Context, t queue.Task, f fault.Fault, s plan.Situation) {
+	c := plan.Outcome(planFault(f), s)
 	if c.Retire { // accounts that have nothing to do keep a session each
 		w.e.everyPool(func(p *connpool.Pool) { p.Retire(ctx) })
 	}
@@ -90,10 +90,10 @@ func (w *worker) face(ctx context.Context, t queue.Task, f fault.Fault, s plan.S
 	}
 	w.fetcher.Shrink(f)
 	if c.AwaitRoom {
-		w.giveWay(ctx, t, f, c)
+		w.awaitStore(ctx, t, f, c)
 		return
 	}
-	w.unreached = f.Phase == fault.PhaseConnect
+	w.dialFailed = f.Phase == fault.PhaseConnect
 	var err error
 	if c.AccountWide {
 		err = w.e.health.RecordFailure(ctx, w.account.scope(), f, c.Short)
@@ -101,7 +101,7 @@ func (w *worker) face(ctx context.Context, t queue.Task, f fault.Fault, s plan.S
 	if err == nil {
 		hold, _ := w.hold()
 		s.Until = hold.Until
-		err = w.carryOut(ctx, t, f, s)
+		err = w.apply(ctx, t, f, s)
 	}
 	if t.Type == queue.FolderSync {
 		w.streak.fault, w.streak.mailbox = &f, t.Payload.Mailbox
@@ -117,14 +117,14 @@ func (w *worker) face(ctx context.Context, t queue.Task, f fault.Fault, s plan.S
 	}
 }
 
-// carryOut does to a task and its account what follows from a fault, in one transaction.
-func (w *worker) carryOut(ctx context.Context, t queue.Task, f fault.Fault, s plan.Situation) error {
+// apply does to a task and its account what follows from a fault, in one transaction.
+func (w *worker) apply(ctx context.Context, t queue.Task, f fault.Fault, s plan.Situation) error {
 	return w.e.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0, func(tx *storage.Writer) error {
-		return w.carryOutTx(tx, t, f, s)
+		return w.applyTx(tx, t, f, s)
 	})
 }
 
-func (w *worker) carryOutTx(tx *storage.Writer, t queue.Task, f fault.Fault, s plan.Situation) error {
+func (w *worker) applyTx(tx *storage.Writer, t queue.Task, f fault.Fault, s plan.Situation) error {
 	if t.ID != 0 { // progress since the claim has zeroed the count
 		fresh, err := queue.Find(&tx.Reader, t.ID)
 		if err != nil {
@@ -133,10 +133,10 @@ func (w *worker) carryOutTx(tx *storage.Writer, t queue.Task, f fault.Fault, s p
 		s.Tries = fresh.RetryCount + 1
 	}
 	s.Now, s.Delay = time.Now(), func(tries int) time.Duration { return w.e.health.Delay(f, tries) }
-	c := plan.Outcome(deciding(f), s)
+	c := plan.Outcome(planFault(f), s)
 	why := queue.Failure{At: time.Now().UTC(), Class: f.Class, Message: f.Detail, Held: c.Held, Last: c.Last}
 	if c.Record {
-		if err := health.ReportTx(tx, w.record(t, f)); err != nil {
+		if err := health.ReportTx(tx, w.faultRow(t, f)); err != nil {
 			return err
 		}
 	}
@@ -183,27 +183,27 @@ func (w *worker) carryOutTx(tx *storage.Writer, t queue.Task, f fault.Fault, s p
 	return nil
 }
 
-// deciding is the part of a fault that plan.Outcome looks at.
-func deciding(f fault.Fault) plan.Fault {
+// planFault is the part of a fault that plan.Outcome looks at.
+func planFault(f fault.Fault) plan.Fault {
 	return plan.Fault{Verdict: f.Verdict, Phase: f.Phase, Said: f.ServerText != ""}
 }
 
-// record is the row a fault leaves.
-func (w *worker) record(t queue.Task, f fault.Fault) storage.Fault {
+// faultRow is the row a fault leaves.
+func (w *worker) faultRow(t queue.Task, f fault.Fault) storage.Fault {
 	at := w.account.health.Place()
 	at.Mailbox, at.Task, at.Attempt = t.Payload.Mailbox, t.ID, t.RetryCount+1
 	return at.Row(f)
 }
 
-// cools reports whether this worker leaves a mailbox alone for now. A person's tries everything.
-func (w *worker) cools(id storage.MailboxID) bool {
+// coolingDown reports whether this worker leaves a mailbox alone for now. A person's tries everything.
+func (w *worker) coolingDown(id storage.MailboxID) bool {
 	_, held := w.account.health.HoldMailbox(time.Now(), id)
 	return held && !w.once
 }
 
-// probes reports whether a task failed for good before and nobody asks for this one: one try is enough. Discovery
+// isProbe reports whether a task failed for good before and nobody asks for this one: one try is enough. Discovery
 // makes none before the cooldown is over, so one that comes earlier is a person's.
-func (w *worker) probes(t queue.Task) bool {
+func (w *worker) isProbe(t queue.Task) bool {
 	return !w.once && t.Type == queue.FolderSync && w.account.health.FailedBefore(time.Now(), t.Payload.Mailbox)
 }
 
@@ -216,8 +216,8 @@ func (w *worker) throttled(f fault.Fault) fault.Fault {
 	return w.account.health.Throttled(f, s.Opened())
 }
 
-// giveWay returns a task that the store had no room for, and waits for room.
-func (w *worker) giveWay(ctx context.Context, t queue.Task, f fault.Fault, c plan.Consequence) {
+// awaitStore returns a task that the store had no room for, and waits for room.
+func (w *worker) awaitStore(ctx context.Context, t queue.Task, f fault.Fault, c plan.Consequence) {
 	giveBack := func() error {
 		if c.Task != plan.Return {
 			return nil
@@ -227,13 +227,13 @@ func (w *worker) giveWay(ctx context.Context, t queue.Task, f fault.Fault, c pla
 		})
 	}
 	err := giveBack()
-	if _, paused := w.e.store.Pause(); !paused && w.e.tellOfPause() { // it is over already
-		w.tell(ctx, f)
+	if _, paused := w.e.store.Pause(); !paused && w.e.isNewPause() { // it is over already
+		w.reportPause(ctx, f)
 	}
 	if c.End {
 		w.failed = &f
 	}
-	if w.room(ctx) && err != nil {
+	if w.waitForStore(ctx) && err != nil {
 		err = giveBack()
 	}
 	// the next pass, or the next start, releases it
@@ -242,7 +242,7 @@ func (w *worker) giveWay(ctx context.Context, t queue.Task, f fault.Fault, c pla
 	}
 }
 
-func (w *worker) pausedBy(p disk.Pause) fault.Fault {
+func (w *worker) pauseFault(p disk.Pause) fault.Fault {
 	err := storage.ErrPaused
 	if p.Full() {
 		err = storage.ErrFull
@@ -251,11 +251,11 @@ func (w *worker) pausedBy(p disk.Pause) fault.Fault {
 		strings.TrimPrefix(p.String(), err.Error()))))
 }
 
-// tell records a fault that is no task's. On a disk that takes no row at all it is told again later.
-func (w *worker) tell(ctx context.Context, f fault.Fault) {
-	if err := health.Report(ctx, w.e.store, w.record(queue.Task{}, f)); err != nil {
+// reportPause records a fault that is no task's. On a disk that takes no row at all it is told again later.
+func (w *worker) reportPause(ctx context.Context, f fault.Fault) {
+	if err := health.Report(ctx, w.e.store, w.faultRow(queue.Task{}, f)); err != nil {
 		w.e.mu.Lock()
-		w.e.toldPause = time.Time{}
+		w.e.pauseSeen = time.Time{}
 		w.e.mu.Unlock()
 	}
 }

@@ -46,20 +46,20 @@ type Summary struct {
 	Interrupted bool  `json:"-"`
 	Err         error `json:"-"` // what Class and Detail tell of
 
-	missing int  // mailboxes that are not complete
-	over    bool // every task has ended, one way or the other
+	incomplete int  // mailboxes that are not complete
+	finished   bool // every task has ended, one way or the other
 }
 
 // conclude closes the run: emails that no mailbox holds any more are destroyed for the doors, and the result says
 // what is missing.
 func (w *worker) conclude(ctx context.Context) Summary {
-	s := Summary{Type: "summary", Account: w.account.name(), Result: Complete, Wire: w.wire}
+	s := Summary{Type: "summary", Account: w.account.name(), Result: Complete, Wire: w.wireBytes}
 	failpoint.Hit("engine.beforeConclude")
 	err := w.e.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0, func(tx *storage.Writer) error {
 		return w.concludeTx(tx, &s, ctx.Err() != nil)
 	})
 	if err == nil {
-		err = w.judge(ctx, s)
+		err = w.recordHealth(ctx, s)
 	}
 	if err != nil {
 		f := fault.Classify(fault.In(fault.PhaseStore, err))
@@ -71,11 +71,11 @@ func (w *worker) conclude(ctx context.Context) Summary {
 	return s
 }
 
-// judge draws the account's conclusion: a pass that came to its end is a recovery, one in which no mailbox could
+// recordHealth draws the account's conclusion: a pass that came to its end is a recovery, one in which no mailbox could
 // be had is none.
-func (w *worker) judge(ctx context.Context, s Summary) error {
-	switch none := s.Mailboxes > 0 && s.missing == s.Mailboxes; {
-	case s.over && !none:
+func (w *worker) recordHealth(ctx context.Context, s Summary) error {
+	switch none := s.Mailboxes > 0 && s.incomplete == s.Mailboxes; {
+	case s.finished && !none:
 		return w.e.health.RecordSuccess(ctx, w.account.scope())
 	case none && w.failed == nil && w.streak.fault != nil && ctx.Err() == nil:
 		return w.e.health.RecordFailure(ctx, w.account.scope(), *w.streak.fault, false)
@@ -84,7 +84,7 @@ func (w *worker) judge(ctx context.Context, s Summary) error {
 }
 
 func (w *worker) concludeTx(tx *storage.Writer, s *Summary, interrupted bool) error {
-	*s = Summary{Type: "summary", Account: w.account.name(), Result: Complete, Wire: w.wire}
+	*s = Summary{Type: "summary", Account: w.account.name(), Result: Complete, Wire: w.wireBytes}
 	mailboxes, err := tx.Mailboxes(w.account.id)
 	if err != nil {
 		return err
@@ -101,7 +101,7 @@ func (w *worker) concludeTx(tx *storage.Writer, s *Summary, interrupted bool) er
 		}
 		s.Mailboxes++
 		if m.Pass.At.IsZero() {
-			s.missing++
+			s.incomplete++
 			awaited = awaited || opened
 		}
 	}
@@ -129,11 +129,11 @@ func (w *worker) concludeTx(tx *storage.Writer, s *Summary, interrupted bool) er
 		}
 	case interrupted:
 		s.Result, s.Detail = Partial, "interrupted"
-	case s.missing > 0 || s.Quarantined > 0:
+	case s.incomplete > 0 || s.Quarantined > 0:
 		s.Result = Partial
-		s.Detail, s.NextStep = missingText(s.missing, s.Quarantined), "mailcote errors says why"
-	case w.cut != "":
-		s.Result, s.Detail, s.NextStep = Partial, w.cut, "mailcote errors says why"
+		s.Detail, s.NextStep = missingText(s.incomplete, s.Quarantined), "mailcote errors says why"
+	case w.incomplete != "":
+		s.Result, s.Detail, s.NextStep = Partial, w.incomplete, "mailcote errors says why"
 	}
 	unfinished, err := queue.Unfinished(&tx.Reader, w.account.id)
 	if err != nil {
@@ -150,13 +150,13 @@ func (w *worker) concludeTx(tx *storage.Writer, s *Summary, interrupted bool) er
 	if interrupted && w.failed == nil {
 		result = "interrupted"
 	}
-	s.over = w.failed == nil && !interrupted && w.discovered && unfinished == 0
-	if w.discovered && !interrupted && w.cut == "" && !apart { // otherwise an email may be where nobody looked
-		if err := w.settleOrphans(tx, s.over && !awaited); err != nil {
+	s.finished = w.failed == nil && !interrupted && w.discovered && unfinished == 0
+	if w.discovered && !interrupted && w.incomplete == "" && !apart { // otherwise an email may be where nobody looked
+		if err := w.destroyOrphans(tx, s.finished && !awaited); err != nil {
 			return err
 		}
 	}
-	if s.over && w.only == nil { // one that made room for a person's has done nothing
+	if s.finished && w.only == nil { // one that made room for a person's has done nothing
 		if err := tx.MarkSuccess(w.account.id, time.Now()); err != nil {
 			return err
 		}
@@ -164,10 +164,10 @@ func (w *worker) concludeTx(tx *storage.Writer, s *Summary, interrupted bool) er
 	return tx.EndRun(w.run, result, s.Detail, s.Mailboxes, s.Quarantined)
 }
 
-// settleOrphans destroys, for the doors, the emails that no mailbox holds. all: every mailbox that was open
+// destroyOrphans destroys, for the doors, the emails that no mailbox holds. all: every mailbox that was open
 // before was listed. Otherwise an email may be on its way to one that cannot be opened, and waits for a day at
 // most. A task that is due has not been tried: then all of them wait.
-func (w *worker) settleOrphans(tx *storage.Writer, all bool) error {
+func (w *worker) destroyOrphans(tx *storage.Writer, all bool) error {
 	if all {
 		_, err := tx.SettleOrphans(w.account.id)
 		return err
