@@ -13,7 +13,8 @@ func TestAnnounced(t *testing.T) {
 	put(s, "Archive", 70)
 	put(s, "Sent", 5)
 	w.stopAfter(s, 300)
-	const remote = `SELECT group_concat(path || ' ' || remote_total || ' ' || (uidvalidity <> 0), ', ') FROM (SELECT * FROM mailbox ORDER BY path)`
+	const remote = `SELECT group_concat(path || ' ' || remote_total || ' ' || (uidvalidity <> 0), ', ')
+		FROM (SELECT * FROM mailbox ORDER BY path)`
 	if got := w.text(remote); got != "Archive 70 0, INBOX 600 1, Sent 5 0" {
 		t.Errorf("after an interrupted sync: %s", got)
 	}

@@ -76,7 +76,8 @@ func TestWrongPassword(t *testing.T) {
 		}
 		w.equals(s)
 		for _, f := range w.faults() {
-			if f.Class != "auth" || !strings.Contains(f.ServerText, "AUTHENTICATIONFAILED") || strings.Contains(f.Detail, dovecot.Password) {
+			if f.Class != "auth" || !strings.Contains(f.ServerText, "AUTHENTICATIONFAILED") ||
+				strings.Contains(f.Detail, dovecot.Password) {
 				t.Errorf("fault %+v", f)
 			}
 		}
@@ -112,7 +113,8 @@ func TestUntrusted(t *testing.T) {
 			_, text, _ := strings.Cut(server.TLSAddr(), ":")
 			port, _ = strconv.Atoi(text)
 		}
-		id, _, err := w.engine.AddAccount(t.Context(), NewAccount{Login: Login{User: dovecot.User, Host: "localhost", Port: port, Security: security, Password: secret.New(dovecot.Password)}})
+		id, _, err := w.engine.AddAccount(t.Context(), NewAccount{Login: Login{User: dovecot.User, Host: "localhost",
+			Port: port, Security: security, Password: secret.New(dovecot.Password)}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -130,12 +132,14 @@ func TestUntrusted(t *testing.T) {
 func TestNoPassword(t *testing.T) {
 	s := script.Start(t, script.Options{})
 	w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{backoff: quick})
-	id, _, err := w.engine.AddAccount(t.Context(), NewAccount{Login: Login{User: "alice", Host: s.Host(), Port: s.Port(), Security: imap.Plain}})
+	id, _, err := w.engine.AddAccount(t.Context(), NewAccount{Login: Login{User: "alice", Host: s.Host(),
+		Port: s.Port(), Security: imap.Plain}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.id = id
-	if sum := w.sync(); sum.Class != "auth" || !strings.Contains(sum.NextStep, "give the password") || s.Connections() != 0 {
+	if sum := w.sync(); sum.Class != "auth" || !strings.Contains(sum.NextStep, "give the password") ||
+		s.Connections() != 0 {
 		t.Errorf("%d connections, summary %+v", s.Connections(), sum)
 	}
 }
@@ -158,7 +162,9 @@ func TestRefusedSignIn(t *testing.T) {
 		t.Run(string(test.answer), func(t *testing.T) {
 			t.Parallel()
 			s, w := scripted(t, 3, script.Options{}, Options{least: soon})
-			s.Misbehave(script.Faults{On: on(func(c script.Command) bool { return c.Name == "AUTHENTICATE" }, test.answer)})
+			s.Misbehave(script.Faults{On: on(func(c script.Command) bool {
+				return c.Name == "AUTHENTICATE"
+			}, test.answer)})
 			if sum := w.sync(); sum.Class != test.class || s.Count("LOGIN") != test.logins {
 				t.Errorf("%d sign-ins, summary %+v", s.Count("LOGIN"), sum)
 			}
@@ -176,7 +182,9 @@ func TestRefusedSignIn(t *testing.T) {
 // sent puts an unanswered sign-in in the place of what is noted.
 func (w *world) sent(s attempt.SignIn) {
 	w.t.Helper()
-	if err := w.store.Write(w.t.Context(), storage.Interactive, 0, func(tx *storage.Writer) error { return attempt.PutSignIn(tx, w.id, s) }); err != nil {
+	if err := w.store.Write(w.t.Context(), storage.Interactive, 0, func(tx *storage.Writer) error {
+		return attempt.PutSignIn(tx, w.id, s)
+	}); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -196,12 +204,14 @@ func TestUnansweredSignIn(t *testing.T) {
 	connections := s.Connections()
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
-	if sum := w.engine.Sync(ctx, []storage.AccountID{w.id}, SyncOptions{})[0]; !sum.Interrupted || s.Connections() != connections {
+	if sum := w.engine.Sync(ctx, []storage.AccountID{w.id}, SyncOptions{})[0]; !sum.Interrupted ||
+		s.Connections() != connections {
 		t.Errorf("%d connections, summary %+v", s.Connections()-connections, sum)
 	}
 	// A minute later.
 	w.sent(attempt.SignIn{SentAt: time.Now().Add(-connpool.Resend), Silent: 1})
-	if sum := w.sync(); sum.Class != "auth" || s.Count("LOGIN") != 2 || !w.find().Paused || !strings.Contains(sum.NextStep, "did not answer") {
+	if sum := w.sync(); sum.Class != "auth" || s.Count("LOGIN") != 2 || !w.find().Paused ||
+		!strings.Contains(sum.NextStep, "did not answer") {
 		t.Errorf("%d sign-ins, summary %+v", s.Count("LOGIN"), sum)
 	}
 	s.Misbehave(script.Faults{})

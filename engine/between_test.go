@@ -55,8 +55,8 @@ var longWork = map[string]struct {
 	},
 }
 
-// TestPersonBetweenCommands: where one connection is allowed a person has it before the next command of long work, and that goes on
-// afterwards as if nothing had been.
+// TestPersonBetweenCommands: where one connection is allowed a person has it before the next command of long
+// work, and that goes on afterwards as if nothing had been.
 func TestPersonBetweenCommands(t *testing.T) {
 	for name, test := range longWork {
 		t.Run(name, func(t *testing.T) {
@@ -87,7 +87,9 @@ func TestPersonBetweenCommands(t *testing.T) {
 						t.Error(err)
 					}
 				})
-				until(t, time.Minute, "the person waits", w.engine.ProgressChanged, func() bool { return pool.Figures().Waiting > 0 })
+				until(t, time.Minute, "the person waits", w.engine.ProgressChanged, func() bool {
+					return pool.Figures().Waiting > 0
+				})
 				return script.Answer
 			}
 			s.Misbehave(faults)

@@ -39,7 +39,8 @@ func farewells() []farewell {
 		{name: "the greeting", command: "GREETING", line: `^\*`},
 		{name: "CAPABILITY unanswered", command: "CAPABILITY", line: `^\*`},
 		{name: "behind the capabilities", command: "CAPABILITY", line: ` OK`},
-		{name: "AUTHENTICATE refused its first part", command: "AUTHENTICATE", line: `^\+`, caps: "IMAP4rev1 LITERAL+ ID ESEARCH LIST-STATUS AUTH=PLAIN"},
+		{name: "AUTHENTICATE refused its first part", command: "AUTHENTICATE", line: `^\+`,
+			caps: "IMAP4rev1 LITERAL+ ID ESEARCH LIST-STATUS AUTH=PLAIN"},
 		{name: "AUTHENTICATE unanswered", command: "AUTHENTICATE", line: ` OK`},
 		{name: "LOGIN unanswered", command: "LOGIN", line: ` OK`, caps: "IMAP4rev1 LITERAL+ ID ESEARCH LIST-STATUS"},
 		{name: "ID unanswered", command: "ID", line: `^\*`},
@@ -64,9 +65,9 @@ func farewells() []farewell {
 	}
 }
 
-// TestBye is FAULTS S1: a server says BYE at any phase, in words that want to be more than words, in a first sync and in one
-// that finds changes, and closes the connection or leaves it open. It is closed by us, the words are kept escaped and cut, no
-// account is paused, the next connection brings everything, and nothing is half there.
+// TestBye is FAULTS S1: a server says BYE at any phase, in words that want to be more than words, in a first sync
+// and in one that finds changes, and closes the connection or leaves it open. It is closed by us, the words are
+// kept escaped and cut, no account is paused, the next connection brings everything, and nothing is half there.
 func TestBye(t *testing.T) {
 	t.Parallel()
 	type run struct {
@@ -77,7 +78,8 @@ func TestBye(t *testing.T) {
 	for i, f := range farewells() {
 		for j := range 4 {
 			later, stays := j&1 == 1, j&2 == 2
-			if f.later && !later || !form.Long() && stays != ((i+j&1)%2 == 0) { // in the default form each phase has both, in two of four ways
+			// in the default form each phase has both, in two of four ways
+			if f.later && !later || !form.Long() && stays != ((i+j&1)%2 == 0) {
 				continue
 			}
 			all = append(all, run{f, later, stays})
@@ -86,12 +88,14 @@ func TestBye(t *testing.T) {
 	words := "Go away\x1b[31m \xff\u202e " + strings.Repeat("and stay away ", 1000)
 	sideBySide(len(all), func(i int) {
 		r := all[i]
-		name := r.name + map[bool]string{false: ", first", true: ", later"}[r.later] + map[bool]string{false: ", closed", true: ", open"}[r.stays]
+		name := r.name + map[bool]string{false: ", first",
+			true: ", later"}[r.later] + map[bool]string{false: ", closed", true: ", open"}[r.stays]
 		s := script.Start(t, script.Options{Capabilities: r.caps})
 		defer s.Close()
 		put(s, "INBOX", 6)
 		put(s, "Archive", 3)
-		w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{backoff: quick, retryGap: time.Nanosecond, resend: time.Millisecond, Limits: imap.Limits{Bye: 20 * time.Millisecond}})
+		w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{backoff: quick, retryGap: time.Nanosecond,
+			resend: time.Millisecond, Limits: imap.Limits{Bye: 20 * time.Millisecond}})
 		defer w.close()
 		w.account(s.Host(), s.Port())
 		if r.later {
@@ -128,7 +132,8 @@ func TestBye(t *testing.T) {
 		if sum := w.sync(); sum.Result != Complete {
 			t.Errorf("%s: %+v", name, sum)
 		}
-		until(t, 10*time.Second, name+": every connection ends", s.Changed, func() bool { return s.Open() == 0 }) // a moment after our side
+		// a moment after our side
+		until(t, 10*time.Second, name+": every connection ends", s.Changed, func() bool { return s.Open() == 0 })
 		s.Misbehave(script.Faults{})
 		w.equals(s)
 		faults := w.faults()
@@ -148,7 +153,9 @@ func TestBye(t *testing.T) {
 				}
 			}
 			for _, text := range []string{f.ServerText, f.Detail} {
-				if f.Class != want || len(text) > 1500 || strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsGraphic(r) || r == unicode.ReplacementChar }) {
+				if f.Class != want || len(text) > 1500 || strings.ContainsFunc(text, func(r rune) bool {
+					return !unicode.IsGraphic(r) || r == unicode.ReplacementChar
+				}) {
 					t.Errorf("%s: %s, %d octets: %q", name, f.Class, len(text), text)
 				}
 			}
@@ -156,15 +163,16 @@ func TestBye(t *testing.T) {
 	})
 }
 
-// TestAutologout: a server that ends an agent's session between two passes, as many do after a time without use, costs a dial
-// and is no fault, whether it closes the connection or not.
+// TestAutologout: a server that ends an agent's session between two passes, as many do after a time without use,
+// costs a dial and is no fault, whether it closes the connection or not.
 func TestAutologout(t *testing.T) {
 	for _, stays := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			s := script.Start(t, script.Options{Pipe: true})
 			put(s, "INBOX", 3)
 			s.Misbehave(script.Faults{Last: func(c script.Command, line string) (string, bool) {
-				if c.Name != "LIST" || s.Count("LIST") == 1 || !strings.Contains(line, " OK") { // the first pass has more to do
+				// the first pass has more to do
+				if c.Name != "LIST" || s.Count("LIST") == 1 || !strings.Contains(line, " OK") {
 					return "", false
 				}
 				return line + "\r\n* BYE Autologout; idle for too long", stays
@@ -185,8 +193,8 @@ func TestAutologout(t *testing.T) {
 	}
 }
 
-// TestAlert is FAULTS S11: what a server wants a person to read is in errors once, over passes and restarts, and no fault; a server
-// that has more and more to say is not listened to for ever.
+// TestAlert is FAULTS S11: what a server wants a person to read is in errors once, over passes and restarts, and
+// no fault; a server that has more and more to say is not listened to for ever.
 func TestAlert(t *testing.T) {
 	s, w := scripted(t, 3, script.Options{}, Options{})
 	said := 0
@@ -208,7 +216,8 @@ func TestAlert(t *testing.T) {
 	w.restart()
 	w.complete()
 	faults := w.faults()
-	if len(faults) != before+1 || faults[0].Detail != `the server says: Mailbox is at 98% of quota\u{1b}[31m` || faults[0].Scope != "nothing" || faults[0].NextStep == "" {
+	if len(faults) != before+1 || faults[0].Detail != `the server says: Mailbox is at 98% of quota\u{1b}[31m` ||
+		faults[0].Scope != "nothing" || faults[0].NextStep == "" {
 		t.Errorf("faults %+v", faults)
 	}
 	said = 500
@@ -220,17 +229,20 @@ func TestAlert(t *testing.T) {
 	w.equals(s)
 }
 
-// TestNotice: what comes with each pass is recorded once in the time that faults are kept, whatever else the server has to say; one that
-// could not be written is not taken for recorded, and one that an earlier process recorded lasts no longer.
+// TestNotice: what comes with each pass is recorded once in the time that faults are kept, whatever else the
+// server has to say; one that could not be written is not taken for recorded, and one that an earlier process
+// recorded lasts no longer.
 func TestNotice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{})
 		w.account("127.0.0.1", 143)
 		w.id++ // not there yet, so that nothing of it can be written
-		f := fault.Fault{Verdict: policy.Verdict{Class: class.Protocol, Scope: "account"}, Phase: fault.PhaseDiscover, Detail: "too many mailboxes"}
+		f := fault.Fault{Verdict: policy.Verdict{Class: class.Protocol, Scope: "account"}, Phase: fault.PhaseDiscover,
+			Detail: "too many mailboxes"}
 		of := func() *account { return w.engine.account(w.id) }
 		of().health.Notice(f)
-		if _, _, err := w.engine.AddAccount(t.Context(), NewAccount{Login: Login{User: "bob", Host: "127.0.0.1", Port: 143, Security: "plain"}}); err != nil {
+		if _, _, err := w.engine.AddAccount(t.Context(), NewAccount{Login: Login{User: "bob", Host: "127.0.0.1",
+			Port: 143, Security: "plain"}}); err != nil {
 			t.Fatal(err)
 		}
 		for i := range 2 * health.MostAlerts {

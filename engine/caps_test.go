@@ -33,8 +33,9 @@ func announces(box string, n int) func(int, string, int) int {
 	}
 }
 
-// TestMailboxTooLarge: a mailbox that is said to be larger than a mailbox may be is one fault that names the number and the cap. It is
-// opened once, costs no other mailbox anything, a restart meets it as well, and is complete when the server says less.
+// TestMailboxTooLarge: a mailbox that is said to be larger than a mailbox may be is one fault that names the
+// number and the cap. It is opened once, costs no other mailbox anything, a restart meets it as well, and is
+// complete when the server says less.
 func TestMailboxTooLarge(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -69,8 +70,10 @@ func TestMailboxTooLarge(t *testing.T) {
 				t.Errorf("%d mailboxes were listed", n)
 			}
 			f := w.faults()[0]
-			if f.Class != "protocol" || f.Scope != "mailbox" || f.MailboxPath != "INBOX" || !strings.Contains(f.Detail, test.said) ||
-				!strings.Contains(f.Detail, "50 are the most") || !strings.Contains(f.NextStep, "move part of its mail") {
+			if f.Class != "protocol" || f.Scope != "mailbox" || f.MailboxPath != "INBOX" ||
+				!strings.Contains(f.Detail, test.said) ||
+				!strings.Contains(f.Detail, "50 are the most") ||
+				!strings.Contains(f.NextStep, "move part of its mail") {
 				t.Errorf("%+v", f)
 			}
 			s.Misbehave(script.Faults{})
@@ -87,8 +90,8 @@ func TestMailboxAsLargeAsAllowed(t *testing.T) {
 	w.equals(s)
 }
 
-// TestInventedMessages: messages that a server lists and never gives fill the quarantine to its cap and no further, with few
-// commands, while what is newer arrives, in other mailboxes too.
+// TestInventedMessages: messages that a server lists and never gives fill the quarantine to its cap and no
+// further, with few commands, while what is newer arrives, in other mailboxes too.
 func TestInventedMessages(t *testing.T) {
 	const listed, most = 200_000, 1200
 	for _, test := range []struct {
@@ -103,7 +106,8 @@ func TestInventedMessages(t *testing.T) {
 				box.UIDNext = listed
 				box.Add(mail("INBOX", 1))
 			})
-			s.Misbehave(script.Faults{Exists: announces("INBOX", listed), Raw: lists("INBOX", "1:"+strconv.Itoa(listed))})
+			s.Misbehave(script.Faults{Exists: announces("INBOX", listed),
+				Raw: lists("INBOX", "1:"+strconv.Itoa(listed))})
 			for range 2 {
 				before := s.Count("UID FETCH")
 				if sum := w.sync(); sum.Result != Partial || sum.Quarantined != most {
@@ -112,7 +116,8 @@ func TestInventedMessages(t *testing.T) {
 				if n := s.Count("UID FETCH") - before; n > 2000 {
 					t.Errorf("%d FETCH commands", n)
 				}
-				if f := w.faults()[0]; f.Class != "protocol" || f.Scope != "mailbox" || !strings.Contains(f.Detail, "the quarantine takes") {
+				if f := w.faults()[0]; f.Class != "protocol" || f.Scope != "mailbox" ||
+					!strings.Contains(f.Detail, "the quarantine takes") {
 					t.Errorf("%+v", f)
 				}
 				if n := w.text(`SELECT count(*) FROM mail`); n != "3" {
@@ -162,7 +167,8 @@ func TestManyChangedFlags(t *testing.T) {
 	}
 }
 
-// TestLongFlags: an answer with more octets of new flags than are kept is a fault of its mailbox, and each pass has fewer left.
+// TestLongFlags: an answer with more octets of new flags than are kept is a fault of its mailbox, and each pass
+// has fewer left.
 func TestLongFlags(t *testing.T) {
 	s, w := scripted(t, 10, script.Options{}, Options{caps: plan.Caps{Octets: 300}})
 	put(s, "Other", 1)
@@ -175,7 +181,8 @@ func TestLongFlags(t *testing.T) {
 	})
 	syncs := 1
 	for ; w.sync().Result == Partial && syncs < 10; syncs++ {
-		if f := w.faults()[0]; f.Class != "protocol" || f.Scope != "mailbox" || !strings.Contains(f.Detail, "octets of new flags") {
+		if f := w.faults()[0]; f.Class != "protocol" || f.Scope != "mailbox" ||
+			!strings.Contains(f.Detail, "octets of new flags") {
 			t.Errorf("%+v", f)
 		}
 	}
@@ -185,8 +192,8 @@ func TestLongFlags(t *testing.T) {
 	w.equals(s)
 }
 
-// TestFlagsOverAndOver: a server that says the flags of one message without end is heard to the end of its answer, and what it said
-// last counts.
+// TestFlagsOverAndOver: a server that says the flags of one message without end is heard to the end of its
+// answer, and what it said last counts.
 func TestFlagsOverAndOver(t *testing.T) {
 	s, w := scripted(t, 3, script.Options{}, Options{caps: plan.Caps{Flags: 3, Octets: 100}})
 	w.complete()
@@ -205,8 +212,8 @@ func TestFlagsOverAndOver(t *testing.T) {
 	w.equals(s)
 }
 
-// TestOtherNamesEachTime: a server that lists its mailboxes under other names each time does not fill the store, nor what is shown of
-// it, and INBOX is synced all the same.
+// TestOtherNamesEachTime: a server that lists its mailboxes under other names each time does not fill the store,
+// nor what is shown of it, and INBOX is synced all the same.
 func TestOtherNamesEachTime(t *testing.T) {
 	s, w := scripted(t, 1, script.Options{}, Options{caps: plan.Caps{Rows: 20}})
 	for i := range 9 {
@@ -230,7 +237,8 @@ func TestOtherNamesEachTime(t *testing.T) {
 		t.Errorf("%d mailboxes are shown", n)
 	}
 	faults := w.faults()
-	if len(faults) != 1 || faults[0].Class != "protocol" || !strings.Contains(faults[0].Detail, "the store keeps 20") || !strings.Contains(faults[0].NextStep, "other names") {
+	if len(faults) != 1 || faults[0].Class != "protocol" || !strings.Contains(faults[0].Detail,
+		"the store keeps 20") || !strings.Contains(faults[0].NextStep, "other names") {
 		t.Errorf("%+v", faults)
 	}
 }
@@ -244,7 +252,9 @@ func TestRenumberedAndLarge(t *testing.T) {
 		s, w := scripted(t, 10, script.Options{}, Options{caps: plan.Caps{Rebound: test.most}})
 		w.complete()
 		var bodies atomic.Int32
-		s.Misbehave(script.Faults{Validity: func(_ int, _ string, v uint32) uint32 { return v + 1 }, On: func(c script.Command) script.Action {
+		s.Misbehave(script.Faults{Validity: func(_ int, _ string, v uint32) uint32 {
+			return v + 1
+		}, On: func(c script.Command) script.Action {
 			if c.Name == "UID FETCH" && strings.Contains(c.Args, "BODY.PEEK[]") {
 				bodies.Add(1)
 			}

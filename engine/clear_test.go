@@ -113,8 +113,10 @@ func issue(t *testing.T, parent *tls.Certificate, change func(*x509.Certificate)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "test"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+	c := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "test"},
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore:   time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		KeyUsage:    x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, BasicConstraintsValid: true}
 	change(c)
 	by, byKey := c, any(key)
@@ -132,8 +134,8 @@ func issue(t *testing.T, parent *tls.Certificate, change func(*x509.Certificate)
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
 }
 
-// TestNothingInClear is bar 25: whatever stands in the server's place or on the way to it, not one byte of a credential goes
-// out, the client closes the connection, and nothing that was said there is stored.
+// TestNothingInClear is bar 25: whatever stands in the server's place or on the way to it, not one byte of a
+// credential goes out, the client closes the connection, and nothing that was said there is stored.
 func TestNothingInClear(t *testing.T) {
 	authority := issue(t, nil, func(c *x509.Certificate) { c.IsCA = true })
 	roots := x509.NewCertPool()
@@ -141,7 +143,8 @@ func TestNothingInClear(t *testing.T) {
 	asIs := func(*x509.Certificate) {}
 	good := issue(t, &authority, asIs)
 	shake := func(c net.Conn, cert tls.Certificate, newest uint16) {
-		tc := tls.Server(c, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS10, MaxVersion: newest}) //nolint:gosec // the client must refuse
+		tc := tls.Server(c, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS10,
+			MaxVersion: newest}) //nolint:gosec // the client must refuse
 		if tc.Handshake() == nil {
 			serveAnything(keeper{tc, c.(keeper).of})
 		}
@@ -168,7 +171,8 @@ func TestNothingInClear(t *testing.T) {
 		serve    func(c net.Conn, in *bufio.Reader)
 	}
 	var attacks []attack
-	for name, bad := range map[string]tls.Certificate{"expired": expired, "not yet valid": early, "wrong host": elsewhere, "self-signed": selfSigned, "unknown CA": foreign, "for clients": clients} {
+	for name, bad := range map[string]tls.Certificate{"expired": expired, "not yet valid": early,
+		"wrong host": elsewhere, "self-signed": selfSigned, "unknown CA": foreign, "for clients": clients} {
 		attacks = append(attacks,
 			attack{name, imap.TLS, class.TLS, func(c net.Conn, _ *bufio.Reader) { shake(c, bad, 0) }},
 			attack{name, imap.StartTLS, class.TLS, func(c net.Conn, in *bufio.Reader) {
@@ -184,7 +188,10 @@ func TestNothingInClear(t *testing.T) {
 			say(c, next(in)+" OK begin TLS")
 			shake(c, good, tls.VersionTLS10)
 		}},
-		attack{"no TLS on the TLS port", imap.TLS, class.TLS, func(c net.Conn, in *bufio.Reader) { say(c, offers); serveLines(c, in) }},
+		attack{"no TLS on the TLS port", imap.TLS, class.TLS, func(c net.Conn, in *bufio.Reader) {
+			say(c, offers)
+			serveLines(c, in)
+		}},
 		attack{"captive portal on the TLS port", imap.TLS, class.TLS, func(c net.Conn, _ *bufio.Reader) {
 			say(c, "HTTP/1.1 302 Found", "Location: http://portal.example/login", "", "<html>please sign in</html>")
 		}},
@@ -195,12 +202,21 @@ func TestNothingInClear(t *testing.T) {
 			say(c, "* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR] ready")
 			serveLines(c, in)
 		}},
-		attack{"STARTTLS stripped, capabilities asked for", imap.StartTLS, class.TLS, func(c net.Conn, in *bufio.Reader) {
-			say(c, "* OK ready")
+		attack{"STARTTLS stripped, capabilities asked for", imap.StartTLS, class.TLS,
+			func(c net.Conn, in *bufio.Reader) {
+				say(c, "* OK ready")
+				serveLines(c, in)
+			}},
+		attack{"NO to STARTTLS", imap.StartTLS, class.TLS, func(c net.Conn, in *bufio.Reader) {
+			say(c, offers)
+			say(c, next(in)+" NO not now")
 			serveLines(c, in)
 		}},
-		attack{"NO to STARTTLS", imap.StartTLS, class.TLS, func(c net.Conn, in *bufio.Reader) { say(c, offers); say(c, next(in)+" NO not now"); serveLines(c, in) }},
-		attack{"BAD to STARTTLS", imap.StartTLS, class.TLS, func(c net.Conn, in *bufio.Reader) { say(c, offers); say(c, next(in)+" BAD what?"); serveLines(c, in) }},
+		attack{"BAD to STARTTLS", imap.StartTLS, class.TLS, func(c net.Conn, in *bufio.Reader) {
+			say(c, offers)
+			say(c, next(in)+" BAD what?")
+			serveLines(c, in)
+		}},
 		attack{"PREAUTH", imap.StartTLS, class.TLS, func(c net.Conn, in *bufio.Reader) {
 			say(c, "* PREAUTH [CAPABILITY IMAP4rev1] welcome", `* LIST () "/" "forged"`)
 			serveLines(c, in)
@@ -242,12 +258,15 @@ func TestNothingInClear(t *testing.T) {
 	)
 	const password = "c4nary-of-the-wire"
 	for _, a := range attacks {
-		// Not side by side: crypto/tls shares what it has parsed of a certificate, in a way that the race detector does not follow.
+		// Not side by side: crypto/tls shares what it has parsed of a certificate, in a way that the race
+		// detector does not follow.
 		t.Run(a.name+", "+string(a.security), func(t *testing.T) {
 			i := impersonate(t, a.serve)
 			var trace safeBuffer
-			w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{TLSConfig: &tls.Config{RootCAs: roots}, backoff: quick, Trace: &trace})
-			id, _, err := w.engine.AddAccount(t.Context(), NewAccount{Login: Login{User: dovecot.User, Host: "127.0.0.1", Port: i.listener.Addr().(*net.TCPAddr).Port,
+			w := open(t, filepath.Join(t.TempDir(), "mail.db"),
+				Options{TLSConfig: &tls.Config{RootCAs: roots}, backoff: quick, Trace: &trace})
+			id, _, err := w.engine.AddAccount(t.Context(), NewAccount{Login: Login{User: dovecot.User,
+				Host: "127.0.0.1", Port: i.listener.Addr().(*net.TCPAddr).Port,
 				Security: a.security, Password: secret.New(password)}})
 			if err != nil {
 				t.Fatal(err)
@@ -263,11 +282,13 @@ func TestNothingInClear(t *testing.T) {
 			}
 			encoded := base64.StdEncoding.EncodeToString([]byte("\x00" + dovecot.User + "\x00" + password))
 			for _, form := range []string{password, encoded, dovecot.User, " LOGIN", "AUTHENTICATE"} {
-				if strings.Contains(i.wire(), form) || strings.Contains(trace.String(), "C: ") && strings.Contains(trace.String(), form) {
+				if strings.Contains(i.wire(), form) || strings.Contains(trace.String(), "C: ") &&
+					strings.Contains(trace.String(), form) {
 					t.Errorf("%q went out: %q, %q", form, i.wire(), trace.String())
 				}
 			}
-			if n := w.text(`SELECT count(*) FROM mailbox`) + w.text(`SELECT count(*) FROM entry`) + w.text(`SELECT count(*) FROM account WHERE server_id <> '' OR capabilities <> ''`); n != "000" {
+			if n := w.text(`SELECT count(*) FROM mailbox`) + w.text(`SELECT count(*) FROM entry`) +
+				w.text(`SELECT count(*) FROM account WHERE server_id <> '' OR capabilities <> ''`); n != "000" {
 				t.Errorf("stored: %s", n)
 			}
 			w.clean()
@@ -288,8 +309,10 @@ func TestNothingInClear(t *testing.T) {
 			tag, _, _ := strings.Cut(line, " ")
 			say(tc, tag+" NO [AUTHENTICATIONFAILED] no")
 		})
-		w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{TLSConfig: &tls.Config{RootCAs: roots}, backoff: quick})
-		id, _, err := w.engine.AddAccount(t.Context(), NewAccount{Login: Login{User: dovecot.User, Host: "127.0.0.1", Port: i.listener.Addr().(*net.TCPAddr).Port, Security: imap.TLS, Password: secret.New(password)}})
+		w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{TLSConfig: &tls.Config{RootCAs: roots},
+			backoff: quick})
+		id, _, err := w.engine.AddAccount(t.Context(), NewAccount{Login: Login{User: dovecot.User, Host: "127.0.0.1",
+			Port: i.listener.Addr().(*net.TCPAddr).Port, Security: imap.TLS, Password: secret.New(password)}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -22,7 +22,8 @@ func (w *world) shift(jump time.Duration) {
 		for _, statement := range []string{
 			`UPDATE sync_task SET next_retry_at = next_retry_at - ?`,
 			`UPDATE breaker SET failed_at = failed_at - ?1, until = until - ?1, opened_at = opened_at - ?1`,
-			`UPDATE goqite SET timeout = strftime('%Y-%m-%dT%H:%M:%fZ', timeout, -(? / 1000) || ' seconds') WHERE timeout < '2099'`,
+			`UPDATE goqite SET timeout = strftime('%Y-%m-%dT%H:%M:%fZ', timeout, -(? / 1000) || ' seconds')
+				WHERE timeout < '2099'`,
 		} {
 			if _, err := tx.Exec(statement, jump.Milliseconds()); err != nil {
 				return err
@@ -34,14 +35,15 @@ func (w *world) shift(jump time.Duration) {
 	}
 }
 
-// TestClockJumps is bar 24 (FAULTS C): while tasks wait, the wall clock jumps; none is done more than a minute after its time,
-// and nothing is done twice.
+// TestClockJumps is bar 24 (FAULTS C): while tasks wait, the wall clock jumps; none is done more than a minute
+// after its time, and nothing is done twice.
 func TestClockJumps(t *testing.T) {
 	const year = 365 * 24 * time.Hour
 	for _, test := range []struct {
 		name string
 		jump time.Duration
-	}{{"an hour on", time.Hour}, {"an hour back", -time.Hour}, {"ten years on", 10 * year}, {"ten years back", -10 * year}, {"1970", -30 * year}} {
+	}{{"an hour on", time.Hour}, {"an hour back", -time.Hour}, {"ten years on", 10 * year},
+		{"ten years back", -10 * year}, {"1970", -30 * year}} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := script.Start(t, script.Options{Pipe: true})
@@ -61,7 +63,9 @@ func TestClockJumps(t *testing.T) {
 					return script.Answer
 				}})
 				var wall atomic.Int64
-				w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{dialer: s.Dial, wall: func() time.Time { return time.Now().Add(time.Duration(wall.Load())) }})
+				w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{dialer: s.Dial, wall: func() time.Time {
+					return time.Now().Add(time.Duration(wall.Load()))
+				}})
 				w.account("127.0.0.1", 143)
 				w.engine.UsePassword(w.id, secret.New(dovecot.Password))
 				ctx, cancel := context.WithCancel(t.Context())
@@ -84,7 +88,8 @@ func TestClockJumps(t *testing.T) {
 				}
 				late := time.UnixMilli(done.Load()).Sub(at)
 				t.Logf("due at %v, done %v later", at, late)
-				if done.Load() == 0 || late > time.Minute || test.jump < 0 && late < -time.Minute { // set back, a wait keeps its length
+				// set back, a wait keeps its length
+				if done.Load() == 0 || late > time.Minute || test.jump < 0 && late < -time.Minute {
 					t.Errorf("done %v after its time", late)
 				}
 				if n := s.Count("UID FETCH"); n > 4 {
@@ -100,7 +105,9 @@ func TestClockJumps(t *testing.T) {
 func TestSweepWhenClockJumps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var wall atomic.Int64
-		w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{wall: func() time.Time { return time.Now().Add(time.Duration(wall.Load())) }})
+		w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{wall: func() time.Time {
+			return time.Now().Add(time.Duration(wall.Load()))
+		}})
 		w.account("127.0.0.1", 143)
 		if err := w.store.Write(t.Context(), storage.Interactive, 0, func(tx *storage.Writer) error {
 			return tx.RecordFault(storage.Fault{At: time.Now(), Class: "network", Scope: "account"})

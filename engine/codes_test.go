@@ -26,7 +26,8 @@ type refusing struct {
 
 // refusals is FAULTS S2: what each code means where.
 func refusals() []refusing {
-	const signIn, list, status, open, search, flags, bodies = "AUTHENTICATE", "LIST", "STATUS", "EXAMINE", "UID SEARCH", "flags", "bodies"
+	const signIn, list, status, open, search, flags, bodies = "AUTHENTICATE", "LIST", "STATUS", "EXAMINE",
+		"UID SEARCH", "flags", "bodies"
 	places := []string{signIn, list, status, open, search, flags, bodies}
 	var all []refusing
 	row := func(code string, asked int, classes ...class.Class) {
@@ -35,16 +36,22 @@ func refusals() []refusing {
 			all = append(all, refusing{"NO [" + code + "] words", places[i], class, asked, local})
 		}
 	}
-	// In the order of places. A STATUS that is refused for a reason of the mailbox is left out: EXAMINE has the last word.
-	row("UNAVAILABLE", 40, class.Network, class.Network, class.Network, class.Network, class.Network, class.Network, class.Network)
+	// In the order of places. A STATUS that is refused for a reason of the mailbox is left out: EXAMINE has the
+	// last word.
+	row("UNAVAILABLE", 40, class.Network, class.Network, class.Network, class.Network, class.Network, class.Network,
+		class.Network)
 	row("INUSE", 80, class.Network, class.Mailbox, "", class.Mailbox, class.Mailbox, class.Mailbox, class.Mailbox)
 	row("LIMIT", 16, class.Quota, class.Quota, class.Quota, class.Quota, class.Quota, class.Quota, class.Quota)
 	row("OVERQUOTA", 16, class.Quota, class.Quota, class.Quota, class.Quota, class.Quota, class.Quota, class.Quota)
 	row("THROTTLED", 16, class.Quota, class.Quota, class.Quota, class.Quota, class.Quota, class.Quota, class.Quota)
-	row("SERVERBUG", 150, class.Network, class.Protocol, "", class.Mailbox, class.Protocol, class.Protocol, class.Parsing)
-	row("CONTACTADMIN", 150, class.Auth, class.Protocol, "", class.Mailbox, class.Protocol, class.Protocol, class.Parsing)
-	row("X-NEVER-HEARD-OF", 150, class.Auth, class.Protocol, "", class.Mailbox, class.Protocol, class.Protocol, class.Parsing)
-	for _, soft := range []string{"* OK [THROTTLED] slow down", "* NO [THROTTLED] slow down", "* NO [UNAVAILABLE] perhaps", "* OK [X-NEVER-HEARD-OF] words"} {
+	row("SERVERBUG", 150, class.Network, class.Protocol, "", class.Mailbox, class.Protocol, class.Protocol,
+		class.Parsing)
+	row("CONTACTADMIN", 150, class.Auth, class.Protocol, "", class.Mailbox, class.Protocol, class.Protocol,
+		class.Parsing)
+	row("X-NEVER-HEARD-OF", 150, class.Auth, class.Protocol, "", class.Mailbox, class.Protocol, class.Protocol,
+		class.Parsing)
+	for _, soft := range []string{"* OK [THROTTLED] slow down", "* NO [THROTTLED] slow down",
+		"* NO [UNAVAILABLE] perhaps", "* OK [X-NEVER-HEARD-OF] words"} {
 		for _, at := range []string{list, search, bodies} {
 			all = append(all, refusing{soft, at, "", 15, false})
 		}
@@ -52,9 +59,9 @@ func refusals() []refusing {
 	return all
 }
 
-// TestCodes: a server refuses one kind of command with one code for an hour. The class is right, only what means a wrong password
-// waits for a person, the command is not asked for again and again, nothing goes that the server has, and in the end everything
-// arrives.
+// TestCodes: a server refuses one kind of command with one code for an hour. The class is right, only what means
+// a wrong password waits for a person, the command is not asked for again and again, nothing goes that the server
+// has, and in the end everything arrives.
 func TestCodes(t *testing.T) {
 	for i, r := range refusals() {
 		if form.Race && i%5 != 0 {
@@ -124,13 +131,16 @@ func (r refusing) happens(t *testing.T) {
 		<-done
 		w.complete()
 	} else {
-		until(w.t, 47*time.Hour, "all mail", w.commits(), func() bool { return len(truth.Diff(modelOf(s), w.lines())) == 0 })
+		until(w.t, 47*time.Hour, "all mail", w.commits(), func() bool {
+			return len(truth.Diff(modelOf(s), w.lines())) == 0
+		})
 		synctest.Wait() // the pass ends
 		cancel()
 		<-done
 	}
 	faults := w.faults()
-	t.Logf("asked %d times, %d faults, complete after %v", asked.Load(), len(faults), time.Since(began).Round(time.Minute))
+	t.Logf("asked %d times, %d faults, complete after %v", asked.Load(), len(faults),
+		time.Since(began).Round(time.Minute))
 	whole := 0
 	for _, f := range faults {
 		if r.local && f.Class == class.Mailbox && f.Scope == "mailbox" {

@@ -20,8 +20,8 @@ import (
 	"mailcote/testkit/script"
 )
 
-// TestPersonBetweenPages: a server that allows one connection serves a person's command between two pages of a long FETCH, on
-// the same session; the mailbox is examined again, and what came meanwhile is not missed.
+// TestPersonBetweenPages: a server that allows one connection serves a person's command between two pages of a
+// long FETCH, on the same session; the mailbox is examined again, and what came meanwhile is not missed.
 func TestPersonBetweenPages(t *testing.T) {
 	s, w := scripted(t, 900, script.Options{}, Options{})
 	put(s, "Other", 3)
@@ -57,19 +57,22 @@ func TestPersonBetweenPages(t *testing.T) {
 			}
 			put(s, "INBOX", 1)
 		})
-		until(t, time.Minute, "the person waits", w.engine.ProgressChanged, func() bool { return pool.Figures().Waiting > 0 })
+		until(t, time.Minute, "the person waits", w.engine.ProgressChanged, func() bool {
+			return pool.Figures().Waiting > 0
+		})
 		return script.Answer
 	}})
 	w.complete()
 	person.Wait()
 	w.equals(s)
 	if s.Connections() != 1 || s.Count("LOGIN") != 1 || between != 1 || len(w.faults()) > 0 {
-		t.Errorf("%d connections, %d sign-ins, served after page %d, faults %+v", s.Connections(), s.Count("LOGIN"), between, w.faults())
+		t.Errorf("%d connections, %d sign-ins, served after page %d, faults %+v", s.Connections(), s.Count("LOGIN"),
+			between, w.faults())
 	}
 }
 
-// TestPersonLearns: a person whose sign-in is refused because the server takes no more connections waits for the one there is, and
-// what the server said is kept for a day.
+// TestPersonLearns: a person whose sign-in is refused because the server takes no more connections waits for the
+// one there is, and what the server said is kept for a day.
 func TestPersonLearns(t *testing.T) {
 	s, w := scripted(t, 900, script.Options{}, Options{})
 	m, noted := w.meter(), w.commits()
@@ -78,7 +81,8 @@ func TestPersonLearns(t *testing.T) {
 	s.Misbehave(script.Faults{On: func(c script.Command) script.Action {
 		switch {
 		case c.Name == "AUTHENTICATE" && signIns.Add(1) == 2:
-			return "NO [UNAVAILABLE] Maximum number of connections from user+IP exceeded (mail_max_userip_connections=3)"
+			return "NO [UNAVAILABLE] Maximum number of connections from user+IP exceeded " +
+				"(mail_max_userip_connections=3)"
 		case c.Name != "UID FETCH" || !strings.Contains(c.Args, "BODY") || pages.Add(1) != 1:
 			return script.Answer
 		}
@@ -109,8 +113,8 @@ func TestPersonLearns(t *testing.T) {
 	}
 }
 
-// TestSessionKept: run signs in once for many passes, and out when it ends; a server that ended the session meanwhile costs a
-// new one and is no fault.
+// TestSessionKept: run signs in once for many passes, and out when it ends; a server that ended the session
+// meanwhile costs a new one and is no fault.
 func TestSessionKept(t *testing.T) {
 	s, w := scripted(t, 5, script.Options{}, Options{})
 	ctx, cancel := context.WithCancel(t.Context())
@@ -132,8 +136,9 @@ func TestSessionKept(t *testing.T) {
 	w.equals(s)
 }
 
-// TestBlackHoles is bar 8's other half: whatever a server was asked when it falls silent, and inside whatever it was saying, the
-// command ends by its own limit, the rest of the mail arrives over the next connection, and the fault is called a timeout.
+// TestBlackHoles is bar 8's other half: whatever a server was asked when it falls silent, and inside whatever it
+// was saying, the command ends by its own limit, the rest of the mail arrives over the next connection, and the
+// fault is called a timeout.
 func TestBlackHoles(t *testing.T) {
 	const limit = time.Second // stands in for 30 s; the defaults are checked below
 	d := imap.DefaultLimits()
@@ -161,7 +166,8 @@ func TestBlackHoles(t *testing.T) {
 			}})
 		},
 	}
-	for _, name := range []string{"GREETING", "AUTHENTICATE", "ID", "LIST", "EXAMINE", "UID SEARCH", "UID FETCH", "NOOP"} {
+	for _, name := range []string{"GREETING", "AUTHENTICATE", "ID", "LIST", "EXAMINE", "UID SEARCH", "UID FETCH",
+		"NOOP"} {
 		holes[name] = silent(name)
 	}
 	for name, dig := range holes {
@@ -187,9 +193,10 @@ func TestBlackHoles(t *testing.T) {
 	}
 }
 
-// TestNeighbour: accounts on lines of a byte a second in both directions, before servers that fall silent inside a message and
-// before ones that never answer, more of them than may dial at once, keep nothing from another account (FAULTS N1, N4, N5); each
-// of their connections is ended, and when the lines are well everything arrives.
+// TestNeighbour: accounts on lines of a byte a second in both directions, before servers that fall silent inside
+// a message and before ones that never answer, more of them than may dial at once, keep nothing from another
+// account (FAULTS N1, N4, N5); each of their connections is ended, and when the lines are well everything
+// arrives.
 func TestNeighbour(t *testing.T) {
 	slow, fast := script.Start(t, script.Options{}), script.Start(t, script.Options{})
 	put(slow, "INBOX", 5)
@@ -202,7 +209,9 @@ func TestNeighbour(t *testing.T) {
 		return script.Stall
 	}})
 	const limit = time.Second
-	w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{backoff: quick, retryGap: time.Nanosecond, resend: time.Millisecond, Limits: imap.Limits{Greeting: limit, TLS: limit, Auth: limit, Progress: limit, Window: limit}})
+	w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{backoff: quick, retryGap: time.Nanosecond,
+		resend: time.Millisecond, Limits: imap.Limits{Greeting: limit, TLS: limit, Auth: limit, Progress: limit,
+			Window: limit}})
 	w.account(fast.Host(), fast.Port())
 	drip, hole := proxy.Start(t, slow.Addr(), 1), proxy.Start(t, slow.Addr(), 1)
 	drip.Set(proxy.Faults{Rate: 1})
@@ -210,7 +219,8 @@ func TestNeighbour(t *testing.T) {
 	var ids []storage.AccountID
 	for i := range 15 {
 		port := []int{drip.Port(), hole.Port(), slow.Port()}[i%3]
-		id, _, err := w.engine.AddAccount(t.Context(), NewAccount{Login: Login{User: fmt.Sprintf("%s+%d", dovecot.User, i), Host: "127.0.0.1", Port: port,
+		id, _, err := w.engine.AddAccount(t.Context(), NewAccount{Login: Login{User: fmt.Sprintf("%s+%d",
+			dovecot.User, i), Host: "127.0.0.1", Port: port,
 			Security: imap.Plain, Password: secret.New(dovecot.Password)}})
 		if err != nil {
 			t.Fatal(err)
@@ -252,8 +262,8 @@ func TestNeighbour(t *testing.T) {
 	}
 }
 
-// TestLowPool: a pool that has had no connection for too long is told of in errors and at the doors, unless a person has to act
-// anyway.
+// TestLowPool: a pool that has had no connection for too long is told of in errors and at the doors, unless a
+// person has to act anyway.
 func TestLowPool(t *testing.T) {
 	_, w := scripted(t, 1, script.Options{}, Options{})
 	a := w.find()

@@ -31,7 +31,8 @@ type grudge struct {
 var grudges = []grudge{
 	{"nobody listens", nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, false},
 	{"no such name", nil, &net.DNSError{Err: "no such host", Name: "mail.example.org", IsNotFound: true}, false},
-	{"the resolver fails", nil, &net.DNSError{Err: "server misbehaving", Name: "mail.example.org", IsTemporary: true}, false},
+	{"the resolver fails", nil, &net.DNSError{Err: "server misbehaving", Name: "mail.example.org", IsTemporary: true},
+		false},
 	{"BYE in place of a greeting", command("GREETING", "BYE too busy"), nil, false},
 	{"no IMAP at all", command("GREETING", "* HTTP/1.1 200 OK"), nil, false},
 	{"NO [UNAVAILABLE] to the sign-in", command("AUTHENTICATE", "NO [UNAVAILABLE] later"), nil, false},
@@ -50,7 +51,8 @@ var grudges = []grudge{
 	{"BYE to FETCH", command("UID FETCH", "BYE not now"), nil, false},
 	{"the line breaks at FETCH", command("UID FETCH", script.Drop), nil, false},
 	{"NO [LIMIT] to FETCH", command("UID FETCH", "NO [LIMIT] not now"), nil, false},
-	{"NO [OVERQUOTA] to FETCH", command("UID FETCH", "NO [OVERQUOTA] Account exceeded command or bandwidth limits."), nil, false},
+	{"NO [OVERQUOTA] to FETCH", command("UID FETCH", "NO [OVERQUOTA] Account exceeded command or bandwidth limits."),
+		nil, false},
 }
 
 func command(name string, a script.Action) func(script.Command) script.Action {
@@ -87,8 +89,9 @@ func (d *dials) late() (waits []time.Duration) {
 	return waits
 }
 
-// TestDayOfRefusals is bar 11 (FAULTS C): an account whose server refuses for 24 hours, in whatever way, is tried 120 times at
-// most, at intervals nobody can predict; and when it no longer refuses, everything arrives by itself.
+// TestDayOfRefusals is bar 11 (FAULTS C): an account whose server refuses for 24 hours, in whatever way, is tried
+// 120 times at most, at intervals nobody can predict; and when it no longer refuses, everything arrives by
+// itself.
 func TestDayOfRefusals(t *testing.T) {
 	cases := grudges
 	if !form.Long() {
@@ -129,7 +132,9 @@ func TestDayOfRefusals(t *testing.T) {
 				defer cancel()
 				done := make(chan error, 1)
 				go func() { done <- w.engine.Run(ctx, time.Minute) }()
-				until(t, 13*time.Hour, "all mail", w.commits(), func() bool { return len(truth.Diff(modelOf(s), w.lines())) == 0 })
+				until(t, 13*time.Hour, "all mail", w.commits(), func() bool {
+					return len(truth.Diff(modelOf(s), w.lines())) == 0
+				})
 				synctest.Wait() // the pass ends
 				cancel()
 				<-done

@@ -24,7 +24,9 @@ func TestFalseListings(t *testing.T) {
 		faults script.Faults
 	}{
 		{"short", script.Faults{Listing: func(_ script.Command, uids []uint32) []uint32 { return uids[:len(uids)-1] }}},
-		{"without the oldest", script.Faults{Listing: func(_ script.Command, uids []uint32) []uint32 { return uids[1:] }}},
+		{"without the oldest", script.Faults{Listing: func(_ script.Command, uids []uint32) []uint32 {
+			return uids[1:]
+		}}},
 		{"empty", script.Faults{Listing: func(script.Command, []uint32) []uint32 { return nil }}},
 		{"twice the same", script.Faults{Listing: func(_ script.Command, uids []uint32) []uint32 {
 			return append(slices.Clone(uids[:len(uids)-1]), uids[0])
@@ -69,7 +71,8 @@ func on(match func(script.Command) bool, a script.Action) func(script.Command) s
 	}
 }
 
-// TestBar13 is bar 13: listings, flags and counts that are cut short at random, empty, failing or made up delete nothing.
+// TestBar13 is bar 13: listings, flags and counts that are cut short at random, empty, failing or made up delete
+// nothing.
 func TestBar13(t *testing.T) {
 	want := volume(300)
 	if form.Long() {
@@ -155,8 +158,10 @@ func TestBar13(t *testing.T) {
 	if n := w.text(`SELECT count(*) FROM entry WHERE expunged_at IS NOT NULL`); n != "0" {
 		t.Errorf("%s false deletes", n)
 	}
-	t.Logf("bar 13: 0 deletes wanted from %d answers: %d listings, %d counts, %d flags, %d VANISHED, %d failures, %d broken off",
-		total(), spoilt[0].Load(), spoilt[1].Load(), spoilt[2].Load(), spoilt[3].Load(), spoilt[4].Load(), spoilt[5].Load())
+	t.Logf("bar 13: 0 deletes wanted from %d answers: %d listings, %d counts, %d flags, %d VANISHED, %d failures, %d "+
+		"broken off",
+		total(), spoilt[0].Load(), spoilt[1].Load(), spoilt[2].Load(), spoilt[3].Load(), spoilt[4].Load(),
+		spoilt[5].Load())
 	s.Misbehave(script.Faults{})
 	s.Change(func(m *script.Model) { // flags that an answer left out are told anew
 		for uid := range uint32(120) {
@@ -229,7 +234,10 @@ func TestDeletes(t *testing.T) {
 		t.Parallel()
 		s, w := scripted(t, 300, script.Options{}, Options{})
 		w.complete()
-		s.Change(func(m *script.Model) { m.Box("INBOX").Messages = m.Box("INBOX").Messages[:50]; m.Box("INBOX").ModSeq++ })
+		s.Change(func(m *script.Model) {
+			m.Box("INBOX").Messages = m.Box("INBOX").Messages[:50]
+			m.Box("INBOX").ModSeq++
+		})
 		second := s.Connections() + 2
 		s.Misbehave(script.Faults{On: func(c script.Command) script.Action {
 			if c.Connection == second && c.Name == "EXAMINE" {

@@ -36,7 +36,8 @@ func (w *world) damaged(s *script.Server, statements ...string) *world {
 func (w *world) told(phase string) (n int) {
 	w.t.Helper()
 	if err := w.store.Read(w.t.Context(), func(r *storage.Reader) error {
-		return r.QueryRow(`SELECT count(*) FROM sync_errors WHERE phase = ? AND class = 'storage' AND next_step <> ''`, phase).Scan(&n)
+		return r.QueryRow(`SELECT count(*) FROM sync_errors
+			WHERE phase = ? AND class = 'storage' AND next_step <> ''`, phase).Scan(&n)
 	}); err != nil {
 		w.t.Fatal(err)
 	}
@@ -74,11 +75,13 @@ func TestDirectAsked(t *testing.T) {
 	}
 }
 
-// TestDirectAutomatic: a table that cannot be used is done without, which is said once, and gone back to once it is whole.
+// TestDirectAutomatic: a table that cannot be used is done without, which is said once, and gone back to once it
+// is whole.
 func TestDirectAutomatic(t *testing.T) {
 	for name, c := range map[string]struct{ broken, whole string }{
 		"missing": {`ALTER TABLE goqite RENAME TO away`, `ALTER TABLE away RENAME TO goqite`},
-		"refuses": {`CREATE TRIGGER no BEFORE INSERT ON goqite BEGIN SELECT RAISE(ABORT, 'no'); END`, `DROP TRIGGER no`},
+		"refuses": {`CREATE TRIGGER no BEFORE INSERT ON goqite BEGIN SELECT RAISE(ABORT, 'no'); END`,
+			`DROP TRIGGER no`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, w := scripted(t, 40, script.Options{}, Options{})
@@ -114,7 +117,8 @@ func TestDirectLater(t *testing.T) {
 	w.same(modelOf(s))
 }
 
-// TestIndexDamaged: a search index that is gone or damaged is made anew from the mail; one that cannot be made stops no mail.
+// TestIndexDamaged: a search index that is gone or damaged is made anew from the mail; one that cannot be made
+// stops no mail.
 func TestIndexDamaged(t *testing.T) {
 	for name, damage := range map[string]string{
 		"missing": `DROP TABLE search`,

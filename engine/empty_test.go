@@ -11,7 +11,8 @@ import (
 	"mailcote/testkit/script"
 )
 
-// TestEmptyIsNotSearched: servers that refuse to search an empty mailbox lose nothing by it, in a sync and in a comparison.
+// TestEmptyIsNotSearched: servers that refuse to search an empty mailbox lose nothing by it, in a sync and in a
+// comparison.
 func TestEmptyIsNotSearched(t *testing.T) {
 	s, w := several(t, script.Options{}, Options{}, "Archive")
 	for i := range 20 {
@@ -37,8 +38,8 @@ func TestEmptyIsNotSearched(t *testing.T) {
 	w.equals(s)
 }
 
-// TestEmptied: 0 EXISTS alone takes nothing out: the server must give none of the messages, or say the same on a new connection, and
-// so it must where they are many.
+// TestEmptied: 0 EXISTS alone takes nothing out: the server must give none of the messages, or say the same on a
+// new connection, and so it must where they are many.
 func TestEmptied(t *testing.T) {
 	for name, test := range map[string]struct {
 		n       int
@@ -77,7 +78,8 @@ func TestEmptied(t *testing.T) {
 					return n
 				},
 				On: func(c script.Command) script.Action {
-					if test.refuses && c.Name == "UID FETCH" && c.Box == "Full" && c.Connection <= before+max(test.lies, 1) {
+					if test.refuses && c.Name == "UID FETCH" && c.Box == "Full" &&
+						c.Connection <= before+max(test.lies, 1) {
 						return "NO nothing of that is here"
 					}
 					return script.Answer

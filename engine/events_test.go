@@ -183,7 +183,8 @@ func TestBetweenPasses(t *testing.T) {
 			func(a *agent) {
 				a.ask(a.archive())
 				a.must(a.store.Write(a.t.Context(), storage.Interactive, 0, func(tx *storage.Writer) error {
-					_, err := tx.Exec(`UPDATE sync_task SET state = 'waiting', next_retry_at = ? WHERE completed_at IS NULL`,
+					_, err := tx.Exec(`UPDATE sync_task SET state = 'waiting', next_retry_at = ?
+						WHERE completed_at IS NULL`,
 						time.Now().Add(50*time.Minute).UnixMilli())
 					return err
 				}))
@@ -196,7 +197,8 @@ func TestBetweenPasses(t *testing.T) {
 		"a task of one that rests": {
 			func(a *agent) {
 				later := policy.Verdict{Class: class.Quota, Wait: policy.Wait{Floor: 50 * time.Minute}}
-				a.must(a.engine.health.RecordFailure(a.t.Context(), health.AccountScope(a.id), fault.Fault{Verdict: later}, false))
+				a.must(a.engine.health.RecordFailure(a.t.Context(), health.AccountScope(a.id),
+					fault.Fault{Verdict: later}, false))
 			},
 			func(a *agent) { a.ask(a.archive()); a.engine.queue.Notify(a.id) }, 0, 1},
 		"a person's sync": {nil, func(a *agent) { a.complete() }, 1, 1},
@@ -279,7 +281,8 @@ func (a *agent) roomFor(bytes int64) {
 	a.t.Helper()
 	a.must(a.store.Write(a.t.Context(), storage.Interactive, 0, func(tx *storage.Writer) error {
 		var pages, size int64
-		if err := tx.QueryRow(`SELECT page_count, page_size FROM pragma_page_count, pragma_page_size`).Scan(&pages, &size); err != nil {
+		if err := tx.QueryRow(`SELECT page_count, page_size FROM pragma_page_count, pragma_page_size`).Scan(&pages,
+			&size); err != nil {
 			return err
 		}
 		rows, err := tx.Query(fmt.Sprintf(`PRAGMA max_page_count = %d`, pages+bytes/size))
@@ -298,7 +301,8 @@ func incompressible(size int) []byte {
 	return []byte(b.String())
 }
 
-// TestWanted: wherever an agent waits, who wants the account has it at once; afterwards the agent waits for its next pass.
+// TestWanted: wherever an agent waits, who wants the account has it at once; afterwards the agent waits for its
+// next pass.
 func TestWanted(t *testing.T) {
 	for name, prepare := range waits {
 		t.Run(name, func(t *testing.T) {
@@ -335,7 +339,8 @@ func TestStopped(t *testing.T) {
 	}
 }
 
-// TestRetriesAreHeard: a task that waits is tried as soon as somebody says that it is due, or the machine has slept over its time.
+// TestRetriesAreHeard: a task that waits is tried as soon as somebody says that it is due, or the machine has
+// slept over its time.
 func TestRetriesAreHeard(t *testing.T) {
 	for name, do := range map[string]func(a *agent){
 		"a person's retry": func(a *agent) { a.retry(queue.Waiting) },
@@ -393,7 +398,8 @@ func TestEndOfHoldIsHeard(t *testing.T) {
 	}
 }
 
-// TestRoomIsHeard: a pass goes on as soon as there is room, and one that gave the account up meanwhile begins again then.
+// TestRoomIsHeard: a pass goes on as soon as there is room, and one that gave the account up meanwhile begins
+// again then.
 func TestRoomIsHeard(t *testing.T) {
 	for _, gaveUp := range []bool{false, true} {
 		t.Run(fmt.Sprint("gave up: ", gaveUp), func(t *testing.T) {

@@ -15,8 +15,8 @@ var (
 	unsaidUIDs  = regexp.MustCompile(`\(UID (3|503)[ )]`) // of two pages
 )
 
-// unsaid has no body say its flags, and the answers to the first n questions for flags leave out those of a message: its whole response,
-// or its FLAGS item alone.
+// unsaid has no body say its flags, and the answers to the first n questions for flags leave out those of a
+// message: its whole response, or its FLAGS item alone.
 func unsaid(n int32, whole bool) script.Faults {
 	var asked atomic.Int32
 	return script.Faults{Line: func(c script.Command, line string) string {
@@ -34,8 +34,8 @@ func unsaid(n int32, whole bool) script.Faults {
 	}}
 }
 
-// TestShortFlags: an answer that leaves flags out, under OK, vouches for none, whichever question it answers: once the server says
-// them, the next pass has them, though nothing has changed since.
+// TestShortFlags: an answer that leaves flags out, under OK, vouches for none, whichever question it answers:
+// once the server says them, the next pass has them, though nothing has changed since.
 func TestShortFlags(t *testing.T) {
 	const plain, always = "IMAP4rev1 SASL-IR AUTH=PLAIN", 1000
 	questions := map[string]struct {
@@ -188,20 +188,23 @@ func TestFlagsTold(t *testing.T) {
 		var ended atomic.Int32
 		s.Misbehave(script.Faults{
 			Last: func(c script.Command, line string) (string, bool) {
-				if c.Name == "UID FETCH" && strings.Contains(line, "(UID 7 ") && ended.Add(1) <= reconcile.MaxFlagFailures {
+				if c.Name == "UID FETCH" && strings.Contains(line, "(UID 7 ") &&
+					ended.Add(1) <= reconcile.MaxFlagFailures {
 					return "* 7 FETCH )(", false
 				}
 				return "", false
 			},
 			Line: func(c script.Command, line string) string {
-				if c.Name == "UID FETCH" && ended.Load() >= reconcile.MaxFlagFailures && strings.Contains(line, " OK ") {
+				if c.Name == "UID FETCH" && ended.Load() >= reconcile.MaxFlagFailures &&
+					strings.Contains(line, " OK ") {
 					return "* 7 FETCH (UID 7 FLAGS ($Told))\r\n" + line
 				}
 				return line
 			},
 		})
 		w.complete()
-		if got := w.text(`SELECT flags FROM mail WHERE uid = 7`); got != "$Told" || ended.Load() < reconcile.MaxFlagFailures {
+		if got := w.text(`SELECT flags FROM mail WHERE uid = 7`); got != "$Told" ||
+			ended.Load() < reconcile.MaxFlagFailures {
 			t.Errorf("the flags are %q, %d sessions ended", got, ended.Load())
 		}
 	})

@@ -27,11 +27,13 @@ import (
 	"mailcote/testkit/script"
 )
 
-// TestRetryByHand: a person may always try now, but not again and again while the server still refuses; a restart knows.
+// TestRetryByHand: a person may always try now, but not again and again while the server still refuses; a restart
+// knows.
 func TestRetryByHand(t *testing.T) {
 	s := script.Start(t, script.Options{Pipe: true})
 	var d dials
-	w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{dialer: d.through(s, syscall.ECONNREFUSED), retryGap: time.Hour,
+	w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{dialer: d.through(s, syscall.ECONNREFUSED),
+		retryGap: time.Hour,
 		backoff: func(n int, _ *rand.Rand) time.Duration {
 			if n < 5 {
 				return time.Millisecond
@@ -50,18 +52,21 @@ func TestRetryByHand(t *testing.T) {
 	}
 }
 
-// TestForcedRetry: a person who forces a retry ends the account's rest too, in the store as well; again at once, while the server
-// still refuses, changes nothing.
+// TestForcedRetry: a person who forces a retry ends the account's rest too, in the store as well; again at once,
+// while the server still refuses, changes nothing.
 func TestForcedRetry(t *testing.T) {
 	s, w := scripted(t, 20, script.Options{Capabilities: gmailCapabilities}, Options{retryGap: time.Hour})
-	refused := script.Faults{On: on(func(c script.Command) bool { return c.Name == "UID FETCH" }, "NO [OVERQUOTA] Account exceeded command or bandwidth limits. (Failure)")}
+	refused := script.Faults{On: on(func(c script.Command) bool {
+		return c.Name == "UID FETCH"
+	}, "NO [OVERQUOTA] Account exceeded command or bandwidth limits. (Failure)")}
 	s.Misbehave(refused)
 	if sum := w.sync(); sum.Class != "quota" {
 		t.Fatalf("%+v", sum)
 	}
 	rests := func() bool { return w.text(`SELECT count(*) FROM rate WHERE resumes_at IS NOT NULL`) != "0" }
 	retry := func(force bool) error {
-		_, err := w.engine.Tasks(t.Context(), queue.Order{Verb: queue.VerbRetry, Selection: queue.Selection{Account: w.id}, Force: force})
+		_, err := w.engine.Tasks(t.Context(), queue.Order{Verb: queue.VerbRetry,
+			Selection: queue.Selection{Account: w.id}, Force: force})
 		return err
 	}
 	w.restart() // as the command does
@@ -80,7 +85,8 @@ func TestForcedRetry(t *testing.T) {
 	}
 }
 
-// TestBreakerRows: of a failure and a success at the same time the table keeps what memory does, whichever is written last.
+// TestBreakerRows: of a failure and a success at the same time the table keeps what memory does, whichever is
+// written last.
 func TestBreakerRows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{backoff: quick})
@@ -94,7 +100,8 @@ func TestBreakerRows(t *testing.T) {
 		}{
 			"success last": {
 				func() error {
-					return w.engine.health.RecordFailure(t.Context(), scope, fault.Fault{Verdict: policy.Verdict{Class: class.Network}}, false)
+					return w.engine.health.RecordFailure(t.Context(), scope,
+						fault.Fault{Verdict: policy.Verdict{Class: class.Network}}, false)
 				},
 				func() { w.engine.health.Succeed(scope) }, ""},
 			"failure last": {
@@ -108,7 +115,11 @@ func TestBreakerRows(t *testing.T) {
 			busy, free := make(chan struct{}), make(chan struct{})
 			var writes sync.WaitGroup
 			writes.Go(func() {
-				if err := w.store.Write(t.Context(), storage.Interactive, 0, func(*storage.Writer) error { close(busy); <-free; return nil }); err != nil {
+				if err := w.store.Write(t.Context(), storage.Interactive, 0, func(*storage.Writer) error {
+					close(busy)
+					<-free
+					return nil
+				}); err != nil {
 					t.Error(err)
 				}
 			})
@@ -129,8 +140,9 @@ func TestBreakerRows(t *testing.T) {
 	})
 }
 
-// TestOneProbe: when the time of a host that is let be has come, one dial is made for all who want one, workers and doors; until it is
-// known what becomes of it no other is, and when it has come to nothing none is before the next time.
+// TestOneProbe: when the time of a host that is let be has come, one dial is made for all who want one, workers
+// and doors; until it is known what becomes of it no other is, and when it has come to nothing none is before the
+// next time.
 func TestOneProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const accounts, wait = 12, time.Minute
@@ -138,7 +150,9 @@ func TestOneProbe(t *testing.T) {
 		put(s, "INBOX", 2)
 		var dialled atomic.Int32
 		outcome := make(chan error)
-		w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{backoff: func(int, *rand.Rand) time.Duration { return wait },
+		w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{backoff: func(int, *rand.Rand) time.Duration {
+			return wait
+		},
 			dialer: func(ctx context.Context, network, addr string) (net.Conn, error) {
 				dialled.Add(1)
 				select {
@@ -153,7 +167,8 @@ func TestOneProbe(t *testing.T) {
 			}})
 		var all []storage.Account
 		for i := range accounts {
-			id, _, err := w.engine.AddAccount(t.Context(), NewAccount{Login: Login{User: fmt.Sprint(script.User, "+", i), Host: "127.0.0.1", Port: 143,
+			id, _, err := w.engine.AddAccount(t.Context(), NewAccount{Login: Login{User: fmt.Sprint(script.User, "+",
+				i), Host: "127.0.0.1", Port: 143,
 				Security: "plain", Password: secret.New(script.Password)}})
 			if err != nil {
 				t.Fatal(err)
@@ -162,7 +177,8 @@ func TestOneProbe(t *testing.T) {
 			all = append(all, w.find())
 		}
 		for range 5 {
-			if err := w.engine.health.RecordFailure(t.Context(), health.HostScope(loginOf(all[0]).Endpoint().Addr()), fault.Fault{Verdict: policy.Verdict{Class: class.Network}, Detail: "refused"}, false); err != nil {
+			if err := w.engine.health.RecordFailure(t.Context(), health.HostScope(loginOf(all[0]).Endpoint().Addr()),
+				fault.Fault{Verdict: policy.Verdict{Class: class.Network}, Detail: "refused"}, false); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(wait)
@@ -218,11 +234,13 @@ func TestOneProbe(t *testing.T) {
 func TestDeadHost(t *testing.T) {
 	s := script.Start(t, script.Options{Pipe: true})
 	var d dials
-	w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{dialer: d.through(s, syscall.ECONNREFUSED), retryGap: time.Nanosecond,
-		backoff: func(int, *rand.Rand) time.Duration { return time.Hour }})
+	w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{dialer: d.through(s, syscall.ECONNREFUSED),
+		retryGap: time.Nanosecond,
+		backoff:  func(int, *rand.Rand) time.Duration { return time.Hour }})
 	var ids []storage.AccountID
 	for i := range 20 {
-		id, _, err := w.engine.AddAccount(t.Context(), NewAccount{Login: Login{User: fmt.Sprint("user", i), Host: "127.0.0.1", Port: 143, Security: "plain", Password: secret.New("x")}})
+		id, _, err := w.engine.AddAccount(t.Context(), NewAccount{Login: Login{User: fmt.Sprint("user", i),
+			Host: "127.0.0.1", Port: 143, Security: "plain", Password: secret.New("x")}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -240,8 +258,8 @@ func TestDeadHost(t *testing.T) {
 	}
 }
 
-// TestShunned: a mailbox that its server refuses costs an agent no sign-in each minute. It is tried at growing waits, the others
-// go on as ever, a person's sync tries it at once, and when it is well it arrives by itself.
+// TestShunned: a mailbox that its server refuses costs an agent no sign-in each minute. It is tried at growing
+// waits, the others go on as ever, a person's sync tries it at once, and when it is well it arrives by itself.
 func TestShunned(t *testing.T) {
 	for _, test := range []struct {
 		name, command string
@@ -281,7 +299,8 @@ func TestShunned(t *testing.T) {
 				}
 				time.Sleep(90 * time.Minute)
 				passes := s.Count("LIST")
-				t.Logf("%d passes over %d connections, %s asked %d times", passes, s.Connections(), test.command, asked.Load())
+				t.Logf("%d passes over %d connections, %s asked %d times", passes, s.Connections(), test.command,
+					asked.Load())
 				if n := int(asked.Load()); n < 2 || n > test.most || s.Connections() > 30 || passes < 150 {
 					t.Errorf("%d passes over %d connections, asked %d times", passes, s.Connections(), n)
 				}
@@ -301,8 +320,8 @@ func TestShunned(t *testing.T) {
 	}
 }
 
-// TestShunnedEnds: a person's retry of a mailbox that is let be has all its tries, an account that is resumed is tried whole, and of a
-// mailbox that is gone nothing is kept.
+// TestShunnedEnds: a person's retry of a mailbox that is let be has all its tries, an account that is resumed is
+// tried whole, and of a mailbox that is gone nothing is kept.
 func TestShunnedEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := script.Start(t, script.Options{Pipe: true})
@@ -332,7 +351,8 @@ func TestShunnedEnds(t *testing.T) {
 		}
 		tried()
 		before := asked.Load()
-		if _, err := w.engine.Tasks(t.Context(), queue.Order{Verb: queue.VerbRetry, Selection: queue.Selection{Account: w.id, State: queue.Failed}}); err != nil {
+		if _, err := w.engine.Tasks(t.Context(), queue.Order{Verb: queue.VerbRetry,
+			Selection: queue.Selection{Account: w.id, State: queue.Failed}}); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(10 * time.Minute)

@@ -25,9 +25,9 @@ import (
 	"mailcote/testkit/truth"
 )
 
-// TestBar6 is bar 6: every hostile server, each on an account of its own. None makes the program panic, hang or hold memory,
-// none makes mail go that the server has, and none keeps a mailbox from arriving that it says nothing of. What does not arrive
-// is named, and arrives when the server is well again.
+// TestBar6 is bar 6: every hostile server, each on an account of its own. None makes the program panic, hang or
+// hold memory, none makes mail go that the server has, and none keeps a mailbox from arriving that it says
+// nothing of. What does not arrive is named, and arrives when the server is well again.
 func TestBar6(t *testing.T) {
 	scripts := hostile.All()
 	if !form.Long() { // a quarter of each kind; names are in order
@@ -37,8 +37,9 @@ func TestBar6(t *testing.T) {
 		}
 		scripts = some
 	}
-	limits := imap.Limits{Line: 256 << 10, Listing: 1 << 20, Literal: 1 << 20, Streamed: 8 << 20, Command: 8 << 20, Responses: 200_000,
-		Progress: patience, Greeting: patience, Auth: patience, Bye: 20 * time.Millisecond}
+	limits := imap.Limits{Line: 256 << 10, Listing: 1 << 20, Literal: 1 << 20, Streamed: 8 << 20, Command: 8 << 20,
+		Responses: 200_000,
+		Progress:  patience, Greeting: patience, Auth: patience, Bye: 20 * time.Millisecond}
 	if form.Long() {
 		limits = imap.Limits{}
 	}
@@ -48,8 +49,9 @@ func TestBar6(t *testing.T) {
 	}
 	worlds := make([]*world, beds)
 	for i := range worlds {
-		worlds[i] = open(t, filepath.Join(t.TempDir(), "mail.db"), Options{Limits: limits, backoff: steps, resend: time.Millisecond,
-			least: func(policy.Wait, int) time.Duration { return time.Millisecond }})
+		worlds[i] = open(t, filepath.Join(t.TempDir(), "mail.db"),
+			Options{Limits: limits, backoff: steps, resend: time.Millisecond,
+				least: func(policy.Wait, int) time.Duration { return time.Millisecond }})
 	}
 	work := make(chan int)
 	var slowest atomic.Int64
@@ -87,12 +89,14 @@ func TestBar6(t *testing.T) {
 	for _, w := range worlds {
 		w.clean()
 	}
-	t.Logf("bar 6: %d hostile scripts in %.1f s, the slowest %.1f s; the program grew by %d MiB at most", len(scripts), time.Since(start).Seconds(),
+	t.Logf("bar 6: %d hostile scripts in %.1f s, the slowest %.1f s; the program grew by %d MiB at most",
+		len(scripts), time.Since(start).Seconds(),
 		time.Duration(slowest.Load()).Seconds(), grown>>20)
 	if grown > 64<<20 && !form.Race {
 		t.Errorf("the program grew by %d MiB", grown>>20)
 	}
-	if took := time.Duration(slowest.Load()); took > 120*time.Second && !form.Long() { // with the limits of the product six tries may take longer
+	// with the limits of the product six tries may take longer
+	if took := time.Duration(slowest.Load()); took > 120*time.Second && !form.Long() {
 		t.Errorf("a script held the program for %v", took)
 	}
 }
@@ -111,7 +115,8 @@ func (v *victim) meet(user string) {
 	put(v.s, "INBOX", 12)
 	put(v.s, "Archive", 4)
 	var err error
-	if v.id, _, err = v.engine.AddAccount(v.t.Context(), NewAccount{Login: Login{User: user, Host: v.s.Host(), Port: v.s.Port(), Security: "plain",
+	if v.id, _, err = v.engine.AddAccount(v.t.Context(), NewAccount{Login: Login{User: user, Host: v.s.Host(),
+		Port: v.s.Port(), Security: "plain",
 		Password: secret.New(script.Password)}}); err != nil {
 		v.t.Fatal(err)
 	}
@@ -155,7 +160,8 @@ func (v *victim) well(when string) {
 		}
 	}
 	if diff := truth.Diff(v.truth(), v.mail()); sum.Result != Complete || len(diff) > 0 {
-		v.t.Fatalf("%s: %+v, %d lines differ, first %v; faults %+v", when, sum, len(diff), diff[:min(3, len(diff))], v.mishaps())
+		v.t.Fatalf("%s: %+v, %d lines differ, first %v; faults %+v", when, sum, len(diff), diff[:min(3, len(diff))],
+			v.mishaps())
 	}
 }
 
@@ -209,8 +215,11 @@ func (v *victim) truth() []truth.Line { return modelOf(v.s) }
 func (v *victim) mail() (all []truth.Line) {
 	v.t.Helper()
 	if err := v.store.Read(v.t.Context(), func(r *storage.Reader) error {
-		rows, err := r.Query(`SELECT b.path, n.uid, lower(hex(l.sha256)), n.flags FROM mailbox b JOIN entry n ON n.mailbox_id = b.id AND n.uidvalidity = b.uidvalidity
-			JOIN blob l ON l.id = n.blob_id WHERE b.account_id = ? AND n.expunged_at IS NULL AND b.gone_at IS NULL ORDER BY b.path, n.uid`, v.id)
+		rows, err := r.Query(`SELECT b.path, n.uid, lower(hex(l.sha256)), n.flags
+			FROM mailbox b JOIN entry n ON n.mailbox_id = b.id AND n.uidvalidity = b.uidvalidity
+			JOIN blob l ON l.id = n.blob_id 
+			WHERE b.account_id = ? AND n.expunged_at IS NULL AND b.gone_at IS NULL
+			ORDER BY b.path, n.uid`, v.id)
 		return storage.Each(rows, err, func(rows *sql.Rows) error {
 			var l truth.Line
 			err := rows.Scan(&l.Mailbox, &l.UID, &l.SHA256, &l.Flags)

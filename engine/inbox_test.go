@@ -23,7 +23,8 @@ func unlisted(as string) func(script.Command, string) string {
 	}
 }
 
-// TestInboxNotListed: INBOX is asked for whatever LIST says, by servers with and without LIST-STATUS, and is never lost for that.
+// TestInboxNotListed: INBOX is asked for whatever LIST says, by servers with and without LIST-STATUS, and is
+// never lost for that.
 func TestInboxNotListed(t *testing.T) {
 	for name, test := range map[string]struct{ caps, as string }{
 		"left out":              {"", ""},
@@ -52,10 +53,11 @@ func TestInboxNotListed(t *testing.T) {
 	}
 }
 
-// TestNoInbox: where INBOX cannot be opened none is invented, and the account is complete without it. One that did open stays as
-// long as it is not said to be gone.
+// TestNoInbox: where INBOX cannot be opened none is invented, and the account is complete without it. One that
+// did open stays as long as it is not said to be gone.
 func TestNoInbox(t *testing.T) {
-	for answer, goes := range map[script.Action]bool{"NO [NONEXISTENT] no such mailbox": true, "NO cannot be opened": false} {
+	for answer, goes := range map[script.Action]bool{"NO [NONEXISTENT] no such mailbox": true,
+		"NO cannot be opened": false} {
 		t.Run(string(answer), func(t *testing.T) {
 			t.Parallel()
 			s, w := several(t, script.Options{}, Options{}, "Archive")
@@ -91,7 +93,8 @@ func TestInboxOpensLater(t *testing.T) {
 	s, w := several(t, script.Options{}, Options{}, "Archive")
 	s.Misbehave(script.Faults{Line: unlisted(""), On: on(asks("INBOX", "EXAMINE"), "NO [UNAVAILABLE] later")})
 	sum := w.sync()
-	if n := w.text(`SELECT count(*) FROM mailbox WHERE path = 'INBOX'`); sum.Result != Partial || !strings.Contains(sum.Detail, "INBOX") || n != "0" {
+	if n := w.text(`SELECT count(*) FROM mailbox WHERE path = 'INBOX'`); sum.Result != Partial ||
+		!strings.Contains(sum.Detail, "INBOX") || n != "0" {
 		t.Errorf("%s INBOX, %+v", n, sum)
 	}
 	if w.stored("Archive") != "2" || w.rests() != "" {
@@ -102,8 +105,8 @@ func TestInboxOpensLater(t *testing.T) {
 	w.equals(s)
 }
 
-// TestListIsEmpty: a server that lists nothing has an INBOX all the same; where more was known before, that is looked at and
-// nothing of it goes, and the pass is not complete.
+// TestListIsEmpty: a server that lists nothing has an INBOX all the same; where more was known before, that is
+// looked at and nothing of it goes, and the pass is not complete.
 func TestListIsEmpty(t *testing.T) {
 	s, w := scripted(t, 2, script.Options{}, Options{})
 	nothing := script.Faults{On: on(func(c script.Command) bool { return c.Name == "LIST" }, script.Bare)}
@@ -116,7 +119,8 @@ func TestListIsEmpty(t *testing.T) {
 	put(s, "INBOX", 1)
 	put(s, "Archive", 1)
 	s.Misbehave(nothing)
-	if sum := w.sync(); sum.Result != Partial || !strings.Contains(sum.Detail, "lists no mailbox at all") || sum.Fetched != 2 {
+	if sum := w.sync(); sum.Result != Partial || !strings.Contains(sum.Detail, "lists no mailbox at all") ||
+		sum.Fetched != 2 {
 		t.Errorf("%+v", sum)
 	}
 	w.equals(s)
@@ -135,7 +139,9 @@ func TestInboxBeyondTheCut(t *testing.T) {
 
 // TestStatusOfManyRefused: two mailboxes whose STATUS is refused keep nobody from the others, wherever they are listed.
 func TestStatusOfManyRefused(t *testing.T) {
-	s, w := several(t, script.Options{Capabilities: plainCaps}, Options{least: func(policy.Wait, int) time.Duration { return 0 }}, "Archive", "Bulk", "Later")
+	s, w := several(t, script.Options{Capabilities: plainCaps}, Options{least: func(policy.Wait, int) time.Duration {
+		return 0
+	}}, "Archive", "Bulk", "Later")
 	w.complete()
 	for _, box := range []string{"INBOX", "Archive", "Bulk", "Later"} {
 		put(s, box, 1)

@@ -33,7 +33,8 @@ func hosted(t *testing.T, host string, n int, so script.Options, o Options) (*sc
 	o.backoff = quick
 	w := open(t, t.TempDir()+"/mail.db", o)
 	id, _, err := w.engine.AddAccount(t.Context(), NewAccount{Insecure: true,
-		Login: Login{User: script.User, Host: host, Port: 143, Security: "plain", Password: secret.New(script.Password)}})
+		Login: Login{User: script.User, Host: host, Port: 143, Security: "plain",
+			Password: secret.New(script.Password)}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +55,9 @@ func (w *world) meter() *meter.Meter {
 func (w *world) limits() string {
 	w.t.Helper()
 	var all strings.Builder
-	if err := w.store.SQL(w.t.Context(), `SELECT provider, kind, used, allowed, pace, coalesce(learned, '-'), resumes_at IS NOT NULL FROM rate_limits ORDER BY kind`,
+	if err := w.store.SQL(w.t.Context(),
+		`SELECT provider, kind, used, allowed, pace, coalesce(learned, '-'), resumes_at IS NOT NULL
+			FROM rate_limits ORDER BY kind`,
 		func(_ []string, v []any) error {
 			_, err := fmt.Fprintln(&all, v...)
 			return err
@@ -124,10 +127,13 @@ func (w *world) runs() (waited AccountProgress) {
 	return waited
 }
 
-// TestGmailBandwidth: the limit comes in the middle of a sync. It says until when it rests, goes on alone, and asks for nothing
-// twice.
+// TestGmailBandwidth: the limit comes in the middle of a sync. It says until when it rests, goes on alone, and
+// asks for nothing twice.
 func TestGmailBandwidth(t *testing.T) {
-	s, w := scripted(t, 700, script.Options{Capabilities: gmailCapabilities}, Options{least: func(f policy.Wait, n int) time.Duration { return f.After(n) / 3000 }})
+	s, w := scripted(t, 700, script.Options{Capabilities: gmailCapabilities},
+		Options{least: func(f policy.Wait, n int) time.Duration {
+			return f.After(n) / 3000
+		}})
 	var got bodies
 	fetches := 0
 	s.Misbehave(script.Faults{Message: got.fault, On: func(c script.Command) script.Action {
@@ -151,7 +157,9 @@ func TestGmailBandwidth(t *testing.T) {
 // TestGmailBandwidthOnce: a sync that is to end says when it would go on, and so does the next one, without knocking.
 func TestGmailBandwidthOnce(t *testing.T) {
 	s, w := scripted(t, 20, script.Options{Capabilities: gmailCapabilities}, Options{})
-	s.Misbehave(script.Faults{On: on(func(c script.Command) bool { return c.Name == "UID FETCH" }, "NO [OVERQUOTA] Account exceeded command or bandwidth limits. (Failure)")})
+	s.Misbehave(script.Faults{On: on(func(c script.Command) bool {
+		return c.Name == "UID FETCH"
+	}, "NO [OVERQUOTA] Account exceeded command or bandwidth limits. (Failure)")})
 	first := w.sync()
 	resumes := "resumes " + w.meter().Resumes().Local().Format("15:04")
 	if first.Class != "quota" || !strings.Contains(first.NextStep, resumes) {
@@ -159,17 +167,19 @@ func TestGmailBandwidthOnce(t *testing.T) {
 	}
 	w.restart()
 	connections := s.Connections()
-	if again := w.sync(); again.Class != "quota" || !strings.Contains(again.NextStep, resumes) || s.Connections() != connections {
+	if again := w.sync(); again.Class != "quota" || !strings.Contains(again.NextStep, resumes) ||
+		s.Connections() != connections {
 		t.Errorf("after a restart %+v, %d connections more", again, s.Connections()-connections)
 	}
 	// 15 min is a guess, and is spread.
-	if rest := time.Until(w.meter().Resumes()); rest < 14*time.Minute || rest > 19*time.Minute || !strings.HasSuffix(strings.SplitN(w.limits(), "\n", 2)[0], " 1") {
+	if rest := time.Until(w.meter().Resumes()); rest < 14*time.Minute || rest > 19*time.Minute ||
+		!strings.HasSuffix(strings.SplitN(w.limits(), "\n", 2)[0], " 1") {
 		t.Errorf("it rests %v, limits\n%s", rest, w.limits())
 	}
 }
 
-// TestDayIsUsedUp: what an earlier process counted leaves room for a few messages; the account rests until the oldest octets are a
-// day old, and goes on alone. Nothing above the figure comes meanwhile, and nothing twice.
+// TestDayIsUsedUp: what an earlier process counted leaves room for a few messages; the account rests until the
+// oldest octets are a day old, and goes on alone. Nothing above the figure comes meanwhile, and nothing twice.
 func TestDayIsUsedUp(t *testing.T) {
 	s, w := scripted(t, 0, script.Options{Capabilities: gmailCapabilities}, Options{})
 	s.Change(func(m *script.Model) {
@@ -182,14 +192,16 @@ func TestDayIsUsedUp(t *testing.T) {
 		if err := tx.SetServer(w.id, "", gmailCapabilities); err != nil {
 			return err
 		}
-		return rate.Put(tx, w.id, nil, []rate.Slot{{At: over.Add(-24*time.Hour - 10*time.Minute), Bytes: 2_449_000_000}}, time.Now())
+		return rate.Put(tx, w.id, nil, []rate.Slot{{At: over.Add(-24*time.Hour - 10*time.Minute),
+			Bytes: 2_449_000_000}}, time.Now())
 	}); err != nil {
 		t.Fatal(err)
 	}
 	var got bodies
 	s.Misbehave(script.Faults{Message: got.fault})
 	summary := w.sync()
-	if summary.Class != "quota" || summary.Fetched < 5 || summary.Fetched > 10 || !strings.Contains(summary.NextStep, "resumes ") || !strings.Contains(summary.Detail, "2500 MB in 24 hours") {
+	if summary.Class != "quota" || summary.Fetched < 5 || summary.Fetched > 10 ||
+		!strings.Contains(summary.NextStep, "resumes ") || !strings.Contains(summary.Detail, "2500 MB in 24 hours") {
 		t.Fatalf("summary %+v", summary)
 	}
 	w.restart()
@@ -207,10 +219,13 @@ func TestDayIsUsedUp(t *testing.T) {
 // TestSuggestedBackoff: Microsoft's figure is waited for, to the millisecond.
 func TestSuggestedBackoff(t *testing.T) {
 	s, w := scripted(t, 20, script.Options{ID: "Microsoft.Exchange.Imap4.Imap4Server"}, Options{})
-	s.Misbehave(script.Faults{On: on(func(c script.Command) bool { return c.Name == "EXAMINE" }, "BAD Request is throttled. Suggested Backoff Time: 299961 milliseconds")})
+	s.Misbehave(script.Faults{On: on(func(c script.Command) bool {
+		return c.Name == "EXAMINE"
+	}, "BAD Request is throttled. Suggested Backoff Time: 299961 milliseconds")})
 	before := time.Now()
 	sum := w.sync()
-	if rest := w.meter().Resumes().Sub(before); sum.Class != "quota" || rest < 299961*time.Millisecond || rest > 310*time.Second {
+	if rest := w.meter().Resumes().Sub(before); sum.Class != "quota" || rest < 299961*time.Millisecond ||
+		rest > 310*time.Second {
 		t.Errorf("it rests %v: %+v", rest, sum)
 	}
 	if pace := w.meter().Pace(); pace != 0.5 {
@@ -218,10 +233,12 @@ func TestSuggestedBackoff(t *testing.T) {
 	}
 }
 
-// TestConnectionsLearned: Dovecot says how many connections it takes; two of them are left to others, for a day and across a
-// restart. The password is not to blame.
+// TestConnectionsLearned: Dovecot says how many connections it takes; two of them are left to others, for a day
+// and across a restart. The password is not to blame.
 func TestConnectionsLearned(t *testing.T) {
-	s, w := scripted(t, 20, script.Options{ID: "Dovecot"}, Options{least: func(policy.Wait, int) time.Duration { return 0 }})
+	s, w := scripted(t, 20, script.Options{ID: "Dovecot"}, Options{least: func(policy.Wait, int) time.Duration {
+		return 0
+	}})
 	w.complete()
 	if m := w.meter(); m.Profile().Name != "dovecot" || m.Connections() != 2 {
 		t.Fatalf("%s, %d connections", m.Profile().Name, m.Connections())
@@ -232,7 +249,8 @@ func TestConnectionsLearned(t *testing.T) {
 		t.Errorf("summary %+v", sum)
 	}
 	for range 2 {
-		if n := w.meter().Connections(); n != 1 || !strings.Contains(w.limits(), "dovecot connections 0 1 0.5 1") && !strings.Contains(w.limits(), "dovecot connections 0 1 1 1") {
+		if n := w.meter().Connections(); n != 1 || !strings.Contains(w.limits(), "dovecot connections 0 1 0.5 1") &&
+			!strings.Contains(w.limits(), "dovecot connections 0 1 1 1") {
 			t.Errorf("%d connections, limits\n%s", n, w.limits())
 		}
 		w.restart()
@@ -247,13 +265,18 @@ func TestProviderLimits(t *testing.T) {
 		rest    time.Duration
 	}{
 		"Yahoo, each command": {"LIST", "NO [LIMIT] LIST Rate limit hit.", 5 * time.Minute},
-		"Fastmail, sign-ins":  {"AUTHENTICATE", "NO login not available on this server. 451 Already reached per-10 minute limit for logins", 10 * time.Minute},
+		"Fastmail, sign-ins": {"AUTHENTICATE",
+			"NO login not available on this server. 451 Already reached per-10 minute limit for logins",
+			10 * time.Minute},
 	} {
 		s, w := scripted(t, 5, script.Options{}, Options{})
 		s.Misbehave(script.Faults{On: on(func(cmd script.Command) bool { return cmd.Name == c.command }, c.answer)})
 		sum, rest := w.sync(), time.Until(w.meter().Resumes())
-		if sum.Class != "quota" || w.find().Paused || rest < c.rest-10*time.Second || rest > c.rest*6/5+10*time.Second || w.meter().Pace() != 0.5 || s.Count(c.command) > 2 { // a guess is spread; LIST is asked in two ways
-			t.Errorf("%s: rests %v, pace %v, %d %s, %+v", who, rest, w.meter().Pace(), s.Count(c.command), c.command, sum)
+		// a guess is spread; LIST is asked in two ways
+		if sum.Class != "quota" || w.find().Paused || rest < c.rest-10*time.Second ||
+			rest > c.rest*6/5+10*time.Second || w.meter().Pace() != 0.5 || s.Count(c.command) > 2 {
+			t.Errorf("%s: rests %v, pace %v, %d %s, %+v", who, rest, w.meter().Pace(), s.Count(c.command), c.command,
+				sum)
 		}
 	}
 }
@@ -261,7 +284,9 @@ func TestProviderLimits(t *testing.T) {
 // TestThrottledOK: a throttle inside an OK is no error; the pace is halved.
 func TestThrottledOK(t *testing.T) {
 	s, w := scripted(t, 20, script.Options{}, Options{})
-	s.Misbehave(script.Faults{On: on(func(c script.Command) bool { return c.Name == "NOOP" }, "OK Success [THROTTLED]")})
+	s.Misbehave(script.Faults{On: on(func(c script.Command) bool {
+		return c.Name == "NOOP"
+	}, "OK Success [THROTTLED]")})
 	w.complete()
 	if pace := w.meter().Pace(); pace != 0.5 || len(w.faults()) != 0 {
 		t.Errorf("pace %v, %d errors", pace, len(w.faults()))
@@ -290,7 +315,8 @@ func TestCommandLines(t *testing.T) {
 	}
 }
 
-// TestMessageLimit: a server that gets to 100 messages a command, with and without saying so beforehand, is asked again for the rest.
+// TestMessageLimit: a server that gets to 100 messages a command, with and without saying so beforehand, is asked
+// again for the rest.
 func TestMessageLimit(t *testing.T) {
 	for _, caps := range []string{script.Capabilities, script.Capabilities + " MESSAGELIMIT=100"} {
 		s, w := scripted(t, 450, script.Options{Capabilities: caps, MessageLimit: 100}, Options{})
@@ -316,10 +342,12 @@ func TestMessageLimit(t *testing.T) {
 
 // TestIDFirst: NetEase wants to know who we are before a mailbox is opened, whether or not it offers ID.
 func TestIDFirst(t *testing.T) {
-	s, w := hosted(t, "imap.163.com", 20, script.Options{Capabilities: strings.ReplaceAll(script.Capabilities, " ID", ""), ID: "Coremail Imap"}, Options{})
+	s, w := hosted(t, "imap.163.com", 20, script.Options{Capabilities: strings.ReplaceAll(script.Capabilities, " ID",
+		""), ID: "Coremail Imap"}, Options{})
 	told := false
 	s.Misbehave(script.Faults{On: func(c script.Command) script.Action {
-		told = told || c.Name == "ID" && strings.Contains(c.Args, `"name" "mailcote"`) && strings.Contains(c.Args, `"version"`)
+		told = told || c.Name == "ID" && strings.Contains(c.Args, `"name" "mailcote"`) &&
+			strings.Contains(c.Args, `"version"`)
 		if c.Name == "EXAMINE" && !told {
 			return "NO EXAMINE Unsafe Login. Please contact kefu@188.com for help"
 		}
@@ -342,7 +370,8 @@ func TestDistrust(t *testing.T) {
 		return script.Answer
 	}})
 	w.complete()
-	if strings.Contains(asked, "CONDSTORE") || strings.Contains(asked, "MODSEQ") || strings.Contains(asked, "CHANGEDSINCE") {
+	if strings.Contains(asked, "CONDSTORE") || strings.Contains(asked, "MODSEQ") ||
+		strings.Contains(asked, "CHANGEDSINCE") {
 		t.Errorf("asked\n%s", asked)
 	}
 }

@@ -82,7 +82,8 @@ func phases(random *rand.Rand) []phase {
 		{"searched", nth(proxy.Place{Command: search, Part: proxy.Done}, 3)},
 		{"UID FETCH half asked", nth(at(fetch, proxy.Asked, 25), 3)},
 		{"behind {n} of a message", proxy.Place{Command: fetch, Part: proxy.Literal, Literal: 1 + random.IntN(3)}},
-		{"inside the third message", proxy.Place{Command: fetch, Part: proxy.Literal, Literal: 3, Octet: 17 + random.Int64N(100)}},
+		{"inside the third message", proxy.Place{Command: fetch, Part: proxy.Literal, Literal: 3, Octet: 17 +
+			random.Int64N(100)}},
 		{"fetched", nth(proxy.Place{Command: fetch, Part: proxy.Done}, 3)},
 		{"inside the answer to NOOP", nth(at("NOOP", proxy.Answer, 8), 2)},
 	}
@@ -94,8 +95,9 @@ func hasty() imap.Limits {
 	return imap.Limits{Connect: soon, TLS: soon, Greeting: soon, Auth: soon, Progress: soon, Window: soon}
 }
 
-// TestNetworkFaults is bar 5: twelve network faults at twenty phases, in a first sync and in one that finds changes, and the
-// store is what the server holds. The default form is a sample in which every fault and every phase comes up.
+// TestNetworkFaults is bar 5: twelve network faults at twenty phases, in a first sync and in one that finds
+// changes, and the store is what the server holds. The default form is a sample in which every fault and every
+// phase comes up.
 func TestNetworkFaults(t *testing.T) {
 	t.Parallel()
 	all := misfortunes(t)
@@ -108,7 +110,8 @@ func TestNetworkFaults(t *testing.T) {
 		sum.faults += one.faults
 		sum.again += one.again
 	}
-	t.Logf("%d runs of 12 faults at 20 phases: %d connections, %d faults recorded, %d syncs that were asked for again, in %v",
+	t.Logf("%d runs of 12 faults at 20 phases: %d connections, %d faults recorded, %d syncs that were asked for "+
+		"again, in %v",
 		len(all), sum.connections, sum.faults, sum.again, time.Since(began).Round(time.Millisecond))
 }
 
@@ -187,7 +190,8 @@ func hurried() Options {
 // never is no least wait at all.
 func never(policy.Wait, int) time.Duration { return 0 }
 
-// stir is what another client does to every mailbox: mail comes, goes and changes its flags; one mailbox goes, one comes.
+// stir is what another client does to every mailbox: mail comes, goes and changes its flags; one mailbox goes,
+// one comes.
 func stir(s *script.Server, random *rand.Rand, boxes []string) {
 	s.Change(func(m *script.Model) {
 		for _, name := range boxes {

@@ -106,7 +106,8 @@ func (w *world) live() *account { return w.engine.account(w.id).setRow(w.find())
 // account adds the usual account at addr (host and port of a server or a proxy).
 func (w *world) account(host string, port int) *world {
 	w.t.Helper()
-	id, _, err := w.engine.AddAccount(w.t.Context(), NewAccount{Login: Login{User: dovecot.User, Host: host, Port: port, Security: "plain", Password: secret.New(dovecot.Password)}})
+	id, _, err := w.engine.AddAccount(w.t.Context(), NewAccount{Login: Login{User: dovecot.User, Host: host,
+		Port: port, Security: "plain", Password: secret.New(dovecot.Password)}})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -198,7 +199,8 @@ func (w *world) agrees(s *dovecot.Server) {
 	}
 	got := w.lines()
 	if diff := truth.Diff(want, got); len(diff) > 0 {
-		w.t.Fatalf("server %d lines, store %d, %d differ, first: %v", len(want), len(got), len(diff), diff[:min(3, len(diff))])
+		w.t.Fatalf("server %d lines, store %d, %d differ, first: %v", len(want), len(got), len(diff),
+			diff[:min(3, len(diff))])
 	}
 	w.clean()
 }
@@ -227,7 +229,8 @@ func (w *world) same(want []truth.Line) {
 	w.t.Helper()
 	got := w.lines()
 	if diff := truth.Diff(want, got); len(diff) > 0 {
-		w.t.Fatalf("want %d lines, store %d, %d differ, first: %v", len(want), len(got), len(diff), diff[:min(3, len(diff))])
+		w.t.Fatalf("want %d lines, store %d, %d differ, first: %v", len(want), len(got), len(diff),
+			diff[:min(3, len(diff))])
 	}
 }
 
@@ -240,8 +243,9 @@ func modelOf(s *script.Server, apart ...uint32) []truth.Line {
 					continue
 				}
 				sum := one.Sum()
-				all = append(all, truth.Line{Mailbox: truth.DecodeName(b.Name), UID: one.UID, SHA256: hex.EncodeToString(sum[:]),
-					Flags: string(storage.NewFlags(strings.Fields(one.Flags)))})
+				all = append(all, truth.Line{Mailbox: truth.DecodeName(b.Name), UID: one.UID,
+					SHA256: hex.EncodeToString(sum[:]),
+					Flags:  string(storage.NewFlags(strings.Fields(one.Flags)))})
 			}
 		}
 	})
@@ -321,7 +325,9 @@ func put(s *script.Server, box string, n int) {
 
 // mail makes a message that no other mailbox or number has.
 func mail(box string, n uint32) []byte {
-	return fmt.Appendf(nil, "From: Ada <ada@example.org>\r\nTo: bob@example.org\r\nSubject: %[1]s %[2]d\r\nDate: Mon, 1 Jan 2024 00:00:00 +0000\r\nMessage-ID: <%[1]s.%[2]d@example.org>\r\n\r\nThe text of message %[2]d.\r\n%[3]s",
+	return fmt.Appendf(nil,
+		"From: Ada <ada@example.org>\r\nTo: bob@example.org\r\nSubject: %[1]s %[2]d\r\nDate: Mon, 1 Jan 2024 "+
+			"00:00:00 +0000\r\nMessage-ID: <%[1]s.%[2]d@example.org>\r\n\r\nThe text of message %[2]d.\r\n%[3]s",
 		box, n, strings.Repeat("More text.\r\n", int(n%20)))
 }
 

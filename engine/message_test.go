@@ -42,7 +42,9 @@ func TestIdentity(t *testing.T) {
 	if got := w.text(`SELECT count(DISTINCT email_id) || ' ' || count(DISTINCT sha256) FROM mail`); got != "3 2" {
 		t.Errorf("emails and digests: %s, want 3 2", got)
 	}
-	if got := w.text(`SELECT group_concat(mailbox || ' ' || uid, ', ') FROM (SELECT * FROM mail ORDER BY mailbox, uid) GROUP BY email_id HAVING count(*) > 1`); got != "Archive 1, INBOX 1" {
+	if got := w.text(`SELECT group_concat(mailbox || ' ' || uid, ', ')
+		FROM (SELECT * FROM mail ORDER BY mailbox, uid)
+		GROUP BY email_id HAVING count(*) > 1`); got != "Archive 1, INBOX 1" {
 		t.Errorf("one email in two mailboxes: %q", got)
 	}
 }
@@ -51,7 +53,8 @@ func TestIdentity(t *testing.T) {
 func TestStrangeMessages(t *testing.T) {
 	s, w := scripted(t, 0, script.Options{}, Options{})
 	s.Change(func(m *script.Model) {
-		for _, raw := range []string{"", "x", "\r\n", "\r\n\r\n", "Subject: \xff\xfe\r\n\r\n\x00\x01", strings.Repeat("a", 100_000), "a OK done\r\n* BYE\r\n)\r\n", strings.Repeat("X: y\r\n", 20_000) + "\r\n"} {
+		for _, raw := range []string{"", "x", "\r\n", "\r\n\r\n", "Subject: \xff\xfe\r\n\r\n\x00\x01",
+			strings.Repeat("a", 100_000), "a OK done\r\n* BYE\r\n)\r\n", strings.Repeat("X: y\r\n", 20_000) + "\r\n"} {
 			m.Box("INBOX").Add([]byte(raw))
 		}
 		m.Box("Entw&APw-rfe").Add([]byte("Subject: ä\r\n\r\nä"))
@@ -72,8 +75,8 @@ func large(seed uint64, megabytes int) []byte {
 	return b.Bytes()
 }
 
-// TestLargeMessages: messages above the inline size are staged; cut in the middle they come whole the next time, and memory
-// does not grow with them.
+// TestLargeMessages: messages above the inline size are staged; cut in the middle they come whole the next time,
+// and memory does not grow with them.
 func TestLargeMessages(t *testing.T) {
 	s, w := scripted(t, 5, script.Options{}, Options{})
 	s.Change(func(m *script.Model) {
@@ -200,7 +203,8 @@ func TestPanic(t *testing.T) {
 			t.Errorf("%d panics: %+v", times, sum)
 		}
 		f := w.faults()
-		if len(f) == 0 || f[0].Class != "bug" || !strings.Contains(f[0].Stack, "panicking") || !strings.Contains(f[0].Detail, "on purpose") {
+		if len(f) == 0 || f[0].Class != "bug" || !strings.Contains(f[0].Stack, "panicking") ||
+			!strings.Contains(f[0].Detail, "on purpose") {
 			t.Errorf("faults %+v", f)
 		}
 		if times > 1 && len(f) != policy.PolicyOf(class.Bug).Tries {
@@ -224,16 +228,20 @@ func TestRecoverEverywhere(t *testing.T) {
 func TestSecondAccount(t *testing.T) {
 	s, w := scripted(t, 20, script.Options{}, Options{})
 	first := w.id
-	second, created, err := w.engine.AddAccount(t.Context(), NewAccount{Login: Login{User: dovecot.User, Host: "localhost", Port: s.Port(), Security: imap.Plain}})
+	second, created, err := w.engine.AddAccount(t.Context(),
+		NewAccount{Login: Login{User: dovecot.User, Host: "localhost", Port: s.Port(), Security: imap.Plain}})
 	if err != nil || !created || second == first {
 		t.Fatalf("%d %v %v", second, created, err)
 	}
 	for _, host := range []string{"127.0.0.1", "127.0.0.2", "localhost"} {
-		if _, created, err := w.engine.AddAccount(t.Context(), NewAccount{Login: Login{User: "ada@example.org", Host: host, Port: 1, Security: imap.Plain}}); err != nil || !created {
+		if _, created, err := w.engine.AddAccount(t.Context(),
+			NewAccount{Login: Login{User: "ada@example.org", Host: host, Port: 1,
+				Security: imap.Plain}}); err != nil || !created {
 			t.Fatalf("%s: %v %v", host, created, err)
 		}
 	}
-	if names := w.text(`SELECT name FROM account ORDER BY id`); names != "alice@127.0.0.1\nalice@localhost\nada@example.org\nada@example.org@127.0.0.2\nada@example.org@localhost" {
+	if names := w.text(`SELECT name FROM account ORDER BY id`); names != "alice@127.0.0.1\n"+
+		"alice@localhost\nada@example.org\nada@example.org@127.0.0.2\nada@example.org@localhost" {
 		t.Errorf("names %q", names)
 	}
 }
@@ -263,7 +271,8 @@ func TestRefusedBatch(t *testing.T) {
 	w.equals(s)
 }
 
-// TestFlagsApart: a server may say a message's flags in a response of their own (RFC 9051 §7.5.2); they count all the same.
+// TestFlagsApart: a server may say a message's flags in a response of their own (RFC 9051 §7.5.2); they count all
+// the same.
 func TestFlagsApart(t *testing.T) {
 	s, w := scripted(t, 250, script.Options{}, Options{})
 	s.Misbehave(script.Faults{Message: func(_ string, uid uint32) script.Fault {
@@ -273,8 +282,8 @@ func TestFlagsApart(t *testing.T) {
 	w.equals(s)
 }
 
-// TestFlagsLeftOut: a server that gives bodies without flags is asked for these; if the session breaks over it, or the process ends
-// there, the next pass asks, though the server keeps MODSEQ and nothing has changed since.
+// TestFlagsLeftOut: a server that gives bodies without flags is asked for these; if the session breaks over it,
+// or the process ends there, the next pass asks, though the server keeps MODSEQ and nothing has changed since.
 func TestFlagsLeftOut(t *testing.T) {
 	flags := regexp.MustCompile(` FLAGS \([^)]*\)`)
 	for name, end := range map[string]func(context.CancelFunc) script.Action{
@@ -312,7 +321,8 @@ func TestFlagsLeftOut(t *testing.T) {
 	}
 }
 
-// TestSwappedBudget: a UIDVALIDITY that moves before a body costs no memory of the process-wide budget and nothing staged.
+// TestSwappedBudget: a UIDVALIDITY that moves before a body costs no memory of the process-wide budget and
+// nothing staged.
 func TestSwappedBudget(t *testing.T) {
 	s, w := scripted(t, 0, script.Options{}, Options{})
 	s.Change(func(m *script.Model) {

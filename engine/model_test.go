@@ -28,9 +28,10 @@ import (
 	"mailcote/testkit/truth"
 )
 
-// TestModel is the part of bar 7 that only reads: mailboxes on a server change in every way there is, the line breaks, the process
-// dies, a person pauses and retries, in any order; after each sync that says it is complete, and in the end, the store holds
-// exactly what the server has, and check finds nothing. The model is the scripted server's own: mailboxes × UIDs × flags × hashes.
+// TestModel is the part of bar 7 that only reads: mailboxes on a server change in every way there is, the line
+// breaks, the process dies, a person pauses and retries, in any order; after each sync that says it is complete,
+// and in the end, the store holds exactly what the server has, and check finds nothing. The model is the scripted
+// server's own: mailboxes × UIDs × flags × hashes.
 func TestModel(t *testing.T) {
 	checks := map[bool]string{false: strconv.Itoa(max(2, volume(10))), true: "1000"}[form.Long()]
 	restore := flag.Lookup("rapid.checks").Value.String()
@@ -46,8 +47,10 @@ func TestModel(t *testing.T) {
 		m := newModel(t, rt, &sum)
 		defer m.close()
 		rt.Repeat(map[string]func(*rapid.T){
-			"append": m.append, "flag": m.flag, "expunge": m.expunge, "rename": m.rename, "delete": m.drop, "recreate": m.recreate,
-			"renumber": m.renumber, "break": m.breaks, "sync": m.sync, "sync again": m.sync, "crash": m.crash, "pause": m.pause, "retry": m.retry,
+			"append": m.append, "flag": m.flag, "expunge": m.expunge, "rename": m.rename, "delete": m.drop,
+			"recreate": m.recreate,
+			"renumber": m.renumber, "break": m.breaks, "sync": m.sync, "sync again": m.sync, "crash": m.crash,
+			"pause": m.pause, "retry": m.retry,
 		})
 		m.settle(rt)
 	})
@@ -222,7 +225,8 @@ func (m *model) synced(rt *rapid.T, s Summary) {
 
 func (m *model) same(rt *rapid.T, after string) {
 	if diff := truth.Diff(modelOf(m.server), m.world.lines()); len(diff) > 0 {
-		rt.Fatalf("after %s %d lines differ between server (-) and store (+):\n%s", after, len(diff), strings.Join(diff[:min(10, len(diff))], "\n"))
+		rt.Fatalf("after %s %d lines differ between server (-) and store (+):\n%s", after, len(diff),
+			strings.Join(diff[:min(10, len(diff))], "\n"))
 	}
 }
 
@@ -265,7 +269,8 @@ func (m *model) crash(rt *rapid.T) {
 	m.sound(rt, "a crash")
 }
 
-// photograph copies a store as a process leaves it that dies now: while nothing can be committed, file and log are a pair.
+// photograph copies a store as a process leaves it that dies now: while nothing can be committed, file and log
+// are a pair.
 func photograph(ctx context.Context, from, to string) error {
 	db, err := sql.Open("sqlite", "file:"+from+"?_txlock=immediate&_pragma=busy_timeout(20000)")
 	if err != nil {
@@ -298,7 +303,8 @@ func (m *model) pause(rt *rapid.T) {
 
 func (m *model) retry(rt *rapid.T) {
 	verb := rapid.SampledFrom([]queue.Verb{queue.VerbRetry, queue.VerbPause, queue.VerbResume}).Draw(rt, "order")
-	if _, err := m.world.engine.Tasks(m.t.Context(), queue.Order{Verb: verb, Selection: queue.Selection{Account: m.world.id}}); err != nil {
+	if _, err := m.world.engine.Tasks(m.t.Context(), queue.Order{Verb: verb,
+		Selection: queue.Selection{Account: m.world.id}}); err != nil {
 		rt.Fatal(err)
 	}
 }
@@ -306,7 +312,8 @@ func (m *model) retry(rt *rapid.T) {
 // settle ends all trouble and wants the server's state.
 func (m *model) settle(rt *rapid.T) {
 	m.line.Disarm()
-	if _, err := m.world.engine.Tasks(m.t.Context(), queue.Order{Verb: queue.VerbResume, Selection: queue.Selection{Account: m.world.id}}); err != nil {
+	if _, err := m.world.engine.Tasks(m.t.Context(), queue.Order{Verb: queue.VerbResume,
+		Selection: queue.Selection{Account: m.world.id}}); err != nil {
 		rt.Fatal(err)
 	}
 	sum, syncs := m.world.until()

@@ -18,12 +18,15 @@ import (
 	"mailcote/testkit/script"
 )
 
-// named is a world whose account names a host that a name server knows; port is where it listens at each of its addresses.
+// named is a world whose account names a host that a name server knows; port is where it listens at each of its
+// addresses.
 func named(t *testing.T, names *dns.Server, port int, l imap.Limits) *world {
 	t.Helper()
-	w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{backoff: quick, retryGap: time.Nanosecond, resend: time.Millisecond, Limits: l, resolver: names.Resolver()})
-	id, _, err := w.engine.AddAccount(t.Context(), NewAccount{Insecure: true, Login: Login{User: script.User, Host: "mail.example.org", Port: port,
-		Security: imap.Plain, Password: secret.New(script.Password)}})
+	w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{backoff: quick, retryGap: time.Nanosecond,
+		resend: time.Millisecond, Limits: l, resolver: names.Resolver()})
+	id, _, err := w.engine.AddAccount(t.Context(), NewAccount{Insecure: true,
+		Login: Login{User: script.User, Host: "mail.example.org", Port: port,
+			Security: imap.Plain, Password: secret.New(script.Password)}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,8 +34,8 @@ func named(t *testing.T, names *dns.Server, port int, l imap.Limits) *world {
 	return w
 }
 
-// TestNames is FAULTS N2: whatever a name server says or keeps to itself is the network's trouble. No attempt costs the account
-// more than that attempt, a sync ends with what is wrong, and the next one goes on.
+// TestNames is FAULTS N2: whatever a name server says or keeps to itself is the network's trouble. No attempt
+// costs the account more than that attempt, a sync ends with what is wrong, and the next one goes on.
 func TestNames(t *testing.T) {
 	t.Parallel()
 	const here, nowhere = "127.0.0.1", "127.0.0.99" // where nobody listens
@@ -53,8 +56,12 @@ func TestNames(t *testing.T) {
 		{"refused", code(dns.Refused), false, class.Network, ""},
 		{"no address", none, false, class.Network, "no such host"},
 		{"no answer", silent, false, class.Timeout, "not connected in"},
-		{"an address where nobody is", func(int, bool) dns.Answer { return dns.Addrs(nowhere) }, false, class.Network, "refused"},
-		{"one address of three", func(int, bool) dns.Answer { return dns.Addrs(nowhere, "127.0.0.98", here) }, true, "", ""},
+		{"an address where nobody is", func(int, bool) dns.Answer {
+			return dns.Addrs(nowhere)
+		}, false, class.Network, "refused"},
+		{"one address of three", func(int, bool) dns.Answer {
+			return dns.Addrs(nowhere, "127.0.0.98", here)
+		}, true, "", ""},
 		{"no route for IPv6", func(int, bool) dns.Answer { return dns.Addrs("2001:db8::1", here) }, true, "", ""},
 		{"IPv6 fails", func(_ int, six bool) dns.Answer {
 			if six {
@@ -129,8 +136,8 @@ func TestNames(t *testing.T) {
 	})
 }
 
-// TestNameAway is the same for an agent: while a name is not there for longer than a moment the account is never paused, and as
-// soon as it is back everything arrives.
+// TestNameAway is the same for an agent: while a name is not there for longer than a moment the account is never
+// paused, and as soon as it is back everything arrives.
 func TestNameAway(t *testing.T) {
 	t.Parallel()
 	s := script.Start(t, script.Options{})
@@ -148,7 +155,10 @@ func TestNameAway(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- w.engine.Run(ctx, time.Millisecond) }()
 	defer cancel()
-	until(t, 2*time.Minute, "four questions to the name server", names.Changed, func() bool { four, _ := names.Asked(); return four >= 4 })
+	until(t, 2*time.Minute, "four questions to the name server", names.Changed, func() bool {
+		four, _ := names.Asked()
+		return four >= 4
+	})
 	if a := w.find(); a.Paused {
 		t.Errorf("paused: %s", a.PauseReason)
 	}
@@ -161,9 +171,9 @@ func TestNameAway(t *testing.T) {
 	w.equals(s)
 }
 
-// TestAddressChanges is FAULTS N12: the address in use goes dead, its sockets stay open, and the name leads to another one. The
-// command under way ends by its own limit, the sync goes on over the other address, and nobody has to act. Behind a name that
-// still has the dead address first, the dial goes round it.
+// TestAddressChanges is FAULTS N12: the address in use goes dead, its sockets stay open, and the name leads to
+// another one. The command under way ends by its own limit, the sync goes on over the other address, and nobody
+// has to act. Behind a name that still has the dead address first, the dial goes round it.
 func TestAddressChanges(t *testing.T) {
 	for _, both := range []bool{false, true} {
 		t.Run("both named "+strconv.FormatBool(both), func(t *testing.T) {
@@ -201,7 +211,8 @@ func TestAddressChanges(t *testing.T) {
 			took := time.Since(began)
 			w.equals(s)
 			faults := w.faults()
-			t.Logf("complete after %v, %d connections to the dead address, %d to the other, faults %d", took, first.Stats().Connections, second.Stats().Connections, len(faults))
+			t.Logf("complete after %v, %d connections to the dead address, %d to the other, faults %d", took,
+				first.Stats().Connections, second.Stats().Connections, len(faults))
 			if !moved.Load() || second.Stats().Connections == 0 {
 				t.Errorf("%d connections to the second address", second.Stats().Connections)
 			}

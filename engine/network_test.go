@@ -46,14 +46,16 @@ func TestServerDown(t *testing.T) {
 	p.Set(proxy.Faults{Refuse: true})
 	asked = nil
 	sum := w.sync()
-	if sum.Result != Failed || sum.Class != "network" || p.Stats().Connections != 5 || !slices.Equal(asked, []int{1, 2, 3, 4, 5}) {
+	if sum.Result != Failed || sum.Class != "network" || p.Stats().Connections != 5 ||
+		!slices.Equal(asked, []int{1, 2, 3, 4, 5}) {
 		t.Fatalf("%d connections, backoff asked for %v, summary %+v", p.Stats().Connections, asked, sum)
 	}
 	if left := w.tasks(); len(left) != 1 || left[0].Status() != "pending" || left[0].RetryCount != 5 {
 		t.Fatalf("tasks %+v", left)
 	}
 	w.equals(s)
-	// Down in the middle, with the tasks of seven mailboxes waiting: the connection is at fault, so it is five tries in all.
+	// Down in the middle, with the tasks of seven mailboxes waiting: the connection is at fault, so it is five
+	// tries in all.
 	p.Set(proxy.Faults{})
 	s.Change(func(m *script.Model) {
 		for _, b := range m.Boxes {
@@ -94,10 +96,11 @@ func TestBackoffSum(t *testing.T) {
 	}
 }
 
-// TestPhases: a connection that ends at any command is a network fault, and the next try brings everything. One that ends with
-// words: TestBye.
+// TestPhases: a connection that ends at any command is a network fault, and the next try brings everything. One
+// that ends with words: TestBye.
 func TestPhases(t *testing.T) {
-	for _, command := range []string{"GREETING", "AUTHENTICATE", "ID", "LIST", "EXAMINE", "UID SEARCH", "UID FETCH", "NOOP"} {
+	for _, command := range []string{"GREETING", "AUTHENTICATE", "ID", "LIST", "EXAMINE", "UID SEARCH", "UID FETCH",
+		"NOOP"} {
 		t.Run(command, func(t *testing.T) {
 			t.Parallel()
 			s, w := scripted(t, 30, script.Options{}, Options{})
@@ -126,13 +129,15 @@ func TestPhases(t *testing.T) {
 	}
 }
 
-// TestResets: a connection that is reset about every megabyte brings everything in the end, and no try counts as plan.Fruitless.
+// TestResets: a connection that is reset about every megabyte brings everything in the end, and no try counts as
+// plan.Fruitless.
 func TestResets(t *testing.T) {
 	t.Parallel()
 	server := dovecot.Start(t, dovecot.Config{})
-	bytes, err := corpus.Fill(6, volume(2000), 4, corpus.Options{AvgSize: 20_000}, func(mailbox string, m corpus.Message) error {
-		return server.Put(dovecot.User, mailbox, m.Raw, dovecot.Options{Flags: m.Flags, Date: m.Date})
-	})
+	bytes, err := corpus.Fill(6, volume(2000), 4, corpus.Options{AvgSize: 20_000},
+		func(mailbox string, m corpus.Message) error {
+			return server.Put(dovecot.User, mailbox, m.Raw, dovecot.Options{Flags: m.Flags, Date: m.Date})
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,7 +213,8 @@ func sideBySide(n int, do func(i int)) {
 	all.Wait()
 }
 
-// TestInterrupt: a sync stopped at any moment keeps what came whole, gives its task back uncounted, and the next one goes on.
+// TestInterrupt: a sync stopped at any moment keeps what came whole, gives its task back uncounted, and the next
+// one goes on.
 func TestInterrupt(t *testing.T) {
 	t.Parallel()
 	server := dovecot.Start(t, dovecot.Config{})

@@ -35,8 +35,8 @@ func opensIt(box string) func(script.Command) bool {
 
 const aDay = 24 * time.Hour
 
-// TestOrphanWaits: an email that left its last mailbox waits for one that was open before and cannot be listed, a day at most.
-// One that was never open, and one that is gone, make nobody wait.
+// TestOrphanWaits: an email that left its last mailbox waits for one that was open before and cannot be listed, a
+// day at most. One that was never open, and one that is gone, make nobody wait.
 func TestOrphanWaits(t *testing.T) {
 	for name, test := range map[string]struct {
 		late   bool // the mailbox is refused from the start
@@ -54,8 +54,11 @@ func TestOrphanWaits(t *testing.T) {
 			}
 			return uids
 		}}, nil, true},
-		"no longer listed": {false, script.Faults{On: on(opensIt("Team"), "NO [NONEXISTENT] gone")}, func(m *script.Model) { m.Drop("Team") }, false},
-		"well":             {false, script.Faults{}, nil, false},
+		"no longer listed": {false, script.Faults{On: on(opensIt("Team"), "NO [NONEXISTENT] gone")},
+			func(m *script.Model) {
+				m.Drop("Team")
+			}, false},
+		"well": {false, script.Faults{}, nil, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -103,8 +106,8 @@ func TestOrphanWaits(t *testing.T) {
 	}
 }
 
-// TestOrphanArrives: an email that went to a mailbox which cannot be opened for a while is the same one there, and nobody was
-// told that it had ended.
+// TestOrphanArrives: an email that went to a mailbox which cannot be opened for a while is the same one there,
+// and nobody was told that it had ended.
 func TestOrphanArrives(t *testing.T) {
 	s, w := scripted(t, 10, script.Options{}, Options{})
 	put(s, "Team", 3)
@@ -132,8 +135,8 @@ func TestOrphanArrives(t *testing.T) {
 	}
 }
 
-// TestOrphanNotLookedFor: where a pass has not come to its end, or has not looked at every mailbox that was open, no email ends,
-// however long ago it left.
+// TestOrphanNotLookedFor: where a pass has not come to its end, or has not looked at every mailbox that was open,
+// no email ends, however long ago it left.
 func TestOrphanNotLookedFor(t *testing.T) {
 	for name, test := range map[string]struct {
 		faults    func(end context.CancelFunc) script.Faults
@@ -149,7 +152,9 @@ func TestOrphanNotLookedFor(t *testing.T) {
 			}}
 		}},
 		"paused": {faults: func(context.CancelFunc) script.Faults {
-			return script.Faults{On: on(func(c script.Command) bool { return strings.HasPrefix(c.Name, "AUTH") || c.Name == "LOGIN" }, "NO [AUTHENTICATIONFAILED] no")}
+			return script.Faults{On: on(func(c script.Command) bool {
+				return strings.HasPrefix(c.Name, "AUTH") || c.Name == "LOGIN"
+			}, "NO [AUTHENTICATIONFAILED] no")}
 		}},
 		"only INBOX":         {mailboxes: []string{"INBOX"}},
 		"too many mailboxes": {limits: imap.Limits{Mailboxes: 2}},
@@ -201,7 +206,8 @@ func TestOrphanOfAnother(t *testing.T) {
 	put(s, "Team", 3)
 	other := script.Start(t, script.Options{})
 	put(other, "INBOX", 10)
-	id, _, err := w.engine.AddAccount(t.Context(), NewAccount{Login: Login{User: dovecot.User, Host: "localhost", Port: other.Port(), Security: "plain", Password: secret.New(dovecot.Password)}})
+	id, _, err := w.engine.AddAccount(t.Context(), NewAccount{Login: Login{User: dovecot.User, Host: "localhost",
+		Port: other.Port(), Security: "plain", Password: secret.New(dovecot.Password)}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,7 +219,8 @@ func TestOrphanOfAnother(t *testing.T) {
 	}
 	s.Change(func(m *script.Model) { m.Box("Team").Add(mail("Team", 4)) })
 	w.engine.Sync(t.Context(), both, SyncOptions{})
-	if got := w.text(`SELECT account_id || ' ' || count(*) FROM email WHERE destroyed_at IS NOT NULL GROUP BY account_id`); got != fmt.Sprint(id, " 2") {
+	if got := w.text(`SELECT account_id || ' ' || count(*) FROM email
+		WHERE destroyed_at IS NOT NULL GROUP BY account_id`); got != fmt.Sprint(id, " 2") {
 		t.Errorf("ended: %q", got)
 	}
 }
@@ -247,7 +254,8 @@ func TestOrphanOfRun(t *testing.T) {
 	w.engine.account(w.id).retire(t.Context())
 }
 
-// TestOrphanOfBrokenPass: only a pass that listed the mailboxes and has nothing left to try knows that nobody holds an email.
+// TestOrphanOfBrokenPass: only a pass that listed the mailboxes and has nothing left to try knows that nobody
+// holds an email.
 func TestOrphanOfBrokenPass(t *testing.T) {
 	var wall hands
 	_, w := scripted(t, 10, script.Options{}, Options{wall: wall.now})
@@ -279,11 +287,13 @@ func TestOrphanOfBrokenPass(t *testing.T) {
 		pass := newWorker(w.engine, w.live(), false)
 		pass.discovered, pass.failed = one.discovered, &fault.Fault{Verdict: policy.Verdict{Class: class.Network}}
 		if err := w.store.Write(t.Context(), storage.Interactive, 0, func(tx *storage.Writer) (err error) {
-			if _, err := tx.Exec(`UPDATE sync_task SET state = 'cancelled', completed_at = 0, message_id = NULL WHERE completed_at IS NULL`); err != nil {
+			if _, err := tx.Exec(`UPDATE sync_task SET state = 'cancelled', completed_at = 0, message_id = NULL
+				WHERE completed_at IS NULL`); err != nil {
 				return err
 			}
 			for range one.tasks {
-				if _, _, err := w.engine.queue.EnqueueTx(tx, queue.NewTask{Account: w.id, Type: queue.FolderSync}); err != nil {
+				if _, _, err := w.engine.queue.EnqueueTx(tx,
+					queue.NewTask{Account: w.id, Type: queue.FolderSync}); err != nil {
 					return err
 				}
 			}

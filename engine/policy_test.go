@@ -37,7 +37,9 @@ func TestInUse(t *testing.T) {
 func TestDamagedMailbox(t *testing.T) {
 	s, w := scripted(t, 20, script.Options{}, Options{})
 	put(s, "Archive", 30)
-	s.Misbehave(script.Faults{On: on(func(c script.Command) bool { return c.Name == "EXAMINE" && strings.Contains(c.Args, "INBOX") }, "NO [CORRUPTION] index broken")})
+	s.Misbehave(script.Faults{On: on(func(c script.Command) bool {
+		return c.Name == "EXAMINE" && strings.Contains(c.Args, "INBOX")
+	}, "NO [CORRUPTION] index broken")})
 	if sum := w.sync(); sum.Result != Partial || sum.Fetched != 30 {
 		t.Errorf("summary %+v", sum)
 	}
@@ -46,7 +48,9 @@ func TestDamagedMailbox(t *testing.T) {
 // TestLimitThenPause: words that mean a limit, and after three attempts a refusal.
 func TestLimitThenPause(t *testing.T) {
 	s, w := scripted(t, 20, script.Options{}, Options{least: func(policy.Wait, int) time.Duration { return 0 }})
-	s.Misbehave(script.Faults{On: on(func(c script.Command) bool { return c.Name == "EXAMINE" }, "NO User is authenticated but not connected.")})
+	s.Misbehave(script.Faults{On: on(func(c script.Command) bool {
+		return c.Name == "EXAMINE"
+	}, "NO User is authenticated but not connected.")})
 	committed := w.commits()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
@@ -66,7 +70,9 @@ func TestLimitRestsTheAccount(t *testing.T) {
 	s, w := scripted(t, 20, script.Options{}, Options{})
 	put(s, "Archive", 30)
 	put(s, "Sent", 30)
-	s.Misbehave(script.Faults{On: on(func(c script.Command) bool { return c.Name == "UID FETCH" }, "NO [LIMIT] UID FETCH Rate limit hit.")})
+	s.Misbehave(script.Faults{On: on(func(c script.Command) bool {
+		return c.Name == "UID FETCH"
+	}, "NO [LIMIT] UID FETCH Rate limit hit.")})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- w.engine.Run(ctx, time.Millisecond) }()

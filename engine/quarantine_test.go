@@ -11,7 +11,8 @@ import (
 	"mailcote/testkit/script"
 )
 
-// TestUnreadableMessage: whatever is wrong with one message, it alone is set aside, and it comes when the server is mended.
+// TestUnreadableMessage: whatever is wrong with one message, it alone is set aside, and it comes when the server
+// is mended.
 func TestUnreadableMessage(t *testing.T) {
 	const bad = 41
 	tests := []struct {
@@ -26,15 +27,18 @@ func TestUnreadableMessage(t *testing.T) {
 		{name: "refused at the end", fault: script.RefuseLate, says: "NO some messages could not be read"},
 		{name: "left out", fault: script.Omit, says: "does not deliver it"},
 		{name: "nil", fault: script.Nil, says: "does not deliver it"},
-		{name: "literal too long", fault: script.TooLong, class: "protocol", not: "timeout", says: "unreadable answer", limits: imap.Limits{Progress: 500 * time.Millisecond}},
+		{name: "literal too long", fault: script.TooLong, class: "protocol", not: "timeout",
+			says: "unreadable answer", limits: imap.Limits{Progress: 500 * time.Millisecond}},
 		{name: "literal too short", fault: script.TooShort, class: "protocol", says: "unreadable answer"},
 		{name: "cut inside", fault: script.Cut, not: "network", says: "unexpected EOF"},
 		{name: "cut before anything", fault: script.CutEarly, class: "network", says: "unexpected EOF"},
 		{name: "huge literal", fault: script.Huge, class: "protocol", says: "literal of 1099511627776 octets"},
 		{name: "literal {-1}", fault: script.Negative, class: "protocol", says: "literal without a size"},
-		{name: "literal 2^63", fault: script.Overflow, class: "protocol", says: "literal of 9223372036854775808 octets"},
+		{name: "literal 2^63", fault: script.Overflow, class: "protocol",
+			says: "literal of 9223372036854775808 octets"},
 		{name: "size not a number", fault: script.Garbled, class: "protocol", says: "unreadable answer"},
-		{name: "silent inside", fault: script.Stall, not: "timeout", says: "stalled", limits: imap.Limits{Progress: 500 * time.Millisecond}},
+		{name: "silent inside", fault: script.Stall, not: "timeout", says: "stalled",
+			limits: imap.Limits{Progress: 500 * time.Millisecond}},
 	}
 	for _, test := range tests {
 		for _, place := range []struct {
@@ -58,7 +62,8 @@ func TestUnreadableMessage(t *testing.T) {
 				w.equals(s, bad)
 				var row, beside bool
 				for _, f := range w.faults() {
-					if f.Class == "parsing" && f.UID == bad && f.MailboxPath == "INBOX" && strings.Contains(f.ServerText+f.Detail, test.says) {
+					if f.Class == "parsing" && f.UID == bad && f.MailboxPath == "INBOX" &&
+						strings.Contains(f.ServerText+f.Detail, test.says) {
 						row = true
 					}
 					beside = beside || f.Class == test.class
@@ -69,7 +74,9 @@ func TestUnreadableMessage(t *testing.T) {
 				if !row || test.class != "" && !beside {
 					t.Errorf("no fault of the message among %+v", w.faults())
 				}
-				if held := w.text(`SELECT lo || '-' || hi FROM coverage c JOIN mailbox m ON m.id = c.mailbox_id WHERE m.path = 'INBOX' AND ? BETWEEN lo AND hi`, bad); held != "" {
+				if held := w.text(`SELECT lo || '-' || hi FROM coverage c
+					JOIN mailbox m ON m.id = c.mailbox_id
+					WHERE m.path = 'INBOX' AND ? BETWEEN lo AND hi`, bad); held != "" {
 					t.Errorf("coverage %s vouches for UID %d", held, bad)
 				}
 				if left := w.tasks(); len(left) > 0 {
@@ -88,8 +95,8 @@ func TestUnreadableMessage(t *testing.T) {
 	}
 }
 
-// TestManyUnreadable: as many as you like are set aside, with a number of commands in proportion, and a message that leaves
-// takes its quarantine with it.
+// TestManyUnreadable: as many as you like are set aside, with a number of commands in proportion, and a message
+// that leaves takes its quarantine with it.
 func TestManyUnreadable(t *testing.T) {
 	s, w := scripted(t, 400, script.Options{}, Options{})
 	s.Misbehave(script.Faults{Message: func(_ string, uid uint32) script.Fault {
@@ -118,7 +125,8 @@ func TestManyUnreadable(t *testing.T) {
 
 // TestThrottledFetch: a NO that is about the account is no verdict on messages.
 func TestThrottledFetch(t *testing.T) {
-	for _, answer := range []script.Action{"NO [LIMIT] slow down", "NO [UNAVAILABLE] later", "BYE [UNAVAILABLE] going down"} {
+	for _, answer := range []script.Action{"NO [LIMIT] slow down", "NO [UNAVAILABLE] later",
+		"BYE [UNAVAILABLE] going down"} {
 		t.Run(string(answer), func(t *testing.T) {
 			s, w := scripted(t, 50, script.Options{}, Options{least: soon})
 			var once atomic.Bool

@@ -51,11 +51,13 @@ func (f *fetches) only(t *testing.T, want ...uint32) {
 
 // twin is one of two messages that have header and size in common, and nothing else.
 func twin(n, which int) []byte {
-	return fmt.Appendf(nil, "From: Ada <ada@example.org>\r\nSubject: twins %d\r\nMessage-ID: <twins.%d@example.org>\r\n\r\nI am number %d.\r\n", n, n, which)
+	return fmt.Appendf(nil,
+		"From: Ada <ada@example.org>\r\nSubject: twins %d\r\nMessage-ID: <twins.%d@example.org>\r\n\r\nI am number "+
+			"%d.\r\n", n, n, which)
 }
 
-// TestBar12 is bar 12: UIDVALIDITY changes under many messages. No local row is lost, no body fetched again that size and
-// header tell for certain, and every other one is.
+// TestBar12 is bar 12: UIDVALIDITY changes under many messages. No local row is lost, no body fetched again that
+// size and header tell for certain, and every other one is.
 func TestBar12(t *testing.T) {
 	n := volume(2000)
 	if form.Long() {
@@ -81,7 +83,9 @@ func TestBar12(t *testing.T) {
 	var ambiguous []uint32
 	s.Change(func(m *script.Model) {
 		b := m.Box("INBOX")
-		rand.New(rand.NewPCG(3, 4)).Shuffle(len(b.Messages), func(i, j int) { b.Messages[i], b.Messages[j] = b.Messages[j], b.Messages[i] })
+		rand.New(rand.NewPCG(3, 4)).Shuffle(len(b.Messages), func(i, j int) {
+			b.Messages[i], b.Messages[j] = b.Messages[j], b.Messages[i]
+		})
 		b.Renumber(2000, 7)
 		for i := range b.Messages {
 			b.Messages[i].Flags = []string{"", `\Seen`, "$Other"}[i%3]
@@ -100,11 +104,13 @@ func TestBar12(t *testing.T) {
 	if w.text(`SELECT id || jmap_id FROM email WHERE id <= (SELECT count(*) FROM email) - 10 ORDER BY id`) != rows {
 		t.Error("rows of emails were lost")
 	}
-	if got := w.text(`SELECT sha256 || ' ' || email_id FROM mail WHERE subject NOT LIKE 'new%' ORDER BY 1`); got != emails {
+	if got := w.text(`SELECT sha256 || ' ' || email_id FROM mail
+		WHERE subject NOT LIKE 'new%' ORDER BY 1`); got != emails {
 		t.Error("emails did not keep their ids")
 	}
 	w.equals(s)
-	t.Logf("bar 12: %d messages under a new UIDVALIDITY in %.1f s: 0 local rows lost, 0 unique bodies fetched again, %d ambiguous or new ones fetched; %d bytes against %d of the first sync (%.1f s)",
+	t.Logf("bar 12: %d messages under a new UIDVALIDITY in %.1f s: 0 local rows lost, 0 unique bodies fetched again, "+
+		"%d ambiguous or new ones fetched; %d bytes against %d of the first sync (%.1f s)",
 		n+n/100+10, took.Seconds(), len(ambiguous), sum.Wire, first.Wire, first.Seconds)
 }
 
@@ -221,7 +227,8 @@ func TestRebindBroken(t *testing.T) {
 	w.equals(s)
 }
 
-// TestReusedUIDs: a server that gives UIDs out again, or whose UIDNEXT is worth nothing, hides no message behind an old one.
+// TestReusedUIDs: a server that gives UIDs out again, or whose UIDNEXT is worth nothing, hides no message behind
+// an old one.
 func TestReusedUIDs(t *testing.T) {
 	without := func(what string) func(script.Command, string) string {
 		return func(_ script.Command, line string) string {
@@ -244,7 +251,10 @@ func TestReusedUIDs(t *testing.T) {
 		want   []uint32
 	}{
 		{"UIDNEXT fell", restore, nil, []uint32{26, 27}},
-		{"UIDNEXT fell, nothing came", func(m *script.Model) { b := m.Box("INBOX"); b.Messages, b.UIDNext = b.Messages[:25], 26 }, nil, nil},
+		{"UIDNEXT fell, nothing came", func(m *script.Model) {
+			b := m.Box("INBOX")
+			b.Messages, b.UIDNext = b.Messages[:25], 26
+		}, nil, nil},
 		{"no UIDNEXT", func(m *script.Model) {
 			restore(m)
 			m.Box("INBOX").Messages[25].Raw = mail("another", 26)

@@ -13,8 +13,8 @@ import (
 	"mailcote/testkit/script"
 )
 
-// TestConsent: messages that a listing lacks go when the server refuses to give them, and not when its words are about a limit, the
-// line or the mailbox.
+// TestConsent: messages that a listing lacks go when the server refuses to give them, and not when its words are
+// about a limit, the line or the mailbox.
 func TestConsent(t *testing.T) {
 	for answer, consents := range map[script.Action]bool{
 		"NO nothing of that is left":           true,
@@ -32,9 +32,13 @@ func TestConsent(t *testing.T) {
 			s, w := scripted(t, 20, script.Options{}, Options{least: func(policy.Wait, int) time.Duration { return 0 }})
 			w.complete()
 			s.Misbehave(script.Faults{
-				Listing: func(_ script.Command, uids []uint32) []uint32 { return slices.Delete(slices.Clone(uids), 4, 5) },
-				Exists:  func(_ int, _ string, n int) int { return n - 1 },
-				On:      on(func(c script.Command) bool { return c.Name == "UID FETCH" && strings.HasPrefix(c.Args, "5 ") }, answer),
+				Listing: func(_ script.Command, uids []uint32) []uint32 {
+					return slices.Delete(slices.Clone(uids), 4, 5)
+				},
+				Exists: func(_ int, _ string, n int) int { return n - 1 },
+				On: on(func(c script.Command) bool {
+					return c.Name == "UID FETCH" && strings.HasPrefix(c.Args, "5 ")
+				}, answer),
 			})
 			sum, want := w.sync(), 20
 			if consents {
@@ -47,7 +51,8 @@ func TestConsent(t *testing.T) {
 	}
 }
 
-// TestThrottledIsNoRefusal: a command that a limit ended is not asked in another way, and nothing is downloaded in its place.
+// TestThrottledIsNoRefusal: a command that a limit ended is not asked in another way, and nothing is downloaded
+// in its place.
 func TestThrottledIsNoRefusal(t *testing.T) {
 	for name, test := range map[string]struct {
 		caps    string
@@ -89,8 +94,8 @@ func TestThrottledIsNoRefusal(t *testing.T) {
 	}
 }
 
-// TestUnavailableStatus: a server that is unavailable is not asked for each mailbox, and no mailbox is opened instead; words about
-// mailboxes, or about one alone, let them be opened.
+// TestUnavailableStatus: a server that is unavailable is not asked for each mailbox, and no mailbox is opened
+// instead; words about mailboxes, or about one alone, let them be opened.
 func TestUnavailableStatus(t *testing.T) {
 	for _, test := range []struct {
 		answer script.Action
@@ -112,10 +117,13 @@ func TestUnavailableStatus(t *testing.T) {
 			}
 			w.complete()
 			status, opened := s.Count("STATUS"), s.Count("EXAMINE")
-			s.Misbehave(script.Faults{On: on(func(c script.Command) bool { return c.Name == "STATUS" && strings.Contains(c.Args, test.of) }, test.answer)})
+			s.Misbehave(script.Faults{On: on(func(c script.Command) bool {
+				return c.Name == "STATUS" && strings.Contains(c.Args, test.of)
+			}, test.answer)})
 			sum := w.sync()
 			status, opened = s.Count("STATUS")-status, s.Count("EXAMINE")-opened
-			if test.ends && (sum.Result != Failed || status > 2*plan.Fruitless || opened > 0) || !test.ends && (sum.Result != Complete || status != 31 || opened != 31) {
+			if test.ends && (sum.Result != Failed || status > 2*plan.Fruitless || opened > 0) || !test.ends &&
+				(sum.Result != Complete || status != 31 || opened != 31) {
 				t.Errorf("%d STATUS, %d EXAMINE, %+v", status, opened, sum)
 			}
 			s.Misbehave(script.Faults{})

@@ -49,26 +49,33 @@ func (w *world) classOf(found []storage.Finding, err error) class.Class {
 	return f.Class
 }
 
-// TestCheckRemoteHeld: a comparison knocks at no server that a sync would have let be, nor at one that has refused the password.
+// TestCheckRemoteHeld: a comparison knocks at no server that a sync would have let be, nor at one that has
+// refused the password.
 func TestCheckRemoteHeld(t *testing.T) {
 	for name, test := range map[string]struct {
 		hold func(w *world) error
 		want class.Class
 	}{
 		"nothing": {func(*world) error { return nil }, ""},
-		"by hand": {func(w *world) error { return w.engine.PauseAccounts(w.t.Context(), []storage.AccountID{w.id}, "") }, ""},
+		"by hand": {func(w *world) error {
+			return w.engine.PauseAccounts(w.t.Context(), []storage.AccountID{w.id}, "")
+		}, ""},
 		"refused": {func(w *world) error {
-			return w.store.Write(w.t.Context(), storage.Interactive, 0, func(tx *storage.Writer) error { return tx.PauseAccount(w.id, "auth", "no") })
+			return w.store.Write(w.t.Context(), storage.Interactive, 0, func(tx *storage.Writer) error {
+				return tx.PauseAccount(w.id, "auth", "no")
+			})
 		}, class.Auth},
 		"rest": {func(w *world) error {
 			w.meter().Rest(time.Now().Add(time.Hour))
 			return w.store.Write(w.t.Context(), storage.Interactive, 0, w.meter().SaveTx)
 		}, class.Quota},
 		"account": {func(w *world) error {
-			return w.engine.health.RecordFailure(w.t.Context(), health.AccountScope(w.id), fault.Fault{Verdict: policy.Verdict{Class: class.Timeout}}, false)
+			return w.engine.health.RecordFailure(w.t.Context(), health.AccountScope(w.id),
+				fault.Fault{Verdict: policy.Verdict{Class: class.Timeout}}, false)
 		}, class.Timeout},
 		"host": {func(w *world) error {
-			return w.engine.health.RecordFailure(w.t.Context(), health.HostScope(loginOf(w.find()).Endpoint().Addr()), fault.Fault{Verdict: policy.Verdict{Class: class.Network}}, false)
+			return w.engine.health.RecordFailure(w.t.Context(), health.HostScope(loginOf(w.find()).Endpoint().Addr()),
+				fault.Fault{Verdict: policy.Verdict{Class: class.Network}}, false)
 		}, class.Network},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -91,7 +98,8 @@ func TestCheckRemoteHeld(t *testing.T) {
 	}
 }
 
-// TestCheckRemoteRefused: a password that is refused is sent once, and then a person has to act; words about a limit are heard.
+// TestCheckRemoteRefused: a password that is refused is sent once, and then a person has to act; words about a
+// limit are heard.
 func TestCheckRemoteRefused(t *testing.T) {
 	s, w := scripted(t, 20, script.Options{}, Options{})
 	w.complete()
@@ -111,7 +119,9 @@ func TestCheckRemoteRefused(t *testing.T) {
 	for _, command := range []string{"AUTHENTICATE", "EXAMINE", "UID FETCH"} {
 		s, w := scripted(t, 20, script.Options{}, Options{})
 		w.complete()
-		s.Misbehave(script.Faults{On: on(func(c script.Command) bool { return c.Name == command }, "NO [LIMIT] too much")})
+		s.Misbehave(script.Faults{On: on(func(c script.Command) bool {
+			return c.Name == command
+		}, "NO [LIMIT] too much")})
 		before := s.Count(command)
 		for range 3 {
 			if got := w.compares(); got != class.Quota {
@@ -186,7 +196,10 @@ func aside(t *testing.T) (*script.Server, *world, storage.Quarantined) {
 	s.Misbehave(script.Faults{})
 	w.restart()
 	var q []storage.Quarantined
-	if err := w.store.Read(t.Context(), func(r *storage.Reader) (err error) { q, err = r.QuarantineOf(w.id); return err }); err != nil {
+	if err := w.store.Read(t.Context(), func(r *storage.Reader) (err error) {
+		q, err = r.QuarantineOf(w.id)
+		return err
+	}); err != nil {
 		t.Fatal(err)
 	}
 	return s, w, q[0]
@@ -256,7 +269,8 @@ func TestRawRefused(t *testing.T) {
 			if test.asked == 0 { // each time a session ended
 				test.asked, test.rows = asked, asked
 			}
-			if got != test.class || asked != test.asked || asked == 0 || report.Got != 0 || got == "" && report.Why == nil {
+			if got != test.class || asked != test.asked || asked == 0 || report.Got != 0 || got == "" &&
+				report.Why == nil {
 				t.Errorf("%q, asked %d times, %+v", got, asked, report)
 			}
 			all := w.faults()

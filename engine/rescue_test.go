@@ -44,7 +44,8 @@ func TestRescue(t *testing.T) {
 		{name: "only parts", part: onlyParts(script.Omit)},
 		{name: "only parts, cut", part: onlyParts(script.Cut)},
 		{name: "only parts, literal too short", part: onlyParts(script.TooShort)},
-		{name: "only parts, literal too long", part: onlyParts(script.TooLong), limits: imap.Limits{Progress: 500 * time.Millisecond}},
+		{name: "only parts, literal too long", part: onlyParts(script.TooLong),
+			limits: imap.Limits{Progress: 500 * time.Millisecond}},
 		{name: "only parts, huge literal", part: onlyParts(script.Huge)},
 		{name: "only parts, literal {-1}", part: onlyParts(script.Negative)},
 		{name: "only parts, literal 2^63", part: onlyParts(script.Overflow)},
@@ -130,7 +131,8 @@ func onlyParts(whole script.Fault) func(script.Part) script.Fault {
 	}
 }
 
-// TestShortLivedLink: a message larger than any connection survives arrives piece by piece, and what came is not asked for again.
+// TestShortLivedLink: a message larger than any connection survives arrives piece by piece, and what came is not
+// asked for again.
 func TestShortLivedLink(t *testing.T) {
 	t.Parallel()
 	const lives = 600_000
@@ -179,7 +181,8 @@ func TestRescueOnce(t *testing.T) {
 		}
 		return script.Whole
 	}, On: func(c script.Command) script.Action {
-		if c.Name == "UID FETCH" && strings.Contains(c.Args, "BODY") && strings.ContainsAny(strings.Fields(c.Args)[0], ":,") {
+		if c.Name == "UID FETCH" && strings.Contains(c.Args, "BODY") &&
+			strings.ContainsAny(strings.Fields(c.Args)[0], ":,") {
 			together.Add(1)
 		}
 		return script.Answer
@@ -196,12 +199,14 @@ func TestRescueOnce(t *testing.T) {
 		t.Errorf("%d pages for 5 new messages", n)
 	}
 	t.Logf("one message that ends every session cost %d connections", s.Connections()-opened)
-	if got := w.text(`SELECT attempts || ' ' || alone || ' ' || claimed FROM quarantine`); !strings.HasPrefix(got, "2 1 ") {
+	if got := w.text(`SELECT attempts || ' ' || alone || ' ' || claimed FROM quarantine`); !strings.HasPrefix(got,
+		"2 1 ") {
 		t.Errorf("quarantine %s", got)
 	}
 }
 
-// TestRescueGone: a message that leaves, or a mailbox that is numbered anew, while it comes in parts leaves nothing behind.
+// TestRescueGone: a message that leaves, or a mailbox that is numbered anew, while it comes in parts leaves
+// nothing behind.
 func TestRescueGone(t *testing.T) {
 	for name, change := range map[string]func(b *script.Box){
 		"expunged":   func(b *script.Box) { b.Expunge(6) },
@@ -229,14 +234,16 @@ func TestRescueGone(t *testing.T) {
 				t.Errorf("summary %+v", sum)
 			}
 			w.equals(s)
-			if left := w.text(`SELECT count(*) FROM blob WHERE state = 'staged'`); left != "0" || w.engine.account(w.id).suspects.Len() > 0 {
+			if left := w.text(`SELECT count(*) FROM blob WHERE state = 'staged'`); left != "0" ||
+				w.engine.account(w.id).suspects.Len() > 0 {
 				t.Errorf("%s staged blobs are left, %d suspects", left, w.engine.account(w.id).suspects.Len())
 			}
 		})
 	}
 }
 
-// TestRescueNothing: a message of which nothing has come yet takes no place in the store, and one that broke off takes one.
+// TestRescueNothing: a message of which nothing has come yet takes no place in the store, and one that broke off
+// takes one.
 func TestRescueNothing(t *testing.T) {
 	for fault, want := range map[script.Fault]string{script.CutEarly: "0", script.Cut: "1"} {
 		t.Run(want, func(t *testing.T) {
@@ -253,7 +260,8 @@ func TestRescueNothing(t *testing.T) {
 				case parts.Add(1) == 1:
 					return script.CutEarly
 				}
-				if staged := w.text(`SELECT count(*) FROM blob WHERE state = 'staged'`); parts.Load() == 2 && staged != want {
+				if staged := w.text(`SELECT count(*) FROM blob WHERE state = 'staged'`); parts.Load() == 2 &&
+					staged != want {
 					t.Errorf("%s staged blobs before a part came, want %s", staged, want)
 				}
 				return script.Whole

@@ -13,13 +13,17 @@ import (
 	"mailcote/testkit/script"
 )
 
-// TestOthersFirst: after the account rested because of a mailbox, whatever its rank, the others have their turn before it is asked again.
+// TestOthersFirst: after the account rested because of a mailbox, whatever its rank, the others have their turn
+// before it is asked again.
 func TestOthersFirst(t *testing.T) {
 	for _, direct := range []bool{false, true} {
 		t.Run(fmt.Sprint("direct ", direct), func(t *testing.T) {
 			t.Parallel()
-			s, w := several(t, script.Options{}, Options{Direct: direct, least: func(policy.Wait, int) time.Duration { return 0 }}, "Archive", "Bulk", "Junk")
-			s.Misbehave(script.Faults{On: on(asks("INBOX", "EXAMINE"), "NO [OVERQUOTA] Account exceeded command or bandwidth limits")})
+			s, w := several(t, script.Options{}, Options{Direct: direct, least: func(policy.Wait, int) time.Duration {
+				return 0
+			}}, "Archive", "Bulk", "Junk")
+			s.Misbehave(script.Faults{On: on(asks("INBOX", "EXAMINE"),
+				"NO [OVERQUOTA] Account exceeded command or bandwidth limits")})
 			for range 2 {
 				w.sync()
 			}
@@ -55,12 +59,14 @@ func order(s *script.Server, limit func(script.Command) script.Action) func() st
 	}
 }
 
-// TestProgressKeepsPlace: a mailbox that got further before its account rested goes on where it was, and so does one where the rest
-// was our own decision.
+// TestProgressKeepsPlace: a mailbox that got further before its account rested goes on where it was, and so does
+// one where the rest was our own decision.
 func TestProgressKeepsPlace(t *testing.T) {
 	t.Run("further", func(t *testing.T) {
 		t.Parallel()
-		s, w := several(t, script.Options{}, Options{least: func(policy.Wait, int) time.Duration { return 0 }}, "Archive", "Bulk")
+		s, w := several(t, script.Options{}, Options{least: func(policy.Wait, int) time.Duration {
+			return 0
+		}}, "Archive", "Bulk")
 		put(s, "INBOX", 600)
 		pages := 0
 		asked := order(s, func(c script.Command) script.Action {

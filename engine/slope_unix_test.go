@@ -26,8 +26,8 @@ import (
 	"mailcote/testkit/script"
 )
 
-// BenchmarkSlope prints how processor time grows with the numbers that a server or a message may choose: the exponent of n over two doublings,
-// 1 where it grows as n does, 2 where as its square.
+// BenchmarkSlope prints how processor time grows with the numbers that a server or a message may choose: the
+// exponent of n over two doublings, 1 where it grows as n does, 2 where as its square.
 //
 //	go test ./engine -run '^$' -bench Slope -benchtime 1x
 func BenchmarkSlope(b *testing.B) {
@@ -128,10 +128,14 @@ func many(b *testing.B, n int) *world {
 		switch c.Name {
 		case "LIST":
 			for i := range n {
-				_, _ = fmt.Fprintf(w, "* LIST () \"/\" \"Box %d\"\r\n* STATUS \"Box %d\" (MESSAGES 0 UIDNEXT 1 UIDVALIDITY 1 HIGHESTMODSEQ 1)\r\n", i, i)
+				_, _ = fmt.Fprintf(w,
+					"* LIST () \"/\" \"Box %d\"\r\n* STATUS \"Box %d\" (MESSAGES 0 UIDNEXT 1 UIDVALIDITY 1 "+
+						"HIGHESTMODSEQ 1)\r\n", i, i)
 			}
 		case "EXAMINE":
-			_, _ = io.WriteString(w, "* 0 EXISTS\r\n* OK [UIDVALIDITY 1] this\r\n* OK [UIDNEXT 1] next\r\n* OK [HIGHESTMODSEQ 1] highest\r\n")
+			_, _ = io.WriteString(w,
+				"* 0 EXISTS\r\n* OK [UIDVALIDITY 1] this\r\n* OK [UIDNEXT 1] next\r\n* OK [HIGHESTMODSEQ 1] "+
+					"highest\r\n")
 		case "UID SEARCH":
 			_, _ = fmt.Fprintf(w, "* ESEARCH (TAG %q) UID\r\n", c.Tag)
 		default:
@@ -161,7 +165,8 @@ func slopeWorld(b *testing.B, s *script.Server) *world {
 			b.Error(err)
 		}
 	})
-	id, _, err := e.AddAccount(b.Context(), NewAccount{Login: Login{User: script.User, Host: s.Host(), Port: s.Port(), Security: "plain", Password: secret.New(script.Password)}})
+	id, _, err := e.AddAccount(b.Context(), NewAccount{Login: Login{User: script.User, Host: s.Host(), Port: s.Port(),
+		Security: "plain", Password: secret.New(script.Password)}})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -224,7 +229,8 @@ func asking(b *testing.B, n int) func() {
 		uids[i] = storage.UID(2*i + 1)
 	}
 	return func() {
-		if err := s.UIDFetch(b.Context(), mailbox.SetOf(uids), []imap.Item{imap.ItemState}, imap.FetchHandler{}); err != nil {
+		if err := s.UIDFetch(b.Context(), mailbox.SetOf(uids), []imap.Item{imap.ItemState},
+			imap.FetchHandler{}); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -234,7 +240,8 @@ func asking(b *testing.B, n int) func() {
 func examined(b *testing.B, n int, raw func(script.Command, io.Writer) bool) *imap.Session {
 	server := script.Start(b, script.Options{})
 	server.Misbehave(script.Faults{Raw: raw, Exists: announces("INBOX", n)}) // an empty mailbox is not searched
-	s, err := imap.Dial(context.Background(), imap.Endpoint{Host: server.Host(), Port: server.Port(), Security: imap.Plain}, imap.Options{})
+	s, err := imap.Dial(context.Background(), imap.Endpoint{Host: server.Host(), Port: server.Port(),
+		Security: imap.Plain}, imap.Options{})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -303,14 +310,16 @@ func parses(raw string) func() {
 }
 
 func parts(_ *testing.B, n int) func() {
-	return parses("Content-Type: multipart/mixed; boundary=b\r\n\r\n" + strings.Repeat("--b\r\nContent-Type: text/html; name=x\r\n\r\n<p>x\r\n", n) + "--b--\r\n")
+	return parses("Content-Type: multipart/mixed; boundary=b\r\n\r\n" +
+		strings.Repeat("--b\r\nContent-Type: text/html; name=x\r\n\r\n<p>x\r\n", n) + "--b--\r\n")
 }
 
 // nests has a page in each of n alternatives that lie in each other, and as much text at each depth.
 func nests(_ *testing.B, n int) func() {
 	var b strings.Builder
 	for i := range n {
-		fmt.Fprintf(&b, "Content-Type: multipart/alternative; boundary=b%d\r\n\r\n--b%d\r\nContent-Type: text/html\r\n\r\n%s\r\n--b%d\r\n", i, i, strings.Repeat("<p>x", 4000), i)
+		fmt.Fprintf(&b, "Content-Type: multipart/alternative; boundary=b%d\r\n\r\n--b%d\r\nContent-Type: "+
+			"text/html\r\n\r\n%s\r\n--b%d\r\n", i, i, strings.Repeat("<p>x", 4000), i)
 	}
 	return parses(b.String())
 }
@@ -320,7 +329,8 @@ func parameters(_ *testing.B, n int) func() {
 	for i := range n {
 		fmt.Fprintf(&fields, "; name*%d=a", n-1-i)
 	}
-	return parses("Content-Type: multipart/mixed; boundary=b\r\n\r\n" + strings.Repeat("--b\r\nContent-Type: a/b"+fields.String()+"\r\n\r\nx\r\n", 500) + "--b--\r\n")
+	return parses("Content-Type: multipart/mixed; boundary=b\r\n\r\n" +
+		strings.Repeat("--b\r\nContent-Type: a/b"+fields.String()+"\r\n\r\nx\r\n", 500) + "--b--\r\n")
 }
 
 func references(_ *testing.B, n int) func() {

@@ -9,7 +9,8 @@ import (
 	"mailcote/testkit/script"
 )
 
-// TestStarvedBudget: when slow accounts hold all memory there is, another account's mail goes through the store and arrives.
+// TestStarvedBudget: when slow accounts hold all memory there is, another account's mail goes through the store
+// and arrives.
 func TestStarvedBudget(t *testing.T) {
 	s, w := scripted(t, 3, script.Options{}, Options{})
 	if !w.engine.process.Budget.TryAcquire(budgetBytes) {

@@ -9,8 +9,9 @@ import (
 	"mailcote/testkit/script"
 )
 
-// interlude puts another mailbox in the place of INBOX, with as many messages, from the first command that fits begins on. The
-// server says so before or in the line that fits tells. It has the old one back when the mailbox is opened again, or it stays.
+// interlude puts another mailbox in the place of INBOX, with as many messages, from the first command that fits
+// begins on. The server says so before or in the line that fits tells. It has the old one back when the mailbox
+// is opened again, or it stays.
 type interlude struct {
 	server *script.Server
 	begins func(script.Command) bool
@@ -64,7 +65,9 @@ func strangers(b *script.Box) {
 // fetchOf fits the FETCHes whose items contain all of some.
 func fetchOf(items ...string) func(script.Command) bool {
 	return func(c script.Command) bool {
-		return c.Name == "UID FETCH" && !slices.ContainsFunc(items, func(item string) bool { return !strings.Contains(c.Args, item) })
+		return c.Name == "UID FETCH" && !slices.ContainsFunc(items, func(item string) bool {
+			return !strings.Contains(c.Args, item)
+		})
 	}
 }
 
@@ -78,8 +81,8 @@ func response(command func(script.Command) bool, uid string) func(script.Command
 	}
 }
 
-// TestSwappedInAnswer: an answer in which the server says that UIDVALIDITY moved is not believed in any part: neither what comes
-// behind these words nor what came before them stays under the old UIDs.
+// TestSwappedInAnswer: an answer in which the server says that UIDVALIDITY moved is not believed in any part:
+// neither what comes behind these words nor what came before them stays under the old UIDs.
 func TestSwappedInAnswer(t *testing.T) {
 	bodies, flags, parts := fetchOf("BODY.PEEK[]"), fetchOf("(UID FLAGS)"), fetchOf("BODY.PEEK[]<")
 	sizes := func(c script.Command) bool { return fetchOf("RFC822.SIZE")(c) && !bodies(c) }
@@ -102,12 +105,14 @@ func TestSwappedInAnswer(t *testing.T) {
 		}
 		return f
 	}
-	sized := func(f script.Faults) script.Faults { // what it is asked for besides its body breaks the session the second time
+	// what it is asked for besides its body breaks the session the second time
+	sized := func(f script.Faults) script.Faults {
 		f = inParts(f)
 		part := f.Part
 		var asked atomic.Int32
 		f.Part = func(p script.Part) script.Fault {
-			if strings.Contains(p.Items, "FLAGS") && strings.Contains(p.Items, "RFC822.SIZE") && !strings.Contains(p.Items, "BODY") && asked.Add(1) == 2 {
+			if strings.Contains(p.Items, "FLAGS") && strings.Contains(p.Items, "RFC822.SIZE") &&
+				!strings.Contains(p.Items, "BODY") && asked.Add(1) == 2 {
 				return script.Broken
 			}
 			return part(p)
@@ -173,14 +178,17 @@ func TestSwappedInAnswer(t *testing.T) {
 				if !i.told.Load() {
 					t.Error("the server did not say it")
 				}
-				if got := w.text(`SELECT count(*) FROM entry WHERE uidvalidity = 1000 AND expunged_at IS NULL AND blob_id IN
+				if got := w.text(`SELECT count(*) FROM entry 
+					WHERE uidvalidity = 1000 AND expunged_at IS NULL AND blob_id IN
 					(SELECT blob_id FROM entry WHERE uidvalidity = 77)`); got != "0" {
 					t.Errorf("%s messages of the other mailbox are under old UIDs", got)
 				}
-				if got := w.text(`SELECT count(*) FROM entry WHERE uidvalidity = 1000 AND flags = '$Strange'`); test.early && got != "0" {
+				if got := w.text(`SELECT count(*) FROM entry
+					WHERE uidvalidity = 1000 AND flags = '$Strange'`); test.early && got != "0" {
 					t.Errorf("%s messages of the other mailbox were stored under old UIDs", got)
 				}
-				if got := w.text(`SELECT (SELECT count(*) FROM blob WHERE state = 'staged') + (SELECT count(*) FROM quarantine)`); got != "0" {
+				if got := w.text(`SELECT (SELECT count(*) FROM blob WHERE state = 'staged') +
+					(SELECT count(*) FROM quarantine)`); got != "0" {
 					t.Errorf("%s staged blobs and quarantined messages are left", got)
 				}
 				if !w.engine.process.Budget.TryAcquire(budgetBytes) {
@@ -196,16 +204,20 @@ func TestSwappedStaged(t *testing.T) {
 	s, w := scripted(t, 0, script.Options{}, Options{})
 	s.Change(func(m *script.Model) { m.Box("INBOX").Add(large(1, 6)) })
 	bodies := fetchOf("BODY.PEEK[]")
-	i := &interlude{server: s, begins: bodies, tells: response(bodies, "0"), other: func(b *script.Box) { b.Messages[0].Raw = large(2, 6) }}
+	i := &interlude{server: s, begins: bodies, tells: response(bodies, "0"), other: func(b *script.Box) {
+		b.Messages[0].Raw = large(2, 6)
+	}}
 	s.Misbehave(i.faults())
 	w.complete()
 	w.equals(s)
-	if got := w.text(`SELECT count(*) || ' ' || count(*) FILTER (WHERE state = 'staged') FROM blob`); got != "1 0" || !i.told.Load() {
+	if got := w.text(`SELECT count(*) || ' ' || count(*) FILTER (WHERE state = 'staged') FROM blob`); got != "1 0" ||
+		!i.told.Load() {
 		t.Errorf("blobs, staged ones: %s", got)
 	}
 }
 
-// TestSwappedHeaders: headers that were given in an answer in which UIDVALIDITY moved are forgotten, also when the old one is back.
+// TestSwappedHeaders: headers that were given in an answer in which UIDVALIDITY moved are forgotten, also when
+// the old one is back.
 func TestSwappedHeaders(t *testing.T) {
 	s, w := scripted(t, 0, script.Options{}, Options{})
 	s.Change(func(m *script.Model) { // they differ, but not in size
@@ -230,8 +242,8 @@ func TestSwappedHeaders(t *testing.T) {
 	}
 }
 
-// TestSwappedListing: what a listing lacks in which UIDVALIDITY moved, or in the question about which it did, does not go, and what
-// it holds is not set aside.
+// TestSwappedListing: what a listing lacks in which UIDVALIDITY moved, or in the question about which it did,
+// does not go, and what it holds is not set aside.
 func TestSwappedListing(t *testing.T) {
 	const moved = "* OK [UIDVALIDITY 77] it is another one"
 	t.Run("of a new generation", func(t *testing.T) {
@@ -257,7 +269,8 @@ func TestSwappedListing(t *testing.T) {
 		}})
 		w.complete()
 		w.equals(s)
-		if got := w.text(`SELECT count(*) FROM entry WHERE uidvalidity = 1000 AND expunged_at IS NOT NULL`); got != "0" || listed.Load() < 3 {
+		if got := w.text(`SELECT count(*) FROM entry
+			WHERE uidvalidity = 1000 AND expunged_at IS NOT NULL`); got != "0" || listed.Load() < 3 {
 			t.Errorf("%s messages went meanwhile, %d listings", got, listed.Load())
 		}
 	})

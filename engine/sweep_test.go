@@ -38,7 +38,8 @@ func (w *world) ages(by time.Duration) {
 // old counts what is expunged or destroyed, and the blobs and faults.
 func (w *world) old() string {
 	w.t.Helper()
-	return w.text(`SELECT (SELECT count(*) FROM entry WHERE expunged_at IS NOT NULL) || ' entries, ' || (SELECT count(*) FROM email WHERE live = 0) || ' emails, ' ||
+	return w.text(`SELECT (SELECT count(*) FROM entry WHERE expunged_at IS NOT NULL) || ' entries, ' ||
+		(SELECT count(*) FROM email WHERE live = 0) || ' emails, ' ||
 		(SELECT count(*) FROM blob) || ' blobs, ' || (SELECT count(*) FROM sync_error) || ' faults'`)
 }
 
@@ -71,7 +72,8 @@ func TestSyncSweeps(t *testing.T) {
 				t.Fatalf("at first %s", got)
 			}
 			w.restart()
-			if sum := w.engine.Sync(t.Context(), []storage.AccountID{w.id}, SyncOptions{Mailboxes: test.mailboxes})[0]; sum.Result != Complete {
+			if sum := w.engine.Sync(t.Context(), []storage.AccountID{w.id},
+				SyncOptions{Mailboxes: test.mailboxes})[0]; sum.Result != Complete {
 				t.Errorf("%+v", sum)
 			}
 			if got := w.old(); got != test.want {
@@ -82,14 +84,15 @@ func TestSyncSweeps(t *testing.T) {
 	}
 }
 
-// TestSyncSweepsNowAndThen: a sync looks at all blobs every six hours, not each time, and not when it is interrupted or the clock
-// is not to be believed.
+// TestSyncSweepsNowAndThen: a sync looks at all blobs every six hours, not each time, and not when it is
+// interrupted or the clock is not to be believed.
 func TestSyncSweepsNowAndThen(t *testing.T) {
 	var wall hands
 	_, w := scripted(t, 3, script.Options{}, Options{wall: wall.now})
 	w.complete()
 	if err := w.store.Write(t.Context(), storage.Interactive, 0, func(tx *storage.Writer) error {
-		_, err := tx.Exec(`INSERT INTO blob (sha256, size, stored, state, created_at) VALUES (randomblob(32), 1, 1, 'sealed', 0)`)
+		_, err := tx.Exec(`INSERT INTO blob (sha256, size, stored, state, created_at)
+			VALUES (randomblob(32), 1, 1, 'sealed', 0)`)
 		return err
 	}); err != nil {
 		t.Fatal(err)
@@ -126,7 +129,11 @@ func TestSyncSweepsForAMoment(t *testing.T) {
 		w.complete()
 		taken, release := make(chan struct{}), make(chan struct{})
 		go func() {
-			if err := w.store.Write(context.Background(), storage.Interactive, 0, func(*storage.Writer) error { close(taken); <-release; return nil }); err != nil {
+			if err := w.store.Write(context.Background(), storage.Interactive, 0, func(*storage.Writer) error {
+				close(taken)
+				<-release
+				return nil
+			}); err != nil {
 				t.Error(err)
 			}
 		}()

@@ -18,17 +18,18 @@ import (
 
 func fill(t *testing.T, s *dovecot.Server, seed uint64, messages, mailboxes int) int64 {
 	t.Helper()
-	n, err := corpus.Fill(seed, messages, mailboxes, corpus.Options{AvgSize: 8000}, func(mailbox string, m corpus.Message) error {
-		return s.Put(dovecot.User, mailbox, m.Raw, dovecot.Options{Flags: m.Flags, Date: m.Date})
-	})
+	n, err := corpus.Fill(seed, messages, mailboxes, corpus.Options{AvgSize: 8000},
+		func(mailbox string, m corpus.Message) error {
+			return s.Put(dovecot.User, mailbox, m.Raw, dovecot.Options{Flags: m.Flags, Date: m.Date})
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return n
 }
 
-// TestSyncEqualsServer is the first promise: after a sync the store holds what the server holds, a second one moves next
-// to nothing, and the server does not see that it was read.
+// TestSyncEqualsServer is the first promise: after a sync the store holds what the server holds, a second one
+// moves next to nothing, and the server does not see that it was read.
 func TestSyncEqualsServer(t *testing.T) {
 	server := dovecot.Start(t, dovecot.Config{})
 	count := volume(2000)
@@ -44,7 +45,8 @@ func TestSyncEqualsServer(t *testing.T) {
 	}
 	second := w.complete()
 	if second.Fetched != 0 || second.Wire > 60_000 {
-		t.Errorf("the second sync fetched %d messages and moved %d bytes; want 0 and at most 60 kB", second.Fetched, second.Wire)
+		t.Errorf("the second sync fetched %d messages and moved %d bytes; want 0 and at most 60 kB", second.Fetched,
+			second.Wire)
 	}
 	after, err := truth.RecentSeen(t.Context(), server.Addr(), dovecot.User, dovecot.Password)
 	if err != nil {
@@ -90,8 +92,9 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// TestTooManyMailboxes is FAULTS S15: of a server that lists more mailboxes than are kept the first are synced, one row says that the
-// others are not, and nothing goes from the store for that: no mailbox that is left out, and no email that was moved to one.
+// TestTooManyMailboxes is FAULTS S15: of a server that lists more mailboxes than are kept the first are synced,
+// one row says that the others are not, and nothing goes from the store for that: no mailbox that is left out,
+// and no email that was moved to one.
 func TestTooManyMailboxes(t *testing.T) {
 	s, w := scripted(t, 3, script.Options{}, Options{Limits: imap.Limits{Mailboxes: 5}})
 	for i := range 4 {
@@ -134,12 +137,14 @@ func TestTooManyMailboxes(t *testing.T) {
 		}
 		w.restart()
 	}
-	if faults := w.faults(); len(faults) != 1 || faults[0].Class != "protocol" || !strings.Contains(faults[0].Detail, "more than 5 mailboxes") {
+	if faults := w.faults(); len(faults) != 1 || faults[0].Class != "protocol" ||
+		!strings.Contains(faults[0].Detail, "more than 5 mailboxes") {
 		t.Errorf("faults %+v", faults)
 	}
 }
 
-// TestOtherMailboxes: a server that lists too many mailboxes, and others each time, fills no store; what is known goes on being synced.
+// TestOtherMailboxes: a server that lists too many mailboxes, and others each time, fills no store; what is known
+// goes on being synced.
 func TestOtherMailboxes(t *testing.T) {
 	s, w := scripted(t, 1, script.Options{}, Options{Limits: imap.Limits{Mailboxes: 3}})
 	for i := range 3 {

@@ -53,7 +53,9 @@ func TestOneWorker(t *testing.T) {
 
 // TestYield: an agent that is offline and waits makes room for a person at once.
 func TestYield(t *testing.T) {
-	s, w := scripted(t, 5, script.Options{}, Options{backoff: func(int, *rand.Rand) time.Duration { return 15 * time.Minute }})
+	s, w := scripted(t, 5, script.Options{}, Options{backoff: func(int, *rand.Rand) time.Duration {
+		return 15 * time.Minute
+	}})
 	for _, name := range []string{"A", "B", "C"} {
 		put(s, name, 2)
 	}
@@ -89,7 +91,10 @@ func TestYield(t *testing.T) {
 
 // TestStuckMailbox: one that always takes too long does not keep the agent from the others.
 func TestStuckMailbox(t *testing.T) {
-	s, w := scripted(t, 5, script.Options{}, Options{Limits: imap.Limits{Progress: 100 * time.Millisecond}, backoff: func(int, *rand.Rand) time.Duration { return time.Hour }})
+	s, w := scripted(t, 5, script.Options{}, Options{Limits: imap.Limits{Progress: 100 * time.Millisecond},
+		backoff: func(int, *rand.Rand) time.Duration {
+			return time.Hour
+		}})
 	put(s, "Stuck", 5)
 	s.Misbehave(script.Faults{On: func(c script.Command) script.Action {
 		if c.Name == "EXAMINE" && strings.Contains(c.Args, "Stuck") {
@@ -129,7 +134,9 @@ func TestBrokenCondstore(t *testing.T) {
 		w.equals(s)
 		s.Change(func(m *script.Model) { m.Box("INBOX").Flag(uint32(n+3), "$N") })
 		if n == 1 {
-			s.Misbehave(script.Faults{On: on(func(c script.Command) bool { return strings.Contains(c.Args, "CHANGEDSINCE") }, "BAD what?")})
+			s.Misbehave(script.Faults{On: on(func(c script.Command) bool {
+				return strings.Contains(c.Args, "CHANGEDSINCE")
+			}, "BAD what?")})
 		}
 	}
 	w.complete()

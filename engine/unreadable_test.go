@@ -21,11 +21,13 @@ import (
 	"mailcote/testkit/truth"
 )
 
-// TestUnreadableFiles: Dovecot ends the session at a file that it cannot read. Whatever the number of such messages, everything else
-// arrives in one sync, each of them is named, and neither a limit nor the network is blamed.
+// TestUnreadableFiles: Dovecot ends the session at a file that it cannot read. Whatever the number of such
+// messages, everything else arrives in one sync, each of them is named, and neither a limit nor the network is
+// blamed.
 func TestUnreadableFiles(t *testing.T) {
 	t.Parallel()
-	harms := map[string]dovecot.Harm{"forbidden": dovecot.Forbidden, "wrong size": dovecot.WrongSize, "dangling": dovecot.Dangling}
+	harms := map[string]dovecot.Harm{"forbidden": dovecot.Forbidden, "wrong size": dovecot.WrongSize,
+		"dangling": dovecot.Dangling}
 	for name, harm := range harms {
 		for _, n := range []int{1, 10, 100} {
 			if n == 100 && !form.Long() { // 500 sessions each
@@ -45,8 +47,10 @@ func TestUnreadableFiles(t *testing.T) {
 				for i := range uint32(around) {
 					server.Deliver(t, dovecot.User, "INBOX", mail("INBOX", 5000+i), dovecot.Options{})
 				}
-				server.Deliver(t, dovecot.User, "Locked", mail("Locked", 1), dovecot.Options{Harm: harm}) // all of a mailbox
-				w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{backoff: quick}).account(server.Host(), server.Port())
+				// all of a mailbox
+				server.Deliver(t, dovecot.User, "Locked", mail("Locked", 1), dovecot.Options{Harm: harm})
+				w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{backoff: quick}).account(server.Host(),
+					server.Port())
 				began := time.Now()
 				sum := w.sync()
 				t.Logf("%v", time.Since(began).Round(time.Millisecond))
@@ -59,7 +63,8 @@ func TestUnreadableFiles(t *testing.T) {
 // TestDamagedMdbox: the same with compressed mail that ends inside the literal.
 func TestDamagedMdbox(t *testing.T) {
 	t.Parallel()
-	server := dovecot.Start(t, dovecot.Config{Extra: "mail_location = mdbox:~/mdbox\nmail_plugins = zlib\nplugin {\n  zlib_save = gz\n}\n"})
+	server := dovecot.Start(t,
+		dovecot.Config{Extra: "mail_location = mdbox:~/mdbox\nmail_plugins = zlib\nplugin {\n  zlib_save = gz\n}\n"})
 	c, err := truth.Dial(t.Context(), server.Addr(), dovecot.User, dovecot.Password)
 	if err != nil {
 		t.Fatal(err)
@@ -131,9 +136,10 @@ func TestBadLine(t *testing.T) {
 		{name: "at each FETCH", class: class.Network, first: func(*script.Server) script.Faults {
 			return script.Faults{On: on(bodies, script.Drop)}
 		}},
-		{name: "at each FETCH, with mail in the store", known: true, class: class.Network, first: func(*script.Server) script.Faults {
-			return script.Faults{On: on(bodies, script.Drop)}
-		}},
+		{name: "at each FETCH, with mail in the store", known: true, class: class.Network,
+			first: func(*script.Server) script.Faults {
+				return script.Faults{On: on(bodies, script.Drop)}
+			}},
 		{name: "BYE at each FETCH, with mail in the store", known: true, first: func(*script.Server) script.Faults {
 			return script.Faults{On: on(bodies, bye)}
 		}},
@@ -155,7 +161,8 @@ func TestBadLine(t *testing.T) {
 			s := script.Start(t, script.Options{})
 			put(s, "INBOX", 3)
 			p := proxy.Start(t, s.Addr(), 1)
-			w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{backoff: quick, retryGap: time.Nanosecond}).account("127.0.0.1", p.Port())
+			w := open(t, filepath.Join(t.TempDir(), "mail.db"),
+				Options{backoff: quick, retryGap: time.Nanosecond}).account("127.0.0.1", p.Port())
 			if test.known {
 				w.complete()
 			}
@@ -190,7 +197,8 @@ func TestBadLine(t *testing.T) {
 	}
 }
 
-// TestSearchOutlivesRest: a message that may have ended a session is remembered while its account waits, and asked for behind all others.
+// TestSearchOutlivesRest: a message that may have ended a session is remembered while its account waits, and
+// asked for behind all others.
 func TestSearchOutlivesRest(t *testing.T) {
 	const bad = 1
 	s, w := scripted(t, 20, script.Options{}, Options{least: soon})
@@ -223,9 +231,11 @@ func TestSearchOutlivesRest(t *testing.T) {
 	w.equals(s, bad)
 }
 
-// TestSecondFetchBreaks: a line that ends at the second FETCH of each session, whatever it is for, sets no message aside.
+// TestSecondFetchBreaks: a line that ends at the second FETCH of each session, whatever it is for, sets no
+// message aside.
 func TestSecondFetchBreaks(t *testing.T) {
-	s, w := scripted(t, 60, script.Options{Capabilities: script.Capabilities + " MESSAGELIMIT=20", MessageLimit: 20}, Options{})
+	s, w := scripted(t, 60, script.Options{Capabilities: script.Capabilities + " MESSAGELIMIT=20", MessageLimit: 20},
+		Options{})
 	var mu sync.Mutex
 	fetches := map[int]int{}
 	s.Misbehave(script.Faults{On: func(c script.Command) script.Action {
@@ -242,8 +252,8 @@ func TestSecondFetchBreaks(t *testing.T) {
 	w.equals(s)
 }
 
-// TestCulpritsBounded: a pass that finds ever more messages at which the session ends takes no session for each without an end; they
-// are all set aside in the end.
+// TestCulpritsBounded: a pass that finds ever more messages at which the session ends takes no session for each
+// without an end; they are all set aside in the end.
 func TestCulpritsBounded(t *testing.T) {
 	const n, most = 40, 10
 	s, w := scripted(t, n, script.Options{}, Options{caps: plan.Caps{Culprits: most}})

@@ -27,7 +27,8 @@ func unsized(c script.Command) script.Action {
 	return script.Answer
 }
 
-// stopAfter cancels a sync when the server has sent n messages and half of the next, and the full batches of them are stored.
+// stopAfter cancels a sync when the server has sent n messages and half of the next, and the full batches of them
+// are stored.
 func (w *world) stopAfter(s *script.Server, n int32) Summary {
 	w.t.Helper()
 	ctx, cancel := context.WithCancel(w.t.Context())
@@ -52,8 +53,8 @@ func (w *world) stopAfter(s *script.Server, n int32) Summary {
 	return w.engine.Sync(ctx, []storage.AccountID{w.id}, SyncOptions{})[0]
 }
 
-// TestUIDValidity: another generation is built beside the shown one, which stays whole until the new one is; the same bytes
-// stay the same email.
+// TestUIDValidity: another generation is built beside the shown one, which stays whole until the new one is; the
+// same bytes stay the same email.
 func TestUIDValidity(t *testing.T) {
 	s, w := scripted(t, 150, script.Options{}, Options{})
 	w.complete()
@@ -111,8 +112,8 @@ func TestUIDValidity(t *testing.T) {
 	}
 }
 
-// TestUIDValidityLoss: a new generation that would lose a mass of mail is believed only after a second connection said so,
-// and one that cannot be read at all is not shown.
+// TestUIDValidityLoss: a new generation that would lose a mass of mail is believed only after a second connection
+// said so, and one that cannot be read at all is not shown.
 func TestUIDValidityLoss(t *testing.T) {
 	t.Run("believed after a second listing", func(t *testing.T) {
 		s, w := scripted(t, 150, script.Options{}, Options{})
@@ -143,7 +144,9 @@ func TestUIDValidityLoss(t *testing.T) {
 		s, w := scripted(t, 30, script.Options{}, Options{})
 		w.complete()
 		before := modelOf(s)
-		s.Misbehave(script.Faults{Validity: func(connection int, _ string, v uint32) uint32 { return v + uint32(connection)*10 }})
+		s.Misbehave(script.Faults{Validity: func(connection int, _ string, v uint32) uint32 {
+			return v + uint32(connection)*10
+		}})
 		for range 3 {
 			if sum := w.sync(); sum.Result != Complete {
 				t.Fatalf("summary %+v", sum)
@@ -212,7 +215,8 @@ func TestFlagsModSeq(t *testing.T) {
 	}
 }
 
-// TestQuarantineOfGeneration: what is set aside under a UID says nothing of the message that has the UID after UIDVALIDITY changed.
+// TestQuarantineOfGeneration: what is set aside under a UID says nothing of the message that has the UID after
+// UIDVALIDITY changed.
 func TestQuarantineOfGeneration(t *testing.T) {
 	s, w := scripted(t, 10, script.Options{}, Options{})
 	s.Misbehave(script.Faults{Message: func(_ string, uid uint32) script.Fault {

@@ -19,9 +19,9 @@ import (
 	"mailcote/testkit/script"
 )
 
-// TestWake is FAULTS N11: twenty accounts sleep for eight hours in the middle of a FETCH, and their connections are dead when they
-// wake. No command waits for its limit: within the watch's look every connection is presumed dead, at most eight dials run at
-// once, and everything arrives, once.
+// TestWake is FAULTS N11: twenty accounts sleep for eight hours in the middle of a FETCH, and their connections
+// are dead when they wake. No command waits for its limit: within the watch's look every connection is presumed
+// dead, at most eight dials run at once, and everything arrives, once.
 func TestWake(t *testing.T) {
 	const accounts, dialling, looks = 20, 3 * time.Second, clock.Every
 	synctest.Test(t, func(t *testing.T) {
@@ -37,10 +37,13 @@ func TestWake(t *testing.T) {
 			return s.Dial(ctx, network, addr)
 		}
 		var wall atomic.Int64
-		w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{dialer: dial, wall: func() time.Time { return time.Now().Add(time.Duration(wall.Load())) }})
+		w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{dialer: dial, wall: func() time.Time {
+			return time.Now().Add(time.Duration(wall.Load()))
+		}})
 		for i := range accounts {
-			if _, _, err := w.engine.AddAccount(t.Context(), NewAccount{Login: Login{User: fmt.Sprintf("%s+%d", script.User, i), Host: "127.0.0.1", Port: 143,
-				Security: imap.Plain, Password: secret.New(dovecot.Password)}}); err != nil {
+			if _, _, err := w.engine.AddAccount(t.Context(),
+				NewAccount{Login: Login{User: fmt.Sprintf("%s+%d", script.User, i), Host: "127.0.0.1", Port: 143,
+					Security: imap.Plain, Password: secret.New(dovecot.Password)}}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -62,7 +65,9 @@ func TestWake(t *testing.T) {
 		}})
 		put(s, "INBOX", 3)
 		before := s.Count("UID FETCH")
-		until(t, time.Hour, "a FETCH of each", s.Changed, func() bool { return s.Count("UID FETCH") >= before+accounts })
+		until(t, time.Hour, "a FETCH of each", s.Changed, func() bool {
+			return s.Count("UID FETCH") >= before+accounts
+		})
 		most.Store(0)
 		wall.Store(int64(8 * time.Hour))
 		woke := time.Now()

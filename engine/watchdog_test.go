@@ -14,10 +14,12 @@ import (
 	"mailcote/testkit/script"
 )
 
-// TestWatchdog: a task that moves nothing ends although no limit of the session does it, and the next try brings everything.
+// TestWatchdog: a task that moves nothing ends although no limit of the session does it, and the next try brings
+// everything.
 func TestWatchdog(t *testing.T) {
 	t.Parallel()
-	s, w := scripted(t, 20, script.Options{}, Options{stuck: 2 * time.Second, Limits: imap.Limits{Progress: time.Hour, Wait: time.Hour}})
+	s, w := scripted(t, 20, script.Options{}, Options{stuck: 2 * time.Second,
+		Limits: imap.Limits{Progress: time.Hour, Wait: time.Hour}})
 	var spoken atomic.Bool
 	s.Misbehave(script.Faults{On: func(c script.Command) script.Action {
 		if c.Name == "UID FETCH" && spoken.CompareAndSwap(false, true) {
@@ -32,7 +34,8 @@ func TestWatchdog(t *testing.T) {
 	}
 }
 
-// TestWatchdogInThePool: a task that waits for a connection nobody gives back ends too, before it has one and between two pages.
+// TestWatchdogInThePool: a task that waits for a connection nobody gives back ends too, before it has one and
+// between two pages.
 func TestWatchdogInThePool(t *testing.T) {
 	for _, page := range []int32{0, 1} {
 		t.Run(fmt.Sprint("before page ", page+1), func(t *testing.T) {
@@ -66,7 +69,9 @@ func TestWatchdogInThePool(t *testing.T) {
 			s.Misbehave(script.Faults{On: func(c script.Command) script.Action {
 				if c.Name == "UID FETCH" && strings.Contains(c.Args, "BODY") && pages.Add(1) == page {
 					keep()
-					until(t, time.Minute, "the person waits", w.engine.ProgressChanged, func() bool { return pool.Figures().Waiting > 0 })
+					until(t, time.Minute, "the person waits", w.engine.ProgressChanged, func() bool {
+						return pool.Figures().Waiting > 0
+					})
 				}
 				return script.Answer
 			}})

@@ -71,13 +71,15 @@ func (w *world) came() []byte {
 // settled fails the test when anything of a message in doubt is left behind.
 func (w *world) settled() {
 	w.t.Helper()
-	left := w.text(`SELECT (SELECT count(*) FROM blob WHERE state = 'staged') || ' ' || (SELECT count(*) FROM meta WHERE key GLOB 'came:*')`)
+	left := w.text(`SELECT (SELECT count(*) FROM blob WHERE state = 'staged') || ' ' ||
+		(SELECT count(*) FROM meta WHERE key GLOB 'came:*')`)
 	if left != "0 0" || w.engine.account(w.id).suspects.Len() != 0 {
 		w.t.Errorf("staged blobs and facts %s, %d suspects", left, w.engine.account(w.id).suspects.Len())
 	}
 }
 
-// TestBodyInDoubt: a body that is empty or cut is asked for once more on a new session, and is whole only when that says so.
+// TestBodyInDoubt: a body that is empty or cut is asked for once more on a new session, and is whole only when
+// that says so.
 func TestBodyInDoubt(t *testing.T) {
 	const bad = 3
 	for name, test := range map[string]struct {
@@ -160,8 +162,8 @@ func cameWant(s *script.Server, uid uint32, came bool) (half []byte) {
 	return half
 }
 
-// TestWrongSizes: servers that compute sizes wrongly cost a few sessions, and then no more; an empty body or one that lacks
-// more than others did is never believed.
+// TestWrongSizes: servers that compute sizes wrongly cost a few sessions, and then no more; an empty body or one
+// that lacks more than others did is never believed.
 func TestWrongSizes(t *testing.T) {
 	for name, test := range map[string]struct {
 		size     func(int64) int64
@@ -247,7 +249,10 @@ func TestWrongSizesSlowly(t *testing.T) {
 
 	// It lacks more than the others did: a cut one.
 	put(s, "INBOX", 1)
-	s.Misbehave(script.Faults{Part: wholes(5, script.Half, script.Whole), Size: func(_ string, _ uint32, n int64) int64 { return n + 29 }})
+	s.Misbehave(script.Faults{Part: wholes(5, script.Half, script.Whole),
+		Size: func(_ string, _ uint32, n int64) int64 {
+			return n + 29
+		}})
 	before := s.Connections()
 	w.complete()
 	w.equals(s)
@@ -265,7 +270,8 @@ func TestEmptyMessage(t *testing.T) {
 		s.Misbehave(script.Faults{Part: wholes(6, fault)})
 		w.complete()
 		w.equals(s)
-		if got := w.text(`SELECT size || ' ' || has_body FROM mail WHERE uid = 6`); got != "0 1" || s.Connections() != 2 || w.facts() != "" {
+		if got := w.text(`SELECT size || ' ' || has_body FROM mail WHERE uid = 6`); got != "0 1" ||
+			s.Connections() != 2 || w.facts() != "" {
 			t.Errorf("size and body %s, %d sessions, facts %q", got, s.Connections(), w.facts())
 		}
 		w.settled()
@@ -315,14 +321,16 @@ func TestDoubtOutlivesSessions(t *testing.T) {
 			first := wholes(7, script.Half, script.Whole)
 			var asked atomic.Int32
 			s.Misbehave(script.Faults{Part: first, On: func(c script.Command) script.Action {
-				if c.Name == "UID FETCH" && strings.Contains(c.Args, "BODY") && asked.Add(1) > 1 && (restart || asked.Load() == 2) {
+				if c.Name == "UID FETCH" && strings.Contains(c.Args, "BODY") && asked.Add(1) > 1 &&
+					(restart || asked.Load() == 2) {
 					return script.Drop
 				}
 				return script.Answer
 			}})
 			sum := w.sync()
 			if restart {
-				if sum.Result == Complete || w.text(`SELECT count(*) FROM mail`) != "29" || w.text(`SELECT count(*) FROM coverage WHERE 7 BETWEEN lo AND hi`) != "0" {
+				if sum.Result == Complete || w.text(`SELECT count(*) FROM mail`) != "29" ||
+					w.text(`SELECT count(*) FROM coverage WHERE 7 BETWEEN lo AND hi`) != "0" {
 					t.Fatalf("summary %+v, %s messages", sum, w.text(`SELECT count(*) FROM mail`))
 				}
 				w.restart()
@@ -338,8 +346,8 @@ func TestDoubtOutlivesSessions(t *testing.T) {
 	}
 }
 
-// TestDoubtBounded: a server that is wrong once about messages of each page costs a few sessions, not one a page, and no
-// more messages wait than a page has.
+// TestDoubtBounded: a server that is wrong once about messages of each page costs a few sessions, not one a page,
+// and no more messages wait than a page has.
 func TestDoubtBounded(t *testing.T) {
 	for name, test := range map[string]struct {
 		n        int
@@ -347,11 +355,14 @@ func TestDoubtBounded(t *testing.T) {
 		sessions int
 	}{
 		"one of each page": {200, func(uid uint32) bool { return uid%10 == 5 }, 1 + fetch.MaxRenewals + 1},
-		"all":              {20*fetch.MaxRenewals + fetch.PageMost + 60, func(uint32) bool { return true }, 1 + fetch.MaxRenewals + 2},
+		"all": {20*fetch.MaxRenewals + fetch.PageMost + 60, func(uint32) bool {
+			return true
+		}, 1 + fetch.MaxRenewals + 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s, w := scripted(t, test.n, script.Options{Capabilities: script.Capabilities + " MESSAGELIMIT=20", MessageLimit: 20}, Options{})
+			s, w := scripted(t, test.n, script.Options{Capabilities: script.Capabilities + " MESSAGELIMIT=20",
+				MessageLimit: 20}, Options{})
 			done := make([]atomic.Bool, test.n+1)
 			var most atomic.Int32
 			s.Misbehave(script.Faults{Part: func(p script.Part) script.Fault {
@@ -389,7 +400,8 @@ func TestEmptyMessageDovecot(t *testing.T) {
 	w.settled()
 }
 
-// TestDoubtedLeaves: a message that came in doubt and is gone when it is asked for again ends nothing and is not asked for any more.
+// TestDoubtedLeaves: a message that came in doubt and is gone when it is asked for again ends nothing and is not
+// asked for any more.
 func TestDoubtedLeaves(t *testing.T) {
 	s, w := scripted(t, 5, script.Options{}, Options{})
 	var came, left atomic.Bool

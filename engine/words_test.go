@@ -16,8 +16,8 @@ import (
 
 const lateLater = "NO [SERVERBUG] Server error - Please try again later"
 
-// TestWordsOfOneMailbox: words that need not be about the account stop the mailbox whose command they answer, and the others are
-// complete in the same pass.
+// TestWordsOfOneMailbox: words that need not be about the account stop the mailbox whose command they answer, and
+// the others are complete in the same pass.
 func TestWordsOfOneMailbox(t *testing.T) {
 	for _, command := range []string{"EXAMINE", "UID SEARCH", "UID FETCH", "STATUS"} {
 		for _, answer := range []script.Action{lateLater, "NO [UNAVAILABLE] not this one", "NO [LIMIT] so much",
@@ -44,7 +44,8 @@ func TestWordsOfOneMailbox(t *testing.T) {
 				}
 				s.Change(func(m *script.Model) {
 					for _, b := range m.Boxes {
-						if n := w.stored(b.Name); n != strconv.Itoa(len(b.Messages)) && (b.Name != "Bulk" || incomplete == 0) {
+						if n := w.stored(b.Name); n != strconv.Itoa(len(b.Messages)) &&
+							(b.Name != "Bulk" || incomplete == 0) {
 							t.Errorf("%s: %s messages of %d", b.Name, n, len(b.Messages))
 						}
 					}
@@ -53,7 +54,8 @@ func TestWordsOfOneMailbox(t *testing.T) {
 					t.Errorf("%d connections", n)
 				}
 				for _, f := range w.faults() {
-					if f.Class != "mailbox" || f.Scope != "mailbox" || !strings.Contains(f.NextStep, "other mailboxes go on") {
+					if f.Class != "mailbox" || f.Scope != "mailbox" ||
+						!strings.Contains(f.NextStep, "other mailboxes go on") {
 						t.Errorf("%+v", f)
 					}
 				}
@@ -65,8 +67,8 @@ func TestWordsOfOneMailbox(t *testing.T) {
 	}
 }
 
-// TestWordsOfTheAccount: the same words are the account's when a second mailbox says them, or when there is no other; and words that
-// name a limit of the account are at once.
+// TestWordsOfTheAccount: the same words are the account's when a second mailbox says them, or when there is no
+// other; and words that name a limit of the account are at once.
 func TestWordsOfTheAccount(t *testing.T) {
 	const throttled, connections = "NO [THROTTLED] slowly", "NO [LIMIT] Too many simultaneous connections"
 	for _, test := range []struct {
@@ -80,12 +82,15 @@ func TestWordsOfTheAccount(t *testing.T) {
 		{"NO [UNAVAILABLE] later", []string{"Archive", "Bulk", "Later"}, 2, class.Network},
 		{throttled, []string{"Archive", "Bulk", "Later"}, 1, class.Quota},
 		{connections, []string{"Archive", "Bulk", "Later"}, 1, class.Quota},
-		{"BAD Request is throttled. Suggested Backoff Time: 60000 milliseconds", []string{"Archive", "Bulk"}, 1, class.Quota},
+		{"BAD Request is throttled. Suggested Backoff Time: 60000 milliseconds", []string{"Archive", "Bulk"}, 1,
+			class.Quota},
 		{"NO [OVERQUOTA] Account exceeded command or bandwidth limits", []string{"Archive", "Bulk"}, 1, class.Quota},
 	} {
 		t.Run(fmt.Sprint(test.answer, len(test.boxes)), func(t *testing.T) {
 			t.Parallel()
-			s, w := several(t, script.Options{}, Options{least: func(policy.Wait, int) time.Duration { return time.Hour }}, test.boxes...)
+			s, w := several(t, script.Options{}, Options{least: func(policy.Wait, int) time.Duration {
+				return time.Hour
+			}}, test.boxes...)
 			s.Misbehave(script.Faults{On: on(func(c script.Command) bool { return c.Name == "EXAMINE" }, test.answer)})
 			sum := w.sync()
 			if sum.Result != Failed || sum.Class != test.class || s.Count("EXAMINE") != test.opened || w.rests() == "" {
@@ -112,7 +117,8 @@ func TestWordsForgotten(t *testing.T) {
 		said    string
 		too     bool
 	}{
-		{0, 1, "a", false}, {0, 1, "a", false}, {0, 2, "b", false}, {0, 3, "a", true}, {time.Hour, 4, "a", false}, {time.Hour, 5, "a", true},
+		{0, 1, "a", false}, {0, 1, "a", false}, {0, 2, "b", false}, {0, 3, "a", true}, {time.Hour, 4, "a", false},
+		{time.Hour, 5, "a", true},
 	} {
 		if words.Say(now.Add(step.at), "account:1", step.mailbox, step.said) != step.too {
 			t.Errorf("step %d", i)
@@ -141,7 +147,8 @@ func TestRawInOneMailbox(t *testing.T) {
 	}
 }
 
-// TestSearchRefused: a NO to SEARCH is an answer in a session that lives: it is tried again without another sign-in, and given up.
+// TestSearchRefused: a NO to SEARCH is an answer in a session that lives: it is tried again without another
+// sign-in, and given up.
 func TestSearchRefused(t *testing.T) {
 	s, w := several(t, script.Options{}, Options{}, "Archive", "Bulk")
 	s.Misbehave(script.Faults{On: on(asks("Archive", "UID SEARCH"), "NO no such message")})
@@ -153,7 +160,8 @@ func TestSearchRefused(t *testing.T) {
 		t.Errorf("%d faults, %+v", len(f), f)
 	}
 	findings, err := w.engine.CheckRemote(t.Context(), RemoteOptions{Accounts: []storage.Account{w.find()}})
-	if err != nil || len(findings) != 1 || findings[0].What != "not compared" || !strings.Contains(findings[0].Where, "Archive") {
+	if err != nil || len(findings) != 1 || findings[0].What != "not compared" ||
+		!strings.Contains(findings[0].Where, "Archive") {
 		t.Errorf("%+v, %v", findings, err)
 	}
 }
