@@ -28,7 +28,7 @@ type shared struct {
 	health   *health.Process
 	detours  imap.Detours
 	progress *progress.Progress
-	woken    broadcast // the machine slept, or its clock was set forward
+	woken    broadcast // sent when the machine slept or its clock was set forward
 }
 
 func newShared(o Options, h *health.Process) *shared {
@@ -36,22 +36,23 @@ func newShared(o Options, h *health.Process) *shared {
 		health: h, progress: progress.New()}
 }
 
-// account is what a process knows of one account while it lives: its connections and limits, what it was given
-// for them, and what is remembered from one pass to the next. Its methods may be called from any goroutine.
+// account is the in-memory state of one account. It has the connections, the
+// limits, the password of this process and what is remembered between passes.
+// Its methods may be called from any goroutine.
 type account struct {
 	*shared
 	id     storage.AccountID
 	health *health.Account
-	busy   chan struct{} // capacity 1; full while a worker has the account
+	busy   chan struct{} // capacity 1; full while a worker owns the account
 
-	wantedSignal broadcast // somebody wants the account
+	wantedSignal broadcast // sent when somebody waits for the account
 
 	mu              sync.Mutex
-	latest          storage.Account // as it was read last
-	waiting         int             // how many want the account
-	processPassword *secret.Secret  // a password for this process only
+	latest          storage.Account // the row as last read
+	waiting         int             // how many wait for the account
+	processPassword *secret.Secret  // never stored; nil: none was given
 	limits          *meter.Meter    // nil: not loaded yet
-	pool            *pool           // nil: nothing has been dialled
+	pool            *pool           // nil: nothing was dialled yet
 	suspects        fetch.Suspects
 }
 
@@ -61,7 +62,7 @@ func newAccount(s *shared, id storage.AccountID) *account {
 	return a
 }
 
-// setRow notes the account's row as it is now.
+// setRow replaces the row with a newer reading.
 func (a *account) setRow(row storage.Account) *account {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -69,7 +70,7 @@ func (a *account) setRow(row storage.Account) *account {
 	return a
 }
 
-// row gives the row as it was read last.
+// row returns the row as last read.
 func (a *account) row() storage.Account {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -83,20 +84,21 @@ func (a *account) login() Login { return loginOf(a.row()) }
 // scope names the account's breakers.
 func (a *account) scope() string { return a.health.Scope() }
 
-// addr is its host and port.
+// addr returns the account's host and port.
 func (a *account) addr() string { return a.login().Endpoint().Addr() }
 
-// showState tells the doors what is done.
+// showState publishes what the account does.
 func (a *account) showState(state progress.State, note string) {
 	a.progress.State(a.name(), state, note)
 }
 
-// acquire waits until no other worker has the account. A worker that only waits hears of it and gives the account up.
-func (a *account) acquire(ctx context.Context) (leave func(), err error) {
-	leave = func() { <-a.busy }
+// acquire waits until no other worker owns the account. A background worker
+// that only waits gives the account up; see preempted.
+func (a *account) acquire(ctx context.Context) (release func(), err error) {
+	release = func() { <-a.busy }
 	select {
 	case a.busy <- struct{}{}:
-		return leave, nil
+		return release, nil
 	default:
 	}
 	a.addWaiting(1)
@@ -104,7 +106,7 @@ func (a *account) acquire(ctx context.Context) (leave func(), err error) {
 	a.wantedSignal.send()
 	select {
 	case a.busy <- struct{}{}:
-		return leave, nil
+		return release, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
@@ -129,15 +131,16 @@ func (a *account) usePassword(s secret.Secret) {
 	a.processPassword = &s
 }
 
-// hasPassword reports whether this process was given the account's password: it may be another than the one that
-// was refused.
+// hasPassword reports whether this process was given a password. It may differ
+// from the password that was refused.
 func (a *account) hasPassword() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.processPassword != nil
 }
 
-// password finds the account's password: given to this process, otherwise by its reference.
+// password returns the password given to this process. Without one it resolves
+// the account's reference.
 func (a *account) password(ctx context.Context) (secret.Secret, error) {
 	a.mu.Lock()
 	given, row := a.processPassword, a.latest
@@ -152,7 +155,8 @@ func (a *account) password(ctx context.Context) (secret.Secret, error) {
 	return ref.Resolve(ctx, a.box, row.User+"@"+row.Host)
 }
 
-// meter gives the account's limits; the first call loads what earlier processes used of them.
+// meter returns the account's limits. The first call loads what earlier
+// processes used of them.
 func (a *account) meter(ctx context.Context) (*meter.Meter, error) {
 	a.mu.Lock()
 	have, row := a.limits, a.latest
@@ -166,13 +170,14 @@ func (a *account) meter(ctx context.Context) (*meter.Meter, error) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.limits == nil { // otherwise somebody else was faster
+	if a.limits == nil { // otherwise another goroutine was faster
 		a.limits = m
 	}
 	return a.limits, nil
 }
 
-// pollInterval is the least time between two looks at the account; 0: no limit is known.
+// pollInterval returns the shortest time between two passes that the provider's
+// limits allow. It is 0 when no limit is known.
 func (a *account) pollInterval() time.Duration {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -182,7 +187,8 @@ func (a *account) pollInterval() time.Duration {
 	return a.limits.Profile().Poll
 }
 
-// Breakers gives the failures in a row of an account and of its host, also where the wait after them is over.
+// Breakers returns the consecutive failures of an account and of its host. A
+// row stays after its wait is over.
 func Breakers(r *storage.Reader, a storage.Account) ([]health.Row, error) {
 	all, err := attempt.Breakers(r)
 	return slices.DeleteFunc(all, func(b health.Row) bool {
@@ -191,7 +197,8 @@ func Breakers(r *storage.Reader, a storage.Account) ([]health.Row, error) {
 	}), err
 }
 
-// Waits gives all that an account waits for, as the store says. A process that owns the store adds what it alone knows.
+// Waits returns everything an account waits for, according to the store. The
+// store's owner adds the waits that exist only in memory.
 func Waits(r *storage.Reader, a storage.Account, now time.Time) (health.Holds, error) {
 	return health.Stored(r, a, loginOf(a).Endpoint().Addr(), now)
 }

@@ -20,24 +20,25 @@ import (
 	"mailcote/storage"
 )
 
-// Check verifies a store, also beside its owner; see storage.Store.Check.
+// Check verifies a store, also alongside its owner; see storage.Store.Check.
 func Check(ctx context.Context, s *storage.Store, progress func(done, total int64)) ([]storage.Finding, error) {
 	return s.Check(ctx, storage.CheckOptions{Parse: header, Progress: progress})
 }
 
-// Salvage says how a damaged store is salvaged; see storage.Salvage.
+// Salvage returns how a damaged store is salvaged; see storage.Salvage.
 func Salvage(cause error, progress func(done, total int64)) *storage.Salvage {
 	return &storage.Salvage{Parse: header, Progress: progress, Cause: cause}
 }
 
-// header reads what a message says of itself, as when it arrived.
+// header parses a message as on its arrival.
 func header(r io.Reader) storage.Header { return row.Header(message.Parse(r, message.Limits{})) }
 
-// RemoteOptions are what a comparison with the servers needs.
+// RemoteOptions configure a comparison with the servers.
 type RemoteOptions = remote.Options
 
-// CheckRemote compares what the store shows with the servers; see remote.Compare. It has the connection that is a
-// person's, and keeps to pauses, waits and limits: what it downloads counts as what a sync does.
+// CheckRemote compares the store with the servers; see remote.Compare. It uses
+// the connection for interactive commands and respects pauses, waits and
+// limits. Its downloads count against the limits.
 func (e *Engine) CheckRemote(ctx context.Context, o RemoteOptions) ([]storage.Finding, error) {
 	o.Messages = e.o.caps.Messages
 	return remote.Compare(ctx, e.store, o, func(row storage.Account) remote.Account {
@@ -45,22 +46,24 @@ func (e *Engine) CheckRemote(ctx context.Context, o RemoteOptions) ([]storage.Fi
 	})
 }
 
-// CheckRemoteBeside is CheckRemote beside the process that owns the store. It signs in by itself, keeps to the
-// pauses, waits and limits that the store has, and notes nothing: what it downloads does not count.
+// CheckRemoteBeside is CheckRemote for a process that does not own the store.
+// It signs in by itself and respects the pauses, waits and limits in the store.
+// It records nothing, so its downloads do not count.
 func CheckRemoteBeside(ctx context.Context, s *storage.Store, trace io.Writer,
 	o RemoteOptions) ([]storage.Finding, error) {
-	known, err := health.Load(ctx, s, health.Options{})
+	loaded, err := health.Load(ctx, s, health.Options{})
 	if err != nil {
 		return nil, err
 	}
 	o.Messages = plan.Caps{}.OrDefaults().Messages
-	process := newShared(Options{Store: s, Trace: trace}, known)
+	process := newShared(Options{Store: s, Trace: trace}, loaded)
 	return remote.Compare(ctx, s, o, func(row storage.Account) remote.Account {
 		return &interactive{newAccount(process, row.ID).setRow(row)}
 	})
 }
 
-// Raw writes to out what the server will give of a quarantined message; see remote.Raw.
+// Raw writes to out what the server returns for a quarantined message; see
+// remote.Raw.
 func (e *Engine) Raw(ctx context.Context, q storage.Quarantined, out io.Writer) (chunk.Report, error) {
 	var row storage.Account
 	if err := e.store.Read(ctx, func(r *storage.Reader) (err error) {
@@ -72,8 +75,9 @@ func (e *Engine) Raw(ctx context.Context, q storage.Quarantined, out io.Writer) 
 	return remote.Raw(ctx, e.store, &interactive{e.account(q.Account).setRow(row)}, q, e.o.caps.Messages, out)
 }
 
-// Came writes to out what the store has kept of a quarantined message, the most that came in one try, if that is more
-// bytes than some. Errors: storage.ErrNotFound when it is not, and out's.
+// Came writes to out what the store has kept of a quarantined message: the most
+// bytes of one attempt. If that is no more than a number of bytes, the error is
+// storage.ErrNotFound. Other errors are out's or the store's.
 func (e *Engine) Came(ctx context.Context, q storage.Quarantined, than int64, out io.Writer) (chunk.Report, error) {
 	report := chunk.Report{Claimed: q.Claimed}
 	body, size, err := e.store.OpenCame(ctx, q.Mailbox, q.Validity, q.UID)
@@ -89,21 +93,22 @@ func (e *Engine) Came(ctx context.Context, q storage.Quarantined, than int64, ou
 	return report, errors.Join(err, body.Close())
 }
 
-// interactive is an account of which a person asks something. It is a remote.Account.
+// interactive is an account that an interactive command uses. It implements
+// remote.Account.
 type interactive struct{ *account }
 
-// Name is what a person calls the account.
+// Name returns the account's name.
 func (p *interactive) Name() string { return p.name() }
 
-// Meter gives the account's limits.
+// Meter returns the account's limits.
 func (p *interactive) Meter(ctx context.Context) (*meter.Meter, error) { return p.meter(ctx) }
 
-// Judge gives a fault of a command within a mailbox the meaning that it has for the account.
+// Judge decides whether a fault in a mailbox is the mailbox's or the account's.
 func (p *interactive) Judge(ctx context.Context, mailbox storage.MailboxID, f fault.Fault) fault.Fault {
 	return p.health.Attributed(ctx, mailbox, f)
 }
 
-// Failed acts on a fault.
+// Failed handles a fault of the command.
 func (p *interactive) Failed(ctx context.Context, f fault.Fault) error {
 	m, err := p.meter(ctx)
 	if err != nil {
@@ -112,7 +117,8 @@ func (p *interactive) Failed(ctx context.Context, f fault.Fault) error {
 	return p.commandFailed(ctx, m, f)
 }
 
-// Lease gives the connection that is a person's, or beside an owner one of our own.
+// Lease leases the connection for interactive commands. A process that does not
+// own the store signs in by itself.
 func (p *interactive) Lease(ctx context.Context) (s *imap.Session, give func(), err error) {
 	if p.store.ReadOnly() {
 		return p.signInAlone(ctx)
@@ -122,7 +128,7 @@ func (p *interactive) Lease(ctx context.Context) (s *imap.Session, give func(), 
 	return s, func() { lease.Give() }, err
 }
 
-// signInAlone signs in without the account's connections, which are another process's.
+// signInAlone signs in without the account's pool, which is another process's.
 func (p *interactive) signInAlone(ctx context.Context) (s *imap.Session, give func(), err error) {
 	m, err := p.allowed(ctx)
 	if err != nil {
@@ -145,7 +151,7 @@ func (p *interactive) signInAlone(ctx context.Context) (s *imap.Session, give fu
 		give()
 		return nil, nil, fault.In(fault.PhaseSignIn, err)
 	}
-	if _, err := connpool.Introduce(ctx, s, false); err != nil { // some want it before a mailbox is opened
+	if _, err := connpool.Introduce(ctx, s, false); err != nil { // some servers want it before SELECT
 		give()
 		return nil, nil, fault.In(fault.PhaseDiscover, err)
 	}

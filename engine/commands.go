@@ -16,12 +16,13 @@ import (
 	"mailcote/storage/class"
 )
 
-// minRetryGap is the least time between two retries of a person's that cut a wait short.
+// minRetryGap is the shortest time between two manual retries that cut a wait
+// short.
 const minRetryGap = 30 * time.Second
 
-// PauseAccounts stops accounts until a person resumes them. `run` respects it as any other pause; a sync that
-// names the account makes one pass and leaves it in place, and only ResumeAccounts ends it. It takes the place of
-// a pause that a fault made.
+// PauseAccounts stops accounts until the user resumes them. It replaces a pause
+// that a fault made. Run respects it like any other pause. A sync that names
+// the account makes one pass, and the pause stays.
 func (e *Engine) PauseAccounts(ctx context.Context, ids []storage.AccountID, reason string) error {
 	if reason == "" {
 		reason = "paused by hand"
@@ -42,10 +43,11 @@ func (e *Engine) PauseAccounts(ctx context.Context, ids []storage.AccountID, rea
 	return err
 }
 
-// TooSoonError says that a person's retry comes right after the one before. Nothing was changed.
+// TooSoonError says that a manual retry came right after the one before. It
+// changed nothing.
 type TooSoonError struct {
 	Account string
-	At      time.Time // from then on it is let through
+	At      time.Time // when the next retry is allowed
 }
 
 func (e *TooSoonError) Error() string {
@@ -53,10 +55,11 @@ func (e *TooSoonError) Error() string {
 		"at %s", e.Account, e.At.Local().Format("15:04:05"))
 }
 
-// allowRetryTx lets a person cut short what the account and its host wait for, but for a quota (force: that too); every
-// so often, so that pressing again and again is no way to hammer a server. Where nothing is cut short it costs
-// nothing. waits: the account is paused, or rests and that is to end, whatever else it waits for. The result is
-// to be stored by the transaction that said yes.
+// allowRetryTx lets the user cut short what the account and its host wait for.
+// Only force ends the wait for a quota. Retries have a minimum gap, so that a
+// user cannot hammer a server. A retry that cuts nothing short is not counted.
+// waits says that the account is paused, or that its rest is to end, whatever
+// else it waits for. tx records the retry and must store what it changes.
 func (a *account) allowRetryTx(tx *storage.Writer, waits, force bool) error {
 	now := time.Now()
 	hold, held := a.health.Hold(now, a.addr())
@@ -70,7 +73,8 @@ func (a *account) allowRetryTx(tx *storage.Writer, waits, force bool) error {
 	return err
 }
 
-// hurry ends the waits of the account and its host, after retry has let a person do so.
+// hurry ends the waits of the account and its host, after allowRetryTx has
+// allowed that.
 func (a *account) hurry(ctx context.Context, force bool) error {
 	scopes := []string{a.scope(), health.HostScope(a.addr())}
 	if len(a.health.Hurry(time.Now(), force, scopes...)) == 0 {
@@ -79,8 +83,9 @@ func (a *account) hurry(ctx context.Context, force bool) error {
 	return a.health.Note(ctx, scopes...)
 }
 
-// ResumeAccounts ends any pause of accounts. A person acts: their waiting tasks are due, and nothing holds the
-// accounts, but for a quota. Errors: *TooSoonError; then nothing was changed.
+// ResumeAccounts ends any pause of accounts. Their waiting tasks become due,
+// and their waits end, except for a quota. After a *TooSoonError nothing was
+// changed.
 func (e *Engine) ResumeAccounts(ctx context.Context, ids []storage.AccountID) error {
 	var all []*account
 	err := e.queued(ctx, func(w *storage.Writer) error {
@@ -114,7 +119,7 @@ func (e *Engine) ResumeAccounts(ctx context.Context, ids []storage.AccountID) er
 	return err
 }
 
-// restingMeters gives the meters of the accounts that rest.
+// restingMeters returns the meters of the accounts that rest.
 func (e *Engine) restingMeters(ctx context.Context) (map[storage.AccountID]*meter.Meter, error) {
 	var accounts []storage.Account
 	if err := e.store.Read(ctx, func(r *storage.Reader) (err error) {
@@ -136,9 +141,10 @@ func (e *Engine) restingMeters(ctx context.Context) (map[storage.AccountID]*mete
 	return all, nil
 }
 
-// Tasks carries out a person's order on tasks; see queue.ByHand. A retry of tasks that wait also ends what their
-// accounts and hosts wait for; a forced one their rests, too. Errors: those of queue.ByHand, and *TooSoonError;
-// then nothing was changed.
+// Tasks carries out the user's order on tasks; see queue.ByHand. A retry of
+// waiting tasks also ends what their accounts and hosts wait for. A forced
+// retry ends their rests too. Errors are those of queue.ByHand and
+// *TooSoonError; after these nothing was changed.
 func (e *Engine) Tasks(ctx context.Context, o queue.Order) (all []queue.Outcome, err error) {
 	var resting map[storage.AccountID]*meter.Meter
 	if o.Verb == queue.VerbRetry && o.Force {
@@ -195,8 +201,9 @@ func (e *Engine) Tasks(ctx context.Context, o queue.Order) (all []queue.Outcome,
 	return all, err
 }
 
-// RetryQuarantined has quarantined messages tried at the next pass over their mailboxes, and enqueues it. Errors:
-// storage.ErrNotFound for an ID that is not in quarantine.
+// RetryQuarantined enqueues a pass over the mailboxes of quarantined messages
+// that tries them again. The error is storage.ErrNotFound for an ID that is not
+// in quarantine.
 func (e *Engine) RetryQuarantined(ctx context.Context, all []storage.Quarantined) error {
 	err := e.store.Write(ctx, storage.Interactive, 0, func(w *storage.Writer) error {
 		for _, q := range all {
@@ -223,9 +230,10 @@ func (e *Engine) RetryQuarantined(ctx context.Context, all []storage.Quarantined
 	return err
 }
 
-// commandFailed carries out what follows from a fault that an interactive command met: what it showed of the
-// server's limits, how long the account backs off, whether a person has to act, and its row. On a store of
-// another process nothing is written. An error is one of carrying it out.
+// commandFailed carries out the consequences of a fault of an interactive
+// command: for the account's limits, its breaker, its pause and the fault's
+// row. In a store that another process owns it writes nothing. The error is
+// about carrying them out.
 func (a *account) commandFailed(ctx context.Context, m *meter.Meter, f fault.Fault) error {
 	s := plan.Situation{Work: plan.Interactive, Stopped: fault.Stopped(ctx)}
 	c := plan.Outcome(planFault(f), s)
@@ -264,7 +272,8 @@ func (a *account) commandFailed(ctx context.Context, m *meter.Meter, f fault.Fau
 		}))
 }
 
-// NextTry is when a quarantined message is tried again by run; a sync that a person asks for tries it at once.
+// NextTry returns when Run tries a quarantined message again. A sync that the
+// user asks for tries it at once.
 func NextTry(q storage.Quarantined) (at time.Time) {
 	return health.OfMessage(q).Until
 }

@@ -20,9 +20,10 @@ import (
 	"mailcote/testkit/failpoint"
 )
 
-// leaseInteractive leases a session for an interactive command, in place of one that has ended. Where a fault has paused
-// the account, or it or its host is not to be tried now, nothing is tried: to try all the same is for a sync, an
-// account test and the retries by hand.
+// leaseInteractive leases a session for an interactive command and replaces one
+// that has ended. It fails without an attempt while a fault has paused the
+// account, or while the account or its host backs off. Only a sync, an account
+// test and a manual retry try it anyway.
 func (a *account) leaseInteractive(ctx context.Context, l **connpool.Lease) (*imap.Session, error) {
 	if _, err := a.allowed(ctx); err != nil {
 		return nil, err
@@ -43,10 +44,11 @@ func (a *account) leaseInteractive(ctx context.Context, l **connpool.Lease) (*im
 	return next.Session(), nil
 }
 
-// allowed gives the limits of an account that may be tried now; otherwise the error says what it waits for.
+// allowed returns the account's limits if the account may be tried now.
+// Otherwise the error says what it waits for.
 func (a *account) allowed(ctx context.Context) (*meter.Meter, error) {
 	var pause health.Hold
-	if row := a.row(); row.PauseClass != class.Manual { // a pause by hand lets single commands through
+	if row := a.row(); row.PauseClass != class.Manual { // a manual pause does not stop single commands
 		pause = health.OfPause(row)
 	}
 	m, err := a.meter(ctx)
@@ -62,7 +64,7 @@ func (a *account) allowed(ctx context.Context) (*meter.Meter, error) {
 	return m, nil
 }
 
-// connectError says where getting a session ended.
+// connectError adds the phase in which leasing a session failed.
 func connectError(err error) error {
 	if step := (*connpool.StepError)(nil); errors.As(err, &step) {
 		return fault.In(step.Step, step.Err)
@@ -70,14 +72,15 @@ func connectError(err error) error {
 	return fault.In(fault.PhaseConnect, err)
 }
 
-// pool is an account's connections, and where they lead.
+// pool is an account's connections and where they lead.
 type pool struct {
 	*connpool.Pool
 	endpoint imap.Endpoint
 	insecure bool
 }
 
-// connPool gives the account's connections. They are new ones when it is reached elsewhere by now.
+// connPool returns the account's connections. If the account's server is
+// reached elsewhere by now, a new pool replaces the old one.
 func (a *account) connPool(ctx context.Context) (*connpool.Pool, error) {
 	m, err := a.meter(ctx)
 	if err != nil {
@@ -104,7 +107,8 @@ func (a *account) connPool(ctx context.Context) (*connpool.Pool, error) {
 	return next.Pool, nil
 }
 
-// dial opens a connection, unless its host is not to be tried now, and keeps the host's breaker.
+// dial opens a connection and records the result in the host's breaker. It
+// fails without an attempt while the host backs off.
 func (a *account) dial(ctx context.Context, row storage.Account, m *meter.Meter) (*imap.Session, error) {
 	to := loginOf(row).Endpoint()
 	host := health.HostScope(to.Addr())
@@ -114,8 +118,7 @@ func (a *account) dial(ctx context.Context, row storage.Account, m *meter.Meter)
 	}
 	defer leave()
 	s, err := imap.Dial(ctx, to, imap.Options{Limits: a.o.Limits, TLSConfig: a.o.TLSConfig, Insecure: row.Insecure,
-		Trace:   a.o.Trace,
-		Manners: m.Manners(), Meter: m, Dial: a.o.dialer, Resolver: a.o.resolver, Detours: &a.detours,
+		Trace: a.o.Trace, Manners: m.Manners(), Meter: m, Dial: a.o.dialer, Resolver: a.o.resolver, Detours: &a.detours,
 		Alert: a.health.Alert})
 	if err == nil {
 		if err = a.health.RecordSuccess(ctx, host); err != nil {
@@ -123,21 +126,21 @@ func (a *account) dial(ctx context.Context, row storage.Account, m *meter.Meter)
 		}
 		return s, nil
 	}
-	// a certificate is no fault of this kind: somebody answers
+	// a certificate is not the host's failure: the host answers
 	if f := fault.Classify(fault.In(fault.PhaseConnect, err)); !fault.Stopped(ctx) && f.Do != policy.Pause {
 		err = errors.Join(err, a.health.RecordFailure(ctx, host, f, false))
 	}
 	return nil, err
 }
 
-// hold says what forbids an attempt at the account: its trouble, that of a host unless that is "", and the
-// provider's limit.
+// hold returns what forbids an attempt at the account: its own breaker, the
+// breaker of host unless that is "", and the provider's limit.
 func (a *account) hold(m *meter.Meter, host string, others ...health.Hold) (health.Hold, bool) {
 	now := time.Now()
 	return a.health.Hold(now, host, append(others, health.OfLimit(now, m.Resumes()))...)
 }
 
-// connections gives the account's connections; nil: nothing was dialled yet.
+// connections returns the account's connections, or nil before the first dial.
 func (a *account) connections() *connpool.Pool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -147,7 +150,7 @@ func (a *account) connections() *connpool.Pool {
 	return a.pool.Pool
 }
 
-// retire ends the sessions that nobody uses.
+// retire ends the idle sessions.
 func (a *account) retire(ctx context.Context) {
 	if p := a.connections(); p != nil {
 		p.Retire(ctx)
@@ -158,7 +161,8 @@ func loginOf(a storage.Account) Login {
 	return Login{User: a.User, Host: a.Host, Port: a.Port, Security: imap.Security(a.Security)}
 }
 
-// Password finds the account's password, as the store names it now.
+// Password returns the account's password, by the reference that the store has
+// now.
 func (a *account) Password(ctx context.Context) (secret.Secret, error) {
 	var row storage.Account
 	if err := a.store.Read(ctx, func(r *storage.Reader) (err error) {
@@ -170,10 +174,10 @@ func (a *account) Password(ctx context.Context) (secret.Secret, error) {
 	return a.setRow(row).password(ctx)
 }
 
-// Say shows a state at the doors.
+// Say publishes a state of the pool.
 func (a *account) Say(doing connpool.Doing, note string) { a.showState(progress.State(doing), note) }
 
-// Greeted notes what the server calls itself and can do.
+// Greeted records the server's name and capabilities.
 func (a *account) Greeted(ctx context.Context, s *imap.Session) error {
 	m, err := a.meter(ctx)
 	if err != nil {
@@ -199,7 +203,7 @@ func (a *account) Greeted(ctx context.Context, s *imap.Session) error {
 	return fault.In(fault.PhaseStore, err)
 }
 
-// SignIn gives the sign-in that was not answered.
+// SignIn returns the sign-in that was not answered.
 func (a *account) SignIn(ctx context.Context) (u connpool.Unanswered, err error) {
 	err = a.store.Read(ctx, func(r *storage.Reader) error {
 		s, err := attempt.SignInOf(r, a.id)
@@ -209,14 +213,14 @@ func (a *account) SignIn(ctx context.Context) (u connpool.Unanswered, err error)
 	return u, fault.In(fault.PhaseStore, err)
 }
 
-// SetSignIn notes it.
+// SetSignIn records a sign-in before it is sent, or its answer.
 func (a *account) SetSignIn(ctx context.Context, u connpool.Unanswered) error {
 	return fault.In(fault.PhaseStore, a.store.Write(ctx, storage.Interactive, 0, func(tx *storage.Writer) error {
 		return attempt.PutSignIn(tx, a.id, attempt.SignIn{SentAt: u.At, Silent: u.Silent, Dropped: u.Dropped})
 	}))
 }
 
-// dialFailed hears of a dial or sign-in of an interactive command that failed.
+// dialFailed handles a failed dial or sign-in of an interactive command.
 func (a *account) dialFailed(ctx context.Context, err error) error {
 	var held *fault.HeldError
 	if errors.As(err, &held) {
@@ -229,19 +233,20 @@ func (a *account) dialFailed(ctx context.Context, err error) error {
 	return a.commandFailed(ctx, m, fault.Classify(connectError(err)))
 }
 
-// noConnection records that work has waited too long for a connection, unless the account waits for a person anyway.
+// noConnection records that work has waited too long for a connection. A paused
+// account waits for the user anyway, so nothing is recorded.
 func (a *account) noConnection(since time.Time) {
 	f := fault.Fault{Verdict: policy.Verdict{Class: class.Network, Scope: "account"}, Phase: fault.PhaseConnect,
 		Detail: "no connection for " + time.Since(since).Round(time.Minute).String() + " while there is work"}
 	paused := false
-	_ = a.store.Write(context.Background(), storage.Interactive, 0,
-		func(tx *storage.Writer) error { //nolint:errcheck // the faults that led here are recorded
-			row, err := tx.Account(a.id)
-			if paused = row.Paused; err != nil || paused {
-				return err
-			}
-			return health.ReportTx(tx, a.health.Place().Row(f))
-		})
+	//nolint:errcheck // the faults that led here are recorded
+	_ = a.store.Write(context.Background(), storage.Interactive, 0, func(tx *storage.Writer) error {
+		row, err := tx.Account(a.id)
+		if paused = row.Paused; err != nil || paused {
+			return err
+		}
+		return health.ReportTx(tx, a.health.Place().Row(f))
+	})
 	if !paused {
 		a.progress.Update(a.name(), func(p *AccountProgress) { p.Note = f.Detail })
 	}

@@ -16,7 +16,8 @@ import (
 	"mailcote/testkit/failpoint"
 )
 
-// statusItems are what a pass needs to know of a mailbox it does not open.
+// statusItems returns the STATUS items that a pass needs of a mailbox it does
+// not open.
 func statusItems(s *imap.Session) []string {
 	items := []string{"MESSAGES", "UIDNEXT", "UIDVALIDITY"}
 	if s.Has("CONDSTORE") {
@@ -34,11 +35,12 @@ type found struct {
 // discovery is one listing of an account's mailboxes.
 type discovery struct {
 	*worker
-	incomplete string // why the listing is not all there is; "": it is
-	leftOut    int    // listed mailboxes that the store had no room for
+	incomplete string // why the listing is incomplete; "": it is complete
+	leftOut    int    // new mailboxes over the store's limit
 }
 
-// run lists the account's mailboxes, notes what came and went, and enqueues a folder_sync for each that moved.
+// run lists the account's mailboxes, records which came and went, and enqueues
+// a folder_sync for each that changed.
 func (d *discovery) run(ctx context.Context, t queue.Task) error {
 	w := d.worker
 	defer func() { w.incomplete = d.incomplete }()
@@ -46,15 +48,16 @@ func (d *discovery) run(ctx context.Context, t queue.Task) error {
 	if err != nil {
 		return err
 	}
-	known, due, err := d.load(ctx)
+	stored, due, err := d.load(ctx)
 	if err != nil {
 		return err
 	}
-	entries, err := d.list(ctx, s, known)
+	entries, err := d.list(ctx, s, stored)
 	if err != nil {
 		return err
 	}
-	if d.incomplete == "" && plan.MassGone(known, entries) { // so much mail gone at once: a new connection must say the same
+	// so much mail gone at once: a new connection must confirm it
+	if d.incomplete == "" && plan.MassGone(stored, entries) {
 		if s, err = w.Renew(ctx); err != nil {
 			return err
 		}
@@ -62,7 +65,7 @@ func (d *discovery) run(ctx context.Context, t queue.Task) error {
 		if err != nil {
 			return fault.In(fault.PhaseDiscover, err)
 		}
-		if again, err = d.addInbox(ctx, s, known, again); err != nil {
+		if again, err = d.addInbox(ctx, s, stored, again); err != nil {
 			return err
 		}
 		entries = plan.Union(again, entries)
@@ -73,8 +76,7 @@ func (d *discovery) run(ctx context.Context, t queue.Task) error {
 	}
 	failpoint.Hit("engine.beforeDiscovered")
 	err = w.e.store.Write(ctx, storage.Interactive, 0, func(tx *storage.Writer) error {
-		return d.enqueue(tx, t, found,
-			due)
+		return d.enqueue(tx, t, found, due)
 	})
 	if err != nil {
 		return fault.In(fault.PhaseStore, err)
@@ -83,26 +85,26 @@ func (d *discovery) run(ctx context.Context, t queue.Task) error {
 	if d.leftOut > 0 {
 		d.incomplete = tooManyListed
 		f := fault.Classify(fault.In(fault.PhaseDiscover,
-			fmt.Errorf("the server lists %d mailboxes more than there is room for: the store keeps %d of an account: "+
-				"%w",
-				d.leftOut, w.e.o.caps.Rows, imap.ErrLimit)))
+			fmt.Errorf("the server lists %d mailboxes more than there is room for: "+
+				"the store keeps %d of an account: %w", d.leftOut, w.e.o.caps.Rows, imap.ErrLimit)))
 		f.Scope, f.Hint = "account", "new mailboxes are left out until those that are gone are forgotten; "+
 			"if the server gives its mailboxes other names each time, ask its operator"
 		w.account.health.Notice(f)
 	}
-	d.showProgress(known, found)
+	d.showProgress(stored, found)
 	return nil
 }
 
-// Why a listing is not all there is.
+// Why a listing is incomplete.
 const (
 	tooManyListed = "the server lists too many mailboxes, and the last of them are not synced"
 	noInbox       = "the server does not list INBOX and could not open it"
 	nothingListed = "the server lists no mailbox at all, and only those known before were looked at"
 )
 
-// list gives the mailboxes as the server lists them, and INBOX. cut says why there may be more.
-func (d *discovery) list(ctx context.Context, s *imap.Session, known []storage.Mailbox) ([]imap.ListEntry, error) {
+// list returns the mailboxes that the server lists, and INBOX. If there may be
+// more, incomplete says why.
+func (d *discovery) list(ctx context.Context, s *imap.Session, stored []storage.Mailbox) ([]imap.ListEntry, error) {
 	entries, err := s.List(ctx, statusItems(s))
 	d.incomplete = ""
 	switch {
@@ -113,24 +115,26 @@ func (d *discovery) list(ctx context.Context, s *imap.Session, known []storage.M
 		f.Hint = "the first mailboxes that the server lists are synced, the others are not; new ones are left out " +
 			"when the store has twice as many"
 		d.account.health.Notice(f)
-		entries = plan.Within(2*len(entries), known, entries)
+		entries = plan.Within(2*len(entries), stored, entries)
 	case err != nil:
 		return nil, fault.In(fault.PhaseDiscover, err)
-	case len(entries) == 0: // an empty answer takes nothing away
-		if entries = plan.Remembered(known); slices.ContainsFunc(entries,
-			func(e imap.ListEntry) bool { return !plan.IsInbox(e.Raw) }) {
+	case len(entries) == 0: // an empty answer removes no mailbox
+		entries = plan.Remembered(stored)
+		if slices.ContainsFunc(entries, func(e imap.ListEntry) bool { return !plan.IsInbox(e.Raw) }) {
 			d.incomplete = nothingListed
 		}
 	}
-	if entries, err = d.addInbox(ctx, s, known, entries); err == nil && len(entries) == 0 {
+	if entries, err = d.addInbox(ctx, s, stored, entries); err == nil && len(entries) == 0 {
 		err = fault.In(fault.PhaseDiscover, fmt.Errorf("the server lists no mailbox at all, not even INBOX: %w",
 			fault.ErrDisagrees))
 	}
 	return entries, err
 }
 
-// statuses gives what LIST and STATUS say of mailboxes. Words of one that may be about the account (Fault.Words)
-// are so when a second one says them too and none answers; each attempt begins at other mailboxes.
+// statuses returns what LIST and STATUS say of the mailboxes. A refusal may be
+// about the account though it names a mailbox (Fault.Words). It is when a
+// second mailbox is refused and none has answered. Each attempt begins with
+// other mailboxes.
 func (d *discovery) statuses(ctx context.Context, t queue.Task, entries []imap.ListEntry) ([]found, error) {
 	all := make([]found, 0, len(entries))
 	answered, refused := false, 0
@@ -144,10 +148,10 @@ func (d *discovery) statuses(ctx context.Context, t queue.Task, entries []imap.L
 		wanted := one.mailbox.Selectable && d.wants(one.mailbox.Path)
 		var err error
 		if one.status, err = d.status(ctx, s, entry, wanted, t.Type); err != nil {
-			if refused++; fault.Classify(fault.In(fault.PhaseDiscover, err)).Words == "" || s.Err() != nil ||
-				refused > 1 &&
-					!answered {
-				return nil, fault.In(fault.PhaseDiscover, err)
+			refused++
+			err = fault.In(fault.PhaseDiscover, err)
+			if fault.Classify(err).Words == "" || s.Err() != nil || refused > 1 && !answered {
+				return nil, err
 			}
 		}
 		answered = answered || one.status.Said
@@ -156,16 +160,17 @@ func (d *discovery) statuses(ctx context.Context, t queue.Task, entries []imap.L
 	return all, nil
 }
 
-// status gives what LIST-STATUS said of a mailbox, else asks; a NO to STATUS that is about the mailbox leaves it
-// unsaid, and the mailbox is opened.
+// status returns what LIST said of a mailbox's status, or asks for it. A
+// refusal that is about the mailbox leaves the status unknown. The mailbox is
+// then opened.
 func (d *discovery) status(ctx context.Context, s *imap.Session, entry imap.ListEntry, wanted bool,
 	kind queue.Type) (plan.Status, error) {
 	data := entry.Status
 	if data == nil && wanted && kind == queue.IncrementalSync {
 		asked, err := s.Status(ctx, entry.Raw, statusItems(s))
-		// EXAMINE will say why
-		if fault.Declined(s, fault.In(fault.PhaseOpen, err), class.Mailbox) || errors.Is(err, imap.ErrCommand) &&
-			s.Err() == nil {
+		// EXAMINE will show the cause
+		if fault.Declined(s, fault.In(fault.PhaseOpen, err), class.Mailbox) ||
+			errors.Is(err, imap.ErrCommand) && s.Err() == nil {
 			return plan.Status{}, nil
 		}
 		if err != nil {
@@ -180,15 +185,16 @@ func (d *discovery) status(ctx context.Context, s *imap.Session, entry imap.List
 		UIDValidity: storage.UIDValidity(data.UIDValidity), ModSeq: storage.ModSeq(data.HighestModSeq)}, nil
 }
 
-// load gives the mailboxes the store shows and those with quarantined messages to try again.
+// load returns the mailboxes in the store, and which of them have quarantined
+// messages to try again.
 func (d *discovery) load(ctx context.Context) (all []storage.Mailbox, due map[storage.MailboxID]bool, err error) {
 	due = map[storage.MailboxID]bool{}
 	err = d.e.store.Read(ctx, func(r *storage.Reader) error {
 		if all, err = r.Mailboxes(d.account.id); err != nil {
 			return err
 		}
-		held, err := r.QuarantineOf(d.account.id)
-		for _, q := range held {
+		quarantined, err := r.QuarantineOf(d.account.id)
+		for _, q := range quarantined {
 			if d.mayRetry(q) {
 				due[q.Mailbox] = true
 			}
@@ -198,10 +204,10 @@ func (d *discovery) load(ctx context.Context) (all []storage.Mailbox, due map[st
 	return all, due, err
 }
 
-// showProgress tells the doors where the mailboxes stand.
-func (d *discovery) showProgress(known []storage.Mailbox, all []found) {
-	total, listed := make(map[string]int64, len(known)), make(map[string]bool, len(all))
-	for _, m := range known {
+// showProgress publishes how far each mailbox is synced.
+func (d *discovery) showProgress(stored []storage.Mailbox, all []found) {
+	total, listed := make(map[string]int64, len(stored)), make(map[string]bool, len(all))
+	for _, m := range stored {
 		total[m.Raw] = m.Total
 	}
 	for _, one := range all {
@@ -216,7 +222,8 @@ func (d *discovery) showProgress(known []storage.Mailbox, all []found) {
 	}
 }
 
-// enqueue notes the mailboxes and what is to be done with them, and completes the task, in one transaction.
+// enqueue records the mailboxes, enqueues their tasks and completes this task,
+// in one transaction.
 func (d *discovery) enqueue(tx *storage.Writer, t queue.Task, all []found, due map[storage.MailboxID]bool) error {
 	listed := map[storage.MailboxID]bool{}
 	all, err := d.withinLimit(tx, all)
@@ -238,7 +245,8 @@ func (d *discovery) enqueue(tx *storage.Writer, t queue.Task, all []found, due m
 		if err != nil {
 			return err
 		}
-		if !m.Selectable && m.UIDValidity != 0 && m.Total > 0 { // only its name is left, because it has children
+		// only its name is left, because it has children
+		if !m.Selectable && m.UIDValidity != 0 && m.Total > 0 {
 			if err := d.emptyMailbox(tx, id, one.mailbox); err != nil {
 				return err
 			}
@@ -247,12 +255,11 @@ func (d *discovery) enqueue(tx *storage.Writer, t queue.Task, all []found, due m
 		if !m.Selectable || !d.wants(m.Path) || !plan.Moved(m, one.status) && !due[id] || d.coolingDown(id) {
 			continue
 		}
-		if err := tx.BreakPass(id); err != nil { // it is complete again when the task ends well
+		if err := tx.BreakPass(id); err != nil { // complete again when the task succeeds
 			return err
 		}
 		if _, _, err := d.e.queue.EnqueueTx(tx, queue.NewTask{Account: d.account.id, Type: queue.FolderSync,
-			Priority: m.Priority,
-			Payload:  queue.Payload{Folder: m.Path, Mailbox: id, PageSize: fetch.PageMost}}); err != nil {
+			Priority: m.Priority, Payload: queue.Payload{Folder: m.Path, Mailbox: id, PageSize: fetch.PageMost}}); err != nil {
 			return err
 		}
 	}
@@ -272,13 +279,14 @@ func (d *discovery) enqueue(tx *storage.Writer, t queue.Task, all []found, due m
 	return err
 }
 
-// withinLimit leaves out new mailboxes that the store has no room for: a server that lists other names each time would
-// fill it with mailboxes that are gone.
+// withinLimit leaves out new mailboxes over the store's limit. A server that
+// lists other names each time would otherwise fill the store with deleted
+// mailboxes.
 func (d *discovery) withinLimit(tx *storage.Writer, all []found) ([]found, error) {
 	d.leftOut = 0
 	rows, err := tx.MailboxRows(d.account.id)
-	room := d.e.o.caps.Rows - rows
-	if err != nil || room >= len(all) {
+	free := d.e.o.caps.Rows - rows
+	if err != nil || free >= len(all) {
 		return all, err
 	}
 	kept := make([]found, 0, len(all))
@@ -287,18 +295,18 @@ func (d *discovery) withinLimit(tx *storage.Writer, all []found) ([]found, error
 		switch unknown := errors.Is(err, storage.ErrNotFound); {
 		case err != nil && !unknown:
 			return nil, err
-		case unknown && room <= 0:
+		case unknown && free <= 0:
 			d.leftOut++
 			continue
 		case unknown:
-			room--
+			free--
 		}
 		kept = append(kept, one)
 	}
 	return kept, nil
 }
 
-// emptyMailbox takes a mailbox's mail out of the views and keeps the mailbox.
+// emptyMailbox removes a mailbox's mail from the views and keeps the mailbox.
 func (d *discovery) emptyMailbox(tx *storage.Writer, id storage.MailboxID, m storage.Mailbox) error {
 	if err := tx.LoseMailbox(id); err != nil {
 		return err
@@ -307,10 +315,11 @@ func (d *discovery) emptyMailbox(tx *storage.Writer, id storage.MailboxID, m sto
 	return err
 }
 
-// addInbox asks for INBOX where a listing lacks it or says that it cannot be opened. It exists whatever LIST says
-// (RFC 9051 §5.1). One that the server does not open is left out, unless it did open before and is not said to be
-// gone.
-func (d *discovery) addInbox(ctx context.Context, s *imap.Session, known []storage.Mailbox, entries []imap.ListEntry) (
+// addInbox opens INBOX if a listing lacks it or says that it cannot be
+// selected. INBOX exists whatever LIST says (RFC 9051 §5.1). If the server
+// refuses to open it, it is left out. It stays if it was opened before and the
+// server does not say NONEXISTENT.
+func (d *discovery) addInbox(ctx context.Context, s *imap.Session, stored []storage.Mailbox, entries []imap.ListEntry) (
 	[]imap.ListEntry, error) {
 	var others []imap.ListEntry
 	for _, e := range entries {
@@ -332,14 +341,14 @@ func (d *discovery) addInbox(ctx context.Context, s *imap.Session, known []stora
 	if f.Words == "" && !fault.Declined(s, err, class.Mailbox) {
 		return nil, err
 	}
-	opened := slices.ContainsFunc(known, func(m storage.Mailbox) bool {
-		return m.Raw == plan.Inbox &&
-			m.UIDValidity != 0
+	opened := slices.ContainsFunc(stored, func(m storage.Mailbox) bool {
+		return m.Raw == plan.Inbox && m.UIDValidity != 0
 	})
 	if status := (*imap.StatusError)(nil); opened && errors.As(err, &status) && status.Code != "NONEXISTENT" {
 		return append(others, imap.ListEntry{Raw: plan.Inbox, Name: plan.Inbox}), nil
 	}
-	if d.incomplete == "" && (f.Words != "" || f.Wait.Floor > 0) { // it is there, and later it may open
+	// it exists and may open later
+	if d.incomplete == "" && (f.Words != "" || f.Wait.Floor > 0) {
 		d.incomplete = noInbox
 	}
 	f.Scope, f.Hint = "nothing", "the server neither lists nor opens INBOX; the other mailboxes are synced"

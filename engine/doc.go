@@ -1,17 +1,23 @@
-// Package engine is an account's life: connect, discover, page, reconcile.
+// Package engine keeps accounts in sync: it connects, lists, fetches and
+// reconciles.
 //
 // What always holds:
 //
-//   - One goroutine (a worker) owns an account: its session, its tasks, its retries. It is started by Sync or
-//     Run, which wait for it.
-//   - Wherever that goroutine has nothing to do it waits in listener.await, and hears of tasks, of who wants the
-//     account, of a sleep of the machine, of room in the store and of a stop at once.
-//   - A batch commits its messages, its coverage, the task's checkpoint and the run's counters in one transaction. Any
-//     instruction may be the last one: the next start goes on from what is committed.
-//   - What is fetched follows from the server's listing and the store (package plan), never from a cursor alone.
-//   - An entry is expunged only after a listing whose length the server's own EXISTS confirms; a mass of them
-//     only after a second listing on a new connection.
-//   - Every fault passes Classify once, is recorded once, and is acted on in one place (worker.finish).
-//   - Only EXAMINE and BODY.PEEK are sent. No write transaction is open while the network is waited for.
-//   - Raw messages in memory are counted against one process-wide budget.
+//   - One goroutine, a worker, owns an account with its tasks and retries.
+//     Sync and Run start it and wait for it.
+//   - An idle worker waits in listener.await. New tasks, other users of the
+//     account, a sleep of the machine, space in the store and a stop wake it
+//     at once.
+//   - One transaction commits a batch: its messages, its coverage, the task's
+//     checkpoint and the run's counters. The process may die at any
+//     instruction; the next start goes on from what is committed.
+//   - The server's listing and the store decide what is fetched (package
+//     plan). A cursor alone never does.
+//   - An entry is expunged only after a listing whose length the server's
+//     EXISTS confirms. Many at once need a second listing on a new connection.
+//   - Every fault is classified once, recorded once and handled in one place,
+//     worker.finish. Those of interactive commands go to account.commandFailed.
+//   - Only EXAMINE and BODY.PEEK are sent. No write transaction is open while
+//     the network is waited for.
+//   - Raw messages in memory count against one budget of the process.
 package engine

@@ -34,34 +34,35 @@ import (
 )
 
 const (
-	// budgetBytes bounds the raw messages in memory, process-wide.
+	// budgetBytes bounds the raw messages in memory, over the whole process.
 	budgetBytes = 16 << 20
-	// keepDeleted is how long expunged mail can be brought back.
+	// keepDeleted is how long expunged mail can be restored.
 	keepDeleted = 30 * 24 * time.Hour
 )
 
-// Options are what an engine needs.
+// Options configure an engine.
 type Options struct {
-	Store     *storage.Store // owned, not read-only
-	TLSConfig *tls.Config    // nil: system roots
-	Limits    imap.Limits    // zero fields: DESIGN §6
+	Store     *storage.Store // opened by its owner, not read-only
+	TLSConfig *tls.Config    // nil: the system's roots
+	Limits    imap.Limits    // zero fields: imap.DefaultLimits
 	Trace     io.Writer      // wire log, secrets masked; nil: none
 	Keep      time.Duration  // retention of expunged mail; 0: 30 days, < 0: forever
-	Direct    bool           // do without the queue's table from the start
+	Direct    bool           // never use the queue's own table
 
-	dialer   func(ctx context.Context, network, addr string) (net.Conn, error) // nil: the network; tests go elsewhere
-	resolver *net.Resolver                                                     // nil: the system's; tests ask another
-	wall     func() time.Time                                                  // nil: time.Now; tests set it
-	retryGap time.Duration                                                     // 0: byHand; tests shorten it
-	stuck    time.Duration                                                     // 0: stuckAfter; tests shorten it
-	resend   time.Duration                                                     // 0: connpool.Resend; tests shorten it
-	backoff  func(n int, random *rand.Rand) time.Duration                      // nil: plan.Backoff; tests shorten it
-	least    func(w policy.Wait, n int) time.Duration                          // nil: Wait.After; tests shorten it
+	dialer   func(ctx context.Context, network, addr string) (net.Conn, error) // nil: the network; set by tests
+	resolver *net.Resolver                                                     // nil: the system's; set by tests
+	wall     func() time.Time                                                  // nil: time.Now; set by tests
+	retryGap time.Duration                                                     // 0: minRetryGap; shortened by tests
+	stuck    time.Duration                                                     // 0: stuckAfter; shortened by tests
+	resend   time.Duration                                                     // 0: connpool.Resend; shortened by tests
+	backoff  func(n int, random *rand.Rand) time.Duration                      // nil: plan.Backoff; shortened by tests
+	least    func(w policy.Wait, n int) time.Duration                          // nil: Wait.After; shortened by tests
 	memory   health.MemoryReadings                                             // zero: the runtime's
 	caps     plan.Caps                                                         // zero fields: plan.DefaultCaps
 }
 
-// Engine runs the accounts of one store. Its methods may be called from any goroutine.
+// Engine runs the accounts of one store. Its methods may be called from any
+// goroutine.
 type Engine struct {
 	*shared
 	queue    *queue.Queue
@@ -69,15 +70,16 @@ type Engine struct {
 	process  fetch.Process
 	memory   *health.MemoryGate
 	indexer  *index.Indexer
-	watching sync.WaitGroup // the clock's watch
+	watching sync.WaitGroup // the clock watch
 	endWatch func()
 
 	mu        sync.Mutex
 	accounts  map[storage.AccountID]*account
-	pauseSeen time.Time // when a pause of the store was last met
+	pauseSeen time.Time // when a pause of the store was last seen
 }
 
-// New takes over a store: what a dead process was working on is pending again.
+// New takes over a store. Tasks that a dead process was working on become
+// pending again.
 func New(ctx context.Context, o Options) (*Engine, error) {
 	if o.Store.ReadOnly() {
 		return nil, storage.ErrReadOnly
@@ -102,12 +104,12 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	known, err := health.Load(ctx, o.Store, health.Options{Backoff: o.backoff, Least: o.least})
+	loaded, err := health.Load(ctx, o.Store, health.Options{Backoff: o.backoff, Least: o.least})
 	if err != nil {
 		return nil, errors.Join(err, packer.Close())
 	}
 	e := &Engine{
-		shared: newShared(o, known), queue: queue.New(o.Store), packer: packer,
+		shared: newShared(o, loaded), queue: queue.New(o.Store), packer: packer,
 		process: process(o, packer), memory: health.NewMemoryGate(o.memory),
 		accounts: map[storage.AccountID]*account{},
 	}
@@ -128,7 +130,7 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 	return e, nil
 }
 
-// process gives what the streams of all accounts share.
+// process returns what the streams of all accounts share.
 func process(o Options, packer *storage.Packer) fetch.Process {
 	streamed := o.Limits.Streamed
 	if streamed <= 0 {
@@ -145,8 +147,9 @@ func (e *Engine) takeOver(ctx context.Context) error {
 	})
 }
 
-// clockJumped follows a wall clock that was set, or a sleep: waits keep their length, or end when they are over by the
-// new time, and after a sleep the network is perhaps another one, so what waits for it is tried at once.
+// clockJumped adapts to a wall clock that was set, or to a sleep. Waits keep
+// their length, or end if they are over by the new time. After a sleep the
+// network may be another one, so waits for it end at once.
 func (e *Engine) clockJumped(jump time.Duration) {
 	now := time.Now()
 	var scopes []string
@@ -163,7 +166,7 @@ func (e *Engine) clockJumped(jump time.Duration) {
 		}
 		return e.queue.JumpTx(w, jump)
 	})
-	if err != nil { // the next turn of each account reads the clock again
+	if err != nil { // the next pass of each account reads the clock again
 		e.reportFault(err)
 	}
 	if jump > 0 {
@@ -175,16 +178,15 @@ func (e *Engine) clockJumped(jump time.Duration) {
 // reportFault records a fault that belongs to no task.
 func (e *Engine) reportFault(err error) {
 	f := fault.Classify(fault.In(fault.PhaseStore, err))
-	_ = e.store.Write(context.Background(), storage.Bulk, 0,
-		func(tx *storage.Writer) error { //nolint:errcheck // a store that cannot be written says so everywhere
-			return health.ReportTx(tx, storage.Fault{At: time.Now().UTC(), Class: f.Class, Scope: f.Scope,
-				Phase:  f.Phase,
-				Detail: f.Detail})
-		})
+	row := storage.Fault{At: time.Now().UTC(), Class: f.Class, Scope: f.Scope, Phase: f.Phase, Detail: f.Detail}
+	//nolint:errcheck // a store that cannot be written says so everywhere
+	_ = e.store.Write(context.Background(), storage.Bulk, 0, func(tx *storage.Writer) error {
+		return health.ReportTx(tx, row)
+	})
 }
 
-// Close ends what connections are left and the indexer, and frees what New made. Sync and Run must have returned.
-// The store stays open.
+// Close ends the remaining connections and the indexer, and frees what New
+// made. Sync and Run must have returned. The store stays open.
 func (e *Engine) Close() error {
 	e.endWatch()
 	e.watching.Wait()
@@ -196,12 +198,12 @@ func (e *Engine) Close() error {
 type NewAccount struct {
 	Login    Login
 	Name     string     // "": Login.Name
-	Ref      secret.Ref // where the password comes from later
-	Insecure bool       // plain to another host was asked for
+	Ref      secret.Ref // where later processes find the password
+	Insecure bool       // plain text to another host was asked for
 }
 
-// AddAccount adds an account together with its first task, or finds the one with the same user and host and notes where
-// it is reached now.
+// AddAccount adds an account together with its first task. If the user and host
+// exist already, it updates how the server is reached.
 func (e *Engine) AddAccount(ctx context.Context, n NewAccount) (id storage.AccountID, created bool, err error) {
 	l := n.Login
 	failpoint.Hit("engine.beforeAddAccount")
@@ -226,9 +228,9 @@ func (e *Engine) AddAccount(ctx context.Context, n NewAccount) (id storage.Accou
 				return err
 			}
 		}
-		if id, err = w.AddAccount(storage.Account{Name: name, User: l.User, Host: l.Host, Port: l.Port,
-			Security: string(l.Security),
-			Insecure: n.Insecure, SecretRef: n.Ref.String()}); err != nil {
+		row := storage.Account{Name: name, User: l.User, Host: l.Host, Port: l.Port,
+			Security: string(l.Security), Insecure: n.Insecure, SecretRef: n.Ref.String()}
+		if id, err = w.AddAccount(row); err != nil {
 			return err
 		}
 		created = true
@@ -246,8 +248,8 @@ func (e *Engine) AddAccount(ctx context.Context, n NewAccount) (id storage.Accou
 	return id, created, nil
 }
 
-// freeName finds a name nobody has: the same address may be known to several hosts, and to several ports of a
-// loopback host.
+// freeName returns a name that no account has. One address may be used at
+// several hosts, and at several ports of a loopback host.
 func freeName(w *storage.Writer, l Login) (string, error) {
 	for n := 1; ; n++ {
 		name := l.Name()
@@ -267,7 +269,7 @@ func freeName(w *storage.Writer, l Login) (string, error) {
 	}
 }
 
-// account gives what the process knows of an account.
+// account returns the state of an account, which the first call makes.
 func (e *Engine) account(id storage.AccountID) *account {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -279,14 +281,14 @@ func (e *Engine) account(id storage.AccountID) *account {
 	return a
 }
 
-// usedAccounts gives the accounts that were used so far.
+// usedAccounts returns the accounts that were used so far.
 func (e *Engine) usedAccounts() []*account {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return slices.Collect(maps.Values(e.accounts))
 }
 
-// everyPool runs fn for each account's connections, side by side.
+// everyPool runs fn for each account's connections, in parallel.
 func (e *Engine) everyPool(fn func(*connpool.Pool)) {
 	var done sync.WaitGroup
 	for _, a := range e.usedAccounts() {
@@ -297,16 +299,17 @@ func (e *Engine) everyPool(fn func(*connpool.Pool)) {
 	done.Wait()
 }
 
-// UsePassword gives an account's password to this process, and to nothing that outlives it.
+// UsePassword gives an account's password to this process. It is not stored.
 func (e *Engine) UsePassword(id storage.AccountID, s secret.Secret) { e.account(id).usePassword(s) }
 
-// AccountProgress and MailboxProgress are where an account and a mailbox stand.
+// AccountProgress and MailboxProgress show where an account and a mailbox
+// stand.
 type (
 	AccountProgress = progress.Account
 	MailboxProgress = progress.Mailbox
 )
 
-// Progress is where every account stands now. It is a copy; doors ask as often as they draw.
+// Progress returns a copy of every account's progress.
 func (e *Engine) Progress() []AccountProgress {
 	all := e.progress.Snapshot()
 	for _, a := range e.usedAccounts() {
@@ -320,13 +323,14 @@ func (e *Engine) Progress() []AccountProgress {
 	return all
 }
 
-// ProgressChanged returns a channel that is closed when Progress next has something new.
+// ProgressChanged returns a channel that is closed at the next change of
+// Progress.
 func (e *Engine) ProgressChanged() <-chan struct{} { return e.progress.Changed() }
 
 const phaseQueue = "queue"
 
-// queued runs a transaction that uses the queue. When the queue's table cannot be used the engine does without it
-// from then on: the same tasks, the same pager, the same coverage.
+// queued runs a transaction that uses the queue. If the queue's table cannot be
+// used, the engine goes on without it: tasks, pages and coverage stay the same.
 func (e *Engine) queued(ctx context.Context, fn func(*storage.Writer) error) error {
 	err := e.store.Write(ctx, storage.Interactive, 0, fn)
 	if !errors.Is(err, queue.ErrDelivery) || e.queue.Direct() {
@@ -338,7 +342,7 @@ func (e *Engine) queued(ctx context.Context, fn func(*storage.Writer) error) err
 	return e.store.Write(ctx, storage.Interactive, 0, fn)
 }
 
-// goDirect does without the queue's table and notes why.
+// goDirect stops using the queue's table and records why.
 func (e *Engine) goDirect(ctx context.Context, why error) error {
 	if err := e.queue.GoDirect(ctx); err != nil {
 		return err
@@ -350,7 +354,8 @@ func (e *Engine) goDirect(ctx context.Context, why error) error {
 	})
 }
 
-// Warnings are what the person should know about how this engine works, a sentence each.
+// Warnings returns what the user should know about how this engine works, one
+// sentence each.
 func (e *Engine) Warnings() []string {
 	if e.queue.Direct() && !e.o.Direct {
 		return []string{"the queue's table cannot be used (mailcote errors says why): syncing directly, with the " +

@@ -6,25 +6,27 @@ import (
 	"time"
 )
 
-// events are what an account hears while it waits, a bit each. The end of the context is no event: it ends every wait.
+// events is the set of events that an account hears while it waits. The end of
+// the context is not among them: it ends every wait.
 type events uint8
 
 const (
-	tick     events = 1 << iota // the time it waited for has come
+	tick     events = 1 << iota // the awaited time has come
 	notified                    // tasks were added or changed (queue.Notify)
-	wanted                      // somebody else wants the account
+	wanted                      // somebody else waits for the account
 	woken                       // the machine slept, or its clock was set forward
-	reopened                    // the store may be written in bulk again
-	released                    // what held an account or a host has changed
+	reopened                    // the store accepts bulk writes again
+	released                    // the hold on an account or a host has changed
 )
 
 func (e events) has(any events) bool { return e&any != 0 }
 
-// listener hears what happens from the moment it was made. Make it before you look at what you may wait for: then
-// nothing is missed in between. Any number of listeners hear the same event.
+// listener hears everything that happens after it was made. Make it before
+// looking at what to wait for, so that nothing is missed in between. Any number
+// of listeners hear the same event.
 type listener struct {
 	notified, wanted, woken <-chan struct{}
-	reopened, released      <-chan struct{} // nil: the wait is not for that
+	reopened, released      <-chan struct{} // nil: not waited for
 }
 
 // listen makes a listener for an account.
@@ -32,8 +34,8 @@ func listen(e *Engine, a *account) listener {
 	return listener{notified: e.queue.Wake(a.id), wanted: a.wantedSignal.next(), woken: e.woken.next()}
 }
 
-// await is where an account waits, whatever it waits for. It returns at the first event with all that have
-// happened. The zero until never comes.
+// await waits for the first event, or until a time unless that is zero. It
+// returns all events that have happened by then.
 func (l listener) await(ctx context.Context, until time.Time) (got events) {
 	var due <-chan time.Time
 	if !until.IsZero() {
@@ -55,7 +57,7 @@ func (l listener) await(ctx context.Context, until time.Time) (got events) {
 		happened(reopened, l.reopened) | happened(released, l.released)
 }
 
-// happened gives e if its channel is closed.
+// happened returns e if its channel is closed.
 func happened(e events, c <-chan struct{}) events {
 	select {
 	case <-c:
@@ -65,7 +67,7 @@ func happened(e events, c <-chan struct{}) events {
 	}
 }
 
-// broadcast tells everybody who listens. Its zero value is ready.
+// broadcast wakes everybody who listens. Its zero value is ready to use.
 type broadcast struct {
 	mu      sync.Mutex
 	waiting chan struct{} // nil: nobody listens

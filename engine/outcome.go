@@ -19,7 +19,7 @@ import (
 	"mailcote/storage/disk"
 )
 
-// finish carries out what follows from how a task ended. What that is plan.Outcome says.
+// finish handles the end of a task. plan.Outcome decides what follows.
 func (w *worker) finish(ctx context.Context, t queue.Task, err error) {
 	progressed, nearer := w.progressed.Swap(false), w.fetcher.Bisection().Progressed()
 	if progressed || err == nil && t.Type == queue.FolderSync { // a sign-in or a listing alone is no recovery
@@ -57,7 +57,8 @@ func (w *worker) finish(ctx context.Context, t queue.Task, err error) {
 	w.handleFault(ctx, t, f, s)
 }
 
-// situation says what a fault of a task meets, as far as the worker knows it without the fault.
+// situation describes the circumstances of a fault that the worker knows
+// without looking at the fault.
 func (w *worker) situation(t queue.Task, progressed bool) plan.Situation {
 	s := plan.Situation{
 		Work: plan.NoTask, Once: w.once, Waited: w.streak.waited, Progressed: progressed,
@@ -75,11 +76,12 @@ func (w *worker) situation(t queue.Task, progressed bool) plan.Situation {
 	return s
 }
 
-// handleFault carries out the consequences of a fault: first those for the session, the account's meter and its breaker,
-// then those for the task, which may depend on how long the account backs off.
+// handleFault carries out the consequences of a fault. Those for the session,
+// the meter and the breaker come first, because those for the task depend on
+// how long the account backs off.
 func (w *worker) handleFault(ctx context.Context, t queue.Task, f fault.Fault, s plan.Situation) {
 	c := plan.Outcome(planFault(f), s)
-	if c.Retire { // accounts that have nothing to do keep a session each
+	if c.Retire { // each idle account may keep a session
 		w.e.everyPool(func(p *connpool.Pool) { p.Retire(ctx) })
 	}
 	if c.Throttle {
@@ -110,14 +112,16 @@ func (w *worker) handleFault(ctx context.Context, t queue.Task, f fault.Fault, s
 	case errors.Is(err, queue.ErrLeaseLost):
 		w.failed = &f
 	case err != nil:
-		w.failed = &fault.Fault{Verdict: policy.Verdict{Class: class.Storage, Scope: "store"}, Detail: err.Error(), Err: err}
+		w.failed = &fault.Fault{Detail: err.Error(), Err: err,
+			Verdict: policy.Verdict{Class: class.Storage, Scope: "store"}}
 	}
 	if c.Refused {
 		w.relisted[t.Payload.Mailbox] = true
 	}
 }
 
-// apply does to a task and its account what follows from a fault, in one transaction.
+// apply carries out the consequences for a task and its account in one
+// transaction.
 func (w *worker) apply(ctx context.Context, t queue.Task, f fault.Fault, s plan.Situation) error {
 	return w.e.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0, func(tx *storage.Writer) error {
 		return w.applyTx(tx, t, f, s)
@@ -125,7 +129,7 @@ func (w *worker) apply(ctx context.Context, t queue.Task, f fault.Fault, s plan.
 }
 
 func (w *worker) applyTx(tx *storage.Writer, t queue.Task, f fault.Fault, s plan.Situation) error {
-	if t.ID != 0 { // progress since the claim has zeroed the count
+	if t.ID != 0 { // progress since the claim has reset the count
 		fresh, err := queue.Find(&tx.Reader, t.ID)
 		if err != nil {
 			return err
@@ -183,31 +187,33 @@ func (w *worker) applyTx(tx *storage.Writer, t queue.Task, f fault.Fault, s plan
 	return nil
 }
 
-// planFault is the part of a fault that plan.Outcome looks at.
+// planFault returns the part of a fault that plan.Outcome looks at.
 func planFault(f fault.Fault) plan.Fault {
 	return plan.Fault{Verdict: f.Verdict, Phase: f.Phase, Said: f.ServerText != ""}
 }
 
-// faultRow is the row a fault leaves.
+// faultRow returns the row that records a fault.
 func (w *worker) faultRow(t queue.Task, f fault.Fault) storage.Fault {
 	at := w.account.health.Place()
 	at.Mailbox, at.Task, at.Attempt = t.Payload.Mailbox, t.ID, t.RetryCount+1
 	return at.Row(f)
 }
 
-// coolingDown reports whether this worker leaves a mailbox alone for now. A person's tries everything.
+// coolingDown reports whether this worker skips a mailbox for now. A sync that
+// the user asked for skips none.
 func (w *worker) coolingDown(id storage.MailboxID) bool {
 	_, held := w.account.health.HoldMailbox(time.Now(), id)
 	return held && !w.once
 }
 
-// isProbe reports whether a task failed for good before and nobody asks for this one: one try is enough. Discovery
-// makes none before the cooldown is over, so one that comes earlier is a person's.
+// isProbe reports whether a background task retries a mailbox whose task has
+// failed for good. Such a task has one attempt. Discovery enqueues none before
+// the cooldown is over, so the user asked for any earlier one.
 func (w *worker) isProbe(t queue.Task) bool {
 	return !w.once && t.Type == queue.FolderSync && w.account.health.FailedBefore(time.Now(), t.Payload.Mailbox)
 }
 
-// throttled judges a BYE that nobody expected; see health.Account.Throttled.
+// throttled interprets an unexpected BYE; see health.Account.Throttled.
 func (w *worker) throttled(f fault.Fault) fault.Fault {
 	s := w.current.Load()
 	if s == nil {
@@ -216,7 +222,8 @@ func (w *worker) throttled(f fault.Fault) fault.Fault {
 	return w.account.health.Throttled(f, s.Opened())
 }
 
-// awaitStore returns a task that the store had no room for, and waits for room.
+// awaitStore returns a task that found no space in the store, and waits for
+// space.
 func (w *worker) awaitStore(ctx context.Context, t queue.Task, f fault.Fault, c plan.Consequence) {
 	giveBack := func() error {
 		if c.Task != plan.Return {
@@ -227,7 +234,7 @@ func (w *worker) awaitStore(ctx context.Context, t queue.Task, f fault.Fault, c 
 		})
 	}
 	err := giveBack()
-	if _, paused := w.e.store.Pause(); !paused && w.e.isNewPause() { // it is over already
+	if _, paused := w.e.store.Pause(); !paused && w.e.isNewPause() { // the pause is over already
 		w.reportPause(ctx, f)
 	}
 	if c.End {
@@ -236,22 +243,24 @@ func (w *worker) awaitStore(ctx context.Context, t queue.Task, f fault.Fault, c 
 	if w.waitForStore(ctx) && err != nil {
 		err = giveBack()
 	}
-	// the next pass, or the next start, releases it
+	// otherwise the next pass or the next start releases the task
 	if err != nil && !errors.Is(err, queue.ErrLeaseLost) && w.failed == nil {
 		w.failed = &f
 	}
 }
 
+// pauseFault returns the fault of a pause of the store.
 func (w *worker) pauseFault(p disk.Pause) fault.Fault {
 	err := storage.ErrPaused
 	if p.Full() {
 		err = storage.ErrFull
 	}
-	return fault.Classify(fault.In(fault.PhaseStore, fmt.Errorf("%w%s", err,
-		strings.TrimPrefix(p.String(), err.Error()))))
+	detail := strings.TrimPrefix(p.String(), err.Error())
+	return fault.Classify(fault.In(fault.PhaseStore, fmt.Errorf("%w%s", err, detail)))
 }
 
-// reportPause records a fault that is no task's. On a disk that takes no row at all it is told again later.
+// reportPause records the fault of a pause. If the disk takes no row at all,
+// the pause is reported again later.
 func (w *worker) reportPause(ctx context.Context, f fault.Fault) {
 	if err := health.Report(ctx, w.e.store, w.faultRow(queue.Task{}, f)); err != nil {
 		w.e.mu.Lock()

@@ -16,12 +16,12 @@ type Step struct {
 	Name   string      `json:"name"`
 	OK     bool        `json:"ok"`
 	Detail string      `json:"detail,omitempty"`
-	Hint   string      `json:"hint,omitempty"` // what to do when it failed
+	Hint   string      `json:"hint,omitempty"` // what to do about a failure
 	Class  class.Class `json:"class,omitempty"`
 }
 
-// Probe tries a login step by step and stops at the first that fails: connect, sign in, list. Nothing is stored and the
-// credentials are sent once.
+// Probe tests a login in steps, connect, sign in and list, and stops at the
+// first failure. It stores nothing and sends the credentials once.
 func Probe(ctx context.Context, l Login, o imap.Options) []Step {
 	var steps []Step
 	failed := func(name, phase string, err error) []Step {

@@ -14,11 +14,11 @@ import (
 	"mailcote/storage/class"
 )
 
-// sweepTime bounds the sweep of one Sync; a later one goes on.
+// sweepTime bounds the sweep of one Sync. A later Sync continues it.
 const sweepTime = 2 * time.Second
 
-// Run keeps every account current until ctx ends: a pass each, then another every so often. Accounts that are added
-// meanwhile wait for the next Run.
+// Run keeps every account current until ctx ends, with a pass every so often.
+// Accounts added meanwhile wait for the next Run.
 func (e *Engine) Run(ctx context.Context, every time.Duration) error {
 	var accounts []storage.Account
 	if err := e.store.Read(ctx, func(r *storage.Reader) (err error) {
@@ -39,9 +39,10 @@ func (e *Engine) Run(ctx context.Context, every time.Duration) error {
 	return nil
 }
 
-// keepCurrent is one account's event loop: it waits between passes, and what it hears begins the next one. Tasks that are due
-// are worked on at once, even before the time that a provider wants between two looks: a person asked. After a sleep of
-// the machine the mail is looked at again. A pause is respected until a person acts.
+// keepCurrent is one account's event loop. It waits between passes, and an
+// event begins the next pass. Due tasks are worked on at once, even within the
+// provider's poll interval: somebody asked for them. A wake-up of the machine
+// begins a whole pass. A pause lasts until the user resumes the account.
 func (e *Engine) keepCurrent(ctx context.Context, id storage.AccountID, every time.Duration) {
 	a := e.account(id)
 	defer a.retire(ctx)
@@ -51,26 +52,27 @@ func (e *Engine) keepCurrent(ctx context.Context, id storage.AccountID, every ti
 		news := listen(e, a)
 		if whole := got.has(tick | woken | reopened); whole || got.has(notified) {
 			var begun bool
-			begun, paused = e.runPass(ctx, a, every, whole || paused) // who was paused may have been resumed
+			begun, paused = e.runPass(ctx, a, every, whole || paused) // a paused account may have been resumed
 			if whole || begun {
 				next = time.Now().Add(max(every, a.pollInterval()))
 			}
 		}
 		until, opened := next, e.store.Opened()
-		if _, rests := e.store.Pause(); rests { // the pass it stopped is begun again at once
+		if _, rests := e.store.Pause(); rests { // then begin the interrupted pass again at once
 			until, news.reopened = time.Time{}, opened
 		}
 		got = news.await(ctx, until)
 	}
 }
 
-// runPass is one pass over an account that is not paused. whole: also when none of its tasks is due.
+// runPass makes one pass over an account unless it is paused. If whole is
+// false, it does so only when a task is due.
 func (e *Engine) runPass(ctx context.Context, a *account, every time.Duration, whole bool) (begun, paused bool) {
-	leave, err := a.acquire(ctx)
+	release, err := a.acquire(ctx)
 	if err != nil {
 		return false, false
 	}
-	defer leave()
+	defer release()
 	var row storage.Account
 	var run storage.RunID
 	err = e.queued(ctx, func(tx *storage.Writer) (err error) {
@@ -111,7 +113,7 @@ func (e *Engine) runPass(ctx context.Context, a *account, every time.Duration, w
 	return begun, row.Paused
 }
 
-// sweep ends what its retention kept, at the start and every few hours.
+// sweep deletes what is past its retention, at the start and every few hours.
 func (e *Engine) sweep(ctx context.Context) {
 	for {
 		at := e.o.wall()
@@ -128,7 +130,8 @@ func (e *Engine) sweep(ctx context.Context) {
 	}
 }
 
-// sweepIfDue does what sweep does, for who syncs now and then: when it is due, and within sweepTime.
+// sweepIfDue is sweep for processes that end soon. It sweeps only when that is
+// due, and for sweepTime at most.
 func (e *Engine) sweepIfDue(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, sweepTime)
 	defer cancel()
@@ -145,10 +148,11 @@ func (e *Engine) sweepIfDue(ctx context.Context) {
 	}
 }
 
-// newPauseAfter is how closely pauses of the store may follow one another that are told of once.
+// newPauseAfter is how far apart two pauses of the store must be for the second
+// to be reported too.
 const newPauseAfter = 10 * time.Minute
 
-// isNewPause says whether a pause of the store is news.
+// isNewPause reports whether a pause of the store is to be reported.
 func (e *Engine) isNewPause() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -158,9 +162,11 @@ func (e *Engine) isNewPause() bool {
 	return news
 }
 
-// Sync brings accounts to the server's state, side by side, and returns when their tasks are done and the index
-// caught up. What its retention kept ends after that, within sweepTime. A person asked: a pause that a fault made
-// ends, and waits after network faults are cut short. A pause by hand lets this one pass through and stays.
+// Sync brings accounts to the server's state in parallel. It returns when their
+// tasks are done and the index has caught up. Then it sweeps, for sweepTime at
+// most. Because the user asked, it ends a pause that a fault made and cuts
+// waits after network faults short. A manual pause stays, but lets this one
+// pass through.
 func (e *Engine) Sync(ctx context.Context, ids []storage.AccountID, o SyncOptions) []Summary {
 	all := make([]Summary, len(ids))
 	var done sync.WaitGroup
@@ -172,21 +178,22 @@ func (e *Engine) Sync(ctx context.Context, ids []storage.AccountID, o SyncOption
 	return all
 }
 
+// syncAccount makes the one pass of Sync over an account.
 func (e *Engine) syncAccount(ctx context.Context, id storage.AccountID, o SyncOptions) Summary {
 	start := time.Now()
 	a := e.account(id)
 	var row storage.Account
 	var run storage.RunID
-	leave, err := a.acquire(ctx)
+	release, err := a.acquire(ctx)
 	if err != nil {
-		_ = e.store.Read(context.WithoutCancel(ctx),
-			func(r *storage.Reader) (err error) { //nolint:errcheck // it only names the account
-				row, err = r.Account(id)
-				return err
-			})
+		//nolint:errcheck // it only names the account
+		_ = e.store.Read(context.WithoutCancel(ctx), func(r *storage.Reader) (err error) {
+			row, err = r.Account(id)
+			return err
+		})
 		return Summary{Type: "summary", Account: row.Name, Result: Failed, Detail: err.Error(), Interrupted: true}
 	}
-	defer leave()
+	defer release()
 	err = e.queued(ctx, func(tx *storage.Writer) (err error) {
 		if row, err = tx.Account(id); err != nil {
 			return err
@@ -240,7 +247,8 @@ func (e *Engine) syncAccount(ctx context.Context, id storage.AccountID, o SyncOp
 	return s
 }
 
-// startRun opens a run and its discovery. An account whose first one is still to come keeps that one.
+// startRun opens a run and enqueues its discovery. Until an account's first
+// sync has succeeded, that one is the initial sync.
 func (e *Engine) startRun(tx *storage.Writer, a storage.Account, priority int) (storage.RunID, error) {
 	kind := queue.IncrementalSync
 	if a.LastSuccess.IsZero() {

@@ -10,17 +10,18 @@ import (
 	"mailcote/engine/progress"
 )
 
-// stream is one session of an account, leased for the length of a task. It is a mailbox.Sessions.
+// stream is one session of an account, leased for the length of a task. It
+// implements mailbox.Sessions.
 type stream struct {
 	account   *account
-	once      bool            // a person asked for the work
-	until     context.Context // when it ends nothing new is begun, and a command under way has a moment left
+	once      bool            // the user asked for this work and waits for it
+	until     context.Context // when it ends, nothing new begins; a running command has grace left
 	lease     *connpool.Lease
-	current   atomic.Pointer[imap.Session] // the session, for the watchdog
-	wireBytes int64                        // bytes taken from the server by sessions that ended
+	current   atomic.Pointer[imap.Session] // the leased session, for the watchdog
+	wireBytes int64                        // bytes read from the server by earlier leases
 }
 
-// connect gives the session that is leased, or leases one of the account's.
+// connect returns the leased session, or leases one from the pool.
 func (s *stream) connect(ctx context.Context) (*imap.Session, error) {
 	if s.lease != nil && s.lease.Session() != nil && s.lease.Session().Err() == nil {
 		return s.lease.Session(), nil
@@ -46,24 +47,26 @@ func (s *stream) takeLease(ctx context.Context, fresh bool) (*imap.Session, erro
 	return l.Session(), nil
 }
 
-// Session is the session that is leased now.
+// Session returns the leased session.
 func (s *stream) Session() *imap.Session { return s.lease.Session() }
 
-// Renew leases a session that owes nothing to the one before.
+// Renew leases a new session, which shares nothing with the one before.
 func (s *stream) Renew(ctx context.Context) (*imap.Session, error) {
 	s.logout(ctx)
 	return s.takeLease(ctx, true)
 }
 
-// Yield is called between two commands: it ends the work of one who has to stop, and lets a person have the
-// session where the server allows no other. moved: somebody had it, and no mailbox can be taken for open.
+// Yield is called between two commands. It fails when the work has to stop.
+// Where the server allows one session only, it lends that session to an
+// interactive command. moved reports whether that happened: then no mailbox
+// counts as selected.
 func (s *stream) Yield(ctx context.Context) (moved bool, err error) {
 	if s.until.Err() != nil {
 		return false, fault.ErrStopped
 	}
 	select {
 	case <-s.lease.Wanted():
-	default: // the usual, and once a mailbox of a listing
+	default: // the usual case; this runs once for each mailbox of a listing
 		return false, nil
 	}
 	waiting, end := s.waiting(ctx)
@@ -77,8 +80,8 @@ func (s *stream) Yield(ctx context.Context) (moved bool, err error) {
 	return moved, nil
 }
 
-// waiting gives a context for waits in the pool: they end as soon as nothing new may be begun, and with the task,
-// which the watchdog may end.
+// waiting returns a context for waits in the pool. It ends when nothing new may
+// begin, and with the task, which the watchdog may end.
 func (s *stream) waiting(ctx context.Context) (context.Context, func()) {
 	waiting, cancel := context.WithCancelCause(s.until)
 	stop := context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })
@@ -88,13 +91,14 @@ func (s *stream) waiting(ctx context.Context) (context.Context, func()) {
 	}
 }
 
-// release gives the session back between two tasks.
+// release returns the session to the pool between two tasks.
 func (s *stream) release() { s.endLease((*connpool.Lease).Give) }
 
 // drop closes the session at once.
 func (s *stream) drop() { s.endLease((*connpool.Lease).Drop) }
 
-// endWork ends the work: what nobody will want soon is signed out.
+// endWork releases the session. Unless a next pass is expected, the account's
+// idle sessions log out.
 func (s *stream) endWork(ctx context.Context) {
 	s.release()
 	if s.once || ctx.Err() != nil {
@@ -102,7 +106,7 @@ func (s *stream) endWork(ctx context.Context) {
 	}
 }
 
-// logout ends the session in order, whatever has happened to the worker's context.
+// logout ends the session in order, even if the worker's context has ended.
 func (s *stream) logout(ctx context.Context) { s.endLease(func(l *connpool.Lease) { l.Leave(ctx) }) }
 
 func (s *stream) endLease(how func(*connpool.Lease)) {

@@ -27,9 +27,9 @@ type SyncOptions struct {
 	Mailboxes []string // decoded names; empty: all
 }
 
-// Summary is how one account's sync ended.
+// Summary describes how one account's sync ended.
 type Summary struct {
-	Type        string      `json:"type"` // summary
+	Type        string      `json:"type"` // always "summary"
 	Account     string      `json:"account"`
 	Mailboxes   int         `json:"mailboxes"`
 	Fetched     int64       `json:"fetched"`
@@ -40,18 +40,18 @@ type Summary struct {
 	Class       class.Class `json:"class,omitempty"` // of the fault that ended it early
 	Detail      string      `json:"detail,omitempty"`
 	NextStep    string      `json:"next_step,omitempty"`
-	Readable    float64     `json:"readable_seconds"` // when all mail was readable; Seconds includes the index
-	Wire        int64       `json:"wire_bytes"`       // taken from the server, below TLS
+	Readable    float64     `json:"readable_seconds"` // until all mail was readable; Seconds includes the index
+	Wire        int64       `json:"wire_bytes"`       // read from the server, below TLS
 
 	Interrupted bool  `json:"-"`
-	Err         error `json:"-"` // what Class and Detail tell of
+	Err         error `json:"-"` // the cause behind Class and Detail
 
 	incomplete int  // mailboxes that are not complete
-	finished   bool // every task has ended, one way or the other
+	finished   bool // no task is left, and nothing cut the run short
 }
 
-// conclude closes the run: emails that no mailbox holds any more are destroyed for the doors, and the result says
-// what is missing.
+// conclude closes the run and returns its result. It also destroys emails that
+// are in no mailbox any more.
 func (w *worker) conclude(ctx context.Context) Summary {
 	s := Summary{Type: "summary", Account: w.account.name(), Result: Complete, Wire: w.wireBytes}
 	failpoint.Hit("engine.beforeConclude")
@@ -71,8 +71,9 @@ func (w *worker) conclude(ctx context.Context) Summary {
 	return s
 }
 
-// recordHealth draws the account's conclusion: a pass that came to its end is a recovery, one in which no mailbox could
-// be had is none.
+// recordHealth records the run as a success or a failure of the account. A
+// finished run is a success. If no mailbox could be synced, the last fault of a
+// mailbox counts as the account's.
 func (w *worker) recordHealth(ctx context.Context, s Summary) error {
 	switch none := s.Mailboxes > 0 && s.incomplete == s.Mailboxes; {
 	case s.finished && !none:
@@ -83,33 +84,36 @@ func (w *worker) recordHealth(ctx context.Context, s Summary) error {
 	return nil
 }
 
+// concludeTx fills the summary from the store and ends the run there.
 func (w *worker) concludeTx(tx *storage.Writer, s *Summary, interrupted bool) error {
 	*s = Summary{Type: "summary", Account: w.account.name(), Result: Complete, Wire: w.wireBytes}
 	mailboxes, err := tx.Mailboxes(w.account.id)
 	if err != nil {
 		return err
 	}
-	apart, awaited := false, false // a mailbox that was open before was left out, or could not be listed
+	// a mailbox that was opened before is not part of this run, or its UIDs
+	// were not all listed
+	skipped, unlisted := false, false
 	for _, m := range mailboxes {
 		if !m.Selectable {
 			continue
 		}
 		opened := m.UIDValidity != 0
 		if !w.wants(m.Path) {
-			apart = apart || opened
+			skipped = skipped || opened
 			continue
 		}
 		s.Mailboxes++
 		if m.Pass.At.IsZero() {
 			s.incomplete++
-			awaited = awaited || opened
+			unlisted = unlisted || opened
 		}
 	}
-	held, err := tx.QuarantineOf(w.account.id)
+	quarantined, err := tx.QuarantineOf(w.account.id)
 	if err != nil {
 		return err
 	}
-	for _, q := range held {
+	for _, q := range quarantined {
 		if w.wants(q.Path) {
 			s.Quarantined++
 		}
@@ -121,9 +125,8 @@ func (w *worker) concludeTx(tx *storage.Writer, s *Summary, interrupted bool) er
 	s.Fetched, s.Bytes = run.Fetched, run.Bytes
 	switch {
 	case w.failed != nil:
-		s.Result, s.Class, s.Detail, s.NextStep = Failed, w.failed.Class, w.failed.Detail,
-			w.failed.NextStep(w.account.name())
-		s.Err = w.failed.Err
+		s.Result, s.Class, s.Detail, s.Err = Failed, w.failed.Class, w.failed.Detail, w.failed.Err
+		s.NextStep = w.failed.NextStep(w.account.name())
 		if s.Fetched > 0 {
 			s.Result = Partial
 		}
@@ -151,12 +154,13 @@ func (w *worker) concludeTx(tx *storage.Writer, s *Summary, interrupted bool) er
 		result = "interrupted"
 	}
 	s.finished = w.failed == nil && !interrupted && w.discovered && unfinished == 0
-	if w.discovered && !interrupted && w.incomplete == "" && !apart { // otherwise an email may be where nobody looked
-		if err := w.destroyOrphans(tx, s.finished && !awaited); err != nil {
+	// otherwise an email may be in a mailbox that was not looked at
+	if w.discovered && !interrupted && w.incomplete == "" && !skipped {
+		if err := w.destroyOrphans(tx, s.finished && !unlisted); err != nil {
 			return err
 		}
 	}
-	if s.finished && w.only == nil { // one that made room for a person's has done nothing
+	if s.finished && w.only == nil { // a preempted pass is not finished
 		if err := tx.MarkSuccess(w.account.id, time.Now()); err != nil {
 			return err
 		}
@@ -164,9 +168,10 @@ func (w *worker) concludeTx(tx *storage.Writer, s *Summary, interrupted bool) er
 	return tx.EndRun(w.run, result, s.Detail, s.Mailboxes, s.Quarantined)
 }
 
-// destroyOrphans destroys, for the doors, the emails that no mailbox holds. all: every mailbox that was open
-// before was listed. Otherwise an email may be on its way to one that cannot be opened, and waits for a day at
-// most. A task that is due has not been tried: then all of them wait.
+// destroyOrphans marks emails destroyed that are in no mailbox. all says that
+// every mailbox that was once opened was listed. Otherwise an email may have
+// moved to one that cannot be opened, so it waits for a day. A task that is due
+// has not been tried yet; until then all emails wait.
 func (w *worker) destroyOrphans(tx *storage.Writer, all bool) error {
 	if all {
 		_, err := tx.SettleOrphans(w.account.id)
@@ -180,7 +185,7 @@ func (w *worker) destroyOrphans(tx *storage.Writer, all bool) error {
 	return err
 }
 
-// missingText names what a partial sync lacks.
+// missingText says what a partial sync lacks.
 func missingText(mailboxes, messages int) string {
 	var parts []string
 	if mailboxes > 0 {
@@ -192,7 +197,7 @@ func missingText(mailboxes, messages int) string {
 	return strings.Join(parts, ", ")
 }
 
-// plural is "1 mailbox", "12 mailboxes".
+// plural returns "1 mailbox" or "12 mailboxes".
 func plural(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one

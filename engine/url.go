@@ -12,20 +12,22 @@ import (
 	"mailcote/engine/secret"
 )
 
-// Login is who signs in where.
+// Login says who signs in, and where.
 type Login struct {
 	User     string
 	Host     string // lower case
 	Port     int
 	Security imap.Security
-	Password secret.Secret // empty: not given
+	Password secret.Secret // empty: none was given
 }
 
-// ErrURL says that an account URL cannot be read; the message says what is wrong with it.
+// ErrURL is wrapped by errors about an account URL that cannot be read. The
+// message says what is wrong with it.
 var ErrURL = errors.New("account URL")
 
-// ParseURL reads imap://user:password@host[:port] (plain, port 143), imaps:// (TLS, port 993) or imap+starttls://
-// (port 143). User and password are percent-decoded. An error never holds the password.
+// ParseURL reads an account URL: imap://user:password@host[:port] (plain, port
+// 143), imaps:// (TLS, port 993) or imap+starttls:// (port 143). User and
+// password are percent-decoded. An error never contains the password.
 func ParseURL(s string) (Login, error) {
 	var l Login
 	scheme, rest, ok := strings.Cut(s, "://")
@@ -39,7 +41,7 @@ func ParseURL(s string) (Login, error) {
 		l.Security, l.Port = imap.TLS, 993
 	case "imap+starttls":
 		l.Security, l.Port = imap.StartTLS, 143
-	default: // what stands here may be a password: it is not repeated
+	default: // do not repeat the text: it may be a password
 		return l, fmt.Errorf("%w: it begins with no scheme that is known: use imaps, imap+starttls or, for this "+
 			"machine only, imap", ErrURL)
 	}
@@ -97,7 +99,7 @@ func (l *Login) setHost(hostport string) error {
 	return nil
 }
 
-// Name is what the account is called unless the person says otherwise.
+// Name returns the account's name for the case that the user chooses none.
 func (l Login) Name() string {
 	if strings.Contains(l.User, "@") {
 		return l.User
@@ -108,7 +110,7 @@ func (l Login) Name() string {
 // Key names the login in the secrets file.
 func (l Login) Key() string { return l.User + "@" + l.Host }
 
-// Endpoint is where the server listens.
+// Endpoint returns where the server listens.
 func (l Login) Endpoint() imap.Endpoint {
 	return imap.Endpoint{Host: l.Host, Port: l.Port, Security: l.Security}
 }

@@ -16,15 +16,16 @@ import (
 
 const (
 	onceWait = plan.OnceWait
-	minPause = 10 * time.Millisecond // between two looks at a queue that says something is due and shows nothing
-	maxPause = 5 * time.Minute       // a longer wait looks again in between
+	minPause = 10 * time.Millisecond // before looking again for a task that is due but was not delivered
+	maxPause = 5 * time.Minute       // a longer wait is interrupted to look again
 
-	storeWait    = 15 * time.Second // how long a --once run waits for the store to be written again
-	storeRefresh = 5 * time.Second  // how often a waiting worker tells how much room there is
+	storeWait    = 15 * time.Second // how long a --once run waits for space in the store
+	storeRefresh = 5 * time.Second  // how often a waiting worker updates the shown free space
 )
 
-// waitForStore waits until the store may be written in bulk, and holds no connection meanwhile. One row tells of a pause,
-// however many tasks it stops. false: something else ended the wait.
+// waitForStore waits until the store accepts bulk writes. It keeps no
+// connection meanwhile. A pause is reported once, however many tasks it stops.
+// The result is false if something else ended the wait.
 func (w *worker) waitForStore(ctx context.Context) bool {
 	opened := w.e.store.Opened()
 	p, paused := w.e.store.Pause()
@@ -62,7 +63,9 @@ func (w *worker) waitForStore(ctx context.Context) bool {
 	return true
 }
 
-// waitForHold waits while something forbids the next task, or for news. false: the worker has no time for that.
+// waitForHold waits until a hold changes or another event comes. The result is
+// false if the worker must not wait: it is preempted, or the wait is too long
+// for a --once run.
 func (w *worker) waitForHold(ctx context.Context, news listener, h health.Hold) bool {
 	if w.preempted() {
 		return false
@@ -70,10 +73,9 @@ func (w *worker) waitForHold(ctx context.Context, news listener, h health.Hold) 
 	now := time.Now()
 	wait := h.Until.Sub(now)
 	if h.Probing {
-		wait = maxPause // until it is over
+		wait = maxPause // until the other attempt has ended
 	} else if w.once && w.streak.waited+wait > onceWait {
-		w.failed = &fault.Fault{Verdict: policy.Verdict{Class: h.Class, Scope: "account", Wait: policy.Wait{Floor: wait}},
-			Detail: h.String()}
+		w.failed = tooLong(h.Class, wait, h.String())
 		return false
 	}
 	state := progress.Waiting
@@ -83,7 +85,7 @@ func (w *worker) waitForHold(ctx context.Context, news listener, h health.Hold) 
 	w.e.progress.Update(w.account.name(), func(a *AccountProgress) {
 		a.State, a.Note, a.Until = state, h.Detail, h.Until
 	})
-	if wait > maxPause { // a longer one keeps no connection
+	if wait > maxPause { // no connection is kept for so long
 		w.account.retire(ctx)
 	}
 	news.released = h.Changed
@@ -92,7 +94,8 @@ func (w *worker) waitForHold(ctx context.Context, news listener, h health.Hold) 
 	return true
 }
 
-// waitForTask waits until the next task is due, or for news. false: there is nothing to wait for.
+// waitForTask waits until the next task is due or another event comes. The
+// result is false if there is nothing to wait for, or no time.
 func (w *worker) waitForTask(ctx context.Context, news listener) bool {
 	var at time.Time
 	var any bool
@@ -107,16 +110,15 @@ func (w *worker) waitForTask(ctx context.Context, news listener) bool {
 		return false
 	}
 	pause := time.Until(at)
-	// one mailbox's trouble is not the account's: the others are looked at again
+	// one mailbox must not keep the others from their next pass
 	if !w.once && w.discovered && pause > w.interval {
 		return false
 	}
 	if w.once && pause > onceWait {
-		w.failed = &fault.Fault{Verdict: policy.Verdict{Class: class.Quota, Scope: "account", Wait: policy.Wait{Floor: pause}},
-			Detail: "the next try is at " + at.Local().Format("15:04")}
+		w.failed = tooLong(class.Quota, pause, "the next try is at "+at.Local().Format("15:04"))
 		return false
 	}
-	if pause <= 0 { // due and not given out: the clock was set back since it was sent
+	if pause <= 0 { // due but not delivered: the clock was set back since it was enqueued
 		if err := w.e.store.Write(ctx, storage.Interactive, 0, func(tx *storage.Writer) error {
 			_, err := w.e.queue.ReleaseTx(tx, w.account.id)
 			return err
@@ -129,11 +131,18 @@ func (w *worker) waitForTask(ctx context.Context, news listener) bool {
 	return true
 }
 
-// preempted says whether a worker that has nothing to do but wait makes room for a person's.
+// tooLong returns the fault that ends a --once run which would wait too long.
+func tooLong(c class.Class, wait time.Duration, detail string) *fault.Fault {
+	return &fault.Fault{Detail: detail,
+		Verdict: policy.Verdict{Class: c, Scope: "account", Wait: policy.Wait{Floor: wait}}}
+}
+
+// preempted reports whether an idle background worker must give the account up
+// because somebody waits for it.
 func (w *worker) preempted() bool { return !w.once && w.account.wanted() }
 
-// hold says what forbids the worker's next task: trouble of the account, a provider's limit, and trouble of the
-// host when the last dial came to nothing.
+// hold returns what forbids the worker's next task. The account and the
+// provider's limit always count, the host only after a failed dial.
 func (w *worker) hold() (health.Hold, bool) {
 	host := ""
 	if w.dialFailed {

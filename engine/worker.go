@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"mailcote/engine/fault"
-	"mailcote/engine/fault/policy"
 	"mailcote/engine/fetch"
 	"mailcote/engine/health"
 	"mailcote/engine/meter"
@@ -20,18 +19,21 @@ import (
 	"mailcote/storage/class"
 )
 
-// stuckAfter is how long a task may move nothing: no byte on the wire, no batch. Every wait in it has a shorter
-// limit of its own, so this one ends what those limits missed.
+// stuckAfter is how long a task may make no progress: no byte on the wire and
+// no batch. Every wait in a task has a shorter limit of its own. This one
+// catches whatever those missed.
 const stuckAfter = 20 * time.Minute
 
-// grace is how long a command may run on after a stop was asked for. Then its connection ends in the middle of it.
+// grace is how long a command may go on after a stop was asked for. After it
+// the connection is closed, even inside a response.
 const grace = 2 * time.Second
 
-// worker owns one account while its tasks run. With once it ends when the queue is empty, or after fruitless tries.
+// worker owns one account while its tasks run. With once it ends when the queue
+// is empty, or after fruitless attempts.
 type worker struct {
 	e *Engine
 	stream
-	interval time.Duration   // not once: the next pass is not put off longer than that by a task that waits
+	interval time.Duration   // background only: a waiting task delays the next pass no longer than this
 	only     map[string]bool // decoded mailbox names to sync; nil: all
 	run      storage.RunID
 	meter    *meter.Meter // the account's limits
@@ -40,23 +42,23 @@ type worker struct {
 	started  time.Time
 
 	streak     streak
-	dialFailed bool // the last dial came to nothing
+	dialFailed bool // the last dial failed, so the host's breaker counts
 
 	batches    atomic.Int64               // committed, for the watchdog
 	progressed atomic.Bool                // a batch was committed since the last fault
-	relisted   map[storage.MailboxID]bool // mailboxes a refusal has sent back to discovery
+	relisted   map[storage.MailboxID]bool // mailboxes whose refusal has already led to a new listing
 	discovered bool                       // the account's mailboxes were listed
-	incomplete string                     // why not all of them were; "": all were
+	incomplete string                     // why the listing is incomplete; "": it is complete
 
-	failed *fault.Fault // what ended the work, nil while it goes on
+	failed *fault.Fault // what ended the work; nil while it goes on
 }
 
-// streak is what came of a worker's tasks since something useful was done: its fruitless attempts.
+// streak counts a worker's fruitless attempts since it last made progress.
 type streak struct {
 	tries   int               // in a row; a task's own count is queue.Task.RetryCount (see plan.Situation)
 	waited  time.Duration     // in all, for the account or its host
-	fault   *fault.Fault      // the last one of a mailbox; nil: there was none
-	mailbox storage.MailboxID // that mailbox
+	fault   *fault.Fault      // the last fault of a mailbox; nil: there was none
+	mailbox storage.MailboxID // the mailbox of that fault
 }
 
 func newWorker(e *Engine, a *account, once bool) *worker {
@@ -65,14 +67,15 @@ func newWorker(e *Engine, a *account, once bool) *worker {
 		started: time.Now().Truncate(time.Millisecond), relisted: map[storage.MailboxID]bool{}}
 }
 
-// work runs the account's tasks until none is left (once) or ctx ends. What ended it early is in failed.
+// work runs the account's tasks until none is left (once) or ctx ends. If a
+// fault ends it earlier, failed says which.
 func (w *worker) work(ctx context.Context) {
 	if !w.loadMeter(ctx) {
 		return
 	}
 	w.until = ctx
 	defer w.endWork(ctx)
-	sat := false
+	waited := false
 	for ctx.Err() == nil && w.failed == nil {
 		if !w.waitForStore(ctx) {
 			return
@@ -82,11 +85,11 @@ func (w *worker) work(ctx context.Context) {
 			if !w.waitForHold(ctx, news, hold) {
 				return
 			}
-			sat = true
+			waited = true
 			continue
 		}
-		if sat {
-			sat = false
+		if waited {
+			waited = false
 			if err := w.e.queued(ctx, func(tx *storage.Writer) error {
 				return w.e.queue.FreeTx(tx, w.account.id)
 			}); err != nil {
@@ -110,8 +113,8 @@ func (w *worker) work(ctx context.Context) {
 	}
 }
 
-// loadMeter fetches the account's limits, and says whether the account may work. One that rests until later works
-// then, or a --once run ends.
+// loadMeter loads the account's limits and reports whether the worker may
+// begin. A --once run ends if the account rests for longer than it waits.
 func (w *worker) loadMeter(ctx context.Context) bool {
 	m, err := w.account.meter(ctx)
 	if err != nil {
@@ -123,14 +126,15 @@ func (w *worker) loadMeter(ctx context.Context) bool {
 	w.fetcher = fetch.New(w.e.process, m, &w.account.suspects)
 	until := m.Resumes()
 	if rest := time.Until(until); w.once && rest > onceWait {
-		w.failed = &fault.Fault{Verdict: policy.Verdict{Class: class.Quota, Scope: "account", Wait: policy.Wait{Floor: rest}},
-			Detail: "the account rests", Resumes: until}
+		w.failed = tooLong(class.Quota, rest, "the account rests")
+		w.failed.Resumes = until
 		return false
 	}
 	return true
 }
 
-// runTask runs one task and turns a panic into an error, so that one bug costs one task.
+// runTask runs one task and turns a panic into an error. A bug then costs one
+// task and not the process.
 func (w *worker) runTask(ctx context.Context, t queue.Task) (err error) {
 	err = fault.Guard(func() error {
 		switch t.Type {
@@ -194,7 +198,7 @@ func (w *worker) syncFolder(ctx context.Context, t queue.Task) error {
 	})
 }
 
-// waitForMemory waits while the process is short of memory, and says so.
+// waitForMemory waits while the process is short of memory, and shows that.
 func (w *worker) waitForMemory(ctx context.Context) error {
 	if w.e.memory.Open() {
 		return nil
@@ -205,7 +209,9 @@ func (w *worker) waitForMemory(ctx context.Context) error {
 	return fault.In(fault.PhaseFetch, err)
 }
 
-// mayRetry says whether a quarantined message is tried again: once when a person asks, else with growing delay.
+// mayRetry reports whether a quarantined message is tried again. A --once run
+// tries it once, a background worker after growing waits. The user's retry is
+// always tried.
 func (w *worker) mayRetry(q storage.Quarantined) bool {
 	if q.Asked {
 		return true
@@ -217,10 +223,11 @@ func (w *worker) mayRetry(q storage.Quarantined) bool {
 	return !now.Before(NextTry(q)) || now.Before(q.LastAt) // the clock was set back
 }
 
-// wants says whether this worker syncs a mailbox.
+// wants reports whether this worker syncs a mailbox.
 func (w *worker) wants(path string) bool { return w.only == nil || w.only[path] }
 
-// runWatched runs a task and ends it when it is stuck, and a moment after ctx has ended.
+// runWatched runs a task. It ends the task when it is stuck, and shortly after
+// ctx has ended.
 func (w *worker) runWatched(ctx context.Context, t queue.Task) error {
 	ctx, end := withGrace(ctx)
 	defer end(nil)
@@ -236,8 +243,8 @@ func (w *worker) runWatched(ctx context.Context, t queue.Task) error {
 	return err
 }
 
-// withGrace gives a context that ends a moment after ctx does: who asks for no new command meanwhile leaves the
-// server in order.
+// withGrace returns a context that ends a moment after ctx does. A task that
+// sends no new command in that moment can log out in order.
 func withGrace(ctx context.Context) (context.Context, context.CancelCauseFunc) {
 	hard, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	late := time.AfterFunc(math.MaxInt64, func() { cancel(context.Cause(ctx)) })
@@ -249,7 +256,8 @@ func withGrace(ctx context.Context) (context.Context, context.CancelCauseFunc) {
 	}
 }
 
-// watchdog calls end when nothing has moved for too long, and returns when done is closed.
+// watchdog calls end when nothing has moved for too long. It returns when done
+// is closed.
 func (w *worker) watchdog(done <-chan struct{}, end context.CancelCauseFunc) {
 	tick := time.NewTicker(w.e.o.stuck / 4)
 	defer tick.Stop()
@@ -269,7 +277,7 @@ func (w *worker) watchdog(done <-chan struct{}, end context.CancelCauseFunc) {
 	}
 }
 
-// activity changes whenever a byte or a batch moved.
+// activity returns a number that changes whenever a byte or a batch moved.
 func (w *worker) activity() int64 {
 	n := w.batches.Load()
 	if s := w.current.Load(); s != nil {
