@@ -258,8 +258,9 @@ func (d *discovery) enqueue(tx *storage.Writer, t queue.Task, all []found, due m
 		if err := tx.BreakPass(id); err != nil { // complete again when the task succeeds
 			return err
 		}
-		if _, _, err := d.e.queue.EnqueueTx(tx, queue.NewTask{Account: d.account.id, Type: queue.FolderSync,
-			Priority: m.Priority, Payload: queue.Payload{Folder: m.Path, Mailbox: id, PageSize: fetch.PageMost}}); err != nil {
+		next := queue.NewTask{Account: d.account.id, Type: queue.FolderSync, Priority: m.Priority,
+			Payload: queue.Payload{Folder: m.Path, Mailbox: id, PageSize: fetch.PageMost}}
+		if _, _, err := d.e.queue.EnqueueTx(tx, next); err != nil {
 			return err
 		}
 	}

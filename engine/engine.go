@@ -53,7 +53,6 @@ type Options struct {
 	resolver *net.Resolver                                                     // nil: the system's; set by tests
 	wall     func() time.Time                                                  // nil: time.Now; set by tests
 	retryGap time.Duration                                                     // 0: minRetryGap; shortened by tests
-	stuck    time.Duration                                                     // 0: stuckAfter; shortened by tests
 	resend   time.Duration                                                     // 0: connpool.Resend; shortened by tests
 	backoff  func(n int, random *rand.Rand) time.Duration                      // nil: plan.Backoff; shortened by tests
 	least    func(w policy.Wait, n int) time.Duration                          // nil: Wait.After; shortened by tests
@@ -92,9 +91,6 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 	}
 	if o.retryGap == 0 {
 		o.retryGap = minRetryGap
-	}
-	if o.stuck == 0 {
-		o.stuck = stuckAfter
 	}
 	if o.resend == 0 {
 		o.resend = connpool.Resend

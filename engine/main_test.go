@@ -257,13 +257,19 @@ func scripted(t *testing.T, n int, so script.Options, o Options) (*script.Server
 	t.Helper()
 	s := script.Start(t, so)
 	put(s, "INBOX", n)
+	port := 143
+	if so.Pipe {
+		o.dialer = s.Dial
+	} else {
+		port = s.Port()
+	}
 	if o.backoff == nil {
 		o.backoff = quick
 	}
 	if o.retryGap == 0 {
 		o.retryGap = time.Nanosecond
 	}
-	return s, open(t, filepath.Join(t.TempDir(), "mail.db"), o).account(s.Host(), s.Port())
+	return s, open(t, filepath.Join(t.TempDir(), "mail.db"), o).account(s.Host(), port)
 }
 
 // plainCaps is a server without STATUS in LIST and without CONDSTORE.

@@ -3,8 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"math"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -18,15 +16,6 @@ import (
 	"mailcote/storage"
 	"mailcote/storage/class"
 )
-
-// stuckAfter is how long a task may make no progress: no byte on the wire and
-// no batch. Every wait in a task has a shorter limit of its own. This one
-// catches whatever those missed.
-const stuckAfter = 20 * time.Minute
-
-// grace is how long a command may go on after a stop was asked for. After it
-// the connection is closed, even inside a response.
-const grace = 2 * time.Second
 
 // worker owns one account while its tasks run. With once it ends when the queue
 // is empty, or after fruitless attempts.
@@ -108,7 +97,9 @@ func (w *worker) work(ctx context.Context) {
 			}
 			continue
 		}
-		w.finish(ctx, t, w.runWatched(ctx, t))
+		w.finish(ctx, t, watched(ctx, w.activity, func(ctx context.Context) error {
+			return w.runTask(ctx, t)
+		}))
 		w.release()
 	}
 }
@@ -225,57 +216,6 @@ func (w *worker) mayRetry(q storage.Quarantined) bool {
 
 // wants reports whether this worker syncs a mailbox.
 func (w *worker) wants(path string) bool { return w.only == nil || w.only[path] }
-
-// runWatched runs a task. It ends the task when it is stuck, and shortly after
-// ctx has ended.
-func (w *worker) runWatched(ctx context.Context, t queue.Task) error {
-	ctx, end := withGrace(ctx)
-	defer end(nil)
-	done := make(chan struct{})
-	var watching sync.WaitGroup
-	watching.Go(func() { w.watchdog(done, end) })
-	err := w.runTask(ctx, t)
-	close(done)
-	watching.Wait()
-	if err != nil && errors.Is(context.Cause(ctx), fault.ErrStuck) {
-		return errors.Join(fault.ErrStuck, err)
-	}
-	return err
-}
-
-// withGrace returns a context that ends a moment after ctx does. A task that
-// sends no new command in that moment can log out in order.
-func withGrace(ctx context.Context) (context.Context, context.CancelCauseFunc) {
-	hard, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	late := time.AfterFunc(math.MaxInt64, func() { cancel(context.Cause(ctx)) })
-	stop := context.AfterFunc(ctx, func() { late.Reset(grace) })
-	return hard, func(cause error) {
-		stop()
-		late.Stop()
-		cancel(cause)
-	}
-}
-
-// watchdog calls end when nothing has moved for too long. It returns when done
-// is closed.
-func (w *worker) watchdog(done <-chan struct{}, end context.CancelCauseFunc) {
-	tick := time.NewTicker(w.e.o.stuck / 4)
-	defer tick.Stop()
-	last, since := w.activity(), time.Now()
-	for {
-		select {
-		case <-done:
-			return
-		case <-tick.C:
-		}
-		if now := w.activity(); now != last {
-			last, since = now, time.Now()
-		} else if time.Since(since) >= w.e.o.stuck {
-			end(fault.ErrStuck)
-			return
-		}
-	}
-}
 
 // activity returns a number that changes whenever a byte or a batch moved.
 func (w *worker) activity() int64 {
