@@ -1,10 +1,15 @@
 package main
 
 import (
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -88,4 +93,122 @@ func TestDocsNameFiles(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestDocsNameCode: what docs/architecture.md names in the code exists: `package.Name`, `Type.Member` and
+// `package.Type.Member`.
+func TestDocsNameCode(t *testing.T) {
+	const page = "docs/architecture.md"
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	exist, named := declared(t), 0
+	code := regexp.MustCompile("`([A-Za-z]\\w*(?:\\.[A-Za-z]\\w*)+)[`({]")
+	for _, found := range code.FindAllStringSubmatch(string(text), -1) {
+		name := found[1]
+		if strings.HasPrefix(name, "mail.db") || strings.HasPrefix(name, "sync_task.") || filepath.Ext(name) == ".go" {
+			continue // a file of a store, a column, a file of ours
+		}
+		if named++; !exist[name] {
+			t.Errorf("%s names %s, which is not there", page, name)
+		}
+	}
+	if named == 0 {
+		t.Errorf("%s names no code", page)
+	}
+}
+
+// declared gives what the product's files declare: package.Name, Type.Member and package.Type.Member.
+func declared(t *testing.T) map[string]bool {
+	t.Helper()
+	all, embedded := map[string]bool{}, map[string][]string{} // by package.Type: the types in it
+	if err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		add := func(owner string, names ...*ast.Ident) {
+			for _, name := range names {
+				if owner != "" {
+					all[owner+"."+name.Name] = true
+					all[file.Name.Name+"."+owner+"."+name.Name] = true
+				} else {
+					all[file.Name.Name+"."+name.Name] = true
+				}
+			}
+		}
+		for _, decl := range file.Decls {
+			switch decl := decl.(type) {
+			case *ast.FuncDecl:
+				add(receiver(decl), decl.Name)
+			case *ast.GenDecl:
+				for _, spec := range decl.Specs {
+					switch spec := spec.(type) {
+					case *ast.ValueSpec:
+						add("", spec.Names...)
+					case *ast.TypeSpec:
+						add("", spec.Name)
+						for _, member := range members(spec.Type) {
+							add(spec.Name.Name, member.Names...)
+							if of := nameOf(member.Type); len(member.Names) == 0 && of != "" {
+								in := file.Name.Name + "." + spec.Name.Name
+								embedded[in] = append(embedded[in], file.Name.Name+"."+of+".")
+							}
+						}
+					}
+				}
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for owner, types := range embedded {
+		for _, of := range types {
+			for _, name := range slices.Collect(maps.Keys(all)) {
+				if member, ok := strings.CutPrefix(name, of); ok {
+					all[owner+"."+member] = true
+					all[owner[strings.Index(owner, ".")+1:]+"."+member] = true
+				}
+			}
+		}
+	}
+	return all
+}
+
+// receiver names the type of a method; "": it is a function.
+func receiver(f *ast.FuncDecl) string {
+	if f.Recv == nil {
+		return ""
+	}
+	return nameOf(f.Recv.List[0].Type)
+}
+
+// nameOf names a type of the package, or what a pointer to one leads to; "": it is another kind.
+func nameOf(of ast.Expr) string {
+	if star, ok := of.(*ast.StarExpr); ok {
+		of = star.X
+	}
+	if generic, ok := of.(*ast.IndexExpr); ok {
+		of = generic.X
+	}
+	if name, ok := of.(*ast.Ident); ok {
+		return name.Name
+	}
+	return ""
+}
+
+// members gives the fields of a struct and the methods of an interface.
+func members(of ast.Expr) []*ast.Field {
+	switch of := of.(type) {
+	case *ast.StructType:
+		return of.Fields.List
+	case *ast.InterfaceType:
+		return of.Methods.List
+	}
+	return nil
 }
