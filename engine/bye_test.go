@@ -65,9 +65,10 @@ func farewells() []farewell {
 	}
 }
 
-// TestBye is FAULTS S1: a server says BYE at any phase, in words that want to be more than words, in a first sync
-// and in one that finds changes, and closes the connection or leaves it open. It is closed by us, the words are
-// kept escaped and cut, no account is paused, the next connection brings everything, and nothing is half there.
+// TestBye is FAULTS S1: a server says BYE in any phase, in a first sync and in
+// one that finds changes, and closes the connection or leaves it open. The
+// client closes it. The words are kept escaped and cut. No account is paused,
+// and the next connection brings everything without leaving anything half done.
 func TestBye(t *testing.T) {
 	t.Parallel()
 	type run struct {
@@ -229,9 +230,10 @@ func TestAlert(t *testing.T) {
 	w.equals(s)
 }
 
-// TestNotice: what comes with each pass is recorded once in the time that faults are kept, whatever else the
-// server has to say; one that could not be written is not taken for recorded, and one that an earlier process
-// recorded lasts no longer.
+// TestNotice: a notice that comes with each pass is recorded once in the time
+// that faults are kept, whatever other notices come. A notice that could not be
+// written is recorded later. One that an earlier process recorded lasts no
+// longer.
 func TestNotice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{})

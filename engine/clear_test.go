@@ -134,8 +134,9 @@ func issue(t *testing.T, parent *tls.Certificate, change func(*x509.Certificate)
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
 }
 
-// TestNothingInClear is bar 25: whatever stands in the server's place or on the way to it, not one byte of a
-// credential goes out, the client closes the connection, and nothing that was said there is stored.
+// TestNothingInClear is bar 25: an impostor, or somebody on the way to the
+// server, gets no byte of a credential. The client closes the connection and
+// stores nothing of what was said.
 func TestNothingInClear(t *testing.T) {
 	authority := issue(t, nil, func(c *x509.Certificate) { c.IsCA = true })
 	roots := x509.NewCertPool()

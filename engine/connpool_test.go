@@ -20,8 +20,9 @@ import (
 	"mailcote/testkit/script"
 )
 
-// TestPersonBetweenPages: a server that allows one connection serves a person's command between two pages of a
-// long FETCH, on the same session; the mailbox is examined again, and what came meanwhile is not missed.
+// TestPersonBetweenPages: where a server allows one connection, an interactive
+// command runs on the same session between two pages of a long FETCH. The
+// mailbox is examined again, and mail that came meanwhile is found.
 func TestPersonBetweenPages(t *testing.T) {
 	s, w := scripted(t, 900, script.Options{}, Options{})
 	put(s, "Other", 3)
@@ -262,8 +263,8 @@ func TestNeighbour(t *testing.T) {
 	}
 }
 
-// TestLowPool: a pool that has had no connection for too long is told of in errors and at the doors, unless a
-// person has to act anyway.
+// TestLowPool: a pool without a connection for too long is reported in errors
+// and in the progress, unless the account is paused anyway.
 func TestLowPool(t *testing.T) {
 	_, w := scripted(t, 1, script.Options{}, Options{})
 	a := w.find()

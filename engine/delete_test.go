@@ -252,8 +252,8 @@ func TestDeletes(t *testing.T) {
 	})
 }
 
-// TestMailboxGoes: one that LIST lacks is gone and comes back revived, with the same emails; most of the mail goes only
-// after a second LIST.
+// TestMailboxGoes: a mailbox that LIST lacks is gone, and returns with the same
+// emails. Most of the mail goes only after a second LIST.
 func TestMailboxGoes(t *testing.T) {
 	s, w := scripted(t, 20, script.Options{}, Options{})
 	put(s, "Archive", 300)

@@ -398,8 +398,8 @@ func TestEndOfHoldIsHeard(t *testing.T) {
 	}
 }
 
-// TestRoomIsHeard: a pass goes on as soon as there is room, and one that gave the account up meanwhile begins
-// again then.
+// TestRoomIsHeard: a pass goes on as soon as the store has space. A pass that
+// gave the account up meanwhile begins again then.
 func TestRoomIsHeard(t *testing.T) {
 	for _, gaveUp := range []bool{false, true} {
 		t.Run(fmt.Sprint("gave up: ", gaveUp), func(t *testing.T) {
@@ -432,7 +432,8 @@ func TestRoomIsHeard(t *testing.T) {
 	}
 }
 
-// TestTwoListeners: a person's sync and the agent wait side by side, and each hears what is said.
+// TestTwoListeners: a sync and the agent wait for one account, and each hears
+// every event.
 func TestTwoListeners(t *testing.T) {
 	inBubble(t, func(a *agent) { a.backoff = 20 * time.Second }, func(t *testing.T, a *agent) {
 		waits["for a retry"](a)

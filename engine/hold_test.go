@@ -27,8 +27,8 @@ import (
 	"mailcote/testkit/script"
 )
 
-// TestRetryByHand: a person may always try now, but not again and again while the server still refuses; a restart
-// knows.
+// TestRetryByHand: the user may always retry now, but not again and again while
+// the server still refuses. A restart remembers that.
 func TestRetryByHand(t *testing.T) {
 	s := script.Start(t, script.Options{Pipe: true})
 	var d dials
@@ -52,8 +52,8 @@ func TestRetryByHand(t *testing.T) {
 	}
 }
 
-// TestForcedRetry: a person who forces a retry ends the account's rest too, in the store as well; again at once,
-// while the server still refuses, changes nothing.
+// TestForcedRetry: a forced retry ends the account's rest too, also in the
+// store. Another one at once, while the server still refuses, changes nothing.
 func TestForcedRetry(t *testing.T) {
 	s, w := scripted(t, 20, script.Options{Capabilities: gmailCapabilities}, Options{retryGap: time.Hour})
 	refused := script.Faults{On: on(func(c script.Command) bool {
@@ -140,9 +140,10 @@ func TestBreakerRows(t *testing.T) {
 	})
 }
 
-// TestOneProbe: when the time of a host that is let be has come, one dial is made for all who want one, workers
-// and doors; until it is known what becomes of it no other is, and when it has come to nothing none is before the
-// next time.
+// TestOneProbe: when a host has backed off for long enough, one dial is made
+// for everybody who wants one, workers and interactive commands. No other dial
+// is made until its result is known. If it fails, none is made before the next
+// wait is over.
 func TestOneProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const accounts, wait = 12, time.Minute
@@ -258,9 +259,11 @@ func TestDeadHost(t *testing.T) {
 	}
 }
 
-// TestShunned: a mailbox that its server refuses costs an agent no sign-in each minute. It is tried at growing
-// waits, the others go on as ever, a person's sync tries it at once, and when it is well it arrives by itself.
-func TestShunned(t *testing.T) {
+// TestCooldown: a mailbox that its server refuses does not cost an agent a
+// sign-in each minute. It is tried after growing waits, and the other mailboxes
+// go on. The user's sync tries it at once. When the server gives it again it
+// arrives by itself.
+func TestCooldown(t *testing.T) {
 	for _, test := range []struct {
 		name, command string
 		a             script.Action
@@ -320,9 +323,10 @@ func TestShunned(t *testing.T) {
 	}
 }
 
-// TestShunnedEnds: a person's retry of a mailbox that is let be has all its tries, an account that is resumed is
-// tried whole, and of a mailbox that is gone nothing is kept.
-func TestShunnedEnds(t *testing.T) {
+// TestCooldownEnds: the user's retry of a mailbox that cools down has all its
+// attempts. An account that is resumed tries all its mailboxes. Nothing is kept
+// of a mailbox that is gone.
+func TestCooldownEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := script.Start(t, script.Options{Pipe: true})
 		put(s, "INBOX", 3)

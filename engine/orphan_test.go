@@ -35,8 +35,9 @@ func opensIt(box string) func(script.Command) bool {
 
 const aDay = 24 * time.Hour
 
-// TestOrphanWaits: an email that left its last mailbox waits for one that was open before and cannot be listed, a
-// day at most. One that was never open, and one that is gone, make nobody wait.
+// TestOrphanWaits: an email that left its last mailbox waits for a mailbox that
+// was open before and cannot be listed, for a day at most. No email waits for a
+// mailbox that was never open or is gone.
 func TestOrphanWaits(t *testing.T) {
 	for name, test := range map[string]struct {
 		late   bool // the mailbox is refused from the start

@@ -49,8 +49,8 @@ func (w *world) classOf(found []storage.Finding, err error) class.Class {
 	return f.Class
 }
 
-// TestCheckRemoteHeld: a comparison knocks at no server that a sync would have let be, nor at one that has
-// refused the password.
+// TestCheckRemoteHeld: a comparison asks no server that a sync would back off
+// from, and none that has refused the password.
 func TestCheckRemoteHeld(t *testing.T) {
 	for name, test := range map[string]struct {
 		hold func(w *world) error

@@ -17,7 +17,8 @@ import (
 	"mailcote/testkit/script"
 )
 
-// TestOneWorker: whoever asks, an account has one session at a time.
+// TestOneWorker: an account has one session at a time, however many callers
+// there are.
 func TestOneWorker(t *testing.T) {
 	s, w := scripted(t, 200, script.Options{}, Options{})
 	var open, most atomic.Int32
@@ -89,7 +90,8 @@ func TestYield(t *testing.T) {
 	w.equals(s)
 }
 
-// TestStuckMailbox: one that always takes too long does not keep the agent from the others.
+// TestStuckMailbox: a mailbox that always takes too long does not keep the
+// agent from the others.
 func TestStuckMailbox(t *testing.T) {
 	s, w := scripted(t, 5, script.Options{}, Options{Limits: imap.Limits{Progress: 100 * time.Millisecond},
 		backoff: func(int, *rand.Rand) time.Duration {

@@ -21,9 +21,9 @@ import (
 	"mailcote/testkit/truth"
 )
 
-// TestUnreadableFiles: Dovecot ends the session at a file that it cannot read. Whatever the number of such
-// messages, everything else arrives in one sync, each of them is named, and neither a limit nor the network is
-// blamed.
+// TestUnreadableFiles: Dovecot ends the session at a file that it cannot read.
+// Everything else arrives in one sync, however many such messages there are.
+// Each of them is named, and neither a limit nor the network is blamed.
 func TestUnreadableFiles(t *testing.T) {
 	t.Parallel()
 	harms := map[string]dovecot.Harm{"forbidden": dovecot.Forbidden, "wrong size": dovecot.WrongSize,

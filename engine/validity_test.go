@@ -53,8 +53,8 @@ func (w *world) stopAfter(s *script.Server, n int32) Summary {
 	return w.engine.Sync(ctx, []storage.AccountID{w.id}, SyncOptions{})[0]
 }
 
-// TestUIDValidity: another generation is built beside the shown one, which stays whole until the new one is; the
-// same bytes stay the same email.
+// TestUIDValidity: a new generation is built while the old one is shown whole.
+// The same bytes stay the same email.
 func TestUIDValidity(t *testing.T) {
 	s, w := scripted(t, 150, script.Options{}, Options{})
 	w.complete()
@@ -112,8 +112,9 @@ func TestUIDValidity(t *testing.T) {
 	}
 }
 
-// TestUIDValidityLoss: a new generation that would lose a mass of mail is believed only after a second connection
-// said so, and one that cannot be read at all is not shown.
+// TestUIDValidityLoss: a new generation that would lose much mail is believed
+// only after a second connection confirms it. A generation that cannot be read
+// at all is not shown.
 func TestUIDValidityLoss(t *testing.T) {
 	t.Run("believed after a second listing", func(t *testing.T) {
 		s, w := scripted(t, 150, script.Options{}, Options{})

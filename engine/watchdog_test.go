@@ -44,8 +44,8 @@ func TestWatchdog(t *testing.T) {
 	})
 }
 
-// TestWatchdogInThePool: a task that waits for a connection nobody gives back ends too, before it has one and
-// between two pages.
+// TestWatchdogInThePool: a task that waits for a connection nobody gives back
+// ends too, before its first page and between two pages.
 func TestWatchdogInThePool(t *testing.T) {
 	for _, page := range []int32{0, 1} {
 		t.Run(fmt.Sprint("before page ", page+1), func(t *testing.T) {

@@ -162,8 +162,9 @@ func cameWant(s *script.Server, uid uint32, came bool) (half []byte) {
 	return half
 }
 
-// TestWrongSizes: servers that compute sizes wrongly cost a few sessions, and then no more; an empty body or one
-// that lacks more than others did is never believed.
+// TestWrongSizes: a server that computes sizes wrongly costs a few sessions,
+// and then no more. An empty body is never believed, nor one that lacks more
+// octets than others did.
 func TestWrongSizes(t *testing.T) {
 	for name, test := range map[string]struct {
 		size     func(int64) int64

@@ -133,7 +133,8 @@ func TestWordsForgotten(t *testing.T) {
 	}
 }
 
-// TestRawInOneMailbox: what one mailbox says to a person's command does not rest the account.
+// TestRawInOneMailbox: what one mailbox answers to an interactive command does
+// not rest the account.
 func TestRawInOneMailbox(t *testing.T) {
 	s, w, q := aside(t)
 	put(s, "Archive", 1)
