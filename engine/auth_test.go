@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"mailcote/engine/connpool"
@@ -14,7 +15,6 @@ import (
 	"mailcote/engine/progress"
 	"mailcote/engine/secret"
 	"mailcote/storage"
-	"mailcote/storage/attempt"
 	"mailcote/storage/class"
 	"mailcote/testkit/dovecot"
 	"mailcote/testkit/script"
@@ -179,43 +179,36 @@ func TestRefusedSignIn(t *testing.T) {
 	}
 }
 
-// sent puts an unanswered sign-in in the place of what is noted.
-func (w *world) sent(s attempt.SignIn) {
-	w.t.Helper()
-	if err := w.store.Write(w.t.Context(), storage.Interactive, 0, func(tx *storage.Writer) error {
-		return attempt.PutSignIn(tx, w.id, s)
-	}); err != nil {
-		w.t.Fatal(err)
-	}
-}
-
 // TestUnansweredSignIn: it is not sent again within a minute, once more after it, and then a person must act.
 func TestUnansweredSignIn(t *testing.T) {
-	s, w := scripted(t, 3, script.Options{}, Options{Limits: imap.Limits{Auth: 200 * time.Millisecond}})
-	s.Misbehave(script.Faults{On: on(func(c script.Command) bool { return c.Name == "AUTHENTICATE" }, script.Silent)})
-	if sum := w.sync(); sum.Class != "timeout" || sum.Result != Failed || s.Count("LOGIN") != 1 {
-		t.Fatalf("%d sign-ins, summary %+v", s.Count("LOGIN"), sum)
-	}
-	if w.find().Paused || len(w.tasks()) != 1 {
-		t.Errorf("account %+v, tasks %+v", w.find(), w.tasks())
-	}
-	// Again at once, by another process too: it waits, and has not even dialled.
-	w.restart()
-	connections := s.Connections()
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-	defer cancel()
-	if sum := w.engine.Sync(ctx, []storage.AccountID{w.id}, SyncOptions{})[0]; !sum.Interrupted ||
-		s.Connections() != connections {
-		t.Errorf("%d connections, summary %+v", s.Connections()-connections, sum)
-	}
-	// A minute later.
-	w.sent(attempt.SignIn{SentAt: time.Now().Add(-connpool.Resend), Silent: 1})
-	if sum := w.sync(); sum.Class != "auth" || s.Count("LOGIN") != 2 || !w.find().Paused ||
-		!strings.Contains(sum.NextStep, "did not answer") {
-		t.Errorf("%d sign-ins, summary %+v", s.Count("LOGIN"), sum)
-	}
-	s.Misbehave(script.Faults{})
-	w.sent(attempt.SignIn{SentAt: time.Now().Add(-connpool.Resend), Silent: 2})
-	w.complete()
-	w.equals(s)
+	synctest.Test(t, func(t *testing.T) {
+		s, w := scripted(t, 3, script.Options{Pipe: true}, Options{})
+		s.Misbehave(script.Faults{On: on(func(c script.Command) bool {
+			return c.Name == "AUTHENTICATE"
+		}, script.Silent)})
+		if sum := w.sync(); sum.Class != "timeout" || sum.Result != Failed || s.Count("LOGIN") != 1 {
+			t.Fatalf("%d sign-ins, summary %+v", s.Count("LOGIN"), sum)
+		}
+		if w.find().Paused || len(w.tasks()) != 1 {
+			t.Errorf("account %+v, tasks %+v", w.find(), w.tasks())
+		}
+		// Again at once, by another process too: it waits, and has not even dialled.
+		w.restart()
+		connections := s.Connections()
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		if sum := w.engine.Sync(ctx, []storage.AccountID{w.id}, SyncOptions{})[0]; !sum.Interrupted ||
+			s.Connections() != connections {
+			t.Errorf("%d connections, summary %+v", s.Connections()-connections, sum)
+		}
+		time.Sleep(connpool.Resend)
+		if sum := w.sync(); sum.Class != "auth" || s.Count("LOGIN") != 2 || !w.find().Paused ||
+			!strings.Contains(sum.NextStep, "did not answer") {
+			t.Errorf("%d sign-ins, summary %+v", s.Count("LOGIN"), sum)
+		}
+		s.Misbehave(script.Faults{})
+		time.Sleep(connpool.Resend)
+		w.complete()
+		w.equals(s)
+	})
 }
