@@ -27,6 +27,9 @@ function room(p) {
 	return p ~ /^mailcote\/engine\// ? 1 : 0
 }
 
+# The command line: nothing but the program and its own parts knows it.
+function cli(p) { return p ~ /^mailcote\/ui\/cli(\/|$)/ }
+
 function wrong(why) {
 	printf "%s imports %s: %s\n", $1, $2, why
 	bad = 1
@@ -38,6 +41,7 @@ layer($1) == 0 && layer($2) > 0 { wrong("the test kit and the benchmark see mail
 pure($1) != "" && pure($2) != pure($1) && $2 != "mailcote/storage/class" { wrong("a pure package imports nothing of ours"); next }
 $2 != $1 && room($1) > 1 && room($2) >= room($1) { wrong("a room of the engine imports none that is above or beside it"); next }
 room($1) == 1 && room($2) > 2 { wrong("a tool of the engine knows no room that fetches"); next }
+cli($2) && !cli($1) && $1 != "mailcote" { wrong("no other door knows the command line"); next }
 layer($2) > layer($1) { wrong("a lower layer must not know a higher one") }
 
 END { exit bad }

@@ -18,6 +18,7 @@ import (
 	"mailcote/storage"
 	"mailcote/storage/class"
 	"mailcote/ui/cli/voice"
+	"mailcote/ui/format"
 	"mailcote/ui/view"
 )
 
@@ -61,8 +62,8 @@ func (a *app) accountList() *cobra.Command {
 			}
 			var rows [][]string
 			for _, v := range all {
-				rows = append(rows, []string{v.Account, v.words, v.URL, voice.Count(int64(v.Mailboxes)),
-					voice.Count(v.Messages), moment(v.LastSuccess)})
+				rows = append(rows, []string{v.Account, v.words, v.URL, format.Count(int64(v.Mailboxes)),
+					format.Count(v.Messages), moment(v.LastSuccess)})
 			}
 			return a.voice.Table([]string{"ACCOUNT", "STATE", "SERVER", "MAILBOXES", "MESSAGES", "LAST SUCCESS"}, rows, 0, 1, 2)
 		},
@@ -109,7 +110,7 @@ func (a *app) printAccount(v accountView, boxes []mailboxView) error {
 	}
 	var rows [][]string
 	for _, b := range boxes {
-		rows = append(rows, []string{b.Path, b.Role, voice.Count(b.Messages), voice.Count(b.Remote), voice.Count(b.Unread)})
+		rows = append(rows, []string{b.Path, b.Role, format.Count(b.Messages), format.Count(b.Remote), format.Count(b.Unread)})
 	}
 	if err := a.voice.Say(""); err != nil {
 		return err
@@ -237,5 +238,5 @@ func moment(t *time.Time) string {
 	if t == nil {
 		return "never"
 	}
-	return voice.Moment(*t)
+	return format.Moment(*t)
 }

@@ -16,6 +16,7 @@ import (
 	"mailcote/storage"
 	"mailcote/ui/agent"
 	"mailcote/ui/cli/voice"
+	"mailcote/ui/format"
 )
 
 // app is one run of the program: its voice and its global flags.
@@ -187,7 +188,7 @@ func (a *app) tending(ctx context.Context, command string, fn func(context.Conte
 // migrating says what an older store costs now.
 func (a *app) migrating(m storage.Migration) {
 	a.voice.Note("The store is brought from schema %d to %d, after a copy to %s: this takes about %s of disk and %s.",
-		m.From, m.To, voice.Line(m.Backup), voice.Octets(m.Disk), voice.Plural(int64(m.Time/time.Second), "second", "seconds"))
+		m.From, m.To, voice.Line(m.Backup), format.Octets(m.Disk), format.Plural(int64(m.Time/time.Second), "second", "seconds"))
 }
 
 // trace is where the wire log goes.

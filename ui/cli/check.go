@@ -14,6 +14,7 @@ import (
 	"mailcote/storage"
 	"mailcote/storage/owner"
 	"mailcote/ui/cli/voice"
+	"mailcote/ui/format"
 )
 
 // findingView is what check found, in JSON.
@@ -89,7 +90,7 @@ func (a *app) compare(ctx context.Context, report func(done, total int64)) (foun
 	}
 	if err == nil && apart > 0 {
 		a.voice.Note("In quarantine, and not compared: %s. See mailcote errors quarantine.",
-			voice.Plural(int64(apart), "message", "messages"))
+			format.Plural(int64(apart), "message", "messages"))
 	}
 	return found, err
 }
@@ -109,7 +110,7 @@ func (a *app) findings(look func(report func(done, total int64)) ([]storage.Find
 		return err
 	}
 	if len(found) > 0 {
-		a.voice.Note("%s. Nothing was changed.", voice.Plural(int64(len(found)), "finding", "findings"))
+		a.voice.Note("%s. Nothing was changed.", format.Plural(int64(len(found)), "finding", "findings"))
 		return &ended{Failed}
 	}
 	a.voice.Note("%s", sound)
@@ -159,7 +160,7 @@ func (a *app) checking() func(done, total int64) {
 	return func(done, total int64) {
 		if now := time.Now(); now.Sub(shown) >= 200*time.Millisecond || done == total {
 			shown = now
-			a.voice.Over("Checked %s of %s", voice.Count(done), voice.Count(total))
+			a.voice.Over("Checked %s of %s", format.Count(done), format.Count(total))
 		}
 	}
 }
@@ -195,7 +196,7 @@ func (a *app) salvaging() func(done, total int64) {
 	return func(done, total int64) {
 		if now := time.Now(); now.Sub(shown) >= 200*time.Millisecond {
 			shown = now
-			a.voice.Over("The store is damaged: saved %s of %s messages", voice.Count(done), voice.Count(total))
+			a.voice.Over("The store is damaged: saved %s of %s messages", format.Count(done), format.Count(total))
 		}
 	}
 }
@@ -215,13 +216,13 @@ func (a *app) saved(r storage.Salvaged) error {
 }
 
 func savedWords(r storage.Salvaged) string {
-	return fmt.Sprintf("%s, %s, %s", voice.Plural(r.Accounts, "account", "accounts"), voice.Plural(r.Mailboxes, "mailbox", "mailboxes"),
-		voice.Plural(r.Messages, "message", "messages"))
+	return fmt.Sprintf("%s, %s, %s", format.Plural(r.Accounts, "account", "accounts"), format.Plural(r.Mailboxes, "mailbox", "mailboxes"),
+		format.Plural(r.Messages, "message", "messages"))
 }
 
 func refetched(r storage.Salvaged) string {
 	if r.Missing == 0 {
 		return "each mailbox is compared with the server again, what it misses is fetched"
 	}
-	return fmt.Sprintf("%s could not be read: what the server still has is fetched again", voice.Plural(r.Missing, "message", "messages"))
+	return fmt.Sprintf("%s could not be read: what the server still has is fetched again", format.Plural(r.Missing, "message", "messages"))
 }

@@ -12,6 +12,7 @@ import (
 	"mailcote/storage"
 	"mailcote/storage/class"
 	"mailcote/ui/cli/voice"
+	"mailcote/ui/format"
 	"mailcote/ui/view"
 )
 
@@ -82,7 +83,7 @@ func (a *app) errors() *cobra.Command {
 				return each(views, a.voice.JSON)
 			}
 			if len(views) == 0 {
-				a.voice.Note("Nothing went wrong in the last %s.", voice.Span(since))
+				a.voice.Note("Nothing went wrong in the last %s.", format.Span(since))
 			}
 			for _, v := range views {
 				if err := a.printFault(v); err != nil {
@@ -125,7 +126,7 @@ func (a *app) problems(ctx context.Context, since time.Duration) error {
 		return each(views, a.voice.JSON)
 	}
 	if len(views) == 0 {
-		a.voice.Note("Nothing went wrong in the last %s.", voice.Span(since))
+		a.voice.Note("Nothing went wrong in the last %s.", format.Span(since))
 		return nil
 	}
 	if a.voice.OutTTY {
@@ -147,7 +148,7 @@ func (a *app) problems(ctx context.Context, since time.Duration) error {
 // printProblem prints a problem where a table would not fit.
 func (a *app) printProblem(v problemView) error {
 	f := v.Latest
-	if err := a.voice.Say("%s  %s  %s", voice.Plural(int64(v.Count), "time", "times"), a.voice.Strong(string(f.Class)),
+	if err := a.voice.Say("%s  %s  %s", format.Plural(int64(v.Count), "time", "times"), a.voice.Strong(string(f.Class)),
 		between(v.First, v.Last)); err != nil {
 		return err
 	}

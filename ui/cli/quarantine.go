@@ -19,6 +19,7 @@ import (
 	"mailcote/engine/fault"
 	"mailcote/storage"
 	"mailcote/ui/cli/voice"
+	"mailcote/ui/format"
 )
 
 // heldView is a quarantined message in JSON; the names are those of the view sync_quarantine.
@@ -49,9 +50,9 @@ func viewHeld(q storage.Quarantined, account string) heldView {
 
 // came is how much of the message arrived, at most.
 func (v heldView) came() string {
-	came := voice.Octets(v.Received)
+	came := format.Octets(v.Received)
 	if v.Claimed != nil {
-		came += " of " + voice.Octets(*v.Claimed)
+		came += " of " + format.Octets(*v.Claimed)
 	}
 	return came
 }
@@ -63,7 +64,7 @@ func (a *app) printHeld(v heldView) error {
 	}
 	return errors.Join(
 		a.voice.Para("  ", fmt.Sprintf("%s, %s came; last %s, next %s",
-			voice.Plural(int64(v.Attempts), "try", "tries"), v.came(), moment(&v.Last), moment(&v.Next))),
+			format.Plural(int64(v.Attempts), "try", "tries"), v.came(), moment(&v.Last), moment(&v.Next))),
 		a.voice.Para("  ", v.Reason))
 }
 
@@ -317,9 +318,9 @@ func (a *app) raw() *cobra.Command {
 }
 
 func (a *app) printRaw(v rawView) error {
-	came := voice.Plural(v.Bytes, "byte", "bytes")
+	came := format.Plural(v.Bytes, "byte", "bytes")
 	if v.Claimed != nil {
-		came += " of " + voice.Count(*v.Claimed)
+		came += " of " + format.Count(*v.Claimed)
 	}
 	var err error
 	if a.json {

@@ -11,6 +11,7 @@ import (
 	"mailcote/queue"
 	"mailcote/storage"
 	"mailcote/ui/cli/voice"
+	"mailcote/ui/format"
 )
 
 // mostTasks is the longest list of tasks that is printed.
@@ -98,7 +99,7 @@ func (a *app) queueList() *cobra.Command {
 				return each(views, a.voice.JSON)
 			}
 			if held > 0 {
-				a.voice.Note("%s in quarantine and tried again later: mailcote errors quarantine.", voice.Plural(int64(held), "message is", "messages are"))
+				a.voice.Note("%s in quarantine and tried again later: mailcote errors quarantine.", format.Plural(int64(held), "message is", "messages are"))
 			}
 			if len(views) == 0 {
 				a.voice.Note("Nothing is waiting; --all shows what was done.")
@@ -107,7 +108,7 @@ func (a *app) queueList() *cobra.Command {
 			var rows [][]string
 			for _, v := range views {
 				rows = append(rows, []string{strconv.FormatInt(int64(v.ID), 10), string(v.State), strconv.Itoa(v.Priority), string(v.TaskType), v.Account,
-					v.Payload.Folder, voice.Count(v.Checkpoint.TotalFetched), strconv.Itoa(v.RetryCount), v.next()})
+					v.Payload.Folder, format.Count(v.Checkpoint.TotalFetched), strconv.Itoa(v.RetryCount), v.next()})
 			}
 			return a.voice.Table([]string{"ID", "STATE", "PRIORITY", "TYPE", "ACCOUNT", "MAILBOX", "FETCHED", "RETRIES", "NEXT TRY"}, rows, 4, 5)
 		},

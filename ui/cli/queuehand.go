@@ -13,6 +13,7 @@ import (
 	"mailcote/queue"
 	"mailcote/storage"
 	"mailcote/ui/cli/voice"
+	"mailcote/ui/format"
 )
 
 // chosen says which tasks a command is about: numbers, or flags that all must fit, or --all.
@@ -180,7 +181,7 @@ func (a *app) outcomes(o queue.Order, all []queue.Outcome, names map[storage.Acc
 		done++
 	}
 	if twins > 0 && len(o.IDs) == 0 {
-		a.voice.Note("%s left as they are: an unfinished task does the same.", voice.Plural(int64(twins), "ended task", "ended tasks"))
+		a.voice.Note("%s left as they are: an unfinished task does the same.", format.Plural(int64(twins), "ended task", "ended tasks"))
 	}
 	if len(all) == 0 {
 		a.voice.Note("There is no such task.")

@@ -8,7 +8,7 @@ import (
 
 	"mailcote/storage"
 	"mailcote/storage/query"
-	"mailcote/ui/cli/voice"
+	"mailcote/ui/format"
 )
 
 // hitView is one found message in JSON.
@@ -94,7 +94,7 @@ func (a *app) search() *cobra.Command {
 
 func (a *app) printHits(found []storage.Mail, limit int, unindexed int64) error {
 	if unindexed > 0 {
-		a.voice.Note("%s not searchable yet: mailcote sync finishes that.", voice.Plural(unindexed, "message is", "messages are"))
+		a.voice.Note("%s not searchable yet: mailcote sync finishes that.", format.Plural(unindexed, "message is", "messages are"))
 	}
 	if a.json {
 		for _, m := range found {
@@ -110,7 +110,7 @@ func (a *app) printHits(found []storage.Mail, limit int, unindexed int64) error 
 	}
 	var rows [][]string
 	for _, m := range found {
-		rows = append(rows, []string{voice.Moment(m.Date), m.Sender, m.Subject, m.MailboxPath, string(m.ID)})
+		rows = append(rows, []string{format.Moment(m.Date), m.Sender, m.Subject, m.MailboxPath, string(m.ID)})
 	}
 	if err := a.voice.Table([]string{"DATE", "FROM", "SUBJECT", "MAILBOX", "ID"}, rows, 1, 2); err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"mailcote/engine/message"
 	"mailcote/storage"
 	"mailcote/ui/cli/voice"
+	"mailcote/ui/format"
 	"mailcote/ui/view"
 )
 
@@ -103,7 +104,7 @@ func (a *app) printMessage(m view.Message) error {
 		if name == "" {
 			name = "(no name)"
 		}
-		if err := a.voice.Say("Attachment: %s  %s", voice.Line(name), a.voice.Faint(voice.Line(one.Type)+", "+voice.Octets(one.Size))); err != nil {
+		if err := a.voice.Say("Attachment: %s  %s", voice.Line(name), a.voice.Faint(voice.Line(one.Type)+", "+format.Octets(one.Size))); err != nil {
 			return err
 		}
 	}

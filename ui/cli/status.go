@@ -14,6 +14,7 @@ import (
 	"mailcote/storage/owner"
 	"mailcote/ui/agent"
 	"mailcote/ui/cli/voice"
+	"mailcote/ui/format"
 	"mailcote/ui/view"
 	"mailcote/ui/web"
 )
@@ -222,9 +223,9 @@ func (s accountStatus) limits() string {
 		slow = min(slow, l.Pace)
 		switch {
 		case l.Kind == "bytes":
-			all = append(all, fmt.Sprintf("%s of %s in 24 hours", voice.Octets(l.Used), voice.Octets(l.Allowed)))
+			all = append(all, fmt.Sprintf("%s of %s in 24 hours", format.Octets(l.Used), format.Octets(l.Allowed)))
 		case l.Kind == "connections" && l.Learned > 0:
-			all = append(all, fmt.Sprintf("the server takes %s, as far as is known", voice.Plural(int64(l.Learned), "connection", "connections")))
+			all = append(all, fmt.Sprintf("the server takes %s, as far as is known", format.Plural(int64(l.Learned), "connection", "connections")))
 		}
 	}
 	if slow < 1 {
@@ -266,14 +267,14 @@ func (v statusView) blocks() (all []block) {
 	for _, s := range v.Accounts {
 		all = append(all, block{s.Account, s.words, s.lines()})
 	}
-	size := voice.Plural(v.Emails, "message", "messages") + ", " + voice.Octets(v.RawBytes) + " of mail, " +
-		voice.Octets(v.FileBytes) + " on disk"
+	size := format.Plural(v.Emails, "message", "messages") + ", " + format.Octets(v.RawBytes) + " of mail, " +
+		format.Octets(v.FileBytes) + " on disk"
 	lines := [][2]string{{"Store", v.Store}, {"Size", size}}
 	if v.Rests != "" {
 		lines = append(lines, [2]string{"Disk", v.Rests})
 	}
 	if v.Unindexed > 0 {
-		lines = append(lines, [2]string{"Search", voice.Count(v.Unindexed) + " not searchable yet"})
+		lines = append(lines, [2]string{"Search", format.Count(v.Unindexed) + " not searchable yet"})
 	}
 	if v.Owner != "" {
 		lines = append(lines, [2]string{"Running", fmt.Sprintf("%s, process %d", v.Owner, v.PID)})
@@ -282,21 +283,21 @@ func (v statusView) blocks() (all []block) {
 }
 
 func (s accountStatus) lines() [][2]string {
-	mail := fmt.Sprintf("%s of %s in %s", voice.Count(s.Messages), voice.Plural(s.Remote, "message", "messages"), voice.Plural(int64(s.Mailboxes), "mailbox", "mailboxes"))
+	mail := fmt.Sprintf("%s of %s in %s", format.Count(s.Messages), format.Plural(s.Remote, "message", "messages"), format.Plural(int64(s.Mailboxes), "mailbox", "mailboxes"))
 	lines := [][2]string{{"  Mail", mail}, {"  Last success", moment(s.LastSuccess)}}
 	var trouble []string
 	if s.Quarantined > 0 {
-		trouble = append(trouble, voice.Count(int64(s.Quarantined))+" quarantined: mailcote errors quarantine")
+		trouble = append(trouble, format.Count(int64(s.Quarantined))+" quarantined: mailcote errors quarantine")
 	}
 	if s.Errors > 0 {
-		trouble = append(trouble, voice.Plural(int64(s.Errors), "error", "errors")+" in 24 hours")
+		trouble = append(trouble, format.Plural(int64(s.Errors), "error", "errors")+" in 24 hours")
 	}
 	if s.Unfinished > 0 {
-		trouble = append(trouble, voice.Plural(int64(s.Unfinished), "task", "tasks")+" to do")
+		trouble = append(trouble, format.Plural(int64(s.Unfinished), "task", "tasks")+" to do")
 	}
 	lines = append(lines, [2]string{"  Note", strings.Join(trouble, ", ")})
 	if s.NextTry != nil {
-		lines = append(lines, [2]string{"  Next try", voice.Moment(*s.NextTry)})
+		lines = append(lines, [2]string{"  Next try", format.Moment(*s.NextTry)})
 	}
 	for _, h := range s.Holds {
 		lines = append(lines, [2]string{"  Trouble", h.String()})

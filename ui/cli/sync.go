@@ -14,6 +14,7 @@ import (
 	"mailcote/storage/class"
 	"mailcote/ui/cli/bars"
 	"mailcote/ui/cli/voice"
+	"mailcote/ui/format"
 )
 
 // syncing is one sync command.
@@ -230,8 +231,8 @@ func (a *app) summary(s engine.Summary) error {
 	}
 	name := voice.Line(s.Account)
 	if !a.voice.Quiet && s.Result != engine.Failed {
-		if err := a.voice.Say("%s: %s, %s, %s fetched (%s) in %s", a.voice.Strong(name), s.Result, voice.Plural(int64(s.Mailboxes), "mailbox", "mailboxes"),
-			voice.Plural(s.Fetched, "message", "messages"), voice.Octets(s.Bytes), voice.Seconds(s.Seconds)); err != nil {
+		if err := a.voice.Say("%s: %s, %s, %s fetched (%s) in %s", a.voice.Strong(name), s.Result, format.Plural(int64(s.Mailboxes), "mailbox", "mailboxes"),
+			format.Plural(s.Fetched, "message", "messages"), format.Octets(s.Bytes), format.Seconds(s.Seconds)); err != nil {
 			return err
 		}
 	}

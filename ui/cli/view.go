@@ -11,6 +11,7 @@ import (
 	"mailcote/storage"
 	"mailcote/storage/class"
 	"mailcote/ui/cli/voice"
+	"mailcote/ui/format"
 	"mailcote/ui/view"
 )
 
@@ -201,7 +202,7 @@ func viewHolds(all []health.Row) (views []holdView) {
 }
 
 func (h holdView) String() string {
-	text := voice.Plural(int64(h.Failures), "failure", "failures") + " in a row (" + string(h.Class) + ")"
+	text := format.Plural(int64(h.Failures), "failure", "failures") + " in a row (" + string(h.Class) + ")"
 	if h.Host != "" {
 		text = voice.Line(h.Host) + ": " + text
 	}
@@ -209,9 +210,9 @@ func (h holdView) String() string {
 	case h.Until.Before(time.Now()):
 		text += ", tried again now"
 	case h.Open:
-		text += ", breaker open: one probe at " + voice.Moment(h.Until)
+		text += ", breaker open: one probe at " + format.Moment(h.Until)
 	default:
-		text += ", tried again at " + voice.Moment(h.Until)
+		text += ", tried again at " + format.Moment(h.Until)
 	}
 	return text + after(": ", voice.Line(h.Detail))
 }

@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"mailcote/engine/progress"
-	"mailcote/ui/cli/voice"
+	"mailcote/ui/format"
 )
 
 // State is where an account stands, in one word.
@@ -77,9 +77,9 @@ func (s Standing) Title() string {
 	case s.AsOf.IsZero():
 		return s.State.Words() + " until " + s.Until.Local().Format("15:04:05")
 	case s.State == OK:
-		return "as of " + voice.Moment(s.AsOf)
+		return "as of " + format.Moment(s.AsOf)
 	}
-	return s.State.Words() + " (as of " + voice.Moment(s.AsOf) + ")"
+	return s.State.Words() + " (as of " + format.Moment(s.AsOf) + ")"
 }
 
 // String is the title with the cause.
@@ -169,7 +169,7 @@ func (f Facts) standing() Standing {
 	case f.Pass.Result != "complete", f.lacks() != "":
 		return Standing{State: Partial, Cause: f.orLack(f.Pass.Detail)}
 	case f.Interval > 0 && f.Now.Sub(f.Pass.Ended) >= 2*f.Interval:
-		return Standing{State: Late, Cause: "the last pass ended " + voice.Moment(f.Pass.Ended)}
+		return Standing{State: Late, Cause: "the last pass ended " + format.Moment(f.Pass.Ended)}
 	}
 	return Standing{State: OK}
 }
@@ -177,7 +177,7 @@ func (f Facts) standing() Standing {
 // orCount is words, or how much is here while something is missing.
 func (f Facts) orCount(words string) string {
 	if words == "" && f.Missing > 0 {
-		return voice.Count(f.Stored) + " of " + voice.Plural(f.Remote, "message", "messages")
+		return format.Count(f.Stored) + " of " + format.Plural(f.Remote, "message", "messages")
 	}
 	return words
 }
@@ -200,11 +200,11 @@ func (f Facts) lacks() string {
 	case f.Missing > 0:
 		return f.orCount("")
 	case f.Unsettled > 0:
-		return voice.Plural(int64(f.Unsettled), "mailbox", "mailboxes") + " not complete"
+		return format.Plural(int64(f.Unsettled), "mailbox", "mailboxes") + " not complete"
 	case f.Unfinished > 0:
-		return voice.Plural(int64(f.Unfinished), "task", "tasks") + " to do"
+		return format.Plural(int64(f.Unfinished), "task", "tasks") + " to do"
 	}
 	return ""
 }
 
-func quarantined(n int) string { return voice.Count(int64(n)) + " quarantined" }
+func quarantined(n int) string { return format.Count(int64(n)) + " quarantined" }

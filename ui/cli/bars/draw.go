@@ -10,6 +10,7 @@ import (
 
 	"mailcote/engine"
 	"mailcote/ui/cli/voice"
+	"mailcote/ui/format"
 )
 
 const (
@@ -95,7 +96,7 @@ func (d *drawing) mailbox(account string, m engine.MailboxProgress) {
 		delete(d.mailboxes, key)
 		return
 	}
-	r.show(m.Done, m.Total, voice.Count(m.Done)+" of "+voice.Count(m.Total))
+	r.show(m.Done, m.Total, format.Count(m.Done)+" of "+format.Count(m.Total))
 }
 
 func (d *drawing) close() {

@@ -8,6 +8,7 @@ import (
 	"mailcote/engine"
 	"mailcote/engine/progress"
 	"mailcote/ui/cli/voice"
+	"mailcote/ui/format"
 )
 
 func sum(a engine.AccountProgress) (done, total int64) {
@@ -22,16 +23,16 @@ func sum(a engine.AccountProgress) (done, total int64) {
 func accountWords(a engine.AccountProgress, done, total int64) string {
 	var parts []string
 	if total > 0 {
-		parts = append(parts, voice.Count(done)+" of "+voice.Count(total))
+		parts = append(parts, format.Count(done)+" of "+format.Count(total))
 	}
 	if a.Bytes > 0 {
-		parts = append(parts, voice.Octets(a.Bytes))
+		parts = append(parts, format.Octets(a.Bytes))
 	}
 	switch state := voice.Line(string(a.State)); {
 	case !a.Until.IsZero() && a.Until.After(time.Now()):
 		parts = append(parts, fmt.Sprintf("%s until %s: %s", state, a.Until.Local().Format("15:04:05"), voice.Line(a.Note)))
 	case a.State == progress.Syncing && done >= total && a.Unindexed > 0:
-		parts = append(parts, "making "+voice.Plural(a.Unindexed, "message", "messages")+" searchable")
+		parts = append(parts, "making "+format.Plural(a.Unindexed, "message", "messages")+" searchable")
 	case a.Note != "" && a.State != progress.Syncing:
 		parts = append(parts, state+": "+voice.Line(a.Note))
 	case a.State != progress.Syncing:
