@@ -14,8 +14,11 @@ import (
 	"mailcote/ui/web"
 )
 
+// ErrSilent says that an agent does not answer in time: it hangs.
+var ErrSilent = errors.New("the agent does not answer; if that lasts, end its process and start it again")
+
 const (
-	askTime  = 2 * time.Second // a running agent answers at once, or its figures are left out
+	askTime  = 5 * time.Second // an agent answers at once, on a busy machine a little later
 	askLimit = 16 << 20
 )
 
@@ -30,9 +33,14 @@ func (a Agent) Invite(ctx context.Context, token string) (i web.InviteAnswer, er
 }
 
 // request sends the token and reads the JSON of the answer.
-func (a Agent) request(ctx context.Context, token, method, path string, into any) error {
-	ctx, cancel := context.WithTimeout(ctx, askTime)
+func (a Agent) request(ctx context.Context, token, method, path string, into any) (err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, askTime, ErrSilent)
 	defer cancel()
+	defer func() {
+		if err != nil && errors.Is(context.Cause(ctx), ErrSilent) {
+			err = ErrSilent
+		}
+	}()
 	answer, err := a.send(ctx, token, method, path)
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -26,6 +27,7 @@ type statusView struct {
 	URL         string          `json:"url,omitempty"` // of the page, while an agent runs
 	PID         int             `json:"pid,omitempty"` // of the store's owner
 	Owner       string          `json:"owner,omitempty"`
+	AgentError  string          `json:"agent_error,omitempty"` // why the agent that runs could not be asked
 	Accounts    []accountStatus `json:"accounts"`
 	Emails      int64           `json:"emails"`
 	RawBytes    int64           `json:"raw_bytes"`
@@ -90,7 +92,7 @@ func (a *app) status() *cobra.Command {
 		Example: "  mailcote status\n  mailcote status --json\n  mailcote status --watch",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if watch {
-				return a.watchStatus(c.Context())
+				return a.watchStatus(c.Context(), lookEvery)
 			}
 			v, err := a.viewStatus(c.Context())
 			if err != nil {
@@ -117,8 +119,11 @@ func (a *app) viewStatus(ctx context.Context) (v statusView, err error) {
 // lookAt gives the status of a store and of the agent that keeps it.
 func lookAt(ctx context.Context, s *storage.Store) (statusView, error) {
 	v := statusView{Type: "status", Store: s.Path(), Accounts: []accountStatus{}, FileBytes: sizeOf(s.Path())}
-	around := lookAround(ctx, s)
+	around, failed := lookAround(ctx, s)
 	v.Rests = around.NoRoom
+	if failed != nil {
+		v.AgentError = failed.Error()
+	}
 	if holder, held := owner.Holder(s.Path()); held {
 		v.PID, v.Owner = holder.PID, holder.Command
 	}
@@ -153,7 +158,10 @@ func sizeOf(path string) (n int64) {
 // readWithAccounts runs fn on one snapshot of the store, with where its accounts stand.
 func (a *app) readWithAccounts(ctx context.Context, fn func(*storage.Reader, []view.Account) error) error {
 	return a.reading(ctx, func(s *storage.Store) error {
-		around := lookAround(ctx, s)
+		around, failed := lookAround(ctx, s)
+		if failed != nil {
+			a.voice.Warn("%s", voice.Line(failed.Error()))
+		}
 		return s.Read(ctx, func(r *storage.Reader) error {
 			accounts, err := view.Accounts(r, around)
 			if err != nil {
@@ -164,23 +172,30 @@ func (a *app) readWithAccounts(ctx context.Context, fn func(*storage.Reader, []v
 	})
 }
 
-// lookAround gathers what a reader can know of the processes around a store. An agent that does not answer is none.
-func lookAround(ctx context.Context, s *storage.Store) view.Around {
-	around := view.Around{}
+// lookAround gathers what a reader can know of the processes around a store.
+// failed says why an agent that runs could not be asked.
+func lookAround(ctx context.Context, s *storage.Store) (around view.Around, failed error) {
 	if p, rests := s.Pause(); rests {
 		around.NoRoom = p.String() + "; resumes by itself"
 	}
 	_, around.Owned = owner.Holder(s.Path())
-	if now, err := askAgent(ctx, s.Path()); err == nil {
+	now, err := askAgent(ctx, s.Path())
+	switch {
+	case err == nil:
 		around.Interval = now.Interval
 		for _, p := range now.Accounts {
 			if p.Live != nil {
 				around.Live = append(around.Live, *p.Live)
 			}
 		}
+	case !errors.Is(err, errNoAgent):
+		// An agent that has ended meanwhile is not a silent one.
+		if _, around.Silent = agent.Running(stateDir(s.Path()), s.Path()); around.Silent {
+			failed = err
+		}
 	}
 	around.Now = time.Now()
-	return around
+	return around, failed
 }
 
 func askAgent(ctx context.Context, store string) (p web.Progress, err error) {
@@ -277,7 +292,8 @@ func (v statusView) blocks() (all []block) {
 		lines = append(lines, [2]string{"Search", format.Count(v.Unindexed) + " not searchable yet"})
 	}
 	if v.Owner != "" {
-		lines = append(lines, [2]string{"Running", fmt.Sprintf("%s, process %d", v.Owner, v.PID)})
+		running := fmt.Sprintf("%s, process %d", v.Owner, v.PID) + after(": ", v.AgentError)
+		lines = append(lines, [2]string{"Running", running})
 	}
 	return append(all, block{lines: append(lines, [2]string{"Page", v.URL})})
 }

@@ -12,13 +12,15 @@ import (
 
 const (
 	drawEvery   = 200 * time.Millisecond // between two pictures, at least
-	lookEvery   = 10 * time.Second       // some of a picture follows the clock
+	lookEvery   = 10 * time.Second       // between two looks, at most
 	pollEvery   = 200 * time.Millisecond // of the store, while no agent tells
 	listenAgain = time.Second            // between two tries to listen to an agent
 )
 
-// watchStatus shows the status whenever it changes, until ctx ends.
-func (a *app) watchStatus(ctx context.Context) error {
+// watchStatus shows the status whenever it changes, until ctx ends. It looks
+// every so often by itself too: figures follow the clock, and an agent that
+// hangs does not say so.
+func (a *app) watchStatus(ctx context.Context, every time.Duration) error {
 	err := a.reading(ctx, func(s *storage.Store) error {
 		changed := make(chan struct{}, 1)
 		following := make(chan struct{})
@@ -45,7 +47,7 @@ func (a *app) watchStatus(ctx context.Context) error {
 				}
 				shown = &v
 			}
-			if wait(ctx, drawEvery, nil) != nil || wait(ctx, lookEvery, changed) != nil {
+			if wait(ctx, drawEvery, nil) != nil || wait(ctx, every, changed) != nil {
 				return ctx.Err()
 			}
 		}
@@ -88,8 +90,7 @@ func follow(ctx context.Context, s *storage.Store, tell func()) {
 	for ctx.Err() == nil {
 		if running, ok := agent.Running(stateDir(s.Path()), s.Path()); ok {
 			if token, err := agent.Token(stateDir(s.Path()), s.Path()); err == nil {
-				_ = running.Listen(ctx, token,
-					tell) //nolint:errcheck // it ends with the agent, and then the file is watched
+				_ = running.Listen(ctx, token, tell) // it ends with the agent, and then the file is watched
 				tell()
 			}
 		}

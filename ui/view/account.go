@@ -24,6 +24,7 @@ const errorsFor = 24 * time.Hour
 type Around struct {
 	Now      time.Time
 	Owned    bool               // a process owns the store
+	Silent   bool               // that process is an agent which does not answer
 	Interval time.Duration      // between two passes of the agent that answers; 0: none does
 	Live     []progress.Account // what it says
 	NoRoom   string             // why no mail can be stored now; "": it can
@@ -72,7 +73,8 @@ func Accounts(r *storage.Reader, around Around) ([]Account, error) {
 
 func accountOf(r *storage.Reader, a storage.Account, around Around) (Account, error) {
 	one := Account{ID: int64(a.ID), Name: a.Name, LastSuccess: a.LastSuccess}
-	facts := Facts{Now: around.Now, Owned: around.Owned, Interval: around.Interval, NoRoom: around.NoRoom}
+	facts := Facts{Now: around.Now, Owned: around.Owned, Silent: around.Silent, Interval: around.Interval,
+		NoRoom: around.NoRoom}
 	if a.Paused {
 		facts.PausedFor = pausedFor(a)
 	}

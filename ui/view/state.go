@@ -107,6 +107,7 @@ type Facts struct {
 	NoRoom      string // why no mail can be stored now; "": it can
 
 	Owned    bool           // a process owns the store
+	Silent   bool           // that process is an agent which does not answer
 	Interval time.Duration  // between two passes of the agent; 0: none runs, or it does not answer
 	Live     progress.State // what the agent does; "": not known
 	Note     string         // the agent's words
@@ -131,7 +132,10 @@ type Wait struct {
 // Of derives what every door shows. It is the one rule.
 func Of(f Facts) Standing {
 	s := f.standing()
-	if f.Interval > 0 || s.State == Paused || s.State == New || s.State == Syncing {
+	switch {
+	case f.Interval > 0, s.State == Paused, s.State == New:
+		return s
+	case s.State == Syncing && !f.Silent: // another command syncs
 		return s
 	}
 	s.AsOf = f.Pass.Ended

@@ -35,6 +35,16 @@ func alone(change func(*Facts)) Facts {
 	})
 }
 
+// silent are the facts of an account whose agent does not answer.
+func silent(change func(*Facts)) Facts {
+	return alone(func(f *Facts) {
+		f.Owned, f.Silent = true, true
+		if change != nil {
+			change(f)
+		}
+	})
+}
+
 // short is an account that lacks messages.
 func short(f *Facts) { f.Stored, f.Missing, f.Unsettled = 2116, 2894, 3 }
 
@@ -89,6 +99,10 @@ func stateCases() []stateCase {
 			"syncing: the server takes its time", Syncing},
 		{"the first sync under way", well(do(open, short, live(progress.Syncing, "", time.Time{}))), "syncing: 2,116 of 5,010 messages", Syncing},
 		{"another command syncs", alone(do(open, short, func(f *Facts) { f.Owned = true })), "syncing: 2,116 of 5,010 messages", Syncing},
+		{"the agent does not answer, all was here", silent(nil), "as of 2026-11-26 02:44", OK},
+		{"the agent does not answer, the first sync was under way", silent(do(open, short)),
+			"syncing (as of 2026-11-26 02:43): 2,116 of 5,010 messages", Syncing},
+		{"the agent does not answer, paused", silent(paused), "paused: the password was refused", Paused},
 		{"the agent has just begun a pass", well(open), "syncing", Syncing},
 
 		{"the agent waits", well(do(open, live(progress.Waiting, "refused", soon))), "waiting until 02:45:20: refused", Waiting},
