@@ -65,7 +65,8 @@ func (a *app) accountList() *cobra.Command {
 				rows = append(rows, []string{v.Account, v.words, v.URL, format.Count(int64(v.Mailboxes)),
 					format.Count(v.Messages), moment(v.LastSuccess)})
 			}
-			return a.voice.Table([]string{"ACCOUNT", "STATE", "SERVER", "MAILBOXES", "MESSAGES", "LAST SUCCESS"}, rows, 0, 1, 2)
+			return a.voice.Table([]string{"ACCOUNT", "STATE", "SERVER", "MAILBOXES", "MESSAGES", "LAST SUCCESS"}, rows,
+				voice.Layout{Flexible: []int{0, 1, 2}, Spare: []int{2, 3}})
 		},
 	}
 }
@@ -115,7 +116,8 @@ func (a *app) printAccount(v accountView, boxes []mailboxView) error {
 	if err := a.voice.Say(""); err != nil {
 		return err
 	}
-	return a.voice.Table([]string{"MAILBOX", "ROLE", "MESSAGES", "ON SERVER", "UNREAD"}, rows, 0)
+	return a.voice.Table([]string{"MAILBOX", "ROLE", "MESSAGES", "ON SERVER", "UNREAD"}, rows,
+		voice.Layout{Flexible: []int{0}})
 }
 
 func (a *app) accountTest() *cobra.Command {

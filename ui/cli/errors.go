@@ -142,7 +142,8 @@ func (a *app) problems(ctx context.Context, since time.Duration) error {
 		f := v.Latest
 		rows = append(rows, []string{strconv.Itoa(v.Count), moment(&v.First), moment(&v.Last), string(f.Class), f.Account + after(" ", f.Mailbox), f.Detail, f.NextStep})
 	}
-	return a.voice.Table([]string{"TIMES", "FIRST", "LAST", "CLASS", "WHERE", "WHAT", "NEXT STEP"}, rows, 5, 6)
+	return a.voice.Table([]string{"TIMES", "FIRST", "LAST", "CLASS", "WHERE", "WHAT", "NEXT STEP"}, rows,
+		voice.Layout{})
 }
 
 // printProblem prints a problem where a table would not fit.

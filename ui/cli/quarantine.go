@@ -144,7 +144,7 @@ func (a *app) quarantine() *cobra.Command {
 					strconv.Itoa(v.Attempts), v.came(), moment(&v.Last), moment(&v.Next), v.Reason})
 			}
 			return a.voice.Table([]string{"ID", "ACCOUNT", "MAILBOX", "UID", "TRIES", "CAME", "LAST TRY", "NEXT TRY",
-				"WHY"}, rows, 2, 8)
+				"WHY"}, rows, voice.Layout{})
 		},
 	}
 	c.Flags().StringVar(&account, "account", "", "the messages of this `ACCOUNT`")

@@ -110,7 +110,8 @@ func (a *app) queueList() *cobra.Command {
 				rows = append(rows, []string{strconv.FormatInt(int64(v.ID), 10), string(v.State), strconv.Itoa(v.Priority), string(v.TaskType), v.Account,
 					v.Payload.Folder, format.Count(v.Checkpoint.TotalFetched), strconv.Itoa(v.RetryCount), v.next()})
 			}
-			return a.voice.Table([]string{"ID", "STATE", "PRIORITY", "TYPE", "ACCOUNT", "MAILBOX", "FETCHED", "RETRIES", "NEXT TRY"}, rows, 4, 5)
+			return a.voice.Table([]string{"ID", "STATE", "PRIORITY", "TYPE", "ACCOUNT", "MAILBOX", "FETCHED", "RETRIES",
+				"NEXT TRY"}, rows, voice.Layout{Flexible: []int{4, 5}, Spare: []int{2, 7, 6}})
 		},
 	}
 	c.Flags().BoolVar(&all, "all", false, "finished tasks too")

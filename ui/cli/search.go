@@ -8,6 +8,7 @@ import (
 
 	"mailcote/storage"
 	"mailcote/storage/query"
+	"mailcote/ui/cli/voice"
 	"mailcote/ui/format"
 )
 
@@ -112,7 +113,8 @@ func (a *app) printHits(found []storage.Mail, limit int, unindexed int64) error 
 	for _, m := range found {
 		rows = append(rows, []string{format.Moment(m.Date), m.Sender, m.Subject, m.MailboxPath, string(m.ID)})
 	}
-	if err := a.voice.Table([]string{"DATE", "FROM", "SUBJECT", "MAILBOX", "ID"}, rows, 1, 2); err != nil {
+	if err := a.voice.Table([]string{"DATE", "FROM", "SUBJECT", "MAILBOX", "ID"}, rows,
+		voice.Layout{Flexible: []int{1, 2, 3}, Spare: []int{3}}); err != nil {
 		return err
 	}
 	if len(found) == limit {

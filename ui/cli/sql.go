@@ -15,6 +15,7 @@ import (
 	lib "modernc.org/sqlite/lib"
 
 	"mailcote/storage"
+	"mailcote/ui/cli/voice"
 )
 
 // tableRows is how many rows are held to line up their columns.
@@ -87,7 +88,7 @@ func (t *table) flush() error {
 	}
 	rows := t.rows
 	t.rows, t.went = nil, true
-	return t.app.voice.Table(head, rows)
+	return t.app.voice.Table(head, rows, voice.Layout{})
 }
 
 // cell is a value of SQLite for people; NULL is empty.

@@ -261,7 +261,10 @@ func (a *app) printStatus(v statusView) error {
 	}
 	for _, b := range v.blocks() {
 		if b.account != "" {
-			if err := a.voice.Say("%s  %s", a.voice.Strong(voice.Line(b.account)), voice.Line(b.state)); err != nil {
+			name := voice.Line(b.account)
+			lines := a.title(b)
+			lines[0] = a.voice.Strong(name) + strings.TrimPrefix(lines[0], name)
+			if err := a.voice.Say("%s", strings.Join(lines, "\n")); err != nil {
 				return err
 			}
 		}
@@ -271,6 +274,9 @@ func (a *app) printStatus(v statusView) error {
 	}
 	return nil
 }
+
+// title is the first line of an account's block; a long one goes on under it.
+func (a *app) title(b block) []string { return a.voice.Wrap(voice.Line(b.account)+"  ", 4, b.state) }
 
 // block is what status says of an account, or of the store when account is "".
 type block struct {

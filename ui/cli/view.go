@@ -155,12 +155,20 @@ func each[T any](all []T, print func(any) error) error {
 // pairs prints labelled values, leaving out empty ones.
 func (a *app) pairs(lines [][2]string) error {
 	for _, l := range labelled(lines) {
-		if err := a.voice.Say("%s  %s", a.voice.Faint(l[0]), l[1]); err != nil {
-			return err
+		for i, text := range a.pair(l) {
+			if i == 0 {
+				text = a.voice.Faint(l[0]) + strings.TrimPrefix(text, l[0])
+			}
+			if err := a.voice.Say("%s", text); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
+
+// pair is the lines of a labelled value.
+func (a *app) pair(l [2]string) []string { return a.voice.Wrap(l[0]+"  ", voice.Width(l[0])+2, l[1]) }
 
 // labelled makes the labels of values equally wide, leaving out empty values.
 func labelled(lines [][2]string) (all [][2]string) {
@@ -170,7 +178,7 @@ func labelled(lines [][2]string) (all [][2]string) {
 	}
 	for _, l := range lines {
 		if l[1] != "" {
-			all = append(all, [2]string{voice.Fit(l[0], widest), voice.Line(l[1])})
+			all = append(all, [2]string{voice.Fit(l[0], widest), l[1]})
 		}
 	}
 	return all

@@ -7,7 +7,6 @@ import (
 
 	"mailcote/storage"
 	"mailcote/ui/agent"
-	"mailcote/ui/cli/voice"
 )
 
 const (
@@ -64,7 +63,7 @@ func (a *app) showStatus(v statusView) error {
 	case a.json:
 		return a.voice.JSON(v)
 	case a.voice.OutTTY:
-		return a.voice.Screen(v.plain())
+		return a.voice.Screen(a.plain(v))
 	}
 	if err := a.printStatus(v); err != nil {
 		return err
@@ -73,13 +72,13 @@ func (a *app) showStatus(v statusView) error {
 }
 
 // plain is what printStatus prints, line by line and without colours.
-func (v statusView) plain() (all []string) {
+func (a *app) plain(v statusView) (all []string) {
 	for _, b := range v.blocks() {
 		if b.account != "" {
-			all = append(all, voice.Line(b.account)+"  "+voice.Line(b.state))
+			all = append(all, a.title(b)...)
 		}
 		for _, l := range labelled(b.lines) {
-			all = append(all, l[0]+"  "+l[1])
+			all = append(all, a.pair(l)...)
 		}
 	}
 	return all

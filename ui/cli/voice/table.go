@@ -1,10 +1,26 @@
 package voice
 
-import "strings"
+import (
+	"math"
+	"slices"
+	"strings"
+)
 
-// Table prints rows in columns under a head, which may be nil. On a terminal the columns named in flexible are cut until a row fits; elsewhere
-// nothing is cut. Cells are cleaned here.
-func (v *Voice) Table(head []string, rows [][]string, flexible ...int) error {
+// Layout says what a table does on a terminal that is too narrow for it.
+// Elsewhere nothing is left out or cut.
+type Layout struct {
+	Flexible []int // columns that are cut until a row fits
+	Spare    []int // columns that are left out, the first one first, before a flexible one gets hard to read
+}
+
+const (
+	readable = 16 // cells that a flexible column keeps while there is a spare one
+	shortest = 8  // cells that a flexible column keeps anyway
+)
+
+// Table prints rows in columns under a head, which may be nil. Cells are
+// cleaned here.
+func (v *Voice) Table(head []string, rows [][]string, l Layout) error {
 	all := make([][]string, 0, len(rows)+1)
 	if head != nil {
 		all = append(all, head)
@@ -23,16 +39,20 @@ func (v *Voice) Table(head []string, rows [][]string, flexible ...int) error {
 			widths[i] = max(widths[i], Width(cell))
 		}
 	}
-	v.squeeze(widths, flexible)
+	columns := v.fit(widths, l)
 	var b strings.Builder
 	for n, row := range all {
 		var line strings.Builder
-		for i, cell := range row {
+		for at, i := range columns {
+			if i >= len(row) {
+				break
+			}
+			cell := row[i]
 			if v.columns > 0 {
 				cell = Clip(cell, widths[i])
 			}
-			if i < len(row)-1 {
-				cell = pad(cell, widths[i]) + "  "
+			if at < len(columns)-1 {
+				cell = pad(cell, widths[i]) + gap
 			}
 			line.WriteString(cell)
 		}
@@ -46,48 +66,73 @@ func (v *Voice) Table(head []string, rows [][]string, flexible ...int) error {
 	return wrapped(err)
 }
 
-// squeeze takes columns from the widest flexible one until a row fits.
-func (v *Voice) squeeze(widths []int, flexible []int) {
-	if v.columns == 0 || len(flexible) == 0 {
-		return
+// gap is what is between two columns.
+const gap = "  "
+
+// fit gives the columns to show, and makes widths such that a row fits.
+func (v *Voice) fit(widths []int, l Layout) (columns []int) {
+	for i := range widths {
+		columns = append(columns, i)
 	}
-	total := 2 * (len(widths) - 1)
-	for _, w := range widths {
-		total += w
+	if v.columns == 0 {
+		return columns
 	}
-	for ; total > v.columns; total-- {
-		widest := flexible[0]
-		for _, i := range flexible {
-			if widths[i] > widths[widest] {
+	// over is how much too wide a row is when flexible columns are cut to a width.
+	over := func(cut int) int {
+		total := len(gap)*(len(columns)-1) - v.columns
+		for _, i := range columns {
+			if slices.Contains(l.Flexible, i) {
+				total += min(widths[i], cut)
+			} else {
+				total += widths[i]
+			}
+		}
+		return total
+	}
+	for _, spare := range l.Spare {
+		if over(readable) > 0 {
+			columns = slices.DeleteFunc(columns, func(i int) bool { return i == spare })
+		}
+	}
+	for over(math.MaxInt) > 0 {
+		widest := -1
+		for _, i := range columns {
+			if slices.Contains(l.Flexible, i) && (widest < 0 || widths[i] > widths[widest]) {
 				widest = i
 			}
 		}
-		if widths[widest] <= 8 {
-			return
+		if widest < 0 || widths[widest] <= shortest {
+			break
 		}
 		widths[widest]--
 	}
+	return columns
 }
 
-// Para prints clean text under an indent. On a terminal it goes on in the next line where a word no longer fits.
-func (v *Voice) Para(indent, text string) error {
-	text = Line(text)
-	if v.columns == 0 {
-		return v.Say("%s%s", indent, text)
+// Wrap puts clean text after a lead. On a terminal the text goes on in the
+// next line, under an indent, where a word no longer fits. A word that is
+// longer than a line stays whole, so that a path or a link can be copied.
+func (v *Voice) Wrap(lead string, indent int, text string) []string {
+	return wrap(v.columns, lead, indent, Line(text))
+}
+
+func wrap(columns int, lead string, indent int, text string) (lines []string) {
+	if columns == 0 || Width(lead)+Width(text) <= columns {
+		return []string{lead + text}
 	}
-	var b strings.Builder
-	line, under := indent, strings.Repeat(" ", Width(indent))
-	for i, word := range strings.Fields(text) {
-		if i > 0 && Width(line)+1+Width(word) > v.columns {
-			b.WriteString(line + "\n")
-			line = under + word
-			continue
+	line, empty := lead, Width(lead) <= indent
+	space := ""
+	for _, word := range strings.Fields(text) {
+		if !empty && Width(line+space+word) > columns {
+			lines = append(lines, strings.TrimRight(line, " "))
+			line, empty, space = strings.Repeat(" ", indent), true, ""
 		}
-		if i > 0 {
-			line += " "
-		}
-		line += word
+		line, empty, space = line+space+word, false, " "
 	}
-	_, err := v.Out().Write([]byte(b.String() + line + "\n"))
-	return wrapped(err)
+	return append(lines, line)
+}
+
+// Para prints text after a lead, and under itself where it is long.
+func (v *Voice) Para(lead, text string) error {
+	return v.Say("%s", strings.Join(v.Wrap(lead, Width(lead), text), "\n"))
 }

@@ -26,6 +26,7 @@ type Voice struct {
 	dumb    bool // NO_COLOR or TERM=dumb
 	columns int  // of stdout's terminal; 0: no limit
 	rows    int  // of stdout's terminal; 0: no limit
+	beside  int  // columns of stderr's terminal; 0: no limit
 
 	mu sync.Mutex // one writer at a time, so that lines stay whole
 }
@@ -37,6 +38,11 @@ func New(in, out, err *os.File) *Voice {
 	if v.OutTTY {
 		if w, h, err := term.GetSize(int(out.Fd())); err == nil {
 			v.columns, v.rows = w, h
+		}
+	}
+	if v.ErrTTY {
+		if w, _, err := term.GetSize(int(err.Fd())); err == nil {
+			v.beside = w
 		}
 	}
 	return v
@@ -104,10 +110,12 @@ func (v *Voice) Screen(lines []string) error {
 	return wrapped(err)
 }
 
-// Note says something about the work on stderr, unless Quiet.
+// Note says something about the work on stderr, unless Quiet. On a terminal
+// it is broken between words.
 func (v *Voice) Note(format string, args ...any) {
 	if !v.Quiet {
-		_, _ = fmt.Fprintf(v.Err(), format+"\n", args...) // nobody is left to tell
+		lines := wrap(v.beside, "", len(gap), fmt.Sprintf(format, args...))
+		_, _ = io.WriteString(v.Err(), strings.Join(lines, "\n")+"\n") // nobody is left to tell
 	}
 }
 

@@ -78,7 +78,7 @@ func TestTable(t *testing.T) {
 	}
 	defer r.Close() //nolint:errcheck // it was only read
 	v := &Voice{out: w, columns: 24}
-	if err := v.Table([]string{"ID", "SUBJECT", "END"}, [][]string{{"1", "a long subject that will not fit", "x"}, {"22", "日本語", ""}}, 1); err != nil {
+	if err := v.Table([]string{"ID", "SUBJECT", "END"}, [][]string{{"1", "a long subject that will not fit", "x"}, {"22", "日本語", ""}}, Layout{Flexible: []int{1}}); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.Close(); err != nil {
