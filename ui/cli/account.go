@@ -104,14 +104,17 @@ func (a *app) accountShow() *cobra.Command {
 }
 
 func (a *app) printAccount(v accountView, boxes []mailboxView) error {
-	lines := [][2]string{{"Account", v.Account}, {"Server", v.URL}, {"User", v.User}, {"Password", v.Password}, {"State", v.words},
-		{"Added", moment(v.Created)}, {"Last success", moment(v.LastSuccess)}, {"Server says", v.ServerID}, {"Next step", v.NextStep}}
+	lines := [][2]string{{"Account", v.Account}, {"Server", v.URL}, {"User", v.User}, {"Password", v.Password},
+		{"State", v.words},
+		{"Added", moment(v.Created)}, {"Last success", moment(v.LastSuccess)}, {"Server says", v.ServerID},
+		{"Next step", v.NextStep}}
 	if err := a.pairs(lines); err != nil || len(boxes) == 0 {
 		return err
 	}
 	var rows [][]string
 	for _, b := range boxes {
-		rows = append(rows, []string{b.Path, b.Role, format.Count(b.Messages), format.Count(b.Remote), format.Count(b.Unread)})
+		rows = append(rows, []string{b.Path, b.Role, format.Count(b.Messages), format.Count(b.Remote),
+			format.Count(b.Unread)})
 	}
 	if err := a.voice.Say(""); err != nil {
 		return err
@@ -155,7 +158,10 @@ func (a *app) testLogin(ctx context.Context, s *sources, arg string) (engine.Log
 		return l, s.insecure, err
 	}
 	var one storage.Account
-	if err := a.read(ctx, func(r *storage.Reader) (err error) { one, err = findAccount(r, arg); return err }); err != nil {
+	if err := a.read(ctx, func(r *storage.Reader) (err error) {
+		one, err = findAccount(r, arg)
+		return err
+	}); err != nil {
 		return engine.Login{}, false, err
 	}
 	l := loginOf(one)
@@ -200,7 +206,8 @@ func (a *app) probe(ctx context.Context, l engine.Login, insecure bool) error {
 		}
 		// The account may not exist yet, and a step's name need not be said twice.
 		hint, _, _ := strings.Cut(step.Hint, ", then mailcote sync ")
-		detail := strings.TrimPrefix(strings.TrimPrefix(step.Detail, step.Name+": "), strings.ReplaceAll(step.Name, " ", "-")+": ")
+		detail := strings.TrimPrefix(strings.TrimPrefix(step.Detail, step.Name+": "),
+			strings.ReplaceAll(step.Name, " ", "-")+": ")
 		if a.json {
 			if err := a.voice.JSON(stepView{"step", step.Name, step.OK, detail, hint, step.Class}); err != nil {
 				return err
@@ -209,7 +216,8 @@ func (a *app) probe(ctx context.Context, l engine.Login, insecure bool) error {
 			a.voice.Note("%s %s%s", a.voice.Mark(step.OK), voice.Line(step.Name), after(": ", voice.Line(detail)))
 		}
 		if !step.OK && failed == nil {
-			failed = &failure{statusOfClass(step.Class), fmt.Errorf("%s at %s: %s", l.User, l.Host, joined(cmp.Or(detail, step.Name+" failed"), hint))}
+			failed = &failure{statusOfClass(step.Class), fmt.Errorf("%s at %s: %s", l.User, l.Host,
+				joined(cmp.Or(detail, step.Name+" failed"), hint))}
 		}
 	}
 	return failed
@@ -232,7 +240,8 @@ func joined(what, then string) string {
 
 // serverURL is how an account's server is written, without a password.
 func serverURL(security, host string, port int) string {
-	scheme := map[imap.Security]string{imap.TLS: "imaps", imap.StartTLS: "imap+starttls", imap.Plain: "imap"}[imap.Security(security)]
+	scheme := map[imap.Security]string{imap.TLS: "imaps", imap.StartTLS: "imap+starttls",
+		imap.Plain: "imap"}[imap.Security(security)]
 	return scheme + "://" + net.JoinHostPort(host, strconv.Itoa(port))
 }
 

@@ -18,7 +18,8 @@ func (a *app) accountAdd() *cobra.Command {
 	var noTest bool
 	c := &cobra.Command{
 		Use: "add URL", Short: "Add an account", Args: exactly(1, "URL"),
-		Long: "Add an account. The login is tried first. The password comes from --password-file, --password-command or the prompt.\n" +
+		Long: "Add an account. The login is tried first. The password comes from --password-file, --password-command " +
+			"or the prompt.\n" +
 			"One that was typed is kept in the secrets file beside the store, which only you can read.",
 		Example: `  mailcote account add imaps://you@example.org
   mailcote account add imaps://anna%40example.org@imap.example.org --name work
@@ -36,7 +37,8 @@ func (a *app) accountAdd() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return a.added(c.Context(), e, engine.NewAccount{Login: l, Name: name, Ref: ref, Insecure: s.insecure}, st)
+				return a.added(c.Context(), e, engine.NewAccount{Login: l, Name: name, Ref: ref,
+					Insecure: s.insecure}, st)
 			})
 		},
 	}
@@ -47,7 +49,8 @@ func (a *app) accountAdd() *cobra.Command {
 }
 
 // tried gets the password into l, tries it, and keeps it where it can be found later.
-func (a *app) tried(ctx context.Context, s *sources, l *engine.Login, st *storage.Store, noTest bool) (secret.Ref, error) {
+func (a *app) tried(ctx context.Context, s *sources, l *engine.Login, st *storage.Store,
+	noTest bool) (secret.Ref, error) {
 	var ref secret.Ref
 	var err error
 	if l.Password, ref, err = s.get(ctx, a, *l, st.Path()); err != nil {
@@ -106,9 +109,10 @@ func (a *app) accountPause() *cobra.Command {
 		Example: `  mailcote account pause you@example.org
   mailcote account pause work home --reason "on holiday"`,
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.change(c.Context(), "mailcote account pause", args, func(e *engine.Engine, ids []storage.AccountID) error {
-				return e.PauseAccounts(c.Context(), ids, reason)
-			})
+			return a.change(c.Context(), "mailcote account pause", args,
+				func(e *engine.Engine, ids []storage.AccountID) error {
+					return e.PauseAccounts(c.Context(), ids, reason)
+				})
 		},
 	}
 	c.Flags().StringVar(&reason, "reason", "", "`WHY`, shown where the account is")
@@ -120,9 +124,10 @@ func (a *app) accountResume() *cobra.Command {
 		Use: "resume ACCOUNT…", Short: "Sync accounts again that were paused, by hand or by a fault", Args: named,
 		Example: `  mailcote account resume you@example.org`,
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.change(c.Context(), "mailcote account resume", args, func(e *engine.Engine, ids []storage.AccountID) error {
-				return e.ResumeAccounts(c.Context(), ids)
-			})
+			return a.change(c.Context(), "mailcote account resume", args,
+				func(e *engine.Engine, ids []storage.AccountID) error {
+					return e.ResumeAccounts(c.Context(), ids)
+				})
 		},
 	}
 }
@@ -136,7 +141,8 @@ func named(c *cobra.Command, args []string) error {
 }
 
 // change does something to the accounts named, all or none of them, and prints them as they are then.
-func (a *app) change(ctx context.Context, command string, names []string, do func(*engine.Engine, []storage.AccountID) error) error {
+func (a *app) change(ctx context.Context, command string, names []string,
+	do func(*engine.Engine, []storage.AccountID) error) error {
 	var ids []storage.AccountID
 	if err := a.read(ctx, func(r *storage.Reader) error {
 		for _, name := range names {

@@ -28,12 +28,12 @@ type app struct {
 	direct  bool // sync --direct
 }
 
-// stopTime is how long a command may take to end after the first signal: nothing new is begun, a command to a server has a
-// moment to be answered, what came is committed, LOGOUT.
+// stopTime is how long a command may take to end after the first signal: nothing new is begun, a command to a
+// server has a moment to be answered, what came is committed, LOGOUT.
 const stopTime = 5 * time.Second
 
-// Main is Run until a signal. It stops listening at the first one, so that the second one kills the process. What has not ended
-// in stopTime after the first is left where it is: the store loses nothing by that.
+// Main is Run until a signal. It stops listening at the first one, so that the second one kills the process. What
+// has not ended in stopTime after the first is left where it is: the store loses nothing by that.
 func Main(signals []os.Signal, args []string, in, out, err *os.File) int {
 	ctx, stop := signal.NotifyContext(context.Background(), signals...)
 	defer stop()
@@ -48,7 +48,8 @@ func Main(signals []os.Signal, args []string, in, out, err *os.File) int {
 	case status := <-ended:
 		return status
 	case <-late:
-		fmt.Fprintln(err, "mailcote: not everything ended in time and the rest was left; what was stored is kept, and the next run goes on from there") //nolint:errcheck // there is nobody else to tell
+		fmt.Fprintln(err, "mailcote: not everything ended in time and the rest was left; what was stored is kept, "+
+			"and the next run goes on from there") //nolint:errcheck // there is nobody else to tell
 		return int(Temporary)
 	}
 }
@@ -83,13 +84,14 @@ func (a *app) storePath() (path string, isDefault bool, err error) {
 		return "", false, fmt.Errorf("store path: %w", err)
 	}
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		return "", false, usagef("the store %s is a directory: name a file, such as --store %s", path, filepath.Join(path, "mail.db"))
+		return "", false, usagef("the store %s is a directory: name a file, such as --store %s", path,
+			filepath.Join(path, "mail.db"))
 	}
 	return path, isDefault, nil
 }
 
-// stateDir is where the token and the agent file of a store are. A store that goes, as the demo's does, has a directory of
-// its own beside it, so that nothing of it stays.
+// stateDir is where the token and the agent file of a store are. A store that goes, as the demo's does, has a
+// directory of its own beside it, so that nothing of it stays.
 func stateDir(store string) string {
 	beside := store + stateSuffix
 	if info, err := os.Lstat(beside); err == nil && info.IsDir() && agent.CheckPrivate(info) == nil {
@@ -127,11 +129,13 @@ func (a *app) owning(ctx context.Context, command string, fn func(*storage.Store
 	return a.owningAt(ctx, path, isDefault, command, fn)
 }
 
-func (a *app) owningAt(ctx context.Context, path string, isDefault bool, command string, fn func(*storage.Store, *engine.Engine) error) error {
+func (a *app) owningAt(ctx context.Context, path string, isDefault bool, command string,
+	fn func(*storage.Store, *engine.Engine) error) error {
 	return a.owningWith(ctx, path, storage.Options{Default: isDefault, Holder: command, Migrating: a.migrating}, fn)
 }
 
-func (a *app) owningWith(ctx context.Context, path string, o storage.Options, fn func(*storage.Store, *engine.Engine) error) error {
+func (a *app) owningWith(ctx context.Context, path string, o storage.Options,
+	fn func(*storage.Store, *engine.Engine) error) error {
 	s, err := storage.Open(ctx, path, o)
 	if err != nil {
 		return err
@@ -155,15 +159,17 @@ func (a *app) owningWith(ctx context.Context, path string, o storage.Options, fn
 	return errors.Join(err, e.Close(), s.Close())
 }
 
-// tending is owning for a command that syncs: a damaged store, found so at the start or under way, is salvaged, and fn runs on
-// what was saved, once. fn's context ends when the store turns out to be damaged.
-func (a *app) tending(ctx context.Context, command string, fn func(context.Context, *storage.Store, *engine.Engine) error) error {
+// tending is owning for a command that syncs: a damaged store, found so at the start or under way, is salvaged,
+// and fn runs on what was saved, once. fn's context ends when the store turns out to be damaged.
+func (a *app) tending(ctx context.Context, command string, fn func(context.Context, *storage.Store,
+	*engine.Engine) error) error {
 	path, isDefault, err := a.storePath()
 	if err != nil {
 		return err
 	}
 	tend := func(cause error) (damage error, err error) {
-		o := storage.Options{Default: isDefault, Holder: command, Salvage: engine.Salvage(cause, a.salvaging()), Migrating: a.migrating}
+		o := storage.Options{Default: isDefault, Holder: command, Salvage: engine.Salvage(cause, a.salvaging()),
+			Migrating: a.migrating}
 		err = a.owningWith(ctx, path, o, func(st *storage.Store, e *engine.Engine) error {
 			while, stop := st.While(ctx)
 			defer stop()
@@ -177,9 +183,11 @@ func (a *app) tending(ctx context.Context, command string, fn func(context.Conte
 	}
 	damage, err := tend(nil)
 	if damage != nil && ctx.Err() == nil {
-		a.voice.Note("The store is damaged (%s). What can be read of it is saved into a new one.", voice.Line(damage.Error()))
+		a.voice.Note("The store is damaged (%s). What can be read of it is saved into a new one.",
+			voice.Line(damage.Error()))
 		if damage, err = tend(damage); damage != nil {
-			err = errors.Join(fmt.Errorf("the store was salvaged and is damaged again, so the disk may be failing: copy %s to another disk", path), damage)
+			err = errors.Join(fmt.Errorf("the store was salvaged and is damaged again, so the disk may be failing: "+
+				"copy %s to another disk", path), damage)
 		}
 	}
 	return err
@@ -188,7 +196,8 @@ func (a *app) tending(ctx context.Context, command string, fn func(context.Conte
 // migrating says what an older store costs now.
 func (a *app) migrating(m storage.Migration) {
 	a.voice.Note("The store is brought from schema %d to %d, after a copy to %s: this takes about %s of disk and %s.",
-		m.From, m.To, voice.Line(m.Backup), format.Octets(m.Disk), format.Plural(int64(m.Time/time.Second), "second", "seconds"))
+		m.From, m.To, voice.Line(m.Backup), format.Octets(m.Disk),
+		format.Plural(int64(m.Time/time.Second), "second", "seconds"))
 }
 
 // trace is where the wire log goes.
@@ -200,7 +209,8 @@ func (a *app) trace() io.Writer {
 }
 
 // inTemporaryStore is owning for a store that goes, with all that belongs to it, when fn returns.
-func (a *app) inTemporaryStore(ctx context.Context, command string, fn func(*storage.Store, *engine.Engine) error) error {
+func (a *app) inTemporaryStore(ctx context.Context, command string,
+	fn func(*storage.Store, *engine.Engine) error) error {
 	dir, err := os.MkdirTemp("", "mailcote-") // 0700
 	if err != nil {
 		return fmt.Errorf("temporary store: %w", err)

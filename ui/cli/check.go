@@ -30,11 +30,15 @@ func (a *app) check() *cobra.Command {
 	var remote bool
 	c := &cobra.Command{
 		Use: "check", Short: "Verify the store: every digest, row and index", Args: exactly(0, ""),
-		Long: "Verify the store: SQLite's own check, every digest, coverage, counters, derived rows, the index and the queue.\nNothing is changed.\n" +
-			"With --remote each message is compared with its server too: number, flags, arrival and, by a download, every byte.\n" +
-			"That keeps to pauses and limits as a sync does; beside a running mailcote it takes a connection of its own.\n" +
+		Long: "Verify the store: SQLite's own check, every digest, coverage, counters, derived rows, the index and " +
+			"the queue.\nNothing is changed.\n" +
+			"With --remote each message is compared with its server too: number, flags, arrival and, by a download, " +
+			"every byte.\n" +
+			"That keeps to pauses and limits as a sync does; beside a running mailcote it takes a connection of its " +
+			"own.\n" +
 			"With --salvage what can be read of a damaged store is saved into a new one.",
-		Example: "  mailcote check\n  mailcote check --json\n  mailcote check --remote\n  mailcote check --salvage saved.db",
+		Example: "  mailcote check\n  mailcote check --json\n  mailcote check --remote\n  mailcote check --salvage " +
+			"saved.db",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if c.Flags().Changed("salvage") {
 				if remote {
@@ -144,7 +148,8 @@ func (a *app) salvageInto(ctx context.Context, out string) error {
 			return err
 		}
 	}
-	a.voice.Note("Saved into %s: %s; %s when it is synced. Use it with --store, or move it to the store's place.", voice.Line(out), savedWords(r), refetched(r))
+	a.voice.Note("Saved into %s: %s; %s when it is synced. Use it with --store, or move it to the store's place.",
+		voice.Line(out), savedWords(r), refetched(r))
 	if r.Missing > 0 {
 		return &ended{Partly}
 	}
@@ -211,12 +216,14 @@ func (a *app) saved(r storage.Salvaged) error {
 			return err
 		}
 	}
-	a.voice.Warn("the store was damaged (%s) and is kept as %s; saved into a new one: %s; %s", voice.Line(r.Cause), voice.Line(r.Aside), savedWords(r), refetched(r))
+	a.voice.Warn("the store was damaged (%s) and is kept as %s; saved into a new one: %s; %s", voice.Line(r.Cause),
+		voice.Line(r.Aside), savedWords(r), refetched(r))
 	return nil
 }
 
 func savedWords(r storage.Salvaged) string {
-	return fmt.Sprintf("%s, %s, %s", format.Plural(r.Accounts, "account", "accounts"), format.Plural(r.Mailboxes, "mailbox", "mailboxes"),
+	return fmt.Sprintf("%s, %s, %s", format.Plural(r.Accounts, "account", "accounts"),
+		format.Plural(r.Mailboxes, "mailbox", "mailboxes"),
 		format.Plural(r.Messages, "message", "messages"))
 }
 
@@ -224,5 +231,6 @@ func refetched(r storage.Salvaged) string {
 	if r.Missing == 0 {
 		return "each mailbox is compared with the server again, what it misses is fetched"
 	}
-	return fmt.Sprintf("%s could not be read: what the server still has is fetched again", format.Plural(r.Missing, "message", "messages"))
+	return fmt.Sprintf("%s could not be read: what the server still has is fetched again",
+		format.Plural(r.Missing, "message", "messages"))
 }

@@ -41,7 +41,8 @@ type faultView struct {
 }
 
 func viewFault(f storage.Fault) faultView {
-	return faultView{"error", f.ID, f.At, f.AccountName, f.MailboxPath, uint32(f.UID), int64(f.Task), f.Class, f.Scope, f.Phase, f.Command,
+	return faultView{"error", f.ID, f.At, f.AccountName, f.MailboxPath, uint32(f.UID), int64(f.Task), f.Class,
+		f.Scope, f.Phase, f.Command,
 		f.ServerText, f.Detail, f.NextStep, f.Attempt, f.Stack, f.Fingerprint}
 }
 
@@ -60,7 +61,8 @@ func (a *app) errors() *cobra.Command {
 	var group bool
 	c := &cobra.Command{
 		Use: "errors", Short: "List what went wrong and what to do about it", Args: exactly(0, ""),
-		Example: "  mailcote errors\n  mailcote errors --group\n  mailcote errors --since 1h --json\n  mailcote errors quarantine",
+		Example: "  mailcote errors\n  mailcote errors --group\n  mailcote errors --since 1h --json\n  mailcote " +
+			"errors quarantine",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if since <= 0 {
 				return usagef("--since wants a time that has passed, such as 24h or 30m")
@@ -116,7 +118,8 @@ func (a *app) problems(ctx context.Context, since time.Duration) error {
 		a.noteHolds(accounts)
 		groups, err := r.FaultGroups(time.Now().Add(-since), mostFaults)
 		for _, g := range groups {
-			views = append(views, problemView{"problem", g.Fault.Fingerprint, g.Count, g.First, g.Last, viewFault(g.Fault)})
+			views = append(views, problemView{"problem", g.Fault.Fingerprint, g.Count, g.First, g.Last,
+				viewFault(g.Fault)})
 		}
 		return err
 	}); err != nil {
@@ -140,7 +143,8 @@ func (a *app) problems(ctx context.Context, since time.Duration) error {
 	var rows [][]string
 	for _, v := range views {
 		f := v.Latest
-		rows = append(rows, []string{strconv.Itoa(v.Count), moment(&v.First), moment(&v.Last), string(f.Class), f.Account + after(" ", f.Mailbox), f.Detail, f.NextStep})
+		rows = append(rows, []string{strconv.Itoa(v.Count), moment(&v.First), moment(&v.Last), string(f.Class),
+			f.Account + after(" ", f.Mailbox), f.Detail, f.NextStep})
 	}
 	return a.voice.Table([]string{"TIMES", "FIRST", "LAST", "CLASS", "WHERE", "WHAT", "NEXT STEP"}, rows,
 		voice.Layout{})
@@ -176,7 +180,8 @@ func (a *app) printFault(v faultView) error {
 		}
 		return errors.Join(a.voice.Para("  ", where+": "+v.Detail), a.printStep(v.NextStep))
 	}
-	if err := a.voice.Say("%s  %s  %s: %s", at, a.voice.Strong(string(v.Class)), voice.Line(where), voice.Line(v.Detail)); err != nil {
+	if err := a.voice.Say("%s  %s  %s: %s", at, a.voice.Strong(string(v.Class)), voice.Line(where),
+		voice.Line(v.Detail)); err != nil {
 		return err
 	}
 	return a.printStep(v.NextStep)

@@ -40,7 +40,8 @@ func statusTable() []struct {
 		{Done, "done"},
 		{Failed, "failed: unreadable or newer store, TLS, a defect, or check found something"},
 		{Usage, "usage: bad flag, bad URL, unknown account or message"},
-		{Partly, "done in part: items were quarantined or are missing, mailcote errors lists them; or accounts ended differently"},
+		{Partly, "done in part: items were quarantined or are missing, mailcote errors lists them; or accounts ended " +
+			"differently"},
 		{Temporary, "temporary, try again: network, timeout, quota, full disk, store held by another process"},
 		{Denied, "the server refused to sign in"},
 	}
@@ -85,9 +86,11 @@ func statusOf(err error) Status {
 		return over.status
 	case errors.As(err, &own):
 		return own.status
-	case errors.As(err, &usage), errors.As(err, &syntax), errors.Is(err, engine.ErrURL), errors.Is(err, storage.ErrRefused):
+	case errors.As(err, &usage), errors.As(err, &syntax), errors.Is(err, engine.ErrURL),
+		errors.Is(err, storage.ErrRefused):
 		return Usage
-	case errors.As(err, &held), errors.As(err, &soon), errors.Is(err, storage.ErrFull), errors.Is(err, storage.ErrPaused), errors.Is(err, storage.ErrSnapshotTooOld):
+	case errors.As(err, &held), errors.As(err, &soon), errors.Is(err, storage.ErrFull),
+		errors.Is(err, storage.ErrPaused), errors.Is(err, storage.ErrSnapshotTooOld):
 		return Temporary
 	case errors.As(err, &f):
 		return statusOfClass(f.Class)
@@ -104,7 +107,8 @@ func explained(err error) error {
 	case errors.Is(err, storage.ErrFull):
 		add = "make room on the disk and try again"
 	case errors.Is(err, storage.ErrCorrupt) && !errors.Is(err, storage.ErrNothingSaved):
-		add = "mailcote sync saves what can be read into a new store and fetches the rest again; mailcote check --salvage FILE only saves"
+		add = "mailcote sync saves what can be read into a new store and fetches the rest again; mailcote check " +
+			"--salvage FILE only saves"
 	case errors.Is(err, storage.ErrNothingSaved):
 		add = "restore a backup, or move the store away and add the accounts again"
 	case errors.Is(err, imap.ErrPlainRefused):
@@ -129,8 +133,8 @@ func statusOfClass(c class.Class) Status {
 	return Failed
 }
 
-// statusOfSummary gives the exit status of one account's pass. What ended it early decides, whether or not something had
-// arrived by then: who tries again at 75 shall try again.
+// statusOfSummary gives the exit status of one account's pass. What ended it early decides, whether or not
+// something had arrived by then: who tries again at 75 shall try again.
 func statusOfSummary(s engine.Summary) Status {
 	switch {
 	case s.Result == "complete":

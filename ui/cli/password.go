@@ -26,8 +26,10 @@ type sources struct {
 
 func (s *sources) flags(c *cobra.Command) {
 	c.Flags().StringVar(&s.file, "password-file", "", "read the password from the first line of `FILE`, now and later")
-	c.Flags().StringVar(&s.command, "password-command", "", "read the password from the first line that `CMD` prints, now and later")
-	c.Flags().BoolVar(&s.noSecretFile, "no-secret-file", false, "never write a password into the secrets file beside the store")
+	c.Flags().StringVar(&s.command, "password-command", "",
+		"read the password from the first line that `CMD` prints, now and later")
+	c.Flags().BoolVar(&s.noSecretFile, "no-secret-file", false,
+		"never write a password into the secrets file beside the store")
 	c.Flags().BoolVar(&s.insecure, "insecure", false, "allow imap:// (no TLS) to another machine")
 }
 
@@ -42,10 +44,12 @@ func (s *sources) login(a *app, url string) (engine.Login, error) {
 	}
 	local := isLoopback(l.Host)
 	if l.Security == imap.Plain && !local && !s.insecure {
-		return l, usagef("imap:// would send the password to %s in the clear: write imaps:// or imap+starttls://, or accept the risk with --insecure", l.Host)
+		return l, usagef("imap:// would send the password to %s in the clear: write imaps:// or imap+starttls://, or "+
+			"accept the risk with --insecure", l.Host)
 	}
 	if !l.Password.Empty() && !local {
-		a.voice.Warn("a password in a URL is seen by other users of this machine and kept in the shell's history: use --password-file, --password-command or the prompt")
+		a.voice.Warn("a password in a URL is seen by other users of this machine and kept in the shell's history: " +
+			"use --password-file, --password-command or the prompt")
 	}
 	return l, nil
 }
@@ -77,9 +81,11 @@ func (s *sources) canGive(a *app, l engine.Login, keep bool) error {
 	case s.file != "" || s.command != "":
 		return nil
 	case l.Password.Empty() && !a.voice.CanAsk():
-		return usagef("no password for %s, and nobody to ask: give --password-file FILE or --password-command CMD", l.Key())
+		return usagef("no password for %s, and nobody to ask: give --password-file FILE or --password-command CMD",
+			l.Key())
 	case keep && s.noSecretFile:
-		return usagef("--no-secret-file leaves no place for the password of %s: give --password-file FILE or --password-command CMD", l.Key())
+		return usagef("--no-secret-file leaves no place for the password of %s: give --password-file FILE or "+
+			"--password-command CMD", l.Key())
 	}
 	return nil
 }

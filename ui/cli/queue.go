@@ -41,7 +41,8 @@ func viewTask(t queue.Task, account string) taskView {
 	if t.ErrorLog == nil {
 		t.ErrorLog = []queue.Failure{}
 	}
-	return taskView{"task", t.ID, account, t.Type, t.Status(), t.State, t.Priority, t.Payload, t.Checkpoint, t.RetryCount, t.MaxRetries,
+	return taskView{"task", t.ID, account, t.Type, t.Status(), t.State, t.Priority, t.Payload, t.Checkpoint,
+		t.RetryCount, t.MaxRetries,
 		t.ErrorLog, some(t.CreatedAt), some(t.StartedAt), some(t.CompletedAt), some(t.NextRetryAt)}
 }
 
@@ -99,7 +100,8 @@ func (a *app) queueList() *cobra.Command {
 				return each(views, a.voice.JSON)
 			}
 			if held > 0 {
-				a.voice.Note("%s in quarantine and tried again later: mailcote errors quarantine.", format.Plural(int64(held), "message is", "messages are"))
+				a.voice.Note("%s in quarantine and tried again later: mailcote errors quarantine.",
+					format.Plural(int64(held), "message is", "messages are"))
 			}
 			if len(views) == 0 {
 				a.voice.Note("Nothing is waiting; --all shows what was done.")
@@ -107,7 +109,8 @@ func (a *app) queueList() *cobra.Command {
 			}
 			var rows [][]string
 			for _, v := range views {
-				rows = append(rows, []string{strconv.FormatInt(int64(v.ID), 10), string(v.State), strconv.Itoa(v.Priority), string(v.TaskType), v.Account,
+				rows = append(rows, []string{strconv.FormatInt(int64(v.ID), 10), string(v.State),
+					strconv.Itoa(v.Priority), string(v.TaskType), v.Account,
 					v.Payload.Folder, format.Count(v.Checkpoint.TotalFetched), strconv.Itoa(v.RetryCount), v.next()})
 			}
 			return a.voice.Table([]string{"ID", "STATE", "PRIORITY", "TYPE", "ACCOUNT", "MAILBOX", "FETCHED", "RETRIES",
@@ -175,14 +178,18 @@ func findTask(r *storage.Reader, id storage.TaskID) (queue.Task, error) {
 
 func (a *app) printTask(v taskView) error {
 	retries := strconv.Itoa(v.RetryCount) + " without progress, at most " + strconv.Itoa(v.MaxRetries)
-	lines := [][2]string{{"Task", strconv.FormatInt(int64(v.ID), 10)}, {"Type", string(v.TaskType)}, {"Account", v.Account}, {"Mailbox", v.Payload.Folder},
-		{"State", string(v.State)}, {"Priority", strconv.Itoa(v.Priority)}, {"Payload", compact(v.Payload)}, {"Checkpoint", compact(v.Checkpoint)},
-		{"Retries", retries}, {"Created", moment(v.Created)}, {"Started", moment(v.Started)}, {"Completed", moment(v.Completed)}, {"Next try", v.next()}}
+	lines := [][2]string{{"Task", strconv.FormatInt(int64(v.ID), 10)}, {"Type", string(v.TaskType)},
+		{"Account", v.Account}, {"Mailbox", v.Payload.Folder},
+		{"State", string(v.State)}, {"Priority", strconv.Itoa(v.Priority)}, {"Payload", compact(v.Payload)},
+		{"Checkpoint", compact(v.Checkpoint)},
+		{"Retries", retries}, {"Created", moment(v.Created)}, {"Started", moment(v.Started)},
+		{"Completed", moment(v.Completed)}, {"Next try", v.next()}}
 	if err := a.pairs(lines); err != nil {
 		return err
 	}
 	for _, f := range v.ErrorLog {
-		words := strings.Join([]string{f.At.Local().Format("2006-01-02 15:04:05"), "attempt " + strconv.Itoa(f.Attempt), string(f.Class)}, ", ")
+		words := strings.Join([]string{f.At.Local().Format("2006-01-02 15:04:05"), "attempt " +
+			strconv.Itoa(f.Attempt), string(f.Class)}, ", ")
 		if err := a.voice.Say("%s  %s: %s", a.voice.Faint("Error"), words, voice.Line(f.Message)); err != nil {
 			return err
 		}

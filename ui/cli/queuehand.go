@@ -31,10 +31,13 @@ func (a *app) queueVerbs() []*cobra.Command {
 	}{
 		{queue.VerbRetry, "retry", "Try tasks again: those that failed or were cancelled, and those that wait",
 			"Put failed and cancelled tasks back, their tries counted anew, and let waiting ones begin at once.\n" +
-				"The deadline of a server's quota is kept; --force tries all the same. The next sync or run does the work.",
-			"  mailcote queue retry 12 15\n  mailcote queue retry --state failed --account you@example.org\n  mailcote queue retry 12 --force"},
+				"The deadline of a server's quota is kept; --force tries all the same. The next sync or run does the " +
+				"work.",
+			"  mailcote queue retry 12 15\n  mailcote queue retry --state failed --account you@example.org\n  " +
+				"mailcote queue retry 12 --force"},
 		{queue.VerbCancel, "cancel", "Give tasks up",
-			"Give up tasks that are not finished. Mail is not lost by it: the next pass makes new ones for what is missing.",
+			"Give up tasks that are not finished. Mail is not lost by it: the next pass makes new ones for what is " +
+				"missing.",
 			"  mailcote queue cancel 12\n  mailcote queue cancel --account you@example.org"},
 		{queue.VerbPause, "pause", "Leave tasks undone until they are resumed",
 			"Leave tasks undone until they are resumed. A pass makes no second one in place of a paused one.",
@@ -49,7 +52,8 @@ func (a *app) queueVerbs() []*cobra.Command {
 		var s chosen
 		c := &cobra.Command{
 			Use: one.use + " ID…", Short: one.short, Example: one.examples, Args: cobra.ArbitraryArgs,
-			Long: one.long + "\n\nTasks are chosen by number, or by the flags that say which (all must fit), or with --all:\n" +
+			Long: one.long + "\n\nTasks are chosen by number, or by the flags that say which (all must fit), or with " +
+				"--all:\n" +
 				"then every task is meant that the command applies to.",
 			RunE: func(c *cobra.Command, args []string) error {
 				o := queue.Order{Verb: one.verb, Force: s.force}
@@ -59,7 +63,8 @@ func (a *app) queueVerbs() []*cobra.Command {
 					}
 					n, err := strconv.Atoi(args[0])
 					if err != nil || n < 1 || n > 10 {
-						return usagef("%s is no priority: it is a number from 1 to 10, higher goes first", typed(args[0]))
+						return usagef("%s is no priority: it is a number from 1 to 10, higher goes first",
+							typed(args[0]))
 					}
 					o.Priority, args = n, args[1:]
 				}
@@ -70,8 +75,10 @@ func (a *app) queueVerbs() []*cobra.Command {
 			},
 		}
 		c.Flags().StringVar(&s.account, "account", "", "the tasks of this `ACCOUNT`")
-		c.Flags().StringVar(&s.state, "state", "", "the tasks in this `STATE`: pending, waiting, paused, failed or cancelled")
-		c.Flags().StringVar(&s.kind, "type", "", "the tasks of this `TYPE`: initial_sync, folder_sync or incremental_sync")
+		c.Flags().StringVar(&s.state, "state", "",
+			"the tasks in this `STATE`: pending, waiting, paused, failed or cancelled")
+		c.Flags().StringVar(&s.kind, "type", "",
+			"the tasks of this `TYPE`: initial_sync, folder_sync or incremental_sync")
 		c.Flags().BoolVar(&s.all, "all", false, "every task the command applies to")
 		if one.verb == queue.VerbRetry {
 			c.Flags().BoolVar(&s.force, "force", false, "against the deadline of a quota too")
@@ -84,14 +91,16 @@ func (a *app) queueVerbs() []*cobra.Command {
 // check wants exactly one way of choosing.
 func (s chosen) check(c *cobra.Command, args []string) error {
 	ways := 0
-	for _, way := range []bool{len(args) > 0, c.Flags().Changed("account") || c.Flags().Changed("state") || c.Flags().Changed("type"), s.all} {
+	for _, way := range []bool{len(args) > 0, c.Flags().Changed("account") || c.Flags().Changed("state") ||
+		c.Flags().Changed("type"), s.all} {
 		if way {
 			ways++
 		}
 	}
 	switch {
 	case ways == 0:
-		return usagef("which tasks? give their ID, or --account, --state, --type or --all: see %s --help", c.CommandPath())
+		return usagef("which tasks? give their ID, or --account, --state, --type or --all: see %s --help",
+			c.CommandPath())
 	case ways > 1:
 		return usagef("IDs, --all and the flags that choose exclude each other: see %s --help", c.CommandPath())
 	}
@@ -174,14 +183,16 @@ func (a *app) outcomes(o queue.Order, all []queue.Outcome, names map[storage.Acc
 				return err
 			}
 		default:
-			if err := a.voice.Say("%d  %s, priority %d  %s", v.ID, v.State, v.Priority, voice.Line(fmt.Sprint(v.TaskType, " ", v.Account, after(" ", v.Payload.Folder)))); err != nil {
+			if err := a.voice.Say("%d  %s, priority %d  %s", v.ID, v.State, v.Priority,
+				voice.Line(fmt.Sprint(v.TaskType, " ", v.Account, after(" ", v.Payload.Folder)))); err != nil {
 				return err
 			}
 		}
 		done++
 	}
 	if twins > 0 && len(o.IDs) == 0 {
-		a.voice.Note("%s left as they are: an unfinished task does the same.", format.Plural(int64(twins), "ended task", "ended tasks"))
+		a.voice.Note("%s left as they are: an unfinished task does the same.",
+			format.Plural(int64(twins), "ended task", "ended tasks"))
 	}
 	if len(all) == 0 {
 		a.voice.Note("There is no such task.")

@@ -32,7 +32,8 @@ func (a *app) root() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usagef("%s: see %s --help", strings.TrimSpace(err.Error()), c.CommandPath())
 	})
-	root.AddCommand(a.demo(), a.run(), a.sync(), a.account(), a.status(), a.search(), a.show(), a.queue(), a.errors(), a.check(),
+	root.AddCommand(a.demo(), a.run(), a.sync(), a.account(), a.status(), a.search(), a.show(), a.queue(), a.errors(),
+		a.check(),
 		a.sql(), a.token(), a.version())
 	root.Flags().Bool("version", false, "print the version")
 	root.SetVersionTemplate("{{.Version}}\n")
@@ -66,7 +67,8 @@ func exactly(n int, names string) cobra.PositionalArgs {
 		case len(args) < n:
 			return usagef("%s is missing: %s", names, c.UseLine())
 		case len(args) > n && n == 0:
-			return usagef("%s takes no argument, not %s: see %s --help", c.CommandPath(), typed(args[0]), c.CommandPath())
+			return usagef("%s takes no argument, not %s: see %s --help", c.CommandPath(), typed(args[0]),
+				c.CommandPath())
 		case len(args) > n:
 			return usagef("%s takes only %s: put quotes around what belongs together", c.CommandPath(), names)
 		}

@@ -31,7 +31,8 @@ func (a *app) run() *cobra.Command {
 		Example: `  mailcote run --open
   mailcote run --json --quiet`,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.tending(c.Context(), "mailcote run", func(ctx context.Context, st *storage.Store, e *engine.Engine) error {
+			return a.tending(c.Context(), "mailcote run", func(ctx context.Context, st *storage.Store,
+				e *engine.Engine) error {
 				if err := anyAccount(ctx, st); err != nil {
 					return err
 				}
@@ -77,8 +78,10 @@ func (a *app) agent(ctx context.Context, st *storage.Store, e *engine.Engine, o 
 	if err != nil {
 		return err
 	}
-	log := slog.New(slog.NewTextHandler(a.voice.Err(), nil)) // the page sends its reader here when the store cannot be read
-	server, err := web.Serve(ctx, web.Config{Source: view.NewSource(st, e, o.every), Token: token, Port: o.port, Log: log})
+	// the page sends its reader here when the store cannot be read
+	log := slog.New(slog.NewTextHandler(a.voice.Err(), nil))
+	server, err := web.Serve(ctx, web.Config{Source: view.NewSource(st, e, o.every), Token: token, Port: o.port,
+		Log: log})
 	if err != nil {
 		return err
 	}
@@ -151,7 +154,8 @@ func (a *app) token() *cobra.Command {
 	c := &cobra.Command{
 		Use: "token", Short: "Print the token that programs send to the page", Args: exactly(0, ""),
 		Long: "Print the bearer token of this store. Whoever has it can read the mail: keep it to yourself.\n" +
-			"With --link, ask the running agent for a new link and code. They sign one browser in, once, within five minutes.",
+			"With --link, ask the running agent for a new link and code. They sign one browser in, once, within five " +
+			"minutes.",
 		Example: `  curl -H "Authorization: Bearer $(mailcote token)" "$(mailcote status --json | jq -r .url)"
   mailcote token --link`,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -199,6 +203,7 @@ func (a *app) printLink(ctx context.Context, store string) error {
 	if err := a.voice.Say("%s", i.Link); err != nil {
 		return err
 	}
-	a.voice.Note("Or open %s and type the code %s. Both end when one was used, or in five minutes.", running.URL, i.Code)
+	a.voice.Note("Or open %s and type the code %s. Both end when one was used, or in five minutes.", running.URL,
+		i.Code)
 	return nil
 }

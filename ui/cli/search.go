@@ -30,7 +30,8 @@ type hitView struct {
 }
 
 func viewHit(m storage.Mail) hitView {
-	return hitView{"hit", string(m.ID), m.AccountName, m.MailboxPath, m.UID, m.Date, m.Sender, m.Recipients, m.Subject, m.Preview,
+	return hitView{"hit", string(m.ID), m.AccountName, m.MailboxPath, m.UID, m.Date, m.Sender, m.Recipients,
+		m.Subject, m.Preview,
 		strings.Fields(string(m.Flags)), m.Size, m.HasAttachment}
 }
 
@@ -88,14 +89,16 @@ func (a *app) search() *cobra.Command {
 	c.Flags().IntVar(&limit, "limit", 50, "at most this many")
 	c.Flags().StringVar(&account, "account", "", "only in this `ACCOUNT`")
 	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
-		return usagef("%s: to exclude a word, write -- before the query: mailcote search -- invoice -shop", strings.TrimSpace(err.Error()))
+		return usagef("%s: to exclude a word, write -- before the query: mailcote search -- invoice -shop",
+			strings.TrimSpace(err.Error()))
 	})
 	return c
 }
 
 func (a *app) printHits(found []storage.Mail, limit int, unindexed int64) error {
 	if unindexed > 0 {
-		a.voice.Note("%s not searchable yet: mailcote sync finishes that.", format.Plural(unindexed, "message is", "messages are"))
+		a.voice.Note("%s not searchable yet: mailcote sync finishes that.",
+			format.Plural(unindexed, "message is", "messages are"))
 	}
 	if a.json {
 		for _, m := range found {

@@ -44,7 +44,8 @@ func (a *app) show() *cobra.Command {
 			case raw && a.json:
 				return usagef("--raw and --json exclude each other: give one")
 			case raw && a.voice.OutTTY: // what a sender wrote would act on the terminal
-				return usagef("--raw prints bytes that a terminal would obey: write them to a file, mailcote show ID --raw > message.eml")
+				return usagef("--raw prints bytes that a terminal would obey: write them to a file, mailcote show ID " +
+					"--raw > message.eml")
 			}
 			err := a.reading(c.Context(), func(s *storage.Store) error {
 				if raw {
@@ -72,7 +73,8 @@ func (a *app) show() *cobra.Command {
 func viewMessage(id storage.EmailID, m view.Message) messageView {
 	v := messageView{Type: "message", ID: string(id), Size: m.Copies[0].Size, HasBody: m.HasBody, View: m.View}
 	for _, one := range m.Copies {
-		v.Copies = append(v.Copies, copyView{one.AccountName, one.MailboxPath, one.UID, strings.Fields(string(one.Flags))})
+		v.Copies = append(v.Copies, copyView{one.AccountName, one.MailboxPath, one.UID,
+			strings.Fields(string(one.Flags))})
 	}
 	return v
 }
@@ -87,8 +89,10 @@ func (a *app) printMessage(m view.Message) error {
 	if date.IsZero() {
 		date = m.Copies[0].Date
 	}
-	lines := [][2]string{{"From", addresses(v.From)}, {"Reply-To", addresses(v.ReplyTo)}, {"To", addresses(v.To)}, {"Cc", addresses(v.Cc)},
-		{"Date", date.Local().Format("Mon, 2 Jan 2006 15:04 -0700")}, {"Subject", v.Subject}, {"In", strings.Join(places, ", ")},
+	lines := [][2]string{{"From", addresses(v.From)}, {"Reply-To", addresses(v.ReplyTo)}, {"To", addresses(v.To)},
+		{"Cc", addresses(v.Cc)},
+		{"Date", date.Local().Format("Mon, 2 Jan 2006 15:04 -0700")}, {"Subject", v.Subject},
+		{"In", strings.Join(places, ", ")},
 		{"Flags", string(m.Copies[0].Flags)}, {"Note", m.Note()}}
 	if err := a.pairs(lines); err != nil {
 		return err
@@ -104,7 +108,8 @@ func (a *app) printMessage(m view.Message) error {
 		if name == "" {
 			name = "(no name)"
 		}
-		if err := a.voice.Say("Attachment: %s  %s", voice.Line(name), a.voice.Faint(voice.Line(one.Type)+", "+format.Octets(one.Size))); err != nil {
+		if err := a.voice.Say("Attachment: %s  %s", voice.Line(name),
+			a.voice.Faint(voice.Line(one.Type)+", "+format.Octets(one.Size))); err != nil {
 			return err
 		}
 	}

@@ -24,14 +24,18 @@ const tableRows = 1000
 func (a *app) sql() *cobra.Command {
 	return &cobra.Command{
 		Use: "sql QUERY", Short: "Ask the store with SQL, reading only", Args: exactly(1, "QUERY"),
-		Long: "Ask the store with SQL. Only reading is possible. The views accounts, mailboxes, mail, threads, sync_tasks, sync_coverage,\n" +
-			"sync_runs, sync_errors and changes are stable (docs/sql.md); the tables below them are not. BLOBs are printed in hex.",
+		Long: "Ask the store with SQL. Only reading is possible. The views accounts, mailboxes, mail, threads, " +
+			"sync_tasks, sync_coverage,\n" +
+			"sync_runs, sync_errors and changes are stable (docs/sql.md); the tables below them are not. BLOBs are " +
+			"printed in hex.",
 		Example: `  mailcote sql 'SELECT mailbox, count(*) FROM mail GROUP BY mailbox'
   mailcote sql --json 'SELECT date, sender, subject FROM mail ORDER BY date DESC LIMIT 10'`,
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.reading(c.Context(), func(s *storage.Store) error {
 				if a.json {
-					return explainedSQL(s.SQL(c.Context(), args[0], func(columns []string, values []any) error { return a.voice.JSON(rowJSON{columns, values}) }))
+					return explainedSQL(s.SQL(c.Context(), args[0], func(columns []string, values []any) error {
+						return a.voice.JSON(rowJSON{columns, values})
+					}))
 				}
 				t := table{app: a}
 				if err := explainedSQL(s.SQL(c.Context(), args[0], t.add)); err != nil {
@@ -49,7 +53,8 @@ func explainedSQL(err error) error {
 		return err
 	}
 	err = fmt.Errorf("%w: mailcote sql --help names the views", err)
-	if engine := (*sqlite.Error)(nil); errors.As(err, &engine) && engine.Code() == lib.SQLITE_ERROR { // the statement's own
+	// the statement's own
+	if engine := (*sqlite.Error)(nil); errors.As(err, &engine) && engine.Code() == lib.SQLITE_ERROR {
 		return &failure{Usage, err}
 	}
 	return err

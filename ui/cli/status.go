@@ -87,7 +87,8 @@ func (a *app) status() *cobra.Command {
 	var watch bool
 	c := &cobra.Command{
 		Use: "status", Short: "Show where every account stands", Args: exactly(0, ""),
-		Long: "Show where every account stands: docs/states.md says what the states mean. With --watch it is shown again\n" +
+		Long: "Show where every account stands: docs/states.md says what the states mean. With --watch it is shown " +
+			"again\n" +
 			"whenever it changes, until Ctrl-C; with --json that is one line for each change.",
 		Example: "  mailcote status\n  mailcote status --json\n  mailcote status --watch",
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -240,7 +241,8 @@ func (s accountStatus) limits() string {
 		case l.Kind == "bytes":
 			all = append(all, fmt.Sprintf("%s of %s in 24 hours", format.Octets(l.Used), format.Octets(l.Allowed)))
 		case l.Kind == "connections" && l.Learned > 0:
-			all = append(all, fmt.Sprintf("the server takes %s, as far as is known", format.Plural(int64(l.Learned), "connection", "connections")))
+			all = append(all, fmt.Sprintf("the server takes %s, as far as is known",
+				format.Plural(int64(l.Learned), "connection", "connections")))
 		}
 	}
 	if slow < 1 {
@@ -305,7 +307,8 @@ func (v statusView) blocks() (all []block) {
 }
 
 func (s accountStatus) lines() [][2]string {
-	mail := fmt.Sprintf("%s of %s in %s", format.Count(s.Messages), format.Plural(s.Remote, "message", "messages"), format.Plural(int64(s.Mailboxes), "mailbox", "mailboxes"))
+	mail := fmt.Sprintf("%s of %s in %s", format.Count(s.Messages), format.Plural(s.Remote, "message", "messages"),
+		format.Plural(int64(s.Mailboxes), "mailbox", "mailboxes"))
 	lines := [][2]string{{"  Mail", mail}, {"  Last success", moment(s.LastSuccess)}}
 	var trouble []string
 	if s.Quarantined > 0 {

@@ -40,7 +40,8 @@ func (a *app) sync() *cobra.Command {
 				return err
 			}
 			var all []engine.Summary
-			err = a.tending(c.Context(), "mailcote sync", func(ctx context.Context, st *storage.Store, e *engine.Engine) error {
+			err = a.tending(c.Context(), "mailcote sync", func(ctx context.Context, st *storage.Store,
+				e *engine.Engine) error {
 				all = nil
 				ids, err := s.accounts(ctx, a, st, e, login, args)
 				if err != nil {
@@ -59,7 +60,8 @@ func (a *app) sync() *cobra.Command {
 		},
 	}
 	s.flags(c)
-	c.Flags().BoolVar(&a.direct, "direct", false, "do without the queue's table; it is done by itself when the table cannot be used")
+	c.Flags().BoolVar(&a.direct, "direct", false,
+		"do without the queue's table; it is done by itself when the table cannot be used")
 	c.Flags().BoolVar(&s.once, "once", false, "one pass; a URL's password is not kept")
 	c.Flags().StringArrayVar(&s.mailboxes, "mailbox", nil, "only this `MAILBOX` (may be repeated)")
 	return c
@@ -69,7 +71,8 @@ func (a *app) sync() *cobra.Command {
 func (s *syncing) check(a *app, args []string) (*engine.Login, error) {
 	if !slices.ContainsFunc(args, isURL) {
 		if s.file != "" || s.command != "" {
-			return nil, usagef("--password-file and --password-command belong to a URL: mailcote sync URL, or mailcote account add URL")
+			return nil, usagef("--password-file and --password-command belong to a URL: mailcote sync URL, or " +
+				"mailcote account add URL")
 		}
 		return nil, nil
 	}
@@ -84,7 +87,8 @@ func (s *syncing) check(a *app, args []string) (*engine.Login, error) {
 }
 
 // accounts finds or adds what is to be synced.
-func (s *syncing) accounts(ctx context.Context, a *app, st *storage.Store, e *engine.Engine, l *engine.Login, args []string) ([]storage.AccountID, error) {
+func (s *syncing) accounts(ctx context.Context, a *app, st *storage.Store, e *engine.Engine, l *engine.Login,
+	args []string) ([]storage.AccountID, error) {
 	if l != nil {
 		id, err := s.fromURL(ctx, a, st, e, *l)
 		return []storage.AccountID{id}, err
@@ -124,7 +128,8 @@ func noAccount() error {
 }
 
 // fromURL finds the account of a URL or adds it, with a password for this run at least.
-func (s *syncing) fromURL(ctx context.Context, a *app, st *storage.Store, e *engine.Engine, l engine.Login) (storage.AccountID, error) {
+func (s *syncing) fromURL(ctx context.Context, a *app, st *storage.Store, e *engine.Engine,
+	l engine.Login) (storage.AccountID, error) {
 	n := engine.NewAccount{Login: l, Insecure: s.insecure}
 	known := false
 	if err := st.Read(ctx, func(r *storage.Reader) error {
@@ -157,7 +162,8 @@ func (s *syncing) fromURL(ctx context.Context, a *app, st *storage.Store, e *eng
 }
 
 // syncNow syncs with progress shown.
-func (a *app) syncNow(ctx context.Context, e *engine.Engine, ids []storage.AccountID, mailboxes []string) []engine.Summary {
+func (a *app) syncNow(ctx context.Context, e *engine.Engine, ids []storage.AccountID,
+	mailboxes []string) []engine.Summary {
 	display := bars.Start(a.voice, bars.Options{Snapshot: e.Progress, Plain: a.verbose})
 	defer display.Stop()
 	defer a.onInterrupt(ctx)()
@@ -231,8 +237,10 @@ func (a *app) summary(s engine.Summary) error {
 	}
 	name := voice.Line(s.Account)
 	if !a.voice.Quiet && s.Result != engine.Failed {
-		if err := a.voice.Say("%s: %s, %s, %s fetched (%s) in %s", a.voice.Strong(name), s.Result, format.Plural(int64(s.Mailboxes), "mailbox", "mailboxes"),
-			format.Plural(s.Fetched, "message", "messages"), format.Octets(s.Bytes), format.Seconds(s.Seconds)); err != nil {
+		if err := a.voice.Say("%s: %s, %s, %s fetched (%s) in %s", a.voice.Strong(name), s.Result,
+			format.Plural(int64(s.Mailboxes), "mailbox", "mailboxes"),
+			format.Plural(s.Fetched, "message", "messages"), format.Octets(s.Bytes),
+			format.Seconds(s.Seconds)); err != nil {
 			return err
 		}
 	}

@@ -39,11 +39,13 @@ func (a *app) version() *cobra.Command {
 }
 
 func (v versionView) String() string {
-	return fmt.Sprintf("mailcote %s (commit %s, %s, SQLite %s, schema %d)", v.Version, v.Commit, v.Go, v.SQLite, v.Schema)
+	return fmt.Sprintf("mailcote %s (commit %s, %s, SQLite %s, schema %d)", v.Version, v.Commit, v.Go, v.SQLite,
+		v.Schema)
 }
 
 func viewVersion() versionView {
-	v := versionView{Type: "version", Version: "devel", Commit: "unknown", Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH,
+	v := versionView{Type: "version", Version: "devel", Commit: "unknown", Go: runtime.Version(), OS: runtime.GOOS,
+		Arch:   runtime.GOARCH,
 		SQLite: lib.SQLITE_VERSION, Schema: storage.SchemaVersion()}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		if info.Main.Version != "" && info.Main.Version != "(devel)" {

@@ -27,7 +27,8 @@ func (g *generator) newsletter(date time.Time) error {
 	fmt.Fprintf(&page, `<!doctype html><html><head><meta charset="utf-8"><style>a{color:%[1]s}</style></head>`+
 		`<body style="margin:0;background:#f4f1ea"><table role="presentation" width="100%%"><tr><td align="center">`+
 		`<table role="presentation" width="600" style="background:#fff;font-family:Georgia,serif">`+
-		`<tr><td style="background:%[1]s;color:#fff;padding:24px"><h1>%[2]s</h1></td></tr>`, l.colour, html.EscapeString(l.name))
+		`<tr><td style="background:%[1]s;color:#fff;padding:24px"><h1>%[2]s</h1></td></tr>`, l.colour,
+		html.EscapeString(l.name))
 	for i := range n {
 		fmt.Fprintf(&text, "%s\n\n%s\n\n", heads[i], wrap(items[i], 74))
 		fmt.Fprintf(&page, `<tr><td style="padding:16px 24px"><h2>%s</h2><p>%s</p></td></tr>`,
@@ -102,7 +103,8 @@ func (g *generator) draft(date time.Time) error {
 	}
 	// It breaks off in the middle, as drafts do.
 	words := strings.Fields(g.speak(lang, said, d.to[0].first()))
-	d.text = g.speak(lang, pick(g.rng, lang.hellos), d.to[0].first()) + "\n\n" + wrap(strings.Join(words[:len(words)*2/3], " "), 74) + "\n"
+	d.text = g.speak(lang, pick(g.rng, lang.hellos),
+		d.to[0].first()) + "\n\n" + wrap(strings.Join(words[:len(words)*2/3], " "), 74) + "\n"
 	g.identify(d)
 	_, err := g.keep(d, "Drafts", imap.FlagDraft, imap.FlagSeen)
 	return err

@@ -39,12 +39,14 @@ func makePDF(title string, when time.Time) []byte {
 		}
 		return r
 	}, title)
-	page := fmt.Sprintf("BT /F1 22 Tf 72 760 Td (%s) Tj /F1 12 Tf 0 -36 Td (%s) Tj ET\n0.6 w 72 700 450 -300 re S 72 550 m 522 550 l S",
+	page := fmt.Sprintf("BT /F1 22 Tf 72 760 Td (%s) Tj /F1 12 Tf 0 -36 Td (%s) Tj ET\n0.6 w 72 700 450 -300 re S 72 "+
+		"550 m 522 550 l S",
 		title, when.UTC().Format("2006-01-02"))
 	objects := []string{
 		"<< /Type /Catalog /Pages 2 0 R >>",
 		"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
-		"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents 4 0 R /Resources << /Font << /F1 5 0 R >> >> >>",
+		"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents 4 0 R /Resources << /Font << /F1 5 0 R >> >> " +
+			">>",
 		fmt.Sprintf("<< /Length %d >>\nstream\n%s\nendstream", len(page), page),
 		"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
 	}
@@ -97,7 +99,8 @@ func makeCSV(rng *rand.Rand, when time.Time) []byte {
 	whats := []string{"lamp oil", "rope", "honey", "oak boards", "tea", "postage", "varnish"}
 	for i := range 12 + rng.IntN(30) {
 		day := when.AddDate(0, 0, -3*i).UTC().Format("2006-01-02")
-		fmt.Fprintf(&b, "%s,%s,%d.%02d,\"no. %d\"\r\n", day, whats[rng.IntN(len(whats))], 1+rng.IntN(90), rng.IntN(100), 100+i)
+		fmt.Fprintf(&b, "%s,%s,%d.%02d,\"no. %d\"\r\n", day, whats[rng.IntN(len(whats))], 1+rng.IntN(90),
+			rng.IntN(100), 100+i)
 	}
 	return b.Bytes()
 }

@@ -133,7 +133,8 @@ func (g *generator) past(count int) error {
 func (g *generator) pastDate() time.Time {
 	days := math.Pow(g.rng.Float64(), 2.2) * (Horizon.Hours()/24 - 4)
 	d := g.now.AddDate(0, 0, -1-int(days))
-	return time.Date(d.Year(), d.Month(), d.Day(), 6+g.rng.IntN(16), g.rng.IntN(60), g.rng.IntN(60), 0, d.Location()).Add(-24 * time.Hour)
+	return time.Date(d.Year(), d.Month(), d.Day(), 6+g.rng.IntN(16), g.rng.IntN(60), g.rng.IntN(60), 0,
+		d.Location()).Add(-24 * time.Hour)
 }
 
 // arrive makes the next message that reaches INBOX of a running demo.

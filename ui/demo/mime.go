@@ -104,7 +104,8 @@ func (d *draft) writeMixed(buf *bytes.Buffer, h *message.Header, content []leaf)
 
 // writeContent writes one text part, or text and HTML as alternatives,
 // under h.
-func (d *draft) writeContent(h *message.Header, content []leaf, create func(message.Header) (*message.Writer, error)) error {
+func (d *draft) writeContent(h *message.Header, content []leaf,
+	create func(message.Header) (*message.Writer, error)) error {
 	if len(content) == 1 {
 		for field := content[0].header.Fields(); field.Next(); {
 			h.Set(field.Key(), field.Value())

@@ -124,7 +124,8 @@ func (s *Server) stock(messages []Message) error {
 }
 
 func (s *Server) append(m Message) error {
-	_, err := s.user.Append(m.Mailbox, literal{bytes.NewReader(m.Raw)}, &imap.AppendOptions{Time: m.Date, Flags: m.Flags})
+	_, err := s.user.Append(m.Mailbox, literal{bytes.NewReader(m.Raw)},
+		&imap.AppendOptions{Time: m.Date, Flags: m.Flags})
 	if err != nil {
 		return fmt.Errorf("demo message for %q: %w", m.Mailbox, err)
 	}

@@ -152,7 +152,8 @@ func (g *generator) identify(d *draft) {
 	g.serial++
 	_, domain, _ := strings.Cut(d.from.addr, "@")
 	d.id = fmt.Sprintf("%x.%d@%s", g.rng.Uint64(), g.serial, domain)
-	hours := map[string]int{"de": 1, "fr": 1, "es": 1, "it": 1, "pl": 1, "el": 2, "ar": 3, "zh": 8, "ja": 9}[d.from.lang]
+	hours := map[string]int{"de": 1, "fr": 1, "es": 1, "it": 1, "pl": 1, "el": 2, "ar": 3, "zh": 8,
+		"ja": 9}[d.from.lang]
 	d.date = d.date.In(time.FixedZone("", hours*3600))
 }
 

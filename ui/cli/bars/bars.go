@@ -24,7 +24,8 @@ type Display struct {
 type Options struct {
 	Snapshot func() []engine.AccountProgress
 	Plain    bool // lines even on a terminal: a wire trace is printed there too
-	Lasting  bool // the work has no end: bars of accounts that are up to date stay, lines come only when something moved
+	// the work has no end: bars of accounts that are up to date stay, lines come only when something moved
+	Lasting bool
 }
 
 // Start shows progress on stderr.

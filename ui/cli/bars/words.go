@@ -30,7 +30,8 @@ func accountWords(a engine.AccountProgress, done, total int64) string {
 	}
 	switch state := voice.Line(string(a.State)); {
 	case !a.Until.IsZero() && a.Until.After(time.Now()):
-		parts = append(parts, fmt.Sprintf("%s until %s: %s", state, a.Until.Local().Format("15:04:05"), voice.Line(a.Note)))
+		parts = append(parts, fmt.Sprintf("%s until %s: %s", state, a.Until.Local().Format("15:04:05"),
+			voice.Line(a.Note)))
 	case a.State == progress.Syncing && done >= total && a.Unindexed > 0:
 		parts = append(parts, "making "+format.Plural(a.Unindexed, "message", "messages")+" searchable")
 	case a.Note != "" && a.State != progress.Syncing:

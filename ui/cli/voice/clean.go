@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// Line makes untrusted text fit for one line: white space is folded, what a person cannot see or is misled by is shown as
-// \u{202e}.
+// Line makes untrusted text fit for one line: white space is folded, what a person cannot see or is misled by is
+// shown as \u{202e}.
 func Line(s string) string { return clean(s, false) }
 
 // Text makes untrusted running text fit for a terminal: line breaks and tabs stay, as do the direction marks that

@@ -92,7 +92,8 @@ func (v *Voice) Say(format string, args ...any) error {
 	return wrapped(err)
 }
 
-// Screen shows lines of clean text in place of what the terminal showed, as many and as much of them as it has room for.
+// Screen shows lines of clean text in place of what the terminal showed, as many and as much of them as it has
+// room for.
 func (v *Voice) Screen(lines []string) error {
 	var b strings.Builder
 	b.WriteString("\x1b[H")
