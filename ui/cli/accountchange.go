@@ -18,9 +18,9 @@ func (a *app) accountAdd() *cobra.Command {
 	var noTest bool
 	c := &cobra.Command{
 		Use: "add URL", Short: "Add an account", Args: exactly(1, "URL"),
-		Long: "Add an account. The login is tried first. The password comes from --password-file, --password-command " +
-			"or the prompt.\n" +
-			"One that was typed is kept in the secrets file beside the store, which only you can read.",
+		Long: `Add an account. The login is tried first. The password comes from
+--password-file, --password-command or the prompt. One that was typed is kept
+in the secrets file beside the store, which only you can read.`,
 		Example: `  mailcote account add imaps://you@example.org
   mailcote account add imaps://anna%40example.org@imap.example.org --name work
   mailcote account add imap+starttls://you@example.org --password-command 'pass show mail'`,
@@ -104,8 +104,9 @@ func (a *app) accountPause() *cobra.Command {
 	var reason string
 	c := &cobra.Command{
 		Use: "pause ACCOUNT…", Short: "Stop syncing accounts until they are resumed", Args: named,
-		Long: "Stop syncing accounts until they are resumed. What was fetched stays and can be read.\n" +
-			"run and a sync of all accounts leave them out; a sync that names one makes one pass and leaves it paused.",
+		Long: `Stop syncing accounts until they are resumed. What was fetched stays and can be
+read. run and a sync of all accounts leave them out; a sync that names one
+makes one pass and leaves it paused.`,
 		Example: `  mailcote account pause you@example.org
   mailcote account pause work home --reason "on holiday"`,
 		RunE: func(c *cobra.Command, args []string) error {

@@ -30,15 +30,16 @@ func (a *app) check() *cobra.Command {
 	var remote bool
 	c := &cobra.Command{
 		Use: "check", Short: "Verify the store: every digest, row and index", Args: exactly(0, ""),
-		Long: "Verify the store: SQLite's own check, every digest, coverage, counters, derived rows, the index and " +
-			"the queue.\nNothing is changed.\n" +
-			"With --remote each message is compared with its server too: number, flags, arrival and, by a download, " +
-			"every byte.\n" +
-			"That keeps to pauses and limits as a sync does; beside a running mailcote it takes a connection of its " +
-			"own.\n" +
-			"With --salvage what can be read of a damaged store is saved into a new one.",
-		Example: "  mailcote check\n  mailcote check --json\n  mailcote check --remote\n  mailcote check --salvage " +
-			"saved.db",
+		Long: `Verify the store: SQLite's own check, every digest, coverage, counters, derived
+rows, the index and the queue. Nothing is changed. With --remote each message
+is compared with its server too: number, flags, arrival and, by a download,
+every byte. That keeps to pauses and limits as a sync does; beside a running
+mailcote it takes a connection of its own. With --salvage what can be read of a
+damaged store is saved into a new one.`,
+		Example: `  mailcote check
+  mailcote check --json
+  mailcote check --remote
+  mailcote check --salvage saved.db`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if c.Flags().Changed("salvage") {
 				if remote {

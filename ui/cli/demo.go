@@ -25,9 +25,9 @@ func (a *app) demo() *cobra.Command {
 	var noOpen bool
 	c := &cobra.Command{
 		Use: "demo", Short: "See it work with a sample mailbox; nothing is kept", Args: exactly(0, ""),
-		Long: "Start a mail server inside this program with a sample mailbox, sync it into a throw-away store and " +
-			"show the page.\n" +
-			"New mail keeps arriving. It needs no network and is gone on Ctrl-C.",
+		Long: `Start a mail server inside this program with a sample mailbox, sync it into a
+throw-away store and show the page. New mail keeps arriving. It needs no
+network and is gone on Ctrl-C.`,
 		Example: "  mailcote demo",
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.runDemo(c.Context(), !noOpen)

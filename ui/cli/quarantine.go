@@ -109,9 +109,9 @@ func (a *app) quarantine() *cobra.Command {
 	var account string
 	c := &cobra.Command{
 		Use: "quarantine", Short: "List the messages the server does not deliver", Args: exactly(0, ""),
-		Long: "List the messages that the server lists and does not deliver whole. Each was asked for alone and in " +
-			"parts. Everything\n" +
-			"else arrives. They are tried again with growing delay, and whenever you sync.",
+		Long: `List the messages that the server lists and does not deliver whole. Each was
+asked for alone and in parts. Everything else arrives. They are tried again
+with growing delay, and whenever you sync.`,
 		Example: "  mailcote errors quarantine\n  mailcote errors quarantine --account you@example.org --json",
 		RunE: func(c *cobra.Command, _ []string) error {
 			all, names, err := a.held(c.Context(), account)
@@ -156,11 +156,11 @@ func (a *app) retryQuarantined() *cobra.Command {
 	var every bool
 	c := &cobra.Command{
 		Use: "retry ID…", Short: "Try messages in quarantine again", Args: cobra.ArbitraryArgs,
-		Long: "Have messages in quarantine tried at the next pass, ahead of their time. The next sync or run does " +
-			"the work; the queue\n" +
-			"shows it.",
-		Example: "  mailcote errors retry 3 4\n  mailcote errors retry --account you@example.org\n  mailcote errors " +
-			"retry --all",
+		Long: `Have messages in quarantine tried at the next pass, ahead of their time. The
+next sync or run does the work; the queue shows it.`,
+		Example: `  mailcote errors retry 3 4
+  mailcote errors retry --account you@example.org
+  mailcote errors retry --all`,
 		RunE: func(c *cobra.Command, args []string) error {
 			ways := 0
 			for _, way := range []bool{len(args) > 0, account != "", every} {
@@ -253,11 +253,10 @@ func (a *app) raw() *cobra.Command {
 	c := &cobra.Command{
 		Use: "raw ID --out FILE", Short: "Download what the server will give of a message in quarantine",
 		Args: exactly(1, "ID"),
-		Long: "Write to a new file whatever the server will give of a message in quarantine, in parts or as it " +
-			"comes, and say how much\n" +
-			"that is. When an earlier try brought more, that is written. No mail in the store changes. The exit " +
-			"status is 0 when it\n" +
-			"came to its end and 3 when only a part did.",
+		Long: `Write to a new file whatever the server will give of a message in quarantine,
+in parts or as it comes, and say how much that is. When an earlier try brought
+more, that is written. No mail in the store changes. The exit status is 0 when
+it came to its end and 3 when only a part did.`,
 		Example: "  mailcote errors raw 3 --out message.eml",
 		RunE: func(c *cobra.Command, args []string) (err error) {
 			if path == "" {

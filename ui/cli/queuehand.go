@@ -30,31 +30,36 @@ func (a *app) queueVerbs() []*cobra.Command {
 		use, short, long, examples string
 	}{
 		{queue.VerbRetry, "retry", "Try tasks again: those that failed or were cancelled, and those that wait",
-			"Put failed and cancelled tasks back, their tries counted anew, and let waiting ones begin at once.\n" +
-				"The deadline of a server's quota is kept; --force tries all the same. The next sync or run does the " +
-				"work.",
-			"  mailcote queue retry 12 15\n  mailcote queue retry --state failed --account you@example.org\n  " +
-				"mailcote queue retry 12 --force"},
+			`Put failed and cancelled tasks back, their tries counted anew, and let waiting
+ones begin at once. The deadline of a server's quota is kept; --force tries all
+the same. The next sync or run does the work.`,
+			`  mailcote queue retry 12 15
+  mailcote queue retry --state failed --account you@example.org
+  mailcote queue retry 12 --force`},
 		{queue.VerbCancel, "cancel", "Give tasks up",
-			"Give up tasks that are not finished. Mail is not lost by it: the next pass makes new ones for what is " +
-				"missing.",
+			`Give up tasks that are not finished. Mail is not lost by it: the next pass makes
+new ones for what is missing.`,
 			"  mailcote queue cancel 12\n  mailcote queue cancel --account you@example.org"},
 		{queue.VerbPause, "pause", "Leave tasks undone until they are resumed",
-			"Leave tasks undone until they are resumed. A pass makes no second one in place of a paused one.",
+			`Leave tasks undone until they are resumed. A pass makes no second one in place
+of a paused one.`,
 			"  mailcote queue pause 12\n  mailcote queue pause --type folder_sync"},
 		{queue.VerbResume, "resume", "Let paused tasks go on",
-			"Let paused tasks go on. One that waited when it was paused waits until its time has come.",
+			`Let paused tasks go on. One that waited when it was paused waits until its time
+has come.`,
 			"  mailcote queue resume 12\n  mailcote queue resume --all"},
 		{queue.VerbPriority, "priority N", "Give tasks another priority, from 1 to 10; higher goes first",
-			"Give unfinished tasks another priority, from 1 to 10. Higher goes first, within one account.",
+			`Give unfinished tasks another priority, from 1 to 10. Higher goes first, within
+one account.`,
 			"  mailcote queue priority 9 12 15\n  mailcote queue priority 1 --account you@example.org"},
 	} {
 		var s chosen
 		c := &cobra.Command{
 			Use: one.use + " ID…", Short: one.short, Example: one.examples, Args: cobra.ArbitraryArgs,
-			Long: one.long + "\n\nTasks are chosen by number, or by the flags that say which (all must fit), or with " +
-				"--all:\n" +
-				"then every task is meant that the command applies to.",
+			Long: one.long + `
+
+Tasks are chosen by number, or by the flags that say which (all must fit), or
+with --all: then every task is meant that the command applies to.`,
 			RunE: func(c *cobra.Command, args []string) error {
 				o := queue.Order{Verb: one.verb, Force: s.force}
 				if o.Verb == queue.VerbPriority {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -38,6 +39,7 @@ func (a *app) root() *cobra.Command {
 	root.Flags().Bool("version", false, "print the version")
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetHelpTemplate(helpTemplate())
+	root.SetHelpFunc(a.help(root.HelpFunc()))
 	root.SetUsageTemplate(helpTemplate())
 	return root
 }
@@ -73,6 +75,18 @@ func exactly(n int, names string) cobra.PositionalArgs {
 			return usagef("%s takes only %s: put quotes around what belongs together", c.CommandPath(), names)
 		}
 		return nil
+	}
+}
+
+// help makes help fit the terminal.
+func (a *app) help(print func(*cobra.Command, []string)) func(*cobra.Command, []string) {
+	return func(c *cobra.Command, args []string) {
+		var text strings.Builder
+		out := c.OutOrStdout()
+		c.SetOut(&text)
+		print(c, args)
+		c.SetOut(out)
+		_, _ = io.WriteString(out, a.voice.Help(text.String())) // nobody is left to tell
 	}
 }
 

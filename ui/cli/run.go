@@ -26,8 +26,9 @@ func (a *app) run() *cobra.Command {
 	var port int
 	c := &cobra.Command{
 		Use: "run", Short: "Keep every account in sync and serve the page", Args: exactly(0, ""),
-		Long: "Keep every account in sync (a pass each minute) and serve the page on this machine, until Ctrl-C.\n" +
-			"The link and the code it prints sign one browser in, once, within five minutes.",
+		Long: `Keep every account in sync (a pass each minute) and serve the page on this
+machine, until Ctrl-C. The link and the code it prints sign one browser in,
+once, within five minutes.`,
 		Example: `  mailcote run --open
   mailcote run --json --quiet`,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -153,9 +154,9 @@ func (a *app) token() *cobra.Command {
 	var link bool
 	c := &cobra.Command{
 		Use: "token", Short: "Print the token that programs send to the page", Args: exactly(0, ""),
-		Long: "Print the bearer token of this store. Whoever has it can read the mail: keep it to yourself.\n" +
-			"With --link, ask the running agent for a new link and code. They sign one browser in, once, within five " +
-			"minutes.",
+		Long: `Print the bearer token of this store. Whoever has it can read the mail: keep it
+to yourself. With --link, ask the running agent for a new link and code. They
+sign one browser in, once, within five minutes.`,
 		Example: `  curl -H "Authorization: Bearer $(mailcote token)" "$(mailcote status --json | jq -r .url)"
   mailcote token --link`,
 		RunE: func(c *cobra.Command, _ []string) error {

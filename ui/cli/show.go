@@ -35,7 +35,8 @@ func (a *app) show() *cobra.Command {
 	var raw bool
 	c := &cobra.Command{
 		Use: "show ID", Short: "Print one message", Args: exactly(1, "ID"),
-		Long: "Print one message: its headers, its text and what is attached. IDs are what search prints.",
+		Long: `Print one message: its headers, its text and what is attached. IDs are what
+search prints.`,
 		Example: `  mailcote show ID
   mailcote show ID --raw > message.eml`,
 		RunE: func(c *cobra.Command, args []string) error {

@@ -24,10 +24,10 @@ const tableRows = 1000
 func (a *app) sql() *cobra.Command {
 	return &cobra.Command{
 		Use: "sql QUERY", Short: "Ask the store with SQL, reading only", Args: exactly(1, "QUERY"),
-		Long: "Ask the store with SQL. Only reading is possible. The views accounts, mailboxes, mail, threads, " +
-			"sync_tasks, sync_coverage,\n" +
-			"sync_runs, sync_errors and changes are stable (docs/sql.md); the tables below them are not. BLOBs are " +
-			"printed in hex.",
+		Long: `Ask the store with SQL. Only reading is possible. The views accounts,
+mailboxes, mail, threads, sync_tasks, sync_coverage, sync_runs, sync_errors and
+changes are stable (docs/sql.md); the tables below them are not. BLOBs are
+printed in hex.`,
 		Example: `  mailcote sql 'SELECT mailbox, count(*) FROM mail GROUP BY mailbox'
   mailcote sql --json 'SELECT date, sender, subject FROM mail ORDER BY date DESC LIMIT 10'`,
 		RunE: func(c *cobra.Command, args []string) error {

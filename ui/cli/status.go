@@ -87,9 +87,9 @@ func (a *app) status() *cobra.Command {
 	var watch bool
 	c := &cobra.Command{
 		Use: "status", Short: "Show where every account stands", Args: exactly(0, ""),
-		Long: "Show where every account stands: docs/states.md says what the states mean. With --watch it is shown " +
-			"again\n" +
-			"whenever it changes, until Ctrl-C; with --json that is one line for each change.",
+		Long: `Show where every account stands: docs/states.md says what the states mean. With
+--watch it is shown again whenever it changes, until Ctrl-C; with --json that
+is one line for each change.`,
 		Example: "  mailcote status\n  mailcote status --json\n  mailcote status --watch",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if watch {

@@ -28,9 +28,10 @@ func (a *app) sync() *cobra.Command {
 	var s syncing
 	c := &cobra.Command{
 		Use: "sync [ACCOUNT…|URL]", Short: "Fetch what is new, then end",
-		Long: "Bring accounts to the server's state, then end: every account, those named, or the one a URL says.\n" +
-			"A URL's account is added if it is new. With --once its password is used and not kept.\n" +
-			"An account paused by hand is left out, or synced once when it is named; it stays paused.",
+		Long: `Bring accounts to the server's state, then end: every account, those named, or
+the one a URL says. A URL's account is added if it is new. With --once its
+password is used and not kept. An account paused by hand is left out, or synced
+once when it is named; it stays paused.`,
 		Example: `  mailcote sync
   mailcote sync you@example.org --mailbox INBOX
   mailcote sync imap://test:secret@127.0.0.1:1143 --store t.db --once --json`,

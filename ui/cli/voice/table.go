@@ -136,3 +136,24 @@ func wrap(columns int, lead string, indent int, text string) (lines []string) {
 func (v *Voice) Para(lead, text string) error {
 	return v.Say("%s", strings.Join(v.Wrap(lead, Width(lead), text), "\n"))
 }
+
+// Help breaks the lines of a help text that are wider than the terminal. What
+// stands in a second column goes on in that column. Examples stay whole.
+func (v *Voice) Help(text string) string {
+	var lines []string
+	examples := false
+	for line := range strings.Lines(text) {
+		line = strings.TrimSuffix(line, "\n")
+		examples = line == "Examples:" || examples && line != ""
+		if examples {
+			lines = append(lines, line)
+			continue
+		}
+		lead := ""
+		if at := strings.LastIndex(line, gap); at >= 0 {
+			lead = line[:at+len(gap)]
+		}
+		lines = append(lines, wrap(v.columns, lead, Width(lead), line[len(lead):])...)
+	}
+	return strings.Join(lines, "\n") + "\n"
+}
