@@ -141,7 +141,7 @@ func (a *app) accountTest() *cobra.Command {
 	return c
 }
 
-// testLogin finds what to sign in with, from a URL or a known account.
+// testLogin gives what to sign in with, from a URL or for a known account.
 func (a *app) testLogin(ctx context.Context, s *sources, arg string) (engine.Login, bool, error) {
 	path, _, err := a.storePath()
 	if err != nil {
@@ -197,14 +197,16 @@ type stepView struct {
 	Class  class.Class `json:"class,omitempty"`
 }
 
-// probe signs in and reports each step; its error carries the status of the one that failed.
+// probe signs in and reports each step. Its error has the exit status of the
+// step that failed.
 func (a *app) probe(ctx context.Context, l engine.Login, insecure bool) error {
 	var failed error
 	for _, step := range engine.Probe(ctx, l, imap.Options{Insecure: insecure, Trace: a.trace()}) {
-		if !step.OK && ctx.Err() != nil { // the person ended it: that says nothing of the server
+		if !step.OK && ctx.Err() != nil { // interrupted: the step did not fail
 			return ctx.Err()
 		}
-		// The account may not exist yet, and a step's name need not be said twice.
+		// The account may not exist yet, so no hint may name it. A step's name
+		// need not be said twice.
 		hint, _, _ := strings.Cut(step.Hint, ", then mailcote sync ")
 		detail := strings.TrimPrefix(strings.TrimPrefix(step.Detail, step.Name+": "),
 			strings.ReplaceAll(step.Name, " ", "-")+": ")
@@ -230,7 +232,7 @@ func after(separator, s string) string {
 	return separator + s
 }
 
-// joined puts two sentences on one line.
+// joined puts what happened and what to do on one line.
 func joined(what, then string) string {
 	if then != "" {
 		what = strings.TrimRight(what, ".")

@@ -48,7 +48,8 @@ in the secrets file beside the store, which only you can read.`,
 	return c
 }
 
-// tried gets the password into l, tries it, and keeps it where it can be found later.
+// tried gets the password into l and signs in with it. The reference says where
+// it is kept.
 func (a *app) tried(ctx context.Context, s *sources, l *engine.Login, st *storage.Store,
 	noTest bool) (secret.Ref, error) {
 	var ref secret.Ref
@@ -133,7 +134,7 @@ func (a *app) accountResume() *cobra.Command {
 	}
 }
 
-// named wants one account or more.
+// named wants the names of one or more accounts.
 func named(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return usagef("ACCOUNT is missing: %s", c.UseLine())
@@ -141,7 +142,7 @@ func named(c *cobra.Command, args []string) error {
 	return nil
 }
 
-// change does something to the accounts named, all or none of them, and prints them as they are then.
+// change changes all accounts named, or none of them, and prints them.
 func (a *app) change(ctx context.Context, command string, names []string,
 	do func(*engine.Engine, []storage.AccountID) error) error {
 	var ids []storage.AccountID

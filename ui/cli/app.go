@@ -28,12 +28,14 @@ type app struct {
 	direct  bool // sync --direct
 }
 
-// stopTime is how long a command may take to end after the first signal: nothing new is begun, a command to a
-// server has a moment to be answered, what came is committed, LOGOUT.
+// stopTime is how long a command may take to end after the first signal. It
+// begins nothing new, gives the server a moment to answer, commits what came
+// and logs out.
 const stopTime = 5 * time.Second
 
-// Main is Run until a signal. It stops listening at the first one, so that the second one kills the process. What
-// has not ended in stopTime after the first is left where it is: the store loses nothing by that.
+// Main is Run until a signal. It listens for the first one only, so that the
+// second one kills the process. What has not ended stopTime after the first is
+// abandoned: the store loses nothing by that.
 func Main(signals []os.Signal, args []string, in, out, err *os.File) int {
 	ctx, stop := signal.NotifyContext(context.Background(), signals...)
 	defer stop()
@@ -90,19 +92,20 @@ func (a *app) storePath() (path string, isDefault bool, err error) {
 	return path, isDefault, nil
 }
 
-// stateDir is where the token and the agent file of a store are. A store that goes, as the demo's does, has a
-// directory of its own beside it, so that nothing of it stays.
+// stateDir is where the token and the agent file of a store are. A temporary
+// store, as the demo's, has a directory of its own next to it, which is removed
+// with the store.
 func stateDir(store string) string {
 	beside := store + stateSuffix
 	if info, err := os.Lstat(beside); err == nil && info.IsDir() && agent.CheckPrivate(info) == nil {
-		return beside // else somebody who can write there too may have made it, to be believed
+		return beside // one that others can write to may be forged
 	}
 	return filepath.Join(xdg.StateHome, "mailcote")
 }
 
 const stateSuffix = ".state"
 
-// reading opens the store beside its owner, if there is one, for the length of fn.
+// reading opens the store for the length of fn. The store may have an owner.
 func (a *app) reading(ctx context.Context, fn func(*storage.Store) error) error {
 	path, _, err := a.storePath()
 	if err != nil {
@@ -120,7 +123,8 @@ func (a *app) read(ctx context.Context, fn func(*storage.Reader) error) error {
 	return a.reading(ctx, func(s *storage.Store) error { return s.Read(ctx, fn) })
 }
 
-// owning opens the store as its owner, makes an engine, and takes both down after fn.
+// owning opens the store as its owner and makes an engine. It closes both after
+// fn.
 func (a *app) owning(ctx context.Context, command string, fn func(*storage.Store, *engine.Engine) error) error {
 	path, isDefault, err := a.storePath()
 	if err != nil {
@@ -159,8 +163,9 @@ func (a *app) owningWith(ctx context.Context, path string, o storage.Options,
 	return errors.Join(err, e.Close(), s.Close())
 }
 
-// tending is owning for a command that syncs: a damaged store, found so at the start or under way, is salvaged,
-// and fn runs on what was saved, once. fn's context ends when the store turns out to be damaged.
+// tending is owning for a command that syncs. A damaged store is salvaged,
+// once, and fn runs on what was saved. The damage may be found at the start or
+// while fn runs: then the context of fn ends.
 func (a *app) tending(ctx context.Context, command string, fn func(context.Context, *storage.Store,
 	*engine.Engine) error) error {
 	path, isDefault, err := a.storePath()
@@ -193,7 +198,7 @@ func (a *app) tending(ctx context.Context, command string, fn func(context.Conte
 	return err
 }
 
-// migrating says what an older store costs now.
+// migrating says what a migration will take.
 func (a *app) migrating(m storage.Migration) {
 	a.voice.Note("The store is brought from schema %d to %d, after a copy to %s: this takes about %s of disk and %s.",
 		m.From, m.To, voice.Line(m.Backup), format.Octets(m.Disk),
@@ -208,7 +213,7 @@ func (a *app) trace() io.Writer {
 	return nil
 }
 
-// inTemporaryStore is owning for a store that goes, with all that belongs to it, when fn returns.
+// inTemporaryStore is owning for a store that is removed when fn returns.
 func (a *app) inTemporaryStore(ctx context.Context, command string,
 	fn func(*storage.Store, *engine.Engine) error) error {
 	dir, err := os.MkdirTemp("", "mailcote-") // 0700

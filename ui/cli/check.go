@@ -64,10 +64,11 @@ damaged store is saved into a new one.`,
 	return c
 }
 
-// compare compares every account with its server, as the store's owner or beside it.
+// compare compares every account with its server. It owns the store, or reads
+// it alongside its owner.
 func (a *app) compare(ctx context.Context, report func(done, total int64)) (found []storage.Finding, err error) {
 	o := engine.RemoteOptions{Progress: report}
-	apart := 0 // messages in quarantine: nobody has them to compare
+	apart := 0 // messages in quarantine: there is nothing to compare
 	with := func(s *storage.Store, check func() ([]storage.Finding, error)) error {
 		if err := s.Read(ctx, func(r *storage.Reader) (err error) {
 			o.Accounts, err = r.Accounts()
@@ -100,7 +101,7 @@ func (a *app) compare(ctx context.Context, report func(done, total int64)) (foun
 	return found, err
 }
 
-// findings prints what a check finds; sound is what is said when that is nothing.
+// findings prints what a check finds, or sound when it finds nothing.
 func (a *app) findings(look func(report func(done, total int64)) ([]storage.Finding, error), sound string) error {
 	found, err := look(a.checking())
 	if a.voice.Bars() {
@@ -111,7 +112,7 @@ func (a *app) findings(look func(report func(done, total int64)) ([]storage.Find
 			return err
 		}
 	}
-	if err != nil { // what was found until then is printed all the same
+	if err != nil { // after what was found until then
 		return err
 	}
 	if len(found) > 0 {
@@ -122,7 +123,7 @@ func (a *app) findings(look func(report func(done, total int64)) ([]storage.Find
 	return nil
 }
 
-// salvageInto saves what can be read of the store into a new one, by hand.
+// salvageInto saves what can be read of the store into a new one.
 func (a *app) salvageInto(ctx context.Context, out string) error {
 	path, _, err := a.storePath()
 	if err != nil {
@@ -157,7 +158,7 @@ func (a *app) salvageInto(ctx context.Context, out string) error {
 	return nil
 }
 
-// checking shows how far a check is, on a terminal.
+// checking shows on a terminal how far a check is.
 func (a *app) checking() func(done, total int64) {
 	if !a.voice.Bars() {
 		return nil
@@ -186,14 +187,14 @@ type salvagedView struct {
 	Accounts  int64  `json:"accounts"`
 	Mailboxes int64  `json:"mailboxes"`
 	Messages  int64  `json:"messages"`
-	Missing   int64  `json:"missing"` // messages the mailboxes counted beyond those
+	Missing   int64  `json:"missing"` // messages that the mailboxes counted and that could not be read
 }
 
 func viewOf(r storage.Salvaged) salvagedView {
 	return salvagedView{"salvaged", r.Cause, r.Aside, r.Accounts, r.Mailboxes, r.Messages, r.Missing}
 }
 
-// salvaging shows how far salvaging is, on a terminal.
+// salvaging shows on a terminal how far salvaging is.
 func (a *app) salvaging() func(done, total int64) {
 	if !a.voice.Bars() {
 		return nil
@@ -207,7 +208,7 @@ func (a *app) salvaging() func(done, total int64) {
 	}
 }
 
-// saved says in one line what was saved and what comes again.
+// saved says what was saved and what will be fetched again.
 func (a *app) saved(r storage.Salvaged) error {
 	if a.voice.Bars() {
 		a.voice.Over("")

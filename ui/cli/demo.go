@@ -64,7 +64,7 @@ func (a *app) runDemo(ctx context.Context, open bool) (err error) {
 	return err
 }
 
-// demoSynced brings the sample mailbox in and says what to try.
+// demoSynced fetches the sample mailbox and says what to try next.
 func (a *app) demoSynced(ctx context.Context, st *storage.Store, e *engine.Engine, id storage.AccountID) error {
 	for _, s := range a.syncNow(ctx, e, []storage.AccountID{id}, nil) {
 		if s.Interrupted {
@@ -81,7 +81,7 @@ func (a *app) demoSynced(ctx context.Context, st *storage.Store, e *engine.Engin
 	return nil
 }
 
-// self is how this program was started, as a person would type it.
+// self is how to start this program in a shell.
 func self() string {
 	if path, err := os.Executable(); err == nil && strings.Contains(path, string(os.PathSeparator)+"go-build") {
 		return "go run ."

@@ -2,12 +2,15 @@
 //
 // What always holds:
 //
-//   - Run gives an exit status and never ends the process; only main does. The statuses are one table (exit.go),
-//     which also writes their help section.
-//   - A command that writes owns the store (75 and the holder's name when another process does); one that reads
-//     opens it beside its owner.
-//   - With --json stdout carries JSON and nothing else, one value a line. What is said about the work goes to stderr.
-//   - A password is never a flag's value, and never in an error, a log or the store.
-//   - The first interrupt ends ctx: what is being committed is committed. main lets the second one kill the
-//     process, which the store survives.
+//   - Run gives an exit status and never ends the process; only main does. One
+//     table (exit.go) says what the statuses mean. Help is written from it.
+//   - A command that writes owns the store. When another process does, it ends
+//     with status 75 and names that process. A command that reads needs no
+//     ownership.
+//   - With --json stdout carries JSON and nothing else, one value a line. What
+//     is said about the work goes to stderr.
+//   - A password is never the value of a flag, and never in an error, a log or
+//     the store.
+//   - The first interrupt ends ctx: what is being committed is committed. The
+//     second one kills the process, which the store survives.
 package cli

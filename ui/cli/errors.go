@@ -101,12 +101,12 @@ func (a *app) errors() *cobra.Command {
 	return c
 }
 
-// noteHolds says beside the list for which accounts nothing is tried, why and until when.
+// noteHolds says on stderr which accounts may not be tried, why and until when.
 func (a *app) noteHolds(accounts []view.Account) {
 	for _, one := range accounts {
 		switch one.Standing.State {
 		case view.Paused, view.Offline, view.Waiting:
-			a.voice.Note("%s  %s", voice.Line(one.Name), voice.Line(one.Standing.String()))
+			a.voice.NotePara(one.Name + "  " + one.Standing.String())
 		}
 	}
 }
@@ -150,7 +150,7 @@ func (a *app) problems(ctx context.Context, since time.Duration) error {
 		voice.Layout{})
 }
 
-// printProblem prints a problem where a table would not fit.
+// printProblem prints a problem on a terminal, where a table would not fit.
 func (a *app) printProblem(v problemView) error {
 	f := v.Latest
 	if err := a.voice.Say("%s  %s  %s", format.Plural(int64(v.Count), "time", "times"), a.voice.Strong(string(f.Class)),
@@ -160,7 +160,7 @@ func (a *app) printProblem(v problemView) error {
 	return errors.Join(a.voice.Para("  ", f.Account+after(" ", f.Mailbox)+": "+f.Detail), a.printStep(f.NextStep))
 }
 
-// between is the time of a problem's faults.
+// between is the time from the first fault of a problem to the last.
 func between(first, last time.Time) string {
 	if from, to := moment(&first), moment(&last); from != to {
 		return from + " to " + to

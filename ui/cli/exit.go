@@ -28,7 +28,7 @@ const (
 	Denied    Status = 77
 )
 
-// statusTable is the one place that says what a status means; help and README repeat it.
+// statusTable says what each status means. Help is written from it.
 func statusTable() []struct {
 	Status Status
 	Means  string
@@ -98,7 +98,7 @@ func statusOf(err error) Status {
 	return Failed
 }
 
-// explained adds what to do to errors that only say what is.
+// explained adds what to do to an error that does not say it.
 func explained(err error) error {
 	add := ""
 	switch {
@@ -133,8 +133,9 @@ func statusOfClass(c class.Class) Status {
 	return Failed
 }
 
-// statusOfSummary gives the exit status of one account's pass. What ended it early decides, whether or not
-// something had arrived by then: who tries again at 75 shall try again.
+// statusOfSummary gives the exit status of one account's pass. The fault that
+// ended it decides, also when some mail had arrived: a script that retries at
+// 75 must do so.
 func statusOfSummary(s engine.Summary) Status {
 	switch {
 	case s.Result == "complete":
@@ -147,7 +148,8 @@ func statusOfSummary(s engine.Summary) Status {
 	return statusOfClass(s.Class)
 }
 
-// combined gives the status of several accounts: the common one, else done in part.
+// combined gives the common status of several accounts, or Partly when they
+// differ.
 func combined(all []engine.Summary) Status {
 	status := Done
 	for i, s := range all {

@@ -54,13 +54,13 @@ func (s *sources) login(a *app, url string) (engine.Login, error) {
 	return l, nil
 }
 
-// isLoopback says whether a host names this machine without asking anyone.
+// isLoopback reports whether a host is this machine, without a look-up.
 func isLoopback(host string) bool {
 	ip, err := netip.ParseAddr(host)
 	return strings.EqualFold(host, "localhost") || err == nil && ip.Unmap().IsLoopback()
 }
 
-// ref is what the flags say, None when they say nothing.
+// ref is what the flags say; the zero value when there is none.
 func (s *sources) ref() (secret.Ref, error) {
 	switch {
 	case s.file != "":
@@ -75,7 +75,8 @@ func (s *sources) ref() (secret.Ref, error) {
 	return secret.Ref{}, nil
 }
 
-// canGive checks, before anything is touched, that a password will come from somewhere and, if it is to be kept, where.
+// canGive checks, before anything is changed, that there will be a password. If
+// keep is true there must be a place to keep it too.
 func (s *sources) canGive(a *app, l engine.Login, keep bool) error {
 	switch {
 	case s.file != "" || s.command != "":
@@ -90,7 +91,7 @@ func (s *sources) canGive(a *app, l engine.Login, keep bool) error {
 	return nil
 }
 
-// get gets the password: by the flags, from the URL, else by asking.
+// get gets the password: by the flags, from the URL, otherwise from the prompt.
 func (s *sources) get(ctx context.Context, a *app, l engine.Login, store string) (secret.Secret, secret.Ref, error) {
 	ref, err := s.ref()
 	if err != nil {
@@ -116,10 +117,10 @@ func (s *sources) get(ctx context.Context, a *app, l engine.Login, store string)
 	return secret.New(value), ref, err
 }
 
-// remember puts a password that no flag gives into the secrets file, and says so.
+// remember saves a typed password into the secrets file, and says so.
 func (s *sources) remember(a *app, store string, l engine.Login, value secret.Secret) (secret.Ref, error) {
 	box, ref := secret.BoxOf(store), secret.Ref{Kind: secret.Saved}
-	if imap.Loopback(l.Host) { // where several servers may listen, each with an account
+	if imap.Loopback(l.Host) { // each port may be another server
 		ref.Value = l.User + "@" + l.Endpoint().Addr()
 	}
 	if err := box.Put(cmp.Or(ref.Value, l.Key()), value); err != nil {

@@ -48,7 +48,7 @@ func viewHeld(q storage.Quarantined, account string) heldView {
 	return v
 }
 
-// came is how much of the message arrived, at most.
+// came is how much of the message arrived in its best try.
 func (v heldView) came() string {
 	came := format.Octets(v.Received)
 	if v.Claimed != nil {
@@ -57,7 +57,8 @@ func (v heldView) came() string {
 	return came
 }
 
-// printHeld prints a quarantined message where a table would not fit.
+// printHeld prints a quarantined message on a terminal, where a table would not
+// fit.
 func (a *app) printHeld(v heldView) error {
 	if err := a.voice.Para("", fmt.Sprintf("%d  %s UID %d", v.ID, v.Account+" "+v.Mailbox, v.UID)); err != nil {
 		return err
@@ -68,7 +69,8 @@ func (a *app) printHeld(v heldView) error {
 		a.voice.Para("  ", v.Reason))
 }
 
-// held lists the quarantined messages of an account, "" all, with the accounts' names.
+// held lists the quarantined messages of an account, or of all when account is
+// "", and gives the names of accounts.
 func (a *app) held(ctx context.Context,
 	account string) (all []storage.Quarantined, names map[storage.AccountID]string, err error) {
 	names = map[storage.AccountID]string{}
@@ -94,7 +96,7 @@ func (a *app) held(ctx context.Context,
 	return all, names, err
 }
 
-// find takes the one with an ID out of all.
+// find gives the message with an ID.
 func find(all []storage.Quarantined, arg string) (storage.Quarantined, error) {
 	id, err := strconv.ParseInt(arg, 10, 64)
 	i := slices.IndexFunc(all, func(q storage.Quarantined) bool { return q.ID == id })
@@ -225,11 +227,11 @@ type rawView struct {
 	Claimed *int64 `json:"claimed"`
 	SHA256  string `json:"sha256"`
 	Whole   bool   `json:"whole"`
-	Kept    bool   `json:"kept"` // it came in an earlier try
+	Kept    bool   `json:"kept"` // it is from an earlier try
 	Why     string `json:"why,omitempty"`
 }
 
-// rewound is a file that is written anew.
+// rewound is a file that the first write empties.
 type rewound struct {
 	file *os.File
 	done bool

@@ -158,7 +158,7 @@ func (a *app) queueShow() *cobra.Command {
 	}
 }
 
-// taskID reads a task's number.
+// taskID parses the number of a task.
 func taskID(arg string) (storage.TaskID, error) {
 	id, err := strconv.ParseInt(arg, 10, 64)
 	if err != nil {
@@ -167,7 +167,7 @@ func taskID(arg string) (storage.TaskID, error) {
 	return storage.TaskID(id), nil
 }
 
-// findTask finds a task by its number. An unknown one is a mistake in what was typed.
+// findTask finds a task by its number. An unknown one is a usage error.
 func findTask(r *storage.Reader, id storage.TaskID) (queue.Task, error) {
 	t, err := queue.Find(r, id)
 	if errors.Is(err, storage.ErrNotFound) {

@@ -16,7 +16,8 @@ import (
 	"mailcote/ui/format"
 )
 
-// chosen says which tasks a command is about: numbers, or flags that all must fit, or --all.
+// chosen is how tasks are chosen: by number, by flags that must all fit, or
+// --all.
 type chosen struct {
 	account, state, kind string
 	all, force           bool
@@ -93,7 +94,7 @@ with --all: then every task is meant that the command applies to.`,
 	return all
 }
 
-// check wants exactly one way of choosing.
+// check refuses anything but one way of choosing.
 func (s chosen) check(c *cobra.Command, args []string) error {
 	ways := 0
 	for _, way := range []bool{len(args) > 0, c.Flags().Changed("account") || c.Flags().Changed("state") ||
@@ -123,7 +124,7 @@ func (s chosen) check(c *cobra.Command, args []string) error {
 	return nil
 }
 
-// order finds what is chosen, carries the order out and says what came of it.
+// order finds the tasks chosen, carries out the order and prints the outcome.
 func (a *app) order(ctx context.Context, s chosen, args []string, o queue.Order) error {
 	o.State, o.Type = queue.State(s.state), queue.Type(s.kind)
 	for _, arg := range args {
@@ -163,13 +164,13 @@ func (a *app) order(ctx context.Context, s chosen, args []string, o queue.Order)
 	return a.outcomes(o, all, names)
 }
 
-// outcomes prints the tasks that changed, and on stderr why others did not.
+// outcomes prints the tasks that changed. Why others did not goes to stderr.
 func (a *app) outcomes(o queue.Order, all []queue.Outcome, names map[storage.AccountID]string) error {
 	done, twins, status := 0, 0, Done
 	for _, one := range all {
 		v := viewTask(one.Task, names[one.Task.Account])
 		switch {
-		case errors.Is(one.Refused, queue.ErrTwin): // what is wished is under way
+		case errors.Is(one.Refused, queue.ErrTwin): // another task does it
 			if twins++; len(o.IDs) > 0 {
 				a.voice.Note("Left as it is: %s.", voice.Line(one.Refused.Error()))
 			}

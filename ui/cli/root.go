@@ -44,7 +44,8 @@ func (a *app) root() *cobra.Command {
 	return root
 }
 
-// group is what a command that only holds others does: help without a word, a hint for a wrong one.
+// group runs a command that has subcommands only. Without arguments it prints
+// help. An unknown word gets a hint.
 func group(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		if asked, _ := c.Flags().GetBool("json"); asked { //nolint:errcheck // the flag is everywhere
@@ -62,7 +63,7 @@ func group(c *cobra.Command, args []string) error {
 	return usagef("unknown command %s: %s%s --help lists the commands", typed(args[0]), hint, c.CommandPath())
 }
 
-// exactly checks the number of arguments and says what they are.
+// exactly checks the number of arguments; names says what they are.
 func exactly(n int, names string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		switch {
@@ -86,11 +87,11 @@ func (a *app) help(print func(*cobra.Command, []string)) func(*cobra.Command, []
 		c.SetOut(&text)
 		print(c, args)
 		c.SetOut(out)
-		_, _ = io.WriteString(out, a.voice.Help(text.String())) // nobody is left to tell
+		_, _ = io.WriteString(out, a.voice.Help(text.String())) // there is nobody to tell
 	}
 }
 
-// helpTemplate shows examples first and the exit statuses last.
+// helpTemplate puts examples first and exit statuses last.
 func helpTemplate() string {
 	var statuses strings.Builder
 	for _, s := range statusTable() {

@@ -79,7 +79,7 @@ func (a *app) agent(ctx context.Context, st *storage.Store, e *engine.Engine, o 
 	if err != nil {
 		return err
 	}
-	// the page sends its reader here when the store cannot be read
+	// Its pages refer to this log when the store cannot be read.
 	log := slog.New(slog.NewTextHandler(a.voice.Err(), nil))
 	server, err := web.Serve(ctx, web.Config{Source: view.NewSource(st, e, o.every), Token: token, Port: o.port,
 		Log: log})
@@ -113,7 +113,7 @@ func (a *app) agent(ctx context.Context, st *storage.Store, e *engine.Engine, o 
 	return e.Run(ctx, o.every)
 }
 
-// announce prints a link and, for browsers that cannot be given one, a code.
+// announce prints a link, and a code for a browser that cannot open the link.
 func (a *app) announce(server *web.Server) error {
 	i := server.Invite()
 	if a.json {
@@ -131,7 +131,7 @@ func (a *app) announce(server *web.Server) error {
 	return nil
 }
 
-// openPage opens the page in the browser. shut ends what was left of that.
+// openPage opens the page in the browser. shut ends what that started.
 func (a *app) openPage(ctx context.Context, server *web.Server, store string) (shut func(), err error) {
 	o, err := agent.Open(ctx, stateDir(store), store, server.Invite(), func(err error) {
 		a.voice.Note("The browser could not be opened: %s", voice.Line(err.Error()))
@@ -200,7 +200,7 @@ func (a *app) printLink(ctx context.Context, store string) error {
 	if a.json {
 		return a.voice.JSON(readyView{"ready", running.URL, i.Link, i.Code, running.PID})
 	}
-	// The link stands alone on stdout, so that a shell can use it.
+	// The link is alone on stdout, so that a shell can use it.
 	if err := a.voice.Say("%s", i.Link); err != nil {
 		return err
 	}

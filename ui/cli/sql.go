@@ -18,7 +18,7 @@ import (
 	"mailcote/ui/cli/voice"
 )
 
-// tableRows is how many rows are held to line up their columns.
+// tableRows is how many rows are aligned together.
 const tableRows = 1000
 
 func (a *app) sql() *cobra.Command {
@@ -47,13 +47,13 @@ printed in hex.`,
 	}
 }
 
-// explainedSQL says where to look what can be asked.
+// explainedSQL adds where the tables are described.
 func explainedSQL(err error) error {
 	if err == nil || errors.Is(err, storage.ErrRefused) || errors.Is(err, context.Canceled) {
 		return err
 	}
 	err = fmt.Errorf("%w: mailcote sql --help names the views", err)
-	// the statement's own
+	// a mistake in the statement
 	if engine := (*sqlite.Error)(nil); errors.As(err, &engine) && engine.Code() == lib.SQLITE_ERROR {
 		return &failure{Usage, err}
 	}
@@ -65,7 +65,7 @@ type table struct {
 	app  *app
 	head []string
 	rows [][]string
-	went bool // the head was printed
+	went bool // the head has been printed
 }
 
 func (t *table) add(columns []string, values []any) error {
@@ -96,7 +96,7 @@ func (t *table) flush() error {
 	return t.app.voice.Table(head, rows, voice.Layout{})
 }
 
-// cell is a value of SQLite for people; NULL is empty.
+// cell is a value of SQLite as text; NULL is empty.
 func cell(v any) string {
 	switch v := v.(type) {
 	case nil:
@@ -109,13 +109,13 @@ func cell(v any) string {
 	return fmt.Sprint(v)
 }
 
-// rowJSON is a row as an object whose keys keep the order of the columns.
+// rowJSON is a row as an object with its keys in the order of the columns.
 type rowJSON struct {
 	columns []string
 	values  []any
 }
 
-// MarshalJSON writes BLOBs as hex, and numbers that JSON has no word for as null.
+// MarshalJSON writes BLOBs in hex. Numbers that JSON cannot write become null.
 func (r rowJSON) MarshalJSON() ([]byte, error) {
 	var b strings.Builder
 	b.WriteByte('{')

@@ -31,7 +31,7 @@ type statusView struct {
 	Accounts    []accountStatus `json:"accounts"`
 	Emails      int64           `json:"emails"`
 	RawBytes    int64           `json:"raw_bytes"`
-	StoredBytes int64           `json:"stored_bytes"`    // of them: the bodies, compressed
+	StoredBytes int64           `json:"stored_bytes"`    // the bodies in the store, compressed
 	FileBytes   int64           `json:"file_bytes"`      // of the store and its log
 	Unindexed   int64           `json:"unindexed"`       // emails that search does not find yet
 	Rests       string          `json:"rests,omitempty"` // why no mail can be stored now: a full disk, a log kept long
@@ -51,20 +51,20 @@ type accountStatus struct {
 	Unfinished  int        `json:"unfinished_tasks"`
 	NextTry     *time.Time `json:"next_try_at,omitempty"`
 	NextStep    string     `json:"next_step,omitempty"`
-	Provider    string     `json:"provider,omitempty"` // whose limits hold
+	Provider    string     `json:"provider,omitempty"` // whose limits apply
 	Limits      []limitUse `json:"limits,omitempty"`
 	Resumes     *time.Time `json:"resumes_at,omitempty"` // the account rests until then
 
 	Connections *connpool.Figures `json:"connections,omitempty"` // while an agent runs
-	Holds       []holdView        `json:"holds,omitempty"`       // what it fails at, and until when nothing is tried
+	Holds       []holdView        `json:"holds,omitempty"`       // what fails, and until when it is not tried
 }
 
-// standing is what there is to say of an account's state, in JSON.
+// standing is the state of an account in JSON.
 type standing struct {
 	UpToDate bool       `json:"up_to_date"`
 	Cause    string     `json:"cause,omitempty"`
 	Until    *time.Time `json:"until,omitempty"`
-	AsOf     *time.Time `json:"as_of,omitempty"` // no agent watches: this is how it was then
+	AsOf     *time.Time `json:"as_of,omitempty"` // no agent answers: this is the state at that time
 	words    string
 }
 
@@ -146,7 +146,7 @@ func lookAt(ctx context.Context, s *storage.Store) (statusView, error) {
 	})
 }
 
-// sizeOf is what a store and its log take on the disk.
+// sizeOf is the size of a store and its log on disk.
 func sizeOf(path string) (n int64) {
 	for _, name := range []string{path, path + "-wal"} {
 		if info, err := os.Stat(name); err == nil {
@@ -231,7 +231,8 @@ func viewAccountStatus(a view.Account) accountStatus {
 	return s
 }
 
-// limits puts what is worth knowing of the limits into a line: what is counted, and what is slower or less than usual.
+// limits says on one line what the provider counts, and what is slower or less
+// than usual.
 func (s accountStatus) limits() string {
 	var all []string
 	slow := 1.0
@@ -277,7 +278,7 @@ func (a *app) printStatus(v statusView) error {
 	return nil
 }
 
-// title is the first line of an account's block; a long one goes on under it.
+// title is the first line of an account's block.
 func (a *app) title(b block) []string { return a.voice.Wrap(voice.Line(b.account)+"  ", 4, b.state) }
 
 // block is what status says of an account, or of the store when account is "".

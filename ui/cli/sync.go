@@ -52,7 +52,7 @@ once when it is named; it stays paused.`,
 				return s.unknown(ctx, st, ids)
 			})
 			if mistyped := (*usageError)(nil); errors.As(err, &mistyped) && !a.json {
-				return err // it says more than the summaries
+				return err // clearer than the summaries
 			}
 			if reported := a.report(all); err == nil {
 				err = reported
@@ -87,7 +87,7 @@ func (s *syncing) check(a *app, args []string) (*engine.Login, error) {
 	return &l, err
 }
 
-// accounts finds or adds what is to be synced.
+// accounts gives the accounts to sync. It adds that of a URL when it is new.
 func (s *syncing) accounts(ctx context.Context, a *app, st *storage.Store, e *engine.Engine, l *engine.Login,
 	args []string) ([]storage.AccountID, error) {
 	if l != nil {
@@ -102,7 +102,7 @@ func (s *syncing) accounts(ctx context.Context, a *app, st *storage.Store, e *en
 				err = noAccount()
 			}
 			for _, one := range all {
-				if one.PauseClass == class.Manual { // to name it is to mean it
+				if one.PauseClass == class.Manual { // unless it is named
 					a.voice.Note("%s is left out: %s", voice.Line(one.Name), voice.Line(pausedStep(one)))
 					continue
 				}
@@ -128,7 +128,8 @@ func noAccount() error {
 	return usagef("there is no account yet: add one with mailcote account add imaps://you@example.org")
 }
 
-// fromURL finds the account of a URL or adds it, with a password for this run at least.
+// fromURL gives the account of a URL, and adds it when it is new. It has a
+// password, at least for this run.
 func (s *syncing) fromURL(ctx context.Context, a *app, st *storage.Store, e *engine.Engine,
 	l engine.Login) (storage.AccountID, error) {
 	n := engine.NewAccount{Login: l, Insecure: s.insecure}
@@ -162,7 +163,7 @@ func (s *syncing) fromURL(ctx context.Context, a *app, st *storage.Store, e *eng
 	return id, err
 }
 
-// syncNow syncs with progress shown.
+// syncNow syncs and shows the progress.
 func (a *app) syncNow(ctx context.Context, e *engine.Engine, ids []storage.AccountID,
 	mailboxes []string) []engine.Summary {
 	display := bars.Start(a.voice, bars.Options{Snapshot: e.Progress, Plain: a.verbose})
@@ -171,7 +172,8 @@ func (a *app) syncNow(ctx context.Context, e *engine.Engine, ids []storage.Accou
 	return e.Sync(ctx, ids, engine.SyncOptions{Mailboxes: mailboxes})
 }
 
-// unknown says which of the mailboxes asked for are in none of the accounts, now that the accounts were listed.
+// unknown refuses names of mailboxes that no account has. It is called after a
+// pass, when the mailboxes are listed.
 func (s *syncing) unknown(ctx context.Context, st *storage.Store, ids []storage.AccountID) error {
 	var have []string
 	if err := st.Read(context.WithoutCancel(ctx), func(r *storage.Reader) error {
@@ -196,13 +198,13 @@ func (s *syncing) unknown(ctx context.Context, st *storage.Store, ids []storage.
 	return nil
 }
 
-// onInterrupt says what happens when ctx ends before end is called.
+// onInterrupt prints a note when ctx ends before end is called.
 func (a *app) onInterrupt(ctx context.Context) (end func()) {
 	told := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(told)
 		if errors.Is(context.Cause(ctx), storage.ErrCorrupt) {
-			return // nobody interrupts
+			return // not an interrupt
 		}
 		a.voice.Note("Finishing what is being stored; Ctrl-C again ends at once, which loses nothing.")
 	})
@@ -213,7 +215,7 @@ func (a *app) onInterrupt(ctx context.Context) (end func()) {
 	}
 }
 
-// report prints the summaries and gives their common status.
+// report prints the summaries. Its error has their common status.
 func (a *app) report(all []engine.Summary) error {
 	interrupted := false
 	for _, s := range all {
@@ -231,7 +233,8 @@ func (a *app) report(all []engine.Summary) error {
 	return nil
 }
 
-// summary prints how one account ended: data on stdout, and why it is not complete on stderr.
+// summary prints on stdout how one account ended, and on stderr why it is not
+// complete.
 func (a *app) summary(s engine.Summary) error {
 	if a.json {
 		return a.voice.JSON(s)

@@ -53,7 +53,7 @@ func viewAccount(r *storage.Reader, a storage.Account) (accountView, error) {
 	return v, err
 }
 
-// viewStandingAccount is viewAccount with where the account stands.
+// viewStandingAccount is viewAccount with the account's state.
 func viewStandingAccount(r *storage.Reader, a storage.Account, all []view.Account) (accountView, error) {
 	v, err := viewAccount(r, a)
 	for _, one := range all {
@@ -86,7 +86,7 @@ func viewMailboxes(r *storage.Reader, account storage.AccountID) ([]mailboxView,
 	return all, err
 }
 
-// some is a time for JSON: nil when there is none.
+// some is a time for JSON; nil for the zero time.
 func some(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil
@@ -94,8 +94,8 @@ func some(t time.Time) *time.Time {
 	return &t
 }
 
-// findAccount finds an account by its name, otherwise by user@host or user@host:port. An unknown one is a mistake
-// in what was typed.
+// findAccount finds an account by name, otherwise by user@host or
+// user@host:port. An unknown one is a usage error.
 func findAccount(r *storage.Reader, name string) (storage.Account, error) {
 	a, err := r.AccountByName(name)
 	if !errors.Is(err, storage.ErrNotFound) {
@@ -131,8 +131,8 @@ func findAccount(r *storage.Reader, name string) (storage.Account, error) {
 		strings.Join(names, ", "))
 }
 
-// typed quotes what a person typed, unless a password may be in it: a URL in the wrong place, or one that lacks
-// its scheme.
+// typed quotes an argument. It leaves out one that may hold a password: a URL
+// in the wrong place, also without its scheme.
 func typed(arg string) string {
 	if colon := strings.IndexByte(arg, ':'); colon >= 0 && strings.Contains(arg[colon:], "@") {
 		return "(not repeated: there may be a password in it)"
@@ -152,7 +152,7 @@ func each[T any](all []T, print func(any) error) error {
 	return nil
 }
 
-// pairs prints labelled values, leaving out empty ones.
+// pairs prints labelled values without the empty ones.
 func (a *app) pairs(lines [][2]string) error {
 	for _, l := range labelled(lines) {
 		for i, text := range a.pair(l) {
@@ -167,10 +167,10 @@ func (a *app) pairs(lines [][2]string) error {
 	return nil
 }
 
-// pair is the lines of a labelled value.
+// pair is a labelled value, in as many lines as it needs.
 func (a *app) pair(l [2]string) []string { return a.voice.Wrap(l[0]+"  ", voice.Width(l[0])+2, l[1]) }
 
-// labelled makes the labels of values equally wide, leaving out empty values.
+// labelled gives all labels one width and drops empty values.
 func labelled(lines [][2]string) (all [][2]string) {
 	widest := 0
 	for _, l := range lines {
@@ -184,13 +184,14 @@ func labelled(lines [][2]string) (all [][2]string) {
 	return all
 }
 
-// holdView is what an account or its host fails at, in JSON; the names are those of the view breakers.
+// holdView is what fails for an account or its host, in JSON. The names are
+// those of the view breakers.
 type holdView struct {
-	Host     string      `json:"host,omitempty"` // empty: it is the account's own trouble
+	Host     string      `json:"host,omitempty"` // empty: only the account fails
 	Class    class.Class `json:"class"`
 	Failures int         `json:"failures"` // in a row
-	Open     bool        `json:"open"`     // a circuit breaker that lets one probe through at until
-	Until    time.Time   `json:"until"`    // nothing is tried before
+	Open     bool        `json:"open"`     // the breaker is open: one probe is made at until
+	Until    time.Time   `json:"until"`    // no try before
 	Detail   string      `json:"detail,omitempty"`
 	Offline  bool        `json:"offline"` // the network is away for longer
 }

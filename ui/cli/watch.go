@@ -51,13 +51,14 @@ func (a *app) watchStatus(ctx context.Context, every time.Duration) error {
 			}
 		}
 	})
-	if ctx.Err() != nil { // Ctrl-C is how it ends
+	if ctx.Err() != nil { // Ctrl-C: the usual end
 		return nil
 	}
 	return err
 }
 
-// showStatus shows one picture: in place of the one before on a terminal, after it elsewhere.
+// showStatus shows one picture. On a terminal it replaces the one before,
+// elsewhere it follows it.
 func (a *app) showStatus(v statusView) error {
 	switch {
 	case a.json:
@@ -71,7 +72,7 @@ func (a *app) showStatus(v statusView) error {
 	return a.voice.Say("")
 }
 
-// plain is what printStatus prints, line by line and without colours.
+// plain is what printStatus prints, by line and without colours.
 func (a *app) plain(v statusView) (all []string) {
 	for _, b := range v.blocks() {
 		if b.account != "" {
@@ -84,7 +85,8 @@ func (a *app) plain(v statusView) (all []string) {
 	return all
 }
 
-// follow tells of changes until ctx ends: of those an agent tells of while one runs, of those to the file otherwise.
+// follow calls tell at each change until ctx ends. While an agent runs it hears
+// of changes from the agent, otherwise it watches the file.
 func follow(ctx context.Context, s *storage.Store, tell func()) {
 	for ctx.Err() == nil {
 		if running, ok := agent.Running(stateDir(s.Path()), s.Path()); ok {
@@ -97,7 +99,9 @@ func follow(ctx context.Context, s *storage.Store, tell func()) {
 	}
 }
 
-// followFile tells of changes to the file until an agent runs, but for a moment at least.
+// followFile calls tell at each change of the file, until an agent runs. It
+// watches for a second at least, so that a failing agent is not asked all the
+// time.
 func followFile(ctx context.Context, s *storage.Store, tell func()) {
 	began := time.Now()
 	last, _ := s.DataVersion(ctx) //nolint:errcheck // what is wrong with the store is said by who reads it

@@ -23,7 +23,7 @@ func Plural(n int64, one, many string) string {
 	return Count(n) + " " + many
 }
 
-// Octets writes a size for people, in powers of ten.
+// Octets writes a size in powers of ten.
 func Octets(n int64) string {
 	const unit = 1000
 	switch {
@@ -37,7 +37,7 @@ func Octets(n int64) string {
 	return fmt.Sprintf("%.2f GB", float64(n)/(unit*unit*unit))
 }
 
-// Moment writes a time in the person's zone; "never" when there is none.
+// Moment writes a time in the local zone; "never" for the zero time.
 func Moment(t time.Time) string {
 	if t.IsZero() {
 		return "never"
@@ -45,7 +45,7 @@ func Moment(t time.Time) string {
 	return t.Local().Format("2006-01-02 15:04")
 }
 
-// Seconds writes a duration for people.
+// Seconds writes a duration given in seconds.
 func Seconds(s float64) string {
 	switch d := time.Duration(s * float64(time.Second)); {
 	case d < 10*time.Second:
@@ -57,7 +57,7 @@ func Seconds(s float64) string {
 	}
 }
 
-// Span writes a duration that a person chose: 7 days, 36 hours, 1h30m.
+// Span writes a period that was configured: 7 days, 36 hours, 1h30m.
 func Span(d time.Duration) string {
 	const day = 24 * time.Hour
 	switch {

@@ -24,7 +24,8 @@ type Display struct {
 type Options struct {
 	Snapshot func() []engine.AccountProgress
 	Plain    bool // lines even on a terminal: a wire trace is printed there too
-	// the work has no end: bars of accounts that are up to date stay, lines come only when something moved
+	// The work has no end. Bars of accounts that are up to date stay. Lines are
+	// printed when something changed.
 	Lasting bool
 }
 
@@ -49,7 +50,8 @@ func Start(v *voice.Voice, o Options) *Display {
 	return &Display{stop: sync.OnceFunc(func() { close(end); wg.Wait() })}
 }
 
-// fromLeft starts every word at the left edge: a ^C that the terminal echoed may stand there.
+// fromLeft starts each write at the left edge, because the terminal may have
+// echoed ^C there.
 type fromLeft struct{ w io.Writer }
 
 func (f fromLeft) Write(p []byte) (int, error) {
@@ -59,7 +61,7 @@ func (f fromLeft) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Stop takes the bars away. It may be called more than once.
+// Stop removes the bars. It may be called more than once.
 func (d *Display) Stop() { d.stop() }
 
 func every(end <-chan struct{}, period time.Duration, do func()) {

@@ -1,7 +1,8 @@
-// Package bars shows on stderr how far a sync is: one bar per mailbox in progress and one per account on a
-// terminal, a plain line every ten seconds elsewhere, nothing when the voice is quiet.
+// Package bars shows on stderr how far a sync is. On a terminal each account
+// and each mailbox in progress has a bar. Elsewhere a plain line comes every
+// ten seconds. A quiet voice shows nothing.
 //
-// What always holds: it only looks (at what engine.Progress answers) and never slows the work; while bars are
-// drawn every other word for stderr passes through them, so lines stay whole; Stop waits for its goroutine and
-// leaves no bar behind.
+// What always holds: it only reads engine.Progress and never slows the work.
+// While bars are drawn everything else for stderr passes through them, so that
+// lines stay whole. Stop waits for the goroutine and leaves no bar behind.
 package bars

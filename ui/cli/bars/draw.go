@@ -20,7 +20,7 @@ const (
 	linger    = 3 * time.Second // a mailbox that stands still loses its bar
 )
 
-// drawing is the bars of one terminal. Its goroutine is the only one that touches it.
+// drawing is the bars of one terminal. One goroutine uses it.
 type drawing struct {
 	o         Options
 	container *mpb.Progress
@@ -29,7 +29,7 @@ type drawing struct {
 	order     int
 }
 
-// row is one bar and the words around it.
+// row is a bar with its words.
 type row struct {
 	bar   *mpb.Bar
 	words atomic.Pointer[string]
@@ -54,7 +54,8 @@ func (d *drawing) add(name string, filler mpb.BarFillerBuilder, priority int) *r
 	return r
 }
 
-// show moves a bar. It was made without a total, which keeps it from completing: a completed one could not grow again.
+// show moves a bar. It was made without a total: a bar that reached a total
+// could not grow again.
 func (r *row) show(done, total int64, words string) {
 	if done != r.done || total != r.total {
 		r.moved = time.Now()

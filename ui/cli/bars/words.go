@@ -19,7 +19,7 @@ func sum(a engine.AccountProgress) (done, total int64) {
 	return done, total
 }
 
-// accountWords say in a few words where an account stands.
+// accountWords says in a few words what an account does.
 func accountWords(a engine.AccountProgress, done, total int64) string {
 	var parts []string
 	if total > 0 {
@@ -42,7 +42,7 @@ func accountWords(a engine.AccountProgress, done, total int64) string {
 	return voice.Clip(strings.Join(parts, " · "), 72)
 }
 
-// lines print progress where no bar can be drawn.
+// lines prints progress where bars cannot be drawn.
 type lines struct {
 	voice   *voice.Voice
 	o       Options

@@ -11,10 +11,10 @@ import (
 	"golang.org/x/term"
 )
 
-// ErrNobody says that there is no person to ask.
+// ErrNobody says that nobody can be asked.
 var ErrNobody = errors.New("stdin is not a terminal")
 
-// terminal is where a person who types on stdin reads, also when stdout and stderr go elsewhere.
+// terminal is where a question is printed: stdout and stderr may be redirected.
 func (v *Voice) terminal() (w io.Writer, done func()) {
 	name := "/dev/tty"
 	if runtime.GOOS == "windows" {
@@ -27,8 +27,8 @@ func (v *Voice) terminal() (w io.Writer, done func()) {
 	return f, func() { _ = f.Close() } // nothing is buffered
 }
 
-// Password asks for a password without echo. When ctx ends while it asks, the terminal is as it was and the answer is
-// context.Canceled.
+// Password asks for a password without echo. When ctx ends, the terminal is
+// restored and the error is context.Canceled.
 func (v *Voice) Password(ctx context.Context, prompt string) (string, error) {
 	if !v.CanAsk() {
 		return "", ErrNobody
@@ -40,7 +40,7 @@ func (v *Voice) Password(ctx context.Context, prompt string) (string, error) {
 	}
 	terminal, done := v.terminal()
 	defer done()
-	_, _ = fmt.Fprint(terminal, prompt) // a terminal that is gone fails at reading
+	_, _ = fmt.Fprint(terminal, prompt) // reading will fail as well
 	type answer struct {
 		text []byte
 		err  error

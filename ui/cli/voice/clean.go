@@ -7,12 +7,12 @@ import (
 	"unicode/utf8"
 )
 
-// Line makes untrusted text fit for one line: white space is folded, what a person cannot see or is misled by is
-// shown as \u{202e}.
+// Line makes untrusted text safe to show on one line. White space becomes
+// blanks. Invisible and misleading characters are written as \u{202e}.
 func Line(s string) string { return clean(s, false) }
 
-// Text makes untrusted running text fit for a terminal: line breaks and tabs stay, as do the direction marks that
-// right-to-left text is full of.
+// Text makes untrusted running text safe to show. Line breaks and tabs stay,
+// and so do the direction marks of right-to-left text.
 func Text(s string) string { return clean(strings.ReplaceAll(s, "\r\n", "\n"), true) }
 
 func clean(s string, body bool) string {
@@ -37,8 +37,10 @@ func clean(s string, body bool) string {
 	return b.String()
 }
 
-// hidden is true for control characters (C1 too: terminals obey them), bidi controls, line separators and other format
-// characters. Joiners stay, scripts and emoji need them; so do the tags that flags of regions are made of.
+// hidden reports whether a character is invisible or misleading: a control (C1
+// too, because terminals obey them), a bidi control, a line separator or
+// another format character. Joiners stay, as scripts and emoji need them. So do
+// tags, which flags of regions are made of.
 func hidden(r rune) bool {
 	switch {
 	case r == '\u200c' || r == '\u200d', r >= 0xe0020 && r <= 0xe007f:

@@ -13,7 +13,8 @@ import (
 	"golang.org/x/term"
 )
 
-// Voice is one process's way to speak. Its methods may be called from any goroutine.
+// Voice is the input and the outputs of a process. Any goroutine may call its
+// methods.
 type Voice struct {
 	in      *os.File
 	out     io.Writer
@@ -26,12 +27,13 @@ type Voice struct {
 	dumb    bool // NO_COLOR or TERM=dumb
 	columns int  // of stdout's terminal; 0: no limit
 	rows    int  // of stdout's terminal; 0: no limit
-	beside  int  // columns of stderr's terminal; 0: no limit
+
+	errColumns int // of stderr's terminal; 0: no limit
 
 	mu sync.Mutex // one writer at a time, so that lines stay whole
 }
 
-// New speaks through three files.
+// New makes a voice of three files.
 func New(in, out, err *os.File) *Voice {
 	v := &Voice{in: in, out: out, err: err, inTTY: isTerminal(in), OutTTY: isTerminal(out), ErrTTY: isTerminal(err)}
 	v.dumb = os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb"
@@ -42,7 +44,7 @@ func New(in, out, err *os.File) *Voice {
 	}
 	if v.ErrTTY {
 		if w, _, err := term.GetSize(int(err.Fd())); err == nil {
-			v.beside = w
+			v.errColumns = w
 		}
 	}
 	return v
@@ -50,10 +52,11 @@ func New(in, out, err *os.File) *Voice {
 
 func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
-// Bars says whether bars can be drawn: stderr is a terminal that can move its cursor.
+// Bars reports whether bars can be drawn: stderr is a terminal that can move
+// its cursor.
 func (v *Voice) Bars() bool { return v.ErrTTY && os.Getenv("TERM") != "dumb" && !v.Quiet }
 
-// CanAsk says whether a person can be asked.
+// CanAsk reports whether somebody can be asked.
 func (v *Voice) CanAsk() bool { return v.inTTY }
 
 // Out is stdout, for data that is streamed.
@@ -73,7 +76,8 @@ func (l lockedWriter) Write(p []byte) (int, error) {
 	return (*l.w).Write(p)
 }
 
-// Divert sends what is said on stderr through w, until restore is called: bars own the terminal meanwhile.
+// Divert sends what is said on stderr through w until restore is called, while
+// bars are drawn.
 func (v *Voice) Divert(w io.Writer) (restore func()) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -92,8 +96,8 @@ func (v *Voice) Say(format string, args ...any) error {
 	return wrapped(err)
 }
 
-// Screen shows lines of clean text in place of what the terminal showed, as many and as much of them as it has
-// room for.
+// Screen replaces what the terminal shows by lines of clean text, as much as
+// fits.
 func (v *Voice) Screen(lines []string) error {
 	var b strings.Builder
 	b.WriteString("\x1b[H")
@@ -111,21 +115,26 @@ func (v *Voice) Screen(lines []string) error {
 	return wrapped(err)
 }
 
-// Note says something about the work on stderr, unless Quiet. On a terminal
-// it is broken between words.
+// Note says something about the work on stderr, unless Quiet.
 func (v *Voice) Note(format string, args ...any) {
 	if !v.Quiet {
-		lines := wrap(v.beside, "", len(gap), fmt.Sprintf(format, args...))
-		_, _ = io.WriteString(v.Err(), strings.Join(lines, "\n")+"\n") // nobody is left to tell
+		_, _ = fmt.Fprintf(v.Err(), format+"\n", args...) // there is nobody to tell
 	}
 }
 
-// Over says something on stderr in place of what Over said before; "" takes it away. Only where Bars is true.
-func (v *Voice) Over(format string, args ...any) {
-	_, _ = fmt.Fprintf(v.Err(), "\r\x1b[K"+format, args...) // nobody is left to tell
+// NotePara is Note for text that may be long: a terminal gets whole words, with
+// an indent from the second line on.
+func (v *Voice) NotePara(text string) {
+	v.Note("%s", strings.Join(wrap(v.errColumns, "", len(gap), Line(text)), "\n"))
 }
 
-// Warn says on stderr what a person should know, Quiet or not.
+// Over replaces what Over said before on stderr; "" removes it. Only for use
+// where Bars is true.
+func (v *Voice) Over(format string, args ...any) {
+	_, _ = fmt.Fprintf(v.Err(), "\r\x1b[K"+format, args...) // there is nobody to tell
+}
+
+// Warn prints a warning on stderr, even when Quiet.
 func (v *Voice) Warn(format string, args ...any) {
 	_, _ = fmt.Fprintf(v.Err(), "mailcote: "+v.paint(v.ErrTTY, yellow, "warning")+": "+format+"\n", args...)
 }
@@ -135,8 +144,8 @@ func (v *Voice) Fail(err error) {
 	_, _ = fmt.Fprintln(v.Err(), v.paint(v.ErrTTY, red, "mailcote")+": "+Line(strings.TrimSpace(err.Error())))
 }
 
-// JSON prints one value as one line on stdout. Characters that a terminal would obey or hide are written as \u escapes,
-// which leaves the value as it is.
+// JSON prints one value as one line on stdout. Characters that a terminal would
+// obey or hide are written as \u escapes, so the value stays the same.
 func (v *Voice) JSON(value any) error {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -189,7 +198,7 @@ func (v *Voice) paint(tty bool, code, s string) string {
 	return "\x1b[" + code + "m" + s + "\x1b[0m"
 }
 
-// Mark is the sign before a step: it worked or it did not.
+// Mark is the sign of a step that worked or failed.
 func (v *Voice) Mark(ok bool) string {
 	if ok {
 		return v.paint(v.ErrTTY, green, "✓")
@@ -197,8 +206,8 @@ func (v *Voice) Mark(ok bool) string {
 	return v.paint(v.ErrTTY, red, "✗")
 }
 
-// Strong makes a word of stdout stand out.
+// Strong highlights a word on stdout.
 func (v *Voice) Strong(s string) string { return v.paint(v.OutTTY, bold, s) }
 
-// Faint takes a word of stdout back.
+// Faint dims a word on stdout.
 func (v *Voice) Faint(s string) string { return v.paint(v.OutTTY, faint, s) }

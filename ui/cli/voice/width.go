@@ -7,7 +7,7 @@ import (
 	"golang.org/x/text/width"
 )
 
-// cells is how many columns a terminal gives a rune.
+// cells is how many columns a rune takes on a terminal.
 func cells(r rune) int {
 	if unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf) {
 		return 0
@@ -28,7 +28,7 @@ func Width(s string) int {
 	return n
 }
 
-// Clip cuts clean text to at most n columns; an ellipsis says that it did.
+// Clip cuts clean text to at most n columns and marks that with an ellipsis.
 func Clip(s string, n int) string {
 	if Width(s) <= n {
 		return s
