@@ -14,13 +14,13 @@ import (
 	"mailcote/storage/owner"
 )
 
-// Agent is where a running agent serves the page of a store.
+// Agent is a running agent, which serves the page of a store.
 type Agent struct {
 	URL string `json:"url"`
 	PID int    `json:"pid"`
 }
 
-// agentLimit is the most that is read of an agent file.
+// agentLimit is how much is read of an agent file.
 const agentLimit = 4 << 10
 
 // agentPath names the file in the state directory that belongs to a store.
@@ -28,7 +28,7 @@ func agentPath(stateDir, store string) string {
 	return filepath.Join(stateDir, "agent-"+nameOf(store)+".json")
 }
 
-// nameOf is what the files of a store have in their names.
+// nameOf is the part of a file's name that says to which store it belongs.
 func nameOf(store string) string {
 	sum := sha256.Sum256([]byte(store))
 	return hex.EncodeToString(sum[:8])
@@ -37,8 +37,8 @@ func nameOf(store string) string {
 // Publication is an agent file.
 type Publication struct{ path string }
 
-// Publish tells other processes of this user where the page is, until Withdraw. It replaces or removes what a killed
-// agent left.
+// Publish tells other processes of this user where the page is, until Withdraw.
+// It replaces or removes the files of an agent that was killed.
 func Publish(stateDir, store string, a Agent) (Publication, error) {
 	p := Publication{agentPath(stateDir, store)}
 	if err := os.Remove(openingPath(stateDir, store)); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -54,7 +54,8 @@ func Publish(stateDir, store string, a Agent) (Publication, error) {
 	return p, nil
 }
 
-// writePrivate makes or replaces a file that only this user can read, at once and as a whole.
+// writePrivate writes a file that only this user can read. It appears, or
+// replaces the one before, as a whole.
 func writePrivate(path string, text []byte) error {
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -75,7 +76,7 @@ func writePrivate(path string, text []byte) error {
 	return nil
 }
 
-// Withdraw takes the file away. It may be called more than once.
+// Withdraw removes the file. It may be called more than once.
 func (p Publication) Withdraw() error {
 	if err := os.Remove(p.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("agent file: %w", err)
@@ -83,9 +84,9 @@ func (p Publication) Withdraw() error {
 	return nil
 }
 
-// Running finds the agent of a store: false when none runs. A file that a
-// dead process left is not believed, nor is one that somebody else may have
-// written: what it names is sent the token.
+// Running finds the agent of a store; false when none runs. The token is sent
+// to the address in the file. So a file that a dead process left, or that
+// another user may have written, is ignored.
 func Running(stateDir, store string) (Agent, bool) {
 	f, err := os.Open(agentPath(stateDir, store))
 	if err != nil {

@@ -52,7 +52,7 @@ func (a Agent) request(ctx context.Context, token, method, path string, into any
 	return nil
 }
 
-// send sends the token and wants a good answer, whose body is still to be read.
+// send sends the token. The answer is a good one, and its body is not read yet.
 func (a Agent) send(ctx context.Context, token, method, path string) (*http.Response, error) {
 	request, err := http.NewRequestWithContext(ctx, method, a.URL+path, nil)
 	if err != nil {
@@ -70,10 +70,12 @@ func (a Agent) send(ctx context.Context, token, method, path string) (*http.Resp
 	return answer, nil
 }
 
-// silence is how long a running agent says nothing on a stream, at most. It gives a sign of life more often.
+// silence is how long a stream may be silent. An agent gives signs of life more
+// often.
 const silence = 30 * time.Second
 
-// Listen calls changed at each change that a running agent tells of. It ends with the agent, or with ctx.
+// Listen calls changed at each change that a running agent reports. It ends
+// with the agent, or with ctx.
 func (a Agent) Listen(ctx context.Context, token string, changed func()) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

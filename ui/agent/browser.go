@@ -16,8 +16,9 @@ import (
 	"mailcote/ui/web"
 )
 
-// Opening is a file that leads the browser to a one-time link. The browser gets the file and not the link: every user
-// of a machine can read the arguments of every process.
+// Opening is a file that leads the browser to a one-time link. The browser gets
+// the file instead of the link, because every user of a machine can read the
+// arguments of every process.
 type Opening struct {
 	path string
 	stop context.CancelFunc
@@ -25,9 +26,9 @@ type Opening struct {
 	err  error // of the file's removal
 }
 
-// Open opens the page in the person's browser. It returns nil where there is no display to open it on. The file goes
-// when the link was used, when it can no longer be used, or with Close, which must be called. say hears why the browser
-// did not open.
+// Open opens the page in the browser. It returns nil where there is no display.
+// The file is removed when the link has been used or has expired, or by Close,
+// which must be called. say hears why the browser did not open.
 func Open(ctx context.Context, stateDir, store string, i web.Invitation, say func(error)) (*Opening, error) {
 	o := &Opening{path: openingPath(stateDir, store)}
 	name, args := opener(runtime.GOOS, o.path)
@@ -35,7 +36,7 @@ func Open(ctx context.Context, stateDir, store string, i web.Invitation, say fun
 		return nil, nil
 	}
 	if _, err := exec.LookPath(name); err != nil {
-		return nil, nil //nolint:nilerr // a machine without it has no browser for us
+		return nil, nil //nolint:nilerr // without it there is no browser to open
 	}
 	if err := writePrivate(o.path, openingText(i.Link)); err != nil {
 		return nil, fmt.Errorf("file for the browser: %w", err)
@@ -44,7 +45,8 @@ func Open(ctx context.Context, stateDir, store string, i web.Invitation, say fun
 	command := exec.CommandContext(ctx, name, args...)
 	failed := make(chan struct{})
 	o.wg.Go(func() {
-		// Some of these programs stay as long as the browser, so nothing waits for their end.
+		// Some of these programs run as long as the browser, so nothing waits
+		// for them.
 		if err := command.Run(); err != nil && ctx.Err() == nil {
 			say(fmt.Errorf("%s: %w", name, err))
 			close(failed)
@@ -69,14 +71,15 @@ func (o *Opening) removeWhenOver(ctx context.Context, used, failed <-chan struct
 	return nil
 }
 
-// Close takes the file away if it is still there.
+// Close removes the file if it is still there.
 func (o *Opening) Close() error {
 	o.stop()
 	o.wg.Wait()
 	return o.err
 }
 
-// openingPath names the file of a store. The name is always the same, so that an agent removes what a killed one left.
+// openingPath names the file of a store. The name is always the same, so that
+// an agent can remove the file of one that was killed.
 func openingPath(stateDir, store string) string {
 	return filepath.Join(stateDir, "open-"+nameOf(store)+".html")
 }

@@ -37,8 +37,8 @@ func Token(stateDir, storeKey string) (string, error) {
 	return readToken(path)
 }
 
-// createToken writes a whole file beside path and links it there: whoever
-// sees the file sees all of it, and an existing one stays.
+// createToken writes a whole file and links it to path. Whoever sees the file
+// sees all of it, and an existing one stays.
 func createToken(path string) error {
 	secret := make([]byte, tokenBytes)
 	rand.Read(secret)

@@ -17,7 +17,7 @@ import (
 	"mailcote/storage/rate"
 )
 
-// errorsFor is how far back the count of errors goes.
+// errorsFor is the age of the oldest fault that is counted.
 const errorsFor = 24 * time.Hour
 
 // Around is what is known of the processes around a store.
@@ -44,7 +44,7 @@ type Account struct {
 	Stored      int64 // messages
 	Remote      int64 // messages the server announced
 	NextTry     time.Time
-	Holds       []health.Row // what the account fails at, and until when nothing is tried
+	Holds       []health.Row // what fails, and until when it is not tried
 	Limits      []rate.Use
 	Live        *progress.Account // of the agent that answers
 }
@@ -103,7 +103,8 @@ func accountOf(r *storage.Reader, a storage.Account, around Around) (Account, er
 	return one, nil
 }
 
-// nextStep says what a person can do about how an account stands.
+// nextStep says what to do about the state of an account; "" when there is
+// nothing.
 func (one *Account) nextStep(a storage.Account, owned bool) string {
 	switch s := one.Standing.State; {
 	case s == Paused:
@@ -116,7 +117,7 @@ func (one *Account) nextStep(a storage.Account, owned bool) string {
 	return ""
 }
 
-// Resume says what ends the pause of an account.
+// Resume says how to end the pause of an account.
 func Resume(a storage.Account) string {
 	if a.PauseClass == class.Manual {
 		return "mailcote account resume " + ShellWord(a.Name)
@@ -124,7 +125,7 @@ func Resume(a storage.Account) string {
 	return "correct it, then mailcote sync " + ShellWord(a.Name)
 }
 
-// ShellWord is a name as a person types it in a shell.
+// ShellWord writes a name as one word of a shell command.
 func ShellWord(name string) string {
 	odd := func(r rune) bool {
 		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("@%+=:,./_-", r)
@@ -159,7 +160,7 @@ func (one *Account) readMailboxes(r *storage.Reader, facts *Facts) error {
 	return err
 }
 
-// readWork reads what is left to do and what forbids it.
+// readWork reads what is left to do and what holds it up.
 func (one *Account) readWork(r *storage.Reader, a storage.Account, facts *Facts) error {
 	waits, err := engine.Waits(r, a, facts.Now)
 	if err != nil {
@@ -187,7 +188,7 @@ func (one *Account) readWork(r *storage.Reader, a storage.Account, facts *Facts)
 			return h.Offline() && h.Forbids(facts.Now)
 		})
 	}
-	// has a time of its own
+	// Resumes has the time of a limit.
 	tries := slices.DeleteFunc(waits, func(h health.Hold) bool { return h.Cause == health.Limited })
 	if h, held := tries.Hold(facts.Now); held {
 		one.NextTry = h.Until.UTC()
@@ -195,7 +196,8 @@ func (one *Account) readWork(r *storage.Reader, a storage.Account, facts *Facts)
 	return nil
 }
 
-// Resumes is until when a provider's limit rests the account; zero: it does not.
+// Resumes is until when a provider's limit stops the account; zero: it does
+// not.
 func (one *Account) Resumes() time.Time {
 	if len(one.Limits) == 0 {
 		return time.Time{}

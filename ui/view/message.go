@@ -18,7 +18,7 @@ type Message struct {
 	HasBody bool
 }
 
-// Note says in a sentence why the text is missing or not whole; "" when it is whole.
+// Note says why the text is missing or incomplete; "" when it is complete.
 func (m Message) Note() string {
 	switch {
 	case !m.HasBody:
@@ -41,7 +41,8 @@ func Read(ctx context.Context, store *storage.Store, id storage.EmailID) (Messag
 	return m, body.Close()
 }
 
-// Raw copies the exact bytes of a message to w, however slowly that takes them. Errors: storage.ErrNotFound.
+// Raw copies the bytes of a message to w, which may be slow. Errors:
+// storage.ErrNotFound.
 func Raw(ctx context.Context, store *storage.Store, id storage.EmailID, w io.Writer) error {
 	var m Message
 	body, err := open(ctx, store, id, &m)
@@ -55,7 +56,8 @@ func Raw(ctx context.Context, store *storage.Store, id storage.EmailID, w io.Wri
 	return errors.Join(err, body.Close())
 }
 
-// open finds an email's live entries and its bytes; nil when they are not there yet.
+// open finds an email's live entries and its bytes, which are nil until they
+// are stored.
 func open(ctx context.Context, store *storage.Store, id storage.EmailID, m *Message) (io.ReadCloser, error) {
 	var blob storage.BlobID
 	if err := store.Read(ctx, func(r *storage.Reader) error {

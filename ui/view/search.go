@@ -10,10 +10,11 @@ import (
 	"mailcote/storage/query"
 )
 
-// mostHits is how far a search on the page goes back; a narrower search finds the rest.
+// mostHits is how many hits the page shows. A narrower search finds the rest.
 const mostHits = 2000
 
-// search gives one page of hits. Its cursor is "n" and how many hits came before.
+// search gives one page of hits. The cursor is "n" and the number of hits
+// before the page.
 func search(r *storage.Reader, text, before string, limit int) (hits []storage.Mail, next string, err error) {
 	q, err := query.Parse(text, time.Local)
 	if bad := (*query.SyntaxError)(nil); errors.As(err, &bad) {

@@ -7,10 +7,10 @@ import (
 	"mailcote/ui/format"
 )
 
-// State is where an account stands, in one word.
+// State is the state of an account, in one word.
 type State string
 
-// The states, in the order in which Of looks for them.
+// The states, in the order in which Of tries them.
 const (
 	Paused      State = "paused"
 	Syncing     State = "syncing"
@@ -24,7 +24,7 @@ const (
 	OK          State = "ok"
 )
 
-// meaning is a row of the table of states: its words, and when it holds.
+// meaning is a row of the table of states: its words and when it applies.
 type meaning struct {
 	state State
 	words string
@@ -48,7 +48,7 @@ func meanings() []meaning {
 	}
 }
 
-// Words says a state in a person's words.
+// Words is the state as people read it.
 func (s State) Words() string {
 	for _, m := range meanings() {
 		if m.state == s {
@@ -58,15 +58,15 @@ func (s State) Words() string {
 	return string(s)
 }
 
-// Standing is where an account stands, why, and until when.
+// Standing is the state of an account, with its cause and its end.
 type Standing struct {
 	State State
 	Cause string
-	Until time.Time // the next try; zero: it is not known, or nobody waits for a time
-	AsOf  time.Time // no agent watches: this is how it was then; zero: it is so now
+	Until time.Time // the next try; zero: unknown, or none is due
+	AsOf  time.Time // no agent answers: the state at that time; zero: the state is current
 }
 
-// UpToDate reports whether everything is here and an agent sees to it that it stays so.
+// UpToDate reports whether all mail is here and an agent keeps it so.
 func (s Standing) UpToDate() bool { return s.State == OK && s.AsOf.IsZero() }
 
 // Title is the state and its time: "waiting until 03:15:20", "as of 2026-11-30 03:12".
@@ -90,7 +90,7 @@ func (s Standing) String() string {
 	return s.Title() + ": " + s.Cause
 }
 
-// Facts are all that a state is derived from.
+// Facts is all that a state is derived from.
 type Facts struct {
 	Now time.Time
 
@@ -108,13 +108,13 @@ type Facts struct {
 
 	Owned    bool           // a process owns the store
 	Silent   bool           // that process is an agent which does not answer
-	Interval time.Duration  // between two passes of the agent; 0: none runs, or it does not answer
+	Interval time.Duration  // between two passes of the agent; 0: no agent answers
 	Live     progress.State // what the agent does; "": not known
 	Note     string         // the agent's words
 	Until    time.Time      // the agent's next try
 }
 
-// Pass is how a pass ended; the zero one: there was none.
+// Pass is how a pass ended; the zero value: there was none.
 type Pass struct {
 	Began  time.Time
 	Ended  time.Time // zero: it is under way, or its process was killed
@@ -129,7 +129,7 @@ type Wait struct {
 	Offline bool // the network is away for longer
 }
 
-// Of derives what every door shows. It is the one rule.
+// Of derives the state of an account. Every door uses it.
 func Of(f Facts) Standing {
 	s := f.standing()
 	switch {
@@ -178,7 +178,7 @@ func (f Facts) standing() Standing {
 	return Standing{State: OK}
 }
 
-// orCount is words, or how much is here while something is missing.
+// orCount is words, or how much is here while messages are missing.
 func (f Facts) orCount(words string) string {
 	if words == "" && f.Missing > 0 {
 		return format.Count(f.Stored) + " of " + format.Plural(f.Remote, "message", "messages")
@@ -186,7 +186,7 @@ func (f Facts) orCount(words string) string {
 	return words
 }
 
-// orLack is what is lacking in numbers, or else words.
+// orLack is what is missing, in numbers, otherwise words.
 func (f Facts) orLack(words string) string {
 	if lack := f.lacks(); lack != "" {
 		return lack
@@ -194,7 +194,7 @@ func (f Facts) orLack(words string) string {
 	return words
 }
 
-// lacks says what stands between the account and being complete; "": nothing.
+// lacks says what keeps the account from being complete; "" when it is.
 func (f Facts) lacks() string {
 	switch {
 	case f.Quarantined > 0 && f.Missing > 0:
