@@ -17,9 +17,11 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestRun(t *testing.T) {
 	var out strings.Builder
-	o := options{messages: 40, bytes: 3000, mailboxes: 3, attachments: 0.1, rtt: 2 * time.Millisecond, rounds: 1, seed: 1, mailcote: "none"}
+	o := options{messages: 40, bytes: 3000, mailboxes: 3, attachments: 0.1, rtt: 2 * time.Millisecond, rounds: 1,
+		seed: 1, mailcote: "none"}
 	err := run(t.Context(), &out, o)
-	if missing := errors.Is(err, exec.ErrNotFound) || errors.Is(err, dovecot.ErrMissing); missing && os.Getenv("MAILCOTE_REQUIRE_ALL") != "1" {
+	if missing := errors.Is(err, exec.ErrNotFound) || errors.Is(err, dovecot.ErrMissing); missing &&
+		os.Getenv("MAILCOTE_REQUIRE_ALL") != "1" {
 		t.Skip(err)
 	}
 	if err != nil {
@@ -40,7 +42,8 @@ func TestBadOptions(t *testing.T) {
 
 func TestSummary(t *testing.T) {
 	const progress = `{"type":"progress","fetched":3}` + "\n"
-	complete := progress + `{"type":"summary","account":"a","fetched":7,"result":"complete","readable_seconds":1.5}` + "\n"
+	complete := progress + `{"type":"summary","account":"a","fetched":7,"result":"complete",` +
+		`"readable_seconds":1.5}` + "\n"
 	if s, err := lastSummary(complete); err != nil || s.Fetched != 7 {
 		t.Errorf("summary %+v, %v", s, err)
 	}
@@ -62,7 +65,8 @@ func TestReport(t *testing.T) {
 		return all
 	}
 	var out strings.Builder
-	columns := []column{{"mailcote", walls(2*time.Second, time.Second, 9*time.Second)}, {"mbsync", walls(10*time.Second, 6*time.Second)}}
+	columns := []column{{"mailcote", walls(2*time.Second, time.Second, 9*time.Second)},
+		{"mbsync", walls(10*time.Second, 6*time.Second)}}
 	if err := report(&out, columns, 1, 100); err != nil {
 		t.Fatal(err)
 	}

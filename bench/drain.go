@@ -34,7 +34,8 @@ func (b *bench) drain(ctx context.Context) (result, error) {
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	commands := []string{"LOGIN " + dovecot.User + " " + dovecot.Password}
 	for _, name := range corpus.Mailboxes(b.options.mailboxes) {
-		commands = append(commands, "EXAMINE "+truth.Quote(truth.EncodeName(name)), "UID FETCH 1:* (UID FLAGS INTERNALDATE BODY.PEEK[])")
+		commands = append(commands, "EXAMINE "+truth.Quote(truth.EncodeName(name)),
+			"UID FETCH 1:* (UID FLAGS INTERNALDATE BODY.PEEK[])")
 	}
 	r, bodies := bufio.NewReaderSize(conn, 256<<10), 0
 	for i, command := range commands {

@@ -34,7 +34,8 @@ func main() {
 	flag.DurationVar(&o.settle, "settle", 2500*time.Millisecond, "wait between the first and the second sync")
 	flag.IntVar(&o.rounds, "rounds", 3, "rounds; the figures are medians")
 	flag.Uint64Var(&o.seed, "seed", 1, "seed of the messages")
-	flag.StringVar(&o.mailcote, "mailcote", "", "program to measure; built from this source when empty, left out when \"none\"")
+	flag.StringVar(&o.mailcote, "mailcote", "",
+		"program to measure; built from this source when empty, left out when \"none\"")
 	flag.StringVar(&o.earlier, "earlier", "", "an earlier program to measure in turn with it")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -64,7 +65,8 @@ func run(ctx context.Context, out io.Writer, o options) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "%d messages, %s in %d mailboxes, %v round trip, %d rounds\n", o.messages, size(float64(b.raw)), o.mailboxes, o.rtt, o.rounds)
+	fmt.Fprintf(out, "%d messages, %s in %d mailboxes, %v round trip, %d rounds\n", o.messages, size(float64(b.raw)),
+		o.mailboxes, o.rtt, o.rounds)
 	if _, err := b.drain(ctx); err != nil { // warms the server
 		return fmt.Errorf("drain: %w", err)
 	}

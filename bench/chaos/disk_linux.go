@@ -41,7 +41,9 @@ func (d disk) fill() error {
 func (d disk) free() error { return d.resize(roomy) }
 
 func (d disk) resize(bytes int64) error {
-	if err := syscall.Mount("tmpfs", d.at, "tmpfs", syscall.MS_REMOUNT, fmt.Sprintf("size=%d", bytes)); err != nil && err != syscall.EINVAL { // more was written meanwhile
+	// more was written meanwhile
+	if err := syscall.Mount("tmpfs", d.at, "tmpfs", syscall.MS_REMOUNT, fmt.Sprintf("size=%d", bytes)); err != nil &&
+		err != syscall.EINVAL {
 		return fmt.Errorf("resize the disk: %w", err)
 	}
 	return nil

@@ -63,7 +63,8 @@ func newMachine(dir, program string, o options) (*machine, error) {
 		return nil, err
 	}
 	m.disk = mount(homes[1])
-	m.env = []string{"MAILCOTE_STORE=" + filepath.Join(homes[1], "mail.db"), "XDG_STATE_HOME=" + filepath.Join(homes[1], "state"), "TMPDIR=" + dir}
+	m.env = []string{"MAILCOTE_STORE=" + filepath.Join(homes[1], "mail.db"), "XDG_STATE_HOME=" +
+		filepath.Join(homes[1], "state"), "TMPDIR=" + dir}
 	if err := m.deliver(o.seed, o.messages); err != nil {
 		return nil, errors.Join(err, m.close())
 	}
@@ -81,9 +82,10 @@ func (m *machine) close() error {
 }
 
 func (m *machine) deliver(seed uint64, n int) error {
-	_, err := corpus.Fill(seed, n, mailboxes, corpus.Options{AvgSize: 6000}, func(mailbox string, one corpus.Message) error {
-		return m.server.Put(dovecot.User, mailbox, one.Raw, dovecot.Options{Flags: one.Flags, Date: one.Date})
-	})
+	_, err := corpus.Fill(seed, n, mailboxes, corpus.Options{AvgSize: 6000},
+		func(mailbox string, one corpus.Message) error {
+			return m.server.Put(dovecot.User, mailbox, one.Raw, dovecot.Options{Flags: one.Flags, Date: one.Date})
+		})
 	return err
 }
 
@@ -120,11 +122,13 @@ type verdict struct {
 
 func (v verdict) String() string {
 	share := 100 * float64(v.failed) / float64(max(1, v.tasks))
-	return fmt.Sprintf("%d SIGKILL, %d SIGSTOP, %d times no disk, %d times trouble on the wire (%d connections); %d agents, %d ended by themselves\n"+
+	return fmt.Sprintf("%d SIGKILL, %d SIGSTOP, %d times no disk, %d times trouble on the wire (%d connections); %d "+
+		"agents, %d ended by themselves\n"+
 		"%d messages arrived, %d were flagged, %d went; %d faults recorded; pause: %q; the last sync took %v\n"+
 		"%d lines in the end, %d differ (0 lost and 0 doubled if 0); %d of %d tasks failed (%.2f %%)\n",
 		v.kills, v.stops, v.fills, v.cuts, v.line.Connections, v.starts, v.ends,
-		v.arrived, v.flagged, v.gone, v.faults, v.paused, v.took.Round(time.Millisecond), v.mail, len(v.differ), v.failed, v.tasks, share)
+		v.arrived, v.flagged, v.gone, v.faults, v.paused, v.took.Round(time.Millisecond), v.mail, len(v.differ),
+		v.failed, v.tasks, share)
 }
 
 // said is what the last agent that ended by itself had to say.
@@ -137,7 +141,8 @@ func (v verdict) said() string {
 
 func (v verdict) err() error {
 	if len(v.differ) > 0 {
-		return fmt.Errorf("the store is not what the server holds:\n%s", strings.Join(v.differ[:min(20, len(v.differ))], "\n"))
+		return fmt.Errorf("the store is not what the server holds:\n%s",
+			strings.Join(v.differ[:min(20, len(v.differ))], "\n"))
 	}
 	if v.failed*100 >= max(1, v.tasks) {
 		return fmt.Errorf("%d of %d tasks failed", v.failed, v.tasks)
@@ -173,7 +178,9 @@ func (m *machine) judge(ctx context.Context) (v verdict, err error) {
 	}
 	v.mail, v.differ = len(want), truth.Diff(want, have)
 	var tasks []struct{ All, Failed, Faults int }
-	if err := m.rows(`SELECT count(*) AS "all", sum(status <> 'completed') AS failed, (SELECT count(*) FROM sync_errors) AS faults FROM sync_tasks`, &tasks); err != nil {
+	if err := m.rows(`
+		SELECT count(*) AS "all", sum(status <> 'completed') AS failed, (SELECT count(*) FROM sync_errors) AS faults
+		FROM sync_tasks`, &tasks); err != nil {
 		return v, err
 	}
 	v.tasks, v.failed, v.faults = tasks[0].All, tasks[0].Failed, tasks[0].Faults

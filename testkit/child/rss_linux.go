@@ -32,7 +32,8 @@ func peakRSS(pid int) int64 {
 // ResetPeak forgets this process's peak of memory and gives what it holds now, in bytes.
 func ResetPeak() int64 {
 	debug.FreeOSMemory()
-	_ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) // where the kernel does not allow it, the peak is the old one
+	// where the kernel does not allow it, the peak is the old one
+	_ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0)
 	return Peak()
 }
 

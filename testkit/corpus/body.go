@@ -64,7 +64,8 @@ func (g *generator) content(b *builder, p post, text string, rich bool) {
 func markup(p post, text string) string {
 	var b strings.Builder
 	b.Grow(len(text) + len(text)/2 + 500)
-	fmt.Fprintf(&b, "<!DOCTYPE html>\n<html lang=\"%s\"><head><title>%s</title>\n<style>p { margin: 0 0 1em; font: 14px/1.5 sans-serif }</style></head>\n<body>\n", p.language.code, html.EscapeString(p.subject))
+	fmt.Fprintf(&b, "<!DOCTYPE html>\n<html lang=\"%s\"><head><title>%s</title>\n<style>p { margin: 0 0 1em; font: "+
+		"14px/1.5 sans-serif }</style></head>\n<body>\n", p.language.code, html.EscapeString(p.subject))
 	for paragraph := range strings.SplitSeq(text, "\n\n") {
 		b.WriteString("<p style=\"color:#222\">" + html.EscapeString(paragraph) + "</p>\n")
 	}
@@ -110,7 +111,8 @@ func (g *generator) text(b *builder, p post, subtype, text string) {
 }
 
 func (g *generator) attachment(b *builder, p post, size int) {
-	kinds := []struct{ media, extension string }{{"application/pdf", "pdf"}, {"image/jpeg", "jpg"}, {"application/zip", "zip"}}
+	kinds := []struct{ media, extension string }{{"application/pdf", "pdf"}, {"image/jpeg", "jpg"},
+		{"application/zip", "zip"}}
 	kind := kinds[g.r.IntN(len(kinds))]
 	name := p.language.word(g.r) + "-" + fmt.Sprint(g.r.IntN(1000)) + "." + kind.extension
 	b.field("Content-Type", mime.FormatMediaType(kind.media, map[string]string{"name": name}))

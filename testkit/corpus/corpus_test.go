@@ -77,7 +77,8 @@ func TestBelievable(t *testing.T) {
 		}
 		walk(t, parsed.Header.Get("Content-Type"), parsed.Header.Get("Content-Transfer-Encoding"), parsed.Body, kinds)
 	}
-	for _, kind := range []string{"reference", "multipart/mixed", "multipart/alternative", "text/html", "application/pdf", "utf-8", "koi8-r", "iso-8859-1",
+	for _, kind := range []string{"reference", "multipart/mixed", "multipart/alternative", "text/html",
+		"application/pdf", "utf-8", "koi8-r", "iso-8859-1",
 		"iso-2022-jp", "us-ascii", "7bit", "8bit", "quoted-printable", "base64"} {
 		if kinds[kind] == 0 {
 			t.Errorf("no %s among 500 messages", kind)
@@ -110,7 +111,8 @@ func walk(t *testing.T, contentType, encoding string, body io.Reader, kinds map[
 }
 
 func TestSizes(t *testing.T) {
-	for _, o := range []Options{{}, {AvgSize: 4000, AttachmentShare: -1}, {AvgSize: 20000, AttachmentShare: -1}, {AvgSize: 60000, AttachmentShare: 0.5}} {
+	for _, o := range []Options{{}, {AvgSize: 4000, AttachmentShare: -1}, {AvgSize: 20000, AttachmentShare: -1},
+		{AvgSize: 60000, AttachmentShare: 0.5}} {
 		total, n := 0, 500
 		for m := range Generate(1, n, o) {
 			total += len(m.Raw)

@@ -7,7 +7,8 @@ import (
 
 // Mailboxes gives n mailbox names as people have them: nested, in several scripts; INBOX is first.
 func Mailboxes(n int) []string {
-	names := []string{"INBOX", "Archive", "Sent", "Lists/golang", "Projekte/Küche & Bad", "仕事/請求書", "Archive/2019", "Junk", "Trash", "Drafts", "Письма"}
+	names := []string{"INBOX", "Archive", "Sent", "Lists/golang", "Projekte/Küche & Bad", "仕事/請求書", "Archive/2019",
+		"Junk", "Trash", "Drafts", "Письма"}
 	for i := len(names); i < n; i++ {
 		names = append(names, fmt.Sprintf("Folders/%03d", i))
 	}

@@ -53,8 +53,8 @@ type Server struct {
 	askers []net.Conn // of resolvers
 }
 
-// Start runs a server until the test ends. answer is asked for each question, one at a time: the n-th (from 1) for addresses of
-// IPv4 or, six, of IPv6.
+// Start runs a server until the test ends. answer is asked for each question, one at a time: the n-th (from 1)
+// for addresses of IPv4 or, six, of IPv6.
 func Start(t testing.TB, answer func(n int, six bool) Answer) *Server {
 	t.Helper()
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -142,14 +142,16 @@ func (s *Server) reply(packet []byte) ([]byte, time.Duration) {
 	if a.Silent {
 		return nil, 0
 	}
-	m = dnsmessage.Message{Header: dnsmessage.Header{ID: m.ID, Response: true, RecursionAvailable: true, RCode: a.Code}, Questions: m.Questions}
+	m = dnsmessage.Message{Header: dnsmessage.Header{ID: m.ID, Response: true, RecursionAvailable: true,
+		RCode: a.Code}, Questions: m.Questions}
 	for _, addr := range a.Addrs {
 		h := dnsmessage.ResourceHeader{Name: q.Name, Class: dnsmessage.ClassINET}
 		switch {
 		case addr.Is4() && q.Type == dnsmessage.TypeA:
 			m.Answers = append(m.Answers, dnsmessage.Resource{Header: h, Body: &dnsmessage.AResource{A: addr.As4()}})
 		case addr.Is6() && six:
-			m.Answers = append(m.Answers, dnsmessage.Resource{Header: h, Body: &dnsmessage.AAAAResource{AAAA: addr.As16()}})
+			m.Answers = append(m.Answers, dnsmessage.Resource{Header: h,
+				Body: &dnsmessage.AAAAResource{AAAA: addr.As16()}})
 		}
 	}
 	reply, err := m.Pack()

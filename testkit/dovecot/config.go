@@ -122,7 +122,8 @@ service imap {
 		b.WriteString("ssl = no\n")
 	}
 	if !s.config.Penalty {
-		b.WriteString("auth_failure_delay = 0\nservice anvil {\n  unix_listener anvil-auth-penalty {\n    mode = 0\n  }\n}\n")
+		b.WriteString("auth_failure_delay = 0\nservice anvil {\n  unix_listener anvil-auth-penalty {\n    mode = 0\n " +
+			" }\n}\n")
 	}
 	if os.Getuid() != 0 {
 		b.WriteString(ordinaryUser())
@@ -149,7 +150,8 @@ func ordinaryUser() string {
 		}
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "default_internal_user = %s\ndefault_internal_group = %s\ndefault_login_user = %s\n", name, group, name)
+	fmt.Fprintf(&b, "default_internal_user = %s\ndefault_internal_group = %s\ndefault_login_user = %s\n", name, group,
+		name)
 	for _, service := range []string{"imap-login", "anvil", "stats", "ipc", "director", "dns_client", "old-stats"} {
 		fmt.Fprintf(&b, "service %s {\n  chroot =\n}\n", service)
 	}

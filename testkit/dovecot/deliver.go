@@ -100,8 +100,8 @@ func (h Harm) do(path string) error {
 	return nil
 }
 
-// Renumber makes the server forget a mailbox's UIDs: it gets a new UIDVALIDITY, and every message another UID or the same,
-// as it comes. Flags stay, keywords may not. No session may have the mailbox open.
+// Renumber makes the server forget a mailbox's UIDs: it gets a new UIDVALIDITY, and every message another UID or
+// the same, as it comes. Flags stay, keywords may not. No session may have the mailbox open.
 func (s *Server) Renumber(user, mailbox string) error {
 	dir, err := s.mailboxDir(user, mailbox)
 	if err != nil {
@@ -164,8 +164,8 @@ func infoLetters(flags []string) (string, error) {
 	return strings.Join(letters, ""), nil
 }
 
-// DamageMdbox overwrites the middle of some messages in the first mdbox file of a user; which counts from 0 in the order they were
-// saved. Compressed mail cannot be read beyond that.
+// DamageMdbox overwrites the middle of some messages in the first mdbox file of a user; which counts from 0 in
+// the order they were saved. Compressed mail cannot be read beyond that.
 func (s *Server) DamageMdbox(user string, which ...int) error {
 	const mark = "\x01\x02" // stands before each message
 	name := filepath.Join(s.dir, "home", user, "mdbox", "storage", "m.1")

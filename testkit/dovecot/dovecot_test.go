@@ -72,11 +72,14 @@ func TestDeliver(t *testing.T) {
 	s := Start(t, Config{})
 	date := time.Date(2021, 3, 4, 5, 6, 7, 0, time.UTC)
 	s.Deliver(t, User, "INBOX", []byte("Subject: a\r\n\r\nA\r\n"), Options{})
-	s.Deliver(t, User, "INBOX", []byte("Subject: b\r\n\r\nB\r\n"), Options{Flags: []string{`\Seen`, `\Answered`}, Date: date})
+	s.Deliver(t, User, "INBOX", []byte("Subject: b\r\n\r\nB\r\n"),
+		Options{Flags: []string{`\Seen`, `\Answered`}, Date: date})
 	s.Deliver(t, User, "Listen/Käse & Brot/日本", []byte("Subject: c\r\n\r\nC\r\n"), Options{})
-	said := talk(t, dial(t, s), login, `LIST "" *`, "EXAMINE INBOX", "FETCH 1:* (UID FLAGS INTERNALDATE BODY.PEEK[HEADER])",
+	said := talk(t, dial(t, s), login, `LIST "" *`, "EXAMINE INBOX",
+		"FETCH 1:* (UID FLAGS INTERNALDATE BODY.PEEK[HEADER])",
 		`STATUS "Listen/K&AOQ-se &- Brot/&ZeVnLA-" (MESSAGES RECENT UNSEEN)`, "CAPABILITY")
-	wantAll(t, said, `"Listen/K&AOQ-se &- Brot/&ZeVnLA-"`, "* 2 EXISTS", "04-Mar-2021 05:06:07 +0000", `\Answered \Seen`,
+	wantAll(t, said, `"Listen/K&AOQ-se &- Brot/&ZeVnLA-"`, "* 2 EXISTS", "04-Mar-2021 05:06:07 +0000",
+		`\Answered \Seen`,
 		"(MESSAGES 1 RECENT 1 UNSEEN 1)", "QRESYNC", "SPECIAL-USE", "MOVE")
 }
 
@@ -159,7 +162,8 @@ func TestURL(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if password, _ := u.User.Password(); u.Host != "127.0.0.1:143" || u.User.Username() != "a@b" || password != "p:/@ ü" {
+	if password, _ := u.User.Password(); u.Host != "127.0.0.1:143" || u.User.Username() != "a@b" ||
+		password != "p:/@ ü" {
 		t.Errorf("URL = %s", u)
 	}
 }

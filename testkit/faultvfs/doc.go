@@ -1,18 +1,19 @@
-// Package faultvfs makes SQLite's file operations fail on demand: a failed fsync, a full disk, a bad read, at the n-th call
-// on files of one name. Test code only.
+// Package faultvfs makes SQLite's file operations fail on demand: a failed fsync, a full disk, a bad read, at the
+// n-th call on files of one name. Test code only.
 //
-// Register adds the VFS "fault" to this process; open with "file:x.db?vfs=fault". It is SQLite's default VFS with its own
-// method table for every file; shared memory and its locks are the original ones, and only the call that maps it can fail.
-// Without a Fail everything works as always.
+// Register adds the VFS "fault" to this process; open with "file:x.db?vfs=fault". It is SQLite's default VFS with
+// its own method table for every file; shared memory and its locks are the original ones, and only the call that
+// maps it can fail. Without a Fail everything works as always.
 //
-// Invariants: an operation that fails has not been tried, so the file is as it was (a failed write wrote nothing, a failed
-// open opened nothing); calls are counted whether they fail or not; a call counts for a fault from the moment of the Fail.
+// Invariants: an operation that fails has not been tried, so the file is as it was (a failed write wrote nothing,
+// a failed open opened nothing); calls are counted whether they fail or not; a call counts for a fault from the
+// moment of the Fail.
 //
-// SQLite's callbacks are plain functions and a VFS is registered for the process, so the state here is global, the one
-// exception to the rule about package state: tests that use it must not run in parallel with one another, and end with
-// Reset. The package leans on names that modernc.org/sqlite generates and does not promise; its own test tells when they
-// change.
+// SQLite's callbacks are plain functions and a VFS is registered for the process, so the state here is global,
+// the one exception to the rule about package state: tests that use it must not run in parallel with one another,
+// and end with Reset. The package leans on names that modernc.org/sqlite generates and does not promise; its own
+// test tells when they change.
 //
-// Record logs what is done to the files of a directory; Log.Disk plays it and gives what a power loss at any moment may leave
-// (FAULTS B.2). A test that trusts these images runs a positive control and a negative one.
+// Record logs what is done to the files of a directory; Log.Disk plays it and gives what a power loss at any
+// moment may leave (FAULTS B.2). A test that trusts these images runs a positive control and a negative one.
 package faultvfs

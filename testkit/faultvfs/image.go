@@ -11,9 +11,9 @@ import (
 // sector is what a disk writes whole.
 const sector = 512
 
-// Disk plays a log and gives what a power loss may leave of it. What was synced is durable; each write or truncate since then
-// is kept, dropped, or, of a write, torn at a sector. Making and removing a file is durable at once: the loss of directory
-// entries is not modelled.
+// Disk plays a log and gives what a power loss may leave of it. What was synced is durable; each write or
+// truncate since then is kept, dropped, or, of a write, torn at a sector. Making and removing a file is durable
+// at once: the loss of directory entries is not modelled.
 type Disk struct {
 	log   *Log
 	at    int

@@ -60,7 +60,8 @@ func verdict(t *testing.T, files map[string][]byte) (damaged bool, rows int) {
 
 // The images show what each mode is worth: FULL is the positive control, NORMAL loses commits and OFF the file.
 func TestImages(t *testing.T) {
-	for mode, want := range map[string]struct{ damaged, lost bool }{"FULL": {}, "NORMAL": {lost: true}, "OFF": {damaged: true, lost: true}} {
+	for mode, want := range map[string]struct{ damaged, lost bool }{"FULL": {}, "NORMAL": {lost: true},
+		"OFF": {damaged: true, lost: true}} {
 		t.Run(mode, func(t *testing.T) {
 			l, acked := ledger(t, mode, 150)
 			random := rand.New(rand.NewPCG(7, 7))

@@ -40,8 +40,8 @@ type operation struct {
 	before int // of a sync: what is durable now was recorded before this operation
 }
 
-// Record begins to log what happens in dir from now on, on files opened through the VFS. One log is recorded at a time; Stop
-// ends it.
+// Record begins to log what happens in dir from now on, on files opened through the VFS. One log is recorded at a
+// time; Stop ends it.
 func Record(dir string) (*Log, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -83,8 +83,8 @@ func (l *Log) Stop() {
 	l.ended = true
 }
 
-// Len is how many operations were recorded. A test notes it after each acknowledgement: what was acknowledged must survive
-// every cut from there on.
+// Len is how many operations were recorded. A test notes it after each acknowledgement: what was acknowledged
+// must survive every cut from there on.
 func (l *Log) Len() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()

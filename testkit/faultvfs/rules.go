@@ -25,7 +25,8 @@ func Operations() []string { return []string{Open, Read, Write, Truncate, Sync, 
 
 // SQLite's result codes that tests inject most; any other nonzero code may be given.
 const (
-	ReadOnly      = 8         // SQLITE_READONLY; of Open: the file opens, and only for reading, as where this user may not write it
+	// SQLITE_READONLY; of Open: the file opens, and only for reading, as where this user may not write it
+	ReadOnly      = 8
 	Full          = 13        // SQLITE_FULL: no space left
 	CantOpen      = 14        // SQLITE_CANTOPEN
 	IOErrRead     = 10 | 1<<8 // SQLITE_IOERR_READ
@@ -88,8 +89,8 @@ func Calls(op, suffix string) int {
 	return sum
 }
 
-// Fired says how many calls were made to fail since the last Reset. A test checks it: a fault that never happened proves
-// nothing.
+// Fired says how many calls were made to fail since the last Reset. A test checks it: a fault that never happened
+// proves nothing.
 func Fired() int {
 	state.mu.Lock()
 	defer state.mu.Unlock()

@@ -26,8 +26,8 @@ type file struct {
 	methods uintptr // the original table
 }
 
-// fileTable knows the open files by address, and the changed copy of each original method table (never freed: there are a
-// handful, and a closed file's may still be in use by another).
+// fileTable knows the open files by address, and the changed copy of each original method table (never freed:
+// there are a handful, and a closed file's may still be in use by another).
 type fileTable struct {
 	mu     sync.Mutex
 	open   map[uintptr]file
@@ -226,12 +226,14 @@ func xDelete(tls *libc.TLS, _, cname uintptr, syncDir int32) int32 {
 	return rc
 }
 
-// at reads an address of the C side as a pointer. The memory is libc's, not the Go heap's, so nothing moves or is collected.
+// at reads an address of the C side as a pointer. The memory is libc's, not the Go heap's, so nothing moves or is
+// collected.
 func at[T any](address uintptr) *T {
 	return *(**T)(unsafe.Pointer(&address))
 }
 
-// get turns a C function pointer into the Go function it stands for: the generated code keeps the address of a func value.
+// get turns a C function pointer into the Go function it stands for: the generated code keeps the address of a
+// func value.
 func get[F any](pointer uintptr) F {
 	value := struct{ pointer uintptr }{pointer}
 	return *(*F)(unsafe.Pointer(&value))

@@ -282,7 +282,8 @@ func TestConcurrent(t *testing.T) {
 	for range 4 {
 		all.Go(func() {
 			for range 10 {
-				db, err := sql.Open("sqlite", "file:"+path+"?vfs="+Name+"&_pragma=busy_timeout(20000)&_txlock=immediate")
+				db, err := sql.Open("sqlite",
+					"file:"+path+"?vfs="+Name+"&_pragma=busy_timeout(20000)&_txlock=immediate")
 				if err == nil {
 					err = errors.Join(insert(db), db.Close())
 				}

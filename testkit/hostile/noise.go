@@ -19,7 +19,8 @@ const (
 // All gives every script.
 func All() []Script {
 	var all []Script
-	for _, some := range [][]Script{noise(), codes(), phases(), fetches(), listings(), mailboxes(), floods(), strangers()} {
+	for _, some := range [][]Script{noise(), codes(), phases(), fetches(), listings(), mailboxes(), floods(),
+		strangers()} {
 		all = append(all, some...)
 	}
 	slices.SortStableFunc(all, func(a, b Script) int { return strings.Compare(a.Name, b.Name) })
@@ -113,16 +114,20 @@ func noise() []Script {
 		{"+ idling", Nothing, false},
 		{"+", Nothing, false},
 	} {
-		all = append(all, Script{Name: fmt.Sprintf("unasked/%.40q", n.line), Harm: n.harm, Lies: n.lies, Mix: []Mixin{First(InInbox, n.line+"\r\n")}})
+		all = append(all, Script{Name: fmt.Sprintf("unasked/%.40q", n.line), Harm: n.harm, Lies: n.lies,
+			Mix: []Mixin{First(InInbox, n.line+"\r\n")}})
 	}
 	return all
 }
 
 // codes refuse a command with every response code there is.
 func codes() []Script {
-	account := []string{"UNAVAILABLE", "AUTHENTICATIONFAILED", "AUTHORIZATIONFAILED", "EXPIRED", "PRIVACYREQUIRED", "LIMIT", "OVERQUOTA", "THROTTLED", "WEBALERT https://evil.example/", "INUSE"}
-	message := []string{"CONTACTADMIN", "NOPERM", "EXPUNGEISSUED", "CORRUPTION", "SERVERBUG", "CLIENTBUG", "CANNOT", "NONEXISTENT", "TRYCREATE", "ALREADYEXISTS",
-		"HASCHILDREN", "UIDNOTSTICKY", "BADCHARSET (X)", "UNKNOWN-CTE", "TOOBIG", "NOTSAVED", "ALERT", "NOMODSEQ", "HIGHESTMODSEQ 5", "MESSAGELIMIT 1", "MESSAGELIMIT 0",
+	account := []string{"UNAVAILABLE", "AUTHENTICATIONFAILED", "AUTHORIZATIONFAILED", "EXPIRED", "PRIVACYREQUIRED",
+		"LIMIT", "OVERQUOTA", "THROTTLED", "WEBALERT https://evil.example/", "INUSE"}
+	message := []string{"CONTACTADMIN", "NOPERM", "EXPUNGEISSUED", "CORRUPTION", "SERVERBUG", "CLIENTBUG", "CANNOT",
+		"NONEXISTENT", "TRYCREATE", "ALREADYEXISTS",
+		"HASCHILDREN", "UIDNOTSTICKY", "BADCHARSET (X)", "UNKNOWN-CTE", "TOOBIG", "NOTSAVED", "ALERT", "NOMODSEQ",
+		"HIGHESTMODSEQ 5", "MESSAGELIMIT 1", "MESSAGELIMIT 0",
 		"PARSE", "X-NEW thing", ""}
 	var all []Script
 	add := func(code string, p Place, harm Harm) {
@@ -169,11 +174,15 @@ func phases() []Script {
 			if strings.Contains(string(a), "UNAVAILABLE") { // which speaks for the account
 				worst = Account
 			}
-			all = append(all, Script{Name: fmt.Sprintf("%s always: %q", p, a), Harm: worst, Lies: p == Flags && a == script.Bare, Capabilities: passing(p), Mix: []Mixin{Do(p, a)}})
+			all = append(all, Script{Name: fmt.Sprintf("%s always: %q", p, a), Harm: worst, Lies: p == Flags &&
+				a == script.Bare, Capabilities: passing(p), Mix: []Mixin{Do(p, a)}})
 		}
-		all = append(all, Script{Name: fmt.Sprintf("%s once: BYE", p), Harm: harm, Capabilities: passing(p), Mix: []Mixin{Once(p, "BYE autologout")}},
-			Script{Name: fmt.Sprintf("%s once: silence", p), Harm: harm, Capabilities: passing(p), Mix: []Mixin{Once(p, script.Silent)}})
-		all = append(all, Script{Name: fmt.Sprintf("%s: BYE inside the answer", p), Harm: max(harm, Inbox), Capabilities: passing(p), Mix: []Mixin{First(p, "* BYE in the middle\r\n")}})
+		all = append(all, Script{Name: fmt.Sprintf("%s once: BYE", p), Harm: harm, Capabilities: passing(p),
+			Mix: []Mixin{Once(p, "BYE autologout")}},
+			Script{Name: fmt.Sprintf("%s once: silence", p), Harm: harm, Capabilities: passing(p),
+				Mix: []Mixin{Once(p, script.Silent)}})
+		all = append(all, Script{Name: fmt.Sprintf("%s: BYE inside the answer", p), Harm: max(harm, Inbox),
+			Capabilities: passing(p), Mix: []Mixin{First(p, "* BYE in the middle\r\n")}})
 	}
 	return all
 }

@@ -29,8 +29,8 @@ type Act struct {
 	Connections int           // Refuse, Portal
 }
 
-// Arm sets a fault that comes once, when a connection reaches a place. Faults armed before stay. A connection that was made
-// before the first Arm is not followed, and none comes there.
+// Arm sets a fault that comes once, when a connection reaches a place. Faults armed before stay. A connection
+// that was made before the first Arm is not followed, and none comes there.
 func (p *Proxy) Arm(place Place, act Act) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -91,4 +91,5 @@ func (l *link) befall(a Act) {
 }
 
 // page is what a captive portal answers.
-const page = "HTTP/1.1 302 Found\r\nLocation: http://portal.example/login\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n<html><body>Please sign in</body></html>\r\n"
+const page = "HTTP/1.1 302 Found\r\nLocation: http://portal.example/login\r\nContent-Type: text/html\r\nConnection: " +
+	"close\r\n\r\n<html><body>Please sign in</body></html>\r\n"

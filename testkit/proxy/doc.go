@@ -5,11 +5,12 @@
 // lost connection looks; bytes before the cut have been handed to the kernel in order, and a reset may overtake them,
 // as in real life.
 //
-// Faults come by byte offset (Set), or at a place in the talk (Arm): "17 octets into the third literal of the second UID
-// FETCH". For that the proxy follows lines, literals and tags of connections without TLS or COMPRESS (RFC 9051 §2.2, §4.3).
+// Faults come by byte offset (Set), or at a place in the talk (Arm): "17 octets into the third literal of the
+// second UID FETCH". For that the proxy follows lines, literals and tags of connections without TLS or COMPRESS
+// (RFC 9051 §2.2, §4.3).
 //
-// Invariants: no fault changes or reorders a byte (Portal apart, which answers in the server's place); a place is reached
-// when every byte before it has passed and none behind it; counters count bytes read from a side, whether or not they could
-// still be delivered; Close ends every goroutine and socket. What is drawn at random follows the seed and the order of
-// connections.
+// Invariants: no fault changes or reorders a byte (Portal apart, which answers in the server's place); a place is
+// reached when every byte before it has passed and none behind it; counters count bytes read from a side, whether
+// or not they could still be delivered; Close ends every goroutine and socket. What is drawn at random follows
+// the seed and the order of connections.
 package proxy

@@ -139,8 +139,8 @@ func (l *link) write(to net.Conn, pieces <-chan piece, d direction) {
 			}
 		}
 	}
-	// The sender has finished: pass that on, the other direction may still talk. Of a server whose words are lost nothing
-	// is heard, its end neither.
+	// The sender has finished: pass that on, the other direction may still talk. Of a server whose words are lost
+	// nothing is heard, its end neither.
 	if d == up || !l.loses(d) {
 		closeWrite(to)
 	}

@@ -145,7 +145,8 @@ func TestActs(t *testing.T) {
 			}
 			heard, err := dialogue(conn)
 			timeout := errors.Is(err, os.ErrDeadlineExceeded)
-			if timeout != (c.silent || c.act.Kind == Mute) || err != nil != (c.broken || timeout) || err == nil && heard != whole {
+			if timeout != (c.silent || c.act.Kind == Mute) || err != nil != (c.broken || timeout) || err == nil &&
+				heard != whole {
 				t.Errorf("heard %q, %v", heard, err)
 			}
 			if c.act.Kind == Mute && !strings.HasSuffix(heard, "t2 OK done\r\n") {

@@ -14,15 +14,16 @@ import (
 
 // Faults says what goes wrong. The zero value is a perfect line.
 type Faults struct {
-	Refuse     bool          // new connections are reset at once
-	BlackHole  bool          // nothing is forwarded any more, sockets stay open
-	Delay      time.Duration // added in each direction: half a round trip
-	Rate       int64         // bytes a second in each direction of each connection; 0 is unlimited
-	CutUp      int64         // reset a connection after this many bytes up; 0 never
-	CutDown    int64         // reset a connection after this many bytes down; 0 never
-	CutEvery   int64         // reset a connection after about this many bytes down (±50 %, by seed); 0 never
-	CutShare   float64       // of what is read at one time (at most 32 KiB, either direction), this share meets a reset in its place
-	CutsAtMost int           // CutUp, CutDown, CutEvery and CutShare stop after so many cuts in all; 0 is no limit
+	Refuse    bool          // new connections are reset at once
+	BlackHole bool          // nothing is forwarded any more, sockets stay open
+	Delay     time.Duration // added in each direction: half a round trip
+	Rate      int64         // bytes a second in each direction of each connection; 0 is unlimited
+	CutUp     int64         // reset a connection after this many bytes up; 0 never
+	CutDown   int64         // reset a connection after this many bytes down; 0 never
+	CutEvery  int64         // reset a connection after about this many bytes down (±50 %, by seed); 0 never
+	// of what is read at one time (at most 32 KiB, either direction), this share meets a reset in its place
+	CutShare   float64
+	CutsAtMost int // CutUp, CutDown, CutEvery and CutShare stop after so many cuts in all; 0 is no limit
 }
 
 // Stats are totals since the proxy began.

@@ -60,7 +60,8 @@ func (f *framing) step(b byte) (announces, over bool) {
 	return false, false
 }
 
-// begins reads "tag NAME " or "tag UID NAME " off the head of a line, whose newest octet ends a word; a continuation, which has one word, is no command.
+// begins reads "tag NAME " or "tag UID NAME " off the head of a line, whose newest octet ends a word; a
+// continuation, which has one word, is no command.
 func begins(head []byte) *command {
 	words := strings.Fields(string(head))
 	if len(words) < 2 {
@@ -142,7 +143,8 @@ func (l *link) answers(b byte) *Act {
 	if announces {
 		c.literals++
 	}
-	last := c.name == greeting || len(f.head) > len(c.tag) && f.head[len(c.tag)] == ' ' && string(f.head[:len(c.tag)]) == c.tag
+	last := c.name == greeting || len(f.head) > len(c.tag) && f.head[len(c.tag)] == ' ' &&
+		string(f.head[:len(c.tag)]) == c.tag
 	if over && last {
 		t.open = t.open[1:]
 	}

@@ -78,7 +78,10 @@ func (c *session) fetch(tag, args string) {
 	ranges := parseSet(set)
 	var asked []Message
 	for _, m := range b.Messages {
-		if _, known := slices.BinarySearch(c.view, m.UID); known && m.ModSeq > since && slices.ContainsFunc(ranges, func(r uidRange) bool { return r.from <= m.UID && m.UID <= r.to }) {
+		if _, known := slices.BinarySearch(c.view, m.UID); known && m.ModSeq > since &&
+			slices.ContainsFunc(ranges, func(r uidRange) bool {
+				return r.from <= m.UID && m.UID <= r.to
+			}) {
 			asked = append(asked, m)
 		}
 	}

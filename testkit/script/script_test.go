@@ -78,11 +78,13 @@ func TestSession(t *testing.T) {
 	c := dial(t, s)
 	wants(t, c.do("LOGIN alice wrong"), "NO [AUTHENTICATIONFAILED]")
 	wants(t, c.do("LOGIN {5+}\r\nalice {6+}\r\nsesame"), "OK")
-	wants(t, c.do(`LIST "" "*" RETURN (STATUS (MESSAGES UIDNEXT))`), `* LIST () "/" "INBOX"`, `* STATUS "INBOX" (MESSAGES 3 UIDNEXT 4)`)
+	wants(t, c.do(`LIST "" "*" RETURN (STATUS (MESSAGES UIDNEXT))`), `* LIST () "/" "INBOX"`,
+		`* STATUS "INBOX" (MESSAGES 3 UIDNEXT 4)`)
 	wants(t, c.do(`EXAMINE "INBOX" (CONDSTORE)`), "* 3 EXISTS", "[UIDVALIDITY 1000]", "[HIGHESTMODSEQ 4]")
 	wants(t, c.do("UID SEARCH UID 1:*"), "* SEARCH 1 2 3\r\n")
 	wants(t, c.do("UID SEARCH RETURN (ALL) UID 1:*"), `* ESEARCH (TAG "t6") UID ALL 1,2,3`)
-	wants(t, c.do("UID FETCH 2:* (UID FLAGS BODY.PEEK[])"), "* 2 FETCH (UID 2 FLAGS (\\Seen) MODSEQ (3)", "BODY[] {19}\r\nSubject: x", "* 3 FETCH")
+	wants(t, c.do("UID FETCH 2:* (UID FLAGS BODY.PEEK[])"), "* 2 FETCH (UID 2 FLAGS (\\Seen) MODSEQ (3)",
+		"BODY[] {19}\r\nSubject: x", "* 3 FETCH")
 	s.Change(func(m *Model) {
 		m.Box("INBOX").Expunge(1)
 		m.Box("INBOX").Flag(2, "$X")
@@ -100,7 +102,8 @@ func TestSession(t *testing.T) {
 
 func TestMisbehave(t *testing.T) {
 	for fault, want := range map[Fault]string{
-		Refuse: "t2 NO [SERVERBUG]", RefuseLate: "t2 NO some", Omit: "t2 OK", TooLong: "{44}\r\n", TooShort: "{14}\r\n", Cut: "Subject: <end>", Nil: "BODY[] NIL)",
+		Refuse: "t2 NO [SERVERBUG]", RefuseLate: "t2 NO some", Omit: "t2 OK", TooLong: "{44}\r\n",
+		TooShort: "{14}\r\n", Cut: "Subject: <end>", Nil: "BODY[] NIL)",
 	} {
 		s := filled(t)
 		c := dial(t, s)
@@ -113,12 +116,14 @@ func TestMisbehave(t *testing.T) {
 		c.do("EXAMINE INBOX")
 		got := c.do("UID FETCH 1:* (UID BODY.PEEK[])")
 		wants(t, got, want)
-		if n := strings.Count(got, "hello"); n != map[Fault]int{Refuse: 0, RefuseLate: 2, Omit: 2, TooLong: 3, TooShort: 3, Cut: 1, Nil: 2}[fault] {
+		if n := strings.Count(got, "hello"); n != map[Fault]int{Refuse: 0, RefuseLate: 2, Omit: 2, TooLong: 3,
+			TooShort: 3, Cut: 1, Nil: 2}[fault] {
 			t.Errorf("fault %d: %d bodies in %q", fault, n, got)
 		}
 	}
 	s := filled(t)
-	for action, want := range map[Action]string{"NO no": "t1 NO no", "BYE bye": "* BYE bye\r\n<end>", Drop: "<end>", Bare: "t1 OK done"} {
+	for action, want := range map[Action]string{"NO no": "t1 NO no", "BYE bye": "* BYE bye\r\n<end>", Drop: "<end>",
+		Bare: "t1 OK done"} {
 		s.Misbehave(Faults{})
 		c := dial(t, s)
 		s.Misbehave(Faults{On: func(Command) Action { return action }})

@@ -27,7 +27,8 @@ type Options struct {
 	Capabilities string // "": Capabilities
 	ID           string // the name in the answer to ID; "": script
 	MessageLimit int    // messages a FETCH or SEARCH gets to, from the highest UID down (RFC 9738); 0: all
-	Pipe         bool   // it does not listen and is reached by Dial alone, so that it can live in a testing/synctest bubble
+	// it does not listen and is reached by Dial alone, so that it can live in a testing/synctest bubble
+	Pipe bool
 }
 
 // Command is one command as it came, or the greeting that is due.
@@ -39,8 +40,9 @@ type Command struct {
 	Box        string // the mailbox that is open
 }
 
-// Action is what is done in place of the right answer: one of the constants, or the text of a tagged "NO …" or "BAD …", or
-// "BYE …", which is said untagged before the connection is closed. "* …" is said before the right answer.
+// Action is what is done in place of the right answer: one of the constants, or the text of a tagged "NO …" or
+// "BAD …", or "BYE …", which is said untagged before the connection is closed. "* …" is said before the right
+// answer.
 type Action string
 
 // The actions that are no text.
@@ -90,18 +92,23 @@ type Part struct {
 
 // Faults are the ways to misbehave; the zero value is a good server. Functions run without the server's lock.
 type Faults struct {
-	On       func(Command) Action                                   // asked before every command
-	Message  func(box string, uid uint32) Fault                     // what is wrong with a message when its body is asked for
-	Part     func(Part) Fault                                       // the same, by what is asked for; it goes before Message
-	Size     func(box string, uid uint32, size int64) int64         // what RFC822.SIZE says; < 0: it is left out
-	Listing  func(c Command, uids []uint32) (said []uint32)         // what UID SEARCH says in place of the truth
-	Exists   func(connection int, box string, n int) int            // what EXAMINE and STATUS say
-	Validity func(connection int, box string, v uint32) uint32      // what EXAMINE and STATUS say
-	Stalled  func()                                                 // called when everything before a Stall has been sent
-	ModSeq   func(box string, v uint64) uint64                      // what EXAMINE and STATUS say
-	Line     func(c Command, line string) string                    // what is said in place of a line; "": nothing
-	Last     func(c Command, line string) (said string, stays bool) // "" or what is said in place of a line, and nothing ever after; the connection stays open or not
-	Raw      func(c Command, w io.Writer) (answered bool)           // writes to the wire as it likes, before the right answer or in place of it
+	On func(Command) Action // asked before every command
+	// what is wrong with a message when its body is asked for
+	Message func(box string, uid uint32) Fault
+	// the same, by what is asked for; it goes before Message
+	Part     func(Part) Fault
+	Size     func(box string, uid uint32, size int64) int64    // what RFC822.SIZE says; < 0: it is left out
+	Listing  func(c Command, uids []uint32) (said []uint32)    // what UID SEARCH says in place of the truth
+	Exists   func(connection int, box string, n int) int       // what EXAMINE and STATUS say
+	Validity func(connection int, box string, v uint32) uint32 // what EXAMINE and STATUS say
+	// called when everything before a Stall has been sent
+	Stalled func()
+	ModSeq  func(box string, v uint64) uint64   // what EXAMINE and STATUS say
+	Line    func(c Command, line string) string // what is said in place of a line; "": nothing
+	// "" or what is said in place of a line, and nothing ever after; the connection stays open or not
+	Last func(c Command, line string) (said string, stays bool)
+	// writes to the wire as it likes, before the right answer or in place of it
+	Raw func(c Command, w io.Writer) (answered bool)
 }
 
 // Server is one running server.
@@ -125,7 +132,8 @@ type Server struct {
 // Start runs a server until the test ends.
 func Start(t testing.TB, o Options) *Server {
 	t.Helper()
-	s := &Server{caps: o.Capabilities, options: o, password: Password, counts: map[string]int{}, conns: map[net.Conn]struct{}{}}
+	s := &Server{caps: o.Capabilities, options: o, password: Password, counts: map[string]int{},
+		conns: map[net.Conn]struct{}{}}
 	if s.caps == "" {
 		s.caps = Capabilities
 	}

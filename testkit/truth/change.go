@@ -12,7 +12,8 @@ func (c *Client) Append(mailbox string, raw []byte, flags []string, date time.Ti
 	if !date.IsZero() {
 		stamp = date.Format(`"_2-Jan-2006 15:04:05 -0700" `)
 	}
-	_, err := c.run(fmt.Sprintf("APPEND %s (%s) %s{%d}\r\n%s", wireName(mailbox), strings.Join(flags, " "), stamp, len(raw), raw))
+	_, err := c.run(fmt.Sprintf("APPEND %s (%s) %s{%d}\r\n%s", wireName(mailbox), strings.Join(flags, " "), stamp,
+		len(raw), raw))
 	return err
 }
 

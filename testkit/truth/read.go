@@ -48,7 +48,8 @@ func Read(ctx context.Context, addr, user, password string) ([]Line, error) {
 }
 
 func compare(a, b Line) int {
-	return cmp.Or(cmp.Compare(a.Mailbox, b.Mailbox), cmp.Compare(a.UID, b.UID), cmp.Compare(a.SHA256, b.SHA256), cmp.Compare(a.Flags, b.Flags))
+	return cmp.Or(cmp.Compare(a.Mailbox, b.Mailbox), cmp.Compare(a.UID, b.UID), cmp.Compare(a.SHA256, b.SHA256),
+		cmp.Compare(a.Flags, b.Flags))
 }
 
 // mailboxes gives the wire names of all mailboxes that can be selected.
@@ -67,7 +68,8 @@ func (c *Client) mailboxes() ([]string, error) {
 		if !ok {
 			return nil, fmt.Errorf("LIST line %q", r.text)
 		}
-		if lower := strings.ToLower(attributes); strings.Contains(lower, `\noselect`) || strings.Contains(lower, `\nonexistent`) {
+		if lower := strings.ToLower(attributes); strings.Contains(lower, `\noselect`) ||
+			strings.Contains(lower, `\nonexistent`) {
 			continue
 		}
 		in := scanner{text: rest, literals: r.literals}
@@ -138,7 +140,8 @@ func parseFetch(r response) (line Line, ok bool, err error) {
 }
 
 func normalise(flags []string) string {
-	system := map[string]string{`\seen`: `\Seen`, `\answered`: `\Answered`, `\flagged`: `\Flagged`, `\deleted`: `\Deleted`, `\draft`: `\Draft`}
+	system := map[string]string{`\seen`: `\Seen`, `\answered`: `\Answered`, `\flagged`: `\Flagged`,
+		`\deleted`: `\Deleted`, `\draft`: `\Draft`}
 	var kept []string
 	for _, flag := range flags {
 		lower := strings.ToLower(flag)
@@ -236,7 +239,8 @@ func RecentSeen(ctx context.Context, addr, user, password string) (map[string]Co
 		if at < 0 {
 			return nil, fmt.Errorf("truth: status of %s: answer %q", name, text)
 		}
-		if _, err := fmt.Sscanf(text[at:], "(MESSAGES %d RECENT %d UNSEEN %d)", &n.Messages, &n.Recent, &n.Unseen); err != nil {
+		if _, err := fmt.Sscanf(text[at:], "(MESSAGES %d RECENT %d UNSEEN %d)", &n.Messages, &n.Recent,
+			&n.Unseen); err != nil {
 			return nil, fmt.Errorf("truth: status of %s: answer %q: %w", name, text, err)
 		}
 		counts[DecodeName(name)] = n

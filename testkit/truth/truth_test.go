@@ -72,7 +72,8 @@ func TestReadDelivered(t *testing.T) {
 	for _, raw := range raws {
 		s.Deliver(t, dovecot.User, "INBOX", []byte(raw), dovecot.Options{})
 	}
-	s.Deliver(t, dovecot.User, "Käse/日本 & \"Co\"", []byte("Subject: c\r\n\r\n\r\n"), dovecot.Options{Flags: []string{`\Seen`, `\Answered`}})
+	s.Deliver(t, dovecot.User, "Käse/日本 & \"Co\"", []byte("Subject: c\r\n\r\n\r\n"),
+		dovecot.Options{Flags: []string{`\Seen`, `\Answered`}})
 	wantLines(t, s, []truth.Line{
 		line("INBOX", 1, raws[0], ""), line("INBOX", 2, raws[1], ""), line("INBOX", 3, raws[2], ""),
 		line("Käse/日本 & \"Co\"", 1, "Subject: c\r\n\r\n\r\n", `\Answered \Seen`),
@@ -93,7 +94,8 @@ func TestChanges(t *testing.T) {
 	}{
 		{"create", func() error { return c.Create("A/Grüße") }, nil},
 		{"append", func() error {
-			return c.Append("A/Grüße", []byte(raw), []string{`\Flagged`, "$Work"}, time.Date(2020, 1, 2, 3, 4, 5, 0, time.UTC))
+			return c.Append("A/Grüße", []byte(raw), []string{`\Flagged`, "$Work"},
+				time.Date(2020, 1, 2, 3, 4, 5, 0, time.UTC))
 		}, []truth.Line{line("A/Grüße", 1, raw, `$Work \Flagged`)}},
 		{"append again", func() error { return c.Append("A/Grüße", []byte(raw), nil, time.Time{}) },
 			[]truth.Line{line("A/Grüße", 1, raw, `$Work \Flagged`), line("A/Grüße", 2, raw, "")}},
@@ -113,7 +115,8 @@ func TestChanges(t *testing.T) {
 
 func TestRefusals(t *testing.T) {
 	s := dovecot.Start(t, dovecot.Config{})
-	if _, err := truth.Read(t.Context(), s.Addr(), dovecot.User, "secret-canary"); err == nil || strings.Contains(err.Error(), "canary") {
+	if _, err := truth.Read(t.Context(), s.Addr(), dovecot.User, "secret-canary"); err == nil ||
+		strings.Contains(err.Error(), "canary") {
 		t.Errorf("wrong password: %v", err)
 	}
 	c := dial(t, s)
@@ -150,7 +153,8 @@ func TestDiff(t *testing.T) {
 		{"equal in any order", []truth.Line{a, b}, []truth.Line{b, a}, nil},
 		{"missing", []truth.Line{a, b}, []truth.Line{b}, []string{"- " + a.String()}},
 		{"doubled", []truth.Line{a}, []truth.Line{a, a}, []string{"+ " + a.String()}},
-		{"flags", []truth.Line{a}, []truth.Line{line("A", 1, "x", `\Seen`)}, []string{"- " + a.String(), "+ " + line("A", 1, "x", `\Seen`).String()}},
+		{"flags", []truth.Line{a}, []truth.Line{line("A", 1, "x", `\Seen`)},
+			[]string{"- " + a.String(), "+ " + line("A", 1, "x", `\Seen`).String()}},
 		{"empty", nil, nil, nil},
 	}
 	for _, c := range cases {

@@ -16,8 +16,8 @@ import (
 
 const quietBytes = 60_000 // what a sync with nothing to do may move, both directions
 
-// TestAccept2000 syncs 2,000 messages in 8 mailboxes: not one line differs, a second sync moves next to nothing, and the
-// server cannot tell that anybody read.
+// TestAccept2000 syncs 2,000 messages in 8 mailboxes: not one line differs, a second sync moves next to nothing,
+// and the server cannot tell that anybody read.
 func TestAccept2000(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, dovecot.Config{})
@@ -43,7 +43,8 @@ func TestAccept2000(t *testing.T) {
 		t.Error("no message was \\Recent, so nothing shows that it stays")
 	}
 	r.quiet(wire.Stats().Up+wire.Stats().Down, func() int64 { return wire.Stats().Up + wire.Stats().Down })
-	t.Logf("%d messages, %.1f MB in %v, %d bytes over the wire", len(lines), float64(size)/1e6, o.took, wire.Stats().Down)
+	t.Logf("%d messages, %.1f MB in %v, %d bytes over the wire", len(lines), float64(size)/1e6, o.took,
+		wire.Stats().Down)
 }
 
 // quiet wants that a further sync moves at most quietBytes.
@@ -106,13 +107,14 @@ func TestAcceptMemory(t *testing.T) {
 	}
 }
 
-// TestAcceptTwins has what looks alike: another body under the same headers and size, the same mail in two mailboxes, two
-// copies in one.
+// TestAcceptTwins has what looks alike: another body under the same headers and size, the same mail in two
+// mailboxes, two copies in one.
 func TestAcceptTwins(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, dovecot.Config{})
 	letter := func(id, body string) []byte {
-		return []byte("From: Ada <ada@example.org>\r\nTo: bob@example.org\r\nSubject: twins\r\nDate: Mon, 02 Jan 2023 10:00:00 +0000\r\nMessage-ID: <" + id + "@example.org>\r\n\r\n" + body + "\r\n")
+		return []byte("From: Ada <ada@example.org>\r\nTo: bob@example.org\r\nSubject: twins\r\nDate: Mon, 02 Jan " +
+			"2023 10:00:00 +0000\r\nMessage-ID: <" + id + "@example.org>\r\n\r\n" + body + "\r\n")
 	}
 	when := dovecot.Options{Date: time.Date(2023, 1, 2, 10, 0, 0, 0, time.UTC)}
 	one, other := letter("same", "the left one"), letter("same", "the rite one")

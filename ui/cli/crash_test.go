@@ -25,13 +25,15 @@ import (
 // each content once in a mailbox.
 type letter struct{ mailbox, sum string }
 
-// TestKill is bar 1: it kills the program at random moments while another client adds, flags and takes away mail, and sometimes
-// a mailbox is renumbered: between two syncs, and under a run that is in its pass. After each kill the store is sound, what a
-// reader had seen is there, nothing is doubled, and the next start works at once; in the end no task is left.
+// TestKill is bar 1: it kills the program at random moments while another client adds, flags and takes away mail,
+// and sometimes a mailbox is renumbered: between two syncs, and under a run that is in its pass. After each kill
+// the store is sound, what a reader had seen is there, nothing is doubled, and the next start works at once; in
+// the end no task is left.
 func TestKill(t *testing.T) {
 	r := newRig(t, dovecot.Config{})
 	wanted, start := byLength(15, 1000), time.Now()
-	l := &killLoop{rig: r, random: seeded(t), limits: [2]time.Duration{time.Second, 200 * time.Millisecond}, ever: map[letter]bool{}}
+	l := &killLoop{rig: r, random: seeded(t), limits: [2]time.Duration{time.Second, 200 * time.Millisecond},
+		ever: map[letter]bool{}}
 	l.fill(7, byLength(1200, 400), 8, corpus.Options{AvgSize: 5000})
 	l.remember()
 	for l.kills < wanted {
@@ -46,7 +48,9 @@ func TestKill(t *testing.T) {
 	l.remember()
 	r.whole(l.now)
 	slices.Sort(l.resumed)
-	t.Logf("%d kills (%d in a first sync, %d of a run; %d syncs ended first), %d times a reader had seen mail just before: 0 lost, 0 doubled, 0 tasks left; work resumed after %v in the median, %v at most; the last sync took %v",
+	t.Logf("%d kills (%d in a first sync, %d of a run; %d syncs ended first), %d times a reader had seen mail just "+
+		"before: 0 lost, 0 doubled, 0 tasks left; work resumed after %v in the median, %v at most; the last sync "+
+		"took %v",
 		l.kills, l.early, l.runs, l.ended, l.acks, l.resumed[len(l.resumed)/2], l.resumed[len(l.resumed)-1], last.took)
 }
 
@@ -70,7 +74,8 @@ type killLoop struct {
 	resumed []time.Duration // from start to the first claimed task
 }
 
-// remember reads the server. It ends sessions, and the next one too, when a mailbox is renumbered under one that has it open.
+// remember reads the server. It ends sessions, and the next one too, when a mailbox is renumbered under one that
+// has it open.
 func (l *killLoop) remember() {
 	l.t.Helper()
 	var err error
@@ -165,10 +170,11 @@ func (l *killLoop) look() ([]letter, bool) {
 		l.t.Fatal(err)
 	}
 	var all []letter
-	err = s.SQL(context.Background(), `SELECT mailbox, sha256 FROM mail WHERE has_body = 1`, func(_ []string, row []any) error {
-		all = append(all, letter{row[0].(string), row[1].(string)})
-		return nil
-	})
+	err = s.SQL(context.Background(), `SELECT mailbox, sha256 FROM mail WHERE has_body = 1`,
+		func(_ []string, row []any) error {
+			all = append(all, letter{row[0].(string), row[1].(string)})
+			return nil
+		})
 	if err := errors.Join(err, s.Close()); err != nil {
 		l.t.Fatal(err)
 	}
@@ -202,8 +208,11 @@ func (l *killLoop) judge(after []letter) {
 // claimed notes how long after its start the program had taken a task, if it got so far.
 func (l *killLoop) claimed(began time.Time) {
 	l.t.Helper()
-	o := l.exits(0, "sql", "--json", `SELECT min(started_at) AS at, (SELECT count(*) FROM accounts WHERE last_success_at IS NOT NULL) AS done FROM sync_tasks WHERE started_at >= '`+
-		began.UTC().Format("2006-01-02T15:04:05.000Z")+`'`)
+	o := l.exits(0, "sql", "--json",
+		`SELECT min(started_at) AS at,
+			(SELECT count(*) FROM accounts WHERE last_success_at IS NOT NULL) AS done
+			FROM sync_tasks WHERE started_at >= '`+
+			began.UTC().Format("2006-01-02T15:04:05.000Z")+`'`)
 	var row struct {
 		At   *time.Time
 		Done int
@@ -255,8 +264,8 @@ func (l *killLoop) stir() {
 	l.remember()
 }
 
-// TestStartTogether starts the program and several readers at the same moment on a store whose owner was killed, so that
-// all of them want to bring the write-ahead log back.
+// TestStartTogether starts the program and several readers at the same moment on a store whose owner was killed,
+// so that all of them want to bring the write-ahead log back.
 func TestStartTogether(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, dovecot.Config{})

@@ -17,7 +17,8 @@ import (
 	"mailcote/testkit/script"
 )
 
-// TestCrowd syncs 200 accounts at once: memory stays bounded, everything arrives, and nobody is kept waiting for the others.
+// TestCrowd syncs 200 accounts at once: memory stays bounded, everything arrives, and nobody is kept waiting for
+// the others.
 func TestCrowd(t *testing.T) {
 	n, each, size := 40, 8, 60_000
 	if form.Long() {
@@ -49,7 +50,8 @@ func TestCrowd(t *testing.T) {
 		t.Fatalf("%d accounts", len(seconds))
 	}
 	slices.Sort(seconds)
-	t.Logf("%d accounts, %d MB at once: peak memory %.1f MiB, in %v; readable after %.1f to %.1f s, median %.1f s", n, n*each*size/1_000_000, mib(o.rss), o.took,
+	t.Logf("%d accounts, %d MB at once: peak memory %.1f MiB, in %v; readable after %.1f to %.1f s, median %.1f s", n,
+		n*each*size/1_000_000, mib(o.rss), o.took,
 		seconds[0], seconds[n-1], seconds[n/2])
 	if most := int64(512 << 20); o.rss > most && !form.Race {
 		t.Errorf("peak memory %.1f MiB, more than %.0f", mib(o.rss), mib(most))
@@ -75,8 +77,10 @@ func (r *rig) accounts(s *script.Server, n int) {
 		r.t.Fatal(err)
 	}
 	for i := range n {
-		login := engine.Login{User: fmt.Sprintf("%s+%d", script.User, i), Host: s.Host(), Port: s.Port(), Security: imap.Plain}
-		if _, _, err := e.AddAccount(r.t.Context(), engine.NewAccount{Login: login, Ref: secret.Ref{Kind: secret.File, Value: file}}); err != nil {
+		login := engine.Login{User: fmt.Sprintf("%s+%d", script.User, i), Host: s.Host(), Port: s.Port(),
+			Security: imap.Plain}
+		if _, _, err := e.AddAccount(r.t.Context(), engine.NewAccount{Login: login,
+			Ref: secret.Ref{Kind: secret.File, Value: file}}); err != nil {
 			r.t.Fatal(err)
 		}
 	}

@@ -20,7 +20,8 @@ func TestCutEveryMegabyte(t *testing.T) {
 	line.Set(proxy.Faults{CutEvery: 1 << 20})
 	o := r.sync()
 	stats := line.Stats()
-	t.Logf("%.1f MB over %d connections, %d of them reset, in %v", float64(size)/1e6, stats.Connections, stats.Cuts, o.took)
+	t.Logf("%.1f MB over %d connections, %d of them reset, in %v", float64(size)/1e6, stats.Connections, stats.Cuts,
+		o.took)
 	if least := int(size / (1 << 20) / 2); stats.Cuts < least {
 		t.Errorf("%d cuts, want at least %d", stats.Cuts, least)
 	}

@@ -14,8 +14,9 @@ import (
 	"mailcote/testkit/script"
 )
 
-// TestFewDescriptors is FAULTS L9: with room for 64 open files and far more accounts, a sync and an agent survive, do not spin, and every
-// account has its turn: what an agent keeps open between two passes is given back.
+// TestFewDescriptors is FAULTS L9: with room for 64 open files and far more accounts, a sync and an agent
+// survive, do not spin, and every account has its turn: what an agent keeps open between two passes is given
+// back.
 func TestFewDescriptors(t *testing.T) {
 	accounts := max(byLength(100, 300), 80) // more than there are descriptors, under the race detector too
 	for _, command := range [][]string{{"sync", "--once", "--json"}, {"run", "--port", "0", "--json"}} {
@@ -30,7 +31,8 @@ func TestFewDescriptors(t *testing.T) {
 				return script.Answer
 			}})
 			began := time.Now()
-			p := child.Start(t, append([]string{"sh", "-c", `ulimit -n 64 && exec mailcote "$@"`, "sh"}, command...), r.env)
+			p := child.Start(t, append([]string{"sh", "-c", `ulimit -n 64 && exec mailcote "$@"`, "sh"}, command...),
+				r.env)
 			if command[0] == "run" {
 				r.awaits(int64(accounts), someMail)
 				if err := p.Signal(syscall.SIGTERM); err != nil {
@@ -40,12 +42,14 @@ func TestFewDescriptors(t *testing.T) {
 			o := r.end(p)
 			wall, cpu := p.Usage()
 			faults := r.number(`SELECT count(*) AS n FROM sync_errors`)
-			t.Logf("%d accounts in %v, %v of processor, %d connections, %d faults", accounts, time.Since(began).Round(time.Millisecond), cpu, s.Connections(), faults)
+			t.Logf("%d accounts in %v, %v of processor, %d connections, %d faults", accounts,
+				time.Since(began).Round(time.Millisecond), cpu, s.Connections(), faults)
 			if o.code != 0 || command[0] == "sync" && strings.Count(o.out, `"result":"complete"`) != accounts {
 				t.Errorf("status %d: %.3000s%.3000s", o.code, o.out, o.errs)
 			}
 			if n := r.number(`SELECT count(*) AS n FROM sync_errors WHERE class <> 'storage'`); n != 0 || faults == 0 {
-				t.Errorf("%d faults of another class, %d in all: %v", n, faults, slices.Collect(r.rows(`SELECT class, phase, detail FROM sync_errors WHERE class <> 'storage'`)))
+				t.Errorf("%d faults of another class, %d in all: %v", n, faults,
+					slices.Collect(r.rows(`SELECT class, phase, detail FROM sync_errors WHERE class <> 'storage'`)))
 			}
 			if cpu > wall/2 && cpu > 20*time.Second && !form.Race {
 				t.Errorf("%v of processor in %v", cpu, wall)

@@ -61,7 +61,8 @@ func TestCombined(t *testing.T) {
 		{[]engine.Summary{complete, failed("network")}, Partly},
 		{[]engine.Summary{failed("tls")}, Failed},
 		{[]engine.Summary{failed("storage")}, Failed},
-		{[]engine.Summary{{Result: engine.Failed, Class: "storage", Err: fmt.Errorf("commit: %w", storage.ErrFull)}}, Temporary},
+		{[]engine.Summary{{Result: engine.Failed, Class: "storage", Err: fmt.Errorf("commit: %w", storage.ErrFull)}},
+			Temporary},
 		{[]engine.Summary{{Result: engine.Failed, Interrupted: true}}, Partly},
 	} {
 		if got := combined(one.all); got != one.want {

@@ -40,8 +40,8 @@ type deed struct {
 	damaged bool // the store is, so nothing holds before again
 }
 
-// TestFailpoints kills the program at each failpoint, when it is first hit and at some later hit, and wants everything to
-// be well after the next start. A point that nothing reaches is a failure.
+// TestFailpoints kills the program at each failpoint, when it is first hit and at some later hit, and wants
+// everything to be well after the next start. A point that nothing reaches is a failure.
 func TestFailpoints(t *testing.T) {
 	random := seeded(t)
 	r := newRig(t, dovecot.Config{Users: map[string]string{dovecot.User: dovecot.Password, bob: bobPassword}})
@@ -149,7 +149,8 @@ func (r *rig) crash(d deed, point string, n int, server []truth.Line) {
 	}
 	switch o := r.run("status"); {
 	case d.damaged:
-	case strings.Contains(o.errs, "made by an older mailcote") && strings.HasPrefix(point, "schema."): // who only reads cannot migrate it
+	// who only reads cannot migrate it
+	case strings.Contains(o.errs, "made by an older mailcote") && strings.HasPrefix(point, "schema."):
 	case o.code == 0:
 		r.sound()
 	case d.before != nil || !strings.Contains(o.errs, "no store") && !strings.Contains(o.errs, "the store is empty"):
@@ -157,7 +158,8 @@ func (r *rig) crash(d deed, point string, n int, server []truth.Line) {
 	}
 	d.again(r)
 	if differ := truth.Diff(server, r.view()); len(differ) > 0 {
-		r.t.Fatalf("%d lines differ between server (-) and store (+):\n%s", len(differ), strings.Join(differ[:min(len(differ), 10)], "\n"))
+		r.t.Fatalf("%d lines differ between server (-) and store (+):\n%s", len(differ),
+			strings.Join(differ[:min(len(differ), 10)], "\n"))
 	}
 	r.sound()
 	r.settled()
@@ -168,7 +170,8 @@ func (r *rig) deeds() []deed {
 	r.t.Helper()
 	large := make([]byte, 20<<20)
 	rand.Read(large)
-	raw := "From: bob@example.org\r\nSubject: large\r\nContent-Transfer-Encoding: base64\r\n\r\n" + wrapped(base64.StdEncoding.EncodeToString(large))
+	raw := "From: bob@example.org\r\nSubject: large\r\nContent-Transfer-Encoding: " +
+		"base64\r\n\r\n" + wrapped(base64.StdEncoding.EncodeToString(large))
 	r.server.Deliver(r.t, bob, "INBOX", []byte(raw), dovecot.Options{})
 
 	r.fill(71, 160, 4, corpus.Options{AvgSize: 3000})
@@ -269,14 +272,17 @@ func (r *rig) sweeps() outcome {
 	r.t.Helper()
 	var before int64
 	keep := r.env
-	bare := slices.DeleteFunc(slices.Clone(keep), func(s string) bool { return strings.HasPrefix(s, "MAILCOTE_FAILPOINT") })
+	bare := slices.DeleteFunc(slices.Clone(keep), func(s string) bool {
+		return strings.HasPrefix(s, "MAILCOTE_FAILPOINT")
+	})
 	r.env = bare
 	before = r.number(`SELECT count(*) AS n FROM sync_runs WHERE result = 'complete'`)
 	r.env = keep
 	p := r.start("run", "--port", "0", "--json")
 	r.env = bare
 	defer func() { r.env = keep }()
-	query := fmt.Sprintf(`SELECT (SELECT count(*) FROM sync_runs WHERE result = 'complete') > %d AND NOT EXISTS (SELECT 1 FROM entry WHERE expunged_at < 1000 * unixepoch() - 30 * 86400000) AS n`, before)
+	query := fmt.Sprintf(`SELECT (SELECT count(*) FROM sync_runs WHERE result = 'complete') > %d
+		AND NOT EXISTS (SELECT 1 FROM entry WHERE expunged_at < 1000 * unixepoch() - 30 * 86400000) AS n`, before)
 	for {
 		select {
 		case <-p.Done():

@@ -14,8 +14,8 @@ import (
 	"mailcote/testkit/dovecot"
 )
 
-// TestDiskFull fills a small disk in the middle of a sync: it stops with one line that says what to do, what is stored can
-// be read and checked, and the next sync after making room completes.
+// TestDiskFull fills a small disk in the middle of a sync: it stops with one line that says what to do, what is
+// stored can be read and checked, and the next sync after making room completes.
 func TestDiskFull(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, dovecot.Config{})
@@ -24,7 +24,8 @@ func TestDiskFull(t *testing.T) {
 	args := []string{"sync", r.url(), "--once"}
 	o := r.exits(75, args...)
 	t.Logf("full: %s%s", o.out, o.errs)
-	if strings.Count("\n"+o.errs, "\nmailcote: ") != 1 || !strings.Contains(o.errs, "the disk is full") || !strings.Contains(o.errs, "free disk space") {
+	if strings.Count("\n"+o.errs, "\nmailcote: ") != 1 || !strings.Contains(o.errs, "the disk is full") ||
+		!strings.Contains(o.errs, "free disk space") {
 		t.Errorf("stderr: %s", o.errs)
 	}
 	r.sound()
@@ -45,8 +46,9 @@ func TestDiskFull(t *testing.T) {
 	r.whole(r.truth())
 }
 
-// TestDiskFillsUnderAgent fills the disk under a running agent, first to the reserve and then to the last byte: intake stops within 5 s,
-// what is stored can be read, one row tells of it, no task fails, and when there is room it goes on by itself within a minute.
+// TestDiskFillsUnderAgent fills the disk under a running agent, first to the reserve and then to the last byte:
+// intake stops within 5 s, what is stored can be read, one row tells of it, no task fails, and when there is room
+// it goes on by itself within a minute.
 func TestDiskFillsUnderAgent(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, dovecot.Config{})
@@ -95,8 +97,8 @@ func TestDiskFillsUnderAgent(t *testing.T) {
 	r.whole(r.truth())
 }
 
-// TestReadOnlyPlaces: a folder or a store that cannot be written is refused at the start, by every command that writes, in one line
-// that says what to do; what only reads goes on where SQLite can read at all.
+// TestReadOnlyPlaces: a folder or a store that cannot be written is refused at the start, by every command that
+// writes, in one line that says what to do; what only reads goes on where SQLite can read at all.
 func TestReadOnlyPlaces(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, dovecot.Config{})
@@ -120,24 +122,29 @@ func TestReadOnlyPlaces(t *testing.T) {
 	}
 
 	remount(syscall.MS_RDONLY)
-	tell("the folder, and nothing beside the store", r.dir+" cannot be written", "read-only file system", "make it writable, or choose another --store")
+	tell("the folder, and nothing beside the store", r.dir+" cannot be written", "read-only file system",
+		"make it writable, or choose another --store")
 	for _, args := range reading {
-		r.refuses(1, args, []string{r.dir + " cannot be written", "SQLite keeps files beside the store", "make it writable"})
+		r.refuses(1, args, []string{r.dir + " cannot be written", "SQLite keeps files beside the store",
+			"make it writable"})
 	}
 	remount(0)
 	r.exits(0, "status") // a reader leaves the log
 	remount(syscall.MS_RDONLY)
-	tell("the folder", r.dir+" cannot be written", "read-only file system", "make it writable, or choose another --store")
+	tell("the folder", r.dir+" cannot be written", "read-only file system",
+		"make it writable, or choose another --store")
 	for _, args := range reading {
 		r.exits(0, args...)
 	}
 	remount(0)
 
 	t.Cleanup(func() { _ = syscall.Unmount(r.store, 0) }) //nolint:errcheck // it is there only if the test ended early
-	if err := errors.Join(syscall.Mount(r.store, r.store, "", syscall.MS_BIND, ""), syscall.Mount("", r.store, "", syscall.MS_REMOUNT|syscall.MS_BIND|syscall.MS_RDONLY, "")); err != nil {
+	if err := errors.Join(syscall.Mount(r.store, r.store, "", syscall.MS_BIND, ""),
+		syscall.Mount("", r.store, "", syscall.MS_REMOUNT|syscall.MS_BIND|syscall.MS_RDONLY, "")); err != nil {
 		t.Fatal(err)
 	}
-	tell("the file", r.store+" cannot be written", "read-only file system", "make it writable, or choose another --store")
+	tell("the file", r.store+" cannot be written", "read-only file system",
+		"make it writable, or choose another --store")
 	for _, args := range reading {
 		r.exits(0, args...)
 	}
@@ -185,12 +192,14 @@ func (r *rig) leave(free int64) {
 	}
 }
 
-// TestFileLimit lets every write beyond a file size fail with an I/O error: the program ends at once, and loses nothing.
+// TestFileLimit lets every write beyond a file size fail with an I/O error: the program ends at once, and loses
+// nothing.
 func TestFileLimit(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, dovecot.Config{})
 	r.fill(62, 400, 4, corpus.Options{AvgSize: 8000})
-	o := r.end(child.Start(t, []string{"sh", "-c", `ulimit -f 2000 && exec mailcote sync --once "$0"`, r.url()}, r.env)) // in 512 or 1024 bytes
+	// in 512 or 1024 bytes
+	o := r.end(child.Start(t, []string{"sh", "-c", `ulimit -f 2000 && exec mailcote sync --once "$0"`, r.url()}, r.env))
 	if o.code != 1 || !strings.Contains(o.errs, "disk I/O error") || !strings.Contains(o.errs, "check the disk") {
 		t.Errorf("status %d: %s%s", o.code, o.out, o.errs)
 	}

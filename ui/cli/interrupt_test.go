@@ -60,7 +60,8 @@ func TestInterrupt(t *testing.T) {
 	if !strings.Contains(stdout.String(), `"result":"partial"`) || strings.Count(stdout.String(), "\n") != 1 {
 		t.Errorf("stdout: %s", stdout.String())
 	}
-	for _, want := range []string{"Finishing what is being stored", "What was fetched is kept; mailcote sync continues."} {
+	for _, want := range []string{"Finishing what is being stored",
+		"What was fetched is kept; mailcote sync continues."} {
 		if !strings.Contains(stderr.String(), want) {
 			t.Errorf("stderr lacks %q: %s", want, stderr.String())
 		}
@@ -71,7 +72,8 @@ func TestInterrupt(t *testing.T) {
 	}
 	slow.Set(proxy.Faults{})
 	out, err := h.command("sync", u.String(), "--once", "--json").Output()
-	if want := fmt.Sprintf(`"fetched":%d,`, messages-kept); err != nil || !strings.Contains(string(out), want) || !strings.Contains(string(out), `"result":"complete"`) {
+	if want := fmt.Sprintf(`"fetched":%d,`, messages-kept); err != nil || !strings.Contains(string(out), want) ||
+		!strings.Contains(string(out), `"result":"complete"`) {
 		t.Errorf("the next sync: %v, %s, want %s", err, out, want)
 	}
 }
@@ -83,7 +85,10 @@ func (h *home) until(enough func(stored int64) bool) int64 {
 		var counts storage.Counts
 		st, err := storage.Open(context.Background(), filepath.Join(h.dir, "t.db"), storage.Options{ReadOnly: true})
 		if err == nil {
-			err = errors.Join(st.Read(context.Background(), func(r *storage.Reader) (err error) { counts, err = r.Count(); return err }), st.Close())
+			err = errors.Join(st.Read(context.Background(), func(r *storage.Reader) (err error) {
+				counts, err = r.Count()
+				return err
+			}), st.Close())
 		}
 		if err == nil && enough(counts.Entries) {
 			return counts.Entries

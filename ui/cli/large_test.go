@@ -17,7 +17,8 @@ func noise(size int) []byte {
 	random := rand.New(rand.NewPCG(1, 15))
 	b := make([]byte, 0, size+80)
 	for len(b) < size {
-		b = fmt.Appendf(b, "%016x%016x%016x%016x\r\n", random.Uint64(), random.Uint64(), random.Uint64(), random.Uint64())
+		b = fmt.Appendf(b, "%016x%016x%016x%016x\r\n", random.Uint64(), random.Uint64(), random.Uint64(),
+			random.Uint64())
 	}
 	return b[:size]
 }
@@ -33,8 +34,8 @@ func scripted(t *testing.T) (*rig, *script.Server) {
 	return r, s
 }
 
-// TestLargeMessage is bar 15: a message, a header line and a header of many lines of 1 GiB each cost little memory and arrive as
-// they are.
+// TestLargeMessage is bar 15: a message, a header line and a header of many lines of 1 GiB each cost little
+// memory and arrive as they are.
 func TestLargeMessage(t *testing.T) {
 	size, most := int64(64<<20), int64(60<<20)
 	if form.Long() {
@@ -51,13 +52,15 @@ func TestLargeMessage(t *testing.T) {
 	}{
 		{"body", &script.Source{Head: []byte("Subject: large\r\n\r\n"), Pattern: body, Size: size}},
 		{"one line of header", &script.Source{Head: []byte("Subject: large "), Pattern: word, Size: size}},
-		{"many lines of header", &script.Source{Head: []byte("Subject: large\r\n"), Pattern: append([]byte("X-Noise: "), body[:990_006]...), Size: size}},
+		{"many lines of header", &script.Source{Head: []byte("Subject: large\r\n"),
+			Pattern: append([]byte("X-Noise: "), body[:990_006]...), Size: size}},
 	} {
 		t.Run(kind.name, func(t *testing.T) {
 			r, s := scripted(t)
 			s.Change(func(m *script.Model) { m.Box("INBOX").AddSource(kind.source) })
 			o := r.sync()
-			t.Logf("%s of %d MiB: peak memory %.1f MiB, %.1f MiB with a small message only, in %v", kind.name, size>>20, mib(o.rss), mib(small), o.took)
+			t.Logf("%s of %d MiB: peak memory %.1f MiB, %.1f MiB with a small message only, in %v", kind.name,
+				size>>20, mib(o.rss), mib(small), o.took)
 			if grown := o.rss - small; grown > most && !form.Race {
 				t.Errorf("memory grew by %.1f MiB, more than %.0f", mib(grown), mib(most))
 			}

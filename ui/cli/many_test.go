@@ -15,8 +15,9 @@ import (
 	"mailcote/testkit/truth"
 )
 
-// TestManyAccounts syncs fifty accounts of one server at once over a line that resets a connection in the place of every hundredth
-// piece it carries (of at most 32 KiB, either direction) and has a round trip of 200 ms: all of them complete.
+// TestManyAccounts syncs fifty accounts of one server at once over a line that resets a connection in the place
+// of every hundredth piece it carries (of at most 32 KiB, either direction) and has a round trip of 200 ms: all
+// of them complete.
 func TestManyAccounts(t *testing.T) {
 	t.Parallel()
 	accounts, half := byLength(10, 50), 20*time.Millisecond
@@ -32,9 +33,10 @@ func TestManyAccounts(t *testing.T) {
 	seed := uint64(100)
 	for user := range users {
 		seed++
-		if _, err := corpus.Fill(seed, byLength(20, 60), 3, corpus.Options{AvgSize: 8000}, func(mailbox string, m corpus.Message) error {
-			return r.server.Put(user, mailbox, m.Raw, dovecot.Options{Flags: m.Flags, Date: m.Date})
-		}); err != nil {
+		if _, err := corpus.Fill(seed, byLength(20, 60), 3, corpus.Options{AvgSize: 8000},
+			func(mailbox string, m corpus.Message) error {
+				return r.server.Put(user, mailbox, m.Raw, dovecot.Options{Flags: m.Flags, Date: m.Date})
+			}); err != nil {
 			t.Fatal(err)
 		}
 		u := url.URL{Scheme: "imap", User: url.UserPassword(user, dovecot.Password), Host: r.addr}
@@ -71,7 +73,8 @@ func TestManyAccounts(t *testing.T) {
 	}
 	r.sound()
 	r.settled()
-	t.Logf("%d accounts, %d messages, %v round trip: %d connections, %d of them reset, all complete in %v", len(users), mail, 2*half, stats.Connections, stats.Cuts, o.took.Round(time.Millisecond))
+	t.Logf("%d accounts, %d messages, %v round trip: %d connections, %d of them reset, all complete in %v",
+		len(users), mail, 2*half, stats.Connections, stats.Cuts, o.took.Round(time.Millisecond))
 	if stats.Cuts == 0 && !form.Race { // two accounts may be lucky
 		t.Error("no connection was reset")
 	}

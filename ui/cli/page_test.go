@@ -13,8 +13,9 @@ import (
 	"mailcote/testkit/dovecot"
 )
 
-// TestPageOutlivesAgent kills an agent whose page is open in a browser. The page says so and shows nothing as current. When the
-// next agent is at the same address it recovers by itself, still signed in, and shows what came meanwhile.
+// TestPageOutlivesAgent kills an agent whose page is open in a browser. The page says so and shows nothing as
+// current. When the next agent is at the same address it recovers by itself, still signed in, and shows what came
+// meanwhile.
 func TestPageOutlivesAgent(t *testing.T) {
 	t.Parallel()
 	browser := chromium.Start(t)
@@ -24,13 +25,16 @@ func TestPageOutlivesAgent(t *testing.T) {
 	p, first := r.serves("0")
 	r.awaits(20, someMail)
 	tab := browser.Open(first.Link)
-	tab.Wait(`document.querySelector('#headline').textContent === '20 messages' && document.querySelector('.state').dataset.state === 'ok'`)
-	gone := tab.Expect(`!document.querySelector('#lost').hidden && document.querySelector('.state').dataset.state === 'past'
+	tab.Wait(`document.querySelector('#headline').textContent === '20 messages'
+		&& document.querySelector('.state').dataset.state === 'ok'`)
+	gone := tab.Expect(`!document.querySelector('#lost').hidden
+		&& document.querySelector('.state').dataset.state === 'past'
 		&& !/up to date|syncing/i.test(document.body.textContent)`)
 	p.Kill()
 	gone()
 	r.server.Deliver(t, dovecot.User, "INBOX", []byte("Subject: later\r\n\r\nhello\r\n"), dovecot.Options{})
-	back := tab.Expect(`document.querySelector('#lost').hidden && document.querySelector('#headline').textContent === '21 messages'
+	back := tab.Expect(`document.querySelector('#lost').hidden
+		&& document.querySelector('#headline').textContent === '21 messages'
 		&& document.querySelector('.state').dataset.state === 'ok'`)
 	address, err := url.Parse(first.URL)
 	if err != nil {

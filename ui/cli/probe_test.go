@@ -36,7 +36,8 @@ func TestProbeInterrupted(t *testing.T) {
 	}
 	a := &app{voice: voice.New(os.Stdin, os.Stdout, os.Stderr)}
 	err = explained(a.probe(ctx, login, false))
-	if !errors.Is(a.probe(ctx, login, false), context.Canceled) || statusOf(err) != Failed || err.Error() != "interrupted: nothing more was done" {
+	if !errors.Is(a.probe(ctx, login, false), context.Canceled) || statusOf(err) != Failed ||
+		err.Error() != "interrupted: nothing more was done" {
 		t.Errorf("%v, status %d", err, statusOf(err))
 	}
 	<-met

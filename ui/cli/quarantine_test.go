@@ -13,7 +13,8 @@ import (
 	"mailcote/testkit/script"
 )
 
-// TestQuarantineByHand: what the server does not deliver is listed, can be asked for again, and what it will give of it can be had.
+// TestQuarantineByHand: what the server does not deliver is listed, can be asked for again, and what it will give
+// of it can be had.
 func TestQuarantineByHand(t *testing.T) {
 	t.Parallel()
 	r, s := scripted(t)
@@ -39,11 +40,13 @@ func TestQuarantineByHand(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.exits(0, "account", "add", r.url(), "--password-file", file)
-	if o := r.exits(3, "sync", "--once", "--json"); !strings.Contains(o.out, `"fetched":1,`) || !strings.Contains(o.out, `"quarantined":2,`) {
+	if o := r.exits(3, "sync", "--once", "--json"); !strings.Contains(o.out, `"fetched":1,`) ||
+		!strings.Contains(o.out, `"quarantined":2,`) {
 		t.Fatalf("sync: %s", o.out)
 	}
 	o := r.exits(0, "errors", "quarantine", "--json")
-	if !strings.Contains(o.out, `"uid":2,`) || !strings.Contains(o.out, `"claimed":40000,`) || strings.Count(o.out, "\n") != 2 {
+	if !strings.Contains(o.out, `"uid":2,`) || !strings.Contains(o.out, `"claimed":40000,`) ||
+		strings.Count(o.out, "\n") != 2 {
 		t.Errorf("errors quarantine: %s", o.out)
 	}
 	for _, one := range [][]string{{"status"}, {"queue", "list"}, {"errors"}, {"errors", "quarantine"}} {
@@ -63,7 +66,8 @@ func TestQuarantineByHand(t *testing.T) {
 		if len(got) == 0 || !bytes.HasPrefix(want, got) || len(got) == len(want) {
 			t.Errorf("%d bytes of message %d came", len(got), id)
 		}
-		for _, say := range []string{fmt.Sprintf(`"bytes":%d,"claimed":%d,`, len(got), len(want)), fmt.Sprintf(`"sha256":"%x"`, sha256.Sum256(got)), `"whole":false`} {
+		for _, say := range []string{fmt.Sprintf(`"bytes":%d,"claimed":%d,`, len(got), len(want)),
+			fmt.Sprintf(`"sha256":"%x"`, sha256.Sum256(got)), `"whole":false`} {
 			if !strings.Contains(o.out, say) {
 				t.Errorf("errors raw %d lacks %s: %s", id, say, o.out)
 			}
@@ -99,20 +103,23 @@ func TestQuarantineByHand(t *testing.T) {
 			if len(got) == 0 || !bytes.HasPrefix(want, got) || len(got) == len(want) {
 				t.Errorf("%d bytes of message %d are kept", len(got), id)
 			}
-			for _, say := range []string{fmt.Sprintf(`"bytes":%d,"claimed":%d,"sha256":"%x"`, len(got), len(want), sha256.Sum256(got)), `"whole":false,"kept":true,"why":"`} {
+			for _, say := range []string{fmt.Sprintf(`"bytes":%d,"claimed":%d,"sha256":"%x"`, len(got), len(want),
+				sha256.Sum256(got)), `"whole":false,"kept":true,"why":"`} {
 				if !strings.Contains(o.out, say) {
 					t.Errorf("errors raw %d lacks %s: %s", id, say, o.out)
 				}
 			}
 		}
 	}
-	if o := r.exits(3, "errors", "raw", "1", "--out", file+"said"); !strings.Contains(o.errs, "came in an earlier try") {
+	if o := r.exits(3, "errors", "raw", "1", "--out", file+"said"); !strings.Contains(o.errs,
+		"came in an earlier try") {
 		t.Errorf("errors raw: %s%s", o.out, o.errs)
 	}
 	s.Misbehave(script.Faults{Part: bad})
 
 	r.refuses(2, []string{"errors", "raw", "1", "--out", file + "1"}, []string{"is there already"})
-	r.refuses(2, []string{"errors", "raw", "9", "--out", file}, []string{"no message in quarantine", "mailcote errors quarantine"})
+	r.refuses(2, []string{"errors", "raw", "9", "--out", file},
+		[]string{"no message in quarantine", "mailcote errors quarantine"})
 	r.refuses(2, []string{"errors", "raw", "1"}, []string{"--out is missing"})
 	r.refuses(2, []string{"errors", "retry"}, []string{"which messages?"})
 
@@ -132,7 +139,8 @@ func TestQuarantineByHand(t *testing.T) {
 
 	// The server is mended.
 	s.Misbehave(script.Faults{})
-	if o := r.exits(0, "errors", "raw", "2", "--out", file+"3"); !strings.Contains(o.out, "40,000 bytes of 40,000 in ") || !strings.Contains(o.out, fmt.Sprintf("%x", sha256.Sum256(body))) {
+	if o := r.exits(0, "errors", "raw", "2", "--out", file+"3"); !strings.Contains(o.out,
+		"40,000 bytes of 40,000 in ") || !strings.Contains(o.out, fmt.Sprintf("%x", sha256.Sum256(body))) {
 		t.Errorf("errors raw: %s%s", o.out, o.errs)
 	}
 	r.exits(0, "errors", "retry", "1")
@@ -149,7 +157,8 @@ func TestQuarantineByHand(t *testing.T) {
 	if o := r.exits(0, "sync", "--once", "--json"); !strings.Contains(o.out, `"fetched":2,`) {
 		t.Errorf("after mending: %s", o.out)
 	}
-	if n := r.number(`SELECT count(*) AS n FROM (SELECT 1 FROM blob WHERE state = 'staged' UNION ALL SELECT 1 FROM meta WHERE key GLOB 'came:*')`); n != 0 {
+	if n := r.number(`SELECT count(*) AS n FROM (
+		SELECT 1 FROM blob WHERE state = 'staged' UNION ALL SELECT 1 FROM meta WHERE key GLOB 'came:*')`); n != 0 {
 		t.Errorf("%d pieces of them are left", n)
 	}
 	r.sound()

@@ -28,7 +28,8 @@ func TestOutcomes(t *testing.T) {
 	} {
 		for _, ids := range [][]storage.TaskID{nil, {1}} {
 			a := &app{voice: voice.New(os.Stdin, os.Stdout, os.Stderr)}
-			if got := statusOf(a.outcomes(queue.Order{Selection: queue.Selection{IDs: ids}}, one.all, nil)); got != one.want {
+			if got := statusOf(a.outcomes(queue.Order{Selection: queue.Selection{IDs: ids}}, one.all,
+				nil)); got != one.want {
 				t.Errorf("%+v: status %d, want %d", one.all, got, one.want)
 			}
 		}

@@ -27,7 +27,8 @@ func (r *rig) logins() int {
 	return n
 }
 
-// TestWrongPassword is bar 9. It sends a wrong password once and not again: not by itself, not after a restart; only when a person asks.
+// TestWrongPassword is bar 9. It sends a wrong password once and not again: not by itself, not after a restart;
+// only when a person asks.
 func TestWrongPassword(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, dovecot.Config{Users: map[string]string{dovecot.User: dovecot.Password, "bob": "open"}})
@@ -35,13 +36,15 @@ func TestWrongPassword(t *testing.T) {
 	r.server.Deliver(t, "bob", "INBOX", []byte("Subject: hello\r\n\r\nBob\r\n"), dovecot.Options{})
 	before := r.logins()
 	o := r.exits(77, "sync", r.urlWith("wrong"), "--no-secret-file", "--once")
-	if strings.Count("\n"+o.errs, "\nmailcote: ") != 1 || !strings.Contains(o.errs, "check the password") || !strings.Contains(o.errs, "mailcote sync "+account) {
+	if strings.Count("\n"+o.errs, "\nmailcote: ") != 1 || !strings.Contains(o.errs, "check the password") ||
+		!strings.Contains(o.errs, "mailcote sync "+account) {
 		t.Errorf("stderr: %s", o.errs)
 	}
 	if n := r.logins() - before; n != 1 {
 		t.Fatalf("%d sign-ins with the wrong password, want 1", n)
 	}
-	if o := r.exits(0, "status", "--json"); !strings.Contains(o.out, `"state":"paused"`) || !strings.Contains(o.out, "mailcote sync") {
+	if o := r.exits(0, "status", "--json"); !strings.Contains(o.out, `"state":"paused"`) ||
+		!strings.Contains(o.out, "mailcote sync") {
 		t.Errorf("status: %s", o.out)
 	}
 
@@ -57,7 +60,8 @@ func TestWrongPassword(t *testing.T) {
 	const restarts = 10
 	for i := range restarts {
 		r.runs(func() {
-			r.awaits(int64(2+i), `SELECT count(*) AS n FROM sync_runs WHERE account LIKE 'bob%' AND ended_at IS NOT NULL`)
+			r.awaits(int64(2+i), `SELECT count(*) AS n FROM sync_runs
+				WHERE account LIKE 'bob%' AND ended_at IS NOT NULL`)
 		})
 	}
 	if n := r.logins() - before; n != restarts {
@@ -111,7 +115,8 @@ func TestServerDown(t *testing.T) {
 	if o.took > 36*time.Second { // 31 s of waiting, and what a busy machine adds
 		t.Errorf("it took %v", o.took)
 	}
-	if strings.Count("\n"+o.errs, "\nmailcote: ") != 1 || !strings.Contains(o.errs, "could not be reached") || !strings.Contains(o.errs, "check the network") {
+	if strings.Count("\n"+o.errs, "\nmailcote: ") != 1 || !strings.Contains(o.errs, "could not be reached") ||
+		!strings.Contains(o.errs, "check the network") {
 		t.Errorf("stderr: %s", o.errs)
 	}
 	if n := r.number(`SELECT count(*) AS n FROM sync_tasks WHERE status = 'pending'`); n != 1 {
@@ -137,7 +142,8 @@ func TestRefusals(t *testing.T) {
 	r := newRig(t, dovecot.Config{})
 	r.fill(32, 20, 2, corpus.Options{AvgSize: 3000})
 	r.exits(0, "sync", r.url())
-	r.refuses(2, []string{"sync", "nobody@example.org"}, []string{`unknown account "nobody@example.org"`, account, "mailcote account list"})
+	r.refuses(2, []string{"sync", "nobody@example.org"}, []string{`unknown account "nobody@example.org"`, account,
+		"mailcote account list"})
 	r.refuses(2, []string{"sync", "pop3://someone@example.org"}, []string{"account URL", "imaps"})
 	r.refuses(2, []string{"sync", "imaps://example.org"}, []string{"there is no user", "imaps://user@host"})
 	r.refuses(2, []string{"sync", "imaps://a:b%zz@example.org"}, []string{"password", "%25"})
@@ -188,7 +194,8 @@ func TestRefusals(t *testing.T) {
 	p := r.start("run", "--port", "0", "--json")
 	r.ready(p)
 	for _, args := range [][]string{{"sync"}, {"sync", r.url(), "--once"}, {"run"}, {"account", "add", r.url()}} {
-		r.refuses(75, args, []string{"is in use by process", fmt.Sprint(p.Pid()), "mailcote run", "wait for it to end, or stop it"})
+		r.refuses(75, args, []string{"is in use by process", fmt.Sprint(p.Pid()), "mailcote run",
+			"wait for it to end, or stop it"})
 	}
 	p.Kill()
 }
@@ -224,12 +231,18 @@ func TestSQLRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, statement := range []string{
-		"INSERT INTO account (name) VALUES ('x')", "INSERT INTO mail (uid) VALUES (1)", "UPDATE entry SET uid = 1", "DELETE FROM mail",
-		"REPLACE INTO meta (key, value) VALUES ('epoch', 9)", "WITH x AS (SELECT 1) DELETE FROM entry", "CREATE TABLE x (y)", "CREATE TEMP TABLE x (y)",
-		"DROP TABLE entry", "ALTER TABLE entry ADD COLUMN x", "REINDEX", "ANALYZE", "VACUUM", "VACUUM INTO '" + filepath.Join(r.dir, "copy.db") + "'",
-		"ATTACH '" + filepath.Join(r.dir, "attached.db") + "' AS x", "ATTACH ':memory:' AS x", "DETACH main", "BEGIN IMMEDIATE",
-		"PRAGMA user_version = 7", "PRAGMA journal_mode = DELETE", "PRAGMA query_only = 0", "PRAGMA writable_schema = 1", "PRAGMA wal_checkpoint",
-		"PRAGMA incremental_vacuum", "PRAGMA application_id(1)", "SELECT load_extension('x')", "SELECT 1; DELETE FROM entry",
+		"INSERT INTO account (name) VALUES ('x')", "INSERT INTO mail (uid) VALUES (1)", "UPDATE entry SET uid = 1",
+		"DELETE FROM mail",
+		"REPLACE INTO meta (key, value) VALUES ('epoch', 9)", "WITH x AS (SELECT 1) DELETE FROM entry",
+		"CREATE TABLE x (y)", "CREATE TEMP TABLE x (y)",
+		"DROP TABLE entry", "ALTER TABLE entry ADD COLUMN x", "REINDEX", "ANALYZE", "VACUUM",
+		"VACUUM INTO '" + filepath.Join(r.dir, "copy.db") + "'",
+		"ATTACH '" + filepath.Join(r.dir, "attached.db") + "' AS x", "ATTACH ':memory:' AS x", "DETACH main",
+		"BEGIN IMMEDIATE",
+		"PRAGMA user_version = 7", "PRAGMA journal_mode = DELETE", "PRAGMA query_only = 0",
+		"PRAGMA writable_schema = 1", "PRAGMA wal_checkpoint",
+		"PRAGMA incremental_vacuum", "PRAGMA application_id(1)", "SELECT load_extension('x')",
+		"SELECT 1; DELETE FROM entry",
 	} {
 		if o := r.run("sql", statement); o.code == 0 || strings.Count(o.errs, "\n") != 1 {
 			t.Errorf("%s: status %d, stdout %q, stderr %q", statement, o.code, o.out, o.errs)

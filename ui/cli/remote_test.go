@@ -10,8 +10,9 @@ import (
 	"mailcote/testkit/dovecot"
 )
 
-// TestCheckRemote: what nothing in the store can tell is found by a comparison with the server: flags, UIDs, arrival, a message
-// that was exchanged whole, one that was lost whole. A store in sync has no finding, and the server's \Seen and \Recent stay.
+// TestCheckRemote: what nothing in the store can tell is found by a comparison with the server: flags, UIDs,
+// arrival, a message that was exchanged whole, one that was lost whole. A store in sync has no finding, and the
+// server's \Seen and \Recent stay.
 func TestCheckRemote(t *testing.T) {
 	r := newRig(t, dovecot.Config{})
 	r.fill(29, byLength(160, 1200), 4, corpus.Options{AvgSize: 3000})
@@ -26,7 +27,8 @@ func TestCheckRemote(t *testing.T) {
 	entries := r.number(`SELECT max(id) AS n FROM entry`)
 	damages := []struct{ what, sql string }{
 		{"other flags", `UPDATE entry SET flags = trim(flags || ' $Flipped') WHERE id = %d`},
-		{"other flags", `UPDATE entry SET flags = iif(instr(flags, '\Seen'), trim(replace(flags, '\Seen', '')), trim('\Seen ' || flags)) WHERE id = %d`},
+		{"other flags", `UPDATE entry SET flags =
+			iif(instr(flags, '\Seen'), trim(replace(flags, '\Seen', '')), trim('\Seen ' || flags)) WHERE id = %d`},
 		{"not on the server", `UPDATE OR IGNORE entry SET uid = uid | 4096 WHERE id = %d`},
 		{"other date", `UPDATE entry SET internal_date = internal_date + 1024000 WHERE id = %d`},
 		{"missing message", `UPDATE entry SET expunged_at = 1 WHERE id = %d`},

@@ -86,10 +86,12 @@ func (r *rig) home(dir string) {
 		r.t.Fatal(err)
 	}
 	r.dir, r.store = dir, filepath.Join(dir, "t.db")
-	r.env = []string{"MAILCOTE_STORE=" + r.store, "XDG_STATE_HOME=" + filepath.Join(dir, "state"), "XDG_DATA_HOME=" + filepath.Join(dir, "data"), "TMPDIR=" + dir}
+	r.env = []string{"MAILCOTE_STORE=" + r.store, "XDG_STATE_HOME=" + filepath.Join(dir, "state"), "XDG_DATA_HOME=" +
+		filepath.Join(dir, "data"), "TMPDIR=" + dir}
 }
 
-// byLength gives the size of a test's default form or that of its full one; a quarter of the former under the race detector.
+// byLength gives the size of a test's default form or that of its full one; a quarter of the former under the
+// race detector.
 func byLength(normal, full int) int {
 	switch {
 	case form.Long():
@@ -152,7 +154,8 @@ func (r *rig) exits(status int, args ...string) outcome {
 	r.t.Helper()
 	o := r.run(args...)
 	if o.code != status {
-		r.t.Fatalf("mailcote %s: status %d, want %d\nstdout: %s\nstderr: %s", strings.Join(args, " "), o.code, status, o.out, o.errs)
+		r.t.Fatalf("mailcote %s: status %d, want %d\nstdout: %s\nstderr: %s", strings.Join(args, " "), o.code, status,
+			o.out, o.errs)
 	}
 	return o
 }
@@ -267,7 +270,8 @@ func (r *rig) number(query string) int64 {
 func (r *rig) same(server []truth.Line) {
 	r.t.Helper()
 	if differ := truth.Diff(server, r.view()); len(differ) > 0 {
-		r.t.Fatalf("%d lines differ between server (-) and store (+):\n%s", len(differ), strings.Join(differ[:min(len(differ), 20)], "\n"))
+		r.t.Fatalf("%d lines differ between server (-) and store (+):\n%s", len(differ),
+			strings.Join(differ[:min(len(differ), 20)], "\n"))
 	}
 }
 
@@ -279,10 +283,12 @@ func (r *rig) sound() {
 	}
 }
 
-// settled wants that every task is completed, no message half stored, and that nothing lies beside the store but what belongs there.
+// settled wants that every task is completed, no message half stored, and that nothing lies beside the store but
+// what belongs there.
 func (r *rig) settled() {
 	r.t.Helper()
-	for row := range r.rows(`SELECT id, task_type, state, payload, error_log FROM sync_tasks WHERE status <> 'completed'`) {
+	for row := range r.rows(`SELECT id, task_type, state, payload, error_log FROM sync_tasks
+		WHERE status <> 'completed'`) {
 		r.t.Fatalf("a task is left: %s", row)
 	}
 	if n := r.number(`SELECT count(*) AS n FROM blob WHERE state = 'staged'`); n != 0 {
@@ -293,7 +299,8 @@ func (r *rig) settled() {
 		r.t.Fatal(err)
 	}
 	for _, f := range files {
-		if !slices.Contains([]string{"t.db", "t.db-wal", "t.db-shm", "t.db.lock", "t.db.secrets", "t.db.v1.bak", "state"}, f.Name()) && !strings.HasPrefix(f.Name(), "t.db.corrupt-") {
+		if !slices.Contains([]string{"t.db", "t.db-wal", "t.db-shm", "t.db.lock", "t.db.secrets", "t.db.v1.bak",
+			"state"}, f.Name()) && !strings.HasPrefix(f.Name(), "t.db.corrupt-") {
 			r.t.Fatalf("%s was left beside the store", f.Name())
 		}
 	}

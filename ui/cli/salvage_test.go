@@ -12,8 +12,8 @@ import (
 	"mailcote/testkit/dovecot"
 )
 
-// TestDamagedStore damages a store and wants the next sync to save what can be read, to keep what was found, and to fetch the
-// rest, so that server and store are the same again.
+// TestDamagedStore damages a store and wants the next sync to save what can be read, to keep what was found, and
+// to fetch the rest, so that server and store are the same again.
 func TestDamagedStore(t *testing.T) {
 	r := newRig(t, dovecot.Config{})
 	r.fill(23, 240, 3, corpus.Options{AvgSize: 4000})
@@ -26,20 +26,25 @@ func TestDamagedStore(t *testing.T) {
 	root := r.number(`SELECT rootpage AS n FROM sqlite_schema WHERE name = 'sync_task'`)
 	for name, damage := range map[string]func(store []byte) []byte{
 		"a first page that is none": func(store []byte) []byte { store[2] ^= 0x20; return store },
-		"a page found under way":    func(store []byte) []byte { clear(store[(root-1)*8192 : root*8192]); return store },
-		"the second half missing":   func(store []byte) []byte { return store[:len(store)/2] },
+		"a page found under way": func(store []byte) []byte {
+			clear(store[(root-1)*8192 : root*8192])
+			return store
+		},
+		"the second half missing": func(store []byte) []byte { return store[:len(store)/2] },
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := r.beside(t)
 			found := damage(bytes.Clone(sound))
 			r.write(r.store, found)
 			o := r.exits(0, "sync", r.url(), "--once", "--json")
-			if !strings.Contains(o.out, `"type":"salvaged"`) || strings.Count(o.out, `"type":"summary"`) != 1 || !strings.Contains(o.errs, "the store was damaged (") {
+			if !strings.Contains(o.out, `"type":"salvaged"`) || strings.Count(o.out, `"type":"summary"`) != 1 ||
+				!strings.Contains(o.errs, "the store was damaged (") {
 				t.Errorf("nothing is said of it: %s%s", o.out, o.errs)
 			}
 			r.whole(server)
 			kept, err := filepath.Glob(r.store + ".corrupt-*")
-			kept = slices.DeleteFunc(kept, func(name string) bool { return strings.HasSuffix(name, "-wal") }) // where it had a log
+			// where it had a log
+			kept = slices.DeleteFunc(kept, func(name string) bool { return strings.HasSuffix(name, "-wal") })
 			if err != nil || len(kept) != 1 {
 				t.Fatalf("kept: %v, %v", kept, err)
 			}

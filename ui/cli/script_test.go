@@ -70,7 +70,9 @@ func TestScripts(t *testing.T) {
 			})
 			return variables(env, server.URL())
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exitStatus, "waitfor": waitFor, "older": older},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": exitStatus, "waitfor": waitFor, "older": older,
+		},
 	})
 }
 
@@ -89,8 +91,9 @@ func variables(env *testscript.Env, url string) error {
 		return err
 	}
 	for name, value := range map[string]string{
-		"URL": url, "PASSWORD": password, "BADURL": scheme + "://" + user + ":wrong@" + host, "PASSURL": scheme + "://" + user + "@" + host,
-		"DOWN": "imap://someone:secret@" + down.Addr().String(), "ACCOUNT": user + "@127.0.0.1",
+		"URL": url, "PASSWORD": password, "BADURL": scheme + "://" + user + ":wrong@" + host,
+		"PASSURL": scheme + "://" + user + "@" + host,
+		"DOWN":    "imap://someone:secret@" + down.Addr().String(), "ACCOUNT": user + "@127.0.0.1",
 		"XDG_STATE_HOME": filepath.Join(env.WorkDir, "state"), "XDG_DATA_HOME": filepath.Join(env.WorkDir, "data"),
 		"MAILCOTE_STORE": filepath.Join(env.WorkDir, "t.db"), "TMPDIR": env.WorkDir,
 	} {

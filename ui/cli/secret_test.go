@@ -44,7 +44,8 @@ func (h *home) command(args ...string) *exec.Cmd {
 	h.t.Cleanup(cancel)
 	c := exec.CommandContext(ctx, "mailcote", args...)
 	c.Dir = h.dir
-	c.Env = append(os.Environ(), "MAILCOTE_STORE="+filepath.Join(h.dir, "t.db"), "XDG_STATE_HOME="+filepath.Join(h.dir, "state"),
+	c.Env = append(os.Environ(), "MAILCOTE_STORE="+filepath.Join(h.dir, "t.db"),
+		"XDG_STATE_HOME="+filepath.Join(h.dir, "state"),
 		"TMPDIR="+h.dir, "GOTRACEBACK=system")
 	return c
 }
@@ -109,10 +110,12 @@ func (h *home) dies(ready func(stdout *bufio.Reader) error, args ...string) {
 	}
 }
 
-// search looks for the password, plain, as a URL and as AUTHENTICATE PLAIN write it, in every file but one, and in every word.
+// search looks for the password, plain, as a URL and as AUTHENTICATE PLAIN write it, in every file but one, and
+// in every word.
 func (h *home) search(user string, least int) {
 	h.t.Helper()
-	forms := []string{h.canary, url.QueryEscape(h.canary), base64.StdEncoding.EncodeToString([]byte("\x00" + user + "\x00" + h.canary))}
+	forms := []string{h.canary, url.QueryEscape(h.canary), base64.StdEncoding.EncodeToString([]byte("\x00" + user +
+		"\x00" + h.canary))}
 	look := func(where string, text []byte) {
 		for _, form := range forms {
 			if bytes.Contains(text, []byte(form)) {
@@ -172,14 +175,18 @@ func TestSecret(t *testing.T) {
 			h.run("-v", "account", "test", "demo@127.0.0.1")
 			h.run("account", "show", "demo@127.0.0.1", "--json")
 			h.run("errors", "--json")
-			h.crash(func(out *bufio.Reader) error { _, err := out.ReadString('\n'); return err }, syscall.SIGQUIT, "-v", "run", "--port", "0", "--json")
+			h.crash(func(out *bufio.Reader) error {
+				_, err := out.ReadString('\n')
+				return err
+			}, syscall.SIGQUIT, "-v", "run", "--port", "0", "--json")
 			h.search(u.User.Username(), 3)
 		})
 	}
 }
 
-// TestSecretInURL gives the password in a URL, which one sync uses and account add remembers, kills and crashes the program, and
-// finds it in the file of remembered passwords and nowhere else; not in the copy of a damaged store either.
+// TestSecretInURL gives the password in a URL, which one sync uses and account add remembers, kills and crashes
+// the program, and finds it in the file of remembered passwords and nowhere else; not in the copy of a damaged
+// store either.
 func TestSecretInURL(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("signals that dump goroutines are Unix's")
@@ -271,8 +278,9 @@ func TestSecretInSignIn(t *testing.T) {
 
 // stall greets, waits for a sign-in, and says nothing more until the other side is gone.
 func stall(c net.Conn, asked chan<- struct{}) {
-	defer c.Close()                                                           //nolint:errcheck // it is over
-	fmt.Fprint(c, "* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] ready\r\n") //nolint:errcheck // the reads below fail too
+	defer c.Close() //nolint:errcheck // it is over
+	fmt.Fprint(c, "* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] "+
+		"ready\r\n") //nolint:errcheck // the reads below fail too
 	lines := bufio.NewScanner(c)
 	for lines.Scan() {
 		if strings.Contains(lines.Text(), "AUTHENTICATE") || strings.Contains(lines.Text(), "LOGIN") {

@@ -77,7 +77,8 @@ func TestSilentAgent(t *testing.T) {
 	for command, stream := range map[string]int{"status": 1, "account list": 2, "errors": 2, "token --link": 2} {
 		t.Run(command, func(t *testing.T) {
 			t.Parallel()
-			if said := spoken(t, append(strings.Fields(command), "--store", path))[stream]; !strings.Contains(said, agent.ErrSilent.Error()) {
+			if said := spoken(t, append(strings.Fields(command), "--store", path))[stream]; !strings.Contains(said,
+				agent.ErrSilent.Error()) {
 				t.Errorf("it says %q", said)
 			}
 		})

@@ -20,8 +20,8 @@ import (
 	"mailcote/testkit/proxy"
 )
 
-// TestInterruptTwice presses Ctrl-C while another program keeps the store from being written, so that the commit at the end
-// has to wait, and again while it does: the second one ends at once, and nothing is lost.
+// TestInterruptTwice presses Ctrl-C while another program keeps the store from being written, so that the commit
+// at the end has to wait, and again while it does: the second one ends at once, and nothing is lost.
 func TestInterruptTwice(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, dovecot.Config{})
@@ -132,7 +132,8 @@ func TestKillRun(t *testing.T) {
 	p := r.start("run", "--port", "0", "--json")
 	r.ready(p)
 	r.awaits(100, someMail)
-	if o := r.exits(0, "status", "--json"); !strings.Contains(o.out, `"owner":"mailcote run"`) || !strings.Contains(o.out, `"url":"http://127.0.0.1:`) {
+	if o := r.exits(0, "status", "--json"); !strings.Contains(o.out, `"owner":"mailcote run"`) ||
+		!strings.Contains(o.out, `"url":"http://127.0.0.1:`) {
 		t.Errorf("beside it: %s", o.out)
 	}
 	for began := time.Now(); ; { // an agent that is slow to answer is left out
@@ -152,7 +153,8 @@ func TestKillRun(t *testing.T) {
 			t.Errorf("the test is about what a dead owner leaves: %v", err)
 		}
 	}
-	if o := r.exits(0, "status", "--json"); strings.Contains(o.out, `"owner"`) || strings.Contains(o.out, `"url"`) || strings.Contains(o.out, `"state":"syncing"`) {
+	if o := r.exits(0, "status", "--json"); strings.Contains(o.out, `"owner"`) || strings.Contains(o.out, `"url"`) ||
+		strings.Contains(o.out, `"state":"syncing"`) {
 		t.Errorf("after it: %s", o.out)
 	}
 	r.exits(1, "token", "--link")
@@ -172,10 +174,10 @@ func TestKillRun(t *testing.T) {
 	}
 }
 
-// TestStopped stops the whole program in the middle of a sync, as a closed lid does, and its connection may die meanwhile: readers
-// go on beside it, the store stays taken, and the sync completes when it wakes, with every message there once. The default form
-// stops it for seconds and resets the connection; the full one for longer than a command may take and the clock's watch bears, and
-// the connection goes dead without a word.
+// TestStopped stops the whole program in the middle of a sync, as a closed lid does, and its connection may die
+// meanwhile: readers go on beside it, the store stays taken, and the sync completes when it wakes, with every
+// message there once. The default form stops it for seconds and resets the connection; the full one for longer
+// than a command may take and the clock's watch bears, and the connection goes dead without a word.
 func TestStopped(t *testing.T) {
 	t.Parallel()
 	for _, dies := range []bool{false, true} {

@@ -29,7 +29,8 @@ func scriptRig(t *testing.T, n int, o script.Options) (*rig, *script.Server) {
 	s := script.Start(t, o)
 	s.Change(func(m *script.Model) {
 		for i := range n {
-			m.Box("INBOX").Add(fmt.Appendf(nil, "Subject: %d\r\nMessage-ID: <%d@example.org>\r\n\r\n%s\r\n", i, i, strings.Repeat("text ", 100)))
+			m.Box("INBOX").Add(fmt.Appendf(nil, "Subject: %d\r\nMessage-ID: <%d@example.org>\r\n\r\n%s\r\n", i, i,
+				strings.Repeat("text ", 100)))
 		}
 	})
 	r := &rig{t: t, addr: s.Host() + ":" + strconv.Itoa(s.Port())}
@@ -90,8 +91,8 @@ func (r *rig) waits(c <-chan struct{}, p *child.Proc) {
 	}
 }
 
-// TestStopInTime ends real programs by SIGTERM while servers do their worst: each is gone within five seconds, what came whole
-// is kept, and the next sync brings the rest.
+// TestStopInTime ends real programs by SIGTERM while servers do their worst: each is gone within five seconds,
+// what came whole is kept, and the next sync brings the rest.
 func TestStopInTime(t *testing.T) {
 	t.Parallel()
 	t.Run("in order", func(t *testing.T) { // the command under way is answered, nothing new follows but LOGOUT
@@ -149,7 +150,8 @@ func TestStopInTime(t *testing.T) {
 	t.Run("inside 100 MB", func(t *testing.T) {
 		r, s := scriptRig(t, 1, script.Options{})
 		s.Change(func(m *script.Model) {
-			m.Box("INBOX").Add(append([]byte("Subject: large\r\n\r\n"), bytes.Repeat([]byte("0123456789abcdef0123456789abcdef\r\n"), 100<<20/34)...))
+			m.Box("INBOX").Add(append([]byte("Subject: large\r\n\r\n"),
+				bytes.Repeat([]byte("0123456789abcdef0123456789abcdef\r\n"), 100<<20/34)...))
 		})
 		line := proxy.Start(t, r.addr, 1)
 		r.addr = line.Addr()
@@ -174,7 +176,8 @@ func TestStopInTime(t *testing.T) {
 		secret := filepath.Join(r.dir, "..", "password-"+filepath.Base(r.dir))
 		r.write(secret, []byte(dovecot.Password))
 		for i := range accounts {
-			r.exits(0, "account", "add", fmt.Sprintf("imap://%s+%d@%s", dovecot.User, i, r.addr), "--password-file", secret, "--no-test")
+			r.exits(0, "account", "add", fmt.Sprintf("imap://%s+%d@%s", dovecot.User, i, r.addr), "--password-file",
+				secret, "--no-test")
 		}
 		came := reached(s, "UID FETCH", accounts, script.Silent)
 		p := r.start("sync", "--json")

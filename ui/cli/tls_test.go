@@ -38,7 +38,8 @@ func TestTLS(t *testing.T) {
 	if n := r.logins() - before; n != 0 {
 		t.Errorf("%d sign-ins over a line nobody vouches for", n)
 	}
-	conn, err := tls.Dial("tcp", r.server.TLSAddr(), &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // to learn what to trust
+	conn, err := tls.Dial("tcp", r.server.TLSAddr(),
+		&tls.Config{InsecureSkipVerify: true}) //nolint:gosec // to learn what to trust
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,9 +94,17 @@ func TestTLSFailures(t *testing.T) {
 		want   string
 	}{
 		{name: "self-signed", change: good, want: "unknown authority"},
-		{name: "other host", signed: true, change: func(c *x509.Certificate) { c.DNSNames = []string{"imap.elsewhere.example"} }, want: "127.0.0.1"},
-		{name: "expired", signed: true, change: func(c *x509.Certificate) { good(c); c.NotAfter = time.Now().Add(-time.Minute) }, want: "expired"},
-		{name: "not yet valid", signed: true, change: func(c *x509.Certificate) { good(c); c.NotBefore = time.Now().Add(time.Hour) }, want: "not yet valid"},
+		{name: "other host", signed: true, change: func(c *x509.Certificate) {
+			c.DNSNames = []string{"imap.elsewhere.example"}
+		}, want: "127.0.0.1"},
+		{name: "expired", signed: true, change: func(c *x509.Certificate) {
+			good(c)
+			c.NotAfter = time.Now().Add(-time.Minute)
+		}, want: "expired"},
+		{name: "not yet valid", signed: true, change: func(c *x509.Certificate) {
+			good(c)
+			c.NotBefore = time.Now().Add(time.Hour)
+		}, want: "not yet valid"},
 		{name: "for clients", signed: true, change: func(c *x509.Certificate) {
 			good(c)
 			c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
@@ -111,7 +120,8 @@ func TestTLSFailures(t *testing.T) {
 				parent, parentKey = nil, nil
 			}
 			leaf, key := certify(t, parent, parentKey, c.change)
-			front := newFront(t, r.server.Addr(), tls.Certificate{Certificate: [][]byte{leaf.Raw}, PrivateKey: key}, c.max)
+			front := newFront(t, r.server.Addr(), tls.Certificate{Certificate: [][]byte{leaf.Raw}, PrivateKey: key},
+				c.max)
 			r.untrusted(front.url(), c.want)
 			if n := front.heard(); n != 0 {
 				t.Errorf("%d bytes were said through it", n)
@@ -135,14 +145,17 @@ func TestTLSFailures(t *testing.T) {
 }
 
 // certify makes a certificate; without a parent it signs itself.
-func certify(t *testing.T, parent *x509.Certificate, parentKey *ecdsa.PrivateKey, change func(*x509.Certificate)) (*x509.Certificate, *ecdsa.PrivateKey) {
+func certify(t *testing.T, parent *x509.Certificate, parentKey *ecdsa.PrivateKey,
+	change func(*x509.Certificate)) (*x509.Certificate, *ecdsa.PrivateKey) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "mailcote test"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), KeyUsage: x509.KeyUsageDigitalSignature,
+	c := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()),
+		Subject:   pkix.Name{CommonName: "mailcote test"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		KeyUsage:    x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
 	change(c)
 	if parent == nil {
@@ -169,7 +182,8 @@ type front struct {
 
 func newFront(t *testing.T, target string, cert tls.Certificate, newest uint16) *front {
 	t.Helper()
-	config := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS10, MaxVersion: newest} //nolint:gosec // old versions must be refused by the client
+	config := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS10,
+		MaxVersion: newest} //nolint:gosec // old versions must be refused by the client
 	l, err := tls.Listen("tcp", "127.0.0.1:0", config)
 	if err != nil {
 		t.Fatal(err)

@@ -27,7 +27,8 @@ func TestTyped(t *testing.T) {
 
 func TestShellWord(t *testing.T) {
 	for name, want := range map[string]string{
-		"anna@example.org": "anna@example.org", "Büro": "Büro", "": "''", "My Work": "'My Work'", "it's": `'it'\''s'`, "$(x)": "'$(x)'", "a;b": "'a;b'",
+		"anna@example.org": "anna@example.org", "Büro": "Büro", "": "''", "My Work": "'My Work'", "it's": `'it'\''s'`,
+		"$(x)": "'$(x)'", "a;b": "'a;b'",
 	} {
 		if got := view.ShellWord(name); got != want {
 			t.Errorf("%q: %s, want %s", name, got, want)
@@ -36,7 +37,8 @@ func TestShellWord(t *testing.T) {
 }
 
 func TestJoined(t *testing.T) {
-	for _, one := range [][3]string{{"refused.", "try again", "refused: try again"}, {"refused.", "", "refused."}, {"a", "b", "a: b"}} {
+	for _, one := range [][3]string{{"refused.", "try again", "refused: try again"}, {"refused.", "", "refused."},
+		{"a", "b", "a: b"}} {
 		if got := joined(one[0], one[1]); got != one[2] {
 			t.Errorf("%q, want %q", got, one[2])
 		}
@@ -63,7 +65,8 @@ func TestMistyped(t *testing.T) {
 		root := a.root()
 		root.SetArgs(append(one.args, "--store", filepath.Join(t.TempDir(), "none.db")))
 		err := root.ExecuteContext(t.Context())
-		if mistyped := (*usageError)(nil); !errors.As(err, &mistyped) || !strings.Contains(err.Error(), one.says) || strings.Contains(err.Error(), "canary") {
+		if mistyped := (*usageError)(nil); !errors.As(err, &mistyped) || !strings.Contains(err.Error(), one.says) ||
+			strings.Contains(err.Error(), "canary") {
 			t.Errorf("%q: %v, want %q", one.args, err, one.says)
 		}
 	}

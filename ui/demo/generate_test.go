@@ -76,7 +76,8 @@ func TestMailboxIsAPureFunction(t *testing.T) {
 
 func TestMailboxCountsAndDates(t *testing.T) {
 	for _, seed := range []uint64{0, 1, 42, 1 << 60} {
-		for _, now := range []time.Time{noon, time.Date(2028, 2, 29, 0, 0, 1, 0, time.UTC), time.Date(2026, 1, 1, 23, 59, 59, 0, time.FixedZone("", -9*3600))} {
+		for _, now := range []time.Time{noon, time.Date(2028, 2, 29, 0, 0, 1, 0, time.UTC),
+			time.Date(2026, 1, 1, 23, 59, 59, 0, time.FixedZone("", -9*3600))} {
 			list, err := Mailbox(seed, now, 300)
 			if err != nil {
 				t.Fatal(err)
@@ -180,7 +181,8 @@ func TestMailboxIsBelievable(t *testing.T) {
 			kinds[checkFile(t, name, body)]++
 		}
 	}
-	for _, name := range []string{"INBOX", "Sent", "Drafts", "Archive", "Newsletters", "Junk", "Trash", "Projects/Garden", "Projects/Sternwarte"} {
+	for _, name := range []string{"INBOX", "Sent", "Drafts", "Archive", "Newsletters", "Junk", "Trash",
+		"Projects/Garden", "Projects/Sternwarte"} {
 		if perMailbox[name] == 0 {
 			t.Errorf("nothing in %s: %v", name, perMailbox)
 		}
@@ -265,7 +267,8 @@ func TestArrivalsContinueConversations(t *testing.T) {
 }
 
 func TestBoundariesNeedNoQuotes(t *testing.T) {
-	got := mime.FormatMediaType("multipart/mixed", map[string]string{"boundary": "mixed-" + boundary("a1.7@Ex ample/\"org")})
+	got := mime.FormatMediaType("multipart/mixed", map[string]string{"boundary": "mixed-" +
+		boundary("a1.7@Ex ample/\"org")})
 	if got != "multipart/mixed; boundary=mixed-a17xampleorg" {
 		t.Error(got)
 	}

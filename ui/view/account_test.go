@@ -54,7 +54,8 @@ func TestAccounts(t *testing.T) {
 	b.engine.Sync(ctx, []storage.AccountID{b.id}, engine.SyncOptions{})
 	b.server.Misbehave(script.Faults{})
 	a := b.standing(view.Around{})
-	if !regexp.MustCompile(`^interrupted \(as of [-0-9: ]+\): \d+ of 604 messages$`).MatchString(a.Standing.String()) || a.Stored >= 604 {
+	interrupted := regexp.MustCompile(`^interrupted \(as of [-0-9: ]+\): \d+ of 604 messages$`)
+	if !interrupted.MatchString(a.Standing.String()) || a.Stored >= 604 {
 		t.Errorf("interrupted: %s", a.Standing)
 	}
 	if a.NextStep != "mailcote sync robin" {
@@ -68,7 +69,8 @@ func TestAccounts(t *testing.T) {
 	// A fault is counted for a day, whatever came after it.
 	fault := func(at time.Time) {
 		if err := b.store.Write(t.Context(), storage.Interactive, 0, func(w *storage.Writer) error {
-			return w.RecordFault(storage.Fault{At: at, Account: b.id, Class: "network", Scope: "account", Detail: "no route"})
+			return w.RecordFault(storage.Fault{At: at, Account: b.id, Class: "network", Scope: "account",
+				Detail: "no route"})
 		}); err != nil {
 			t.Fatal(err)
 		}

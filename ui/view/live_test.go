@@ -57,7 +57,8 @@ func newBed(t *testing.T) *bed {
 	b.arrive(3)
 	ctx := context.Background()
 	var err error
-	if b.store, err = storage.Open(ctx, filepath.Join(t.TempDir(), "t.db"), storage.Options{Holder: "test"}); err != nil {
+	if b.store, err = storage.Open(ctx, filepath.Join(t.TempDir(), "t.db"),
+		storage.Options{Holder: "test"}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { check(t, b.store.Close()) })
@@ -82,7 +83,9 @@ func (b *bed) arrive(n int) {
 	b.server.Change(func(m *script.Model) {
 		box := m.Box("INBOX")
 		for range n {
-			box.Add(fmt.Appendf(nil, "From: Ada <ada@example.org>\r\nSubject: letter %d\r\nDate: Mon, 2 Nov 2026 10:00:%02d +0000\r\nMessage-ID: <%[1]d@x>\r\n\r\nText.\r\n",
+			box.Add(fmt.Appendf(nil,
+				"From: Ada <ada@example.org>\r\nSubject: letter %d\r\nDate: Mon, 2 Nov 2026 10:00:%02d "+
+					"+0000\r\nMessage-ID: <%[1]d@x>\r\n\r\nText.\r\n",
 				box.UIDNext, box.UIDNext%60))
 		}
 	})
@@ -90,7 +93,8 @@ func (b *bed) arrive(n int) {
 
 func (b *bed) sync() {
 	b.t.Helper()
-	if s := b.engine.Sync(b.t.Context(), []storage.AccountID{b.id}, engine.SyncOptions{}); s[0].Result != engine.Complete {
+	if s := b.engine.Sync(b.t.Context(), []storage.AccountID{b.id},
+		engine.SyncOptions{}); s[0].Result != engine.Complete {
 		b.t.Errorf("sync: %+v", s[0])
 	}
 }
@@ -134,15 +138,16 @@ const (
 	bound  = 10 * wanted
 )
 
-// TestPageFollowsTheStore: in a real browser the number, the lists and the state follow a commit, over one stream for two tabs;
-// without an agent nothing looks current, and the page recovers by itself when it is back.
+// TestPageFollowsTheStore: in a real browser the number, the lists and the state follow a commit, over one stream
+// for two tabs; without an agent nothing looks current, and the page recovers by itself when it is back.
 func TestPageFollowsTheStore(t *testing.T) {
 	b := newBed(t)
 	b.serve(0)
 	browser := chromium.Start(t)
 	overview := browser.Open(b.door.Invite().Link)
 	overview.Wait(`document.querySelector('#headline').textContent === '3 messages'`)
-	overview.Wait(`document.querySelector('.word').textContent === 'Up to date' && document.querySelector('.state').dataset.state === 'ok'`)
+	overview.Wait(`document.querySelector('.word').textContent === 'Up to date'
+		&& document.querySelector('.state').dataset.state === 'ok'`)
 	var root string
 	if err := overview.Eval(`document.querySelector('.brand').href`, &root); err != nil {
 		t.Fatal(err)
@@ -157,13 +162,16 @@ func TestPageFollowsTheStore(t *testing.T) {
 		b.arrive(1)
 		counted := overview.Expect(fmt.Sprintf(`document.querySelector('#headline').textContent === '%d messages'
 			&& document.querySelector('[data-mailbox] .words').textContent.startsWith('%[1]d of ')`, have))
-		listed := list.Expect(fmt.Sprintf(`document.querySelector('.mail li .subject').textContent === 'letter %d'`, have))
+		listed := list.Expect(fmt.Sprintf(`document.querySelector('.mail li .subject').textContent === 'letter %d'`,
+			have))
 		committed := b.fetches()
 		number, row = append(number, counted().Sub(committed)), append(row, listed().Sub(committed))
 	}
-	for name, took := range map[string][]time.Duration{"the number": number[1:], "the list": row[1:]} { // the first may meet a stream that opens
+	// the first may meet a stream that opens
+	for name, took := range map[string][]time.Duration{"the number": number[1:], "the list": row[1:]} {
 		slices.Sort(took)
-		t.Logf("from the commit to %s in the page: median %v, at most %v; wanted %v", name, took[len(took)/2], took[len(took)-1], wanted)
+		t.Logf("from the commit to %s in the page: median %v, at most %v; wanted %v", name, took[len(took)/2],
+			took[len(took)-1], wanted)
 		if took[len(took)/2] > bound {
 			t.Errorf("%s takes %v", name, took)
 		}
@@ -175,7 +183,8 @@ func TestPageFollowsTheStore(t *testing.T) {
 
 	gone, goneHere := overview.Expect(`document.querySelector('.state').dataset.state === 'past'
 		&& /^As of \d\d:\d\d$/.test(document.querySelector('.word').textContent)
-		&& !document.querySelector('#lost').hidden && !document.body.textContent.includes('Up to date')`), list.Expect(`!document.querySelector('#lost').hidden`)
+		&& !document.querySelector('#lost').hidden && !document.body.textContent.includes('Up to date')`),
+		list.Expect(`!document.querySelector('#lost').hidden`)
 	at, err := url.Parse(b.door.URL())
 	if err != nil {
 		t.Fatal(err)

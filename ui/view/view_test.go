@@ -93,7 +93,8 @@ func TestSource(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o.Messages != messages || len(o.Accounts) != 1 || o.Accounts[0].Standing != (view.Standing{State: view.OK}) || o.Accounts[0].LastSuccess.IsZero() {
+	if o.Messages != messages || len(o.Accounts) != 1 || o.Accounts[0].Standing != (view.Standing{State: view.OK}) ||
+		o.Accounts[0].LastSuccess.IsZero() {
 		t.Fatalf("overview: %+v", o)
 	}
 	all := walk(t, s, view.ListQuery{})
@@ -125,12 +126,14 @@ func TestSource(t *testing.T) {
 func TestSourceRefuses(t *testing.T) {
 	st, e := synced(t)
 	s := view.NewSource(st, e, time.Minute)
-	for _, q := range []view.ListQuery{{Mailbox: 999}, {Before: "x"}, {Before: "1-0"}, {Before: "1-x"}, {Search: "a", Before: "n-1"}, {Search: "a", Before: "7"}, {Search: "a", Before: "n99999"}} {
+	for _, q := range []view.ListQuery{{Mailbox: 999}, {Before: "x"}, {Before: "1-0"}, {Before: "1-x"},
+		{Search: "a", Before: "n-1"}, {Search: "a", Before: "7"}, {Search: "a", Before: "n99999"}} {
 		if _, err := s.Messages(t.Context(), q); !errors.Is(err, view.ErrNotFound) {
 			t.Errorf("%+v: %v", q, err)
 		}
 	}
-	if bad := (*view.QueryError)(nil); !errors.As(second(s.Messages(t.Context(), view.ListQuery{Search: "before:soon"})), &bad) {
+	if bad := (*view.QueryError)(nil); !errors.As(second(s.Messages(t.Context(),
+		view.ListQuery{Search: "before:soon"})), &bad) {
 		t.Error("an unreadable search is not a view.QueryError")
 	}
 	if _, err := s.Message(t.Context(), "enothing"); !errors.Is(err, view.ErrNotFound) {
@@ -164,7 +167,8 @@ func TestServed(t *testing.T) {
 	}
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	for path, want := range map[string]string{
-		"/": "demo", "/mail": list.Items[0].ID, "/mailbox/" + strconv.FormatInt(o.Accounts[0].Mailboxes[0].ID, 10): o.Accounts[0].Mailboxes[0].Path,
+		"/": "demo", "/mail": list.Items[0].ID, "/mailbox/" + strconv.FormatInt(o.Accounts[0].Mailboxes[0].ID,
+			10): o.Accounts[0].Mailboxes[0].Path,
 		"/message/" + list.Items[0].ID: "<h1", "/search?q=is:read": "/message/",
 	} {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL()+path, nil)

@@ -37,7 +37,8 @@ func TestScreenshots(t *testing.T) {
 				if page.path == "refused" {
 					link = s.URL() + "/login?once=used"
 				}
-				shoot(t, s, link, page.path, shape.size, scheme, filepath.Join(dir, page.name+"-"+shape.name+"-"+scheme+".png"))
+				shoot(t, s, link, page.path, shape.size, scheme,
+					filepath.Join(dir, page.name+"-"+shape.name+"-"+scheme+".png"))
 			}
 		}
 	}
@@ -71,7 +72,8 @@ func shoot(t *testing.T, s *Server, link, path, size, scheme, file string) {
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
 	args := []string{
-		"--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+		"--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+		"--disable-background-networking",
 		"--disable-component-update", "--disable-sync", "--hide-scrollbars", "--virtual-time-budget=3000",
 		"--user-data-dir=" + t.TempDir(), "--window-size=" + size, "--screenshot=" + file,
 	}

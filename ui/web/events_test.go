@@ -72,7 +72,8 @@ func (l *listener) event() Progress {
 // brisk limits make time pass quickly for a stream.
 func brisk() limits {
 	l := standardLimits()
-	l.gap, l.beat, l.write, l.readHeader = time.Millisecond, 10*time.Millisecond, 100*time.Millisecond, 50*time.Millisecond
+	l.gap, l.beat, l.write, l.readHeader = time.Millisecond, 10*time.Millisecond, 100*time.Millisecond,
+		50*time.Millisecond
 	return l
 }
 

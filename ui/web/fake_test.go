@@ -61,7 +61,8 @@ func (f *fake) Messages(_ context.Context, q view.ListQuery) (view.MessageList, 
 		return view.MessageList{}, fmt.Errorf("mailbox %d: %w", q.Mailbox, view.ErrNotFound)
 	}
 	if strings.HasPrefix(q.Search, "before:") {
-		return view.MessageList{}, fmt.Errorf("search: %w", &view.QueryError{Reason: "before: wants a date, such as before:2026-01-31."})
+		return view.MessageList{}, fmt.Errorf("search: %w",
+			&view.QueryError{Reason: "before: wants a date, such as before:2026-01-31."})
 	}
 	return list, f.err
 }
@@ -76,31 +77,42 @@ func (f *fake) Message(_ context.Context, id string) (view.MessageView, error) {
 
 func sample() *fake {
 	item := func(id, from, subject, preview, mailbox string, age time.Duration) view.MessageItem {
-		return view.MessageItem{ID: id, From: from, Subject: subject, Preview: preview, Mailbox: mailbox, Date: testNow.Add(-age)}
+		return view.MessageItem{ID: id, From: from, Subject: subject, Preview: preview, Mailbox: mailbox,
+			Date: testNow.Add(-age)}
 	}
 	items := []view.MessageItem{
-		item("m1", "Otis Pemberly", "Who was the third keeper?", "There is a gap of eleven days in the record. No entry, no signature, and then it goes on as if nothing had happened, in a different ink.", "INBOX", 4*time.Minute),
-		item("m2", "سلمى الخيّاط", "شجرة الياسمين", "أزهرت شجرة الياسمين أخيرًا، وصار الجيران يفتحون نوافذهم في المساء.", "INBOX", 50*time.Minute),
+		item("m1", "Otis Pemberly", "Who was the third keeper?",
+			"There is a gap of eleven days in the record. No entry, no signature, and then it goes on as if nothing "+
+				"had happened, in a different ink.", "INBOX", 4*time.Minute),
+		item("m2", "سلمى الخيّاط", "شجرة الياسمين",
+			"أزهرت شجرة الياسمين أخيرًا، وصار الجيران يفتحون نوافذهم في المساء.", "INBOX", 50*time.Minute),
 		item("m3", "水無月 ほのか", "土曜日の山歩きについて", "朝は霧が出るそうです。霧が晴れるのをゆっくり待ちませんか。", "INBOX", 3*time.Hour),
-		item("m4", "The Tidal Gazette", "The Tidal Gazette: What the harbour seals heard", "The spring tide takes the lower path on two mornings this week.", "Newsletters", 26*time.Hour),
-		item("m5", "Annelie Kornmacher", "Re: Rezept für den Zwetschgenkuchen", "„Wie immer“ heißt bei uns: mehr Butter, als man zugeben würde.", "Archive/Family and everybody else", 9*24*time.Hour),
+		item("m4", "The Tidal Gazette", "The Tidal Gazette: What the harbour seals heard",
+			"The spring tide takes the lower path on two mornings this week.", "Newsletters", 26*time.Hour),
+		item("m5", "Annelie Kornmacher", "Re: Rezept für den Zwetschgenkuchen",
+			"„Wie immer“ heißt bei uns: mehr Butter, als man zugeben würde.", "Archive/Family and everybody else",
+			9*24*time.Hour),
 		item("m6", "", "", "", "INBOX", 400*24*time.Hour),
 	}
 	items[0].Unread, items[0].Attachment, items[1].Flagged = true, true, true
 	return &fake{
 		overview: view.Overview{Messages: 12841, Accounts: []view.Account{
-			{ID: 1, Name: "robin@imap.example.org", Standing: view.Standing{State: view.Syncing}, LastSuccess: testNow.Add(-3 * time.Hour), Mailboxes: []view.Mailbox{
-				{ID: 1, Path: "INBOX", Role: "inbox", Stored: 1204, Total: 1204, Unread: 17},
-				{ID: 2, Path: "Sent", Role: "sent", Stored: 873, Total: 1930},
-				{ID: 3, Path: "Projects/Repair Café", Stored: 41, Total: 96, Unread: 2},
-				{ID: 4, Path: "مشاريع/الياسمين", Stored: 3, Total: 3},
-				{ID: 5, Path: "Drafts", Role: "drafts"},
-			}},
-			{ID: 2, Name: "robin.ardent@mail.example.com", Standing: view.Standing{State: view.Paused, Cause: "The password was refused."},
-				NextStep: "mailcote account set robin.ardent@mail.example.com", Errors: 1, Quarantined: 2, Mailboxes: []view.Mailbox{
+			{ID: 1, Name: "robin@imap.example.org", Standing: view.Standing{State: view.Syncing},
+				LastSuccess: testNow.Add(-3 * time.Hour), Mailboxes: []view.Mailbox{
+					{ID: 1, Path: "INBOX", Role: "inbox", Stored: 1204, Total: 1204, Unread: 17},
+					{ID: 2, Path: "Sent", Role: "sent", Stored: 873, Total: 1930},
+					{ID: 3, Path: "Projects/Repair Café", Stored: 41, Total: 96, Unread: 2},
+					{ID: 4, Path: "مشاريع/الياسمين", Stored: 3, Total: 3},
+					{ID: 5, Path: "Drafts", Role: "drafts"},
+				}},
+			{ID: 2, Name: "robin.ardent@mail.example.com", Standing: view.Standing{State: view.Paused,
+				Cause: "The password was refused."},
+				NextStep: "mailcote account set robin.ardent@mail.example.com", Errors: 1, Quarantined: 2,
+				Mailboxes: []view.Mailbox{
 					{ID: 6, Path: "INBOX", Role: "inbox", Stored: 10671, Total: 10671, Unread: 3021},
 				}},
-			{ID: 3, Name: "club@example.net", Standing: view.Standing{State: view.OK}, LastSuccess: testNow.Add(-40 * time.Second)},
+			{ID: 3, Name: "club@example.net", Standing: view.Standing{State: view.OK},
+				LastSuccess: testNow.Add(-40 * time.Second)},
 		}},
 		lists: map[int64]view.MessageList{
 			0: {Items: items, Next: "cursor 2&x"},
@@ -111,11 +123,16 @@ func sample() *fake {
 			"m1": {
 				ID: "m1", Subject: "Who was the third keeper?",
 				From: []view.Address{{Name: "Otis Pemberly", Addr: "otis.pemberly@example.com"}},
-				To:   []view.Address{{Name: "Robin Ardent", Addr: "robin@example.org"}, {Addr: "nell.abernook@example.org"}},
+				To: []view.Address{{Name: "Robin Ardent", Addr: "robin@example.org"},
+					{Addr: "nell.abernook@example.org"}},
 				Date: testNow.Add(-4 * time.Minute), Received: testNow.Add(-3 * time.Minute),
-				MessageID: "<150143d063c0c.228@example.com>", Size: 48211, Mailboxes: []string{"INBOX"}, Flags: []string{`\Flagged`},
-				Text: "Hi Robin,\r\n\r\nThere is a gap of eleven days in the record. No entry, no signature, and\r\nthen it goes on as if nothing had happened, in a different ink.\r\n\r\n" +
-					"شكرًا على الصورة، كانت واضحة جدًا.\r\n\r\nUntil soon,\r\nOtis\r\n\r\nOn 2026-11-20 10:47, Robin Ardent wrote:\r\n> Could you photograph the margin of page 7?\r\n> I think there is a column of numbers.\r\n",
+				MessageID: "<150143d063c0c.228@example.com>", Size: 48211, Mailboxes: []string{"INBOX"},
+				Flags: []string{`\Flagged`},
+				Text: "Hi Robin,\r\n\r\nThere is a gap of eleven days in the record. No entry, no signature, " +
+					"and\r\nthen it goes on as if nothing had happened, in a different ink.\r\n\r\n" +
+					"شكرًا على الصورة، كانت واضحة جدًا.\r\n\r\nUntil soon,\r\nOtis\r\n\r\nOn 2026-11-20 10:47, Robin " +
+					"Ardent wrote:\r\n> Could you photograph the margin of page 7?\r\n> I think there is a " +
+					"column of numbers.\r\n",
 				Attachments: []view.Attachment{
 					{Name: "Keepers and dates.csv", Type: "text/csv", Size: 812},
 					{Name: "invoice\u202efdp.exe", Type: "application/octet-stream", Size: 44120},

@@ -89,18 +89,24 @@ func TestGuardTable(t *testing.T) {
 	hosts := []string{
 		"127.0.0.1:4242", "localhost:4242", "[::1]:4242", // the list
 		"", "127.0.0.1", "localhost", "[::1]", "127.0.0.1:80", "127.0.0.1:4243", "127.0.0.1:04242", "127.0.0.1:4242.",
-		"LOCALHOST:4242", "Localhost:4242", "localhost.:4242", "localhost:4242 ", " localhost:4242", "127.0.0.1.evil.example:4242",
-		"localhost.evil.example:4242", "evil.example:4242", "evil.example", "0.0.0.0:4242", "[::]:4242", "[0:0:0:0:0:0:0:1]:4242",
-		"[::ffff:127.0.0.1]:4242", "127.1:4242", "2130706433:4242", "0x7f.0.0.1:4242", "127.0.0.2:4242", "user@127.0.0.1:4242",
+		"LOCALHOST:4242", "Localhost:4242", "localhost.:4242", "localhost:4242 ", " localhost:4242",
+		"127.0.0.1.evil.example:4242",
+		"localhost.evil.example:4242", "evil.example:4242", "evil.example", "0.0.0.0:4242", "[::]:4242",
+		"[0:0:0:0:0:0:0:1]:4242",
+		"[::ffff:127.0.0.1]:4242", "127.1:4242", "2130706433:4242", "0x7f.0.0.1:4242", "127.0.0.2:4242",
+		"user@127.0.0.1:4242",
 		"127.0.0.1:4242,evil.example", "127.0.0.1:4242\x00", "xn--lcalhost:4242",
 	}
 	origins := []string{
-		"-", "http://127.0.0.1:4242", "http://localhost:4242", "http://[::1]:4242", "null", "", "https://127.0.0.1:4242",
-		"http://127.0.0.1", "http://127.0.0.1:4242/", "HTTP://127.0.0.1:4242", "http://evil.example", "http://localhost:3000",
+		"-", "http://127.0.0.1:4242", "http://localhost:4242", "http://[::1]:4242", "null", "",
+		"https://127.0.0.1:4242",
+		"http://127.0.0.1", "http://127.0.0.1:4242/", "HTTP://127.0.0.1:4242", "http://evil.example",
+		"http://localhost:3000",
 		"http://127.0.0.1:4242|http://127.0.0.1:4242",
 	}
 	sites := []string{
-		"-", "same-origin/cors", "same-origin/navigate", "none/navigate", "none/cors", "none", "same-site/cors", "cross-site/navigate",
+		"-", "same-origin/cors", "same-origin/navigate", "none/navigate", "none/cors", "none", "same-site/cors",
+		"cross-site/navigate",
 		"cross-site/no-cors", "", "Same-Origin/cors", "same-origin|cross-site/cors",
 	}
 	methods := []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE", "get", ""}
@@ -130,7 +136,8 @@ func TestGuardTable(t *testing.T) {
 	}
 	browser := map[string]bool{"same-origin/cors": true, "same-origin/navigate": true, "none/navigate": true}
 	allowed := func(c trial) bool {
-		if !goodHost[c.host] || c.method != "GET" && c.method != "HEAD" || c.origin != "-" && c.origin != "http://"+c.host {
+		if !goodHost[c.host] || c.method != "GET" && c.method != "HEAD" || c.origin != "-" &&
+			c.origin != "http://"+c.host {
 			return false
 		}
 		if c.secret == "bearer" || c.secret == "basic" {
@@ -157,7 +164,8 @@ func TestGuardTable(t *testing.T) {
 				for _, method := range methods {
 					for _, target := range targets {
 						for _, secret := range secrets {
-							if !goodHost[host] && !(few[method] && few[target] && few[secret]) || rare[target] && !few[method] {
+							if !goodHost[host] && !(few[method] && few[target] && few[secret]) || rare[target] &&
+								!few[method] {
 								continue
 							}
 							c := trial{host, origin, site, method, target, secret}
@@ -174,8 +182,10 @@ func TestGuardTable(t *testing.T) {
 								t.Errorf("refused with %d: %+q", status, c)
 							}
 							// A program with the token may ask for an invitation.
-							invited := method == "POST" && target == "/login/link" && (secret == "bearer" || secret == "basic")
-							ours := goodHost[host] && (site == "-" || browser[site]) && (origin == "-" || origin == "http://"+host)
+							invited := method == "POST" && target == "/login/link" &&
+								(secret == "bearer" || secret == "basic")
+							ours := goodHost[host] && (site == "-" || browser[site]) &&
+								(origin == "-" || origin == "http://"+host)
 							if !got && status < 400 && !(invited && ours) {
 								t.Errorf("refused, but with status %d: %+q", status, c)
 							}
@@ -215,8 +225,10 @@ func TestRefusalsHaveTheirStatus(t *testing.T) {
 		"a wrong code": {func(c *trial) {
 			c.method, c.target, c.origin = "POST", "/login", "http://localhost:4242"
 		}, 403},
-		"an invitation":           {func(c *trial) { c.method, c.target = "POST", "/login/link" }, 401},
-		"a prefix that is a page": {func(c *trial) { c.method, c.target = "POST", pathPrefix(testToken)+"/login" }, 405},
+		"an invitation": {func(c *trial) { c.method, c.target = "POST", "/login/link" }, 401},
+		"a prefix that is a page": {func(c *trial) {
+			c.method, c.target = "POST", pathPrefix(testToken)+"/login"
+		}, 405},
 	} {
 		bad := good
 		c.change(&bad)

@@ -63,14 +63,16 @@ func TestLinkIsOpenedByATabAlone(t *testing.T) {
 							link := d.link()
 							w := d.ask(method, link, "", headers...)
 							if got := w.Code == http.StatusOK && len(w.Result().Cookies()) == 1; got != opens {
-								t.Fatalf("%s %q: status %d, cookies %v; may open %v", method, headers, w.Code, w.Result().Cookies(), opens)
+								t.Fatalf("%s %q: status %d, cookies %v; may open %v", method, headers, w.Code,
+									w.Result().Cookies(), opens)
 							}
 							if opens {
 								in++
 							}
 							w = d.ask("GET", link, "", "Sec-Fetch-Site: none", "Sec-Fetch-Mode: navigate")
 							if still := w.Code == http.StatusOK; still == opens {
-								t.Fatalf("%s %q: may open %v, but the link can be used afterwards: %v", method, headers, opens, still)
+								t.Fatalf("%s %q: may open %v, but the link can be used afterwards: %v", method,
+									headers, opens, still)
 							}
 						}
 					}
@@ -81,7 +83,8 @@ func TestLinkIsOpenedByATabAlone(t *testing.T) {
 	if in != 2*(6+6+1) {
 		t.Errorf("%d visits signed in", in)
 	}
-	for _, twice := range []string{"Sec-Fetch-Site: cross-site", "Sec-Fetch-Dest: document", "Sec-Fetch-Mode: navigate"} {
+	for _, twice := range []string{"Sec-Fetch-Site: cross-site", "Sec-Fetch-Dest: document",
+		"Sec-Fetch-Mode: navigate"} {
 		link := d.link()
 		w := d.ask("GET", link, "", append(fromElsewhere, twice)...)
 		if w.Code == http.StatusOK {
@@ -118,10 +121,12 @@ func TestLinkLeadsToThePages(t *testing.T) {
 		t.Fatalf("cookies %v", cookies)
 	}
 	c := cookies[0]
-	if !c.HttpOnly || c.SameSite != http.SameSiteStrictMode || c.Path != pages || c.Domain != "" || c.MaxAge != 12*60*60 {
+	if !c.HttpOnly || c.SameSite != http.SameSiteStrictMode || c.Path != pages || c.Domain != "" ||
+		c.MaxAge != 12*60*60 {
 		t.Errorf("cookie %+v", c)
 	}
-	w = d.ask("GET", pages, "", "Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: navigate", "Cookie: "+c.Name+"="+c.Value)
+	w = d.ask("GET", pages, "", "Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: navigate",
+		"Cookie: "+c.Name+"="+c.Value)
 	if d.admitted != 1 {
 		t.Errorf("its cookie is refused: %d", w.Code)
 	}
@@ -137,10 +142,12 @@ var (
 func TestCodeSignsIn(t *testing.T) {
 	d := newDoor(t)
 	for name, change := range map[string]func(string) string{
-		"as printed":      func(c string) string { return c },
-		"small, no dash":  func(c string) string { return strings.ToLower(strings.ReplaceAll(c, "-", "")) },
-		"with spaces":     func(c string) string { return " " + strings.ReplaceAll(c, "-", " – ") + "\n" },
-		"digits for them": func(c string) string { return strings.NewReplacer("O", "0", "I", "1", "B", "8").Replace(c) },
+		"as printed":     func(c string) string { return c },
+		"small, no dash": func(c string) string { return strings.ToLower(strings.ReplaceAll(c, "-", "")) },
+		"with spaces":    func(c string) string { return " " + strings.ReplaceAll(c, "-", " – ") + "\n" },
+		"digits for them": func(c string) string {
+			return strings.NewReplacer("O", "0", "I", "1", "B", "8").Replace(c)
+		},
 	} {
 		code := d.newInvitation().Code
 		w := d.ask("POST", "/login", change(code), fetched...)
@@ -150,7 +157,8 @@ func TestCodeSignsIn(t *testing.T) {
 		if err != nil || w.Code != http.StatusOK || answer.Page != pages || len(w.Result().Cookies()) != 1 {
 			t.Errorf("%s, %s: %d %s %v", name, code, w.Code, w.Body, err)
 		}
-		if w := d.ask("POST", "/login", code, fetched...); w.Code != http.StatusForbidden || len(w.Result().Cookies()) != 0 {
+		if w := d.ask("POST", "/login", code, fetched...); w.Code != http.StatusForbidden ||
+			len(w.Result().Cookies()) != 0 {
 			t.Errorf("%s: it works twice: %d", name, w.Code)
 		}
 	}
@@ -166,11 +174,13 @@ func TestCodeIsTakenFromOurOwnPage(t *testing.T) {
 		"our form":              {"Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: navigate", "Origin: null"},
 		"no origin":             {"Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: cors"},
 		"another port":          {"Sec-Fetch-Site: same-site", "Sec-Fetch-Mode: cors", "Origin: http://127.0.0.1:4243"},
-		"another name":          {"Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: cors", "Origin: http://localhost:4242"},
-		"another page's form":   append(fromElsewhere, "Origin: http://127.0.0.1:4242"),
-		"typed":                 {"Sec-Fetch-Site: none", "Sec-Fetch-Mode: navigate", "Origin: http://127.0.0.1:4242"},
+		"another name": {"Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: cors",
+			"Origin: http://localhost:4242"},
+		"another page's form": append(fromElsewhere, "Origin: http://127.0.0.1:4242"),
+		"typed":               {"Sec-Fetch-Site: none", "Sec-Fetch-Mode: navigate", "Origin: http://127.0.0.1:4242"},
 	} {
-		if w := d.ask("POST", "/login", code, headers...); w.Code != http.StatusForbidden || len(w.Result().Cookies()) != 0 {
+		if w := d.ask("POST", "/login", code, headers...); w.Code != http.StatusForbidden ||
+			len(w.Result().Cookies()) != 0 {
 			t.Errorf("%s: %d", name, w.Code)
 		}
 	}

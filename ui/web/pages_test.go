@@ -19,7 +19,9 @@ import (
 // get asks the pages behind the guard.
 func get(t *testing.T, source Source, target string) *httptest.ResponseRecorder {
 	t.Helper()
-	p, err := newPages(Config{Source: source, Log: discard(), Now: func() time.Time { return testNow }}, "", newStreams(context.Background(), standardLimits()))
+	p, err := newPages(Config{Source: source, Log: discard(), Now: func() time.Time {
+		return testNow
+	}}, "", newStreams(context.Background(), standardLimits()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,15 +33,19 @@ func get(t *testing.T, source Source, target string) *httptest.ResponseRecorder 
 func TestPagesShowTheStore(t *testing.T) {
 	for target, want := range map[string][]string{
 		"/": {
-			"robin@imap.example.org", "Syncing", "Paused", "Up to date", "3 hours ago", "just now", "never", "1 error; see", "873 of 1\u202f930 (45 %)",
+			"robin@imap.example.org", "Syncing", "Paused", "Up to date", "3 hours ago", "just now", "never",
+			"1 error; see", "873 of 1\u202f930 (45 %)",
 			`href="/mailbox/3"`, "12\u202f841 messages", `aria-live="polite"`, "The password was refused", "empty",
 		},
-		"/mail":                           {"Newest mail", "شجرة الياسمين", "(no subject)", `href="/mail?before=cursor&#43;2%26x"`, "new</span>", "flagged</span>", "Family and everybody else"},
-		"/mailbox/1":                      {"INBOX", "robin@imap.example.org", "Who was the third keeper?"},
-		"/mailbox/5":                      {"This mailbox is empty."},
-		"/search?q=from%3Aotis+%22ink%22": {`value="from:otis &#34;ink&#34;"`, `href="/search?q=from%3Aotis&#43;%22ink%22&amp;before=cursor`},
+		"/mail": {"Newest mail", "شجرة الياسمين", "(no subject)",
+			`href="/mail?before=cursor&#43;2%26x"`, "new</span>", "flagged</span>", "Family and everybody else"},
+		"/mailbox/1": {"INBOX", "robin@imap.example.org", "Who was the third keeper?"},
+		"/mailbox/5": {"This mailbox is empty."},
+		"/search?q=from%3Aotis+%22ink%22": {`value="from:otis &#34;ink&#34;"`,
+			`href="/search?q=from%3Aotis&#43;%22ink%22&amp;before=cursor`},
 		"/message/m1": {
-			"Otis Pemberly", "&lt;otis.pemberly@example.com&gt;", "eleven days", "Keepers and dates.csv", "812 bytes", "48.2 kB",
+			"Otis Pemberly", "&lt;otis.pemberly@example.com&gt;", "eleven days", "Keepers and dates.csv", "812 bytes",
+			"48.2 kB",
 			"invoice‹U&#43;202E›fdp.exe", `class="quoted">&gt; Could you`, `\Flagged`, "2 attachments",
 		},
 	} {
@@ -80,7 +86,8 @@ func TestPagesSayWhatIsWrong(t *testing.T) {
 		{broken, "/progress.json", 500, "could not be read"},
 	} {
 		w := get(t, c.source, c.target)
-		if w.Code != c.status || !strings.Contains(w.Body.String(), c.want) || strings.Contains(w.Body.String(), "secret detail") {
+		if w.Code != c.status || !strings.Contains(w.Body.String(), c.want) ||
+			strings.Contains(w.Body.String(), "secret detail") {
 			t.Errorf("%.60s: %d\n%s", c.target, w.Code, w.Body)
 		}
 	}
@@ -92,7 +99,8 @@ func TestProgressJSON(t *testing.T) {
 	if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil {
 		t.Fatal(err)
 	}
-	if len(p.Accounts) != 3 || p.Accounts[0].Mailboxes[1].Stored != 873 || p.Accounts[1].State != view.Paused || p.Accounts[1].Errors != 1 {
+	if len(p.Accounts) != 3 || p.Accounts[0].Mailboxes[1].Stored != 873 || p.Accounts[1].State != view.Paused ||
+		p.Accounts[1].Errors != 1 {
 		t.Errorf("%+v", p)
 	}
 	if w.Header().Get("Content-Type") != "application/json" {
@@ -101,7 +109,8 @@ func TestProgressJSON(t *testing.T) {
 }
 
 func TestHeadHasNoBody(t *testing.T) {
-	p, err := newPages(Config{Source: sample(), Log: discard(), Now: time.Now}, "", newStreams(context.Background(), standardLimits()))
+	p, err := newPages(Config{Source: sample(), Log: discard(), Now: time.Now}, "",
+		newStreams(context.Background(), standardLimits()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,22 +125,30 @@ func TestHeadHasNoBody(t *testing.T) {
 // text and parses every page: no element, attribute or script may come of it.
 func TestCanaryIsOnlyText(t *testing.T) {
 	canaries := []string{
-		`<script>canary()</script>`, `"><img src=x onerror=canary()>`, `' onmouseover='canary()`, `</title><svg onload=canary()>`,
-		`javascript:canary()`, `{{.}}<canary>`, "</textarea></style><canary x=\"", "\x00<canary>\u2028", `&lt;canary&gt;<!--canary`, `<a href="javascript:canary()">`,
+		`<script>canary()</script>`, `"><img src=x onerror=canary()>`, `' onmouseover='canary()`,
+		`</title><svg onload=canary()>`,
+		`javascript:canary()`, `{{.}}<canary>`, "</textarea></style><canary x=\"", "\x00<canary>\u2028",
+		`&lt;canary&gt;<!--canary`, `<a href="javascript:canary()">`,
 	}
 	for _, c := range canaries {
 		item := view.MessageItem{ID: c, From: c, Subject: c, Preview: c, Mailbox: c, Unread: true}
 		address := []view.Address{{Name: c, Addr: c}, {Addr: c}}
 		mail := view.MessageView{
-			ID: c, Subject: c, From: address, To: address, Cc: address, ReplyTo: address, MessageID: c, Mailboxes: []string{c}, Flags: []string{c},
-			Text: c + "\n\n> " + c, Note: c, FromHTML: true, Attachments: []view.Attachment{{Name: c, Type: c, Size: 1}},
+			ID: c, Subject: c, From: address, To: address, Cc: address, ReplyTo: address, MessageID: c,
+			Mailboxes: []string{c}, Flags: []string{c},
+			Text: c + "\n\n> " + c, Note: c, FromHTML: true,
+			Attachments: []view.Attachment{{Name: c, Type: c, Size: 1}},
 		}
 		source := &fake{
-			overview: view.Overview{Accounts: []view.Account{{ID: 1, Name: c, Standing: view.Standing{State: view.State(c), Cause: c}, NextStep: c, Mailboxes: []view.Mailbox{{ID: 1, Path: c, Role: c}}}}},
-			lists:    map[int64]view.MessageList{0: {Items: []view.MessageItem{item}, Next: c}, 1: {Title: c, Account: c, Items: []view.MessageItem{item}, Next: c}},
+			overview: view.Overview{Accounts: []view.Account{{ID: 1, Name: c,
+				Standing: view.Standing{State: view.State(c), Cause: c}, NextStep: c,
+				Mailboxes: []view.Mailbox{{ID: 1, Path: c, Role: c}}}}},
+			lists: map[int64]view.MessageList{0: {Items: []view.MessageItem{item}, Next: c},
+				1: {Title: c, Account: c, Items: []view.MessageItem{item}, Next: c}},
 			messages: map[string]view.MessageView{"m": mail},
 		}
-		for _, target := range []string{"/", "/mail", "/mailbox/1", "/message/m", "/search?q=" + strings.NewReplacer("&", "%26", "\x00", "", "#", "%23", ";", "%3B", " ", "+").Replace(c)} {
+		for _, target := range []string{"/", "/mail", "/mailbox/1", "/message/m", "/search?q=" +
+			strings.NewReplacer("&", "%26", "\x00", "", "#", "%23", ";", "%3B", " ", "+").Replace(c)} {
 			w := get(t, source, target)
 			page := w.Body.String()
 			if w.Code != http.StatusOK || !strings.Contains(page, "canary") {
@@ -145,8 +162,12 @@ func TestCanaryIsOnlyText(t *testing.T) {
 // inspect allows the elements and attributes that the templates use.
 func inspect(t *testing.T, target, page string) {
 	t.Helper()
-	elements := regexp.MustCompile(`^(html|head|body|meta|title|link|script|a|header|nav|form|label|input|button|main|h1|h2|p|section|div|span|bdi|dl|dt|dd|time|code|table|caption|thead|tbody|tr|th|td|progress|ol|ul|li|article)$`)
-	attributes := regexp.MustCompile(`^(lang|charset|name|content|rel|href|type|src|defer|class|aria-[a-z]+|role|action|method|for|id|dir|maxlength|placeholder|value|tabindex|hidden|data-(account|state|mailbox)|datetime|title|scope|max)$`)
+	elements := regexp.MustCompile(`^(` +
+		`html|head|body|meta|title|link|script|a|header|nav|form|label|input|button|main|h1|h2|p|section|` +
+		`div|span|bdi|dl|dt|dd|time|code|table|caption|thead|tbody|tr|th|td|progress|ol|ul|li|article)$`)
+	attributes := regexp.MustCompile(`^(` +
+		`lang|charset|name|content|rel|href|type|src|defer|class|aria-[a-z]+|role|action|method|for|id|dir|` +
+		`maxlength|placeholder|value|tabindex|hidden|data-(account|state|mailbox)|datetime|title|scope|max)$`)
 	z := html.NewTokenizer(strings.NewReader(page))
 	for {
 		kind := z.Next()
@@ -167,7 +188,8 @@ func inspect(t *testing.T, target, page string) {
 			if !attributes.MatchString(a.Key) {
 				t.Errorf("%s: attribute %s of <%s>", target, a.Key, token.Data)
 			}
-			if a.Key == "src" && a.Val != "/static/live.js" && a.Val != "/static/stream.js" || a.Key == "href" && !strings.HasPrefix(a.Val, "/") && a.Val != "#main" {
+			if a.Key == "src" && a.Val != "/static/live.js" && a.Val != "/static/stream.js" || a.Key == "href" &&
+				!strings.HasPrefix(a.Val, "/") && a.Val != "#main" {
 				t.Errorf("%s: %s=%q", target, a.Key, a.Val)
 			}
 		}

@@ -64,23 +64,35 @@ func TestRawRequests(t *testing.T) {
 	host := fmt.Sprintf("127.0.0.1:%d", s.port)
 	auth := "Authorization: Bearer " + testToken + "\r\nConnection: close\r\n"
 	for name, c := range map[string]struct{ request, want string }{
-		"good":              {"GET / HTTP/1.1\r\nHost: " + host + "\r\n" + auth + "\r\n", "HTTP/1.1 200 OK"},
-		"no host":           {"GET / HTTP/1.1\r\n" + auth + "\r\n", "HTTP/1.1 400 Bad Request: missing required Host header"},
-		"no host, 1.0":      {"GET / HTTP/1.0\r\n" + auth + "\r\n", "HTTP/1.0 421 Misdirected Request"},
-		"empty host":        {"GET / HTTP/1.1\r\nHost:\r\n" + auth + "\r\n", "HTTP/1.1 421 Misdirected Request"},
-		"two hosts":         {"GET / HTTP/1.1\r\nHost: " + host + "\r\nHost: " + host + "\r\n" + auth + "\r\n", "HTTP/1.1 400 Bad Request"},
-		"absolute":          {"GET http://" + host + "/ HTTP/1.1\r\nHost: " + host + "\r\n" + auth + "\r\n", "HTTP/1.1 421 Misdirected Request"},
-		"absolute, foreign": {"GET http://evil.example/ HTTP/1.1\r\nHost: " + host + "\r\n" + auth + "\r\n", "HTTP/1.1 421 Misdirected Request"},
-		"absolute, spoofed": {"GET http://" + host + "/ HTTP/1.1\r\nHost: evil.example\r\n" + auth + "\r\n", "HTTP/1.1 421 Misdirected Request"},
-		"options star":      {"OPTIONS * HTTP/1.1\r\nHost: " + host + "\r\n" + auth + "\r\n", "HTTP/1.1 421 Misdirected Request"},
-		"options":           {"OPTIONS / HTTP/1.1\r\nHost: " + host + "\r\n" + auth + "\r\n", "HTTP/1.1 405 Method Not Allowed"},
-		"connect":           {"CONNECT " + host + " HTTP/1.1\r\nHost: " + host + "\r\n" + auth + "\r\n", "HTTP/1.1 421 Misdirected Request"},
-		"chunked body":      {"GET / HTTP/1.1\r\nHost: " + host + "\r\n" + auth + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "HTTP/1.1 400 Bad Request"},
-		"h2c preface":       {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "HTTP/1.1 421 Misdirected Request"},
-		"15 KiB header":     {"GET / HTTP/1.1\r\nHost: " + host + "\r\n" + auth + "X: " + strings.Repeat("x", 15<<10) + "\r\n\r\n", "HTTP/1.1 200 OK"},
-		"17 KiB header":     {"GET / HTTP/1.1\r\nHost: " + host + "\r\n" + auth + "X: " + strings.Repeat("x", 17<<10) + "\r\n\r\n", "HTTP/1.1 431 Request Header Fields Too Large"},
-		"no secret":         {"GET / HTTP/1.1\r\nHost: " + host + "\r\n\r\n", "HTTP/1.1 401 Unauthorized"},
-		"pprof":             {"GET /debug/pprof/ HTTP/1.1\r\nHost: " + host + "\r\n" + auth + "\r\n", "HTTP/1.1 404 Not Found"},
+		"good": {"GET / HTTP/1.1\r\nHost: " + host + "\r\n" + auth + "\r\n", "HTTP/1.1 200 OK"},
+		"no host": {"GET / HTTP/1.1\r\n" + auth + "\r\n",
+			"HTTP/1.1 400 Bad Request: missing required Host header"},
+		"no host, 1.0": {"GET / HTTP/1.0\r\n" + auth + "\r\n", "HTTP/1.0 421 Misdirected Request"},
+		"empty host":   {"GET / HTTP/1.1\r\nHost:\r\n" + auth + "\r\n", "HTTP/1.1 421 Misdirected Request"},
+		"two hosts": {"GET / HTTP/1.1\r\nHost: " + host + "\r\nHost: " + host + "\r\n" + auth + "\r\n",
+			"HTTP/1.1 400 Bad Request"},
+		"absolute": {"GET http://" + host + "/ HTTP/1.1\r\nHost: " + host + "\r\n" + auth + "\r\n",
+			"HTTP/1.1 421 Misdirected Request"},
+		"absolute, foreign": {"GET http://evil.example/ HTTP/1.1\r\nHost: " + host + "\r\n" + auth + "\r\n",
+			"HTTP/1.1 421 Misdirected Request"},
+		"absolute, spoofed": {"GET http://" + host + "/ HTTP/1.1\r\nHost: evil.example\r\n" + auth + "\r\n",
+			"HTTP/1.1 421 Misdirected Request"},
+		"options star": {"OPTIONS * HTTP/1.1\r\nHost: " + host + "\r\n" + auth + "\r\n",
+			"HTTP/1.1 421 Misdirected Request"},
+		"options": {"OPTIONS / HTTP/1.1\r\nHost: " + host + "\r\n" + auth + "\r\n",
+			"HTTP/1.1 405 Method Not Allowed"},
+		"connect": {"CONNECT " + host + " HTTP/1.1\r\nHost: " + host + "\r\n" + auth + "\r\n",
+			"HTTP/1.1 421 Misdirected Request"},
+		"chunked body": {"GET / HTTP/1.1\r\nHost: " + host + "\r\n" + auth +
+			"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "HTTP/1.1 400 Bad Request"},
+		"h2c preface": {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "HTTP/1.1 421 Misdirected Request"},
+		"15 KiB header": {"GET / HTTP/1.1\r\nHost: " + host + "\r\n" + auth + "X: " +
+			strings.Repeat("x", 15<<10) + "\r\n\r\n", "HTTP/1.1 200 OK"},
+		"17 KiB header": {"GET / HTTP/1.1\r\nHost: " + host + "\r\n" + auth + "X: " +
+			strings.Repeat("x", 17<<10) + "\r\n\r\n", "HTTP/1.1 431 Request Header Fields Too Large"},
+		"no secret": {"GET / HTTP/1.1\r\nHost: " + host + "\r\n\r\n", "HTTP/1.1 401 Unauthorized"},
+		"pprof": {"GET /debug/pprof/ HTTP/1.1\r\nHost: " + host + "\r\n" + auth + "\r\n",
+			"HTTP/1.1 404 Not Found"},
 	} {
 		if got := raw(t, s, c.request); got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
@@ -101,7 +113,8 @@ func TestSlowHeaderIsCut(t *testing.T) {
 
 func TestStandardLimits(t *testing.T) {
 	s := open(t, Config{}, standardLimits())
-	if h := s.http; h.ReadHeaderTimeout != 5*time.Second || h.IdleTimeout != time.Minute || h.MaxHeaderBytes+netSlop != 16<<10 || maxConns != 128 {
+	if h := s.http; h.ReadHeaderTimeout != 5*time.Second || h.IdleTimeout != time.Minute ||
+		h.MaxHeaderBytes+netSlop != 16<<10 || maxConns != 128 {
 		t.Errorf("%+v", s.http)
 	}
 	if got := standardLimits().patience; got != 5*time.Second {
@@ -111,7 +124,8 @@ func TestStandardLimits(t *testing.T) {
 
 func TestConnectionsAreBounded(t *testing.T) {
 	s := open(t, Config{}, standardLimits())
-	request := fmt.Sprintf("GET /static/icon.svg HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAuthorization: Bearer %s\r\n\r\n", s.port, testToken)
+	request := fmt.Sprintf("GET /static/icon.svg HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAuthorization: Bearer %s\r\n\r\n",
+		s.port, testToken)
 	ask := func() (net.Conn, error) {
 		c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", s.port))
 		if err != nil {
@@ -326,7 +340,8 @@ func TestPrefixIsNamedToNobody(t *testing.T) {
 		"/static/live.js", "/login", "/login?once=x", "/login/link", "/nothing", "/favicon.ico", "/progress.json",
 		"/.well-known/jmap",
 	} {
-		for _, headers := range [][]string{nil, typed, {"Sec-Fetch-Site", "cross-site"}, {"Authorization", "Bearer guess"}} {
+		for _, headers := range [][]string{nil, typed, {"Sec-Fetch-Site", "cross-site"},
+			{"Authorization", "Bearer guess"}} {
 			if got := whole(target, headers...); strings.Contains(got, secret) {
 				t.Errorf("%s %q:\n%s", target, headers, got)
 			}
@@ -370,7 +385,8 @@ func TestAddressesHaveThePrefix(t *testing.T) {
 		}
 	}
 	got, page := surf(t, browser(t), "GET", s.URL())
-	if got != http.StatusUnauthorized || !strings.Contains(page, "<code class=\"command\">mailcote token --link</code>") {
+	if got != http.StatusUnauthorized || !strings.Contains(page,
+		"<code class=\"command\">mailcote token --link</code>") {
 		t.Errorf("the sign-in page: %d\n%s", got, page)
 	}
 	for _, one := range address.FindAllStringSubmatch(page, -1) {

@@ -73,11 +73,14 @@ func TestParagraphs(t *testing.T) {
 
 func TestNumbersAndTimes(t *testing.T) {
 	for got, want := range map[string]string{
-		count(0): "0", count(999): "999", count(1000): "1\u202f000", count(1234567): "1\u202f234\u202f567", count(-1234): "-1\u202f234",
+		count(0): "0", count(999): "999", count(1000): "1\u202f000", count(1234567): "1\u202f234\u202f567",
+		count(-1234):                     "-1\u202f234",
 		plural(1, "message", "messages"): "1 message", plural(2000, "message", "messages"): "2\u202f000 messages",
 		octets(1): "1 byte", octets(48211): "48.2 kB", octets(3_400_000): "3.4 MB", octets(2_000_000_000): "2.0 GB",
-		ago(testNow, time.Time{}): "never", ago(testNow, testNow.Add(-time.Minute)): "1 minute ago", ago(testNow, testNow.Add(-50*time.Hour)): "2 days ago",
-		ago(testNow, testNow.Add(time.Hour)): "just now", short(testNow, time.Time{}): "", short(testNow, testNow.AddDate(-1, 0, -1)): "23 Nov 2025",
+		ago(testNow, time.Time{}): "never", ago(testNow, testNow.Add(-time.Minute)): "1 minute ago",
+		ago(testNow, testNow.Add(-50*time.Hour)): "2 days ago",
+		ago(testNow, testNow.Add(time.Hour)):     "just now", short(testNow, time.Time{}): "",
+		short(testNow, testNow.AddDate(-1, 0, -1)): "23 Nov 2025",
 	} {
 		if got != want {
 			t.Errorf("%q, want %q", got, want)

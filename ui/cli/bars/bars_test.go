@@ -27,7 +27,8 @@ func TestAccountWords(t *testing.T) {
 	waiting.Note, waiting.Until = "connection\x1b[2J refused", until
 	indexing := account("syncing", engine.MailboxProgress{Path: "INBOX", Done: 10, Total: 10})
 	indexing.Unindexed = 7
-	moving := account("syncing", engine.MailboxProgress{Path: "INBOX", Done: 1200, Total: 5000}, engine.MailboxProgress{Path: "Sent", Total: 7})
+	moving := account("syncing", engine.MailboxProgress{Path: "INBOX", Done: 1200, Total: 5000},
+		engine.MailboxProgress{Path: "Sent", Total: 7})
 	moving.Bytes = 31_000_000
 	for _, one := range []struct {
 		a    engine.AccountProgress
@@ -55,7 +56,8 @@ func TestDrawing(t *testing.T) {
 	for _, one := range []struct {
 		box  engine.MailboxProgress
 		bars int
-	}{{box(0, 0), 0}, {box(0, 10), 0}, {box(5, 10), 1}, {box(5, 20), 1}, {box(20, 20), 0}, {box(21, 30), 1}, {box(30, 20), 0}, {box(31, 40), 1}} {
+	}{{box(0, 0), 0}, {box(0, 10), 0}, {box(5, 10), 1}, {box(5, 20), 1}, {box(20, 20), 0}, {box(21, 30), 1},
+		{box(30, 20), 0}, {box(31, 40), 1}} {
 		now = []engine.AccountProgress{account("syncing", one.box)}
 		d.update()
 		if len(d.mailboxes) != one.bars || len(d.accounts) != 1 {
@@ -75,7 +77,9 @@ func TestLines(t *testing.T) {
 	}
 	defer r.Close() //nolint:errcheck // it was only read
 	now := account("syncing", engine.MailboxProgress{Path: "INBOX", Done: 5, Total: 10})
-	l := &lines{voice: voice.New(os.Stdin, w, w), o: Options{Lasting: true, Snapshot: func() []engine.AccountProgress { return []engine.AccountProgress{now} }},
+	l := &lines{voice: voice.New(os.Stdin, w, w), o: Options{Lasting: true, Snapshot: func() []engine.AccountProgress {
+		return []engine.AccountProgress{now}
+	}},
 		last: map[string]string{}}
 	l.print()
 	l.print() // nothing moved

@@ -32,7 +32,8 @@ func TestPara(t *testing.T) {
 	}
 	out.Reset()
 	v.columns = 0
-	if err := v.Para("  → ", "one line elsewhere, however long it is"); err != nil || strings.Count(out.String(), "\n") != 1 {
+	if err := v.Para("  → ", "one line elsewhere, however long it is"); err != nil ||
+		strings.Count(out.String(), "\n") != 1 {
 		t.Errorf("%q, %v", out.String(), err)
 	}
 }

@@ -39,7 +39,9 @@ func FuzzClean(f *testing.F) {
 	f.Add("x\x1b[31m\u202e\xff")
 	f.Fuzz(func(t *testing.T, s string) {
 		for _, out := range []string{Line(s), Text(s)} {
-			if !utf8.ValidString(out) || strings.ContainsFunc(out, func(r rune) bool { return r < ' ' && r != '\n' && r != '\t' || r == 0x7f || r >= 0x80 && r <= 0x9f }) {
+			if !utf8.ValidString(out) || strings.ContainsFunc(out, func(r rune) bool {
+				return r < ' ' && r != '\n' && r != '\t' || r == 0x7f || r >= 0x80 && r <= 0x9f
+			}) {
 				t.Errorf("%q became %q", s, out)
 			}
 		}
@@ -78,7 +80,8 @@ func TestTable(t *testing.T) {
 	}
 	defer r.Close() //nolint:errcheck // it was only read
 	v := &Voice{out: w, columns: 24}
-	if err := v.Table([]string{"ID", "SUBJECT", "END"}, [][]string{{"1", "a long subject that will not fit", "x"}, {"22", "日本語", ""}}, Layout{Flexible: []int{1}}); err != nil {
+	if err := v.Table([]string{"ID", "SUBJECT", "END"}, [][]string{{"1", "a long subject that will not fit", "x"},
+		{"22", "日本語", ""}}, Layout{Flexible: []int{1}}); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.Close(); err != nil {
