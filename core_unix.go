@@ -4,7 +4,8 @@ package main
 
 import "syscall"
 
-// noCore keeps memory, and the passwords in it, out of core files. Programs started from here may raise the limit again.
+// noCore keeps memory, and the passwords in it, out of core files. Programs
+// started from here may raise the limit again.
 func noCore() {
 	var limit syscall.Rlimit
 	if syscall.Getrlimit(syscall.RLIMIT_CORE, &limit) == nil {

@@ -17,7 +17,8 @@ var now = time.Date(2026, 11, 26, 2, 44, 46, 0, time.Local)
 
 // well are the facts of an account that is up to date.
 func well(change func(*Facts)) Facts {
-	f := Facts{Now: now, Pass: Pass{Began: now.Add(-20 * time.Second), Ended: now.Add(-10 * time.Second), Result: "complete"},
+	f := Facts{Now: now, Pass: Pass{Began: now.Add(-20 * time.Second), Ended: now.Add(-10 * time.Second),
+		Result: "complete"},
 		Stored: 5010, Remote: 5010, Owned: true, Interval: time.Minute, Live: progress.Done}
 	if change != nil {
 		change(&f)
@@ -92,46 +93,63 @@ func stateCases() []stateCase {
 
 		{"paused", well(paused), "paused: the password was refused", Paused},
 		{"paused, no agent", alone(paused), "paused: the password was refused", Paused},
-		{"paused while it worked", well(do(paused, live(progress.Syncing, "", now))), "paused: the password was refused", Paused},
+		{"paused while it worked", well(do(paused, live(progress.Syncing, "", now))),
+			"paused: the password was refused", Paused},
 
 		{"connecting", well(do(open, live(progress.Connecting, "", time.Time{}))), "syncing", Syncing},
 		{"signing in", well(do(open, live(progress.SigningIn, "the server takes its time", time.Time{}))),
 			"syncing: the server takes its time", Syncing},
-		{"the first sync under way", well(do(open, short, live(progress.Syncing, "", time.Time{}))), "syncing: 2,116 of 5,010 messages", Syncing},
-		{"another command syncs", alone(do(open, short, func(f *Facts) { f.Owned = true })), "syncing: 2,116 of 5,010 messages", Syncing},
+		{"the first sync under way", well(do(open, short, live(progress.Syncing, "", time.Time{}))),
+			"syncing: 2,116 of 5,010 messages", Syncing},
+		{"another command syncs", alone(do(open, short, func(f *Facts) {
+			f.Owned = true
+		})), "syncing: 2,116 of 5,010 messages", Syncing},
 		{"the agent does not answer, all was here", silent(nil), "as of 2026-11-26 02:44", OK},
 		{"the agent does not answer, the first sync was under way", silent(do(open, short)),
 			"syncing (as of 2026-11-26 02:43): 2,116 of 5,010 messages", Syncing},
 		{"the agent does not answer, paused", silent(paused), "paused: the password was refused", Paused},
 		{"the agent has just begun a pass", well(open), "syncing", Syncing},
 
-		{"the agent waits", well(do(open, live(progress.Waiting, "refused", soon))), "waiting until 02:45:20: refused", Waiting},
-		{"the agent waits for room", well(live(progress.Waiting, "memory is short", time.Time{})), "waiting: memory is short", Waiting},
-		{"the agent is offline", well(live(progress.Offline, "no route", soon)), "offline until 02:45:20: no route", Offline},
+		{"the agent waits", well(do(open, live(progress.Waiting, "refused", soon))),
+			"waiting until 02:45:20: refused", Waiting},
+		{"the agent waits for room", well(live(progress.Waiting, "memory is short", time.Time{})),
+			"waiting: memory is short", Waiting},
+		{"the agent is offline", well(live(progress.Offline, "no route", soon)), "offline until 02:45:20: no route",
+			Offline},
 		{"no room on the disk", well(full), "waiting: the disk is full; resumes by itself", Waiting},
 		{"no room, but nobody writes", alone(full), "as of 2026-11-26 02:44", OK},
-		{"a breaker between two passes", well(held(soon, false)), "waiting until 02:45:20: connection refused", Waiting},
+		{"a breaker between two passes", well(held(soon, false)), "waiting until 02:45:20: connection refused",
+			Waiting},
 		{"a breaker of the network", well(held(soon, true)), "offline until 02:45:20: connection refused", Offline},
 		{"a breaker whose time is over", well(held(past, true)), "up to date", OK},
 		{"a breaker, no agent", alone(held(soon, false)), "waiting" + asOf + ": connection refused", Waiting},
 		{"offline, no agent", alone(held(soon, true)), "offline" + asOf + ": connection refused", Offline},
-		{"a wait before the first pass ended", alone(do(open, held(soon, false))), "waiting (as of 2026-11-26 02:43): connection refused", Waiting},
+		{"a wait before the first pass ended", alone(do(open, held(soon, false))),
+			"waiting (as of 2026-11-26 02:43): connection refused", Waiting},
 
 		{"never synced", alone(never), "not synced yet", New},
 		{"never synced, an agent runs", well(never), "not synced yet", New},
-		{"killed in its first sync", alone(do(open, short)), "interrupted (as of 2026-11-26 02:43): 2,116 of 5,010 messages", Interrupted},
-		{"Ctrl-C in its first sync", alone(do(ended("interrupted", "interrupted"), short)), "interrupted" + asOf + ": 2,116 of 5,010 messages", Interrupted},
-		{"interrupted with everything here", alone(ended("interrupted", "interrupted")), "interrupted" + asOf, Interrupted},
+		{"killed in its first sync", alone(do(open, short)),
+			"interrupted (as of 2026-11-26 02:43): 2,116 of 5,010 messages", Interrupted},
+		{"Ctrl-C in its first sync", alone(do(ended("interrupted", "interrupted"), short)), "interrupted" + asOf +
+			": 2,116 of 5,010 messages", Interrupted},
+		{"interrupted with everything here", alone(ended("interrupted", "interrupted")), "interrupted" + asOf,
+			Interrupted},
 
 		{"the last pass failed", well(ended("failed", "no route to host")), "failed: no route to host", Failed},
-		{"the last pass failed, no agent", alone(ended("failed", "no route to host")), "failed" + asOf + ": no route to host", Failed},
+		{"the last pass failed, no agent", alone(ended("failed", "no route to host")), "failed" + asOf +
+			": no route to host", Failed},
 		{"partial for a reason of its own", well(ended("partial", "the server lists too many mailboxes")),
 			"incomplete: the server lists too many mailboxes", Partial},
-		{"partial with messages missing", well(do(ended("partial", "interrupted"), short)), "incomplete: 2,116 of 5,010 messages", Partial},
+		{"partial with messages missing", well(do(ended("partial", "interrupted"), short)),
+			"incomplete: 2,116 of 5,010 messages", Partial},
 		{"quarantined", well(apart), "incomplete: 2 quarantined", Partial},
 		{"quarantined, no agent", alone(apart), "incomplete" + asOf + ": 2 quarantined", Partial},
-		{"quarantined and missing", well(do(apart, short)), "incomplete: 2,116 of 5,010 messages, 2 quarantined", Partial},
-		{"a mailbox is not complete", well(func(f *Facts) { f.Unsettled = 1 }), "incomplete: 1 mailbox not complete", Partial},
+		{"quarantined and missing", well(do(apart, short)), "incomplete: 2,116 of 5,010 messages, 2 quarantined",
+			Partial},
+		{"a mailbox is not complete", well(func(f *Facts) {
+			f.Unsettled = 1
+		}), "incomplete: 1 mailbox not complete", Partial},
 		{"tasks are left", well(tasks), "incomplete: 1 task to do", Partial},
 		{"quarantined and old", well(do(apart, ago(time.Hour))), "incomplete: 2 quarantined", Partial},
 	}
@@ -172,7 +190,8 @@ func TestUpToDate(t *testing.T) {
 		"waiting live": func(f *Facts) { f.Live = progress.Waiting },
 		"offline live": func(f *Facts) { f.Live = progress.Offline },
 	}
-	for _, state := range []progress.State{"", progress.Idle, progress.Done, progress.Partial, progress.Failed, progress.Paused} {
+	for _, state := range []progress.State{"", progress.Idle, progress.Done, progress.Partial, progress.Failed,
+		progress.Paused} {
 		good := well(func(f *Facts) { f.Live = state })
 		if s := Of(good); !s.UpToDate() {
 			t.Errorf("%q: %s", state, s)
@@ -207,18 +226,21 @@ func statesDocument() string {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	line("# States of an account\n")
-	line("Written from the code: `go test ./ui/view -run TestStatesDoc -update`. `status`, `status --json`, the page, `account list` and")
-	line("`errors` show the same state, derived by one function (`view.Of`). The first row that holds counts.\n")
+	line("Written from the code: `go test ./ui/view -run TestStatesDoc -update`. `status`, `status --json`,")
+	line("the page, `account list` and `errors` show the same state, derived by one function (`view.Of`). The")
+	line("first row that holds counts.\n")
 	line("| state | in words | when |\n|---|---|---|")
 	for _, m := range meanings() {
 		line("| `%s` | %s | %s |", m.state, m.words, m.holds)
 	}
-	line("\nA state names its cause, and until when, where these are known. In JSON they are `cause` and `until`; `up_to_date` is true")
-	line("in the last row only, and only while an agent answers. Without one nothing is current but a pause: the words end in")
-	line("\"(as of TIME)\", `up to date` becomes \"as of TIME\", and `as_of` has the end of the last pass, or its beginning where it was cut off.\n")
-	line("An interval is the agent's, or the provider's least one where that is longer. Messages of mailboxes that were never opened")
-	line("count with what LIST-STATUS or STATUS announced. Errors are the faults of the last 24 hours, as `mailcote errors --since 24h`")
-	line("lists them. Quarantined messages are counted apart.\n")
+	line("\nA state names its cause, and until when, where these are known. In JSON they are `cause` and `until`;")
+	line("`up_to_date` is true in the last row only, and only while an agent answers. When none runs, or it hangs,")
+	line("nothing is current but a pause: the words end in \"(as of TIME)\", `up to date` becomes \"as of TIME\", and")
+	line("`as_of` has the end of the last pass, or its beginning where it was cut off. `status` says that an agent")
+	line("hangs; in JSON that is `agent_error`.\n")
+	line("An interval is the agent's, or the provider's least one where that is longer. Messages of mailboxes that")
+	line("were never opened count with what LIST-STATUS or STATUS announced. Errors are the faults of the last 24")
+	line("hours, as `mailcote errors --since 24h` lists them. Quarantined messages are counted apart.\n")
 	line("## What a worker does\n")
 	line("| progress | shown as |\n|---|---|")
 	for _, s := range progress.States() {
