@@ -23,7 +23,8 @@ func (a *app) accountAdd() *cobra.Command {
 in the secrets file beside the store, which only you can read.`,
 		Example: `  mailcote account add imaps://you@example.org
   mailcote account add imaps://anna%40example.org@imap.example.org --name work
-  mailcote account add imap+starttls://you@example.org --password-command 'pass show mail'`,
+  mailcote account add imap+starttls://you@example.org \
+    --password-command 'pass show mail'`,
 		RunE: func(c *cobra.Command, args []string) error {
 			l, err := s.login(a, args[0])
 			if err != nil {

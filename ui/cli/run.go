@@ -157,7 +157,8 @@ func (a *app) token() *cobra.Command {
 		Long: `Print the bearer token of this store. Whoever has it can read the mail: keep it
 to yourself. With --link, ask the running agent for a new link and code. They
 sign one browser in, once, within five minutes.`,
-		Example: `  curl -H "Authorization: Bearer $(mailcote token)" "$(mailcote status --json | jq -r .url)"
+		Example: `  curl -H "Authorization: Bearer $(mailcote token)" \
+    "$(mailcote status --json | jq -r .url)"
   mailcote token --link`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.reading(c.Context(), func(s *storage.Store) error {

@@ -3,6 +3,7 @@ package cli_test
 import (
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -42,7 +43,7 @@ func TestScreens(t *testing.T) {
 	}{
 		{"status", []string{
 			`(?m)^` + account + `  waiting \(as of [-0-9: ]{16}\): a\n    task is tried again then$`,
-			`(?m)^alice\+1@127\.0\.0\.1  paused: the server refused the password:\n    \[AUTHENTICATIONFAILED\] invalid`,
+			`(?m)^alice\+1@127\.0\.0\.1  paused: the server refused the password:\n    \[AUTHENTICATION`,
 			`(?m)^  Mail +81 of 81 messages in 2 mailboxes$`, `(?m)^Store  /`}},
 		{"account list", []string{`^ACCOUNT +STATE `, `(?m)^robin\.hedgehog.*…  `, `(?m)^alice\+1@127\.0\.0\.1  `,
 			`  paused: the .*…  `}},
@@ -95,6 +96,28 @@ func TestScreens(t *testing.T) {
 			t.Errorf("status %d", status)
 		}
 	})
+}
+
+// TestHelpOnScreen: the help of each command fits in a terminal of 80 columns.
+func TestHelpOnScreen(t *testing.T) {
+	t.Parallel()
+	commands := regexp.MustCompile(`(?m)^  (\w+) +`)
+	var look func(args ...string)
+	look = func(args ...string) {
+		if len(args) > 0 && args[0] == "completion" { // its texts are the library's
+			return
+		}
+		status, screen := terminal.Start(t, 80, 24, append(append([]string{"mailcote"}, args...), "--help"), nil).Wait()
+		if fits(t, screen); status != 0 {
+			t.Errorf("%s: status %d", args, status)
+		}
+		_, list, _ := strings.Cut(screen.String(), "\nCommands:\n")
+		list, _, _ = strings.Cut(list, "\n\n")
+		for _, command := range commands.FindAllStringSubmatch(list, -1) {
+			look(append(slices.Clone(args), command[1])...)
+		}
+	}
+	look()
 }
 
 // TestBarsOnScreen: the bars of a sync fit in a terminal of 80 columns, show

@@ -29,7 +29,8 @@ mailboxes, mail, threads, sync_tasks, sync_coverage, sync_runs, sync_errors and
 changes are stable (docs/sql.md); the tables below them are not. BLOBs are
 printed in hex.`,
 		Example: `  mailcote sql 'SELECT mailbox, count(*) FROM mail GROUP BY mailbox'
-  mailcote sql --json 'SELECT date, sender, subject FROM mail ORDER BY date DESC LIMIT 10'`,
+  mailcote sql --json 'SELECT date, sender, subject FROM mail
+    ORDER BY date DESC LIMIT 10'`,
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.reading(c.Context(), func(s *storage.Store) error {
 				if a.json {
