@@ -58,7 +58,7 @@ func (a *app) runDemo(ctx context.Context, open bool) (err error) {
 		}})
 	})
 	if ctx.Err() != nil && (err == nil || errors.Is(err, context.Canceled)) {
-		a.voice.Note("Gone, and nothing is kept. Your own mail: %s account add imaps://you@example.org", self())
+		a.voice.Note("Gone, and nothing is kept. Your own mail:\n%s account add imaps://you@example.org", self())
 		return nil
 	}
 	return err

@@ -10,6 +10,7 @@ import (
 	"mailcote/storage/query"
 	"mailcote/ui/cli/voice"
 	"mailcote/ui/format"
+	"mailcote/ui/view"
 )
 
 // hitView is one found message in JSON.
@@ -114,7 +115,11 @@ func (a *app) printHits(found []storage.Mail, limit int, unindexed int64) error 
 	}
 	var rows [][]string
 	for _, m := range found {
-		rows = append(rows, []string{format.Moment(m.Date), m.Sender, m.Subject, m.MailboxPath, string(m.ID)})
+		from := m.Sender
+		if a.voice.OutTTY { // room is short there, and show has the address
+			from = view.Names(from)
+		}
+		rows = append(rows, []string{format.Moment(m.Date), from, m.Subject, m.MailboxPath, string(m.ID)})
 	}
 	if err := a.voice.Table([]string{"DATE", "FROM", "SUBJECT", "MAILBOX", "ID"}, rows,
 		voice.Layout{Flexible: []int{1, 2, 3}, Spare: []int{3}}); err != nil {

@@ -55,13 +55,13 @@ func (s *Source) Messages(ctx context.Context, q ListQuery) (MessageList, error)
 }
 
 func item(m storage.Mail) MessageItem {
-	return MessageItem{ID: string(m.ID), From: names(m.Sender), Subject: m.Subject, Preview: m.Preview, Date: m.Date,
+	return MessageItem{ID: string(m.ID), From: Names(m.Sender), Subject: m.Subject, Preview: m.Preview, Date: m.Date,
 		Mailbox: m.MailboxPath,
 		Unread:  !m.Flags.Has(`\Seen`), Flagged: m.Flags.Has(`\Flagged`), Attachment: m.HasAttachment}
 }
 
-// names are the display names of senders, or their addresses.
-func names(senders string) string {
+// Names is the display names of senders, or their addresses.
+func Names(senders string) string {
 	var all []string
 	for _, a := range message.ParseAddressList(senders) {
 		all = append(all, cmp.Or(a.Name, a.Email))

@@ -7,7 +7,7 @@ func TestNames(t *testing.T) {
 		"Ada <ada@example.org>": "Ada", "ada@example.org": "ada@example.org", "Ada <a@x>, Bob <b@x>": "Ada, Bob",
 		"": "", "Müller, Anna <a@x>": "Müller, Anna",
 	} {
-		if got := names(senders); got != want {
+		if got := Names(senders); got != want {
 			t.Errorf("%q: %q, want %q", senders, got, want)
 		}
 	}

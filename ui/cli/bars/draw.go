@@ -111,5 +111,5 @@ func (d *drawing) close() {
 }
 
 func style() mpb.BarFillerBuilder {
-	return mpb.BarStyle().Lbound("▕").Filler("█").Tip("▌").Padding(" ").Rbound("▏")
+	return mpb.BarStyle().Lbound("▕").Filler("█").Tip("█").Padding(" ").Rbound("▏")
 }
