@@ -15,7 +15,6 @@ import (
 	"mailcote/engine/progress"
 	"mailcote/engine/secret"
 	"mailcote/storage"
-	"mailcote/storage/attempt"
 	"mailcote/storage/class"
 )
 
@@ -190,7 +189,7 @@ func (a *account) pollInterval() time.Duration {
 // Breakers returns the consecutive failures of an account and of its host. A
 // row stays after its wait is over.
 func Breakers(r *storage.Reader, a storage.Account) ([]health.Row, error) {
-	all, err := attempt.Breakers(r)
+	all, err := r.Breakers()
 	return slices.DeleteFunc(all, func(b health.Row) bool {
 		return b.Class == class.Manual || b.Scope != health.AccountScope(a.ID) &&
 			b.Scope != health.HostScope(loginOf(a).Endpoint().Addr())

@@ -15,7 +15,6 @@ import (
 	"mailcote/engine/progress"
 	"mailcote/engine/secret"
 	"mailcote/storage"
-	"mailcote/storage/attempt"
 	"mailcote/storage/class"
 	"mailcote/testkit/failpoint"
 )
@@ -206,7 +205,7 @@ func (a *account) Greeted(ctx context.Context, s *imap.Session) error {
 // SignIn returns the sign-in that was not answered.
 func (a *account) SignIn(ctx context.Context) (u connpool.Unanswered, err error) {
 	err = a.store.Read(ctx, func(r *storage.Reader) error {
-		s, err := attempt.SignInOf(r, a.id)
+		s, err := r.SignInOf(a.id)
 		u = connpool.Unanswered{At: s.SentAt, Silent: s.Silent, Dropped: s.Dropped}
 		return err
 	})
@@ -216,7 +215,7 @@ func (a *account) SignIn(ctx context.Context) (u connpool.Unanswered, err error)
 // SetSignIn records a sign-in before it is sent, or its answer.
 func (a *account) SetSignIn(ctx context.Context, u connpool.Unanswered) error {
 	return fault.In(fault.PhaseStore, a.store.Write(ctx, storage.Interactive, 0, func(tx *storage.Writer) error {
-		return attempt.PutSignIn(tx, a.id, attempt.SignIn{SentAt: u.At, Silent: u.Silent, Dropped: u.Dropped})
+		return tx.PutSignIn(a.id, storage.SignIn{SentAt: u.At, Silent: u.Silent, Dropped: u.Dropped})
 	}))
 }
 

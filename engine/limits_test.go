@@ -16,7 +16,6 @@ import (
 	"mailcote/engine/progress"
 	"mailcote/engine/secret"
 	"mailcote/storage"
-	"mailcote/storage/rate"
 	"mailcote/testkit/script"
 )
 
@@ -192,7 +191,7 @@ func TestDayIsUsedUp(t *testing.T) {
 		if err := tx.SetServer(w.id, "", gmailCapabilities); err != nil {
 			return err
 		}
-		return rate.Put(tx, w.id, nil, []rate.Slot{{At: over.Add(-24*time.Hour - 10*time.Minute),
+		return tx.PutRates(w.id, nil, []storage.RateSlot{{At: over.Add(-24*time.Hour - 10*time.Minute),
 			Bytes: 2_449_000_000}}, time.Now())
 	}); err != nil {
 		t.Fatal(err)

@@ -16,7 +16,6 @@ import (
 	"mailcote/engine/secret"
 	"mailcote/storage"
 	"mailcote/storage/class"
-	"mailcote/storage/rate"
 	"mailcote/testkit/script"
 )
 
@@ -168,7 +167,7 @@ func TestCheckRemoteCounts(t *testing.T) {
 func (w *world) used() (n int64) {
 	w.t.Helper()
 	if err := w.store.Read(w.t.Context(), func(r *storage.Reader) error {
-		all, err := rate.Slots(r, w.id)
+		all, err := r.RateSlots(w.id)
 		for _, one := range all {
 			n += one.Bytes
 		}

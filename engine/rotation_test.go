@@ -9,7 +9,6 @@ import (
 
 	"mailcote/engine/fault/policy"
 	"mailcote/storage"
-	"mailcote/storage/rate"
 	"mailcote/testkit/script"
 )
 
@@ -90,8 +89,8 @@ func TestProgressKeepsPlace(t *testing.T) {
 			if err := tx.SetServer(w.id, "", gmailCapabilities); err != nil {
 				return err
 			}
-			used := []rate.Slot{{At: over.Add(-24*time.Hour - 10*time.Minute), Bytes: 2_499_999_900}}
-			return rate.Put(tx, w.id, nil, used, time.Now())
+			used := []storage.RateSlot{{At: over.Add(-24*time.Hour - 10*time.Minute), Bytes: 2_499_999_900}}
+			return tx.PutRates(w.id, nil, used, time.Now())
 		}); err != nil {
 			t.Fatal(err)
 		}

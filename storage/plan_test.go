@@ -121,7 +121,7 @@ func TestPlans(t *testing.T) {
 	b := checkBed(t)
 	conn := b.writer.stmts.conn
 	var all []statement
-	for _, dir := range []string{".", "check", "attempt", "rate"} {
+	for _, dir := range []string{".", "check"} {
 		found, open := sources(t, dir)
 		all = append(all, found...)
 		for _, at := range open {

@@ -13,7 +13,6 @@ import (
 	"mailcote/engine/fault/policy"
 	"mailcote/engine/imap"
 	"mailcote/storage"
-	"mailcote/storage/attempt"
 	"mailcote/storage/class"
 )
 
@@ -132,7 +131,7 @@ func (a *Account) Cooling() int {
 // RetryTx notes that the account is retried by hand. If the last retry was less
 // than gap ago, it notes nothing and returns a Hold.
 func (a *Account) RetryTx(tx *storage.Writer, now time.Time, gap time.Duration) (Hold, error) {
-	again, err := attempt.RetryTx(tx, a.Scope(), now, gap)
+	again, err := tx.RequestRetry(a.Scope(), now, gap)
 	if err != nil || again.IsZero() {
 		return Hold{}, err
 	}

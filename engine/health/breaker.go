@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"mailcote/storage/attempt"
+	"mailcote/storage"
 	"mailcote/storage/class"
 )
 
@@ -22,7 +22,7 @@ const (
 )
 
 // Row is a breaker as stored.
-type Row = attempt.Breaker
+type Row = storage.Breaker
 
 // key identifies a breaker.
 type key struct {

@@ -9,10 +9,8 @@ import (
 	"mailcote/engine/limit"
 	"mailcote/queue"
 	"mailcote/storage"
-	"mailcote/storage/attempt"
 	"mailcote/storage/class"
 	"mailcote/storage/disk"
-	"mailcote/storage/rate"
 )
 
 // AccountScope names an account's breakers.
@@ -92,7 +90,7 @@ func OfRetry(row Row) Hold {
 // own pause (OfStore).
 func Stored(r *storage.Reader, a storage.Account, addr string, now time.Time) (all Holds, err error) {
 	all = append(all, OfPause(a))
-	rows, err := attempt.Breakers(r)
+	rows, err := r.Breakers()
 	if err != nil {
 		return nil, err
 	}
@@ -107,14 +105,14 @@ func Stored(r *storage.Reader, a storage.Account, addr string, now time.Time) (a
 			all = append(all, OfRetry(row))
 		}
 	}
-	used, err := rate.Rows(r, a.ID)
+	used, err := r.Rates(a.ID)
 	if err != nil {
 		return nil, err
 	}
 	for _, row := range used {
 		all = append(all, OfLimit(now, row.Resumes))
 	}
-	s, err := attempt.SignInOf(r, a.ID)
+	s, err := r.SignInOf(a.ID)
 	if err != nil {
 		return nil, err
 	}

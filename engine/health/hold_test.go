@@ -9,7 +9,6 @@ import (
 
 	"mailcote/engine/connpool"
 	"mailcote/storage"
-	"mailcote/storage/attempt"
 	"mailcote/storage/class"
 )
 
@@ -144,7 +143,7 @@ func TestStored(t *testing.T) {
 		}
 	}
 	write(func(w *storage.Writer) error {
-		return attempt.PutSignIn(w, row.ID, attempt.SignIn{SentAt: now, Silent: 1})
+		return w.PutSignIn(row.ID, storage.SignIn{SentAt: now, Silent: 1})
 	})
 	if h, held := decides(); !held || h.Cause != Unanswered {
 		t.Errorf("%+v", h)

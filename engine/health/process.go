@@ -9,7 +9,6 @@ import (
 	"mailcote/engine/fault/policy"
 	"mailcote/engine/plan"
 	"mailcote/storage"
-	"mailcote/storage/attempt"
 	"mailcote/storage/class"
 )
 
@@ -43,7 +42,7 @@ func Load(ctx context.Context, store *storage.Store, o Options) (*Process, error
 	}
 	var rows []Row
 	err := store.Read(ctx, func(r *storage.Reader) (err error) {
-		rows, err = attempt.Breakers(r)
+		rows, err = r.Breakers()
 		return err
 	})
 	return &Process{Set: New(time.Now(), rows), store: store, backoff: o.Backoff, least: o.Least}, err
@@ -84,12 +83,12 @@ func (p *Process) Note(ctx context.Context, scopes ...string) error {
 // write must not store the older state.
 func (p *Process) NoteTx(tx *storage.Writer, scopes ...string) error {
 	for _, scope := range scopes {
-		if err := attempt.DropBreakers(tx, scope); err != nil {
+		if err := tx.DropBreakers(scope); err != nil {
 			return err
 		}
 	}
 	for _, row := range p.Rows(scopes...) {
-		if err := attempt.PutBreaker(tx, row); err != nil {
+		if err := tx.PutBreaker(row); err != nil {
 			return err
 		}
 	}

@@ -24,7 +24,6 @@ import (
 	"mailcote/engine/limit"
 	"mailcote/storage"
 	"mailcote/storage/class"
-	"mailcote/storage/rate"
 )
 
 // Load makes an account's meter from what earlier processes used.
@@ -51,7 +50,7 @@ func isLoopback(host string) bool {
 }
 
 func load(r *storage.Reader, account storage.AccountID) (s limit.State, err error) {
-	rows, err := rate.Rows(r, account)
+	rows, err := r.Rates(account)
 	if err != nil {
 		return s, err
 	}
@@ -59,7 +58,7 @@ func load(r *storage.Reader, account storage.AccountID) (s limit.State, err erro
 		s.Usage = append(s.Usage, limit.Usage{Kind: one.Kind, At: one.At, Used: one.Used, Most: one.Allowed,
 			Window: one.Window, Pace: one.Pace, Ceiling: one.Ceiling, Until: one.Until, Resumes: one.Resumes})
 	}
-	slots, err := rate.Slots(r, account)
+	slots, err := r.RateSlots(account)
 	for _, one := range slots {
 		s.Slots = append(s.Slots, limit.Slot(one))
 	}
@@ -241,16 +240,16 @@ func (m *Meter) SaveTx(w *storage.Writer) error {
 	m.mu.Lock()
 	s, p := m.limiter.State(now), m.limiter.Profile().Name
 	m.mu.Unlock()
-	rows := make([]rate.Row, len(s.Usage))
+	rows := make([]storage.Rate, len(s.Usage))
 	for i, u := range s.Usage {
-		rows[i] = rate.Row{Kind: u.Kind, Provider: p, Allowed: u.Most, Window: u.Window, At: u.At, Used: u.Used,
+		rows[i] = storage.Rate{Kind: u.Kind, Provider: p, Allowed: u.Most, Window: u.Window, At: u.At, Used: u.Used,
 			Pace: u.Pace, Ceiling: u.Ceiling, Until: u.Until, Resumes: u.Resumes}
 	}
-	slots := make([]rate.Slot, len(s.Slots))
+	slots := make([]storage.RateSlot, len(s.Slots))
 	for i, one := range s.Slots {
-		slots[i] = rate.Slot(one)
+		slots[i] = storage.RateSlot(one)
 	}
-	return rate.Put(w, m.account, rows, slots, now)
+	return w.PutRates(m.account, rows, slots, now)
 }
 
 // CountTx writes what a batch used, in the batch's own transaction. It does

@@ -14,7 +14,6 @@ import (
 	"mailcote/queue"
 	"mailcote/storage"
 	"mailcote/storage/class"
-	"mailcote/storage/rate"
 )
 
 // errorsFor is the age of the oldest fault that is counted.
@@ -45,7 +44,7 @@ type Account struct {
 	Remote      int64 // messages the server announced
 	NextTry     time.Time
 	Holds       []health.Row // what fails, and until when it is not tried
-	Limits      []rate.Use
+	Limits      []storage.RateUse
 	Live        *progress.Account // of the agent that answers
 }
 
@@ -178,7 +177,7 @@ func (one *Account) readWork(r *storage.Reader, a storage.Account, facts *Facts)
 	if one.Holds, err = engine.Breakers(r, a); err != nil {
 		return err
 	}
-	if one.Limits, err = rate.Uses(r, a.Name); err != nil {
+	if one.Limits, err = r.RateUses(a.Name); err != nil {
 		return err
 	}
 	waits = slices.DeleteFunc(waits, func(h health.Hold) bool { return h.Cause == health.Paused }) // shown apart

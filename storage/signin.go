@@ -1,15 +1,16 @@
-package attempt
+package storage
 
 import (
 	"database/sql"
 	"errors"
 	"fmt"
 	"time"
-
-	"mailcote/storage"
 )
 
-// SignIn is a sign-in that was sent and not answered. The zero one: there is none.
+// SignIn is a sign-in that was sent and not answered. The zero value: there is
+// none. It is written down before it is sent: a sign-in whose answer nobody
+// lived to see counts too. Its times may be another clock's than today's, so
+// who reads them bounds the wait.
 type SignIn struct {
 	SentAt  time.Time
 	Silent  int // times the server took it and said nothing
@@ -17,7 +18,7 @@ type SignIn struct {
 }
 
 // SignInOf gives an account's unanswered sign-in.
-func SignInOf(r *storage.Reader, account storage.AccountID) (s SignIn, err error) {
+func (r *Reader) SignInOf(account AccountID) (s SignIn, err error) {
 	var sent int64
 	err = r.QueryRow(`SELECT sent_at, silent, dropped FROM sign_in WHERE account_id = ?`, account).Scan(&sent, &s.Silent, &s.Dropped)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -31,7 +32,7 @@ func SignInOf(r *storage.Reader, account storage.AccountID) (s SignIn, err error
 }
 
 // PutSignIn notes an account's unanswered sign-in in place of an earlier one; the zero one says that it was answered.
-func PutSignIn(w *storage.Writer, account storage.AccountID, s SignIn) error {
+func (w *Writer) PutSignIn(account AccountID, s SignIn) error {
 	var err error
 	if s == (SignIn{}) {
 		_, err = w.Exec(`DELETE FROM sign_in WHERE account_id = ?`, account)

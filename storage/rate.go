@@ -1,17 +1,14 @@
-// Package rate keeps what accounts use of their providers' limits. A row vouches for nothing: it is what an engine counted up to
-// the transaction it was written in.
-package rate
+package storage
 
 import (
 	"database/sql"
 	"fmt"
 	"time"
-
-	"mailcote/storage"
 )
 
-// Row is one kind of limit of an account.
-type Row struct {
+// Rate is one kind of limit of an account. A row vouches for nothing: it is what an engine counted up to the transaction it
+// was written in.
+type Rate struct {
 	Kind     string // connections, commands, messages or bytes
 	Provider string
 	Allowed  int64
@@ -24,21 +21,21 @@ type Row struct {
 	Resumes  time.Time // zero: the account does not rest
 }
 
-// keep is how long a slot is kept: longer than a day counts it.
-const keep = 25 * time.Hour
+// slotAge is how long a slot is kept: longer than a day counts it.
+const slotAge = 25 * time.Hour
 
-// Slot is what came from the server in ten minutes.
-type Slot struct {
+// RateSlot is what came from the server in ten minutes.
+type RateSlot struct {
 	At    time.Time
 	Bytes int64
 }
 
-// Rows gives an account's limits, as they were last written.
-func Rows(r *storage.Reader, account storage.AccountID) (all []Row, err error) {
+// Rates gives an account's limits, as they were last written.
+func (r *Reader) Rates(account AccountID) (all []Rate, err error) {
 	rows, err := r.Query(`SELECT kind, provider, allowed, window_s, window_at, used, pace, ceiling, ceiling_until, resumes_at FROM rate
 		WHERE account_id = ? ORDER BY kind`, account)
-	err = storage.Each(rows, err, func(rows *sql.Rows) error {
-		var one Row
+	err = Each(rows, err, func(rows *sql.Rows) error {
+		var one Rate
 		var window, at int64
 		var ceiling, until, resumes *int64
 		if err := rows.Scan(&one.Kind, &one.Provider, &one.Allowed, &window, &at, &one.Used, &one.Pace, &ceiling, &until, &resumes); err != nil {
@@ -60,11 +57,11 @@ func Rows(r *storage.Reader, account storage.AccountID) (all []Row, err error) {
 	return all, nil
 }
 
-// Slots gives what came in each ten minutes that are still kept, the earliest first.
-func Slots(r *storage.Reader, account storage.AccountID) (all []Slot, err error) {
+// RateSlots gives what came in each ten minutes that are still kept, the earliest first.
+func (r *Reader) RateSlots(account AccountID) (all []RateSlot, err error) {
 	rows, err := r.Query(`SELECT at, bytes FROM rate_slot WHERE account_id = ? ORDER BY at`, account)
-	err = storage.Each(rows, err, func(rows *sql.Rows) error {
-		var one Slot
+	err = Each(rows, err, func(rows *sql.Rows) error {
+		var one RateSlot
 		var at int64
 		if err := rows.Scan(&at, &one.Bytes); err != nil {
 			return err
@@ -79,10 +76,9 @@ func Slots(r *storage.Reader, account storage.AccountID) (all []Slot, err error)
 	return all, nil
 }
 
-// Put writes an account's limits in place of all it had, and of its slots, which are all it has, the earliest first, those that
-// the store has not; only the newest of those it has may have grown. Slots that no
-// day counts any more, and those that a wrong clock made, are deleted.
-func Put(w *storage.Writer, account storage.AccountID, rows []Row, slots []Slot, now time.Time) error {
+// PutRates replaces the account's limits and adds new slots. slots must be complete and oldest first; of those that the store
+// has, only the newest may have grown. Slots that no day counts any more, and those that a wrong clock made, are deleted.
+func (w *Writer) PutRates(account AccountID, rows []Rate, slots []RateSlot, now time.Time) error {
 	if _, err := w.Exec(`DELETE FROM rate WHERE account_id = ?`, account); err != nil {
 		return fmt.Errorf("write limits: %w", err)
 	}
@@ -100,7 +96,7 @@ func Put(w *storage.Writer, account storage.AccountID, rows []Row, slots []Slot,
 			return fmt.Errorf("write limits: %w", err)
 		}
 	}
-	if _, err := w.Exec(`DELETE FROM rate_slot WHERE account_id = ?1 AND (at < ?2 OR at > ?3)`, account, now.Add(-keep).UnixMilli(), now.Add(keep).UnixMilli()); err != nil {
+	if _, err := w.Exec(`DELETE FROM rate_slot WHERE account_id = ?1 AND (at < ?2 OR at > ?3)`, account, now.Add(-slotAge).UnixMilli(), now.Add(slotAge).UnixMilli()); err != nil {
 		return fmt.Errorf("forget octets of earlier days: %w", err)
 	}
 	var newest int64
@@ -119,8 +115,8 @@ func Put(w *storage.Writer, account storage.AccountID, rows []Row, slots []Slot,
 	return nil
 }
 
-// Use is a row of the view rate_limits: what an account uses now.
-type Use struct {
+// RateUse is a row of the view rate_limits: what an account uses now.
+type RateUse struct {
 	Provider, Kind string
 	Used, Allowed  int64
 	Window         time.Duration // 0: at once
@@ -138,12 +134,12 @@ func moment(text string) (time.Time, error) {
 	return time.Parse(time.RFC3339, text)
 }
 
-// Uses gives what an account uses of its limits now.
-func Uses(r *storage.Reader, account string) (all []Use, err error) {
+// RateUses gives what an account uses of its limits now.
+func (r *Reader) RateUses(account string) (all []RateUse, err error) {
 	rows, err := r.Query(`SELECT provider, kind, used, allowed, window_seconds, pace, coalesce(learned, 0), coalesce(learned_until, ''), coalesce(resumes_at, '')
 		FROM rate_limits WHERE account = ? ORDER BY kind`, account)
-	err = storage.Each(rows, err, func(rows *sql.Rows) error {
-		var one Use
+	err = Each(rows, err, func(rows *sql.Rows) error {
+		var one RateUse
 		var window int64
 		var until, resumes string
 		if err := rows.Scan(&one.Provider, &one.Kind, &one.Used, &one.Allowed, &window, &one.Pace, &one.Learned, &until, &resumes); err != nil {

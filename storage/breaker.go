@@ -1,4 +1,4 @@
-package attempt
+package storage
 
 import (
 	"database/sql"
@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"time"
 
-	"mailcote/storage"
 	"mailcote/storage/class"
 )
 
-// Breaker is an account or a host that failed and has done nothing useful since.
+// Breaker is an account or a host that failed and has done nothing useful
+// since. It outlives the process, so that a restart does not knock where the
+// process before had to wait. Its times may be another clock's than today's, so
+// who reads them bounds the wait.
 type Breaker struct {
 	Scope    string      // account:ID or host:NAME:PORT
 	Class    class.Class // Manual: a person's retry, and Until is when the next one is let through
@@ -22,9 +24,9 @@ type Breaker struct {
 }
 
 // Breakers gives every row, in no order that counts.
-func Breakers(r *storage.Reader) (all []Breaker, err error) {
+func (r *Reader) Breakers() (all []Breaker, err error) {
 	rows, err := r.Query(`SELECT scope, class, failures, failed_at, until, opened_at, detail FROM breaker ORDER BY scope, class`)
-	return all, storage.Each(rows, err, func(rows *sql.Rows) error {
+	return all, Each(rows, err, func(rows *sql.Rows) error {
 		var b Breaker
 		var failed, until int64
 		var opened *int64
@@ -41,7 +43,7 @@ func Breakers(r *storage.Reader) (all []Breaker, err error) {
 }
 
 // PutBreaker writes a row in place of an earlier one.
-func PutBreaker(w *storage.Writer, b Breaker) error {
+func (w *Writer) PutBreaker(b Breaker) error {
 	var opened any
 	if !b.OpenedAt.IsZero() {
 		opened = b.OpenedAt.UnixMilli()
@@ -56,16 +58,17 @@ func PutBreaker(w *storage.Writer, b Breaker) error {
 }
 
 // DropBreakers forgets the faults of a scope. A person's retry stays.
-func DropBreakers(w *storage.Writer, scope string) error {
+func (w *Writer) DropBreakers(scope string) error {
 	if _, err := w.Exec(`DELETE FROM breaker WHERE scope = ? AND class <> 'manual'`, scope); err != nil {
 		return fmt.Errorf("forget breaker: %w", err)
 	}
 	return nil
 }
 
-// RetryTx notes that a person asks for a retry of an account now, and gives the zero time; or, when the last one is less than
-// gap ago, changes nothing and gives the time from which the next is let through.
-func RetryTx(w *storage.Writer, scope string, now time.Time, gap time.Duration) (again time.Time, err error) {
+// RequestRetry notes that a retry of an account is asked for by hand. Less than
+// gap after the last one it changes nothing and gives the time from which the
+// next is let through; otherwise it gives the zero time.
+func (w *Writer) RequestRetry(scope string, now time.Time, gap time.Duration) (again time.Time, err error) {
 	var until int64
 	err = w.QueryRow(`SELECT until FROM breaker WHERE scope = ? AND class = 'manual'`, scope).Scan(&until)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
@@ -74,5 +77,5 @@ func RetryTx(w *storage.Writer, scope string, now time.Time, gap time.Duration) 
 	if left := time.UnixMilli(until).Sub(now); err == nil && left > 0 && left <= gap { // more: the clock was set back
 		return now.Add(left), nil
 	}
-	return time.Time{}, PutBreaker(w, Breaker{Scope: scope, Class: class.Manual, Failures: 1, FailedAt: now, Until: now.Add(gap)})
+	return time.Time{}, w.PutBreaker(Breaker{Scope: scope, Class: class.Manual, Failures: 1, FailedAt: now, Until: now.Add(gap)})
 }
