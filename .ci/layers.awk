@@ -42,6 +42,14 @@ pure($1) != "" && pure($2) != pure($1) && $2 != "mailcote/storage/class" { wrong
 $2 != $1 && room($1) > 1 && room($2) >= room($1) { wrong("a room of the engine imports none that is above or beside it"); next }
 room($1) == 1 && room($2) > 2 { wrong("a tool of the engine knows no room that fetches"); next }
 cli($2) && !cli($1) && $1 != "mailcote" { wrong("no other door knows the command line"); next }
+$2 == "mailcote/storage/tables" && $1 != "mailcote/queue" && $1 != "mailcote/storage" {
+	wrong("only the queue has tables of its own: ask package storage for a noun")
+	next
+}
+$1 == "mailcote/storage/internal/file" && $2 !~ /^mailcote\/storage\/(disk|owner|internal\/schema)$/ {
+	wrong("the machine under the store knows no mail")
+	next
+}
 layer($2) > layer($1) { wrong("a lower layer must not know a higher one") }
 
 END { exit bad }

@@ -5,8 +5,6 @@ BEGIN {
 	free["storage Reader"] = free["storage Writer"] = free["storage/check checker"] = 1 # a noun a file
 	free["engine/imap Session"] = free["ui/cli app"] = 1 # a command a file
 	free["engine/imap scanner"] = 1 # a kind of token a file
-	# This one is still to be cut.
-	free["storage Store"] = 1
 }
 
 FNR == 1 {

@@ -11,6 +11,7 @@ import (
 
 	"mailcote/engine/secret"
 	"mailcote/storage"
+	"mailcote/storage/tables"
 	"mailcote/testkit/dovecot"
 	"mailcote/testkit/script"
 )
@@ -25,7 +26,7 @@ func (w *world) shift(jump time.Duration) {
 			`UPDATE goqite SET timeout = strftime('%Y-%m-%dT%H:%M:%fZ', timeout, -(? / 1000) || ' seconds')
 				WHERE timeout < '2099'`,
 		} {
-			if _, err := tx.Exec(statement, jump.Milliseconds()); err != nil {
+			if _, err := tables.In(tx).Exec(statement, jump.Milliseconds()); err != nil {
 				return err
 			}
 		}

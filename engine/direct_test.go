@@ -9,6 +9,7 @@ import (
 	"mailcote/storage"
 	"mailcote/storage/class"
 	"mailcote/storage/query"
+	"mailcote/storage/tables"
 	"mailcote/testkit/script"
 )
 
@@ -36,7 +37,7 @@ func (w *world) damaged(s *script.Server, statements ...string) *world {
 func (w *world) told(phase string) (n int) {
 	w.t.Helper()
 	if err := w.store.Read(w.t.Context(), func(r *storage.Reader) error {
-		return r.QueryRow(`SELECT count(*) FROM sync_errors
+		return tables.Of(r).QueryRow(`SELECT count(*) FROM sync_errors
 			WHERE phase = ? AND class = 'storage' AND next_step <> ''`, phase).Scan(&n)
 	}); err != nil {
 		w.t.Fatal(err)
@@ -108,7 +109,7 @@ func TestDirectLater(t *testing.T) {
 	w.complete()
 	put(s, "INBOX", 3)
 	if err := w.store.Write(t.Context(), storage.Interactive, 0, func(tx *storage.Writer) error {
-		_, err := tx.Exec(`ALTER TABLE goqite RENAME TO away`)
+		_, err := tables.In(tx).Exec(`ALTER TABLE goqite RENAME TO away`)
 		return err
 	}); err != nil {
 		t.Fatal(err)

@@ -23,6 +23,7 @@ import (
 	"mailcote/queue"
 	"mailcote/storage"
 	"mailcote/storage/class"
+	"mailcote/storage/tables"
 	"mailcote/testkit/script"
 )
 
@@ -183,7 +184,7 @@ func TestBetweenPasses(t *testing.T) {
 			func(a *agent) {
 				a.ask(a.archive())
 				a.must(a.store.Write(a.t.Context(), storage.Interactive, 0, func(tx *storage.Writer) error {
-					_, err := tx.Exec(`UPDATE sync_task SET state = 'waiting', next_retry_at = ?
+					_, err := tables.In(tx).Exec(`UPDATE sync_task SET state = 'waiting', next_retry_at = ?
 						WHERE completed_at IS NULL`,
 						time.Now().Add(50*time.Minute).UnixMilli())
 					return err
@@ -281,12 +282,12 @@ func (a *agent) roomFor(bytes int64) {
 	a.t.Helper()
 	a.must(a.store.Write(a.t.Context(), storage.Interactive, 0, func(tx *storage.Writer) error {
 		var pages, size int64
-		if err := tx.QueryRow(`SELECT page_count, page_size FROM pragma_page_count, pragma_page_size`).Scan(&pages,
+		if err := tables.In(tx).QueryRow(`SELECT page_count, page_size FROM pragma_page_count, pragma_page_size`).Scan(&pages,
 			&size); err != nil {
 			return err
 		}
-		rows, err := tx.Query(fmt.Sprintf(`PRAGMA max_page_count = %d`, pages+bytes/size))
-		return storage.Each(rows, err, func(*sql.Rows) error { return nil })
+		rows, err := tables.In(tx).Query(fmt.Sprintf(`PRAGMA max_page_count = %d`, pages+bytes/size))
+		return tables.Each(rows, err, func(*sql.Rows) error { return nil })
 	}))
 }
 

@@ -18,6 +18,7 @@ import (
 	"mailcote/engine/secret"
 	"mailcote/storage"
 	"mailcote/storage/class"
+	"mailcote/storage/tables"
 	"mailcote/testkit/child"
 	"mailcote/testkit/form"
 	"mailcote/testkit/hostile"
@@ -215,12 +216,12 @@ func (v *victim) truth() []truth.Line { return modelOf(v.s) }
 func (v *victim) mail() (all []truth.Line) {
 	v.t.Helper()
 	if err := v.store.Read(v.t.Context(), func(r *storage.Reader) error {
-		rows, err := r.Query(`SELECT b.path, n.uid, lower(hex(l.sha256)), n.flags
+		rows, err := tables.Of(r).Query(`SELECT b.path, n.uid, lower(hex(l.sha256)), n.flags
 			FROM mailbox b JOIN entry n ON n.mailbox_id = b.id AND n.uidvalidity = b.uidvalidity
 			JOIN blob l ON l.id = n.blob_id 
 			WHERE b.account_id = ? AND n.expunged_at IS NULL AND b.gone_at IS NULL
 			ORDER BY b.path, n.uid`, v.id)
-		return storage.Each(rows, err, func(rows *sql.Rows) error {
+		return tables.Each(rows, err, func(rows *sql.Rows) error {
 			var l truth.Line
 			err := rows.Scan(&l.Mailbox, &l.UID, &l.SHA256, &l.Flags)
 			all = append(all, l)

@@ -21,6 +21,7 @@ import (
 	"mailcote/engine/secret"
 	"mailcote/queue"
 	"mailcote/storage"
+	"mailcote/storage/tables"
 	"mailcote/testkit/dovecot"
 	"mailcote/testkit/form"
 	"mailcote/testkit/script"
@@ -177,8 +178,8 @@ func (w *world) lines() []truth.Line {
 	w.t.Helper()
 	var all []truth.Line
 	if err := w.store.Read(w.t.Context(), func(r *storage.Reader) error {
-		rows, err := r.Query(`SELECT mailbox, uid, sha256, flags FROM mail ORDER BY mailbox, uid`)
-		return storage.Each(rows, err, func(rows *sql.Rows) error {
+		rows, err := tables.Of(r).Query(`SELECT mailbox, uid, sha256, flags FROM mail ORDER BY mailbox, uid`)
+		return tables.Each(rows, err, func(rows *sql.Rows) error {
 			var l truth.Line
 			err := rows.Scan(&l.Mailbox, &l.UID, &l.SHA256, &l.Flags)
 			all = append(all, l)
@@ -377,8 +378,8 @@ func (w *world) text(query string, args ...any) string {
 	w.t.Helper()
 	var all []string
 	if err := w.store.Read(w.t.Context(), func(r *storage.Reader) error {
-		rows, err := r.Query(query, args...)
-		return storage.Each(rows, err, func(rows *sql.Rows) error {
+		rows, err := tables.Of(r).Query(query, args...)
+		return tables.Each(rows, err, func(rows *sql.Rows) error {
 			var one string
 			err := rows.Scan(&one)
 			all = append(all, one)

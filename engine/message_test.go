@@ -19,6 +19,7 @@ import (
 	"mailcote/engine/reconcile"
 	"mailcote/storage"
 	"mailcote/storage/class"
+	"mailcote/storage/tables"
 	"mailcote/testkit/dovecot"
 	"mailcote/testkit/proxy"
 	"mailcote/testkit/script"
@@ -253,7 +254,7 @@ func TestRefusedBatch(t *testing.T) {
 	exec := func(statement string) {
 		t.Helper()
 		if err := w.store.Write(t.Context(), storage.Interactive, 0, func(tx *storage.Writer) error {
-			_, err := tx.Exec(statement)
+			_, err := tables.In(tx).Exec(statement)
 			return err
 		}); err != nil {
 			t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 	"mailcote/engine/fault"
 	"mailcote/engine/secret"
 	"mailcote/storage"
+	"mailcote/storage/tables"
 	"mailcote/testkit/dovecot"
 	"mailcote/testkit/script"
 )
@@ -25,7 +26,7 @@ func (w *world) ages(by time.Duration) {
 			`UPDATE change SET changed_at = changed_at - ?`,
 			`UPDATE sync_error SET at = at - ?`,
 		} {
-			if _, err := tx.Exec(statement, by.Milliseconds()); err != nil {
+			if _, err := tables.In(tx).Exec(statement, by.Milliseconds()); err != nil {
 				return err
 			}
 		}
@@ -91,7 +92,7 @@ func TestSyncSweepsNowAndThen(t *testing.T) {
 	_, w := scripted(t, 3, script.Options{}, Options{wall: wall.now})
 	w.complete()
 	if err := w.store.Write(t.Context(), storage.Interactive, 0, func(tx *storage.Writer) error {
-		_, err := tx.Exec(`INSERT INTO blob (sha256, size, stored, state, created_at)
+		_, err := tables.In(tx).Exec(`INSERT INTO blob (sha256, size, stored, state, created_at)
 			VALUES (randomblob(32), 1, 1, 'sealed', 0)`)
 		return err
 	}); err != nil {

@@ -13,6 +13,7 @@ import (
 
 	"mailcote/engine/progress"
 	"mailcote/storage"
+	"mailcote/storage/tables"
 	"mailcote/testkit/proxy"
 	"mailcote/testkit/script"
 )
@@ -216,7 +217,7 @@ func TestClockBack(t *testing.T) {
 		if _, err = w.engine.startRun(tx, w.find(), 5); err != nil {
 			return err
 		}
-		_, err = tx.Exec(`UPDATE goqite SET timeout = '2099-01-01T00:00:00.000Z'`) // as the clock was when it was sent
+		_, err = tables.In(tx).Exec(`UPDATE goqite SET timeout = '2099-01-01T00:00:00.000Z'`) // as the clock was when it was sent
 		return err
 	}); err != nil {
 		t.Fatal(err)

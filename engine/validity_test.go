@@ -10,6 +10,7 @@ import (
 
 	"mailcote/engine/fetch"
 	"mailcote/storage"
+	"mailcote/storage/tables"
 	"mailcote/testkit/script"
 )
 
@@ -230,7 +231,7 @@ func TestQuarantineOfGeneration(t *testing.T) {
 		t.Fatalf("summary %+v", sum)
 	}
 	if err := w.store.Write(t.Context(), storage.Interactive, 0, func(tx *storage.Writer) error {
-		_, err := tx.Exec(`UPDATE quarantine SET attempts = 20`) // the agent's next try is a day off
+		_, err := tables.In(tx).Exec(`UPDATE quarantine SET attempts = 20`) // the agent's next try is a day off
 		return err
 	}); err != nil {
 		t.Fatal(err)

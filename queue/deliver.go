@@ -12,6 +12,7 @@ import (
 	lib "modernc.org/sqlite/lib"
 
 	"mailcote/storage"
+	"mailcote/storage/tables"
 )
 
 // ErrDelivery says that goqite's table cannot be used: it is missing, has another shape or refuses rows. GoDirect does
@@ -26,7 +27,7 @@ const direct = "direct"
 func (q *Queue) GoDirect(ctx context.Context) error {
 	q.direct.Store(true) // before the rows say so: nobody may rely on the table any more
 	err := q.store.Write(ctx, storage.Interactive, 0, func(w *storage.Writer) error {
-		_, err := w.Exec(`UPDATE sync_task SET message_id = ? WHERE message_id IS NOT NULL`, direct)
+		_, err := tables.In(w).Exec(`UPDATE sync_task SET message_id = ? WHERE message_id IS NOT NULL`, direct)
 		return err
 	})
 	if err != nil {
@@ -34,7 +35,7 @@ func (q *Queue) GoDirect(ctx context.Context) error {
 		return fmt.Errorf("do without the queue's table: %w", err)
 	}
 	err = q.store.Write(ctx, storage.Interactive, 0, func(w *storage.Writer) error {
-		_, err := w.Exec(`DELETE FROM goqite`)
+		_, err := tables.In(w).Exec(`DELETE FROM goqite`)
 		return delivery("clear the queue's table", err)
 	})
 	if errors.Is(err, ErrDelivery) {
@@ -59,7 +60,7 @@ func (q *Queue) handOverTx(w *storage.Writer) error {
 	if err := q.dropTx(w, 0, probe); err != nil {
 		return err
 	}
-	lost, err := list(w.Query(`SELECT ` + taskColumns + ` FROM sync_task WHERE message_id IS NOT NULL AND message_id NOT IN (SELECT id FROM goqite)`))
+	lost, err := list(tables.In(w).Query(`SELECT ` + taskColumns + ` FROM sync_task WHERE message_id IS NOT NULL AND message_id NOT IN (SELECT id FROM goqite)`))
 	if err != nil {
 		return delivery("read the queue's table", err)
 	}
@@ -68,11 +69,11 @@ func (q *Queue) handOverTx(w *storage.Writer) error {
 		if err != nil {
 			return err
 		}
-		if _, err := w.Exec(`UPDATE sync_task SET message_id = ? WHERE id = ?`, message, t.ID); err != nil {
+		if _, err := tables.In(w).Exec(`UPDATE sync_task SET message_id = ? WHERE id = ?`, message, t.ID); err != nil {
 			return fmt.Errorf("hand over task %d: %w", t.ID, err)
 		}
 	}
-	_, err = w.Exec(`DELETE FROM goqite WHERE NOT EXISTS (SELECT 1 FROM sync_task WHERE message_id = goqite.id)`)
+	_, err = tables.In(w).Exec(`DELETE FROM goqite WHERE NOT EXISTS (SELECT 1 FROM sync_task WHERE message_id = goqite.id)`)
 	return delivery("sweep the queue's table", err)
 }
 
@@ -81,7 +82,7 @@ func (q *Queue) sendTx(w *storage.Writer, account storage.AccountID, id storage.
 	if q.direct.Load() {
 		return direct, nil
 	}
-	m, err := q.of(account).SendAndGetIDTx(context.Background(), w.Tx(),
+	m, err := q.of(account).SendAndGetIDTx(context.Background(), tables.In(w).Raw(),
 		goqite.Message{Body: []byte(strconv.FormatInt(int64(id), 10)), Priority: priority, Delay: wait})
 	return string(m), delivery("send task", err)
 }
@@ -89,7 +90,7 @@ func (q *Queue) sendTx(w *storage.Writer, account storage.AccountID, id storage.
 // receiveTx gives the account's next visible task and its message; no message: there is none.
 func (q *Queue) receiveTx(w *storage.Writer, account storage.AccountID) (id storage.TaskID, message string, err error) {
 	if q.direct.Load() {
-		err := w.QueryRow(`SELECT id FROM sync_task WHERE account_id = ? AND message_id = ? AND (state = 'pending' OR state = 'waiting' AND next_retry_at <= ?)
+		err := tables.In(w).QueryRow(`SELECT id FROM sync_task WHERE account_id = ? AND message_id = ? AND (state = 'pending' OR state = 'waiting' AND next_retry_at <= ?)
 			ORDER BY CASE WHEN json_extract(error_log, '$[#-1].last') THEN 0 ELSE priority END DESC,
 				CASE WHEN task_type = 'folder_sync' AND error_log <> '[]' THEN started_at ELSE 0 END, id LIMIT 1`, account, direct, time.Now().UnixMilli()).Scan(&id)
 		if errors.Is(err, sql.ErrNoRows) {
@@ -97,7 +98,7 @@ func (q *Queue) receiveTx(w *storage.Writer, account storage.AccountID) (id stor
 		}
 		return id, direct, wrap("receive task", err)
 	}
-	m, err := q.of(account).ReceiveTx(context.Background(), w.Tx())
+	m, err := q.of(account).ReceiveTx(context.Background(), tables.In(w).Raw())
 	if err != nil || m == nil {
 		return 0, "", delivery("receive task", err)
 	}
@@ -113,7 +114,7 @@ func (q *Queue) delayTx(w *storage.Writer, t Task, wait time.Duration) error {
 	if q.direct.Load() {
 		return nil
 	}
-	return delivery("delay task", q.of(t.Account).ExtendTx(context.Background(), w.Tx(), goqite.ID(t.messageID), wait))
+	return delivery("delay task", q.of(t.Account).ExtendTx(context.Background(), tables.In(w).Raw(), goqite.ID(t.messageID), wait))
 }
 
 // rearTx hides a mailbox's task for a while, and puts it behind those of other mailboxes: behind its equals, or behind all (rank).
@@ -126,7 +127,7 @@ func (q *Queue) rearTx(w *storage.Writer, t Task, wait time.Duration) error {
 	if err != nil {
 		return err
 	}
-	_, err = w.Exec(`UPDATE sync_task SET message_id = ? WHERE id = ?`, message, t.ID)
+	_, err = tables.In(w).Exec(`UPDATE sync_task SET message_id = ? WHERE id = ?`, message, t.ID)
 	return wrap("put task behind others", err)
 }
 
@@ -135,19 +136,19 @@ func (q *Queue) dropTx(w *storage.Writer, account storage.AccountID, message str
 	if q.direct.Load() {
 		return nil
 	}
-	return delivery("drop message", q.of(account).DeleteTx(context.Background(), w.Tx(), goqite.ID(message)))
+	return delivery("drop message", q.of(account).DeleteTx(context.Background(), tables.In(w).Raw(), goqite.ID(message)))
 }
 
 // rankTx gives a task another priority, also where goqite looks: the one statement on its table that goqite has no call for.
 // A paused task has no row there.
 func (q *Queue) rankTx(w *storage.Writer, t Task, priority int) error {
-	if _, err := w.Exec(`UPDATE sync_task SET priority = ? WHERE id = ?`, priority, t.ID); err != nil {
+	if _, err := tables.In(w).Exec(`UPDATE sync_task SET priority = ? WHERE id = ?`, priority, t.ID); err != nil {
 		return fmt.Errorf("rank task: %w", err)
 	}
 	if q.direct.Load() {
 		return nil
 	}
-	_, err := w.Exec(`UPDATE goqite SET priority = ? WHERE id = ?`, priority, t.messageID)
+	_, err := tables.In(w).Exec(`UPDATE goqite SET priority = ? WHERE id = ?`, priority, t.messageID)
 	return delivery("rank task", err)
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"mailcote/storage"
 	"mailcote/storage/class"
+	"mailcote/storage/tables"
 )
 
 // Verb is what a person does to a task.
@@ -102,7 +103,7 @@ func (q *Queue) ByHandTx(w *storage.Writer, o Order) ([]Outcome, error) {
 // two failed ones that do the same the newer is retried).
 func (o Order) tasks(r *storage.Reader) ([]Task, error) {
 	if len(o.IDs) == 0 {
-		all, err := list(r.Query(`SELECT `+taskColumns+` FROM sync_task
+		all, err := list(tables.Of(r).Query(`SELECT `+taskColumns+` FROM sync_task
 			WHERE ? IN (0, account_id) AND ? IN ('', state) AND ? IN ('', task_type) ORDER BY id DESC`, o.Account, o.State, o.Type))
 		return slices.DeleteFunc(all, func(t Task) bool { return !o.Verb.applies(t.State) }), err
 	}
@@ -199,7 +200,7 @@ func (q *Queue) sooner(w *storage.Writer, t Task, force bool) (changed bool, err
 	if t.last().Class == class.Quota && time.Now().Before(t.NextRetryAt) && !force {
 		return false, refused(ErrQuota, "task %d waits for the server's quota until %s", t.ID, t.NextRetryAt.Local().Format("2006-01-02 15:04"))
 	}
-	if _, err := w.Exec(`UPDATE sync_task SET retry_count = 0 WHERE id = ?`, t.ID); err != nil {
+	if _, err := tables.In(w).Exec(`UPDATE sync_task SET retry_count = 0 WHERE id = ?`, t.ID); err != nil {
 		return false, fmt.Errorf("task %d: %w", t.ID, err)
 	}
 	return true, q.hurryTx(w, t)
@@ -208,7 +209,7 @@ func (q *Queue) sooner(w *storage.Writer, t Task, force bool) (changed bool, err
 // reviveTx gives an ended task back as pending, its tries counted anew, unless another does the same by now.
 func (q *Queue) reviveTx(w *storage.Writer, t Task) error {
 	var twin storage.TaskID
-	err := w.QueryRow(`SELECT u.id FROM sync_task t JOIN sync_task u
+	err := tables.In(w).QueryRow(`SELECT u.id FROM sync_task t JOIN sync_task u
 		ON u.account_id = t.account_id AND u.task_type = t.task_type AND u.folder = t.folder AND u.range = t.range
 		WHERE t.id = ? AND u.state IN ('pending', 'waiting', 'paused', 'processing')`, t.ID).Scan(&twin)
 	if err == nil {
@@ -221,7 +222,7 @@ func (q *Queue) reviveTx(w *storage.Writer, t Task) error {
 	if err != nil {
 		return err
 	}
-	_, err = w.Exec(`UPDATE sync_task SET state = 'pending', message_id = ?, completed_at = NULL, next_retry_at = NULL, retry_count = 0, again = 0,
+	_, err = tables.In(w).Exec(`UPDATE sync_task SET state = 'pending', message_id = ?, completed_at = NULL, next_retry_at = NULL, retry_count = 0, again = 0,
 		generation = generation + 1 WHERE id = ?`, message, t.ID)
 	return wrap("retry task", err)
 }
@@ -237,7 +238,7 @@ func (q *Queue) withdrawTx(w *storage.Writer, t Task, to State) error {
 	if !t.NextRetryAt.IsZero() {
 		next = t.NextRetryAt.UnixMilli()
 	}
-	if _, err := w.Exec(`UPDATE sync_task SET state = ?, message_id = NULL, completed_at = ?, next_retry_at = ?, again = 0, generation = generation + 1
+	if _, err := tables.In(w).Exec(`UPDATE sync_task SET state = ?, message_id = NULL, completed_at = ?, next_retry_at = ?, again = 0, generation = generation + 1
 		WHERE id = ?`, string(to), ended, next, t.ID); err != nil {
 		return fmt.Errorf("task %d: %w", t.ID, err)
 	}
@@ -258,6 +259,6 @@ func (q *Queue) resumeTx(w *storage.Writer, t Task) error {
 	if wait > 0 {
 		state, next = Waiting, time.Now().Add(wait).UnixMilli()
 	}
-	_, err = w.Exec(`UPDATE sync_task SET state = ?, message_id = ?, next_retry_at = ? WHERE id = ?`, string(state), message, next, t.ID)
+	_, err = tables.In(w).Exec(`UPDATE sync_task SET state = ?, message_id = ?, next_retry_at = ? WHERE id = ?`, string(state), message, next, t.ID)
 	return wrap("resume task", err)
 }

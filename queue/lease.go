@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"mailcote/storage"
+	"mailcote/storage/tables"
 	"mailcote/testkit/failpoint"
 )
 
@@ -21,7 +22,7 @@ func (q *Queue) Claim(ctx context.Context, account storage.AccountID) (t Task, o
 			if err != nil || message == "" {
 				return err
 			}
-			t, err = scanTask(w.QueryRow(`UPDATE sync_task SET state = 'processing', started_at = ?, generation = generation + 1, next_retry_at = NULL
+			t, err = scanTask(tables.In(w).QueryRow(`UPDATE sync_task SET state = 'processing', started_at = ?, generation = generation + 1, next_retry_at = NULL
 				WHERE id = ? AND message_id = ? AND state IN ('pending', 'waiting') RETURNING `+taskColumns,
 				time.Now().UnixMilli(), id, message))
 			switch {
@@ -43,7 +44,7 @@ func (q *Queue) Claim(ctx context.Context, account storage.AccountID) (t Task, o
 
 // leased runs a statement that names id and generation, and answers ErrLeaseLost when they no longer fit.
 func leased(w *storage.Writer, t Task, statement string, args ...any) error {
-	result, err := w.Exec(statement+` WHERE id = ? AND generation = ? AND state = 'processing'`, append(args, t.ID, t.generation)...)
+	result, err := tables.In(w).Exec(statement+` WHERE id = ? AND generation = ? AND state = 'processing'`, append(args, t.ID, t.generation)...)
 	if err != nil {
 		return fmt.Errorf("task %d: %w", t.ID, err)
 	}
@@ -64,7 +65,7 @@ func (q *Queue) CompleteTx(w *storage.Writer, t Task) (again bool, err error) {
 	if err := leased(w, t, `UPDATE sync_task SET retry_count = 0`); err != nil {
 		return false, err
 	}
-	if err := w.QueryRow(`SELECT again FROM sync_task WHERE id = ?`, t.ID).Scan(&again); err != nil {
+	if err := tables.In(w).QueryRow(`SELECT again FROM sync_task WHERE id = ?`, t.ID).Scan(&again); err != nil {
 		return false, fmt.Errorf("complete task: %w", err)
 	}
 	if again {
@@ -128,7 +129,7 @@ func (q *Queue) FailTx(w *storage.Writer, t Task, why Failure) error {
 		return err
 	}
 	var again bool
-	if err := w.QueryRow(`SELECT again FROM sync_task WHERE id = ?`, t.ID).Scan(&again); err != nil {
+	if err := tables.In(w).QueryRow(`SELECT again FROM sync_task WHERE id = ?`, t.ID).Scan(&again); err != nil {
 		return fmt.Errorf("fail task: %w", err)
 	}
 	if again {
@@ -154,7 +155,7 @@ func (q *Queue) noteTx(w *storage.Writer, t Task, why Failure) error {
 // Due says when the account's next task is visible: now or earlier if one is, later if all wait, false if there is none.
 func Due(r *storage.Reader, account storage.AccountID) (at time.Time, any bool, err error) {
 	var next *int64
-	err = r.QueryRow(`SELECT min(CASE state WHEN 'pending' THEN 0 ELSE next_retry_at END) FROM sync_task
+	err = tables.Of(r).QueryRow(`SELECT min(CASE state WHEN 'pending' THEN 0 ELSE next_retry_at END) FROM sync_task
 		WHERE account_id = ? AND state IN ('pending', 'waiting')`, account).Scan(&next)
 	if err != nil || next == nil {
 		return time.Time{}, false, wrap("find due task", err)
@@ -164,19 +165,19 @@ func Due(r *storage.Reader, account storage.AccountID) (at time.Time, any bool, 
 
 // Unfinished counts the account's tasks that are not finished.
 func Unfinished(r *storage.Reader, account storage.AccountID) (n int, err error) {
-	err = r.QueryRow(`SELECT count(*) FROM sync_task WHERE account_id = ? AND state IN ('pending', 'waiting', 'paused', 'processing')`, account).Scan(&n)
+	err = tables.Of(r).QueryRow(`SELECT count(*) FROM sync_task WHERE account_id = ? AND state IN ('pending', 'waiting', 'paused', 'processing')`, account).Scan(&n)
 	return n, wrap("count tasks", err)
 }
 
 // List gives an account's tasks (0: every account's), unfinished ones first, then the newest, at most limit.
 func List(r *storage.Reader, account storage.AccountID, limit int) ([]Task, error) {
-	return list(r.Query(`SELECT `+taskColumns+` FROM sync_task WHERE ? IN (0, account_id)
+	return list(tables.Of(r).Query(`SELECT `+taskColumns+` FROM sync_task WHERE ? IN (0, account_id)
 		ORDER BY completed_at IS NOT NULL, CASE WHEN completed_at IS NULL THEN -priority ELSE -completed_at END, id LIMIT ?`, account, limit))
 }
 
 // Find gives one task. Errors: storage.ErrNotFound.
 func Find(r *storage.Reader, id storage.TaskID) (Task, error) {
-	t, err := scanTask(r.QueryRow(`SELECT `+taskColumns+` FROM sync_task WHERE id = ?`, id))
+	t, err := scanTask(tables.Of(r).QueryRow(`SELECT `+taskColumns+` FROM sync_task WHERE id = ?`, id))
 	if errors.Is(err, sql.ErrNoRows) {
 		return t, fmt.Errorf("task %d: %w", id, storage.ErrNotFound)
 	}
@@ -185,7 +186,7 @@ func Find(r *storage.Reader, id storage.TaskID) (Task, error) {
 
 func list(rows *sql.Rows, err error) ([]Task, error) {
 	var all []Task
-	return all, storage.Each(rows, err, func(rows *sql.Rows) error {
+	return all, tables.Each(rows, err, func(rows *sql.Rows) error {
 		t, err := scanTask(rows)
 		all = append(all, t)
 		return err

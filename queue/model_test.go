@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"mailcote/storage"
+	"mailcote/storage/tables"
 	"mailcote/testkit/form"
 )
 
@@ -247,7 +248,7 @@ func TestModel(t *testing.T) {
 		}
 		if len(ended) > 40 { // swept, as in life
 			b.write(func(w *storage.Writer) error {
-				_, err := w.Exec(`DELETE FROM sync_task WHERE completed_at IS NOT NULL`)
+				_, err := tables.In(w).Exec(`DELETE FROM sync_task WHERE completed_at IS NOT NULL`)
 				return err
 			})
 			clear(ended)

@@ -17,6 +17,7 @@ import (
 
 	"mailcote/storage"
 	"mailcote/storage/class"
+	"mailcote/storage/tables"
 )
 
 const (
@@ -88,7 +89,7 @@ func (q *Queue) EnqueueTx(w *storage.Writer, n NewTask) (id storage.TaskID, crea
 	if n.Payload.StartDate != "" || n.Payload.EndDate != "" {
 		span = n.Payload.StartDate + ".." + n.Payload.EndDate
 	}
-	have, err := scanTask(w.QueryRow(`SELECT `+taskColumns+` FROM sync_task
+	have, err := scanTask(tables.In(w).QueryRow(`SELECT `+taskColumns+` FROM sync_task
 		WHERE account_id = ? AND task_type = ? AND folder = ? AND range = ? AND state IN ('pending', 'waiting', 'paused', 'processing')`,
 		n.Account, n.Type, folder, span))
 	if err == nil {
@@ -101,7 +102,7 @@ func (q *Queue) EnqueueTx(w *storage.Writer, n NewTask) (id storage.TaskID, crea
 	if err != nil {
 		return 0, false, fmt.Errorf("encode payload: %w", err)
 	}
-	if err := w.QueryRow(`INSERT INTO sync_task (account_id, task_type, folder, range, state, priority, payload, message_id, created_at)
+	if err := tables.In(w).QueryRow(`INSERT INTO sync_task (account_id, task_type, folder, range, state, priority, payload, message_id, created_at)
 		VALUES (?, ?, ?, ?, 'pending', ?, ?, '', ?) RETURNING id`,
 		n.Account, n.Type, folder, span, n.Priority, string(payload), time.Now().UnixMilli()).Scan(&id); err != nil {
 		return 0, false, fmt.Errorf("add task: %w", err)
@@ -110,7 +111,7 @@ func (q *Queue) EnqueueTx(w *storage.Writer, n NewTask) (id storage.TaskID, crea
 	if err != nil {
 		return 0, false, err
 	}
-	if _, err := w.Exec(`UPDATE sync_task SET message_id = ? WHERE id = ?`, message, id); err != nil {
+	if _, err := tables.In(w).Exec(`UPDATE sync_task SET message_id = ? WHERE id = ?`, message, id); err != nil {
 		return 0, false, fmt.Errorf("add task: %w", err)
 	}
 	return id, true, nil
@@ -125,7 +126,7 @@ func (q *Queue) joinTx(w *storage.Writer, have Task, n NewTask) error {
 	}
 	switch {
 	case have.State == Processing:
-		_, err := w.Exec(`UPDATE sync_task SET again = 1 WHERE id = ?`, have.ID)
+		_, err := tables.In(w).Exec(`UPDATE sync_task SET again = 1 WHERE id = ?`, have.ID)
 		return wrap("run task again", err)
 	case have.State == Waiting && n.Hurry && have.last().Class != class.Quota: // a quota's deadline is kept
 		return q.hurryTx(w, have)
@@ -135,7 +136,7 @@ func (q *Queue) joinTx(w *storage.Writer, have Task, n NewTask) error {
 
 // hurryTx makes a waiting task visible now.
 func (q *Queue) hurryTx(w *storage.Writer, t Task) error {
-	if _, err := w.Exec(`UPDATE sync_task SET state = 'pending', next_retry_at = NULL WHERE id = ? AND state = 'waiting'`, t.ID); err != nil {
+	if _, err := tables.In(w).Exec(`UPDATE sync_task SET state = 'pending', next_retry_at = NULL WHERE id = ? AND state = 'waiting'`, t.ID); err != nil {
 		return fmt.Errorf("hurry task: %w", err)
 	}
 	return q.delayTx(w, t, 0)
@@ -144,7 +145,7 @@ func (q *Queue) hurryTx(w *storage.Writer, t Task) error {
 // HurryTx makes every waiting task of an account visible now and counts its tries anew: a person asked for it. Quota
 // deadlines are kept.
 func (q *Queue) HurryTx(w *storage.Writer, account storage.AccountID) error {
-	tasks, err := list(w.Query(`SELECT `+taskColumns+` FROM sync_task WHERE account_id = ? AND state IN ('pending', 'waiting')`, account))
+	tasks, err := list(tables.In(w).Query(`SELECT `+taskColumns+` FROM sync_task WHERE account_id = ? AND state IN ('pending', 'waiting')`, account))
 	if err != nil {
 		return fmt.Errorf("hurry tasks: %w", err)
 	}
@@ -153,7 +154,7 @@ func (q *Queue) HurryTx(w *storage.Writer, account storage.AccountID) error {
 			continue
 		}
 		if t.RetryCount > 0 {
-			if _, err := w.Exec(`UPDATE sync_task SET retry_count = 0 WHERE id = ?`, t.ID); err != nil {
+			if _, err := tables.In(w).Exec(`UPDATE sync_task SET retry_count = 0 WHERE id = ?`, t.ID); err != nil {
 				return fmt.Errorf("hurry task: %w", err)
 			}
 		}
@@ -168,7 +169,7 @@ func (q *Queue) HurryTx(w *storage.Writer, account storage.AccountID) error {
 
 // FreeTx makes due what waited because its account did: nothing holds that any more.
 func (q *Queue) FreeTx(w *storage.Writer, account storage.AccountID) error {
-	tasks, err := list(w.Query(`SELECT `+taskColumns+` FROM sync_task WHERE account_id = ? AND state = 'waiting'`, account))
+	tasks, err := list(tables.In(w).Query(`SELECT `+taskColumns+` FROM sync_task WHERE account_id = ? AND state = 'waiting'`, account))
 	if err != nil {
 		return fmt.Errorf("free tasks: %w", err)
 	}
@@ -199,7 +200,7 @@ func (q *Queue) ReleaseTx(w *storage.Writer, account storage.AccountID) (release
 }
 
 func (q *Queue) releaseTx(w *storage.Writer, account storage.AccountID) (released int, err error) {
-	tasks, err := list(w.Query(`SELECT `+taskColumns+` FROM sync_task
+	tasks, err := list(tables.In(w).Query(`SELECT `+taskColumns+` FROM sync_task
 		WHERE message_id IS NOT NULL AND state IN ('pending', 'processing', 'waiting') AND ? IN (0, account_id)`, account))
 	if err != nil {
 		return 0, fmt.Errorf("release tasks: %w", err)
@@ -224,7 +225,7 @@ func (q *Queue) retimeTx(w *storage.Writer, t Task) error {
 		return q.delayTx(w, t, 0)
 	}
 	wait := t.wait()
-	if _, err := w.Exec(`UPDATE sync_task SET next_retry_at = min(next_retry_at, ?) WHERE id = ?`, time.Now().Add(wait).UnixMilli(), t.ID); err != nil {
+	if _, err := tables.In(w).Exec(`UPDATE sync_task SET next_retry_at = min(next_retry_at, ?) WHERE id = ?`, time.Now().Add(wait).UnixMilli(), t.ID); err != nil {
 		return fmt.Errorf("retime task: %w", err)
 	}
 	return q.delayTx(w, t, wait)
@@ -234,12 +235,12 @@ func (q *Queue) retimeTx(w *storage.Writer, t Task) error {
 // due by the new time is due. Call Notify afterwards, for every account.
 func (q *Queue) JumpTx(w *storage.Writer, jump time.Duration) error {
 	if jump < 0 {
-		if _, err := w.Exec(`UPDATE sync_task SET next_retry_at = max(next_retry_at + ?, 0) WHERE state IN ('waiting', 'paused') AND next_retry_at IS NOT NULL`,
+		if _, err := tables.In(w).Exec(`UPDATE sync_task SET next_retry_at = max(next_retry_at + ?, 0) WHERE state IN ('waiting', 'paused') AND next_retry_at IS NOT NULL`,
 			jump.Milliseconds()); err != nil {
 			return fmt.Errorf("shift waits: %w", err)
 		}
 	}
-	tasks, err := list(w.Query(`SELECT ` + taskColumns + ` FROM sync_task WHERE message_id IS NOT NULL AND state IN ('pending', 'waiting')`))
+	tasks, err := list(tables.In(w).Query(`SELECT ` + taskColumns + ` FROM sync_task WHERE message_id IS NOT NULL AND state IN ('pending', 'waiting')`))
 	for _, t := range tasks {
 		if err == nil {
 			err = q.retimeTx(w, t)
@@ -250,7 +251,7 @@ func (q *Queue) JumpTx(w *storage.Writer, jump time.Duration) error {
 
 // visibleTx gives a task back as pending and takes its lease from whoever has it.
 func (q *Queue) visibleTx(w *storage.Writer, t Task) error {
-	if _, err := w.Exec(`UPDATE sync_task SET state = 'pending', again = 0, generation = generation + 1, next_retry_at = NULL WHERE id = ?`, t.ID); err != nil {
+	if _, err := tables.In(w).Exec(`UPDATE sync_task SET state = 'pending', again = 0, generation = generation + 1, next_retry_at = NULL WHERE id = ?`, t.ID); err != nil {
 		return fmt.Errorf("give task back: %w", err)
 	}
 	return q.delayTx(w, t, 0)

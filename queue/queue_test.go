@@ -12,6 +12,7 @@ import (
 
 	"mailcote/storage"
 	"mailcote/storage/class"
+	"mailcote/storage/tables"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -113,7 +114,7 @@ func (b *bench) find(id storage.TaskID) (t Task) {
 
 func (b *bench) number(query string, args ...any) (n int64) {
 	b.t.Helper()
-	if err := b.store.Read(b.t.Context(), func(r *storage.Reader) error { return r.QueryRow(query, args...).Scan(&n) }); err != nil {
+	if err := b.store.Read(b.t.Context(), func(r *storage.Reader) error { return tables.Of(r).QueryRow(query, args...).Scan(&n) }); err != nil {
 		b.t.Fatal(err)
 	}
 	return n
@@ -126,11 +127,11 @@ func why(c class.Class) Failure { return Failure{At: time.Now(), Class: c, Messa
 func (b *bench) rows() error {
 	return b.store.Read(b.t.Context(), func(r *storage.Reader) error {
 		var lonely, other int
-		if err := r.QueryRow(`SELECT count(*) FROM sync_task t WHERE state IN ('pending', 'waiting', 'processing') AND
+		if err := tables.Of(r).QueryRow(`SELECT count(*) FROM sync_task t WHERE state IN ('pending', 'waiting', 'processing') AND
 			(SELECT count(*) FROM goqite g WHERE g.id = t.message_id AND CAST(g.body AS TEXT) = CAST(t.id AS TEXT) AND g.queue = 'account-' || t.account_id AND g.priority = t.priority) <> 1`).Scan(&lonely); err != nil {
 			return err
 		}
-		if err := r.QueryRow(`SELECT count(*) FROM goqite g WHERE NOT EXISTS (SELECT 1 FROM sync_task t WHERE t.message_id = g.id)`).Scan(&other); err != nil {
+		if err := tables.Of(r).QueryRow(`SELECT count(*) FROM goqite g WHERE NOT EXISTS (SELECT 1 FROM sync_task t WHERE t.message_id = g.id)`).Scan(&other); err != nil {
 			return err
 		}
 		if lonely+other > 0 {
@@ -360,13 +361,13 @@ func TestClock(t *testing.T) {
 	network, quota, pending := b.add(b.ada, 1, 9), b.add(b.ada, 2, 8), b.add(b.ada, 3, 7)
 	for id, class := range map[storage.TaskID]string{network: "network", quota: "quota"} {
 		b.write(func(w *storage.Writer) error { // as Claim and RetryTx do, a year ahead
-			_, err := w.Exec(`UPDATE sync_task SET state = 'waiting', next_retry_at = ?, error_log = ? WHERE id = ?`,
+			_, err := tables.In(w).Exec(`UPDATE sync_task SET state = 'waiting', next_retry_at = ?, error_log = ? WHERE id = ?`,
 				time.Now().AddDate(1, 0, 0).UnixMilli(), `[{"class":"`+class+`"}]`, id)
 			return err
 		})
 	}
 	b.write(func(w *storage.Writer) error {
-		if _, err := w.Exec(`UPDATE goqite SET timeout = '2099-01-01T00:00:00.000Z'`); err != nil {
+		if _, err := tables.In(w).Exec(`UPDATE goqite SET timeout = '2099-01-01T00:00:00.000Z'`); err != nil {
 			return err
 		}
 		_, err := b.StartTx(w)
@@ -427,7 +428,7 @@ func TestSweptMessage(t *testing.T) {
 	b := open(t)
 	dead, id := b.add(b.ada, 1, 9), b.add(b.ada, 2, 5)
 	b.write(func(w *storage.Writer) error {
-		_, err := w.Exec(`UPDATE sync_task SET state = 'cancelled', completed_at = 1, message_id = NULL WHERE id = ?`, dead)
+		_, err := tables.In(w).Exec(`UPDATE sync_task SET state = 'cancelled', completed_at = 1, message_id = NULL WHERE id = ?`, dead)
 		return err
 	})
 	b.take(b.ada, id)
@@ -438,7 +439,7 @@ func TestSweptMessage(t *testing.T) {
 func TestFinishedRows(t *testing.T) {
 	b := open(t)
 	b.write(func(w *storage.Writer) error {
-		_, err := w.Exec(`INSERT INTO sync_task (account_id, task_type, folder, state, completed_at, created_at)
+		_, err := tables.In(w).Exec(`INSERT INTO sync_task (account_id, task_type, folder, state, completed_at, created_at)
 			WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000) SELECT ?, 'folder_sync', i % 50, 'completed', i, i FROM n`, b.ada)
 		return err
 	})
@@ -471,7 +472,7 @@ func TestFinishedRows(t *testing.T) {
 		for range 20 {
 			b.store.Read(t.Context(), func(r *storage.Reader) error { //nolint:errcheck // only its time counts
 				var x any
-				return r.QueryRow(query).Scan(&x)
+				return tables.Of(r).QueryRow(query).Scan(&x)
 			})
 		}
 		if took := time.Since(start); took > time.Second {
@@ -536,7 +537,7 @@ func TestDirect(t *testing.T) {
 				if err := b.RetryTx(w, waits, time.Now().Add(10*time.Minute), why("network")); err != nil {
 					return err
 				}
-				_, err := w.Exec(broken.broken)
+				_, err := tables.In(w).Exec(broken.broken)
 				return err
 			})
 			b.reopen()
@@ -560,7 +561,7 @@ func TestDirect(t *testing.T) {
 			})
 			b.take(b.ada, low)
 			b.take(b.bob, held)
-			b.write(func(w *storage.Writer) error { _, err := w.Exec(broken.whole); return err })
+			b.write(func(w *storage.Writer) error { _, err := tables.In(w).Exec(broken.whole); return err })
 			b.reopen()
 			b.write(start)
 			b.consistent()

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"mailcote/storage/class"
+	"mailcote/storage/internal/file"
 )
 
 // A local account has no server.
@@ -24,8 +25,8 @@ func scanAccount(row interface{ Scan(...any) error }) (Account, error) {
 // Accounts lists every account by name.
 func (r *Reader) Accounts() ([]Account, error) {
 	var all []Account
-	rows, err := r.Query(`SELECT ` + accountColumns + ` FROM account ORDER BY name`)
-	return all, Each(rows, err, func(rows *sql.Rows) error {
+	rows, err := r.snap.Query(`SELECT ` + accountColumns + ` FROM account ORDER BY name`)
+	return all, file.Each(rows, err, func(rows *sql.Rows) error {
 		a, err := scanAccount(rows)
 		all = append(all, a)
 		return err
@@ -34,26 +35,26 @@ func (r *Reader) Accounts() ([]Account, error) {
 
 // Account finds an account by row key. Errors: ErrNotFound.
 func (r *Reader) Account(id AccountID) (Account, error) {
-	a, err := scanAccount(r.QueryRow(`SELECT `+accountColumns+` FROM account WHERE id = ?`, id))
+	a, err := scanAccount(r.snap.QueryRow(`SELECT `+accountColumns+` FROM account WHERE id = ?`, id))
 	return a, missing("account", err)
 }
 
 // AccountByName finds an account by its name. Errors: ErrNotFound.
 func (r *Reader) AccountByName(name string) (Account, error) {
-	a, err := scanAccount(r.QueryRow(`SELECT `+accountColumns+` FROM account WHERE name = ?`, name))
+	a, err := scanAccount(r.snap.QueryRow(`SELECT `+accountColumns+` FROM account WHERE name = ?`, name))
 	return a, missing("account "+name, err)
 }
 
 // AccountByIdentity finds an account by what identifies it: user and host, on a loopback host with the port. Errors: ErrNotFound.
 func (r *Reader) AccountByIdentity(user, host string, port int) (Account, error) {
-	a, err := scanAccount(r.QueryRow(`SELECT `+accountColumns+` FROM account
+	a, err := scanAccount(r.snap.QueryRow(`SELECT `+accountColumns+` FROM account
 		WHERE user = ?1 AND endpoint IN (?2, ?2 || ':' || ?3) AND host = ?2`, user, host, port))
 	return a, missing("account "+user+" at "+host, err)
 }
 
 // AddAccount inserts an account and gives its key. Its name and its identity must be new.
 func (w *Writer) AddAccount(a Account) (AccountID, error) {
-	id, err := w.insert(`INSERT INTO account (name, user, host, port, security, insecure, secret_ref, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+	id, err := w.tx.Insert(`INSERT INTO account (name, user, host, port, security, insecure, secret_ref, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
 		a.Name, a.User, a.Host, a.Port, a.Security, a.Insecure, a.SecretRef, millis(now()))
 	if err != nil {
 		return 0, fmt.Errorf("add account %s: %w", a.Name, err)
@@ -63,40 +64,40 @@ func (w *Writer) AddAccount(a Account) (AccountID, error) {
 
 // SetAccountEndpoint notes where and how the account is reached now; identity stays.
 func (w *Writer) SetAccountEndpoint(id AccountID, port int, security string, insecure bool) error {
-	_, err := w.Exec(`UPDATE account SET port = ?, security = ?, insecure = ? WHERE id = ? AND (port <> ? OR security <> ? OR insecure <> ?)`,
+	_, err := w.tx.Exec(`UPDATE account SET port = ?, security = ?, insecure = ? WHERE id = ? AND (port <> ? OR security <> ? OR insecure <> ?)`,
 		port, security, insecure, id, port, security, insecure)
 	return explain("set account endpoint", err)
 }
 
 // SetSecretRef notes where the password comes from.
 func (w *Writer) SetSecretRef(id AccountID, ref string) error {
-	_, err := w.Exec(`UPDATE account SET secret_ref = ? WHERE id = ?`, ref, id)
+	_, err := w.tx.Exec(`UPDATE account SET secret_ref = ? WHERE id = ?`, ref, id)
 	return explain("set secret reference", err)
 }
 
 // SetServer notes what the server calls itself and can do.
 func (w *Writer) SetServer(id AccountID, serverID, capabilities string) error {
-	_, err := w.Exec(`UPDATE account SET server_id = ?, capabilities = ? WHERE id = ? AND (server_id <> ? OR capabilities <> ?)`,
+	_, err := w.tx.Exec(`UPDATE account SET server_id = ?, capabilities = ? WHERE id = ? AND (server_id <> ? OR capabilities <> ?)`,
 		serverID, capabilities, id, serverID, capabilities)
 	return explain("set server", err)
 }
 
 // PauseAccount stops an account until a person acts. A fault does not take the place of a person's pause.
 func (w *Writer) PauseAccount(id AccountID, why class.Class, reason string) error {
-	_, err := w.Exec(`UPDATE account SET state = 'paused', pause_class = ?, pause_reason = ?, paused_at = ? WHERE id = ? AND (pause_class <> 'manual' OR ? = 'manual')`,
+	_, err := w.tx.Exec(`UPDATE account SET state = 'paused', pause_class = ?, pause_reason = ?, paused_at = ? WHERE id = ? AND (pause_class <> 'manual' OR ? = 'manual')`,
 		why, reason, millis(now()), id, why)
 	return explain("pause account", err)
 }
 
 // ResumeAccount takes a pause back.
 func (w *Writer) ResumeAccount(id AccountID) error {
-	_, err := w.Exec(`UPDATE account SET state = 'active', pause_class = '', pause_reason = '', paused_at = NULL WHERE id = ?`, id)
+	_, err := w.tx.Exec(`UPDATE account SET state = 'active', pause_class = '', pause_reason = '', paused_at = NULL WHERE id = ?`, id)
 	return explain("resume account", err)
 }
 
 // MarkSuccess notes that a pass over the account ended.
 func (w *Writer) MarkSuccess(id AccountID, at time.Time) error {
-	_, err := w.Exec(`UPDATE account SET last_success_at = ? WHERE id = ?`, millis(at), id)
+	_, err := w.tx.Exec(`UPDATE account SET last_success_at = ? WHERE id = ?`, millis(at), id)
 	return explain("mark success", err)
 }
 
@@ -110,7 +111,7 @@ type Sizes struct {
 
 // SizesOf gives what was noted of an account. Lack is kept for servers that are Wrong only.
 func (r *Reader) SizesOf(id AccountID) (s Sizes, err error) {
-	err = r.QueryRow(`SELECT EXISTS (SELECT 1 FROM meta WHERE key = 'size_wrong:' || ?1),
+	err = r.snap.QueryRow(`SELECT EXISTS (SELECT 1 FROM meta WHERE key = 'size_wrong:' || ?1),
 		coalesce((SELECT value FROM meta WHERE key = 'size_short:' || ?1), 0),
 		coalesce((SELECT value FROM meta WHERE key = 'size_wrong:' || ?1), 0),
 		EXISTS (SELECT 1 FROM meta WHERE key = 'size_zero:' || ?1)`, id).Scan(&s.Wrong, &s.Short, &s.Lack, &s.Zero)
@@ -120,7 +121,7 @@ func (r *Reader) SizesOf(id AccountID) (s Sizes, err error) {
 // SetSizes notes it. Of a server that is Wrong one row says so, with Lack as its value.
 func (w *Writer) SetSizes(id AccountID, s Sizes) error {
 	if s.Zero {
-		if _, err := w.Exec(`INSERT INTO meta (key, value) VALUES ('size_zero:' || ?, 1) ON CONFLICT DO NOTHING`, id); err != nil {
+		if _, err := w.tx.Exec(`INSERT INTO meta (key, value) VALUES ('size_zero:' || ?, 1) ON CONFLICT DO NOTHING`, id); err != nil {
 			return explain("note sizes", err)
 		}
 	}
@@ -128,12 +129,12 @@ func (w *Writer) SetSizes(id AccountID, s Sizes) error {
 		return nil
 	}
 	if !s.Wrong {
-		_, err := w.Exec(`INSERT INTO meta (key, value) VALUES ('size_short:' || ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value`, id, s.Short)
+		_, err := w.tx.Exec(`INSERT INTO meta (key, value) VALUES ('size_short:' || ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value`, id, s.Short)
 		return explain("note sizes", err)
 	}
-	if _, err := w.Exec(`DELETE FROM meta WHERE key = 'size_short:' || ?`, id); err != nil {
+	if _, err := w.tx.Exec(`DELETE FROM meta WHERE key = 'size_short:' || ?`, id); err != nil {
 		return explain("note sizes", err)
 	}
-	_, err := w.Exec(`INSERT INTO meta (key, value) VALUES ('size_wrong:' || ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value`, id, s.Lack)
+	_, err := w.tx.Exec(`INSERT INTO meta (key, value) VALUES ('size_wrong:' || ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value`, id, s.Lack)
 	return explain("note sizes", err)
 }

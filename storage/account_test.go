@@ -83,7 +83,7 @@ func TestLocalAccount(t *testing.T) {
 	s := openTest(t)
 	insert := func(kind string) error {
 		return s.Write(t.Context(), Interactive, 0, func(w *Writer) error {
-			_, err := w.Exec(`INSERT INTO account (kind, name, created_at) VALUES (?1, ?1 || random(), 1)`, kind)
+			_, err := w.tx.Exec(`INSERT INTO account (kind, name, created_at) VALUES (?1, ?1 || random(), 1)`, kind)
 			return err
 		})
 	}

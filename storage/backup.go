@@ -17,40 +17,41 @@ import (
 const backupAge = 7 * 24 * time.Hour
 
 // dropBackups removes the copies that migrations have left, when the store has opened well for long enough. What
-// fails now is tried at the next start.
-func (s *Store) dropBackups(ctx context.Context) {
+// fails now is tried at the next start, and a warning says so.
+func dropBackups(ctx context.Context, s *Store) (warnings []string) {
 	var copies []string
 	for version := 1; version < schema.Version(); version++ {
-		name := schema.Backup(s.path, version)
+		name := schema.Backup(s.Path(), version)
 		if _, err := os.Lstat(name); err == nil {
 			copies = append(copies, name)
 		}
 	}
 	if len(copies) == 0 {
-		return
+		return nil
 	}
 	var over bool
 	if err := s.Write(ctx, Interactive, 0, func(w *Writer) (err error) {
 		over, err = w.backupsOver(now())
 		return err
 	}); err != nil || !over {
-		return
+		return nil
 	}
 	for _, name := range copies {
 		if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			s.warnings = append(s.warnings,
+			warnings = append(warnings,
 				fmt.Sprintf("the copy %s is not needed any more and cannot be removed: %v", name, err))
 		}
 	}
+	return warnings
 }
 
 // backupsOver reports whether the time of the copies is over by the wall clock at, if that is to be believed. The
 // first call after a migration starts the time.
 func (w *Writer) backupsOver(at time.Time) (bool, error) {
 	var since int64
-	err := w.QueryRow(`SELECT value FROM meta WHERE key = ?`, schema.UpgradedAt).Scan(&since)
+	err := w.tx.QueryRow(`SELECT value FROM meta WHERE key = ?`, schema.UpgradedAt).Scan(&since)
 	if errors.Is(err, sql.ErrNoRows) || err == nil && since > millis(at) {
-		_, err := w.Exec(`INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value`,
+		_, err := w.tx.Exec(`INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value`,
 			schema.UpgradedAt, millis(at))
 		return false, explain("note the first start after a migration", err)
 	}

@@ -87,7 +87,7 @@ func (w *Writer) storeBatch(b Batch, done *intake) error {
 		}
 	}
 	if done.added > 0 {
-		if _, err := w.Exec(`UPDATE mailbox SET total = total + ?, unread = unread + ? WHERE id = ? AND uidvalidity = ?`,
+		if _, err := w.tx.Exec(`UPDATE mailbox SET total = total + ?, unread = unread + ? WHERE id = ? AND uidvalidity = ?`,
 			done.added, done.unread, m.ID, b.Validity); err != nil {
 			return fmt.Errorf("count %s: %w", m.Path, err)
 		}
@@ -101,7 +101,7 @@ func (w *Writer) arrive(m Mailbox, validity UIDValidity, a Arrival, done *intake
 		return 0, err
 	}
 	var have known
-	err = w.QueryRow(`SELECT id, email_id, blob_id, flags, expunged_at IS NOT NULL FROM entry WHERE mailbox_id = ? AND uidvalidity = ? AND uid = ?`,
+	err = w.tx.QueryRow(`SELECT id, email_id, blob_id, flags, expunged_at IS NOT NULL FROM entry WHERE mailbox_id = ? AND uidvalidity = ? AND uid = ?`,
 		m.ID, validity, a.UID).Scan(&have.id, &have.email, &have.blob, &have.flags, &have.expunged)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return 0, fmt.Errorf("find entry: %w", err)
@@ -132,7 +132,7 @@ func (w *Writer) arrive(m Mailbox, validity UIDValidity, a Arrival, done *intake
 	if err != nil {
 		return 0, err
 	}
-	if _, err := w.Exec(`INSERT INTO entry (mailbox_id, uidvalidity, uid, email_id, blob_id, flags, modseq, internal_date, size) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+	if _, err := w.tx.Exec(`INSERT INTO entry (mailbox_id, uidvalidity, uid, email_id, blob_id, flags, modseq, internal_date, size) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		m.ID, validity, a.UID, email, blob, a.Flags, a.ModSeq, millis(a.InternalDate), a.Body.Size); err != nil {
 		return 0, fmt.Errorf("add entry: %w", err)
 	}
@@ -159,7 +159,7 @@ func (w *Writer) taken(m Mailbox, validity UIDValidity, have known) (taken bool,
 	if !have.expunged {
 		return false, nil
 	}
-	err = w.QueryRow(`SELECT EXISTS (SELECT 1 FROM entry WHERE email_id = ? AND mailbox_id = ? AND uidvalidity = ? AND expunged_at IS NULL)`,
+	err = w.tx.QueryRow(`SELECT EXISTS (SELECT 1 FROM entry WHERE email_id = ? AND mailbox_id = ? AND uidvalidity = ? AND expunged_at IS NULL)`,
 		have.email, m.ID, validity).Scan(&taken)
 	return taken, explain("find email", err)
 }
@@ -173,7 +173,7 @@ func (w *Writer) replay(m Mailbox, have known, a Arrival, done *intake) error {
 	if err := w.touchEmail(have.email); err != nil {
 		return err
 	}
-	if _, err := w.Exec(`UPDATE entry SET flags = ?, modseq = max(modseq, ?) WHERE id = ?`, a.Flags, a.ModSeq, have.id); err != nil {
+	if _, err := w.tx.Exec(`UPDATE entry SET flags = ?, modseq = max(modseq, ?) WHERE id = ?`, a.Flags, a.ModSeq, have.id); err != nil {
 		return fmt.Errorf("update entry: %w", err)
 	}
 	if !have.expunged {
@@ -181,7 +181,7 @@ func (w *Writer) replay(m Mailbox, have known, a Arrival, done *intake) error {
 	}
 	done.New++
 	done.Bytes += a.Body.Size
-	_, err := w.Exec(`UPDATE entry SET expunged_at = NULL WHERE id = ?`, have.id)
+	_, err := w.tx.Exec(`UPDATE entry SET expunged_at = NULL WHERE id = ?`, have.id)
 	return explain("revive entry", err)
 }
 
@@ -191,7 +191,7 @@ func (w *Writer) rebind(m Mailbox, validity UIDValidity, have known, blob BlobID
 		if err := w.touchEmail(have.email); err != nil {
 			return err
 		}
-		if _, err := w.Exec(`UPDATE entry SET expunged_at = ? WHERE id = ?`, millis(now()), have.id); err != nil {
+		if _, err := w.tx.Exec(`UPDATE entry SET expunged_at = ? WHERE id = ?`, millis(now()), have.id); err != nil {
 			return fmt.Errorf("rebind entry: %w", err)
 		}
 	}
@@ -199,11 +199,11 @@ func (w *Writer) rebind(m Mailbox, validity UIDValidity, have known, blob BlobID
 	if err != nil {
 		return err
 	}
-	if _, err := w.Exec(`UPDATE entry SET email_id = ?, blob_id = ?, flags = ?, modseq = ?, internal_date = ?, size = ? WHERE id = ?`,
+	if _, err := w.tx.Exec(`UPDATE entry SET email_id = ?, blob_id = ?, flags = ?, modseq = ?, internal_date = ?, size = ? WHERE id = ?`,
 		email, blob, a.Flags, a.ModSeq, millis(a.InternalDate), a.Body.Size, have.id); err != nil {
 		return fmt.Errorf("rebind entry: %w", err)
 	}
-	if _, err := w.Exec(`UPDATE entry SET expunged_at = NULL WHERE id = ?`, have.id); err != nil {
+	if _, err := w.tx.Exec(`UPDATE entry SET expunged_at = NULL WHERE id = ?`, have.id); err != nil {
 		return fmt.Errorf("rebind entry: %w", err)
 	}
 	done.New++
@@ -247,7 +247,7 @@ func (w *Writer) Bind(mailbox MailboxID, validity UIDValidity, all []Binding) (s
 func (w *Writer) bind(m Mailbox, validity UIDValidity, b Binding) (bool, error) {
 	var id EntryID
 	var email EmailRow
-	err := w.QueryRow(`INSERT INTO entry (mailbox_id, uidvalidity, uid, email_id, blob_id, flags, modseq, internal_date, size, expunged_at)
+	err := w.tx.QueryRow(`INSERT INTO entry (mailbox_id, uidvalidity, uid, email_id, blob_id, flags, modseq, internal_date, size, expunged_at)
 		SELECT o.mailbox_id, ?2, ?3, o.email_id, o.blob_id, ?4, ?5, coalesce(?6, o.internal_date), o.size, `+nowMillis+` FROM entry o
 		WHERE o.id = ?1 AND o.mailbox_id = ?7 AND o.blob_id IS NOT NULL
 		  AND NOT EXISTS (SELECT 1 FROM entry n WHERE n.email_id = o.email_id AND n.mailbox_id = ?7 AND n.uidvalidity = ?2 AND n.expunged_at IS NULL)
@@ -263,7 +263,7 @@ func (w *Writer) bind(m Mailbox, validity UIDValidity, b Binding) (bool, error) 
 	if err := w.touchEmail(email); err != nil {
 		return false, err
 	}
-	if _, err := w.Exec(`UPDATE entry SET expunged_at = NULL WHERE id = ?`, id); err != nil {
+	if _, err := w.tx.Exec(`UPDATE entry SET expunged_at = NULL WHERE id = ?`, id); err != nil {
 		return false, fmt.Errorf("bind entry: %w", err)
 	}
 	return true, w.release(m.ID, validity, b.UID)
@@ -275,14 +275,14 @@ func (w *Writer) bind(m Mailbox, validity UIDValidity, b Binding) (bool, error) 
 // inserts for it.
 func (w *Writer) bindEmail(m Mailbox, validity UIDValidity, a Arrival, live int) (EmailRow, error) {
 	var row EmailRow
-	err := w.QueryRow(`SELECT same.id FROM (SELECT id, live FROM email WHERE account_id = ? AND digest = ? ORDER BY id LIMIT 32) same
+	err := w.tx.QueryRow(`SELECT same.id FROM (SELECT id, live FROM email WHERE account_id = ? AND digest = ? ORDER BY id LIMIT 32) same
 		WHERE NOT EXISTS (SELECT 1 FROM entry n WHERE n.email_id = same.id AND n.mailbox_id = ? AND n.uidvalidity = ? AND n.expunged_at IS NULL)
 		ORDER BY same.live > 0, same.id LIMIT 1`, m.Account, a.Body.SHA256[:], m.ID, validity).Scan(&row)
 	if err == nil {
 		if err := w.touchEmail(row); err != nil || live == 0 {
 			return row, err
 		}
-		_, err := w.Exec(`UPDATE email SET live = live + ?, destroyed_at = NULL WHERE id = ?`, live, row)
+		_, err := w.tx.Exec(`UPDATE email SET live = live + ?, destroyed_at = NULL WHERE id = ?`, live, row)
 		return row, explain("count email", err)
 	}
 	if !errors.Is(err, sql.ErrNoRows) {
@@ -297,7 +297,7 @@ func (w *Writer) addEmail(m Mailbox, a Arrival, live int) (EmailRow, error) {
 		return 0, err
 	}
 	h, id := a.Header, schema.ObjectID("e")
-	key, err := w.insert(`INSERT INTO email (account_id, jmap_id, thread_id, digest, message_id, subject, sender, recipients, sent_at, received_at,
+	key, err := w.tx.Insert(`INSERT INTO email (account_id, jmap_id, thread_id, digest, message_id, subject, sender, recipients, sent_at, received_at,
 		size, preview, has_attachment, partial, live) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		m.Account, id, thread, a.Body.SHA256[:], h.MessageID, h.Subject, h.Sender, h.Recipients, nullMillis(h.SentAt), millis(a.InternalDate),
 		a.Body.Size, h.Preview, h.HasAttachment, h.Partial, live)

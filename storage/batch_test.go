@@ -47,7 +47,7 @@ func dump(t *testing.T, s *Store) string {
 	var out strings.Builder
 	read(t, s, func(r *Reader) error {
 		for _, table := range []string{"meta", "mailbox", "entry", "email", "thread", "thread_reference", "blob", "coverage", "change"} {
-			rows, err := r.Query("SELECT * FROM " + table)
+			rows, err := r.snap.Query("SELECT * FROM " + table)
 			if err != nil {
 				return err
 			}
@@ -236,7 +236,7 @@ func TestDamagedBlobIsNotRead(t *testing.T) {
 	box := b.mailbox("INBOX", 7)
 	b.store(box, 7, b.arrival(1, 1))
 	write(t, b.Store, func(w *Writer) error {
-		_, err := w.tx.Exec("UPDATE blob_piece SET frame = ?", b.packer.Pack(raw(2)).frames[0])
+		_, err := w.tx.Raw().Exec("UPDATE blob_piece SET frame = ?", b.packer.Pack(raw(2)).frames[0])
 		return err
 	})
 	if _, err := b.body(1); !errors.Is(err, errDigest) {

@@ -2,7 +2,6 @@ package storage
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"database/sql"
 	"errors"
@@ -72,7 +71,7 @@ func newDecoder() (*zstd.Decoder, error) {
 // piece reads one piece of a blob.
 func (r *Reader) piece(dec *zstd.Decoder, id BlobID, n int) ([]byte, error) {
 	var frame []byte
-	if err := r.QueryRow(`SELECT frame FROM blob_piece WHERE blob_id = ? AND n = ?`, id, n).Scan(&frame); err != nil {
+	if err := r.snap.QueryRow(`SELECT frame FROM blob_piece WHERE blob_id = ? AND n = ?`, id, n).Scan(&frame); err != nil {
 		return nil, missing(fmt.Sprintf("piece %d of blob %d", n, id), err)
 	}
 	piece, err := unpack(dec, frame)
@@ -107,7 +106,7 @@ func sameDigest(sum hash.Hash, want []byte) error {
 // putBlob gives the blob of a body, writing, sealing or dropping what is needed so that the same bytes are one blob. fresh
 // says that the store did not hold these bytes: then no email has them, for a blob stays as long as an email names it.
 func (w *Writer) putBlob(b Body) (id BlobID, fresh bool, err error) {
-	err = w.QueryRow(`SELECT id FROM blob WHERE sha256 = ?`, b.SHA256[:]).Scan(&id)
+	err = w.tx.QueryRow(`SELECT id FROM blob WHERE sha256 = ?`, b.SHA256[:]).Scan(&id)
 	switch {
 	case err == nil && b.staged != 0 && b.staged != id:
 		return id, false, w.dropBlob(b.staged)
@@ -118,7 +117,7 @@ func (w *Writer) putBlob(b Body) (id BlobID, fresh bool, err error) {
 	case b.staged != 0:
 		return b.staged, true, w.sealBlob(b)
 	}
-	key, err := w.insert(`INSERT INTO blob (sha256, size, stored, state, created_at) VALUES (?, ?, ?, 'sealed', ?)`,
+	key, err := w.tx.Insert(`INSERT INTO blob (sha256, size, stored, state, created_at) VALUES (?, ?, ?, 'sealed', ?)`,
 		b.SHA256[:], b.Size, b.Stored(), millis(now()))
 	if err != nil {
 		return 0, false, fmt.Errorf("add blob: %w", err)
@@ -127,7 +126,7 @@ func (w *Writer) putBlob(b Body) (id BlobID, fresh bool, err error) {
 }
 
 func (w *Writer) addStaged() (BlobID, error) {
-	id, err := w.insert(`INSERT INTO blob (size, stored, state, created_at) VALUES (0, 0, 'staged', ?)`, millis(now()))
+	id, err := w.tx.Insert(`INSERT INTO blob (size, stored, state, created_at) VALUES (0, 0, 'staged', ?)`, millis(now()))
 	return BlobID(id), explain("stage blob", err)
 }
 
@@ -140,13 +139,13 @@ func (w *Writer) addStagedAfter(last BlobID) (BlobID, error) {
 	if err := w.dropBlob(id); err != nil {
 		return 0, err
 	}
-	_, err = w.Exec(`INSERT INTO blob (id, size, stored, state, created_at) VALUES (?, 0, 0, 'staged', ?)`, last+1, millis(now()))
+	_, err = w.tx.Exec(`INSERT INTO blob (id, size, stored, state, created_at) VALUES (?, 0, 0, 'staged', ?)`, last+1, millis(now()))
 	return last + 1, explain("stage blob", err)
 }
 
 func (w *Writer) addPieces(id BlobID, first int, frames [][]byte) error {
 	for i, frame := range frames {
-		if _, err := w.Exec(`INSERT INTO blob_piece (blob_id, n, frame) VALUES (?, ?, ?)`, id, first+i, frame); err != nil {
+		if _, err := w.tx.Exec(`INSERT INTO blob_piece (blob_id, n, frame) VALUES (?, ?, ?)`, id, first+i, frame); err != nil {
 			return fmt.Errorf("add piece %d of blob: %w", first+i, err)
 		}
 	}
@@ -154,7 +153,7 @@ func (w *Writer) addPieces(id BlobID, first int, frames [][]byte) error {
 }
 
 func (w *Writer) sealBlob(b Body) error {
-	result, err := w.Exec(`UPDATE blob SET sha256 = ?, size = ?, state = 'sealed',
+	result, err := w.tx.Exec(`UPDATE blob SET sha256 = ?, size = ?, state = 'sealed',
 		stored = (SELECT coalesce(sum(length(frame)), 0) FROM blob_piece WHERE blob_id = blob.id) WHERE id = ? AND state = 'staged'`,
 		b.SHA256[:], b.Size, b.staged)
 	if err != nil {
@@ -168,7 +167,7 @@ func (w *Writer) sealBlob(b Body) error {
 
 // dropBlob removes a blob that no batch has sealed.
 func (w *Writer) dropBlob(id BlobID) error {
-	_, err := w.Exec(`DELETE FROM blob WHERE id = ? AND state = 'staged'`, id)
+	_, err := w.tx.Exec(`DELETE FROM blob WHERE id = ? AND state = 'staged'`, id)
 	return explain("drop blob", err)
 }
 
@@ -177,7 +176,7 @@ func (w *Writer) dropStaged() error {
 	if err := w.dropCameGone(); err != nil {
 		return err
 	}
-	_, err := w.Exec(`DELETE FROM blob WHERE state = 'staged' AND id NOT IN (SELECT value FROM meta WHERE key GLOB 'came:*')`)
+	_, err := w.tx.Exec(`DELETE FROM blob WHERE state = 'staged' AND id NOT IN (SELECT value FROM meta WHERE key GLOB 'came:*')`)
 	return explain("drop staged blobs", err)
 }
 
@@ -186,7 +185,7 @@ func (w *Writer) dropStaged() error {
 func (r *Reader) OpenBlob(id BlobID) (io.ReadCloser, int64, error) {
 	var size int64
 	var want []byte
-	if err := r.QueryRow(`SELECT size, sha256 FROM blob WHERE id = ? AND state = 'sealed'`, id).Scan(&size, &want); err != nil {
+	if err := r.snap.QueryRow(`SELECT size, sha256 FROM blob WHERE id = ? AND state = 'sealed'`, id).Scan(&size, &want); err != nil {
 		return nil, 0, missing("blob", err)
 	}
 	dec, err := newDecoder()
@@ -197,62 +196,10 @@ func (r *Reader) OpenBlob(id BlobID) (io.ReadCloser, int64, error) {
 	return &blobReader{next: next, id: id, want: want, left: size, dec: dec, sum: sha256.New()}, size, nil
 }
 
-// OpenBlob is Reader.OpenBlob for who takes his time, as a pager does: each piece is read in a snapshot of its own, which a blob,
-// never changed, allows. One that was dropped meanwhile ends with ErrNotFound.
-func (s *Store) OpenBlob(ctx context.Context, id BlobID) (io.ReadCloser, error) {
-	var b *blobReader
-	if err := s.Read(ctx, func(r *Reader) error {
-		body, _, err := r.OpenBlob(id)
-		if err == nil {
-			b = body.(*blobReader)
-		}
-		return err
-	}); err != nil {
-		return nil, err
-	}
-	b.next = func(n int) (piece []byte, err error) {
-		err = s.Read(ctx, func(r *Reader) error {
-			piece, err = r.piece(b.dec, id, n)
-			return err
-		})
-		return piece, err
-	}
-	return b, nil
-}
-
-// OpenCame gives what is kept of a message in quarantine, and how many bytes that is. Errors: ErrNotFound.
-func (s *Store) OpenCame(ctx context.Context, mailbox MailboxID, validity UIDValidity, uid UID) (io.ReadCloser, int64, error) {
-	dec, err := newDecoder()
-	if err != nil {
-		return nil, 0, err
-	}
-	b := &blobReader{dec: dec}
-	if err := s.Read(ctx, func(r *Reader) error {
-		err := r.QueryRow(`SELECT b.id, b.size FROM meta m JOIN blob b ON b.id = m.value WHERE m.key = ?`, cameKey(mailbox, validity, uid)).Scan(&b.id, &b.left)
-		return missing("what came of the message", err)
-	}); err != nil {
-		dec.Close()
-		return nil, 0, err
-	}
-	b.next = s.pieces(ctx, b)
-	return b, b.left, nil
-}
-
-// pieces reads each piece of a blob in a snapshot of its own.
-func (s *Store) pieces(ctx context.Context, b *blobReader) func(n int) ([]byte, error) {
-	return func(n int) (piece []byte, err error) {
-		err = s.Read(ctx, func(r *Reader) error {
-			piece, err = r.piece(b.dec, b.id, n)
-			return err
-		})
-		return piece, err
-	}
-}
-
 // EmailBlob finds the blob of an email: that of its first live entry, else of any. Errors: ErrNotFound.
 func (r *Reader) EmailBlob(id EmailRow) (BlobID, error) {
 	var blob BlobID
-	err := r.QueryRow(`SELECT blob_id FROM entry WHERE email_id = ? AND blob_id IS NOT NULL ORDER BY expunged_at IS NOT NULL, id LIMIT 1`, id).Scan(&blob)
+	err := r.snap.QueryRow(`SELECT blob_id FROM entry WHERE email_id = ? AND blob_id IS NOT NULL ORDER BY expunged_at IS NOT NULL, id LIMIT 1`, id).Scan(&blob)
 	return blob, missing("message body", err)
 }
 
@@ -267,7 +214,7 @@ func (r *Reader) Beginnings(entries []EntryID, each func(id EntryID, raw io.Read
 	for _, id := range entries {
 		b := blobReader{dec: dec}
 		b.next = func(n int) ([]byte, error) { return r.piece(dec, b.id, n) }
-		err := r.QueryRow(`SELECT b.id, b.size FROM entry n JOIN blob b ON b.id = n.blob_id WHERE n.id = ?`, id).Scan(&b.id, &b.left)
+		err := r.snap.QueryRow(`SELECT b.id, b.size FROM entry n JOIN blob b ON b.id = n.blob_id WHERE n.id = ?`, id).Scan(&b.id, &b.left)
 		if errors.Is(err, sql.ErrNoRows) {
 			continue
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"mailcote/storage/class"
+	"mailcote/storage/internal/file"
 )
 
 // Breaker is an account or a host that failed and has done nothing useful
@@ -25,8 +26,8 @@ type Breaker struct {
 
 // Breakers gives every row, in no order that counts.
 func (r *Reader) Breakers() (all []Breaker, err error) {
-	rows, err := r.Query(`SELECT scope, class, failures, failed_at, until, opened_at, detail FROM breaker ORDER BY scope, class`)
-	return all, Each(rows, err, func(rows *sql.Rows) error {
+	rows, err := r.snap.Query(`SELECT scope, class, failures, failed_at, until, opened_at, detail FROM breaker ORDER BY scope, class`)
+	return all, file.Each(rows, err, func(rows *sql.Rows) error {
 		var b Breaker
 		var failed, until int64
 		var opened *int64
@@ -48,7 +49,7 @@ func (w *Writer) PutBreaker(b Breaker) error {
 	if !b.OpenedAt.IsZero() {
 		opened = b.OpenedAt.UnixMilli()
 	}
-	if _, err := w.Exec(`INSERT INTO breaker (scope, class, failures, failed_at, until, opened_at, detail) VALUES (?, ?, ?, ?, ?, ?, ?)
+	if _, err := w.tx.Exec(`INSERT INTO breaker (scope, class, failures, failed_at, until, opened_at, detail) VALUES (?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (scope, class) DO UPDATE SET failures = excluded.failures, failed_at = excluded.failed_at, until = excluded.until,
 		opened_at = excluded.opened_at, detail = excluded.detail`,
 		b.Scope, b.Class, b.Failures, b.FailedAt.UnixMilli(), b.Until.UnixMilli(), opened, b.Detail); err != nil {
@@ -59,7 +60,7 @@ func (w *Writer) PutBreaker(b Breaker) error {
 
 // DropBreakers forgets the faults of a scope. A person's retry stays.
 func (w *Writer) DropBreakers(scope string) error {
-	if _, err := w.Exec(`DELETE FROM breaker WHERE scope = ? AND class <> 'manual'`, scope); err != nil {
+	if _, err := w.tx.Exec(`DELETE FROM breaker WHERE scope = ? AND class <> 'manual'`, scope); err != nil {
 		return fmt.Errorf("forget breaker: %w", err)
 	}
 	return nil
@@ -70,7 +71,7 @@ func (w *Writer) DropBreakers(scope string) error {
 // next is let through; otherwise it gives the zero time.
 func (w *Writer) RequestRetry(scope string, now time.Time, gap time.Duration) (again time.Time, err error) {
 	var until int64
-	err = w.QueryRow(`SELECT until FROM breaker WHERE scope = ? AND class = 'manual'`, scope).Scan(&until)
+	err = w.tx.QueryRow(`SELECT until FROM breaker WHERE scope = ? AND class = 'manual'`, scope).Scan(&until)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return time.Time{}, fmt.Errorf("find retry: %w", err)
 	}

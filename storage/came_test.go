@@ -108,7 +108,7 @@ func TestCame(t *testing.T) {
 	write(t, b.Store, func(w *Writer) error { return w.SwitchGeneration(box, 1) })
 	facts(1)
 	write(t, b.Store, func(w *Writer) error { // as when a sweep ends a mailbox
-		_, err := w.Exec(`DELETE FROM mailbox WHERE id = ?`, other)
+		_, err := w.tx.Exec(`DELETE FROM mailbox WHERE id = ?`, other)
 		return err
 	})
 	if err := b.Close(); err != nil {

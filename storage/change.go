@@ -15,7 +15,7 @@ const (
 // number draws the next change number. Numbers are unique per store and published by the commit.
 func (w *Writer) number() (int64, error) {
 	if w.change == 0 {
-		if err := w.QueryRow(`SELECT value FROM meta WHERE key = 'change_no'`).Scan(&w.change); err != nil {
+		if err := w.tx.QueryRow(`SELECT value FROM meta WHERE key = 'change_no'`).Scan(&w.change); err != nil {
 			return 0, fmt.Errorf("read change number: %w", err)
 		}
 	}
@@ -30,7 +30,7 @@ func (w *Writer) touch(account AccountID, kind, id string) error {
 		return err
 	}
 	w.types |= typeBit(kind)
-	_, err = w.Exec(`INSERT INTO change (account_id, type, object_id, created_no, changed_no, destroyed, changed_at)
+	_, err = w.tx.Exec(`INSERT INTO change (account_id, type, object_id, created_no, changed_no, destroyed, changed_at)
 		VALUES (?, ?, ?, ?, ?, 0, ?)
 		ON CONFLICT DO UPDATE SET created_no = CASE WHEN destroyed = 1 THEN excluded.created_no ELSE created_no END,
 		  changed_no = excluded.changed_no, destroyed = 0, changed_at = excluded.changed_at`,
@@ -48,7 +48,7 @@ func (w *Writer) touchGeneration(m Mailbox, validity UIDValidity) error {
 		return err
 	}
 	w.types |= Emails
-	result, err := w.Exec(`INSERT INTO change (account_id, type, object_id, created_no, changed_no, destroyed, changed_at)
+	result, err := w.tx.Exec(`INSERT INTO change (account_id, type, object_id, created_no, changed_no, destroyed, changed_at)
 		SELECT ?1, 'Email', jmap_id, ?2 + row_number() OVER (), ?2 + row_number() OVER (), 0, ?3 FROM
 		  (SELECT DISTINCT e.jmap_id FROM entry n JOIN email e ON e.id = n.email_id WHERE n.mailbox_id = ?4 AND n.uidvalidity = ?5 AND n.expunged_at IS NULL)
 		WHERE true
@@ -70,7 +70,7 @@ func (w *Writer) bury(account AccountID, kind, id string) error {
 		return err
 	}
 	w.types |= typeBit(kind)
-	if _, err := w.Exec(`UPDATE change SET destroyed = 1, changed_no = ?, changed_at = ? WHERE account_id = ? AND type = ? AND object_id = ?`,
+	if _, err := w.tx.Exec(`UPDATE change SET destroyed = 1, changed_no = ?, changed_at = ? WHERE account_id = ? AND type = ? AND object_id = ?`,
 		n, millis(now()), account, kind, id); err != nil {
 		return fmt.Errorf("record end of %s %s: %w", kind, id, err)
 	}
@@ -95,7 +95,7 @@ func (w *Writer) finish() error {
 	if w.change == 0 {
 		return nil
 	}
-	if _, err := w.Exec(`UPDATE meta SET value = ? WHERE key = 'change_no'`, w.change); err != nil {
+	if _, err := w.tx.Exec(`UPDATE meta SET value = ? WHERE key = 'change_no'`, w.change); err != nil {
 		return fmt.Errorf("publish change number: %w", err)
 	}
 	return nil

@@ -58,7 +58,7 @@ func TestChangedTells(t *testing.T) {
 	}
 }
 
-// One group is one signal. Of a closure that is undone nothing is told.
+// A closure that is undone, or that changes nothing, gives no signal.
 func TestChangedTellsOfCommits(t *testing.T) {
 	b := newBed(t)
 	sink(t, b.Store)
@@ -66,34 +66,49 @@ func TestChangedTellsOfCommits(t *testing.T) {
 	mine := errors.New("mine")
 	watch := b.Changed()
 	defer watch.Close()
-	failing := func(w *Writer) error {
-		if err := put("b", nil)(w); err != nil {
+	for name, fn := range map[string]func(*Writer) error{
+		"one that fails": func(w *Writer) error {
+			if err := put("b")(w); err != nil {
+				return err
+			}
+			w.touchMailbox(b.account, box)
+			return errors.Join(w.finish(), mine)
+		},
+		"empty": func(*Writer) error { return nil },
+		"no row": func(w *Writer) error {
+			_, err := w.tx.Exec("DELETE FROM sink WHERE who = 'nobody'")
 			return err
-		}
-		w.touchMailbox(b.account, box)
-		return errors.Join(w.finish(), mine)
-	}
-	for name, requests := range map[string][]*request{
-		"one that fails":  {{fn: failing}},
-		"alone":           {{fn: failing, alone: true}},
-		"empty":           {{fn: func(*Writer) error { return nil }}},
-		"empty and alone": {{fn: func(*Writer) error { return nil }, alone: true}},
-		"no row": {{fn: func(w *Writer) error {
-			_, err := w.Exec("DELETE FROM sink WHERE who = 'nobody'")
-			return err
-		}}},
+		},
 	} {
-		together(t, b.Store, requests...)
+		for alone, err := range map[bool]error{
+			false: b.Write(t.Context(), Bulk, 0, fn),
+			true:  b.WriteAlone(t.Context(), fn),
+		} {
+			if err != nil && !errors.Is(err, mine) {
+				t.Errorf("%s, alone %v: %v", name, alone, err)
+			}
+		}
 		if news := watch.News(); woken(watch) || news.Any {
 			t.Errorf("%s: told %+v", name, news)
 		}
 	}
-	together(t, b.Store, &request{fn: put("a", nil)}, &request{fn: failing}, &request{fn: put("c", nil)})
+}
+
+// One group of closures is one signal, with what all of them changed.
+func TestChangedTellsOfGroups(t *testing.T) {
+	b := newBed(t)
+	watch := b.Changed()
+	defer watch.Close()
+	b.committed([]any{News{Types: Emails, ChangeNo: 7}, nil, News{}, News{Types: Threads, ChangeNo: 9}, News{ChangeNo: 8}})
 	if !woken(watch) || woken(watch) {
 		t.Error("not one signal for one group")
 	}
-	if news := watch.News(); news != (News{Any: true}) {
-		t.Errorf("told %+v of a neighbour that was undone", news)
+	if got, want := watch.News(), (News{Any: true, Types: Emails | Threads, ChangeNo: 9}); got != want {
+		t.Errorf("told %+v, want %+v", got, want)
+	}
+	b.committed([]any{nil})
+	if got := watch.News(); got != (News{Any: true}) {
+		t.Errorf("told %+v of rows that are no mail's", got)
 	}
 }
 
@@ -111,7 +126,7 @@ func TestChangedComesAfterCommit(t *testing.T) {
 			if err := b.Write(context.Background(), Interactive, 0, func(w *Writer) error {
 				n, err := w.number()
 				if err == nil {
-					_, err = w.Exec("INSERT INTO sink (who) VALUES (?)", n)
+					_, err = w.tx.Exec("INSERT INTO sink (who) VALUES (?)", n)
 				}
 				return err
 			}); err != nil {
@@ -149,7 +164,7 @@ func TestChangedAfterUnknownOutcome(t *testing.T) {
 	watch := s.Changed()
 	defer watch.Close()
 	faultvfs.Fail(faultvfs.Sync, "-wal", 1, faultvfs.IOErrSync)
-	if err := s.Write(t.Context(), Interactive, 0, put("a", nil)); !errors.Is(err, ErrOutcomeUnknown) {
+	if err := s.Write(t.Context(), Interactive, 0, put("a")); !errors.Is(err, ErrOutcomeUnknown) {
 		t.Fatalf("told %v", err)
 	}
 	if got := watch.News(); !woken(watch) || got != (News{Any: true, Types: allTypes}) {
@@ -174,7 +189,7 @@ func TestDataVersion(t *testing.T) {
 		if again := version(s); again != was {
 			t.Errorf("%s: %d became %d without a commit", name, was, again)
 		}
-		write(t, b.Store, put("a", nil))
+		write(t, b.Store, put("a"))
 		if now := version(s); now == was {
 			t.Errorf("%s: %d stays after a commit", name, was)
 		}
@@ -197,10 +212,10 @@ func TestDataVersionAfterReopening(t *testing.T) {
 			t.Errorf("%d, seen %v, %v", n, seen, err)
 		}
 		seen[n] = true
-		write(t, s, put("a", nil))
+		write(t, s, put("a"))
 	}
 	faultvfs.Fail(faultvfs.Sync, "-wal", 1, faultvfs.IOErrSync)
-	if err := s.Write(t.Context(), Interactive, 0, put("b", nil)); !errors.Is(err, ErrOutcomeUnknown) {
+	if err := s.Write(t.Context(), Interactive, 0, put("b")); !errors.Is(err, ErrOutcomeUnknown) {
 		t.Fatalf("told %v", err)
 	}
 	if n, err := s.DataVersion(t.Context()); err != nil || seen[n] {

@@ -8,10 +8,8 @@ import (
 	"io"
 	"time"
 
-	"modernc.org/sqlite"
-	lib "modernc.org/sqlite/lib"
-
 	"mailcote/storage/check"
+	"mailcote/storage/internal/file"
 	"mailcote/storage/internal/salvage"
 	"mailcote/storage/internal/schema"
 	"mailcote/storage/owner"
@@ -38,19 +36,19 @@ type Finding = check.Finding
 func (s *Store) Check(ctx context.Context, o CheckOptions) ([]Finding, error) {
 	// FTS5 keeps a connection's picture of the index and integrity_check does not renew it: one that searched before the
 	// last merge would report damage. So the check has connections of its own, and starts with the tables.
-	db, err := s.openReaders(ctx)
+	limits := s.file.Limits()
+	limits.Snapshot = checkSnapshot
+	fresh, err := s.file.Fresh(ctx, limits)
 	if err != nil {
 		return nil, fmt.Errorf("check: %w", err)
 	}
-	defer db.Close() //nolint:errcheck // it only read
-	fresh := &Store{path: s.path, vfs: s.vfs, readOnly: true, readers: db, limits: s.limits}
-	fresh.limits.snapshot = checkSnapshot
+	defer fresh.Close() //nolint:errcheck // it only read
 	src := check.Source{
 		Read: func(ctx context.Context, fn func(check.Snapshot) error) error {
-			return fresh.Read(ctx, func(r *Reader) error { return fn(r) })
+			return fresh.Read(ctx, func(snap *file.Snapshot) error { return fn(snap) })
 		},
 		Open: func(snapshot check.Snapshot, blob int64) (io.ReadCloser, int64, error) {
-			return snapshot.(*Reader).OpenBlob(BlobID(blob)) // Read above gave it
+			return (&Reader{snapshot.(*file.Snapshot)}).OpenBlob(BlobID(blob)) // Read above gave it
 		},
 		Progress: o.Progress,
 	}
@@ -93,49 +91,19 @@ type Salvage struct {
 // Salvaged says what was saved of a damaged store.
 type Salvaged = salvage.Report
 
-// While gives a context that ends when the store turns out to be damaged, with an ErrCorrupt as its cause. stop frees it.
-func (s *Store) While(ctx context.Context) (while context.Context, stop func()) {
-	while, cancel := context.WithCancelCause(ctx)
-	s.damage.mu.Lock()
-	defer s.damage.mu.Unlock()
-	if s.damage.err != nil {
-		cancel(s.damage.err)
-	} else {
-		s.damage.end = append(s.damage.end, cancel)
-	}
-	return while, func() { cancel(nil) }
-}
-
 // Salvaged says what Open saved of a damaged store; nil: it was sound.
 func (s *Store) Salvaged() *Salvaged { return s.salvaged }
 
-// noteDamage gives an error that says what it means (mark), and ends what runs on the store when SQLite found it damaged.
-func (s *Store) noteDamage(err error) error {
-	err = mark(err)
-	if !errors.Is(err, ErrCorrupt) {
-		return err
-	}
-	s.damage.mu.Lock()
-	defer s.damage.mu.Unlock()
-	if s.damage.err == nil {
-		s.damage.err = err
-		for _, end := range s.damage.end {
-			end(err)
-		}
-	}
-	return err
-}
-
 // openSalvaging is openOwner for a store that may be damaged.
-func (s *Store) openSalvaging(ctx context.Context, o *Salvage) error {
-	if replaced, err := salvage.Finish(ctx, s.path); err != nil {
+func (s *Store) openSalvaging(ctx context.Context, how file.Options, o *Salvage) error {
+	if replaced, err := salvage.Finish(ctx, how.Path); err != nil {
 		return err
 	} else if replaced {
 		if err := s.lock.Renew(); err != nil {
 			return err
 		}
 	}
-	reason, foreign := salvage.Unfit(ctx, s.path)
+	reason, foreign := salvage.Unfit(ctx, how.Path)
 	var damage error
 	switch {
 	case reason != "":
@@ -143,7 +111,7 @@ func (s *Store) openSalvaging(ctx context.Context, o *Salvage) error {
 	case o != nil && o.Cause != nil:
 		damage = o.Cause
 	default:
-		if damage = s.openOwner(ctx); !errors.Is(damage, ErrCorrupt) {
+		if damage = s.openOwner(ctx, how); !errors.Is(damage, ErrCorrupt) {
 			return damage
 		}
 	}
@@ -151,8 +119,8 @@ func (s *Store) openSalvaging(ctx context.Context, o *Salvage) error {
 		return damage
 	}
 	options := salvageOptions(ctx, o)
-	options.NoLog, options.Space = foreign, s.limits.space
-	saved, err := salvage.Replace(ctx, s.path, options)
+	options.NoLog, options.Space = foreign, how.Limits.Space
+	saved, err := salvage.Replace(ctx, how.Path, options)
 	if errors.Is(err, salvage.ErrNoRoom) {
 		return fmt.Errorf("%w: %w: %w", ErrFull, err, damage)
 	}
@@ -161,13 +129,10 @@ func (s *Store) openSalvaging(ctx context.Context, o *Salvage) error {
 	}
 	saved.Cause = damage.Error()
 	s.salvaged = &saved
-	s.damage.mu.Lock()
-	s.damage.err = nil // it was the old file's
-	s.damage.mu.Unlock()
 	if err := s.lock.Renew(); err != nil {
 		return err
 	}
-	return s.openOwner(ctx)
+	return s.openOwner(ctx, how)
 }
 
 // SalvageInto saves what can be read of the store at path into a new store at out. The store is only read; nobody may own it
@@ -176,7 +141,7 @@ func SalvageInto(ctx context.Context, path, out string, o Salvage) (Salvaged, er
 	if err := owner.Inspect(path); err != nil {
 		return Salvaged{}, missingStore(path, err)
 	}
-	useOFDLocks()
+	file.UseOFDLocks()
 	lock, err := owner.Acquire(path, "mailcote check --salvage")
 	if err != nil {
 		return Salvaged{}, err
@@ -187,26 +152,16 @@ func SalvageInto(ctx context.Context, path, out string, o Salvage) (Salvaged, er
 	if errors.Is(err, salvage.ErrNoRoom) {
 		err = fmt.Errorf("%w: %w", ErrFull, err)
 	}
-	return saved, errors.Join(mark(err), lock.Release())
+	return saved, errors.Join(file.Mark(err), lock.Release())
 }
 
 func salvageOptions(ctx context.Context, o *Salvage) salvage.Options {
 	return salvage.Options{
 		Open: func(tx *sql.Tx, blob int64) (io.ReadCloser, int64, error) {
-			return (&Reader{ctx: ctx, tx: tx}).OpenBlob(BlobID(blob))
+			return (&Reader{file.SnapshotOf(ctx, tx)}).OpenBlob(BlobID(blob))
 		},
 		Parse:    derivedBy(o.Parse),
 		NewID:    schema.ObjectID,
 		Progress: o.Progress,
 	}
-}
-
-// corrupt says whether SQLite found the file damaged.
-func corrupt(err error) bool {
-	var se *sqlite.Error
-	if !errors.As(err, &se) {
-		return false
-	}
-	code := se.Code() & 0xff
-	return code == lib.SQLITE_CORRUPT && se.Code() != lib.SQLITE_CORRUPT_VTAB || code == lib.SQLITE_NOTADB // the index is renewed by itself
 }

@@ -117,10 +117,10 @@ func lived(t *testing.T, path string, random *rand.Rand) {
 	}
 	b.index(func(row EmailRow) IndexDoc { return IndexDoc{Email: row, Text: "text"} })
 	write(t, s, func(w *Writer) error {
-		if _, err := w.tx.Exec(`INSERT INTO goqite (id, queue, body) VALUES ('m_1', 'q', x'00')`); err != nil {
+		if _, err := w.tx.Raw().Exec(`INSERT INTO goqite (id, queue, body) VALUES ('m_1', 'q', x'00')`); err != nil {
 			return err
 		}
-		_, err := w.tx.Exec(`INSERT INTO sync_task (account_id, task_type, message_id, created_at) VALUES (?, 'initial_sync', 'm_1', 0)`, b.account)
+		_, err := w.tx.Raw().Exec(`INSERT INTO sync_task (account_id, task_type, message_id, created_at) VALUES (?, 'initial_sync', 'm_1', 0)`, b.account)
 		return err
 	})
 	if err := s.Close(); err != nil {

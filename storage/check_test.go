@@ -56,10 +56,10 @@ func checkBed(t *testing.T) *bed {
 	})
 	b.index(func(row EmailRow) IndexDoc { return IndexDoc{Email: row, Text: "text"} })
 	write(t, b.Store, func(w *Writer) error {
-		if _, err := w.tx.Exec(`INSERT INTO goqite (id, queue, body) VALUES ('m_1', 'q', x'00')`); err != nil {
+		if _, err := w.tx.Raw().Exec(`INSERT INTO goqite (id, queue, body) VALUES ('m_1', 'q', x'00')`); err != nil {
 			return err
 		}
-		_, err := w.tx.Exec(`INSERT INTO sync_task (account_id, task_type, message_id, created_at) VALUES (?, 'initial_sync', 'm_1', 0)`, b.account)
+		_, err := w.tx.Raw().Exec(`INSERT INTO sync_task (account_id, task_type, message_id, created_at) VALUES (?, 'initial_sync', 'm_1', 0)`, b.account)
 		return err
 	})
 	return b
@@ -128,8 +128,7 @@ func TestCheckFinds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := checkBed(t)
-			b.writer.stop() // a look at the WAL under way would keep the damage from being committed
-			conn := b.writer.stmts.conn
+			conn := another(t, b.Store)
 			for _, statement := range []string{"PRAGMA foreign_keys = OFF", c.damage} {
 				if _, err := conn.ExecContext(context.Background(), statement); err != nil {
 					t.Fatal(err)

@@ -14,7 +14,7 @@ func TestClassesAreTheSchemas(t *testing.T) {
 	b := newBed(t)
 	var ddl string
 	read(t, b.Store, func(r *Reader) error {
-		return r.QueryRow(`SELECT sql FROM sqlite_schema WHERE name = 'sync_error'`).Scan(&ddl)
+		return r.snap.QueryRow(`SELECT sql FROM sqlite_schema WHERE name = 'sync_error'`).Scan(&ddl)
 	})
 	check := regexp.MustCompile(`CHECK \(class IN \(([^)]*)\)\)`).FindStringSubmatch(ddl)
 	if check == nil {

@@ -9,10 +9,10 @@
 //   - All writes go through one writer. Closures given to Store.Write may run more than once, so they have no side effects.
 //   - Whoever inserts an entry counts it (StoreBatch); triggers keep the counters in every other case.
 //   - An email's digest always names a blob; a blob goes when no email and no entry names it.
-//   - No *sql.DB leaves this package. Writer.Tx is for package queue alone, whose rows live in the same transaction.
+//   - No *sql.DB leaves this package, and nobody but package queue runs statements of its own (package storage/tables).
 //
-// Beside it: schema (the file's shape), owner (whose it is), query (the search language), check (what cannot be in a sound
-// store).
+// Below it: internal/file (the machine: lanes, groups, commits, the log, reopening), internal/schema (the file's shape).
+// Alongside: owner (whose it is), query (the search language), check (what cannot be in a sound store).
 //
 // Read closures see one snapshot and are short: a reader that stays holds back the WAL. Times are Unix milliseconds UTC in
 // the tables, time.Time here; sizes are bytes.

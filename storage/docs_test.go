@@ -64,7 +64,7 @@ func TestViewFormats(t *testing.T) {
 		t.Errorf("mail has\n%s, want\n%s", got, want)
 	}
 	write(t, b.Store, func(w *Writer) error {
-		_, err := w.tx.Exec(`INSERT INTO sync_task (account_id, task_type, state, created_at) VALUES (1, 'folder_sync', 'paused', 1700000000123)`)
+		_, err := w.tx.Raw().Exec(`INSERT INTO sync_task (account_id, task_type, state, created_at) VALUES (1, 'folder_sync', 'paused', 1700000000123)`)
 		return err
 	})
 	if got := text(t, b.Store, `SELECT concat_ws('|', status, state, created_at, priority, max_retries) FROM sync_tasks`); got != "pending|paused|2023-11-14T22:13:20.123Z|5|5" {

@@ -8,6 +8,8 @@ import (
 	"hash/maphash"
 	"math"
 	"time"
+
+	"mailcote/storage/internal/file"
 )
 
 // Listed is an entry as the engine compares it with the server's listing. A
@@ -20,9 +22,9 @@ type Listed struct {
 // Entries lists the live entries of one generation of a mailbox by ascending UID.
 func (r *Reader) Entries(mailbox MailboxID, validity UIDValidity, seed maphash.Seed) ([]Listed, error) {
 	var all []Listed
-	rows, err := r.Query(`SELECT uid, flags FROM entry
+	rows, err := r.snap.Query(`SELECT uid, flags FROM entry
 		WHERE mailbox_id = ? AND uidvalidity = ? AND uid IS NOT NULL AND expunged_at IS NULL ORDER BY uid`, mailbox, validity)
-	return all, Each(rows, err, func(rows *sql.Rows) error {
+	return all, file.Each(rows, err, func(rows *sql.Rows) error {
 		var e Listed
 		var flags Flags
 		err := rows.Scan(&e.UID, &flags)
@@ -34,7 +36,7 @@ func (r *Reader) Entries(mailbox MailboxID, validity UIDValidity, seed maphash.S
 
 // HasEntries reports whether a generation of a mailbox has a live entry.
 func (r *Reader) HasEntries(mailbox MailboxID, validity UIDValidity) (any bool, err error) {
-	err = r.QueryRow(`SELECT EXISTS (SELECT 1 FROM entry WHERE mailbox_id = ? AND uidvalidity = ? AND uid IS NOT NULL AND expunged_at IS NULL)`,
+	err = r.snap.QueryRow(`SELECT EXISTS (SELECT 1 FROM entry WHERE mailbox_id = ? AND uidvalidity = ? AND uid IS NOT NULL AND expunged_at IS NULL)`,
 		mailbox, validity).Scan(&any)
 	return any, explain("look for entries", err)
 }
@@ -51,9 +53,9 @@ type Held struct {
 // Held lists the entries of one generation of a mailbox that have a body and a UID in uids, expunged ones too, by ascending UID.
 func (r *Reader) Held(mailbox MailboxID, validity UIDValidity, uids Range) ([]Held, error) {
 	var all []Held
-	rows, err := r.Query(`SELECT id, uid, size, internal_date, expunged_at IS NOT NULL FROM entry
+	rows, err := r.snap.Query(`SELECT id, uid, size, internal_date, expunged_at IS NOT NULL FROM entry
 		WHERE mailbox_id = ? AND uidvalidity = ? AND uid BETWEEN ? AND ? AND blob_id IS NOT NULL ORDER BY uid`, mailbox, validity, uids.Lo, uids.Hi)
-	return all, Each(rows, err, func(rows *sql.Rows) error {
+	return all, file.Each(rows, err, func(rows *sql.Rows) error {
 		var h Held
 		var date int64
 		err := rows.Scan(&h.ID, &h.UID, &h.Size, &date, &h.Expunged)
@@ -95,7 +97,7 @@ func (r *Reader) Sample(of Mailbox, validity UIDValidity) (Sample, error) {
 
 func (r *Reader) sample(m Mailbox, validity UIDValidity) (Sample, error) {
 	s := Sample{Mailbox: m.ID, Raw: m.Raw}
-	err := r.QueryRow(`SELECT uid FROM (SELECT uid, size FROM entry WHERE mailbox_id = ? AND uidvalidity = ? AND uid IS NOT NULL
+	err := r.snap.QueryRow(`SELECT uid FROM (SELECT uid, size FROM entry WHERE mailbox_id = ? AND uidvalidity = ? AND uid IS NOT NULL
 		AND blob_id IS NOT NULL AND expunged_at IS NULL ORDER BY uid DESC LIMIT 50) ORDER BY size > 65536, abs(size - 65536) LIMIT 1`, m.ID, validity).Scan(&s.UID)
 	return s, missing("message", err)
 }
@@ -113,9 +115,9 @@ type Shown struct {
 // Shown lists the live entries of one generation of a mailbox.
 func (r *Reader) Shown(mailbox MailboxID, validity UIDValidity) ([]Shown, error) {
 	var all []Shown
-	rows, err := r.Query(`SELECT n.uid, n.size, n.flags, n.internal_date, b.sha256 FROM entry n LEFT JOIN blob b ON b.id = n.blob_id
+	rows, err := r.snap.Query(`SELECT n.uid, n.size, n.flags, n.internal_date, b.sha256 FROM entry n LEFT JOIN blob b ON b.id = n.blob_id
 		WHERE n.mailbox_id = ? AND n.uidvalidity = ? AND n.uid IS NOT NULL AND n.expunged_at IS NULL`, mailbox, validity)
-	return all, Each(rows, err, func(rows *sql.Rows) error {
+	return all, file.Each(rows, err, func(rows *sql.Rows) error {
 		var h Shown
 		var sum []byte
 		var at int64
@@ -145,7 +147,7 @@ func (w *Writer) ApplyFlags(mailbox MailboxID, validity UIDValidity, changes []F
 	moved := 0
 	for _, c := range changes {
 		var id EntryID
-		err := w.QueryRow(`UPDATE entry SET flags = ?, modseq = max(modseq, ?)
+		err := w.tx.QueryRow(`UPDATE entry SET flags = ?, modseq = max(modseq, ?)
 			WHERE mailbox_id = ? AND uidvalidity = ? AND uid = ? AND expunged_at IS NULL AND flags <> ? RETURNING id`,
 			c.Flags, c.ModSeq, mailbox, validity, c.UID, c.Flags).Scan(&id)
 		if err == sql.ErrNoRows { //nolint:errorlint // Scan returns it bare
@@ -183,8 +185,8 @@ func (w *Writer) Expunge(mailbox MailboxID, validity UIDValidity, uids []UID) er
 // expungeWhere expunges the live entries of m that match one of this package's own conditions.
 func (w *Writer) expungeWhere(m Mailbox, condition string, args ...any) error {
 	var gone []EmailRow
-	rows, err := w.Query(`UPDATE entry SET expunged_at = `+nowMillis+` WHERE `+condition+` AND expunged_at IS NULL RETURNING email_id`, args...)
-	if err := Each(rows, err, func(rows *sql.Rows) error {
+	rows, err := w.tx.Query(`UPDATE entry SET expunged_at = `+nowMillis+` WHERE `+condition+` AND expunged_at IS NULL RETURNING email_id`, args...)
+	if err := file.Each(rows, err, func(rows *sql.Rows) error {
 		var email EmailRow
 		err := rows.Scan(&email)
 		gone = append(gone, email)
@@ -209,7 +211,7 @@ const nowMillis = `CAST(unixepoch('subsec') * 1000 AS INTEGER)`
 // touchEntry records that the email of an entry changed.
 func (w *Writer) touchEntry(account AccountID, id EntryID) error {
 	var object string
-	if err := w.QueryRow(`SELECT e.jmap_id FROM email e JOIN entry n ON n.email_id = e.id WHERE n.id = ?`, id).Scan(&object); err != nil {
+	if err := w.tx.QueryRow(`SELECT e.jmap_id FROM email e JOIN entry n ON n.email_id = e.id WHERE n.id = ?`, id).Scan(&object); err != nil {
 		return fmt.Errorf("find email of entry: %w", err)
 	}
 	return w.touch(account, typeEmail, object)
@@ -221,7 +223,7 @@ func (w *Writer) touchEmail(row EmailRow) error {
 	var email, thread string
 	var account AccountID
 	var destroyed bool
-	if err := w.QueryRow(`SELECT e.jmap_id, t.jmap_id, e.account_id, e.destroyed_at IS NOT NULL FROM email e JOIN thread t ON t.id = e.thread_id WHERE e.id = ?`,
+	if err := w.tx.QueryRow(`SELECT e.jmap_id, t.jmap_id, e.account_id, e.destroyed_at IS NOT NULL FROM email e JOIN thread t ON t.id = e.thread_id WHERE e.id = ?`,
 		row).Scan(&email, &thread, &account, &destroyed); err != nil {
 		return fmt.Errorf("find email: %w", err)
 	}
@@ -253,7 +255,7 @@ func (w *Writer) SettleOldOrphans(account AccountID, at time.Time) (int, error) 
 		return 0, nil
 	}
 	// A time ahead of the clock was written while the clock was wrong. The wait begins anew, so that it has an end.
-	if _, err := w.Exec(`UPDATE entry SET expunged_at = ?2 WHERE expunged_at > ?2
+	if _, err := w.tx.Exec(`UPDATE entry SET expunged_at = ?2 WHERE expunged_at > ?2
 		AND EXISTS (SELECT 1 FROM email WHERE id = email_id AND account_id = ?1 AND live = 0 AND destroyed_at IS NULL)`,
 		account, millis(at)); err != nil {
 		return 0, fmt.Errorf("set the time of orphans: %w", err)
@@ -269,10 +271,10 @@ func (w *Writer) settleOrphans(account AccountID, upTo int64) (int, error) {
 		threadID      int64
 	}
 	var all []orphan
-	rows, err := w.Query(`SELECT e.id, e.jmap_id, t.jmap_id, t.id FROM email e JOIN thread t ON t.id = e.thread_id
+	rows, err := w.tx.Query(`SELECT e.id, e.jmap_id, t.jmap_id, t.id FROM email e JOIN thread t ON t.id = e.thread_id
 		WHERE e.account_id = ?1 AND e.live = 0 AND e.destroyed_at IS NULL
 		AND NOT EXISTS (SELECT 1 FROM entry WHERE email_id = e.id AND expunged_at > ?2)`, account, upTo)
-	if err := Each(rows, err, func(rows *sql.Rows) error {
+	if err := file.Each(rows, err, func(rows *sql.Rows) error {
 		var o orphan
 		err := rows.Scan(&o.row, &o.email, &o.thread, &o.threadID)
 		all = append(all, o)
@@ -282,7 +284,7 @@ func (w *Writer) settleOrphans(account AccountID, upTo int64) (int, error) {
 	}
 	threads := map[int64]string{}
 	for _, o := range all {
-		if _, err := w.Exec(`UPDATE email SET destroyed_at = ? WHERE id = ?`, millis(now()), o.row); err != nil {
+		if _, err := w.tx.Exec(`UPDATE email SET destroyed_at = ? WHERE id = ?`, millis(now()), o.row); err != nil {
 			return 0, fmt.Errorf("destroy email: %w", err)
 		}
 		if err := w.bury(account, typeEmail, o.email); err != nil {
@@ -292,7 +294,7 @@ func (w *Writer) settleOrphans(account AccountID, upTo int64) (int, error) {
 	}
 	for id, object := range threads {
 		var left bool
-		if err := w.QueryRow(`SELECT EXISTS (SELECT 1 FROM email WHERE thread_id = ? AND destroyed_at IS NULL)`, id).Scan(&left); err != nil {
+		if err := w.tx.QueryRow(`SELECT EXISTS (SELECT 1 FROM email WHERE thread_id = ? AND destroyed_at IS NULL)`, id).Scan(&left); err != nil {
 			return 0, fmt.Errorf("look into thread: %w", err)
 		}
 		end := w.bury
@@ -330,7 +332,7 @@ func (w *Writer) Quarantine(q Quarantined) error {
 	if q.Claimed >= 0 {
 		claimed = q.Claimed
 	}
-	_, err := w.Exec(`INSERT INTO quarantine (mailbox_id, uidvalidity, uid, reason, first_at, last_at, alone, received, claimed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+	_, err := w.tx.Exec(`INSERT INTO quarantine (mailbox_id, uidvalidity, uid, reason, first_at, last_at, alone, received, claimed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (mailbox_id, uidvalidity, uid) DO UPDATE SET attempts = attempts + 1, last_at = excluded.last_at, reason = excluded.reason,
 		alone = max(alone, excluded.alone), received = max(received, excluded.received), claimed = coalesce(excluded.claimed, claimed), asked_at = NULL`,
 		q.Mailbox, q.Validity, q.UID, q.Reason, millis(now()), millis(now()), q.Alone, q.Received, claimed)
@@ -339,7 +341,7 @@ func (w *Writer) Quarantine(q Quarantined) error {
 
 // AskQuarantined has a message tried at the next pass. Errors: ErrNotFound.
 func (w *Writer) AskQuarantined(id int64) error {
-	result, err := w.Exec(`UPDATE quarantine SET asked_at = ? WHERE id = ?`, millis(now()), id)
+	result, err := w.tx.Exec(`UPDATE quarantine SET asked_at = ? WHERE id = ?`, millis(now()), id)
 	if err != nil {
 		return fmt.Errorf("ask for quarantined message: %w", err)
 	}
@@ -351,7 +353,7 @@ func (w *Writer) AskQuarantined(id int64) error {
 
 // release takes a message out of quarantine: it arrived or left.
 func (w *Writer) release(mailbox MailboxID, validity UIDValidity, uid UID) error {
-	result, err := w.Exec(`DELETE FROM quarantine WHERE mailbox_id = ? AND uidvalidity = ? AND uid = ?`, mailbox, validity, uid)
+	result, err := w.tx.Exec(`DELETE FROM quarantine WHERE mailbox_id = ? AND uidvalidity = ? AND uid = ?`, mailbox, validity, uid)
 	if err != nil {
 		return explain("release from quarantine", err)
 	}
@@ -372,7 +374,7 @@ func (w *Writer) KeepCame(mailbox MailboxID, validity UIDValidity, uid UID, b Bo
 	key := cameKey(mailbox, validity, uid)
 	var have BlobID
 	var size int64
-	err := w.QueryRow(`SELECT b.id, b.size FROM meta m JOIN blob b ON b.id = m.value WHERE m.key = ?`, key).Scan(&have, &size)
+	err := w.tx.QueryRow(`SELECT b.id, b.size FROM meta m JOIN blob b ON b.id = m.value WHERE m.key = ?`, key).Scan(&have, &size)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return explain("find what came", err)
 	}
@@ -382,31 +384,31 @@ func (w *Writer) KeepCame(mailbox MailboxID, validity UIDValidity, uid UID, b Bo
 	if err := w.dropCame(key); err != nil {
 		return err
 	}
-	result, err := w.Exec(`UPDATE blob SET size = ? WHERE id = ? AND state = 'staged'`, b.Size, b.staged)
+	result, err := w.tx.Exec(`UPDATE blob SET size = ? WHERE id = ? AND state = 'staged'`, b.Size, b.staged)
 	if err != nil {
 		return explain("keep what came", err)
 	}
 	if n, err := result.RowsAffected(); err != nil || n != 1 {
 		return errors.Join(fmt.Errorf("keep what came: blob %d is not staged", b.staged), err)
 	}
-	_, err = w.Exec(`INSERT INTO meta (key, value) VALUES (?, ?)`, key, b.staged)
+	_, err = w.tx.Exec(`INSERT INTO meta (key, value) VALUES (?, ?)`, key, b.staged)
 	return explain("keep what came", err)
 }
 
 // dropCame drops what is kept of a message in quarantine, if anything is.
 func (w *Writer) dropCame(key string) error {
-	if _, err := w.Exec(`DELETE FROM blob WHERE state = 'staged' AND id = (SELECT value FROM meta WHERE key = ?)`, key); err != nil {
+	if _, err := w.tx.Exec(`DELETE FROM blob WHERE state = 'staged' AND id = (SELECT value FROM meta WHERE key = ?)`, key); err != nil {
 		return explain("drop what came", err)
 	}
-	_, err := w.Exec(`DELETE FROM meta WHERE key = ?`, key)
+	_, err := w.tx.Exec(`DELETE FROM meta WHERE key = ?`, key)
 	return explain("drop what came", err)
 }
 
 // dropCameGone drops what is kept of messages that are in quarantine no more: their mailbox or its numbers went.
 func (w *Writer) dropCameGone() error {
 	var keys []string
-	rows, err := w.Query(`SELECT key FROM meta WHERE key GLOB 'came:*'`)
-	if err := Each(rows, err, func(rows *sql.Rows) error {
+	rows, err := w.tx.Query(`SELECT key FROM meta WHERE key GLOB 'came:*'`)
+	if err := file.Each(rows, err, func(rows *sql.Rows) error {
 		var key string
 		err := rows.Scan(&key)
 		keys = append(keys, key)
@@ -420,7 +422,7 @@ func (w *Writer) dropCameGone() error {
 		var uid UID
 		held := false
 		if _, err := fmt.Sscanf(key, "came:%d:%d:%d", &mailbox, &validity, &uid); err == nil {
-			if err := w.QueryRow(`SELECT EXISTS (SELECT 1 FROM quarantine WHERE mailbox_id = ? AND uidvalidity = ? AND uid = ?)`,
+			if err := w.tx.QueryRow(`SELECT EXISTS (SELECT 1 FROM quarantine WHERE mailbox_id = ? AND uidvalidity = ? AND uid = ?)`,
 				mailbox, validity, uid).Scan(&held); err != nil {
 				return explain("find quarantine", err)
 			}
@@ -437,19 +439,19 @@ func (w *Writer) dropCameGone() error {
 // QuarantineOf lists what is quarantined in the shown or building generation of an account's mailboxes that are not gone, by
 // mailbox, generation and UID.
 func (r *Reader) QuarantineOf(account AccountID) ([]Quarantined, error) {
-	return scanQuarantined(r.Query(`SELECT `+quarantinedColumns+` FROM quarantine q JOIN mailbox m ON m.id = q.mailbox_id
+	return scanQuarantined(r.snap.Query(`SELECT `+quarantinedColumns+` FROM quarantine q JOIN mailbox m ON m.id = q.mailbox_id
 		WHERE m.account_id = ? AND m.gone_at IS NULL AND q.uidvalidity IN (m.uidvalidity, m.building) ORDER BY m.path, q.mailbox_id, q.uidvalidity, q.uid`, account))
 }
 
 // QuarantineIn lists what is quarantined in one generation of a mailbox, by UID.
 func (r *Reader) QuarantineIn(mailbox MailboxID, validity UIDValidity) ([]Quarantined, error) {
-	return scanQuarantined(r.Query(`SELECT `+quarantinedColumns+` FROM quarantine q JOIN mailbox m ON m.id = q.mailbox_id
+	return scanQuarantined(r.snap.Query(`SELECT `+quarantinedColumns+` FROM quarantine q JOIN mailbox m ON m.id = q.mailbox_id
 		WHERE q.mailbox_id = ? AND q.uidvalidity = ? ORDER BY q.uid`, mailbox, validity))
 }
 
 // QuarantineRows counts the rows of an account's quarantine, at most enough of them.
 func (r *Reader) QuarantineRows(account AccountID, enough int) (n int, err error) {
-	err = r.QueryRow(`SELECT count(*) FROM (SELECT 1 FROM mailbox m JOIN quarantine q ON q.mailbox_id = m.id WHERE m.account_id = ? LIMIT ?)`,
+	err = r.snap.QueryRow(`SELECT count(*) FROM (SELECT 1 FROM mailbox m JOIN quarantine q ON q.mailbox_id = m.id WHERE m.account_id = ? LIMIT ?)`,
 		account, enough).Scan(&n)
 	return n, explain("count the quarantine", err)
 }
@@ -459,7 +461,7 @@ const quarantinedColumns = `q.id, m.account_id, q.mailbox_id, m.path, q.uidvalid
 
 func scanQuarantined(rows *sql.Rows, err error) ([]Quarantined, error) {
 	var all []Quarantined
-	return all, Each(rows, err, func(rows *sql.Rows) error {
+	return all, file.Each(rows, err, func(rows *sql.Rows) error {
 		var q Quarantined
 		var first, last int64
 		err := rows.Scan(&q.ID, &q.Account, &q.Mailbox, &q.Path, &q.Validity, &q.UID, &q.Reason, &q.Attempts, &first, &last, &q.Alone, &q.Received, &q.Claimed, &q.Asked)

@@ -2,14 +2,9 @@ package storage
 
 import (
 	"errors"
-	"fmt"
-	"strings"
-
-	"modernc.org/sqlite"
-	lib "modernc.org/sqlite/lib"
 
 	"mailcote/storage/ask"
-	"mailcote/storage/disk"
+	"mailcote/storage/internal/file"
 	"mailcote/storage/internal/salvage"
 	"mailcote/storage/internal/schema"
 	"mailcote/storage/owner"
@@ -39,88 +34,31 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrOutcomeUnknown says that a COMMIT failed in a way that may or may not have kept it. Unless the error is ErrFailing too,
 	// the store was reopened: read what it says and go on from there.
-	ErrOutcomeUnknown = errors.New("the outcome of the write is unknown")
+	ErrOutcomeUnknown = file.ErrOutcomeUnknown
 	// ErrFull says that the disk or the file's size limit is reached. Nothing of the write was kept.
-	ErrFull = errors.New("the disk is full")
+	ErrFull = file.ErrFull
 	// ErrIndex says that the search index is damaged or missing. Mail is not touched by that; RenewIndex makes a new one.
 	ErrIndex = errors.New("the search index is damaged")
 	// ErrPaused says that bulk writing rests: the disk is short of room, or a reader that stays has made the log long. Store.Pause
 	// has the particulars, Store.Opened tells of the end.
-	ErrPaused = errors.New("writing rests")
+	ErrPaused = file.ErrPaused
 	// ErrFailing says that the disk has failed more than once: the store can be read where that is possible, and is not written
 	// until it was reopened and checked, which is tried by the clock.
-	ErrFailing = errors.New("the store is not written for now because its disk fails again and again: check the disk")
+	ErrFailing = file.ErrFailing
 	// ErrSnapshotTooOld says that a reading lasted so long, while much was written, that the log could not be emptied behind it.
-	ErrSnapshotTooOld = errors.New("the reading was ended because it lasted too long while much is being written: try again, or ask for less at once")
+	ErrSnapshotTooOld = file.ErrSnapshotTooOld
 	// ErrIO says that the file could not be opened, read or written just now.
-	ErrIO = errors.New("the store's file cannot be used for now")
+	ErrIO = file.ErrIO
 	// ErrBusy says that another program locked the file, and for longer than is waited for. Nothing of the write was kept.
-	ErrBusy = errors.New("another program locks the store")
+	ErrBusy = file.ErrBusy
 	// ErrClosed says that the store was closed.
-	ErrClosed = errors.New("the store is closed")
+	ErrClosed = file.ErrClosed
 	// ErrReadOnly says that the store was opened for reading beside its owner.
-	ErrReadOnly = errors.New("the store is open read-only")
+	ErrReadOnly = file.ErrReadOnly
 )
 
-// severity is what a write error means for the transaction around it.
-type severity int
-
-const (
-	harmless severity = iota // the savepoint can be rolled back, neighbours go on
-	void                     // the transaction is lost or may be: nothing more is sent in it, its closures are replayed alone
-	unknown                  // what is on disk is not known: close every handle, reopen, check
-)
-
-// severityOf classifies an error of a statement or of COMMIT (DESIGN §3, the writer).
-func severityOf(err error) severity {
-	if err == nil {
-		return harmless
-	}
-	if strings.Contains(err.Error(), "no such savepoint") || strings.Contains(err.Error(), "no transaction is active") {
-		return void
-	}
-	var se *sqlite.Error
-	if !errors.As(err, &se) {
-		return harmless
-	}
-	if se.Code() == lib.SQLITE_CORRUPT_VTAB { // the search index says so of itself, the file around it is sound
-		return void
-	}
-	switch se.Code() & 0xff {
-	case lib.SQLITE_FULL, lib.SQLITE_NOMEM, lib.SQLITE_INTERRUPT, lib.SQLITE_ABORT:
-		return void
-	case lib.SQLITE_IOERR, lib.SQLITE_CORRUPT, lib.SQLITE_NOTADB, lib.SQLITE_CANTOPEN, lib.SQLITE_READONLY: // the last stays with its handle
-		return unknown
-	}
-	return harmless
-}
+// PanicError is a panic inside a write closure.
+type PanicError = file.PanicError
 
 // explain adds what the caller can act on.
-func explain(op string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%s: %w", op, mark(err))
-}
-
-// mark makes a full disk an ErrFull, a lock of another program an ErrBusy, a failing disk an ErrIO and a damaged file an ErrCorrupt, once.
-func mark(err error) error {
-	var se *sqlite.Error
-	switch {
-	case err == nil, errors.Is(err, ErrFull), errors.Is(err, ErrBusy), errors.Is(err, ErrIO), errors.Is(err, ErrCorrupt), errors.Is(err, ErrNotStore):
-		return err
-	case corrupt(err):
-		return fmt.Errorf("%w: %w", ErrCorrupt, err)
-	case disk.Full(err), errors.Is(err, schema.ErrNoRoom): // of a file that SQLite does not write
-		return fmt.Errorf("%w: %w", ErrFull, err)
-	case !errors.As(err, &se):
-		return err
-	case se.Code()&0xff == lib.SQLITE_FULL, se.Code() == lib.SQLITE_IOERR_SHMSIZE: // the latter when the -shm cannot be made longer
-		return fmt.Errorf("%w: %w", ErrFull, err)
-	case se.Code()&0xff == lib.SQLITE_BUSY:
-		return fmt.Errorf("%w: %w", ErrBusy, err)
-	case se.Code()&0xff == lib.SQLITE_IOERR, se.Code()&0xff == lib.SQLITE_CANTOPEN:
-		return fmt.Errorf("%w: %w", ErrIO, err)
-	}
-	return err
-}
+func explain(op string, err error) error { return file.Explain(op, err) }

@@ -73,7 +73,7 @@ func (e *errand) write(step string, lane Lane, fn func(*Writer) error) {
 func (e *errand) run() {
 	e.t.Helper()
 	l := hasty()
-	l.probe, l.reopen = time.Millisecond, time.Millisecond
+	l.Probe, l.Reopen = time.Millisecond, time.Millisecond
 	e.try("open", func() (err error) {
 		e.store, err = Open(context.Background(), e.path, Options{vfs: faultvfs.Name, limits: l, pages: 20})
 		return err
@@ -135,7 +135,7 @@ func (e *errand) verify(s *Store) error {
 	return s.Read(context.Background(), func(r *Reader) error {
 		for uid, want := range e.kept {
 			var blob BlobID
-			if err := r.QueryRow(`SELECT blob_id FROM entry WHERE uid = ? AND expunged_at IS NULL`, uid).Scan(&blob); err != nil {
+			if err := r.snap.QueryRow(`SELECT blob_id FROM entry WHERE uid = ? AND expunged_at IS NULL`, uid).Scan(&blob); err != nil {
 				return fmt.Errorf("UID %d: %w", uid, err)
 			}
 			body, _, err := r.OpenBlob(blob)
@@ -168,7 +168,7 @@ func (e *errand) after() {
 		e.t.Errorf("%s: lost: %v", e.what, err)
 	}
 	var n int
-	if err := s.Read(context.Background(), func(r *Reader) error { return r.QueryRow(`SELECT count(*) FROM mail`).Scan(&n) }); err != nil || n != len(e.kept) {
+	if err := s.Read(context.Background(), func(r *Reader) error { return r.snap.QueryRow(`SELECT count(*) FROM mail`).Scan(&n) }); err != nil || n != len(e.kept) {
 		e.t.Errorf("%s: %d messages, %d kept, %v", e.what, n, len(e.kept), err)
 	}
 	if found, err := s.Check(context.Background(), CheckOptions{}); err != nil || len(found) > 0 {

@@ -7,10 +7,5 @@ func Weakened(vfs, synchronous string, pages int) Options {
 
 // Waiting is how many writes wait for their turn.
 func (s *Store) Waiting() (n int) {
-	s.writer.mu.Lock()
-	defer s.writer.mu.Unlock()
-	for _, lane := range s.writer.queues {
-		n += len(lane)
-	}
-	return n
+	return s.file.Waiting(Interactive) + s.file.Waiting(Bulk)
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"mailcote/storage/internal/file"
 	"mailcote/storage/internal/schema"
 )
 
@@ -94,7 +95,7 @@ func tableRows(t *testing.T, path string) map[string][]map[string]string {
 	db.SetMaxOpenConns(1)
 	list := func(query string, args ...any) (all []string) {
 		rows, err := db.Query(query, args...)
-		if err := Each(rows, err, func(rows *sql.Rows) error {
+		if err := file.Each(rows, err, func(rows *sql.Rows) error {
 			var one string
 			err := rows.Scan(&one)
 			all = append(all, one)
@@ -114,7 +115,7 @@ func tableRows(t *testing.T, path string) map[string][]map[string]string {
 		}
 		all[table] = nil
 		rows, err := db.Query(`SELECT quote("` + strings.Join(columns, `"), quote("`) + `") FROM "` + table + `"`)
-		if err := Each(rows, err, func(rows *sql.Rows) error {
+		if err := file.Each(rows, err, func(rows *sql.Rows) error {
 			if err := rows.Scan(into...); err != nil {
 				return err
 			}
@@ -171,8 +172,8 @@ func sqlDump(t *testing.T, s *Store, rows bool) string {
 	fmt.Fprintf(&out, "PRAGMA application_id = %d;\nPRAGMA user_version = %d;\n", schema.ApplicationID, SchemaVersion())
 	read(t, s, func(r *Reader) error {
 		var tables []string
-		list, err := r.Query(`SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'search\_%' ESCAPE '\' AND name NOT LIKE 'sqlite\_%' ESCAPE '\' ORDER BY rowid`)
-		if err := Each(list, err, func(rows *sql.Rows) error {
+		list, err := r.snap.Query(`SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'search\_%' ESCAPE '\' AND name NOT LIKE 'sqlite\_%' ESCAPE '\' ORDER BY rowid`)
+		if err := file.Each(list, err, func(rows *sql.Rows) error {
 			var kind, name, text string
 			err := rows.Scan(&kind, &name, &text)
 			if kind == "table" && name != "search" {
@@ -185,11 +186,11 @@ func sqlDump(t *testing.T, s *Store, rows bool) string {
 		}
 		for _, table := range tables {
 			columns := ""
-			if err := r.QueryRow(`SELECT group_concat('quote("' || name || '")', ' || '', '' || ') FROM pragma_table_info(?)`, table).Scan(&columns); err != nil {
+			if err := r.snap.QueryRow(`SELECT group_concat('quote("' || name || '")', ' || '', '' || ') FROM pragma_table_info(?)`, table).Scan(&columns); err != nil {
 				return err
 			}
-			list, err := r.Query(`SELECT ` + columns + ` FROM ` + table)
-			if err := Each(list, err, func(rows *sql.Rows) error {
+			list, err := r.snap.Query(`SELECT ` + columns + ` FROM ` + table)
+			if err := file.Each(list, err, func(rows *sql.Rows) error {
 				var values string
 				err := rows.Scan(&values)
 				fmt.Fprintf(&out, "INSERT INTO %s VALUES (%s);\n", table, values)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"mailcote/storage/internal/file"
 )
 
 const mailboxColumns = `id, account_id, raw, path, delimiter, role, attributes, selectable, priority, uidvalidity, building, modseq,
@@ -29,8 +31,8 @@ func scanMailbox(row interface{ Scan(...any) error }) (Mailbox, error) {
 // Mailboxes lists an account's mailboxes that are not gone, the most important first.
 func (r *Reader) Mailboxes(account AccountID) ([]Mailbox, error) {
 	var all []Mailbox
-	rows, err := r.Query(`SELECT `+mailboxColumns+` FROM mailbox WHERE account_id = ? AND gone_at IS NULL ORDER BY priority DESC, path`, account)
-	return all, Each(rows, err, func(rows *sql.Rows) error {
+	rows, err := r.snap.Query(`SELECT `+mailboxColumns+` FROM mailbox WHERE account_id = ? AND gone_at IS NULL ORDER BY priority DESC, path`, account)
+	return all, file.Each(rows, err, func(rows *sql.Rows) error {
 		m, err := scanMailbox(rows)
 		all = append(all, m)
 		return err
@@ -39,20 +41,20 @@ func (r *Reader) Mailboxes(account AccountID) ([]Mailbox, error) {
 
 // Mailbox finds a mailbox by row key. Errors: ErrNotFound.
 func (r *Reader) Mailbox(id MailboxID) (Mailbox, error) {
-	m, err := scanMailbox(r.QueryRow(`SELECT `+mailboxColumns+` FROM mailbox WHERE id = ?`, id))
+	m, err := scanMailbox(r.snap.QueryRow(`SELECT `+mailboxColumns+` FROM mailbox WHERE id = ?`, id))
 	return m, missing("mailbox", err)
 }
 
 // MailboxByRaw finds a mailbox by its name on the server: the one that is there, otherwise the one that was last. Errors: ErrNotFound.
 func (r *Reader) MailboxByRaw(account AccountID, raw string) (Mailbox, error) {
-	m, err := scanMailbox(r.QueryRow(`SELECT `+mailboxColumns+` FROM mailbox WHERE account_id = ? AND raw = ?
+	m, err := scanMailbox(r.snap.QueryRow(`SELECT `+mailboxColumns+` FROM mailbox WHERE account_id = ? AND raw = ?
 		ORDER BY gone_at IS NOT NULL, gone_at DESC, id DESC LIMIT 1`, account, []byte(raw)))
 	return m, missing("mailbox", err)
 }
 
 // MailboxRows counts an account's mailboxes, those included that are gone.
 func (r *Reader) MailboxRows(account AccountID) (n int, err error) {
-	err = r.QueryRow(`SELECT count(*) FROM mailbox WHERE account_id = ?`, account).Scan(&n)
+	err = r.snap.QueryRow(`SELECT count(*) FROM mailbox WHERE account_id = ?`, account).Scan(&n)
 	return n, explain("count mailboxes", err)
 }
 
@@ -64,7 +66,7 @@ func (w *Writer) PutMailbox(m Mailbox) (MailboxID, error) {
 		return 0, err
 	}
 	if err != nil {
-		id, err := w.insert(`INSERT INTO mailbox (account_id, raw, path, delimiter, role, attributes, selectable, priority) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		id, err := w.tx.Insert(`INSERT INTO mailbox (account_id, raw, path, delimiter, role, attributes, selectable, priority) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
 			m.Account, []byte(m.Raw), path, m.Delimiter, m.Role, m.Attributes, m.Selectable, m.Priority)
 		if err != nil {
 			return 0, fmt.Errorf("add mailbox %s: %w", path, err)
@@ -76,7 +78,7 @@ func (w *Writer) PutMailbox(m Mailbox) (MailboxID, error) {
 		have.Selectable == m.Selectable && have.Priority == m.Priority {
 		return have.ID, nil
 	}
-	if _, err := w.Exec(`UPDATE mailbox SET path = ?, delimiter = ?, role = ?, attributes = ?, selectable = ?, priority = ?, gone_at = NULL WHERE id = ?`,
+	if _, err := w.tx.Exec(`UPDATE mailbox SET path = ?, delimiter = ?, role = ?, attributes = ?, selectable = ?, priority = ?, gone_at = NULL WHERE id = ?`,
 		path, m.Delimiter, m.Role, m.Attributes, m.Selectable, m.Priority, have.ID); err != nil {
 		return 0, fmt.Errorf("update mailbox %s: %w", path, err)
 	}
@@ -91,11 +93,11 @@ func (w *Writer) PutMailbox(m Mailbox) (MailboxID, error) {
 
 // reviveMailbox starts the next pass from nothing: what the mailbox held was expunged when it went.
 func (w *Writer) reviveMailbox(m Mailbox) error {
-	_, err := w.Exec(`UPDATE mailbox SET pass_at = NULL, building = NULL, modseq = 0 WHERE id = ?`, m.ID)
+	_, err := w.tx.Exec(`UPDATE mailbox SET pass_at = NULL, building = NULL, modseq = 0 WHERE id = ?`, m.ID)
 	if err != nil {
 		return fmt.Errorf("revive mailbox %s: %w", m.Path, err)
 	}
-	_, err = w.Exec(`DELETE FROM coverage WHERE mailbox_id = ?`, m.ID)
+	_, err = w.tx.Exec(`DELETE FROM coverage WHERE mailbox_id = ?`, m.ID)
 	return explain("revive mailbox "+m.Path, err)
 }
 
@@ -108,7 +110,7 @@ func (w *Writer) LoseMailbox(id MailboxID) error {
 	if err := w.expungeWhere(m, `mailbox_id = ?`, id); err != nil {
 		return err
 	}
-	if _, err := w.Exec(`UPDATE mailbox SET gone_at = ?, pass_at = NULL WHERE id = ?`, millis(now()), id); err != nil {
+	if _, err := w.tx.Exec(`UPDATE mailbox SET gone_at = ?, pass_at = NULL WHERE id = ?`, millis(now()), id); err != nil {
 		return fmt.Errorf("lose mailbox %s: %w", m.Path, err)
 	}
 	delete(w.touched, id) // its end is the news
@@ -121,7 +123,7 @@ func (w *Writer) Announce(id MailboxID, messages int64) error {
 	if err != nil || m.UIDValidity != 0 || m.Building != nil || m.RemoteTotal == messages {
 		return err
 	}
-	if _, err := w.Exec(`UPDATE mailbox SET remote_total = ? WHERE id = ?`, messages, id); err != nil {
+	if _, err := w.tx.Exec(`UPDATE mailbox SET remote_total = ? WHERE id = ?`, messages, id); err != nil {
 		return fmt.Errorf("announce messages of %s: %w", m.Path, err)
 	}
 	w.touchMailbox(m.Account, id)
@@ -143,18 +145,18 @@ func (w *Writer) OpenGeneration(id MailboxID, validity UIDValidity, modseq ModSe
 				return err
 			}
 		}
-		_, err = w.Exec(`UPDATE mailbox SET remote_total = ? WHERE id = ?`, exists, id)
+		_, err = w.tx.Exec(`UPDATE mailbox SET remote_total = ? WHERE id = ?`, exists, id)
 	case m.UIDValidity == 0 && m.Total == 0:
-		_, err = w.Exec(`UPDATE mailbox SET uidvalidity = ?, building = NULL, modseq = ?, remote_total = ?, pass_at = NULL WHERE id = ?`, validity, modseq, exists, id)
+		_, err = w.tx.Exec(`UPDATE mailbox SET uidvalidity = ?, building = NULL, modseq = ?, remote_total = ?, pass_at = NULL WHERE id = ?`, validity, modseq, exists, id)
 	case m.Building != nil && *m.Building == validity:
-		_, err = w.Exec(`UPDATE mailbox SET remote_total = ? WHERE id = ?`, exists, id)
+		_, err = w.tx.Exec(`UPDATE mailbox SET remote_total = ? WHERE id = ?`, exists, id)
 	default:
 		if m.Building != nil {
 			if err := w.abandon(m); err != nil {
 				return err
 			}
 		}
-		_, err = w.Exec(`UPDATE mailbox SET building = ?, remote_total = ?, pass_at = NULL WHERE id = ?`, validity, exists, id)
+		_, err = w.tx.Exec(`UPDATE mailbox SET building = ?, remote_total = ?, pass_at = NULL WHERE id = ?`, validity, exists, id)
 	}
 	return explain("open generation of "+m.Path, err)
 }
@@ -167,16 +169,16 @@ func (w *Writer) abandon(m Mailbox) error {
 	if err := w.forget(m.ID, *m.Building); err != nil {
 		return err
 	}
-	_, err := w.Exec(`UPDATE mailbox SET building = NULL WHERE id = ?`, m.ID)
+	_, err := w.tx.Exec(`UPDATE mailbox SET building = NULL WHERE id = ?`, m.ID)
 	return explain("abandon generation of "+m.Path, err)
 }
 
 // forget drops what was vouched for a generation.
 func (w *Writer) forget(id MailboxID, validity UIDValidity) error {
-	if _, err := w.Exec(`DELETE FROM coverage WHERE mailbox_id = ? AND uidvalidity = ?`, id, validity); err != nil {
+	if _, err := w.tx.Exec(`DELETE FROM coverage WHERE mailbox_id = ? AND uidvalidity = ?`, id, validity); err != nil {
 		return explain("forget coverage", err)
 	}
-	result, err := w.Exec(`DELETE FROM quarantine WHERE mailbox_id = ? AND uidvalidity = ?`, id, validity)
+	result, err := w.tx.Exec(`DELETE FROM quarantine WHERE mailbox_id = ? AND uidvalidity = ?`, id, validity)
 	if err != nil {
 		return explain("forget quarantine", err)
 	}
@@ -205,7 +207,7 @@ func (w *Writer) SwitchGeneration(id MailboxID, modseq ModSeq) error {
 		return err
 	}
 	w.touchMailbox(m.Account, id)
-	_, err = w.Exec(`UPDATE mailbox SET uidvalidity = building, building = NULL, modseq = ?,
+	_, err = w.tx.Exec(`UPDATE mailbox SET uidvalidity = building, building = NULL, modseq = ?,
 		total = (SELECT count(*) FROM entry WHERE mailbox_id = mailbox.id AND uidvalidity = mailbox.building AND expunged_at IS NULL),
 		unread = (SELECT count(*) FROM entry WHERE mailbox_id = mailbox.id AND uidvalidity = mailbox.building AND expunged_at IS NULL
 		          AND instr(' ' || flags || ' ', ' \Seen ') = 0)
@@ -215,28 +217,28 @@ func (w *Writer) SwitchGeneration(id MailboxID, modseq ModSeq) error {
 
 // SetModSeq notes that every entry's flags are current up to modseq.
 func (w *Writer) SetModSeq(id MailboxID, modseq ModSeq) error {
-	_, err := w.Exec(`UPDATE mailbox SET modseq = ? WHERE id = ?`, modseq, id)
+	_, err := w.tx.Exec(`UPDATE mailbox SET modseq = ? WHERE id = ?`, modseq, id)
 	return explain("set modseq", err)
 }
 
 // EndPass notes what the server said when the mailbox was complete; the next pass opens it only if that moved.
 func (w *Writer) EndPass(id MailboxID, p Pass) error {
-	_, err := w.Exec(`UPDATE mailbox SET pass_uidnext = ?, pass_total = ?, pass_modseq = ?, pass_at = ?, remote_total = ? WHERE id = ?`,
+	_, err := w.tx.Exec(`UPDATE mailbox SET pass_uidnext = ?, pass_total = ?, pass_modseq = ?, pass_at = ?, remote_total = ? WHERE id = ?`,
 		p.UIDNext, p.Total, p.ModSeq, nullMillis(p.At), p.Total, id)
 	return explain("end pass", err)
 }
 
 // BreakPass notes that the mailbox is not complete.
 func (w *Writer) BreakPass(id MailboxID) error {
-	_, err := w.Exec(`UPDATE mailbox SET pass_at = NULL WHERE id = ?`, id)
+	_, err := w.tx.Exec(`UPDATE mailbox SET pass_at = NULL WHERE id = ?`, id)
 	return explain("break pass", err)
 }
 
 // Coverage lists what is vouched for a generation of a mailbox, ascending and disjoint.
 func (r *Reader) Coverage(mailbox MailboxID, validity UIDValidity, level Level) ([]Range, error) {
 	var all []Range
-	rows, err := r.Query(`SELECT lo, hi FROM coverage WHERE mailbox_id = ? AND uidvalidity = ? AND level = ? ORDER BY lo`, mailbox, validity, level)
-	return all, Each(rows, err, func(rows *sql.Rows) error {
+	rows, err := r.snap.Query(`SELECT lo, hi FROM coverage WHERE mailbox_id = ? AND uidvalidity = ? AND level = ? ORDER BY lo`, mailbox, validity, level)
+	return all, file.Each(rows, err, func(rows *sql.Rows) error {
 		var one Range
 		err := rows.Scan(&one.Lo, &one.Hi)
 		all = append(all, one)
@@ -257,10 +259,10 @@ func (w *Writer) cover(mailbox MailboxID, validity UIDValidity, level Level, add
 		}
 		lo, hi := one.Lo, one.Hi
 		var touching []UID
-		rows, err := w.Query(`SELECT lo, hi FROM coverage WHERE mailbox_id = ?1 AND uidvalidity = ?2 AND level = ?3
+		rows, err := w.tx.Query(`SELECT lo, hi FROM coverage WHERE mailbox_id = ?1 AND uidvalidity = ?2 AND level = ?3
 			AND lo >= coalesce((SELECT max(lo) FROM coverage WHERE mailbox_id = ?1 AND uidvalidity = ?2 AND level = ?3 AND lo < ?4), 0)
 			AND lo <= ?5 AND hi >= ?4 - 1`, mailbox, validity, level, lo, int64(hi)+1)
-		if err := Each(rows, err, func(rows *sql.Rows) error {
+		if err := file.Each(rows, err, func(rows *sql.Rows) error {
 			var have Range
 			if err := rows.Scan(&have.Lo, &have.Hi); err != nil {
 				return err
@@ -272,11 +274,11 @@ func (w *Writer) cover(mailbox MailboxID, validity UIDValidity, level Level, add
 			return fmt.Errorf("read coverage: %w", err)
 		}
 		for _, start := range touching {
-			if _, err := w.Exec(`DELETE FROM coverage WHERE mailbox_id = ? AND uidvalidity = ? AND level = ? AND lo = ?`, mailbox, validity, level, start); err != nil {
+			if _, err := w.tx.Exec(`DELETE FROM coverage WHERE mailbox_id = ? AND uidvalidity = ? AND level = ? AND lo = ?`, mailbox, validity, level, start); err != nil {
 				return fmt.Errorf("merge coverage: %w", err)
 			}
 		}
-		if _, err := w.Exec(`INSERT INTO coverage (mailbox_id, uidvalidity, level, lo, hi) VALUES (?, ?, ?, ?, ?)`, mailbox, validity, level, lo, hi); err != nil {
+		if _, err := w.tx.Exec(`INSERT INTO coverage (mailbox_id, uidvalidity, level, lo, hi) VALUES (?, ?, ?, ?, ?)`, mailbox, validity, level, lo, hi); err != nil {
 			return fmt.Errorf("add coverage: %w", err)
 		}
 	}

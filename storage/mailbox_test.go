@@ -11,7 +11,7 @@ func TestMailboxNames(t *testing.T) {
 	inbox, old, sent := b.mailbox("INBOX", 7), b.mailbox("Old", 8), b.mailbox("Sent", 9)
 	rename := func(id MailboxID, raw string) error {
 		return b.Write(context.Background(), Interactive, 0, func(w *Writer) error {
-			_, err := w.Exec(`UPDATE mailbox SET raw = ?, path = ? WHERE id = ?`, []byte(raw), raw, id)
+			_, err := w.tx.Exec(`UPDATE mailbox SET raw = ?, path = ? WHERE id = ?`, []byte(raw), raw, id)
 			return err
 		})
 	}
@@ -47,7 +47,7 @@ func TestMailboxNames(t *testing.T) {
 	// Of several that are gone the last one comes back.
 	write(t, b.Store, func(w *Writer) error { return w.LoseMailbox(inbox) })
 	write(t, b.Store, func(w *Writer) error {
-		_, err := w.Exec(`UPDATE mailbox SET gone_at = gone_at - 1000 WHERE id = ?`, old)
+		_, err := w.tx.Exec(`UPDATE mailbox SET gone_at = gone_at - 1000 WHERE id = ?`, old)
 		return err
 	})
 	write(t, b.Store, func(w *Writer) error {

@@ -2,9 +2,12 @@ package storage
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"io"
-	"os"
+	"mailcote/storage/internal/file"
+	"mailcote/testkit/faultvfs"
 	"path/filepath"
 	"testing"
 	"time"
@@ -12,17 +15,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-// The test binary is also another program: MAILCOTE_HOLDS names the store it reads.
-func TestMain(m *testing.M) {
-	if path := os.Getenv("MAILCOTE_HOLDS"); path != "" {
-		if err := hold(path); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		return
-	}
-	goleak.VerifyTestMain(m)
-}
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // openTest opens a store of its own and closes it with the test.
 func openTest(t testing.TB) *Store {
@@ -62,7 +55,7 @@ func read(t testing.TB, s *Store, fn func(r *Reader) error) {
 func number(t testing.TB, s *Store, query string, args ...any) int64 {
 	t.Helper()
 	var n int64
-	read(t, s, func(r *Reader) error { return r.QueryRow(query, args...).Scan(&n) })
+	read(t, s, func(r *Reader) error { return r.snap.QueryRow(query, args...).Scan(&n) })
 	return n
 }
 
@@ -70,8 +63,61 @@ func number(t testing.TB, s *Store, query string, args ...any) int64 {
 func text(t testing.TB, s *Store, query string, args ...any) string {
 	t.Helper()
 	var v string
-	read(t, s, func(r *Reader) error { return r.QueryRow(query, args...).Scan(&v) })
+	read(t, s, func(r *Reader) error { return r.snap.QueryRow(query, args...).Scan(&v) })
 	return v
+}
+
+// another opens the store's file once more, without its writer.
+func another(t testing.TB, s *Store) *sql.Conn {
+	t.Helper()
+	db, err := sql.Open("sqlite", "file:"+s.Path()+"?_pragma=busy_timeout(5000)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := db.Conn(t.Context())
+	if err != nil {
+		t.Fatal(errors.Join(err, db.Close()))
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(conn.Close(), db.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	return conn
+}
+
+// sink makes a table for marks.
+func sink(t testing.TB, s *Store) {
+	t.Helper()
+	write(t, s, func(w *Writer) error { _, err := w.tx.Exec("CREATE TABLE sink (who TEXT)"); return err })
+}
+
+// put is a closure that leaves a mark.
+func put(name string) func(*Writer) error {
+	return func(w *Writer) error {
+		_, err := w.tx.Exec("INSERT INTO sink (who) VALUES (?)", name)
+		return err
+	}
+}
+
+// hasty are limits by which a test need not wait.
+func hasty() *file.Limits {
+	l := file.StandardLimits()
+	l.Probe, l.ProbeMax, l.Reopen = 5*time.Millisecond, 50*time.Millisecond, 50*time.Millisecond
+	return &l
+}
+
+// faulty is a store with such limits whose file operations can be made to fail.
+func faulty(t *testing.T) *Store {
+	t.Helper()
+	if err := faultvfs.Register(); err != nil {
+		t.Fatal(err)
+	}
+	faultvfs.Reset()
+	s := openAt(t, filepath.Join(t.TempDir(), "mail.db"), Options{vfs: faultvfs.Name, limits: hasty()})
+	t.Cleanup(faultvfs.Reset) // before Close
+	sink(t, s)
+	return s
 }
 
 // bed is a store with one account and what tests need to fill it.

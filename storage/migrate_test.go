@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"mailcote/storage/disk"
+	"mailcote/storage/internal/file"
 )
 
 // more are rows beside those of a frozen store: keys that were given out and are gone, a mailbox that is gone, names alike but
@@ -64,7 +65,7 @@ func asked(t *testing.T, path string, columns map[string]string) map[string]stri
 	all := map[string]string{}
 	for name, list := range columns {
 		rows, err := db.Query(`SELECT concat_ws('|', ` + list + `) AS line FROM "` + name + `" ORDER BY 1`)
-		if err := Each(rows, err, func(rows *sql.Rows) error {
+		if err := file.Each(rows, err, func(rows *sql.Rows) error {
 			var line string
 			err := rows.Scan(&line)
 			all[name] += line + "\n"
@@ -88,7 +89,7 @@ func columnsOf(t *testing.T, path string) map[string]string {
 	rows, err := db.Query(`SELECT l.name, group_concat('quote("' || c.name || '")', ', ') FROM pragma_table_list l, pragma_table_info(l.name) c
 		WHERE l.schema = 'main' AND l.type IN ('table', 'view') AND (l.name NOT LIKE 'sqlite%' OR l.name = 'sqlite_sequence')
 		GROUP BY l.name`)
-	if err := Each(rows, err, func(rows *sql.Rows) error {
+	if err := file.Each(rows, err, func(rows *sql.Rows) error {
 		var name, columns string
 		err := rows.Scan(&name, &columns)
 		all[name] = columns
@@ -139,12 +140,12 @@ func TestMigrationKeepsAll(t *testing.T) {
 			}
 			write(t, s, func(w *Writer) error {
 				var on bool
-				if err := w.QueryRow("PRAGMA foreign_keys").Scan(&on); err != nil || !on {
+				if err := w.tx.QueryRow("PRAGMA foreign_keys").Scan(&on); err != nil || !on {
 					t.Errorf("foreign keys are %v, %v", on, err)
 				}
 				account, err := w.AddAccount(Account{Name: "new", User: "eve", Host: "mail.example.org", Port: 993, Security: "tls"})
 				box, err2 := w.PutMailbox(Mailbox{Account: account, Raw: "INBOX", Path: "INBOX", Priority: 5})
-				task, err3 := w.insert(`INSERT INTO sync_task (account_id, task_type, state, created_at)
+				task, err3 := w.tx.Insert(`INSERT INTO sync_task (account_id, task_type, state, created_at)
 					VALUES (?, 'later', 'paused', 1)`, account)
 				if account != 10 || box != 21 || task != 41 {
 					t.Errorf("the next keys are %d, %d, %d: keys that were given out are given out again", account, box, task)
@@ -153,9 +154,9 @@ func TestMigrationKeepsAll(t *testing.T) {
 			})
 			// What refers to an account goes with it, breakers by a trigger.
 			write(t, s, func(w *Writer) error {
-				_, err := w.Exec(`INSERT INTO breaker (scope, class, failures, failed_at, until)
+				_, err := w.tx.Exec(`INSERT INTO breaker (scope, class, failures, failed_at, until)
 					VALUES ('account:5', 'auth', 1, 1, 1)`)
-				_, err2 := w.Exec(`DELETE FROM account WHERE id = 5`)
+				_, err2 := w.tx.Exec(`DELETE FROM account WHERE id = 5`)
 				return errors.Join(err, err2)
 			})
 			if n := number(t, s, `SELECT (SELECT count(*) FROM mailbox WHERE account_id = 5)
@@ -275,8 +276,8 @@ func TestMigrationSaysWhatItTakes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	small := standardLimits()
-	small.space = func(string) (disk.Space, error) { return disk.Space{Free: info.Size(), Size: 1 << 40}, nil }
+	small := file.StandardLimits()
+	small.Space = func(string) (disk.Space, error) { return disk.Space{Free: info.Size(), Size: 1 << 40}, nil }
 	_, err = Open(t.Context(), path, Options{limits: &small})
 	if !errors.Is(err, ErrFull) || !strings.Contains(err.Error(), "are needed") {
 		t.Errorf("without room: %v", err)
@@ -310,7 +311,7 @@ func TestMigrationCopyGoes(t *testing.T) {
 		}
 		_, err = os.Stat(backup)
 		kept = err == nil
-		write(t, s, func(w *Writer) error { _, err := w.tx.Exec(change); return err })
+		write(t, s, func(w *Writer) error { _, err := w.tx.Raw().Exec(change); return err })
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}

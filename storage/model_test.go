@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -42,12 +43,9 @@ func TestModel(t *testing.T) {
 		defer f.Value.Set("100") //nolint:errcheck // a constant
 	}
 	rapid.Check(t, func(rt *rapid.T) {
-		b := newBed(t)  // its Cleanup comes late, so it is closed here as well
-		defer b.Close() //nolint:errcheck // Cleanup asks again
 		// Power loss is not this test's matter, time is.
-		if _, err := b.writer.stmts.conn.ExecContext(context.Background(), "PRAGMA synchronous = OFF"); err != nil {
-			rt.Fatal(err)
-		}
+		b := bedOn(t, openAt(t, filepath.Join(t.TempDir(), "mail.db"), Options{Holder: "test", weak: "OFF"}))
+		defer b.Close() //nolint:errcheck // Cleanup comes late and asks again
 		w := &world{b: b, next: 10, copy: map[string]string{}}
 		for i, path := range []string{"INBOX", "Archive"} {
 			w.held[i], w.covered[i] = map[UID]message{}, map[UID]bool{}
@@ -275,13 +273,13 @@ func (w *world) follow(rt *rapid.T) {
 			return err
 		}
 		var floor int64
-		if err := r.QueryRow(`SELECT coalesce(max(floor_no), 0) FROM change_floor`).Scan(&floor); err != nil {
+		if err := r.snap.QueryRow(`SELECT coalesce(max(floor_no), 0) FROM change_floor`).Scan(&floor); err != nil {
 			return err
 		}
 		if w.state < floor {
 			w.copy = maps.Clone(now) // cannotCalculateChanges
 		}
-		rows, err := r.Query(`SELECT type || ' ' || object_id, created_no, destroyed FROM change WHERE changed_no > ?`, w.state)
+		rows, err := r.snap.Query(`SELECT type || ' ' || object_id, created_no, destroyed FROM change WHERE changed_no > ?`, w.state)
 		if err != nil {
 			return err
 		}
@@ -306,7 +304,7 @@ func (w *world) follow(rt *rapid.T) {
 		if !maps.Equal(w.copy, now) {
 			rt.Fatalf("the client's copy is\n%s\nthe store says\n%s", lines(w.copy), lines(now))
 		}
-		return r.QueryRow(`SELECT value FROM meta WHERE key = 'change_no'`).Scan(&w.state)
+		return r.snap.QueryRow(`SELECT value FROM meta WHERE key = 'change_no'`).Scan(&w.state)
 	})
 }
 
@@ -322,7 +320,7 @@ func lines(m map[string]string) string {
 // objects is all that a client can fetch.
 func objects(r *Reader) (map[string]string, error) {
 	all := map[string]string{}
-	rows, err := r.Query(`
+	rows, err := r.snap.Query(`
 		SELECT 'Email ' || e.jmap_id, coalesce((SELECT group_concat(m.path || ':' || n.uid || n.flags, ',') FROM entry n JOIN mailbox m ON m.id = n.mailbox_id
 		         AND m.uidvalidity = n.uidvalidity AND m.gone_at IS NULL WHERE n.email_id = e.id AND n.expunged_at IS NULL ORDER BY n.id), '')
 		  FROM email e WHERE e.destroyed_at IS NULL

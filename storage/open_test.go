@@ -25,7 +25,7 @@ func TestCreateSettings(t *testing.T) {
 	write(t, s, func(w *Writer) error {
 		for name, value := range want {
 			var got string
-			if err := w.tx.QueryRow("PRAGMA " + name).Scan(&got); err != nil {
+			if err := w.tx.Raw().QueryRow("PRAGMA " + name).Scan(&got); err != nil {
 				return err
 			}
 			if got != value {
@@ -42,7 +42,7 @@ func TestCreateSettings(t *testing.T) {
 	if info, err := os.Stat(s.Path()); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("mode %v, %v", info.Mode(), err)
 	}
-	err := s.Read(t.Context(), func(r *Reader) error { _, err := r.tx.Exec("DELETE FROM meta"); return err })
+	err := s.Read(t.Context(), func(r *Reader) error { _, err := r.snap.Raw().Exec("DELETE FROM meta"); return err })
 	if err == nil {
 		t.Error("a reader wrote")
 	}
@@ -221,11 +221,11 @@ func TestMovedWhileOpen(t *testing.T) {
 			if unknown {
 				faultvfs.Fail(faultvfs.Sync, "-wal", 1, faultvfs.IOErrSync)
 			}
-			err := s.Write(t.Context(), Interactive, 0, put("a", nil))
+			err := s.Write(t.Context(), Interactive, 0, put("a"))
 			if !errors.Is(err, owner.ErrMoved) {
 				t.Errorf("told %v", err)
 			}
-			if err := s.Write(t.Context(), Interactive, 0, put("b", nil)); !errors.Is(err, owner.ErrMoved) {
+			if err := s.Write(t.Context(), Interactive, 0, put("b")); !errors.Is(err, owner.ErrMoved) {
 				t.Errorf("later told %v", err)
 			}
 			if _, err := os.Lstat(s.Path()); !errors.Is(err, fs.ErrNotExist) {

@@ -16,6 +16,7 @@ import (
 	"mailcote/engine/message"
 	"mailcote/engine/row"
 	"mailcote/storage"
+	"mailcote/storage/tables"
 	"mailcote/testkit/faultvfs"
 	"mailcote/testkit/form"
 )
@@ -70,17 +71,17 @@ func powerLoss(t *testing.T, synchronous string, seed uint64, images int) (sum t
 func stateOf(s *storage.Store) (state [sha256.Size]byte, err error) {
 	sum := sha256.New()
 	err = s.Read(context.Background(), func(r *storage.Reader) error {
-		var tables []string
-		rows, err := r.Query(`SELECT name FROM pragma_table_list WHERE schema = 'main' AND type IN ('table', 'shadow') AND name NOT LIKE 'sqlite%' ORDER BY name`)
-		if err := storage.Each(rows, err, func(rows *sql.Rows) error {
+		var names []string
+		rows, err := tables.Of(r).Query(`SELECT name FROM pragma_table_list WHERE schema = 'main' AND type IN ('table', 'shadow') AND name NOT LIKE 'sqlite%' ORDER BY name`)
+		if err := tables.Each(rows, err, func(rows *sql.Rows) error {
 			var name string
 			err := rows.Scan(&name)
-			tables = append(tables, name)
+			names = append(names, name)
 			return err
 		}); err != nil {
 			return err
 		}
-		for _, name := range tables {
+		for _, name := range names {
 			query := `SELECT * FROM ` + name
 			switch name {
 			case "blob":
@@ -88,7 +89,7 @@ func stateOf(s *storage.Store) (state [sha256.Size]byte, err error) {
 			case "blob_piece":
 				query += ` WHERE blob_id IN (SELECT id FROM blob WHERE state = 'sealed')`
 			}
-			rows, err := r.Query(query)
+			rows, err := tables.Of(r).Query(query)
 			if err != nil {
 				return err
 			}
@@ -101,7 +102,7 @@ func stateOf(s *storage.Store) (state [sha256.Size]byte, err error) {
 				into[i] = &values[i]
 			}
 			fmt.Fprintf(sum, "%s\n", name)
-			if err := storage.Each(rows, nil, func(rows *sql.Rows) error {
+			if err := tables.Each(rows, nil, func(rows *sql.Rows) error {
 				if err := rows.Scan(into...); err != nil {
 					return err
 				}
@@ -158,7 +159,7 @@ func (w *work) opened(dir string, files map[string][]byte, at int, thorough bool
 	}
 	defer s.Close()
 	var verdict string
-	if err := s.Read(context.Background(), func(r *storage.Reader) error { return r.QueryRow(`PRAGMA integrity_check`).Scan(&verdict) }); err != nil || verdict != "ok" {
+	if err := s.Read(context.Background(), func(r *storage.Reader) error { return tables.Of(r).QueryRow(`PRAGMA integrity_check`).Scan(&verdict) }); err != nil || verdict != "ok" {
 		return fmt.Errorf("integrity_check: %q, %w", verdict, err), false
 	}
 	state, err := stateOf(s)

@@ -4,6 +4,8 @@ import (
 	"database/sql"
 	"fmt"
 	"time"
+
+	"mailcote/storage/internal/file"
 )
 
 // Rate is one kind of limit of an account. A row vouches for nothing: it is what an engine counted up to the transaction it
@@ -32,9 +34,9 @@ type RateSlot struct {
 
 // Rates gives an account's limits, as they were last written.
 func (r *Reader) Rates(account AccountID) (all []Rate, err error) {
-	rows, err := r.Query(`SELECT kind, provider, allowed, window_s, window_at, used, pace, ceiling, ceiling_until, resumes_at FROM rate
+	rows, err := r.snap.Query(`SELECT kind, provider, allowed, window_s, window_at, used, pace, ceiling, ceiling_until, resumes_at FROM rate
 		WHERE account_id = ? ORDER BY kind`, account)
-	err = Each(rows, err, func(rows *sql.Rows) error {
+	err = file.Each(rows, err, func(rows *sql.Rows) error {
 		var one Rate
 		var window, at int64
 		var ceiling, until, resumes *int64
@@ -59,8 +61,8 @@ func (r *Reader) Rates(account AccountID) (all []Rate, err error) {
 
 // RateSlots gives what came in each ten minutes that are still kept, the earliest first.
 func (r *Reader) RateSlots(account AccountID) (all []RateSlot, err error) {
-	rows, err := r.Query(`SELECT at, bytes FROM rate_slot WHERE account_id = ? ORDER BY at`, account)
-	err = Each(rows, err, func(rows *sql.Rows) error {
+	rows, err := r.snap.Query(`SELECT at, bytes FROM rate_slot WHERE account_id = ? ORDER BY at`, account)
+	err = file.Each(rows, err, func(rows *sql.Rows) error {
 		var one RateSlot
 		var at int64
 		if err := rows.Scan(&at, &one.Bytes); err != nil {
@@ -79,7 +81,7 @@ func (r *Reader) RateSlots(account AccountID) (all []RateSlot, err error) {
 // PutRates replaces the account's limits and adds new slots. slots must be complete and oldest first; of those that the store
 // has, only the newest may have grown. Slots that no day counts any more, and those that a wrong clock made, are deleted.
 func (w *Writer) PutRates(account AccountID, rows []Rate, slots []RateSlot, now time.Time) error {
-	if _, err := w.Exec(`DELETE FROM rate WHERE account_id = ?`, account); err != nil {
+	if _, err := w.tx.Exec(`DELETE FROM rate WHERE account_id = ?`, account); err != nil {
 		return fmt.Errorf("write limits: %w", err)
 	}
 	for _, one := range rows {
@@ -90,24 +92,24 @@ func (w *Writer) PutRates(account AccountID, rows []Rate, slots []RateSlot, now 
 		if !one.Resumes.IsZero() {
 			resumes = one.Resumes.UnixMilli()
 		}
-		if _, err := w.Exec(`INSERT INTO rate (account_id, kind, provider, allowed, window_s, window_at, used, pace, ceiling, ceiling_until, resumes_at)
+		if _, err := w.tx.Exec(`INSERT INTO rate (account_id, kind, provider, allowed, window_s, window_at, used, pace, ceiling, ceiling_until, resumes_at)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 			account, one.Kind, one.Provider, one.Allowed, int64(one.Window/time.Second), one.At.UnixMilli(), one.Used, one.Pace, ceiling, until, resumes); err != nil {
 			return fmt.Errorf("write limits: %w", err)
 		}
 	}
-	if _, err := w.Exec(`DELETE FROM rate_slot WHERE account_id = ?1 AND (at < ?2 OR at > ?3)`, account, now.Add(-slotAge).UnixMilli(), now.Add(slotAge).UnixMilli()); err != nil {
+	if _, err := w.tx.Exec(`DELETE FROM rate_slot WHERE account_id = ?1 AND (at < ?2 OR at > ?3)`, account, now.Add(-slotAge).UnixMilli(), now.Add(slotAge).UnixMilli()); err != nil {
 		return fmt.Errorf("forget octets of earlier days: %w", err)
 	}
 	var newest int64
-	if err := w.QueryRow(`SELECT coalesce(max(at), 0) FROM rate_slot WHERE account_id = ?`, account).Scan(&newest); err != nil {
+	if err := w.tx.QueryRow(`SELECT coalesce(max(at), 0) FROM rate_slot WHERE account_id = ?`, account).Scan(&newest); err != nil {
 		return fmt.Errorf("find octets of the day: %w", err)
 	}
 	for _, one := range slots {
 		if one.At.UnixMilli() < newest {
 			continue
 		}
-		if _, err := w.Exec(`INSERT INTO rate_slot (account_id, at, bytes) VALUES (?, ?, ?) ON CONFLICT (account_id, at) DO UPDATE SET bytes = excluded.bytes`,
+		if _, err := w.tx.Exec(`INSERT INTO rate_slot (account_id, at, bytes) VALUES (?, ?, ?) ON CONFLICT (account_id, at) DO UPDATE SET bytes = excluded.bytes`,
 			account, one.At.UnixMilli(), one.Bytes); err != nil {
 			return fmt.Errorf("write octets of the day: %w", err)
 		}
@@ -136,9 +138,9 @@ func moment(text string) (time.Time, error) {
 
 // RateUses gives what an account uses of its limits now.
 func (r *Reader) RateUses(account string) (all []RateUse, err error) {
-	rows, err := r.Query(`SELECT provider, kind, used, allowed, window_seconds, pace, coalesce(learned, 0), coalesce(learned_until, ''), coalesce(resumes_at, '')
+	rows, err := r.snap.Query(`SELECT provider, kind, used, allowed, window_seconds, pace, coalesce(learned, 0), coalesce(learned_until, ''), coalesce(resumes_at, '')
 		FROM rate_limits WHERE account = ? ORDER BY kind`, account)
-	err = Each(rows, err, func(rows *sql.Rows) error {
+	err = file.Each(rows, err, func(rows *sql.Rows) error {
 		var one RateUse
 		var window int64
 		var until, resumes string

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"mailcote/storage/disk"
+	"mailcote/storage/internal/file"
 	"mailcote/storage/internal/schema"
 	"mailcote/testkit/form"
 )
@@ -260,7 +261,7 @@ func TestDamageUnderWay(t *testing.T) {
 	defer stop()
 	err := s.Read(t.Context(), func(r *Reader) error {
 		var n int
-		return r.QueryRow(`SELECT sum(length(subject)) FROM email NOT INDEXED`).Scan(&n)
+		return r.snap.QueryRow(`SELECT sum(length(subject)) FROM email NOT INDEXED`).Scan(&n)
 	})
 	if !errors.Is(err, ErrCorrupt) {
 		t.Errorf("the read said %v", err)
@@ -325,8 +326,8 @@ func TestSalvageRoom(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			l := standardLimits()
-			l.space = func(dir string) (disk.Space, error) { // a disk with room for so much beside the store
+			l := file.StandardLimits()
+			l.Space = func(dir string) (disk.Space, error) { // a disk with room for so much beside the store
 				free := c.tenths * size / 10
 				all, err := os.ReadDir(dir)
 				for _, one := range all {

@@ -10,6 +10,7 @@ import (
 	"modernc.org/sqlite"
 	lib "modernc.org/sqlite/lib"
 
+	"mailcote/storage/internal/file"
 	"mailcote/storage/internal/schema"
 	"mailcote/storage/query"
 )
@@ -27,15 +28,15 @@ type IndexDoc struct {
 
 // enqueueIndex has an email's search row written. Call it in the transaction that stores its body.
 func (w *Writer) enqueueIndex(row EmailRow) error {
-	_, err := w.Exec(`INSERT INTO unindexed (email_id) VALUES (?) ON CONFLICT DO NOTHING`, row)
+	_, err := w.tx.Exec(`INSERT INTO unindexed (email_id) VALUES (?) ON CONFLICT DO NOTHING`, row)
 	return explain("enqueue for the search index", err)
 }
 
 // Unindexed lists the emails whose search row is to be written, by ascending row key, at most limit.
 func (r *Reader) Unindexed(limit int) ([]EmailRow, error) {
 	var all []EmailRow
-	rows, err := r.Query(`SELECT email_id FROM unindexed ORDER BY email_id LIMIT ?`, limit)
-	return all, Each(rows, err, func(rows *sql.Rows) error {
+	rows, err := r.snap.Query(`SELECT email_id FROM unindexed ORDER BY email_id LIMIT ?`, limit)
+	return all, file.Each(rows, err, func(rows *sql.Rows) error {
 		var one EmailRow
 		err := rows.Scan(&one)
 		all = append(all, one)
@@ -48,7 +49,7 @@ func (r *Reader) Unindexed(limit int) ([]EmailRow, error) {
 func (w *Writer) IndexDocs(docs []IndexDoc) error {
 	for _, doc := range docs {
 		var sender, recipients string
-		err := w.QueryRow(`SELECT sender, recipients FROM email WHERE id = ?`, doc.Email).Scan(&sender, &recipients)
+		err := w.tx.QueryRow(`SELECT sender, recipients FROM email WHERE id = ?`, doc.Email).Scan(&sender, &recipients)
 		if errors.Is(err, sql.ErrNoRows) {
 			continue
 		}
@@ -61,11 +62,11 @@ func (w *Writer) IndexDocs(docs []IndexDoc) error {
 				people += "\n" + query.Index(line)
 			}
 		}
-		if _, err := w.Exec(`INSERT OR REPLACE INTO search (rowid, subject, people, text, attachments) VALUES (?, ?, ?, ?, ?)`,
+		if _, err := w.tx.Exec(`INSERT OR REPLACE INTO search (rowid, subject, people, text, attachments) VALUES (?, ?, ?, ?, ?)`,
 			doc.Email, query.Index(doc.Subject), people, query.Index(doc.Text), query.Index(doc.Attachments)); err != nil {
 			return fmt.Errorf("index email %d: %w", doc.Email, damagedIndex(err))
 		}
-		if _, err := w.Exec(`DELETE FROM unindexed WHERE email_id = ?`, doc.Email); err != nil {
+		if _, err := w.tx.Exec(`DELETE FROM unindexed WHERE email_id = ?`, doc.Email); err != nil {
 			return explain("note what is indexed", err)
 		}
 	}
@@ -91,7 +92,7 @@ func (w *Writer) RenewIndex() error {
 	}
 	for _, statement := range []string{`DROP TABLE IF EXISTS search`, table,
 		`INSERT INTO unindexed (email_id) SELECT id FROM email WHERE digest IS NOT NULL ON CONFLICT DO NOTHING`} {
-		if _, err := w.tx.ExecContext(w.ctx, statement); err != nil {
+		if _, err := w.tx.Raw().Exec(statement); err != nil {
 			return fmt.Errorf("renew the search index: %w", damagedIndex(err))
 		}
 	}
@@ -145,7 +146,7 @@ func (r *Reader) Search(q query.Query, account AccountID, limit int) ([]Mail, er
 		args[6] = nil // asked once is enough
 		args = append(args, match)
 	}
-	rows, err := r.Query(plan, args...)
+	rows, err := r.snap.Query(plan, args...)
 	found, err := listMail(rows, err)
 	if err != nil {
 		return nil, fmt.Errorf("search: %w", err)
@@ -157,7 +158,7 @@ func (r *Reader) Search(q query.Query, account AccountID, limit int) ([]Mail, er
 func (r *Reader) searchPlan(q query.Query, account AccountID, match any) (string, error) {
 	few := func(query string, args ...any) (bool, error) {
 		var n int
-		err := r.QueryRow(query, append(args, fewHits)...).Scan(&n)
+		err := r.snap.QueryRow(query, append(args, fewHits)...).Scan(&n)
 		return n < fewHits, err
 	}
 	if match != nil {
@@ -229,7 +230,7 @@ func scanMail(row interface{ Scan(...any) error }) (Mail, error) {
 
 func listMail(rows *sql.Rows, err error) ([]Mail, error) {
 	var all []Mail
-	return all, Each(rows, err, func(rows *sql.Rows) error {
+	return all, file.Each(rows, err, func(rows *sql.Rows) error {
 		m, err := scanMail(rows)
 		all = append(all, m)
 		return err
@@ -248,7 +249,7 @@ func (r *Reader) Newest(mailbox MailboxID, after Cursor, limit int) ([]Mail, err
 	if after.Entry != 0 {
 		date, entry = millis(after.Date), after.Entry
 	}
-	rows, err := r.Query(`SELECT `+mailColumns+mailFrom+` WHERE n.mailbox_id = ? AND n.expunged_at IS NULL AND (n.internal_date, n.id) < (?, ?)
+	rows, err := r.snap.Query(`SELECT `+mailColumns+mailFrom+` WHERE n.mailbox_id = ? AND n.expunged_at IS NULL AND (n.internal_date, n.id) < (?, ?)
 		ORDER BY n.internal_date DESC, n.id DESC LIMIT ?`, mailbox, date, entry, limit)
 	return listMail(rows, err)
 }
@@ -256,19 +257,19 @@ func (r *Reader) Newest(mailbox MailboxID, after Cursor, limit int) ([]Mail, err
 // EmailRowOf finds an email by its JMAP id, shown or not. Errors: ErrNotFound.
 func (r *Reader) EmailRowOf(id EmailID) (EmailRow, error) {
 	var row EmailRow
-	err := r.QueryRow(`SELECT id FROM email WHERE jmap_id = ?`, string(id)).Scan(&row)
+	err := r.snap.QueryRow(`SELECT id FROM email WHERE jmap_id = ?`, string(id)).Scan(&row)
 	return row, missing("email "+string(id), err)
 }
 
 // MailOf lists the live entries of an email.
 func (r *Reader) MailOf(row EmailRow) ([]Mail, error) {
-	rows, err := r.Query(`SELECT `+mailColumns+mailFrom+` WHERE n.email_id = ? AND n.expunged_at IS NULL ORDER BY n.id`, row)
+	rows, err := r.snap.Query(`SELECT `+mailColumns+mailFrom+` WHERE n.email_id = ? AND n.expunged_at IS NULL ORDER BY n.id`, row)
 	return listMail(rows, err)
 }
 
 // MailByUID finds the live entries with a UID, in every mailbox.
 func (r *Reader) MailByUID(account AccountID, uid UID) ([]Mail, error) {
-	rows, err := r.Query(`SELECT `+mailColumns+mailFrom+` WHERE m.account_id = ? AND n.mailbox_id IN (SELECT id FROM mailbox WHERE account_id = ?)
+	rows, err := r.snap.Query(`SELECT `+mailColumns+mailFrom+` WHERE m.account_id = ? AND n.mailbox_id IN (SELECT id FROM mailbox WHERE account_id = ?)
 		AND n.uidvalidity = m.uidvalidity AND n.uid = ? AND n.expunged_at IS NULL`, account, account, uid)
 	return listMail(rows, err)
 }
@@ -284,7 +285,7 @@ type Counts struct {
 func (r *Reader) Count() (Counts, error) {
 	var c Counts
 	var emails, gone int64
-	err := r.QueryRow(`SELECT (SELECT count(*) FROM email),
+	err := r.snap.QueryRow(`SELECT (SELECT count(*) FROM email),
 		(SELECT count(*) FROM email WHERE live = 0 AND destroyed_at IS NULL) + (SELECT count(*) FROM email WHERE destroyed_at IS NOT NULL),
 		(SELECT count(*) FROM unindexed),
 		(SELECT coalesce(sum(total), 0) FROM mailbox WHERE gone_at IS NULL),

@@ -149,7 +149,7 @@ func TestUnindexed(t *testing.T) {
 	}
 	b.store(box, 7, b.arrival(1, 1))
 	write(t, b.Store, func(w *Writer) error {
-		_, err := w.Exec(`INSERT INTO email (account_id, jmap_id, thread_id, received_at, size) VALUES (?, 'ebare', 1, 1, 1)`, b.account)
+		_, err := w.tx.Exec(`INSERT INTO email (account_id, jmap_id, thread_id, received_at, size) VALUES (?, 'ebare', 1, 1, 1)`, b.account)
 		return err
 	})
 	b.store(box, 7, b.arrival(3, 3))

@@ -20,7 +20,7 @@ type SignIn struct {
 // SignInOf gives an account's unanswered sign-in.
 func (r *Reader) SignInOf(account AccountID) (s SignIn, err error) {
 	var sent int64
-	err = r.QueryRow(`SELECT sent_at, silent, dropped FROM sign_in WHERE account_id = ?`, account).Scan(&sent, &s.Silent, &s.Dropped)
+	err = r.snap.QueryRow(`SELECT sent_at, silent, dropped FROM sign_in WHERE account_id = ?`, account).Scan(&sent, &s.Silent, &s.Dropped)
 	if errors.Is(err, sql.ErrNoRows) {
 		return SignIn{}, nil
 	}
@@ -35,9 +35,9 @@ func (r *Reader) SignInOf(account AccountID) (s SignIn, err error) {
 func (w *Writer) PutSignIn(account AccountID, s SignIn) error {
 	var err error
 	if s == (SignIn{}) {
-		_, err = w.Exec(`DELETE FROM sign_in WHERE account_id = ?`, account)
+		_, err = w.tx.Exec(`DELETE FROM sign_in WHERE account_id = ?`, account)
 	} else {
-		_, err = w.Exec(`INSERT INTO sign_in (account_id, sent_at, silent, dropped) VALUES (?, ?, ?, ?)
+		_, err = w.tx.Exec(`INSERT INTO sign_in (account_id, sent_at, silent, dropped) VALUES (?, ?, ?, ?)
 			ON CONFLICT (account_id) DO UPDATE SET sent_at = excluded.sent_at, silent = excluded.silent, dropped = excluded.dropped`,
 			account, s.SentAt.UnixMilli(), s.Silent, s.Dropped)
 	}

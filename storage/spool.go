@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"slices"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -30,28 +29,12 @@ func (s *Store) Unstage(ctx context.Context, b Body) error {
 	if b.staged == 0 {
 		return nil
 	}
-	err := s.Write(ctx, Interactive, 0, func(w *Writer) error { return w.dropBlob(b.staged) }) // it makes room: the reserve is for that
-	if err != nil && !errors.Is(err, ErrClosed) && !errors.Is(err, ErrReadOnly) {              // a start drops them all
-		s.mu.Lock()
-		s.left = append(s.left, b.staged)
-		s.mu.Unlock()
-		s.writer.nudge()
+	drop := func(w *Writer) error { return w.dropBlob(b.staged) }
+	err := s.Write(ctx, Interactive, 0, drop)                                     // it makes room: the reserve is for that
+	if err != nil && !errors.Is(err, ErrClosed) && !errors.Is(err, ErrReadOnly) { // a start drops them all
+		s.file.Later(writing(drop))
 	}
 	return err
-}
-
-// leftOver gives the bodies that Unstage could not drop.
-func (s *Store) leftOver() []BlobID {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.left)
-}
-
-// forgetLeft is for the one who dropped the first n of them.
-func (s *Store) forgetLeft(n int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.left = s.left[n:]
 }
 
 // Spool receives one message in as many parts as it takes and writes it, in transactions of 4 MB, under a staged blob, which
@@ -140,7 +123,7 @@ func (sp *Spool) write(ctx context.Context) error {
 	err := sp.store.Write(ctx, Bulk, stageBytes, func(w *Writer) (err error) {
 		if id = sp.id; id == 0 {
 			// A number that is given twice, after an outcome that is not known, would let Drop drop another spool's.
-			last := &sp.store.writer.staged
+			last := &sp.store.staged
 			if id, err = w.addStagedAfter(*last); err != nil {
 				return err
 			}
@@ -196,4 +179,50 @@ func (r *spoolReader) Read(p []byte) (int, error) {
 func (r *spoolReader) Close() error {
 	r.dec.Close()
 	return nil
+}
+
+// OpenBlob is Reader.OpenBlob for who takes his time, as a pager does: each piece is read in a snapshot of its own, which a blob,
+// never changed, allows. One that was dropped meanwhile ends with ErrNotFound.
+func (s *Store) OpenBlob(ctx context.Context, id BlobID) (io.ReadCloser, error) {
+	var b *blobReader
+	if err := s.Read(ctx, func(r *Reader) error {
+		body, _, err := r.OpenBlob(id)
+		if err == nil {
+			b = body.(*blobReader)
+		}
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	b.next = s.pieces(ctx, b)
+	return b, nil
+}
+
+// OpenCame gives what is kept of a message in quarantine, and how many bytes that is. Errors: ErrNotFound.
+func (s *Store) OpenCame(ctx context.Context, mailbox MailboxID, validity UIDValidity, uid UID) (io.ReadCloser, int64, error) {
+	dec, err := newDecoder()
+	if err != nil {
+		return nil, 0, err
+	}
+	b := &blobReader{dec: dec}
+	if err := s.Read(ctx, func(r *Reader) error {
+		err := r.snap.QueryRow(`SELECT b.id, b.size FROM meta m JOIN blob b ON b.id = m.value WHERE m.key = ?`, cameKey(mailbox, validity, uid)).Scan(&b.id, &b.left)
+		return missing("what came of the message", err)
+	}); err != nil {
+		dec.Close()
+		return nil, 0, err
+	}
+	b.next = s.pieces(ctx, b)
+	return b, b.left, nil
+}
+
+// pieces reads each piece of a blob in a snapshot of its own.
+func (s *Store) pieces(ctx context.Context, b *blobReader) func(n int) ([]byte, error) {
+	return func(n int) (piece []byte, err error) {
+		err = s.Read(ctx, func(r *Reader) error {
+			piece, err = r.piece(b.dec, b.id, n)
+			return err
+		})
+		return piece, err
+	}
 }

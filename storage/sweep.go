@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"mailcote/storage/internal/file"
 	"mailcote/storage/internal/schema"
 	"mailcote/testkit/failpoint"
 )
@@ -73,13 +74,13 @@ func (s *Store) SweepDue(ctx context.Context, at time.Time, keep time.Duration) 
 			due = true
 			return nil
 		}
-		if err := r.QueryRow(`SELECT EXISTS (SELECT 1 FROM meta WHERE key = 'sweep_blob' AND value > 0)
+		if err := r.snap.QueryRow(`SELECT EXISTS (SELECT 1 FROM meta WHERE key = 'sweep_blob' AND value > 0)
 			OR EXISTS (SELECT 1 FROM change WHERE destroyed = 1 AND changed_at < ?)
 			OR EXISTS (SELECT 1 FROM sync_error WHERE at < ?)`, late(tombstoneAge), late(FaultAge)).
 			Scan(&due); err != nil || due || keep < 0 {
 			return err
 		}
-		return r.QueryRow(`SELECT EXISTS (SELECT 1 FROM email WHERE destroyed_at < ?1) OR EXISTS (SELECT 1 FROM email e
+		return r.snap.QueryRow(`SELECT EXISTS (SELECT 1 FROM email WHERE destroyed_at < ?1) OR EXISTS (SELECT 1 FROM email e
 			WHERE e.id IN (SELECT email_id FROM entry WHERE expunged_at < ?1 ORDER BY expunged_at LIMIT ?2)
 			AND (e.live > 0 OR e.destroyed_at IS NOT NULL))`, late(keep), sweepSample).Scan(&due)
 	})
@@ -99,7 +100,7 @@ func (s *Store) MaySweep(ctx context.Context, at time.Time) (ok bool, err error)
 		if ok {
 			known = millis(at)
 		}
-		_, err = w.Exec(`INSERT INTO meta (key, value) VALUES ('swept_at', ?), ('swept_doubt', ?)
+		_, err = w.tx.Exec(`INSERT INTO meta (key, value) VALUES ('swept_at', ?), ('swept_doubt', ?)
 			ON CONFLICT DO UPDATE SET value = excluded.value`, known, doubted)
 		return err
 	})
@@ -108,7 +109,7 @@ func (s *Store) MaySweep(ctx context.Context, at time.Time) (ok bool, err error)
 
 // sweptAt gives what MaySweep noted: the last time it believed the clock, and when it began to doubt it. 0 is never.
 func (r *Reader) sweptAt() (known, doubted int64, err error) {
-	err = r.QueryRow(`SELECT coalesce((SELECT value FROM meta WHERE key = 'swept_at'), 0),
+	err = r.snap.QueryRow(`SELECT coalesce((SELECT value FROM meta WHERE key = 'swept_at'), 0),
 		coalesce((SELECT value FROM meta WHERE key = 'swept_doubt'), 0)`).
 		Scan(&known, &doubted)
 	return known, doubted, explain("read when the store was swept", err)
@@ -142,7 +143,7 @@ func (sw *sweep) rows(count *int64, query string, args ...any) error {
 	for {
 		var n int64
 		if err := sw.store.Write(sw.ctx, Bulk, 1<<20, func(w *Writer) error {
-			result, err := w.Exec(query, args...)
+			result, err := w.tx.Exec(query, args...)
 			if err != nil {
 				return err
 			}
@@ -170,8 +171,8 @@ func (sw *sweep) emails() error {
 		var emails, threads []int64
 		if err := sw.store.WriteAlone(sw.ctx, func(w *Writer) error {
 			emails, threads = nil, nil
-			rows, err := w.Query(`SELECT id, thread_id FROM email WHERE destroyed_at < ? AND NOT EXISTS (SELECT 1 FROM entry WHERE email_id = email.id) LIMIT ?`, sw.before, sweepRows)
-			if err := Each(rows, err, func(rows *sql.Rows) error {
+			rows, err := w.tx.Query(`SELECT id, thread_id FROM email WHERE destroyed_at < ? AND NOT EXISTS (SELECT 1 FROM entry WHERE email_id = email.id) LIMIT ?`, sw.before, sweepRows)
+			if err := file.Each(rows, err, func(rows *sql.Rows) error {
 				var email, thread int64
 				err := rows.Scan(&email, &thread)
 				emails, threads = append(emails, email), append(threads, thread)
@@ -180,13 +181,13 @@ func (sw *sweep) emails() error {
 				return err
 			}
 			for i, email := range emails {
-				if _, err := w.Exec(`DELETE FROM search WHERE rowid = ?`, email); err != nil {
+				if _, err := w.tx.Exec(`DELETE FROM search WHERE rowid = ?`, email); err != nil {
 					return fmt.Errorf("drop search row: %w", err)
 				}
-				if _, err := w.Exec(`DELETE FROM email WHERE id = ?`, email); err != nil {
+				if _, err := w.tx.Exec(`DELETE FROM email WHERE id = ?`, email); err != nil {
 					return fmt.Errorf("drop email: %w", err)
 				}
-				if _, err := w.Exec(`DELETE FROM thread WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM email WHERE thread_id = ?1)`, threads[i]); err != nil {
+				if _, err := w.tx.Exec(`DELETE FROM thread WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM email WHERE thread_id = ?1)`, threads[i]); err != nil {
 					return fmt.Errorf("drop thread: %w", err)
 				}
 			}
@@ -211,7 +212,7 @@ func (sw *sweep) mailboxes() error {
 func (sw *sweep) blobs() error {
 	var left int64 // where that window begins; 0: there is none
 	if err := sw.store.Read(sw.ctx, func(r *Reader) error {
-		return r.QueryRow(`SELECT coalesce((SELECT value FROM meta WHERE key = 'sweep_blob'), 0)`).Scan(&left)
+		return r.snap.QueryRow(`SELECT coalesce((SELECT value FROM meta WHERE key = 'sweep_blob'), 0)`).Scan(&left)
 	}); err != nil {
 		return err
 	}
@@ -233,7 +234,7 @@ func (sw *sweep) blobs() error {
 // leave notes where the next sweep begins to look at blobs.
 func (sw *sweep) leave(from int64) error {
 	return sw.store.Write(context.WithoutCancel(sw.ctx), Bulk, 0, func(w *Writer) error {
-		_, err := w.Exec(`INSERT INTO meta (key, value) VALUES ('sweep_blob', ?)
+		_, err := w.tx.Exec(`INSERT INTO meta (key, value) VALUES ('sweep_blob', ?)
 			ON CONFLICT DO UPDATE SET value = excluded.value`, from)
 		return err
 	})
@@ -243,14 +244,14 @@ func (sw *sweep) leave(from int64) error {
 func (sw *sweep) window(from int64) (last int64, err error) {
 	var free []freeBlob
 	if err := sw.store.Read(sw.ctx, func(r *Reader) error {
-		if err := r.QueryRow(`SELECT coalesce(max(id), 0) FROM blob`).Scan(&last); err != nil {
+		if err := r.snap.QueryRow(`SELECT coalesce(max(id), 0) FROM blob`).Scan(&last); err != nil {
 			return err
 		}
-		rows, err := r.Query(`SELECT id, stored FROM blob b WHERE id >= ?1 AND id < ?1 + ?2 AND state = 'sealed' AND created_at < ?3
+		rows, err := r.snap.Query(`SELECT id, stored FROM blob b WHERE id >= ?1 AND id < ?1 + ?2 AND state = 'sealed' AND created_at < ?3
 			AND NOT EXISTS (SELECT 1 FROM entry WHERE blob_id = b.id)
 			AND NOT EXISTS (SELECT 1 FROM account a CROSS JOIN email e ON e.account_id = a.id AND e.digest = b.sha256)`,
 			from, sweepWindow, millis(sw.at.Add(-blobAge)))
-		return Each(rows, err, func(rows *sql.Rows) error {
+		return file.Each(rows, err, func(rows *sql.Rows) error {
 			var one freeBlob
 			err := rows.Scan(&one.id, &one.stored)
 			free = append(free, one)
@@ -282,7 +283,7 @@ func (sw *sweep) drop(free []freeBlob) error {
 	if err := sw.store.Write(sw.ctx, Bulk, 1<<20, func(w *Writer) error {
 		gone = Swept{}
 		for _, one := range free {
-			result, err := w.Exec(`DELETE FROM blob WHERE id = ? AND NOT EXISTS (SELECT 1 FROM entry WHERE blob_id = blob.id)
+			result, err := w.tx.Exec(`DELETE FROM blob WHERE id = ? AND NOT EXISTS (SELECT 1 FROM entry WHERE blob_id = blob.id)
 				AND NOT EXISTS (SELECT 1 FROM account a CROSS JOIN email e ON e.account_id = a.id AND e.digest = blob.sha256)`, one.id)
 			if err != nil {
 				return fmt.Errorf("drop blob: %w", err)
@@ -305,13 +306,13 @@ func (sw *sweep) tombstones() error {
 		var n int64
 		if err := sw.store.Write(sw.ctx, Bulk, 1<<20, func(w *Writer) error {
 			before := millis(sw.at.Add(-tombstoneAge))
-			if _, err := w.Exec(`INSERT INTO change_floor (account_id, type, floor_no)
+			if _, err := w.tx.Exec(`INSERT INTO change_floor (account_id, type, floor_no)
 				SELECT account_id, type, max(changed_no) FROM (SELECT account_id, type, changed_no FROM change WHERE destroyed = 1 AND changed_at < ? ORDER BY changed_at, changed_no LIMIT ?)
 				GROUP BY account_id, type
 				ON CONFLICT DO UPDATE SET floor_no = max(floor_no, excluded.floor_no)`, before, sweepRows); err != nil {
 				return fmt.Errorf("raise the floor of changes: %w", err)
 			}
-			result, err := w.Exec(`DELETE FROM change WHERE (account_id, type, object_id) IN
+			result, err := w.tx.Exec(`DELETE FROM change WHERE (account_id, type, object_id) IN
 				(SELECT account_id, type, object_id FROM change WHERE destroyed = 1 AND changed_at < ? ORDER BY changed_at, changed_no LIMIT ?)`, before, sweepRows)
 			if err != nil {
 				return fmt.Errorf("drop tombstones: %w", err)
@@ -354,17 +355,17 @@ func (sw *sweep) vacuum() error {
 		var took int64
 		if err := sw.store.Write(sw.ctx, Bulk, vacuumPages*schema.PageSize, func(w *Writer) error {
 			var pages, free int64
-			if err := w.QueryRow(`PRAGMA page_count`).Scan(&pages); err != nil {
+			if err := w.tx.QueryRow(`PRAGMA page_count`).Scan(&pages); err != nil {
 				return err
 			}
-			if err := w.QueryRow(`PRAGMA freelist_count`).Scan(&free); err != nil {
+			if err := w.tx.QueryRow(`PRAGMA freelist_count`).Scan(&free); err != nil {
 				return err
 			}
 			if took = min(free-max(pages/20, vacuumPages), vacuumPages); took <= 0 {
 				return nil
 			}
-			rows, err := w.tx.QueryContext(w.ctx, fmt.Sprintf("PRAGMA incremental_vacuum(%d)", took)) // a row a page: all must be read
-			return Each(rows, err, func(*sql.Rows) error { return nil })
+			rows, err := w.tx.Raw().Query(fmt.Sprintf("PRAGMA incremental_vacuum(%d)", took)) // a row a page: all must be read
+			return file.Each(rows, err, func(*sql.Rows) error { return nil })
 		}); err != nil {
 			return fmt.Errorf("give pages back: %w", err)
 		}

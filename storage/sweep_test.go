@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"mailcote/storage/disk"
+	"mailcote/storage/internal/file"
 )
 
 const day = 24 * time.Hour
@@ -122,10 +123,10 @@ func TestSweepHistory(t *testing.T) {
 			if i >= 240 {
 				when = young
 			}
-			if _, err := w.tx.Exec(`INSERT INTO sync_task (account_id, task_type, state, created_at, completed_at) VALUES (?, 'folder_sync', 'completed', ?, ?)`, b.account, when, when); err != nil {
+			if _, err := w.tx.Raw().Exec(`INSERT INTO sync_task (account_id, task_type, state, created_at, completed_at) VALUES (?, 'folder_sync', 'completed', ?, ?)`, b.account, when, when); err != nil {
 				return err
 			}
-			if _, err := w.tx.Exec(`INSERT INTO sync_run (account_id, started_at, ended_at, result) VALUES (?, ?, ?, 'complete')`, b.account, when+int64(i), when+int64(i)); err != nil {
+			if _, err := w.tx.Raw().Exec(`INSERT INTO sync_run (account_id, started_at, ended_at, result) VALUES (?, ?, ?, 'complete')`, b.account, when+int64(i), when+int64(i)); err != nil {
 				return err
 			}
 			if err := w.RecordFault(Fault{At: time.UnixMilli(when), Class: "network", Scope: "account"}); err != nil {
@@ -220,21 +221,31 @@ func TestMaySweep(t *testing.T) {
 	}
 }
 
+// queued is a context that says when a write with it waits for its turn.
+type queued struct {
+	context.Context
+	waits chan struct{}
+}
+
+func (q queued) Done() <-chan struct{} {
+	close(q.waits)
+	return q.Context.Done()
+}
+
 // meanwhile opens a store whose writer runs a closure in front of the next bulk write: when that write waits already.
 func meanwhile(t *testing.T) (b *bed, arm func(fn func(*Writer) error)) {
-	l := standardLimits()
+	l := file.StandardLimits()
 	var s *Store
 	var mu sync.Mutex
 	var fn func(*Writer) error
-	l.space = func(path string) (disk.Space, error) { // the writer asks before it takes each request
+	l.Space = func(path string) (disk.Space, error) { // the writer asks before it takes each request
 		mu.Lock()
 		defer mu.Unlock()
 		if fn != nil {
-			w := s.writer
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			if len(w.queues[Bulk]) > 0 {
-				w.queues[Interactive] = append(w.queues[Interactive], &request{ctx: t.Context(), fn: fn, done: make(chan error, 1)})
+			if s.file.Waiting(Bulk) > 0 {
+				first := queued{t.Context(), make(chan struct{})}
+				go s.Write(first, Interactive, 0, fn) //nolint:errcheck // what is tested is what the bulk write finds
+				<-first.waits
 				fn = nil
 			}
 		}
@@ -269,7 +280,7 @@ func TestSweepLooksAgain(t *testing.T) {
 				if err := w.Expunge(box, 7, []UID{7}); err != nil {
 					return err
 				}
-				_, err := w.Exec(`DELETE FROM entry WHERE mailbox_id = ? AND uid = 7`, box)
+				_, err := w.tx.Exec(`DELETE FROM entry WHERE mailbox_id = ? AND uid = 7`, box)
 				return err
 			}
 		},
@@ -307,11 +318,11 @@ func TestSweepLooksAgain(t *testing.T) {
 func TestSweepGoesOn(t *testing.T) {
 	b := newBed(t)
 	exec := func(query string) {
-		write(t, b.Store, func(w *Writer) error { _, err := w.Exec(query); return err })
+		write(t, b.Store, func(w *Writer) error { _, err := w.tx.Exec(query); return err })
 	}
 	free := func(at int64) {
 		write(t, b.Store, func(w *Writer) error {
-			_, err := w.Exec(`INSERT INTO blob (id, sha256, size, stored, state, created_at) VALUES (?, randomblob(32), 1, 1, 'sealed', 0)`, at)
+			_, err := w.tx.Exec(`INSERT INTO blob (id, sha256, size, stored, state, created_at) VALUES (?, randomblob(32), 1, 1, 'sealed', 0)`, at)
 			return err
 		})
 	}
@@ -392,7 +403,7 @@ func TestSweepDue(t *testing.T) {
 			due(at.Add(6*time.Hour), true)
 			due(at.Add(-6*time.Hour), true) // the clock was set back
 			set := func(when time.Time) {
-				write(t, b.Store, func(w *Writer) error { _, err := w.Exec(test.sql, millis(when)); return err })
+				write(t, b.Store, func(w *Writer) error { _, err := w.tx.Exec(test.sql, millis(when)); return err })
 			}
 			set(soon)
 			due(at, false)
@@ -432,7 +443,7 @@ func TestOldOrphans(t *testing.T) {
 				if err := w.Expunge(inbox, 7, []UID{1, 2}); err != nil {
 					return err
 				}
-				_, err := w.Exec(`UPDATE entry SET expunged_at = ? WHERE expunged_at IS NOT NULL`, millis(made.Add(test.ahead)))
+				_, err := w.tx.Exec(`UPDATE entry SET expunged_at = ? WHERE expunged_at IS NOT NULL`, millis(made.Add(test.ahead)))
 				return err
 			})
 			for i, one := range test.looks {

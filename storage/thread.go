@@ -31,7 +31,7 @@ func (w *Writer) threadOf(account AccountID, h Header) (int64, error) {
 	for _, id := range ids {
 		key := threadKey(id, h.BaseSubject)
 		var found int64
-		err := w.QueryRow(`SELECT thread_id FROM thread_reference WHERE account_id = ? AND key = ?`, account, key).Scan(&found)
+		err := w.tx.QueryRow(`SELECT thread_id FROM thread_reference WHERE account_id = ? AND key = ?`, account, key).Scan(&found)
 		switch {
 		case errors.Is(err, sql.ErrNoRows):
 			unknown = append(unknown, key)
@@ -44,16 +44,16 @@ func (w *Writer) threadOf(account AccountID, h Header) (int64, error) {
 	object := ""
 	if thread == 0 {
 		object = schema.ObjectID("t")
-		id, err := w.insert(`INSERT INTO thread (account_id, jmap_id) VALUES (?, ?)`, account, object)
+		id, err := w.tx.Insert(`INSERT INTO thread (account_id, jmap_id) VALUES (?, ?)`, account, object)
 		if err != nil {
 			return 0, fmt.Errorf("add thread: %w", err)
 		}
 		thread = id
-	} else if err := w.QueryRow(`SELECT jmap_id FROM thread WHERE id = ?`, thread).Scan(&object); err != nil {
+	} else if err := w.tx.QueryRow(`SELECT jmap_id FROM thread WHERE id = ?`, thread).Scan(&object); err != nil {
 		return 0, fmt.Errorf("find thread: %w", err)
 	}
 	for _, key := range unknown {
-		if _, err := w.Exec(`INSERT INTO thread_reference (account_id, key, thread_id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`, account, key, thread); err != nil {
+		if _, err := w.tx.Exec(`INSERT INTO thread_reference (account_id, key, thread_id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`, account, key, thread); err != nil {
 			return 0, fmt.Errorf("add thread reference: %w", err)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"mailcote/storage"
+	"mailcote/storage/tables"
 	"mailcote/ui/demo"
 )
 
@@ -28,7 +29,7 @@ func TestCheckFinds(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = st.Write(ctx, storage.Interactive, 0, func(w *storage.Writer) error {
-		_, err := w.Exec(`UPDATE mailbox SET total = total + 1 WHERE path = 'INBOX'`)
+		_, err := tables.In(w).Exec(`UPDATE mailbox SET total = total + 1 WHERE path = 'INBOX'`)
 		return err
 	})
 	if err := errors.Join(err, st.Close()); err != nil {

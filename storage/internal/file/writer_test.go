@@ -1,4 +1,4 @@
-package storage
+package file
 
 import (
 	"context"
@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -17,7 +19,7 @@ import (
 )
 
 // together queues requests at one instant, so that the writer meets them in one group, and gives their outcomes.
-func together(t *testing.T, s *Store, requests ...*request) []error {
+func together(t *testing.T, s *File, requests ...*request) []error {
 	t.Helper()
 	w := s.writer
 	w.mu.Lock()
@@ -42,7 +44,7 @@ func together(t *testing.T, s *Store, requests ...*request) []error {
 }
 
 // commits counts COMMITs on the writer's connection.
-func commits(t *testing.T, s *Store) *int {
+func commits(t *testing.T, s *File) *int {
 	t.Helper()
 	n := new(int)
 	if err := s.writer.stmts.conn.Raw(func(c any) error {
@@ -54,14 +56,14 @@ func commits(t *testing.T, s *Store) *int {
 	return n
 }
 
-func sink(t *testing.T, s *Store) {
+func sink(t *testing.T, s *File) {
 	t.Helper()
-	write(t, s, func(w *Writer) error { _, err := w.tx.Exec("CREATE TABLE sink (who TEXT, what BLOB)"); return err })
+	write(t, s, func(w *Tx) error { _, err := w.tx.Exec("CREATE TABLE sink (who TEXT, what BLOB)"); return err })
 }
 
 // put is a closure that leaves a mark and counts its runs.
-func put(name string, runs *int) func(*Writer) error {
-	return func(w *Writer) error {
+func put(name string, runs *int) func(*Tx) error {
+	return func(w *Tx) error {
 		if runs != nil {
 			*runs++
 		}
@@ -70,7 +72,7 @@ func put(name string, runs *int) func(*Writer) error {
 	}
 }
 
-func marks(t *testing.T, s *Store) string {
+func marks(t *testing.T, s *File) string {
 	t.Helper()
 	return text(t, s, "SELECT coalesce(group_concat(who, ' '), '') FROM (SELECT who FROM sink ORDER BY rowid)")
 }
@@ -109,7 +111,7 @@ func TestInteractiveGoesFirst(t *testing.T) {
 		started, release := make(chan struct{}), make(chan struct{})
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			_ = s.Write(context.Background(), Bulk, groupSize, func(w *Writer) error { close(started); <-release; return nil })
+			_ = s.Write(context.Background(), Bulk, groupSize, func(w *Tx) error { close(started); <-release; return nil })
 		})
 		<-started
 		wg.Go(func() { _ = s.Write(context.Background(), Bulk, 0, put("bulk", nil)) })
@@ -131,9 +133,9 @@ func TestOwnErrorAndPanicCostOnlyThemselves(t *testing.T) {
 	mine := errors.New("mine")
 	got := together(t, s,
 		&request{fn: put("a", nil)},
-		&request{fn: func(w *Writer) error { return errors.Join(put("b", nil)(w), mine) }},
-		&request{fn: func(w *Writer) error { _ = put("c", nil)(w); panic("oops") }},
-		&request{fn: func(w *Writer) error { _, err := w.Exec("INSERT INTO sink (nosuch) VALUES (1)"); return err }},
+		&request{fn: func(w *Tx) error { return errors.Join(put("b", nil)(w), mine) }},
+		&request{fn: func(w *Tx) error { _ = put("c", nil)(w); panic("oops") }},
+		&request{fn: func(w *Tx) error { _, err := w.Exec("INSERT INTO sink (nosuch) VALUES (1)"); return err }},
 		&request{fn: put("d", nil)},
 	)
 	var p *PanicError
@@ -149,7 +151,7 @@ func TestOwnErrorAndPanicCostOnlyThemselves(t *testing.T) {
 }
 
 // full fills the file's limit; the limit leaves room for its neighbours.
-func full(w *Writer) error {
+func full(w *Tx) error {
 	var pages int
 	if err := w.tx.QueryRow("PRAGMA page_count").Scan(&pages); err != nil {
 		return err
@@ -175,7 +177,7 @@ func TestFullCostsNoNeighbour(t *testing.T) {
 	if runs != 2 {
 		t.Errorf("the neighbour ran %d times, want 2: in the group and alone", runs)
 	}
-	write(t, s, func(w *Writer) error {
+	write(t, s, func(w *Tx) error {
 		if _, err := w.tx.Exec("PRAGMA max_page_count = 4294967294"); err != nil {
 			return err
 		}
@@ -194,7 +196,7 @@ func TestCancelledStatementCostsNoNeighbour(t *testing.T) {
 			sink(t, s)
 			got := together(t, s,
 				&request{fn: put("a", nil)},
-				&request{fn: func(w *Writer) error {
+				&request{fn: func(w *Tx) error {
 					ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
 					defer cancel()
 					_, err := w.tx.ExecContext(ctx, "WITH RECURSIVE c (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) INSERT INTO sink (who) SELECT 'c' || x FROM c")
@@ -225,7 +227,7 @@ func TestCancelledWhileWaiting(t *testing.T) {
 	started, release := make(chan struct{}), make(chan struct{})
 	done := make(chan error, 1)
 	go func() {
-		done <- s.Write(context.Background(), Bulk, groupSize, func(w *Writer) error { close(started); <-release; return put("first", nil)(w) })
+		done <- s.Write(context.Background(), Bulk, groupSize, func(w *Tx) error { close(started); <-release; return put("first", nil)(w) })
 	}()
 	<-started
 	for _, alone := range []bool{false, true} {
@@ -256,7 +258,7 @@ func TestCancelledInGroup(t *testing.T) {
 	s := openTest(t)
 	sink(t, s)
 	ctx, cancel := context.WithCancel(context.Background())
-	if err := s.Write(ctx, Bulk, 0, func(w *Writer) error { cancel(); return put("kept", nil)(w) }); err != nil {
+	if err := s.Write(ctx, Bulk, 0, func(w *Tx) error { cancel(); return put("kept", nil)(w) }); err != nil {
 		t.Errorf("a committed write was reported as %v", err)
 	}
 	if m := marks(t, s); m != "kept" {
@@ -269,7 +271,7 @@ func TestCancelledBehindAnother(t *testing.T) {
 	sink(t, s)
 	ctx, cancel := context.WithCancel(context.Background())
 	got := together(t, s,
-		&request{fn: func(w *Writer) error { cancel(); return put("a", nil)(w) }},
+		&request{fn: func(w *Tx) error { cancel(); return put("a", nil)(w) }},
 		&request{fn: put("b", nil), ctx: ctx},
 		&request{fn: put("c", nil), ctx: ctx, alone: true},
 		&request{fn: put("d", nil)})
@@ -285,7 +287,7 @@ func TestAloneHasNoSavepoint(t *testing.T) {
 	s := openTest(t)
 	sink(t, s)
 	n := commits(t, s)
-	got := together(t, s, &request{fn: put("a", nil)}, &request{alone: true, fn: func(w *Writer) error {
+	got := together(t, s, &request{fn: put("a", nil)}, &request{alone: true, fn: func(w *Tx) error {
 		if _, err := w.tx.Exec("RELEASE member"); err == nil {
 			t.Error("it runs in a savepoint")
 		}
@@ -302,12 +304,11 @@ func TestAloneHasNoSavepoint(t *testing.T) {
 func TestCloseLetsQueuedWritesFinish(t *testing.T) {
 	s := openTest(t)
 	sink(t, s)
-	path := s.Path()
 	started, release := make(chan struct{}), make(chan struct{})
 	var wg sync.WaitGroup
 	outcomes := make(chan error, 2)
 	wg.Go(func() {
-		outcomes <- s.Write(context.Background(), Bulk, 0, func(w *Writer) error { close(started); <-release; return put("a", nil)(w) })
+		outcomes <- s.Write(context.Background(), Bulk, 0, func(w *Tx) error { close(started); <-release; return put("a", nil)(w) })
 	})
 	<-started
 	wg.Go(func() { close(release) })
@@ -318,7 +319,7 @@ func TestCloseLetsQueuedWritesFinish(t *testing.T) {
 	if err := <-outcomes; err != nil {
 		t.Error(err)
 	}
-	if m := marks(t, openAt(t, path, Options{})); m != "a" {
+	if m := marks(t, beside(t, s, nil)); m != "a" {
 		t.Errorf("kept %q", m)
 	}
 }
@@ -336,7 +337,7 @@ func TestCheckpointsBoundTheWAL(t *testing.T) {
 				return
 			default:
 			}
-			if err := s.Read(context.Background(), func(r *Reader) error { var n int; return r.QueryRow("SELECT count(*) FROM meta").Scan(&n) }); err != nil {
+			if err := s.Read(context.Background(), func(r *Snapshot) error { var n int; return r.QueryRow("SELECT count(*) FROM meta").Scan(&n) }); err != nil {
 				t.Error(err)
 				return
 			}
@@ -348,7 +349,7 @@ func TestCheckpointsBoundTheWAL(t *testing.T) {
 	rand.Read(junk)
 	var longest int64
 	for range 50 { // 200 MB
-		if err := s.Write(t.Context(), Bulk, len(junk), func(w *Writer) error { _, err := w.Exec("INSERT INTO sink (what) VALUES (?)", junk); return err }); err != nil {
+		if err := s.Write(t.Context(), Bulk, len(junk), func(w *Tx) error { _, err := w.Exec("INSERT INTO sink (what) VALUES (?)", junk); return err }); err != nil {
 			t.Fatal(err)
 		}
 		info, err := os.Stat(s.Path() + "-wal")
@@ -372,12 +373,12 @@ func TestReaderThatStays(t *testing.T) {
 	rand.Read(junk)
 	grow := func(times int) {
 		for range times {
-			if err := s.Write(t.Context(), Bulk, len(junk), func(w *Writer) error { _, err := w.Exec("INSERT INTO sink (what) VALUES (?)", junk); return err }); err != nil {
+			if err := s.Write(t.Context(), Bulk, len(junk), func(w *Tx) error { _, err := w.Exec("INSERT INTO sink (what) VALUES (?)", junk); return err }); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	read(t, s, func(r *Reader) error {
+	read(t, s, func(r *Snapshot) error {
 		var n int
 		if err := r.QueryRow("SELECT count(*) FROM sink").Scan(&n); err != nil {
 			return err
@@ -391,11 +392,50 @@ func TestReaderThatStays(t *testing.T) {
 	})
 	grow(10)
 	var pages, busy, copied int
-	write(t, s, func(w *Writer) error { return nil })
+	write(t, s, func(w *Tx) error { return nil })
 	if err := s.writer.stmts.conn.QueryRowContext(t.Context(), "PRAGMA wal_checkpoint(NOOP)").Scan(&busy, &pages, &copied); err != nil {
 		t.Fatal(err)
 	}
-	if pages > (restartTimes+1)*checkpointPages {
+	if pages > (restartTimes+1)*CheckpointPages {
 		t.Errorf("%d pages of WAL after the reader had gone", pages)
+	}
+}
+
+// A group is told of once, with the notes of those that were committed. Of one
+// that is undone, or that changes no row, nothing is told.
+func TestCommittedIsToldOfGroups(t *testing.T) {
+	var told [][]any
+	s := openAt(t, filepath.Join(t.TempDir(), "mail.db"), Options{
+		Committed: func(notes []any) { told = append(told, notes) },
+		Doubted:   func() { t.Error("a COMMIT is doubted") },
+	})
+	sink(t, s)
+	told = nil
+	mine := errors.New("mine")
+	noting := func(name string, err error) func(*Tx) error {
+		return func(tx *Tx) error {
+			tx.Note = name
+			return errors.Join(put(name, nil)(tx), err)
+		}
+	}
+	nothing := func(tx *Tx) error { tx.Note = "nothing"; return nil }
+	for name, requests := range map[string][]*request{
+		"one that fails":  {{fn: noting("a", mine)}},
+		"alone":           {{fn: noting("a", mine), alone: true}},
+		"empty":           {{fn: nothing}},
+		"empty and alone": {{fn: nothing, alone: true}},
+		"no row": {{fn: func(tx *Tx) error {
+			_, err := tx.Exec("DELETE FROM sink WHERE who = 'nobody'")
+			return err
+		}}},
+	} {
+		if together(t, s, requests...); len(told) > 0 {
+			t.Errorf("%s: told %q", name, told)
+		}
+	}
+	together(t, s, &request{fn: noting("a", nil)}, &request{fn: noting("b", mine)}, &request{fn: noting("c", nil)})
+	together(t, s, &request{fn: noting("d", nil), alone: true})
+	if want := [][]any{{"a", "c"}, {"d"}}; !reflect.DeepEqual(told, want) {
+		t.Errorf("told %q, want %q", told, want)
 	}
 }

@@ -1,12 +1,10 @@
-package storage
+package file
 
 import (
-	"bytes"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -38,8 +36,8 @@ func hold(path string) error {
 }
 
 // bulk writes so many bytes as a batch does.
-func bulk(ctx context.Context, s *Store, size int) error {
-	return s.Write(ctx, Bulk, size, func(w *Writer) error {
+func bulk(ctx context.Context, s *File, size int) error {
+	return s.Write(ctx, Bulk, size, func(w *Tx) error {
 		_, err := w.Exec("INSERT INTO sink (who, what) VALUES ('bulk', randomblob(?))", size)
 		return err
 	})
@@ -50,10 +48,10 @@ func bulk(ctx context.Context, s *Store, size int) error {
 // (20 minutes) under those that ship.
 func TestLongReader(t *testing.T) {
 	l, pages, size, held, calm := hasty(), 40, 64<<10, 300*time.Millisecond, 10*time.Millisecond
-	l.probe, l.logMost, l.logPause = 200*time.Millisecond, 1<<20, 7<<19
+	l.Probe, l.LogMost, l.LogPause = 200*time.Millisecond, 1<<20, 7<<19
 	bound := int64(4 << 20)
 	if form.Long() {
-		shipped := standardLimits()
+		shipped := StandardLimits()
 		l, pages, size, held, calm, bound = &shipped, 0, 1<<20, 20*time.Minute, 10*time.Second, 256<<20
 		if text := os.Getenv("MAILCOTE_HOLD"); text != "" {
 			var err error
@@ -62,7 +60,7 @@ func TestLongReader(t *testing.T) {
 			}
 		}
 	}
-	s := openAt(t, filepath.Join(t.TempDir(), "mail.db"), Options{limits: l, pages: pages})
+	s := openAt(t, filepath.Join(t.TempDir(), "mail.db"), Options{Limits: l, Pages: pages})
 	sink(t, s)
 	reader := child.Start(t, []string{os.Args[0]}, []string{"MAILCOTE_HOLDS=" + s.Path()})
 	if _, err := reader.WaitLine(t.Context(), func(line string) bool { return line == "holds" }); err != nil {
@@ -88,7 +86,7 @@ func TestLongReader(t *testing.T) {
 	if p, rests := s.Pause(); !rests || p.Cause != disk.Log {
 		t.Errorf("%+v, %v", p, rests)
 	}
-	beside := openAt(t, s.Path(), Options{ReadOnly: true, limits: l})
+	beside := beside(t, s, l)
 	if p, rests := beside.Pause(); !rests || p.Cause != disk.Log {
 		t.Errorf("beside: %+v, %v", p, rests)
 	}
@@ -99,7 +97,7 @@ func TestLongReader(t *testing.T) {
 	ended := time.Now()
 	<-s.Opened()
 	open := time.Since(ended)
-	if size := s.logSize(); most > bound || open > time.Minute || size > l.logMost {
+	if size := s.logSize(); most > bound || open > time.Minute || size > l.LogMost {
 		t.Errorf("the log grew to %d, bound %d; writing went on after %v with a log of %d", most, bound, open, size)
 	}
 	if err := bulk(t.Context(), s, size); err != nil {
@@ -112,21 +110,21 @@ func TestLongReader(t *testing.T) {
 // TestSnapshotTooOld: our own readings, in the owner and beside it, are ended before anything has to rest for them.
 func TestSnapshotTooOld(t *testing.T) {
 	l := hasty()
-	l.snapshot, l.logMost = 40*time.Millisecond, 1<<20
-	s := openAt(t, filepath.Join(t.TempDir(), "mail.db"), Options{limits: l, pages: 40})
+	l.Snapshot, l.LogMost = 40*time.Millisecond, 1<<20
+	s := openAt(t, filepath.Join(t.TempDir(), "mail.db"), Options{Limits: l, Pages: 40})
 	sink(t, s)
 	write(t, s, put("a", nil))
-	beside := openAt(t, s.Path(), Options{ReadOnly: true, limits: l})
+	beside := beside(t, s, l)
 	grow := func() {
-		for s.logSize() <= l.logMost {
+		for s.logSize() <= l.LogMost {
 			if err := bulk(t.Context(), s, 64<<10); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	for name, from := range map[string]*Store{"owner": s, "beside": beside} {
+	for name, from := range map[string]*File{"owner": s, "beside": beside} {
 		t.Run(name, func(t *testing.T) {
-			err := from.Read(t.Context(), func(r *Reader) error {
+			err := from.Read(t.Context(), func(r *Snapshot) error {
 				var n int
 				if err := r.QueryRow("SELECT count(*) FROM meta").Scan(&n); err != nil {
 					return err
@@ -139,10 +137,10 @@ func TestSnapshotTooOld(t *testing.T) {
 				t.Errorf("a reading was told %v", err)
 			}
 			rows := 0
-			err = from.SQL(t.Context(), "WITH RECURSIVE c (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT x FROM c, meta", func([]string, []any) error {
+			err = rowsAlone(t, from, "WITH RECURSIVE c (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT x FROM c, meta", func() error {
 				if rows++; rows == 1 { // a pager that nobody scrolls
 					grow()
-					<-s.shortened(l.logMost)
+					<-s.shortened(l.LogMost)
 				}
 				return nil
 			})
@@ -157,8 +155,8 @@ func TestSnapshotTooOld(t *testing.T) {
 func TestSnapshotOfLongLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := hasty()
-		l.snapshot, l.logMost = 40*time.Millisecond, 1<<20
-		s := openAt(t, filepath.Join(t.TempDir(), "mail.db"), Options{limits: l})
+		l.Snapshot, l.LogMost = 40*time.Millisecond, 1<<20
+		s := openAt(t, filepath.Join(t.TempDir(), "mail.db"), Options{Limits: l})
 		sink(t, s)
 		write(t, s, put("a", nil))
 		if err := bulk(t.Context(), s, 3<<20); err != nil {
@@ -167,25 +165,25 @@ func TestSnapshotOfLongLog(t *testing.T) {
 		if busy, _, err := s.writer.empty(false); busy != 0 || err != nil { // the writer is idle
 			t.Fatal(busy, err)
 		}
-		if s.logSize() <= l.logMost {
+		if s.logSize() <= l.LogMost {
 			t.Fatal("the log's file is short")
 		}
-		beside := openAt(t, s.Path(), Options{ReadOnly: true, limits: l})
-		for name, from := range map[string]*Store{"owner": s, "beside": beside} {
-			if err := from.Read(t.Context(), func(r *Reader) error {
+		beside := beside(t, s, l)
+		for name, from := range map[string]*File{"owner": s, "beside": beside} {
+			if err := from.Read(t.Context(), func(r *Snapshot) error {
 				var n int
 				if err := r.QueryRow("SELECT count(*) FROM meta").Scan(&n); err != nil {
 					return err
 				}
-				time.Sleep(4 * l.snapshot) // what is tested is that nothing happens in this time
+				time.Sleep(4 * l.Snapshot) // what is tested is that nothing happens in this time
 				return r.QueryRow("SELECT count(*) FROM meta").Scan(&n)
 			}); err != nil {
 				t.Errorf("%s: a reading was told %v", name, err)
 			}
 			rows := 0
-			if err := from.SQL(t.Context(), "SELECT key FROM meta", func([]string, []any) error {
+			if err := rowsAlone(t, from, "SELECT key FROM meta", func() error {
 				if rows++; rows == 1 {
-					time.Sleep(4 * l.snapshot)
+					time.Sleep(4 * l.Snapshot)
 				}
 				return nil
 			}); err != nil {
@@ -203,16 +201,16 @@ func TestSnapshotOfLongLog(t *testing.T) {
 		}
 		fifth := make(chan error)
 		go func() {
-			fifth <- beside.Read(context.Background(), func(r *Reader) error { var n int; return r.QueryRow("SELECT count(*) FROM meta").Scan(&n) })
+			fifth <- beside.Read(context.Background(), func(r *Snapshot) error { var n int; return r.QueryRow("SELECT count(*) FROM meta").Scan(&n) })
 		}()
 		synctest.Wait() // it waits for a connection
 		if err := bulk(t.Context(), s, 3<<20); err != nil {
 			t.Fatal(err)
 		}
-		if s.logSize() <= l.logMost {
+		if s.logSize() <= l.LogMost {
 			t.Fatal("the log is short")
 		}
-		time.Sleep(4 * l.snapshot)
+		time.Sleep(4 * l.Snapshot)
 		for _, conn := range taken {
 			if err := conn.Close(); err != nil {
 				t.Error(err)
@@ -227,12 +225,12 @@ func TestSnapshotOfLongLog(t *testing.T) {
 // TestSnapshotThatStopsMail: a reading that began when the log was long already is ended when bulk writing rests for it.
 func TestSnapshotThatStopsMail(t *testing.T) {
 	l := hasty()
-	l.snapshot, l.logMost, l.logPause = 40*time.Millisecond, 1<<20, 2<<20
-	s := openAt(t, filepath.Join(t.TempDir(), "mail.db"), Options{limits: l, pages: 40})
+	l.Snapshot, l.LogMost, l.LogPause = 40*time.Millisecond, 1<<20, 2<<20
+	s := openAt(t, filepath.Join(t.TempDir(), "mail.db"), Options{Limits: l, Pages: 40})
 	sink(t, s)
 	write(t, s, put("a", nil))
-	beside := openAt(t, s.Path(), Options{ReadOnly: true, limits: l})
-	for name, from := range map[string]*Store{"owner": s, "beside": beside} {
+	beside := beside(t, s, l)
+	for name, from := range map[string]*File{"owner": s, "beside": beside} {
 		t.Run(name, func(t *testing.T) {
 			reader := child.Start(t, []string{os.Args[0]}, []string{"MAILCOTE_HOLDS=" + s.Path()})
 			if _, err := reader.WaitLine(t.Context(), func(line string) bool { return line == "holds" }); err != nil {
@@ -245,7 +243,7 @@ func TestSnapshotThatStopsMail(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			err := from.Read(t.Context(), func(r *Reader) error {
+			err := from.Read(t.Context(), func(r *Snapshot) error {
 				var n int
 				if err := r.QueryRow("SELECT count(*) FROM meta").Scan(&n); err != nil {
 					return err
@@ -263,7 +261,7 @@ func TestSnapshotThatStopsMail(t *testing.T) {
 }
 
 // shortened gives a channel that is closed when the log is short: then no snapshot holds it.
-func (s *Store) shortened(most int64) <-chan struct{} {
+func (s *File) shortened(most int64) <-chan struct{} {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -272,29 +270,4 @@ func (s *Store) shortened(most int64) <-chan struct{} {
 		}
 	}()
 	return done
-}
-
-// TestOpenBlobHoldsNothing: who reads a message slowly has no snapshot between its pieces.
-func TestOpenBlobHoldsNothing(t *testing.T) {
-	b := newBed(t)
-	box := b.mailbox("INBOX", 7)
-	raw := bytes.Repeat([]byte("0123456789abcdef"), 3<<16)
-	b.store(box, 7, b.arrivalOf(1, raw, 1))
-	beside := openAt(t, b.Path(), Options{ReadOnly: true})
-	body, err := beside.OpenBlob(t.Context(), BlobID(number(t, b.Store, "SELECT id FROM blob")))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer body.Close() //nolint:errcheck // it frees memory only
-	first := make([]byte, 1)
-	if _, err := body.Read(first); err != nil {
-		t.Fatal(err)
-	}
-	if n := beside.readers.Stats().InUse; n != 0 {
-		t.Errorf("%d connections are in use", n)
-	}
-	rest, err := io.ReadAll(body)
-	if err != nil || !bytes.Equal(append(first, rest...), raw) {
-		t.Errorf("%d bytes, %v", len(rest)+1, err)
-	}
 }

@@ -1,13 +1,10 @@
-package storage
+package file
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -19,20 +16,20 @@ import (
 )
 
 // faulty opens a store whose file operations can be made to fail.
-func faulty(t *testing.T) *Store {
+func faulty(t *testing.T) *File {
 	t.Helper()
 	if err := faultvfs.Register(); err != nil {
 		t.Fatal(err)
 	}
 	faultvfs.Reset()
-	s := openAt(t, filepath.Join(t.TempDir(), "mail.db"), Options{vfs: "fault"})
+	s := openAt(t, filepath.Join(t.TempDir(), "mail.db"), Options{VFS: "fault"})
 	t.Cleanup(faultvfs.Reset) // before Close
 	sink(t, s)
 	return s
 }
 
 // usable says that the store works again and holds nothing in part.
-func usable(t *testing.T, s *Store) {
+func usable(t *testing.T, s *File) {
 	t.Helper()
 	faultvfs.Reset()
 	write(t, s, put("later", nil))
@@ -110,17 +107,17 @@ func TestFullDiskOnce(t *testing.T) {
 func TestFailedCheckpoint(t *testing.T) {
 	s := faulty(t)
 	faultvfs.Fail(faultvfs.Sync, ".db", 1, faultvfs.IOErrSync)
-	err := s.Write(t.Context(), Bulk, 0, func(w *Writer) error {
+	err := s.Write(t.Context(), Bulk, 0, func(w *Tx) error {
 		if err := put("kept", nil)(w); err != nil {
 			return err
 		}
-		_, err := w.Exec("INSERT INTO sink (who, what) VALUES ('big', zeroblob(?))", checkpointPages*schema.PageSize)
+		_, err := w.Exec("INSERT INTO sink (who, what) VALUES ('big', zeroblob(?))", CheckpointPages*schema.PageSize)
 		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, s, func(w *Writer) error { return nil }) // behind the checkpoint
+	write(t, s, func(w *Tx) error { return nil }) // behind the checkpoint
 	if faultvfs.Fired() != 1 {
 		t.Fatalf("%d faults", faultvfs.Fired())
 	}
@@ -159,14 +156,14 @@ func TestFailedLookAtTheLog(t *testing.T) {
 // Checkpoints that fail in whatever way do not let the log grow for ever.
 func TestCheckpointsThatFail(t *testing.T) {
 	l := hasty()
-	l.logMost, l.logPause, l.probe = 1<<20, 2<<20, time.Hour
+	l.LogMost, l.LogPause, l.Probe = 1<<20, 2<<20, time.Hour
 	s := hastyFaulty(t, l)
 	if err := bulk(t.Context(), s, 3<<20); err != nil {
 		t.Fatal(err)
 	}
 	s.writer.stop() // what it does next is done here
 	s.writer.trouble(errors.New("no memory"))
-	if p, rests := s.Pause(); !rests || p.Cause != disk.Log || p.Log < l.logPause {
+	if p, rests := s.Pause(); !rests || p.Cause != disk.Log || p.Log < l.LogPause {
 		t.Errorf("%+v, %v", p, rests)
 	}
 }
@@ -185,7 +182,7 @@ func TestReadOnlyHandle(t *testing.T) {
 func TestReopenedReadOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := hasty()
-		l.reopen = time.Millisecond
+		l.Reopen = time.Millisecond
 		s := hastyFaulty(t, l)
 		write(t, s, put("a", nil))
 		faultvfs.Fail(faultvfs.Sync, "-wal", 1, faultvfs.IOErrSync)
@@ -208,11 +205,11 @@ func TestReopenedReadOnly(t *testing.T) {
 // While a reopened store is checked, which lasts with a large one, it is read.
 func TestReadingWhileItIsChecked(t *testing.T) {
 	s := faulty(t)
-	write(t, s, func(w *Writer) error {
+	write(t, s, func(w *Tx) error {
 		_, err := w.Exec("INSERT INTO sink (who, what) VALUES ('big', zeroblob(20000000))")
 		return err
 	})
-	write(t, s, func(*Writer) error { return nil }) // behind the checkpoint
+	write(t, s, func(*Tx) error { return nil }) // behind the checkpoint
 	fail := func() error {
 		faultvfs.Fail(faultvfs.Sync, "-wal", 1, faultvfs.IOErrSync)
 		return s.Write(context.Background(), Interactive, 0, put("a", nil))
@@ -221,7 +218,7 @@ func TestReadingWhileItIsChecked(t *testing.T) {
 		t.Fatalf("told %v", err)
 	}
 	reads := faultvfs.Calls(faultvfs.Read, ".db")
-	write(t, s, func(*Writer) error { s.writer.failedAt = time.Time{}; return nil }) // it was long ago
+	write(t, s, func(*Tx) error { s.writer.failedAt = time.Time{}; return nil }) // it was long ago
 	faultvfs.Reset()
 	checks, release := faultvfs.Hold(faultvfs.Read, ".db", reads/2)
 	defer release()
@@ -232,7 +229,7 @@ func TestReadingWhileItIsChecked(t *testing.T) {
 	defer cancel()
 	read := make(chan error)
 	go func() {
-		read <- s.Read(ctx, func(r *Reader) error { var n int; return r.QueryRow("SELECT count(*) FROM meta").Scan(&n) })
+		read <- s.Read(ctx, func(r *Snapshot) error { var n int; return r.QueryRow("SELECT count(*) FROM meta").Scan(&n) })
 	}()
 	select {
 	case err := <-read:
@@ -263,7 +260,7 @@ func TestReopenFails(t *testing.T) {
 	if err := s.Write(context.Background(), Bulk, 0, put("b", nil)); err == nil || !strings.Contains(err.Error(), "could not be reopened") {
 		t.Errorf("a later write was told %v", err)
 	}
-	if err := s.Read(context.Background(), func(r *Reader) error { var n int; return r.QueryRow("SELECT 1").Scan(&n) }); err == nil {
+	if err := s.Read(context.Background(), func(r *Snapshot) error { var n int; return r.QueryRow("SELECT 1").Scan(&n) }); err == nil {
 		t.Error("reads went on")
 	}
 }
@@ -288,11 +285,11 @@ func TestFailsInAVoidGroup(t *testing.T) {
 // A page that cannot be read inside one closure is the whole transaction's matter.
 func TestUnreadablePage(t *testing.T) {
 	s := faulty(t)
-	write(t, s, func(w *Writer) error {
+	write(t, s, func(w *Tx) error {
 		_, err := w.Exec("INSERT INTO sink (who, what) VALUES ('old', zeroblob(4000000))")
 		return err
 	})
-	got := together(t, s, &request{fn: put("a", nil)}, &request{fn: func(w *Writer) error {
+	got := together(t, s, &request{fn: put("a", nil)}, &request{fn: func(w *Tx) error {
 		if _, err := w.tx.Exec("PRAGMA shrink_memory"); err != nil {
 			return err
 		}
@@ -307,39 +304,4 @@ func TestUnreadablePage(t *testing.T) {
 		}
 	}
 	usable(t, s)
-}
-
-// TestFaultGroups: one problem is one group, the latest first; what has no fingerprint stands alone.
-func TestFaultGroups(t *testing.T) {
-	b := newBed(t)
-	write(t, b.Store, func(w *Writer) error {
-		for i, print := range []string{"old", "a", "b", "a", "", "", "a", "b"} {
-			if err := w.RecordFault(Fault{At: time.Unix(int64(10*i), 0), Account: b.account, Class: "network", Scope: "account", Detail: strconv.Itoa(i), Fingerprint: print}); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	var got []string
-	read := func(since int64, limit int) {
-		t.Helper()
-		got = nil
-		if err := b.Read(t.Context(), func(r *Reader) error {
-			groups, err := r.FaultGroups(time.Unix(since, 0), limit)
-			for _, g := range groups {
-				got = append(got, fmt.Sprintf("%s %d×%d-%d %s %s", g.Fault.Fingerprint, g.Count, g.First.Unix(), g.Last.Unix(), g.Fault.Detail, g.Fault.AccountName))
-			}
-			return err
-		}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	read(10, 100)
-	if want := []string{"b 2×20-70 7 ada", "a 3×10-60 6 ada", " 1×50-50 5 ada", " 1×40-40 4 ada"}; !slices.Equal(got, want) {
-		t.Errorf("%q, want %q", got, want)
-	}
-	read(30, 2)
-	if want := []string{"b 1×70-70 7 ada", "a 2×30-60 6 ada"}; !slices.Equal(got, want) {
-		t.Errorf("%q, want %q", got, want)
-	}
 }

@@ -1,4 +1,4 @@
-package storage
+package file
 
 import (
 	"context"
@@ -11,8 +11,8 @@ import (
 // TestWriterEnds: the look that finds nothing waiting also says whether anything can still come.
 func TestWriterEnds(t *testing.T) {
 	for _, stopping := range []bool{false, true} {
-		for lane := range lanes {
-			w := &writer{stopping: stopping, broken: errors.New("broken")}
+		for lane := range laneCount {
+			w := &writer{lanes: lanes{stopping: stopping}, broken: errors.New("broken")}
 			one := &request{lane: lane}
 			w.queues[lane] = []*request{one}
 			if r, over := w.next(); r != one || over {
@@ -31,14 +31,14 @@ func TestCloseAnswers(t *testing.T) {
 	broken := errors.New("broken")
 	for range 3000 {
 		synctest.Test(t, func(t *testing.T) {
-			w := &writer{wake: make(chan struct{}, 1), finished: make(chan struct{}), broken: broken}
-			s := &Store{writer: w}
+			w := &writer{lanes: lanes{wake: make(chan struct{}, 1)}, finished: make(chan struct{}), broken: broken}
+			s := &File{writer: w}
 			go w.run()
 			var callers sync.WaitGroup
 			for _, lane := range []Lane{Interactive, Bulk, Interactive, Bulk} {
 				callers.Go(func() {
 					for {
-						err := s.Write(context.Background(), lane, 0, func(*Writer) error { return nil })
+						err := s.Write(context.Background(), lane, 0, func(*Tx) error { return nil })
 						if errors.Is(err, ErrClosed) {
 							return
 						}
@@ -63,7 +63,7 @@ func TestCloseDrains(t *testing.T) {
 	started, release := make(chan struct{}), make(chan struct{})
 	var callers sync.WaitGroup
 	callers.Go(func() {
-		if err := s.Write(context.Background(), Bulk, groupSize, func(w *Writer) error {
+		if err := s.Write(context.Background(), Bulk, groupSize, func(w *Tx) error {
 			close(started)
 			<-release
 			_, err := w.Exec("INSERT INTO sink (who, what) VALUES ('large', zeroblob(?))", groupSize)
@@ -109,7 +109,7 @@ func TestCloseDrains(t *testing.T) {
 	}
 	close(release)
 	callers.Wait()
-	again := openAt(t, s.Path(), Options{Holder: "test"})
+	again := beside(t, s, nil)
 	if got := marks(t, again); got != "large a b c" {
 		t.Errorf("kept %q", got)
 	}

@@ -1,4 +1,4 @@
-package storage
+package file
 
 import (
 	"context"
@@ -8,11 +8,11 @@ import (
 	"mailcote/testkit/failpoint"
 )
 
-// group runs requests in one transaction, each in a savepoint, until 20 ms or 4 MB are full or nobody waits; then one
-// COMMIT, then the answers.
+// group runs requests in one transaction, each in a savepoint, until 20 ms or
+// 4 MB are full or nobody waits; then one COMMIT, then the answers.
 //
-// Only the writer's own context reaches the database: a statement cancelled by a caller would make SQLite roll back the
-// whole transaction, neighbours included.
+// Only the writer's own context reaches the database: a statement cancelled by a
+// caller would make SQLite roll back the whole transaction, neighbours included.
 func (w *writer) group(first *request) {
 	ctx := context.Background()
 	tx, err := w.stmts.conn.BeginTx(ctx, nil)
@@ -22,7 +22,8 @@ func (w *writer) group(first *request) {
 	}
 	var (
 		members []*request // took their savepoint
-		news    News
+		notes   []any      // theirs
+		changed bool
 		size    int
 		closes  = time.Now().Add(w.groupTime)
 	)
@@ -35,7 +36,7 @@ func (w *writer) group(first *request) {
 			r.done <- err
 			continue
 		}
-		view, rows := newWriter(tx, w.stmts), w.rowsChanged()
+		view, rows := newTx(tx, w.stmts), w.rowsChanged()
 		own, trouble := w.member(ctx, view, r)
 		if trouble != nil {
 			_ = tx.Rollback() //nolint:errcheck // the transaction is given up; trouble says why
@@ -45,8 +46,8 @@ func (w *writer) group(first *request) {
 		if own != nil {
 			r.done <- own
 		} else {
-			members = append(members, r)
-			news.add(w.newsOf(view, rows))
+			members, notes = append(members, r), append(notes, view.Note)
+			changed = w.changedSince(rows) || changed
 		}
 		if size += r.size; size >= groupSize || time.Now().After(closes) {
 			break
@@ -59,15 +60,18 @@ func (w *writer) group(first *request) {
 		return
 	}
 	failpoint.Hit("storage.afterGroupCommit")
-	w.store.watches.publish(news)
+	if changed {
+		w.file.o.Committed(notes)
+	}
 	for _, r := range members {
 		w.outcome(r.lane, nil)
 		r.done <- nil
 	}
 }
 
-// member runs one closure in a savepoint. own is its own failure, undone; trouble is the whole transaction's.
-func (w *writer) member(ctx context.Context, view *Writer, r *request) (own, trouble error) {
+// member runs one closure in a savepoint. own is its own failure, undone;
+// trouble is the whole transaction's.
+func (w *writer) member(ctx context.Context, view *Tx, r *request) (own, trouble error) {
 	if _, err := view.tx.ExecContext(ctx, "SAVEPOINT member"); err != nil {
 		return nil, err
 	}
@@ -85,8 +89,9 @@ func (w *writer) member(ctx context.Context, view *Writer, r *request) (own, tro
 	return own, nil
 }
 
-// settle ends a group whose transaction was given up: after a void one each closure runs again alone, so that one batch
-// costs no neighbour its page; after an unknown one nothing is replayed.
+// settle ends a group whose transaction was given up. After a void one each
+// closure runs again alone, so that one batch costs no neighbour its page. After
+// an unknown one nothing is replayed.
 func (w *writer) settle(members []*request, trouble error) {
 	if severityOf(trouble) == unknown {
 		w.refuse(members, trouble)
@@ -95,7 +100,7 @@ func (w *writer) settle(members []*request, trouble error) {
 	for i, r := range members {
 		if w.broken != nil { // since the one before: of these nothing was written
 			for _, r := range members[i:] {
-				r.done <- explain("write", w.broken)
+				r.done <- Explain("write", w.broken)
 			}
 			return
 		}
@@ -103,13 +108,14 @@ func (w *writer) settle(members []*request, trouble error) {
 	}
 }
 
-// refuse answers requests whose transaction could not be begun or whose outcome is not known.
+// refuse answers requests whose transaction could not be begun or whose outcome
+// is not known.
 func (w *writer) refuse(members []*request, trouble error) {
 	if severityOf(trouble) == unknown {
 		trouble = w.recover(trouble)
 	}
-	w.full(mark(trouble))
+	w.full(Mark(trouble))
 	for _, r := range members {
-		r.done <- explain("write", trouble)
+		r.done <- Explain("write", trouble)
 	}
 }

@@ -1,9 +1,10 @@
 //go:build unix
 
-package storage
+package file
 
 import (
 	"errors"
+	"mailcote/storage/owner"
 	"os"
 	"path/filepath"
 	"testing"
@@ -18,14 +19,14 @@ func TestPathFailsForAWhile(t *testing.T) {
 		if err := os.Mkdir(dir, 0o700); err != nil {
 			t.Fatal(err)
 		}
-		s := openAt(t, filepath.Join(dir, "mail.db"), Options{limits: hasty()})
+		s := openAt(t, filepath.Join(dir, "mail.db"), Options{Limits: hasty()})
 		sink(t, s)
 		for round := range 2 {
 			if err := errors.Join(os.Rename(dir, dir+".old"), os.Symlink(dir, dir)); err != nil { // a way that leads nowhere
 				t.Fatal(err)
 			}
 			for range 2 {
-				if err := s.Write(t.Context(), Interactive, 0, put("a", nil)); !errors.Is(err, ErrFailing) || errors.Is(err, ErrMoved) {
+				if err := s.Write(t.Context(), Interactive, 0, put("a", nil)); !errors.Is(err, ErrFailing) || errors.Is(err, owner.ErrMoved) {
 					t.Errorf("round %d: told %v", round, err)
 				}
 			}
