@@ -22,8 +22,8 @@ var ErrDelivery = errors.New("the queue's table cannot be used")
 // direct stands in a row's message_id while goqite is done without.
 const direct = "direct"
 
-// GoDirect makes the rows of sync_task deliver themselves, by the same order and the same times, until this process ends. The
-// next StartTx of a process that can use goqite's table hands them over to it again.
+// GoDirect makes the rows of sync_task deliver themselves, by the same order and the same times, until this
+// process ends. The next StartTx of a process that can use goqite's table hands them over to it again.
 func (q *Queue) GoDirect(ctx context.Context) error {
 	q.direct.Store(true) // before the rows say so: nobody may rely on the table any more
 	err := q.store.Write(ctx, storage.Interactive, 0, func(w *storage.Writer) error {
@@ -47,8 +47,8 @@ func (q *Queue) GoDirect(ctx context.Context) error {
 // Direct says whether goqite's table is done without.
 func (q *Queue) Direct() bool { return q.direct.Load() }
 
-// handOverTx tries goqite's table and makes it hold exactly the tasks that wait or run: some may have delivered themselves in
-// an earlier process.
+// handOverTx tries goqite's table and makes it hold exactly the tasks that wait or run: some may have delivered
+// themselves in an earlier process.
 func (q *Queue) handOverTx(w *storage.Writer) error {
 	if q.direct.Load() {
 		return nil
@@ -60,7 +60,8 @@ func (q *Queue) handOverTx(w *storage.Writer) error {
 	if err := q.dropTx(w, 0, probe); err != nil {
 		return err
 	}
-	lost, err := list(tables.In(w).Query(`SELECT ` + taskColumns + ` FROM sync_task WHERE message_id IS NOT NULL AND message_id NOT IN (SELECT id FROM goqite)`))
+	lost, err := list(tables.In(w).Query(`SELECT ` + taskColumns + ` FROM sync_task
+		WHERE message_id IS NOT NULL AND message_id NOT IN (SELECT id FROM goqite)`))
 	if err != nil {
 		return delivery("read the queue's table", err)
 	}
@@ -73,12 +74,14 @@ func (q *Queue) handOverTx(w *storage.Writer) error {
 			return fmt.Errorf("hand over task %d: %w", t.ID, err)
 		}
 	}
-	_, err = tables.In(w).Exec(`DELETE FROM goqite WHERE NOT EXISTS (SELECT 1 FROM sync_task WHERE message_id = goqite.id)`)
+	_, err = tables.In(w).Exec(`DELETE FROM goqite WHERE NOT EXISTS (SELECT 1 FROM sync_task
+		WHERE message_id = goqite.id)`)
 	return delivery("sweep the queue's table", err)
 }
 
 // sendTx makes a task deliverable after a while and gives the name of its message.
-func (q *Queue) sendTx(w *storage.Writer, account storage.AccountID, id storage.TaskID, priority int, wait time.Duration) (message string, err error) {
+func (q *Queue) sendTx(w *storage.Writer, account storage.AccountID, id storage.TaskID, priority int,
+	wait time.Duration) (message string, err error) {
 	if q.direct.Load() {
 		return direct, nil
 	}
@@ -90,9 +93,11 @@ func (q *Queue) sendTx(w *storage.Writer, account storage.AccountID, id storage.
 // receiveTx gives the account's next visible task and its message; no message: there is none.
 func (q *Queue) receiveTx(w *storage.Writer, account storage.AccountID) (id storage.TaskID, message string, err error) {
 	if q.direct.Load() {
-		err := tables.In(w).QueryRow(`SELECT id FROM sync_task WHERE account_id = ? AND message_id = ? AND (state = 'pending' OR state = 'waiting' AND next_retry_at <= ?)
+		err := tables.In(w).QueryRow(`SELECT id FROM sync_task WHERE account_id = ? AND message_id = ?
+			AND (state = 'pending' OR state = 'waiting' AND next_retry_at <= ?)
 			ORDER BY CASE WHEN json_extract(error_log, '$[#-1].last') THEN 0 ELSE priority END DESC,
-				CASE WHEN task_type = 'folder_sync' AND error_log <> '[]' THEN started_at ELSE 0 END, id LIMIT 1`, account, direct, time.Now().UnixMilli()).Scan(&id)
+				CASE WHEN task_type = 'folder_sync' AND error_log <> '[]' THEN started_at ELSE 0 END, id LIMIT 1`,
+			account, direct, time.Now().UnixMilli()).Scan(&id)
 		if errors.Is(err, sql.ErrNoRows) {
 			return 0, "", nil
 		}
@@ -114,11 +119,13 @@ func (q *Queue) delayTx(w *storage.Writer, t Task, wait time.Duration) error {
 	if q.direct.Load() {
 		return nil
 	}
-	return delivery("delay task", q.of(t.Account).ExtendTx(context.Background(), tables.In(w).Raw(), goqite.ID(t.messageID), wait))
+	return delivery("delay task", q.of(t.Account).ExtendTx(context.Background(), tables.In(w).Raw(),
+		goqite.ID(t.messageID), wait))
 }
 
-// rearTx hides a mailbox's task for a while, and puts it behind those of other mailboxes: behind its equals, or behind all (rank).
-// goqite orders equals by age, so it is sent anew; without goqite the order is by when a task that failed was begun.
+// rearTx hides a mailbox's task for a while, and puts it behind those of other mailboxes: behind its equals, or
+// behind all (rank). goqite orders equals by age, so it is sent anew; without goqite the order is by when a task
+// that failed was begun.
 func (q *Queue) rearTx(w *storage.Writer, t Task, wait time.Duration) error {
 	if err := q.dropTx(w, t.Account, t.messageID); err != nil {
 		return err
@@ -136,11 +143,12 @@ func (q *Queue) dropTx(w *storage.Writer, account storage.AccountID, message str
 	if q.direct.Load() {
 		return nil
 	}
-	return delivery("drop message", q.of(account).DeleteTx(context.Background(), tables.In(w).Raw(), goqite.ID(message)))
+	return delivery("drop message", q.of(account).DeleteTx(context.Background(), tables.In(w).Raw(),
+		goqite.ID(message)))
 }
 
-// rankTx gives a task another priority, also where goqite looks: the one statement on its table that goqite has no call for.
-// A paused task has no row there.
+// rankTx gives a task another priority, also where goqite looks: the one statement on its table that goqite has
+// no call for. A paused task has no row there.
 func (q *Queue) rankTx(w *storage.Writer, t Task, priority int) error {
 	if _, err := tables.In(w).Exec(`UPDATE sync_task SET priority = ? WHERE id = ?`, priority, t.ID); err != nil {
 		return fmt.Errorf("rank task: %w", err)

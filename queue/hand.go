@@ -99,12 +99,13 @@ func (q *Queue) ByHandTx(w *storage.Writer, o Order) ([]Outcome, error) {
 	return all, nil
 }
 
-// tasks finds what an order is about: the numbered ones in the order given, else those it applies to, the newest first (of
-// two failed ones that do the same the newer is retried).
+// tasks finds what an order is about: the numbered ones in the order given, else those it applies to, the newest
+// first (of two failed ones that do the same the newer is retried).
 func (o Order) tasks(r *storage.Reader) ([]Task, error) {
 	if len(o.IDs) == 0 {
 		all, err := list(tables.Of(r).Query(`SELECT `+taskColumns+` FROM sync_task
-			WHERE ? IN (0, account_id) AND ? IN ('', state) AND ? IN ('', task_type) ORDER BY id DESC`, o.Account, o.State, o.Type))
+			WHERE ? IN (0, account_id) AND ? IN ('', state) AND ? IN ('', task_type) ORDER BY id DESC`,
+			o.Account, o.State, o.Type))
 		return slices.DeleteFunc(all, func(t Task) bool { return !o.Verb.applies(t.State) }), err
 	}
 	var all []Task
@@ -198,7 +199,8 @@ func refused(cause error, format string, args ...any) error {
 // sooner makes a waiting task due now and counts its tries anew.
 func (q *Queue) sooner(w *storage.Writer, t Task, force bool) (changed bool, err error) {
 	if t.last().Class == class.Quota && time.Now().Before(t.NextRetryAt) && !force {
-		return false, refused(ErrQuota, "task %d waits for the server's quota until %s", t.ID, t.NextRetryAt.Local().Format("2006-01-02 15:04"))
+		return false, refused(ErrQuota, "task %d waits for the server's quota until %s", t.ID,
+			t.NextRetryAt.Local().Format("2006-01-02 15:04"))
 	}
 	if _, err := tables.In(w).Exec(`UPDATE sync_task SET retry_count = 0 WHERE id = ?`, t.ID); err != nil {
 		return false, fmt.Errorf("task %d: %w", t.ID, err)
@@ -222,13 +224,14 @@ func (q *Queue) reviveTx(w *storage.Writer, t Task) error {
 	if err != nil {
 		return err
 	}
-	_, err = tables.In(w).Exec(`UPDATE sync_task SET state = 'pending', message_id = ?, completed_at = NULL, next_retry_at = NULL, retry_count = 0, again = 0,
+	_, err = tables.In(w).Exec(`UPDATE sync_task SET state = 'pending', message_id = ?, completed_at = NULL,
+		next_retry_at = NULL, retry_count = 0, again = 0,
 		generation = generation + 1 WHERE id = ?`, message, t.ID)
 	return wrap("retry task", err)
 }
 
-// withdrawTx takes a task nobody works on out of the queue: paused, or cancelled for good. A paused one keeps the time it
-// waits for, so that pause and resume are no way around a quota.
+// withdrawTx takes a task nobody works on out of the queue: paused, or cancelled for good. A paused one keeps the
+// time it waits for, so that pause and resume are no way around a quota.
 func (q *Queue) withdrawTx(w *storage.Writer, t Task, to State) error {
 	var ended any
 	if to == Cancelled {
@@ -238,7 +241,8 @@ func (q *Queue) withdrawTx(w *storage.Writer, t Task, to State) error {
 	if !t.NextRetryAt.IsZero() {
 		next = t.NextRetryAt.UnixMilli()
 	}
-	if _, err := tables.In(w).Exec(`UPDATE sync_task SET state = ?, message_id = NULL, completed_at = ?, next_retry_at = ?, again = 0, generation = generation + 1
+	if _, err := tables.In(w).Exec(`UPDATE sync_task SET state = ?, message_id = NULL, completed_at = ?,
+		next_retry_at = ?, again = 0, generation = generation + 1
 		WHERE id = ?`, string(to), ended, next, t.ID); err != nil {
 		return fmt.Errorf("task %d: %w", t.ID, err)
 	}
@@ -259,6 +263,7 @@ func (q *Queue) resumeTx(w *storage.Writer, t Task) error {
 	if wait > 0 {
 		state, next = Waiting, time.Now().Add(wait).UnixMilli()
 	}
-	_, err = tables.In(w).Exec(`UPDATE sync_task SET state = ?, message_id = ?, next_retry_at = ? WHERE id = ?`, string(state), message, next, t.ID)
+	_, err = tables.In(w).Exec(`UPDATE sync_task SET state = ?, message_id = ?, next_retry_at = ? WHERE id = ?`,
+		string(state), message, next, t.ID)
 	return wrap("resume task", err)
 }

@@ -72,7 +72,8 @@ func TestByHand(t *testing.T) {
 				id := b.in(state, 1)
 				before := b.find(id)
 				one := b.order(Order{Verb: verb, Priority: 9, Selection: Selection{IDs: []storage.TaskID{id, id}}})[id]
-				if refused := want[i] == no; refused != errors.Is(one.Refused, ErrState) || refused && b.find(id).State != state {
+				if refused := want[i] == no; refused != errors.Is(one.Refused, ErrState) || refused &&
+					b.find(id).State != state {
 					t.Fatalf("%+v", one)
 				}
 				if want[i] == no {
@@ -88,7 +89,8 @@ func TestByHand(t *testing.T) {
 				if changed := before.State != after.State || before.Priority != after.Priority; changed != one.Changed {
 					t.Fatalf("changed %v, told %v", changed, one.Changed)
 				}
-				if verb == VerbRetry && one.Changed && (after.RetryCount != 0 || !after.CompletedAt.IsZero() || !after.NextRetryAt.IsZero()) {
+				if verb == VerbRetry && one.Changed && (after.RetryCount != 0 || !after.CompletedAt.IsZero() ||
+					!after.NextRetryAt.IsZero()) {
 					t.Fatalf("%+v", after)
 				}
 				if verb == VerbPriority && after.Priority != 9 {
@@ -120,7 +122,8 @@ func TestByHandBulk(t *testing.T) {
 	}{
 		{Order{Verb: VerbPriority, Priority: 2, Selection: Selection{Account: b.bob}}, []storage.TaskID{other}},
 		{Order{Verb: VerbPriority, Priority: 2, Selection: Selection{Type: IncrementalSync}}, []storage.TaskID{mixed}},
-		{Order{Verb: VerbPriority, Priority: 3, Selection: Selection{Account: b.ada, State: Waiting}}, []storage.TaskID{waiting}},
+		{Order{Verb: VerbPriority, Priority: 3, Selection: Selection{Account: b.ada, State: Waiting}},
+			[]storage.TaskID{waiting}},
 		{Order{Verb: VerbPause}, []storage.TaskID{waiting, pending, other, mixed}},
 		{Order{Verb: VerbResume, Selection: Selection{Account: b.ada}}, []storage.TaskID{waiting, pending, mixed}},
 		{Order{Verb: VerbRetry}, []storage.TaskID{failed, waiting}},
@@ -148,11 +151,13 @@ func TestByHandQuota(t *testing.T) {
 	b.write(func(w *storage.Writer) error { return b.RetryTx(w, task, until, why("quota")) })
 	it := Selection{IDs: []storage.TaskID{id}}
 	one := b.order(Order{Verb: VerbRetry, Selection: it})[id]
-	if !errors.Is(one.Refused, ErrQuota) || !strings.Contains(one.Refused.Error(), until.Local().Format("15:04")) || one.Changed {
+	if !errors.Is(one.Refused, ErrQuota) || !strings.Contains(one.Refused.Error(), until.Local().Format("15:04")) ||
+		one.Changed {
 		t.Fatalf("%+v", one)
 	}
 	b.order(Order{Verb: VerbPause, Selection: it})
-	if one := b.order(Order{Verb: VerbResume, Selection: it})[id]; one.Task.State != Waiting || one.Task.NextRetryAt.Sub(until).Abs() > time.Second {
+	if one := b.order(Order{Verb: VerbResume, Selection: it})[id]; one.Task.State != Waiting ||
+		one.Task.NextRetryAt.Sub(until).Abs() > time.Second {
 		t.Fatalf("%+v", one.Task)
 	}
 	if _, ok := b.claim(b.ada); ok {
@@ -164,7 +169,8 @@ func TestByHandQuota(t *testing.T) {
 	b.take(b.ada, id)
 }
 
-// TestByHandTwin: of several ended tasks that do the same one comes back, the newest, and none beside an unfinished one.
+// TestByHandTwin: of several ended tasks that do the same one comes back, the newest, and none beside an
+// unfinished one.
 func TestByHandTwin(t *testing.T) {
 	b := open(t)
 	old, newer := b.in(Failed, 1), b.in(Cancelled, 1)
@@ -181,7 +187,8 @@ func TestByHandTwin(t *testing.T) {
 func TestByHandNothing(t *testing.T) {
 	b := open(t)
 	id := b.add(b.ada, 1, 5)
-	if _, err := b.ByHand(t.Context(), Order{Verb: VerbCancel, Selection: Selection{IDs: []storage.TaskID{id, 99}}}); !errors.Is(err, storage.ErrNotFound) {
+	if _, err := b.ByHand(t.Context(), Order{Verb: VerbCancel,
+		Selection: Selection{IDs: []storage.TaskID{id, 99}}}); !errors.Is(err, storage.ErrNotFound) {
 		t.Fatal(err)
 	}
 	for _, priority := range []int{0, 11} {
@@ -199,7 +206,9 @@ func TestByHandPriority(t *testing.T) {
 	b := open(t)
 	id := b.in(Pending, 1)
 	for _, priority := range []int{-1, 0, 11} {
-		if _, err := b.ByHand(t.Context(), Order{Verb: VerbPriority, Priority: priority, Selection: Selection{IDs: []storage.TaskID{id}}}); err == nil || !strings.Contains(err.Error(), "not between 1 and 10") {
+		if _, err := b.ByHand(t.Context(), Order{Verb: VerbPriority, Priority: priority,
+			Selection: Selection{IDs: []storage.TaskID{id}}}); err == nil ||
+			!strings.Contains(err.Error(), "not between 1 and 10") {
 			t.Errorf("priority %d: %v", priority, err)
 		}
 	}
@@ -213,7 +222,8 @@ func TestByHandSpans(t *testing.T) {
 	b := open(t)
 	add := func(year string) (id storage.TaskID) {
 		b.write(func(w *storage.Writer) (err error) {
-			id, _, err = b.EnqueueTx(w, NewTask{Account: b.ada, Type: FolderSync, Payload: Payload{Mailbox: 1, StartDate: year + "-01-01"}})
+			id, _, err = b.EnqueueTx(w, NewTask{Account: b.ada, Type: FolderSync,
+				Payload: Payload{Mailbox: 1, StartDate: year + "-01-01"}})
 			return err
 		})
 		return id
@@ -224,7 +234,8 @@ func TestByHandSpans(t *testing.T) {
 	if add("2024") == failed {
 		t.Fatal("two years are one task")
 	}
-	if one := b.order(Order{Verb: VerbRetry, Selection: Selection{IDs: []storage.TaskID{failed}}})[failed]; !one.Changed || one.Refused != nil {
+	if one := b.order(Order{Verb: VerbRetry,
+		Selection: Selection{IDs: []storage.TaskID{failed}}})[failed]; !one.Changed || one.Refused != nil {
 		t.Errorf("%+v", one)
 	}
 }
@@ -240,7 +251,8 @@ func TestFree(t *testing.T) {
 	}
 	b.write(func(w *storage.Writer) error { return b.FreeTx(w, b.ada) })
 	b.consistent()
-	if now, later := b.find(held), b.find(own); now.State != Pending || later.State != Waiting || time.Until(later.NextRetryAt) < 50*time.Minute {
+	if now, later := b.find(held), b.find(own); now.State != Pending || later.State != Waiting ||
+		time.Until(later.NextRetryAt) < 50*time.Minute {
 		t.Errorf("held: %s; its own: %s until %s", now.State, later.State, later.NextRetryAt)
 	}
 	b.take(b.ada, held)
@@ -249,13 +261,16 @@ func TestFree(t *testing.T) {
 	}
 }
 
-// TestJump: a clock that is set back shortens and lengthens no wait, of a paused task neither; one that is set forward moves none.
+// TestJump: a clock that is set back shortens and lengthens no wait, of a paused task neither; one that is set
+// forward moves none.
 func TestJump(t *testing.T) {
 	b := open(t)
 	wait := func(mailbox int) storage.TaskID {
 		id := b.add(b.ada, mailbox, 5)
 		task := b.take(b.ada, id)
-		b.write(func(w *storage.Writer) error { return b.RetryTx(w, task, time.Now().Add(3*time.Hour), why("network")) })
+		b.write(func(w *storage.Writer) error {
+			return b.RetryTx(w, task, time.Now().Add(3*time.Hour), why("network"))
+		})
 		return id
 	}
 	waiting, paused := wait(1), wait(2)

@@ -22,7 +22,8 @@ func (q *Queue) Claim(ctx context.Context, account storage.AccountID) (t Task, o
 			if err != nil || message == "" {
 				return err
 			}
-			t, err = scanTask(tables.In(w).QueryRow(`UPDATE sync_task SET state = 'processing', started_at = ?, generation = generation + 1, next_retry_at = NULL
+			t, err = scanTask(tables.In(w).QueryRow(`UPDATE sync_task
+				SET state = 'processing', started_at = ?, generation = generation + 1, next_retry_at = NULL
 				WHERE id = ? AND message_id = ? AND state IN ('pending', 'waiting') RETURNING `+taskColumns,
 				time.Now().UnixMilli(), id, message))
 			switch {
@@ -44,7 +45,8 @@ func (q *Queue) Claim(ctx context.Context, account storage.AccountID) (t Task, o
 
 // leased runs a statement that names id and generation, and answers ErrLeaseLost when they no longer fit.
 func leased(w *storage.Writer, t Task, statement string, args ...any) error {
-	result, err := tables.In(w).Exec(statement+` WHERE id = ? AND generation = ? AND state = 'processing'`, append(args, t.ID, t.generation)...)
+	result, err := tables.In(w).Exec(statement+` WHERE id = ? AND generation = ? AND state = 'processing'`,
+		append(args, t.ID, t.generation)...)
 	if err != nil {
 		return fmt.Errorf("task %d: %w", t.ID, err)
 	}
@@ -54,9 +56,11 @@ func leased(w *storage.Writer, t Task, statement string, args ...any) error {
 	return nil
 }
 
-// ProgressTx writes the checkpoint beside the batch that earned it and zeroes the retries. fetched is added up in the row.
+// ProgressTx writes the checkpoint beside the batch that earned it and zeroes the retries. fetched is added up in
+// the row.
 func (q *Queue) ProgressTx(w *storage.Writer, t Task, folder string, last storage.UID, fetched int) error {
-	return leased(w, t, `UPDATE sync_task SET retry_count = 0, checkpoint = json_set(checkpoint, '$.lastUid', ?, '$.currentFolder', ?,
+	return leased(w, t, `UPDATE sync_task SET retry_count = 0, checkpoint = json_set(checkpoint, '$.lastUid', ?,
+		'$.currentFolder', ?,
 		'$.totalFetched', coalesce(json_extract(checkpoint, '$.totalFetched'), 0) + ?)`, last, folder, fetched)
 }
 
@@ -83,7 +87,8 @@ func (q *Queue) endTx(w *storage.Writer, t Task, end State) error {
 	return q.dropTx(w, t.Account, t.messageID)
 }
 
-// RetryTx puts a task back to wait until at, which may be now, and notes why. The attempt counts as one without progress.
+// RetryTx puts a task back to wait until at, which may be now, and notes why. The attempt counts as one without
+// progress.
 func (q *Queue) RetryTx(w *storage.Writer, t Task, at time.Time, why Failure) error {
 	return q.waitTx(w, t, at, why, 1)
 }
@@ -103,7 +108,8 @@ func (q *Queue) waitTx(w *storage.Writer, t Task, at time.Time, why Failure, cou
 	if wait > 0 {
 		state, next = Waiting, at.UnixMilli()
 	}
-	if err := leased(w, t, `UPDATE sync_task SET retry_count = retry_count + ?, state = ?, next_retry_at = ?, generation = generation + 1, again = 0`,
+	if err := leased(w, t, `UPDATE sync_task SET retry_count = retry_count + ?, state = ?, next_retry_at = ?,
+		generation = generation + 1, again = 0`,
 		counted, string(state), next); err != nil {
 		return err
 	}
@@ -122,8 +128,8 @@ func (q *Queue) ReturnTx(w *storage.Writer, t Task) error {
 	return q.visibleTx(w, t)
 }
 
-// FailTx ends a task as failed and notes why, or puts it back once when it was asked for again while it ran. It can be retried
-// by hand.
+// FailTx ends a task as failed and notes why, or puts it back once when it was asked for again while it ran. It
+// can be retried by hand.
 func (q *Queue) FailTx(w *storage.Writer, t Task, why Failure) error {
 	if err := q.noteTx(w, t, why); err != nil {
 		return err
@@ -152,7 +158,8 @@ func (q *Queue) noteTx(w *storage.Writer, t Task, why Failure) error {
 	return leased(w, t, `UPDATE sync_task SET error_log = ?`, string(text))
 }
 
-// Due says when the account's next task is visible: now or earlier if one is, later if all wait, false if there is none.
+// Due says when the account's next task is visible: now or earlier if one is, later if all wait, false if there
+// is none.
 func Due(r *storage.Reader, account storage.AccountID) (at time.Time, any bool, err error) {
 	var next *int64
 	err = tables.Of(r).QueryRow(`SELECT min(CASE state WHEN 'pending' THEN 0 ELSE next_retry_at END) FROM sync_task
@@ -165,14 +172,16 @@ func Due(r *storage.Reader, account storage.AccountID) (at time.Time, any bool, 
 
 // Unfinished counts the account's tasks that are not finished.
 func Unfinished(r *storage.Reader, account storage.AccountID) (n int, err error) {
-	err = tables.Of(r).QueryRow(`SELECT count(*) FROM sync_task WHERE account_id = ? AND state IN ('pending', 'waiting', 'paused', 'processing')`, account).Scan(&n)
+	err = tables.Of(r).QueryRow(`SELECT count(*) FROM sync_task WHERE account_id = ?
+		AND state IN ('pending', 'waiting', 'paused', 'processing')`, account).Scan(&n)
 	return n, wrap("count tasks", err)
 }
 
 // List gives an account's tasks (0: every account's), unfinished ones first, then the newest, at most limit.
 func List(r *storage.Reader, account storage.AccountID, limit int) ([]Task, error) {
 	return list(tables.Of(r).Query(`SELECT `+taskColumns+` FROM sync_task WHERE ? IN (0, account_id)
-		ORDER BY completed_at IS NOT NULL, CASE WHEN completed_at IS NULL THEN -priority ELSE -completed_at END, id LIMIT ?`, account, limit))
+		ORDER BY completed_at IS NOT NULL, CASE WHEN completed_at IS NULL THEN -priority ELSE -completed_at END, id
+		LIMIT ?`, account, limit))
 }
 
 // Find gives one task. Errors: storage.ErrNotFound.

@@ -67,7 +67,8 @@ func TestModel(t *testing.T) {
 			var id storage.TaskID
 			var created bool
 			err := b.try(func(w *storage.Writer) (err error) {
-				id, created, err = b.EnqueueTx(w, NewTask{Account: n.account, Type: FolderSync, Priority: n.priority, Hurry: hurry, Payload: Payload{Mailbox: storage.MailboxID(n.mailbox)}})
+				id, created, err = b.EnqueueTx(w, NewTask{Account: n.account, Type: FolderSync, Priority: n.priority,
+					Hurry: hurry, Payload: Payload{Mailbox: storage.MailboxID(n.mailbox)}})
 				if err == nil && fails {
 					err = undo
 				}
@@ -213,11 +214,14 @@ func TestModel(t *testing.T) {
 				break
 			}
 			old := stale[r.IntN(len(stale))]
-			if err := b.try(func(w *storage.Writer) error { return b.FailTx(w, old, why("x")) }); !errors.Is(err, ErrLeaseLost) {
+			if err := b.try(func(w *storage.Writer) error {
+				return b.FailTx(w, old, why("x"))
+			}); !errors.Is(err, ErrLeaseLost) {
 				t.Fatalf("step %d: a lost lease: %v", step, err)
 			}
 		case 12, 13: // a person's verb on any task there ever was, or on all of an account
-			o := Order{Verb: []Verb{VerbRetry, VerbCancel, VerbPause, VerbResume, VerbPriority}[r.IntN(5)], Priority: 1 + r.IntN(10)}
+			o := Order{Verb: []Verb{VerbRetry, VerbCancel, VerbPause, VerbResume, VerbPriority}[r.IntN(5)],
+				Priority: 1 + r.IntN(10)}
 			if o.Account = accounts[r.IntN(2)]; r.IntN(4) > 0 {
 				var ids []storage.TaskID
 				for _, some := range []map[storage.TaskID]*twin{model, ended} {
@@ -255,7 +259,10 @@ func TestModel(t *testing.T) {
 		}
 		b.consistent()
 		var tasks []Task
-		if err := b.store.Read(t.Context(), func(r *storage.Reader) (err error) { tasks, err = List(r, 0, 1<<30); return err }); err != nil {
+		if err := b.store.Read(t.Context(), func(r *storage.Reader) (err error) {
+			tasks, err = List(r, 0, 1<<30)
+			return err
+		}); err != nil {
 			t.Fatal(err)
 		}
 		unfinished := 0
@@ -265,7 +272,8 @@ func TestModel(t *testing.T) {
 			}
 			unfinished++
 			one := model[task.ID]
-			if one == nil || one.priority != task.Priority || one.retries != task.RetryCount || one.state != task.State {
+			if one == nil || one.priority != task.Priority || one.retries != task.RetryCount ||
+				one.state != task.State {
 				t.Fatalf("step %d: %+v, model %+v", step, task, one)
 			}
 		}

@@ -30,7 +30,8 @@ const (
 	keptErrors = 20 // lines of a task's error log
 )
 
-// Queue is the tasks of one store. Its methods may be called from any goroutine; …Tx verbs inside a storage.Write closure.
+// Queue is the tasks of one store. Its methods may be called from any goroutine; …Tx verbs inside a storage.Write
+// closure.
 type Queue struct {
 	bells
 	store  *storage.Store
@@ -63,7 +64,8 @@ func (q *Queue) of(account storage.AccountID) *goqite.Queue {
 	if have := q.byName[account]; have != nil {
 		return have
 	}
-	made := goqite.New(goqite.NewOpts{DB: q.dead, Name: "account-" + strconv.FormatInt(int64(account), 10), MaxReceive: math.MaxInt32, Timeout: leaseTime})
+	made := goqite.New(goqite.NewOpts{DB: q.dead, Name: "account-" + strconv.FormatInt(int64(account), 10),
+		MaxReceive: math.MaxInt32, Timeout: leaseTime})
 	q.byName[account] = made
 	return made
 }
@@ -90,7 +92,8 @@ func (q *Queue) EnqueueTx(w *storage.Writer, n NewTask) (id storage.TaskID, crea
 		span = n.Payload.StartDate + ".." + n.Payload.EndDate
 	}
 	have, err := scanTask(tables.In(w).QueryRow(`SELECT `+taskColumns+` FROM sync_task
-		WHERE account_id = ? AND task_type = ? AND folder = ? AND range = ? AND state IN ('pending', 'waiting', 'paused', 'processing')`,
+		WHERE account_id = ? AND task_type = ? AND folder = ? AND range = ?
+		AND state IN ('pending', 'waiting', 'paused', 'processing')`,
 		n.Account, n.Type, folder, span))
 	if err == nil {
 		return have.ID, false, q.joinTx(w, have, n)
@@ -102,7 +105,8 @@ func (q *Queue) EnqueueTx(w *storage.Writer, n NewTask) (id storage.TaskID, crea
 	if err != nil {
 		return 0, false, fmt.Errorf("encode payload: %w", err)
 	}
-	if err := tables.In(w).QueryRow(`INSERT INTO sync_task (account_id, task_type, folder, range, state, priority, payload, message_id, created_at)
+	if err := tables.In(w).QueryRow(`INSERT INTO sync_task (account_id, task_type, folder, range, state, priority,
+		payload, message_id, created_at)
 		VALUES (?, ?, ?, ?, 'pending', ?, ?, '', ?) RETURNING id`,
 		n.Account, n.Type, folder, span, n.Priority, string(payload), time.Now().UnixMilli()).Scan(&id); err != nil {
 		return 0, false, fmt.Errorf("add task: %w", err)
@@ -136,7 +140,8 @@ func (q *Queue) joinTx(w *storage.Writer, have Task, n NewTask) error {
 
 // hurryTx makes a waiting task visible now.
 func (q *Queue) hurryTx(w *storage.Writer, t Task) error {
-	if _, err := tables.In(w).Exec(`UPDATE sync_task SET state = 'pending', next_retry_at = NULL WHERE id = ? AND state = 'waiting'`, t.ID); err != nil {
+	if _, err := tables.In(w).Exec(`UPDATE sync_task SET state = 'pending', next_retry_at = NULL
+		WHERE id = ? AND state = 'waiting'`, t.ID); err != nil {
 		return fmt.Errorf("hurry task: %w", err)
 	}
 	return q.delayTx(w, t, 0)
@@ -145,7 +150,8 @@ func (q *Queue) hurryTx(w *storage.Writer, t Task) error {
 // HurryTx makes every waiting task of an account visible now and counts its tries anew: a person asked for it. Quota
 // deadlines are kept.
 func (q *Queue) HurryTx(w *storage.Writer, account storage.AccountID) error {
-	tasks, err := list(tables.In(w).Query(`SELECT `+taskColumns+` FROM sync_task WHERE account_id = ? AND state IN ('pending', 'waiting')`, account))
+	tasks, err := list(tables.In(w).Query(`SELECT `+taskColumns+` FROM sync_task
+		WHERE account_id = ? AND state IN ('pending', 'waiting')`, account))
 	if err != nil {
 		return fmt.Errorf("hurry tasks: %w", err)
 	}
@@ -169,7 +175,8 @@ func (q *Queue) HurryTx(w *storage.Writer, account storage.AccountID) error {
 
 // FreeTx makes due what waited because its account did: nothing holds that any more.
 func (q *Queue) FreeTx(w *storage.Writer, account storage.AccountID) error {
-	tasks, err := list(tables.In(w).Query(`SELECT `+taskColumns+` FROM sync_task WHERE account_id = ? AND state = 'waiting'`, account))
+	tasks, err := list(tables.In(w).Query(`SELECT `+taskColumns+` FROM sync_task
+		WHERE account_id = ? AND state = 'waiting'`, account))
 	if err != nil {
 		return fmt.Errorf("free tasks: %w", err)
 	}
@@ -183,9 +190,9 @@ func (q *Queue) FreeTx(w *storage.Writer, account storage.AccountID) error {
 	return nil
 }
 
-// StartTx is the first thing an owner of the store does: what a dead process was working on is pending again, without
-// using up a retry, and the waits of others are rewritten from next_retry_at, never longer than their fault asks for. Errors:
-// ErrDelivery when goqite's table cannot be used.
+// StartTx is the first thing an owner of the store does: what a dead process was working on is pending again,
+// without using up a retry, and the waits of others are rewritten from next_retry_at, never longer than their
+// fault asks for. Errors: ErrDelivery when goqite's table cannot be used.
 func (q *Queue) StartTx(w *storage.Writer) (released int, err error) {
 	if err := q.handOverTx(w); err != nil {
 		return 0, err
@@ -193,15 +200,16 @@ func (q *Queue) StartTx(w *storage.Writer) (released int, err error) {
 	return q.releaseTx(w, 0)
 }
 
-// ReleaseTx is StartTx for one account. Only the goroutine that owns the account may call it, before it claims anything: a
-// worker before it may have lost its way (its last write failed), and the clock may have been set.
+// ReleaseTx is StartTx for one account. Only the goroutine that owns the account may call it, before it claims
+// anything: a worker before it may have lost its way (its last write failed), and the clock may have been set.
 func (q *Queue) ReleaseTx(w *storage.Writer, account storage.AccountID) (released int, err error) {
 	return q.releaseTx(w, account)
 }
 
 func (q *Queue) releaseTx(w *storage.Writer, account storage.AccountID) (released int, err error) {
 	tasks, err := list(tables.In(w).Query(`SELECT `+taskColumns+` FROM sync_task
-		WHERE message_id IS NOT NULL AND state IN ('pending', 'processing', 'waiting') AND ? IN (0, account_id)`, account))
+		WHERE message_id IS NOT NULL AND state IN ('pending', 'processing', 'waiting') AND ? IN (0, account_id)`,
+		account))
 	if err != nil {
 		return 0, fmt.Errorf("release tasks: %w", err)
 	}
@@ -225,22 +233,25 @@ func (q *Queue) retimeTx(w *storage.Writer, t Task) error {
 		return q.delayTx(w, t, 0)
 	}
 	wait := t.wait()
-	if _, err := tables.In(w).Exec(`UPDATE sync_task SET next_retry_at = min(next_retry_at, ?) WHERE id = ?`, time.Now().Add(wait).UnixMilli(), t.ID); err != nil {
+	if _, err := tables.In(w).Exec(`UPDATE sync_task SET next_retry_at = min(next_retry_at, ?) WHERE id = ?`,
+		time.Now().Add(wait).UnixMilli(), t.ID); err != nil {
 		return fmt.Errorf("retime task: %w", err)
 	}
 	return q.delayTx(w, t, wait)
 }
 
-// JumpTx follows a wall clock that was set by jump while tasks wait: back, and every wait keeps its length; forward, and what is
-// due by the new time is due. Call Notify afterwards, for every account.
+// JumpTx follows a wall clock that was set by jump while tasks wait: back, and every wait keeps its length;
+// forward, and what is due by the new time is due. Call Notify afterwards, for every account.
 func (q *Queue) JumpTx(w *storage.Writer, jump time.Duration) error {
 	if jump < 0 {
-		if _, err := tables.In(w).Exec(`UPDATE sync_task SET next_retry_at = max(next_retry_at + ?, 0) WHERE state IN ('waiting', 'paused') AND next_retry_at IS NOT NULL`,
+		if _, err := tables.In(w).Exec(`UPDATE sync_task SET next_retry_at = max(next_retry_at + ?, 0)
+			WHERE state IN ('waiting', 'paused') AND next_retry_at IS NOT NULL`,
 			jump.Milliseconds()); err != nil {
 			return fmt.Errorf("shift waits: %w", err)
 		}
 	}
-	tasks, err := list(tables.In(w).Query(`SELECT ` + taskColumns + ` FROM sync_task WHERE message_id IS NOT NULL AND state IN ('pending', 'waiting')`))
+	tasks, err := list(tables.In(w).Query(`SELECT ` + taskColumns + ` FROM sync_task
+		WHERE message_id IS NOT NULL AND state IN ('pending', 'waiting')`))
 	for _, t := range tasks {
 		if err == nil {
 			err = q.retimeTx(w, t)
@@ -251,7 +262,8 @@ func (q *Queue) JumpTx(w *storage.Writer, jump time.Duration) error {
 
 // visibleTx gives a task back as pending and takes its lease from whoever has it.
 func (q *Queue) visibleTx(w *storage.Writer, t Task) error {
-	if _, err := tables.In(w).Exec(`UPDATE sync_task SET state = 'pending', again = 0, generation = generation + 1, next_retry_at = NULL WHERE id = ?`, t.ID); err != nil {
+	if _, err := tables.In(w).Exec(`UPDATE sync_task SET state = 'pending', again = 0, generation = generation + 1,
+		next_retry_at = NULL WHERE id = ?`, t.ID); err != nil {
 		return fmt.Errorf("give task back: %w", err)
 	}
 	return q.delayTx(w, t, 0)

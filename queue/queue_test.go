@@ -76,7 +76,8 @@ func (b *bench) write(do func(w *storage.Writer) error) {
 func (b *bench) add(account storage.AccountID, mailbox, priority int) (id storage.TaskID) {
 	b.t.Helper()
 	b.write(func(w *storage.Writer) (err error) {
-		id, _, err = b.EnqueueTx(w, NewTask{Account: account, Type: FolderSync, Priority: priority, Payload: Payload{Mailbox: storage.MailboxID(mailbox)}})
+		id, _, err = b.EnqueueTx(w, NewTask{Account: account, Type: FolderSync, Priority: priority,
+			Payload: Payload{Mailbox: storage.MailboxID(mailbox)}})
 		return err
 	})
 	return id
@@ -114,7 +115,9 @@ func (b *bench) find(id storage.TaskID) (t Task) {
 
 func (b *bench) number(query string, args ...any) (n int64) {
 	b.t.Helper()
-	if err := b.store.Read(b.t.Context(), func(r *storage.Reader) error { return tables.Of(r).QueryRow(query, args...).Scan(&n) }); err != nil {
+	if err := b.store.Read(b.t.Context(), func(r *storage.Reader) error {
+		return tables.Of(r).QueryRow(query, args...).Scan(&n)
+	}); err != nil {
 		b.t.Fatal(err)
 	}
 	return n
@@ -127,11 +130,14 @@ func why(c class.Class) Failure { return Failure{At: time.Now(), Class: c, Messa
 func (b *bench) rows() error {
 	return b.store.Read(b.t.Context(), func(r *storage.Reader) error {
 		var lonely, other int
-		if err := tables.Of(r).QueryRow(`SELECT count(*) FROM sync_task t WHERE state IN ('pending', 'waiting', 'processing') AND
-			(SELECT count(*) FROM goqite g WHERE g.id = t.message_id AND CAST(g.body AS TEXT) = CAST(t.id AS TEXT) AND g.queue = 'account-' || t.account_id AND g.priority = t.priority) <> 1`).Scan(&lonely); err != nil {
+		if err := tables.Of(r).QueryRow(`SELECT count(*) FROM sync_task t
+			WHERE state IN ('pending', 'waiting', 'processing') AND
+			(SELECT count(*) FROM goqite g WHERE g.id = t.message_id AND CAST(g.body AS TEXT) = CAST(t.id AS TEXT)
+			AND g.queue = 'account-' || t.account_id AND g.priority = t.priority) <> 1`).Scan(&lonely); err != nil {
 			return err
 		}
-		if err := tables.Of(r).QueryRow(`SELECT count(*) FROM goqite g WHERE NOT EXISTS (SELECT 1 FROM sync_task t WHERE t.message_id = g.id)`).Scan(&other); err != nil {
+		if err := tables.Of(r).QueryRow(`SELECT count(*) FROM goqite g WHERE NOT EXISTS (SELECT 1 FROM sync_task t
+			WHERE t.message_id = g.id)`).Scan(&other); err != nil {
 			return err
 		}
 		if lonely+other > 0 {
@@ -232,7 +238,8 @@ func TestWaiting(t *testing.T) {
 		b.consistent()
 	}
 	retry("network")
-	if got := b.find(id); got.RetryCount != 1 || got.Status() != "pending" || len(got.ErrorLog) != 1 || time.Until(got.NextRetryAt) < 50*time.Minute {
+	if got := b.find(id); got.RetryCount != 1 || got.Status() != "pending" || len(got.ErrorLog) != 1 ||
+		time.Until(got.NextRetryAt) < 50*time.Minute {
 		t.Fatalf("%+v", got)
 	}
 	b.add(b.ada, 1, 5) // nobody hurries
@@ -240,7 +247,8 @@ func TestWaiting(t *testing.T) {
 		t.Fatal("an ordinary request ended the wait")
 	}
 	b.write(func(w *storage.Writer) error {
-		_, _, err := b.EnqueueTx(w, NewTask{Account: b.ada, Type: FolderSync, Hurry: true, Payload: Payload{Mailbox: 1}})
+		_, _, err := b.EnqueueTx(w, NewTask{Account: b.ada, Type: FolderSync, Hurry: true,
+			Payload: Payload{Mailbox: 1}})
 		return err
 	})
 	retry("timeout")
@@ -254,7 +262,8 @@ func TestWaiting(t *testing.T) {
 		t.Fatal("a quota's deadline was not kept")
 	}
 	b.write(func(w *storage.Writer) error {
-		_, _, err := b.EnqueueTx(w, NewTask{Account: b.ada, Type: FolderSync, Hurry: true, Payload: Payload{Mailbox: 1}})
+		_, _, err := b.EnqueueTx(w, NewTask{Account: b.ada, Type: FolderSync, Hurry: true,
+			Payload: Payload{Mailbox: 1}})
 		return err
 	})
 	if _, ok := b.claim(b.ada); ok {
@@ -289,7 +298,8 @@ func TestProgress(t *testing.T) {
 	b.write(func(w *storage.Writer) error { return b.ProgressTx(w, task, "INBOX", 70, 10) })
 	b.write(func(w *storage.Writer) error { return b.ProgressTx(w, task, "INBOX", 60, 5) })
 	b.write(func(w *storage.Writer) error { return b.DelayTx(w, task, time.Now(), why("network")) })
-	if got := b.find(id); got.RetryCount != 0 || got.Checkpoint != (Checkpoint{LastUID: 60, TotalFetched: 15, CurrentFolder: "INBOX"}) || len(got.ErrorLog) != 4 {
+	if got := b.find(id); got.RetryCount != 0 || got.Checkpoint != (Checkpoint{LastUID: 60, TotalFetched: 15,
+		CurrentFolder: "INBOX"}) || len(got.ErrorLog) != 4 {
 		t.Fatalf("%+v", got)
 	}
 	for range keptErrors + 5 {
@@ -344,7 +354,10 @@ func TestRelease(t *testing.T) {
 		}
 	}
 	again := b.take(b.ada, held)
-	if err := b.try(func(w *storage.Writer) error { _, err := b.CompleteTx(w, old); return err }); !errors.Is(err, ErrLeaseLost) {
+	if err := b.try(func(w *storage.Writer) error {
+		_, err := b.CompleteTx(w, old)
+		return err
+	}); !errors.Is(err, ErrLeaseLost) {
 		t.Errorf("the old lease completes the new one's task: %v", err)
 	}
 	b.write(func(w *storage.Writer) error { return b.ReturnTx(w, again) })
@@ -361,7 +374,8 @@ func TestClock(t *testing.T) {
 	network, quota, pending := b.add(b.ada, 1, 9), b.add(b.ada, 2, 8), b.add(b.ada, 3, 7)
 	for id, class := range map[storage.TaskID]string{network: "network", quota: "quota"} {
 		b.write(func(w *storage.Writer) error { // as Claim and RetryTx do, a year ahead
-			_, err := tables.In(w).Exec(`UPDATE sync_task SET state = 'waiting', next_retry_at = ?, error_log = ? WHERE id = ?`,
+			_, err := tables.In(w).Exec(`UPDATE sync_task SET state = 'waiting', next_retry_at = ?, error_log = ?
+				WHERE id = ?`,
 				time.Now().AddDate(1, 0, 0).UnixMilli(), `[{"class":"`+class+`"}]`, id)
 			return err
 		})
@@ -378,7 +392,8 @@ func TestClock(t *testing.T) {
 		if wait := time.Until(b.find(id).NextRetryAt); wait > most || wait < most-time.Minute {
 			t.Errorf("task %d waits %v, want %v", id, wait, most)
 		}
-		visible := b.number(`SELECT CAST((julianday(g.timeout) - julianday('now')) * 86400 AS INTEGER) FROM goqite g JOIN sync_task t ON t.message_id = g.id WHERE t.id = ?`, id)
+		visible := b.number(`SELECT CAST((julianday(g.timeout) - julianday('now')) * 86400 AS INTEGER) FROM goqite g
+			JOIN sync_task t ON t.message_id = g.id WHERE t.id = ?`, id)
 		if d := time.Duration(visible) * time.Second; d > most+time.Second || d < most-time.Minute {
 			t.Errorf("task %d is visible in %v, want %v", id, d, most)
 		}
@@ -428,7 +443,8 @@ func TestSweptMessage(t *testing.T) {
 	b := open(t)
 	dead, id := b.add(b.ada, 1, 9), b.add(b.ada, 2, 5)
 	b.write(func(w *storage.Writer) error {
-		_, err := tables.In(w).Exec(`UPDATE sync_task SET state = 'cancelled', completed_at = 1, message_id = NULL WHERE id = ?`, dead)
+		_, err := tables.In(w).Exec(`UPDATE sync_task SET state = 'cancelled', completed_at = 1, message_id = NULL
+			WHERE id = ?`, dead)
 		return err
 	})
 	b.take(b.ada, id)
@@ -439,8 +455,10 @@ func TestSweptMessage(t *testing.T) {
 func TestFinishedRows(t *testing.T) {
 	b := open(t)
 	b.write(func(w *storage.Writer) error {
-		_, err := tables.In(w).Exec(`INSERT INTO sync_task (account_id, task_type, folder, state, completed_at, created_at)
-			WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000) SELECT ?, 'folder_sync', i % 50, 'completed', i, i FROM n`, b.ada)
+		_, err := tables.In(w).Exec(`INSERT INTO sync_task (account_id, task_type, folder, state, completed_at,
+			created_at)
+			WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)
+			SELECT ?, 'folder_sync', i % 50, 'completed', i, i FROM n`, b.ada)
 		return err
 	})
 	round := func() time.Duration {
@@ -449,7 +467,10 @@ func TestFinishedRows(t *testing.T) {
 			id := b.add(b.ada, i+1, 5)
 			task := b.take(b.ada, id)
 			b.write(func(w *storage.Writer) error { _, err := b.CompleteTx(w, task); return err })
-			if err := b.store.Read(t.Context(), func(r *storage.Reader) error { _, _, err := Due(r, b.ada); return err }); err != nil {
+			if err := b.store.Read(t.Context(), func(r *storage.Reader) error {
+				_, _, err := Due(r, b.ada)
+				return err
+			}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -457,13 +478,16 @@ func TestFinishedRows(t *testing.T) {
 		b.write(func(w *storage.Writer) error { _, err := b.StartTx(w); return err })
 		return time.Since(start)
 	}
-	if took := round(); took > 5*time.Second { // 0.3 s on a quiet machine; a scan of the history in each would take minutes
+	// 0.3 s on a quiet machine; a scan of the history in each would take minutes
+	if took := round(); took > 5*time.Second {
 		t.Errorf("50 tasks took %v", took)
 	}
 	for _, query := range []string{
 		`SELECT min(next_retry_at) FROM sync_task WHERE account_id = 1 AND state IN ('pending', 'waiting')`,
-		`SELECT id FROM sync_task WHERE account_id = 1 AND task_type = 'folder_sync' AND folder = '1' AND range = '' AND state IN ('pending', 'waiting', 'paused', 'processing')`,
-		`SELECT id FROM sync_task WHERE message_id IS NOT NULL AND state IN ('pending', 'processing', 'waiting') AND 0 IN (0, account_id)`,
+		`SELECT id FROM sync_task WHERE account_id = 1 AND task_type = 'folder_sync' AND folder = '1' AND range = ''
+			AND state IN ('pending', 'waiting', 'paused', 'processing')`,
+		`SELECT id FROM sync_task WHERE message_id IS NOT NULL AND state IN ('pending', 'processing', 'waiting')
+			AND 0 IN (0, account_id)`,
 	} {
 		if n := b.number(`SELECT count(*) FROM sync_task`); n < 100_000 {
 			t.Fatal("no history")
@@ -481,8 +505,8 @@ func TestFinishedRows(t *testing.T) {
 	}
 }
 
-// TestWake: everybody who waited at a notification hears it, whoever asks later waits for the next, and no other account's waiters
-// are woken.
+// TestWake: everybody who waited at a notification hears it, whoever asks later waits for the next, and no other
+// account's waiters are woken.
 func TestWake(t *testing.T) {
 	b := open(t)
 	for _, notify := range []func(){
@@ -520,13 +544,15 @@ func TestClaimCancelled(t *testing.T) {
 	b.take(b.ada, id)
 }
 
-// TestDirect: a table that is gone, or that refuses rows, is found at the start and done without; tasks come in their order
-// and at their time, and go back to the table once it is there.
+// TestDirect: a table that is gone, or that refuses rows, is found at the start and done without; tasks come in
+// their order and at their time, and go back to the table once it is there.
 func TestDirect(t *testing.T) {
 	for name, broken := range map[string]struct{ broken, whole string }{
-		"missing":       {`ALTER TABLE goqite RENAME TO away`, `ALTER TABLE away RENAME TO goqite`},
-		"another shape": {`ALTER TABLE goqite RENAME COLUMN timeout TO until`, `ALTER TABLE goqite RENAME COLUMN until TO timeout`},
-		"refuses rows":  {`CREATE TRIGGER no BEFORE INSERT ON goqite BEGIN SELECT RAISE(ABORT, 'no'); END`, `DROP TRIGGER no`},
+		"missing": {`ALTER TABLE goqite RENAME TO away`, `ALTER TABLE away RENAME TO goqite`},
+		"another shape": {`ALTER TABLE goqite RENAME COLUMN timeout TO until`,
+			`ALTER TABLE goqite RENAME COLUMN until TO timeout`},
+		"refuses rows": {`CREATE TRIGGER no BEFORE INSERT ON goqite BEGIN SELECT RAISE(ABORT, 'no'); END`,
+			`DROP TRIGGER no`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := open(t)
@@ -592,8 +618,8 @@ func TestDirectUnderWay(t *testing.T) {
 	b.take(b.ada, id)
 }
 
-// TestTurns: a mailbox's task that failed goes behind its equals, and behind all others when its account rested because of it; with
-// goqite and without, across a restart, and as long as it takes until it has its turn.
+// TestTurns: a mailbox's task that failed goes behind its equals, and behind all others when its account rested
+// because of it; with goqite and without, across a restart, and as long as it takes until it has its turn.
 func TestTurns(t *testing.T) {
 	for _, direct := range []bool{false, true} {
 		t.Run(fmt.Sprint("direct ", direct), func(t *testing.T) {

@@ -65,7 +65,8 @@ type Failure struct {
 	Attempt int         `json:"attempt"`
 	Wait    float64     `json:"wait,omitempty"` // seconds until the next one
 	Held    bool        `json:"held,omitempty"` // it waits because its account does, for nothing of its own
-	Last    bool        `json:"last,omitempty"` // its account rests because of it: afterwards every other mailbox goes first
+	// its account rests because of it: afterwards every other mailbox goes first
+	Last bool `json:"last,omitempty"`
 }
 
 // Task is one unit of sync work.
@@ -116,8 +117,8 @@ func (t Task) rank() int {
 	return t.Priority
 }
 
-// wait is how long the task still waits, never longer than its fault asked for: one that lies further off was written by
-// another clock. Then nobody knows how much of it is over, and it is tried soon, but for a quota.
+// wait is how long the task still waits, never longer than its fault asked for: one that lies further off was
+// written by another clock. Then nobody knows how much of it is over, and it is tried soon, but for a quota.
 func (t Task) wait() time.Duration {
 	left := max(time.Until(t.NextRetryAt), 0)
 	asked := time.Duration(t.last().Wait * float64(time.Second))
@@ -135,7 +136,8 @@ func (t Task) wait() time.Duration {
 	}
 }
 
-const taskColumns = `id, account_id, task_type, state, priority, payload, checkpoint, retry_count, max_retries, error_log,
+const taskColumns = `id, account_id, task_type, state, priority, payload, checkpoint, retry_count, max_retries,
+	error_log,
 	created_at, started_at, completed_at, next_retry_at, generation, coalesce(message_id, '')`
 
 func scanTask(row interface{ Scan(...any) error }) (Task, error) {
@@ -143,13 +145,15 @@ func scanTask(row interface{ Scan(...any) error }) (Task, error) {
 	var payload, checkpoint, log string
 	var created int64
 	var started, completed, next *int64
-	if err := row.Scan(&t.ID, &t.Account, &t.Type, &t.State, &t.Priority, &payload, &checkpoint, &t.RetryCount, &t.MaxRetries, &log,
+	if err := row.Scan(&t.ID, &t.Account, &t.Type, &t.State, &t.Priority, &payload, &checkpoint, &t.RetryCount,
+		&t.MaxRetries, &log,
 		&created, &started, &completed, &next, &t.generation, &t.messageID); err != nil {
 		return t, err
 	}
 	t.CreatedAt = time.UnixMilli(created).UTC()
 	t.StartedAt, t.CompletedAt, t.NextRetryAt = moment(started), moment(completed), moment(next)
-	if err := errors.Join(json.Unmarshal([]byte(payload), &t.Payload), json.Unmarshal([]byte(checkpoint), &t.Checkpoint),
+	if err := errors.Join(json.Unmarshal([]byte(payload), &t.Payload),
+		json.Unmarshal([]byte(checkpoint), &t.Checkpoint),
 		json.Unmarshal([]byte(log), &t.ErrorLog)); err != nil {
 		return t, fmt.Errorf("task %d: %w", t.ID, err)
 	}

@@ -10,7 +10,8 @@ import (
 )
 
 // A local account has no server.
-const accountColumns = `id, name, coalesce(user, ''), coalesce(host, ''), coalesce(port, 0), coalesce(security, ''), insecure,
+const accountColumns = `id, name, coalesce(user, ''), coalesce(host, ''), coalesce(port, 0), coalesce(security, ''),
+	insecure,
 	secret_ref, state = 'paused', pause_class, pause_reason, server_id, capabilities, created_at, last_success_at`
 
 func scanAccount(row interface{ Scan(...any) error }) (Account, error) {
@@ -45,7 +46,8 @@ func (r *Reader) AccountByName(name string) (Account, error) {
 	return a, missing("account "+name, err)
 }
 
-// AccountByIdentity finds an account by what identifies it: user and host, on a loopback host with the port. Errors: ErrNotFound.
+// AccountByIdentity finds an account by what identifies it: user and host, on a loopback host with the port.
+// Errors: ErrNotFound.
 func (r *Reader) AccountByIdentity(user, host string, port int) (Account, error) {
 	a, err := scanAccount(r.snap.QueryRow(`SELECT `+accountColumns+` FROM account
 		WHERE user = ?1 AND endpoint IN (?2, ?2 || ':' || ?3) AND host = ?2`, user, host, port))
@@ -54,7 +56,8 @@ func (r *Reader) AccountByIdentity(user, host string, port int) (Account, error)
 
 // AddAccount inserts an account and gives its key. Its name and its identity must be new.
 func (w *Writer) AddAccount(a Account) (AccountID, error) {
-	id, err := w.tx.Insert(`INSERT INTO account (name, user, host, port, security, insecure, secret_ref, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+	id, err := w.tx.Insert(`INSERT INTO account (name, user, host, port, security, insecure, secret_ref, created_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
 		a.Name, a.User, a.Host, a.Port, a.Security, a.Insecure, a.SecretRef, millis(now()))
 	if err != nil {
 		return 0, fmt.Errorf("add account %s: %w", a.Name, err)
@@ -64,7 +67,8 @@ func (w *Writer) AddAccount(a Account) (AccountID, error) {
 
 // SetAccountEndpoint notes where and how the account is reached now; identity stays.
 func (w *Writer) SetAccountEndpoint(id AccountID, port int, security string, insecure bool) error {
-	_, err := w.tx.Exec(`UPDATE account SET port = ?, security = ?, insecure = ? WHERE id = ? AND (port <> ? OR security <> ? OR insecure <> ?)`,
+	_, err := w.tx.Exec(`UPDATE account SET port = ?, security = ?, insecure = ?
+		WHERE id = ? AND (port <> ? OR security <> ? OR insecure <> ?)`,
 		port, security, insecure, id, port, security, insecure)
 	return explain("set account endpoint", err)
 }
@@ -77,21 +81,24 @@ func (w *Writer) SetSecretRef(id AccountID, ref string) error {
 
 // SetServer notes what the server calls itself and can do.
 func (w *Writer) SetServer(id AccountID, serverID, capabilities string) error {
-	_, err := w.tx.Exec(`UPDATE account SET server_id = ?, capabilities = ? WHERE id = ? AND (server_id <> ? OR capabilities <> ?)`,
+	_, err := w.tx.Exec(`UPDATE account SET server_id = ?, capabilities = ?
+		WHERE id = ? AND (server_id <> ? OR capabilities <> ?)`,
 		serverID, capabilities, id, serverID, capabilities)
 	return explain("set server", err)
 }
 
 // PauseAccount stops an account until a person acts. A fault does not take the place of a person's pause.
 func (w *Writer) PauseAccount(id AccountID, why class.Class, reason string) error {
-	_, err := w.tx.Exec(`UPDATE account SET state = 'paused', pause_class = ?, pause_reason = ?, paused_at = ? WHERE id = ? AND (pause_class <> 'manual' OR ? = 'manual')`,
+	_, err := w.tx.Exec(`UPDATE account SET state = 'paused', pause_class = ?, pause_reason = ?, paused_at = ?
+		WHERE id = ? AND (pause_class <> 'manual' OR ? = 'manual')`,
 		why, reason, millis(now()), id, why)
 	return explain("pause account", err)
 }
 
 // ResumeAccount takes a pause back.
 func (w *Writer) ResumeAccount(id AccountID) error {
-	_, err := w.tx.Exec(`UPDATE account SET state = 'active', pause_class = '', pause_reason = '', paused_at = NULL WHERE id = ?`, id)
+	_, err := w.tx.Exec(`UPDATE account SET state = 'active', pause_class = '', pause_reason = '', paused_at = NULL
+		WHERE id = ?`, id)
 	return explain("resume account", err)
 }
 
@@ -121,7 +128,8 @@ func (r *Reader) SizesOf(id AccountID) (s Sizes, err error) {
 // SetSizes notes it. Of a server that is Wrong one row says so, with Lack as its value.
 func (w *Writer) SetSizes(id AccountID, s Sizes) error {
 	if s.Zero {
-		if _, err := w.tx.Exec(`INSERT INTO meta (key, value) VALUES ('size_zero:' || ?, 1) ON CONFLICT DO NOTHING`, id); err != nil {
+		if _, err := w.tx.Exec(`INSERT INTO meta (key, value) VALUES ('size_zero:' || ?, 1) ON CONFLICT DO NOTHING`,
+			id); err != nil {
 			return explain("note sizes", err)
 		}
 	}
@@ -129,12 +137,14 @@ func (w *Writer) SetSizes(id AccountID, s Sizes) error {
 		return nil
 	}
 	if !s.Wrong {
-		_, err := w.tx.Exec(`INSERT INTO meta (key, value) VALUES ('size_short:' || ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value`, id, s.Short)
+		_, err := w.tx.Exec(`INSERT INTO meta (key, value) VALUES ('size_short:' || ?, ?) ON CONFLICT DO UPDATE
+			SET value = excluded.value`, id, s.Short)
 		return explain("note sizes", err)
 	}
 	if _, err := w.tx.Exec(`DELETE FROM meta WHERE key = 'size_short:' || ?`, id); err != nil {
 		return explain("note sizes", err)
 	}
-	_, err := w.tx.Exec(`INSERT INTO meta (key, value) VALUES ('size_wrong:' || ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value`, id, s.Lack)
+	_, err := w.tx.Exec(`INSERT INTO meta (key, value) VALUES ('size_wrong:' || ?, ?) ON CONFLICT DO UPDATE
+		SET value = excluded.value`, id, s.Lack)
 	return explain("note sizes", err)
 }

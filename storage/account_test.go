@@ -12,7 +12,8 @@ import (
 func TestPauseByHand(t *testing.T) {
 	b := newBed(t)
 	write(t, b.Store, func(w *Writer) error {
-		return errors.Join(w.PauseAccount(b.account, "auth", "wrong password"), w.PauseAccount(b.account, class.Manual, "on holiday"),
+		return errors.Join(w.PauseAccount(b.account, "auth", "wrong password"),
+			w.PauseAccount(b.account, class.Manual, "on holiday"),
 			w.PauseAccount(b.account, "tls", "expired"))
 	})
 	read(t, b.Store, func(r *Reader) error {
@@ -39,7 +40,8 @@ func TestAccountIdentity(t *testing.T) {
 	s := openTest(t)
 	add := func(host string, port int) (id AccountID, err error) {
 		err = s.Write(t.Context(), Interactive, 0, func(w *Writer) error {
-			id, err = w.AddAccount(Account{Name: fmt.Sprint(host, " ", port), User: "ada", Host: host, Port: port, Security: "tls"})
+			id, err = w.AddAccount(Account{Name: fmt.Sprint(host, " ", port), User: "ada", Host: host, Port: port,
+				Security: "tls"})
 			return err
 		})
 		return id, err
@@ -63,7 +65,8 @@ func TestAccountIdentity(t *testing.T) {
 			return nil
 		})
 	}
-	for _, host := range []string{"mail.example.org", "127.example.org", "10.0.0.1", "fe80::1", "localhost.example.org"} {
+	for _, host := range []string{"mail.example.org", "127.example.org", "10.0.0.1", "fe80::1",
+		"localhost.example.org"} {
 		id, err := add(host, 143)
 		_, again := add(host, 993)
 		if err != nil || again == nil {

@@ -8,7 +8,8 @@ func TestAnnounce(t *testing.T) {
 	opened := b.mailbox("INBOX", 7)
 	var listed MailboxID
 	write(t, b.Store, func(w *Writer) (err error) {
-		listed, err = w.PutMailbox(Mailbox{Account: b.account, Raw: "Archive", Path: "Archive", Selectable: true, Priority: 5})
+		listed, err = w.PutMailbox(Mailbox{Account: b.account, Raw: "Archive", Path: "Archive", Selectable: true,
+			Priority: 5})
 		return err
 	})
 	remote := func(id MailboxID) int64 {
@@ -22,6 +23,7 @@ func TestAnnounce(t *testing.T) {
 		return w.Announce(listed, 70)
 	})
 	if remote(listed) != 70 || remote(opened) != before {
-		t.Errorf("%d of a mailbox that is listed, %d of one that was open at %d", remote(listed), remote(opened), before)
+		t.Errorf("%d of a mailbox that is listed, %d of one that was open at %d", remote(listed), remote(opened),
+			before)
 	}
 }

@@ -51,7 +51,8 @@ func (w *Writer) backupsOver(at time.Time) (bool, error) {
 	var since int64
 	err := w.tx.QueryRow(`SELECT value FROM meta WHERE key = ?`, schema.UpgradedAt).Scan(&since)
 	if errors.Is(err, sql.ErrNoRows) || err == nil && since > millis(at) {
-		_, err := w.tx.Exec(`INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value`,
+		_, err := w.tx.Exec(`INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT DO UPDATE
+			SET value = excluded.value`,
 			schema.UpgradedAt, millis(at))
 		return false, explain("note the first start after a migration", err)
 	}

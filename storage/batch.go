@@ -78,7 +78,8 @@ func (w *Writer) storeBatch(b Batch, done *intake) error {
 		return err
 	}
 	if b.Validity != m.UIDValidity && (m.Building == nil || *m.Building != b.Validity) {
-		return fmt.Errorf("store batch in %s: UIDVALIDITY %d is neither shown nor being built: %w", m.Path, b.Validity, ErrNotFound)
+		return fmt.Errorf("store batch in %s: UIDVALIDITY %d is neither shown nor being built: %w", m.Path,
+			b.Validity, ErrNotFound)
 	}
 	done.Emails = make([]EmailRow, len(b.Arrivals))
 	for i, a := range b.Arrivals {
@@ -87,7 +88,8 @@ func (w *Writer) storeBatch(b Batch, done *intake) error {
 		}
 	}
 	if done.added > 0 {
-		if _, err := w.tx.Exec(`UPDATE mailbox SET total = total + ?, unread = unread + ? WHERE id = ? AND uidvalidity = ?`,
+		if _, err := w.tx.Exec(`UPDATE mailbox SET total = total + ?, unread = unread + ?
+			WHERE id = ? AND uidvalidity = ?`,
 			done.added, done.unread, m.ID, b.Validity); err != nil {
 			return fmt.Errorf("count %s: %w", m.Path, err)
 		}
@@ -101,7 +103,8 @@ func (w *Writer) arrive(m Mailbox, validity UIDValidity, a Arrival, done *intake
 		return 0, err
 	}
 	var have known
-	err = w.tx.QueryRow(`SELECT id, email_id, blob_id, flags, expunged_at IS NOT NULL FROM entry WHERE mailbox_id = ? AND uidvalidity = ? AND uid = ?`,
+	err = w.tx.QueryRow(`SELECT id, email_id, blob_id, flags, expunged_at IS NOT NULL FROM entry
+		WHERE mailbox_id = ? AND uidvalidity = ? AND uid = ?`,
 		m.ID, validity, a.UID).Scan(&have.id, &have.email, &have.blob, &have.flags, &have.expunged)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return 0, fmt.Errorf("find entry: %w", err)
@@ -132,7 +135,8 @@ func (w *Writer) arrive(m Mailbox, validity UIDValidity, a Arrival, done *intake
 	if err != nil {
 		return 0, err
 	}
-	if _, err := w.tx.Exec(`INSERT INTO entry (mailbox_id, uidvalidity, uid, email_id, blob_id, flags, modseq, internal_date, size) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+	if _, err := w.tx.Exec(`INSERT INTO entry (mailbox_id, uidvalidity, uid, email_id, blob_id, flags, modseq,
+		internal_date, size) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		m.ID, validity, a.UID, email, blob, a.Flags, a.ModSeq, millis(a.InternalDate), a.Body.Size); err != nil {
 		return 0, fmt.Errorf("add entry: %w", err)
 	}
@@ -153,13 +157,14 @@ type known struct {
 	expunged bool
 }
 
-// taken says whether the email of an expunged entry went to another copy in the same mailbox meanwhile: two copies in one
-// mailbox are two emails, so an entry that comes back must find another.
+// taken says whether the email of an expunged entry went to another copy in the same mailbox meanwhile: two
+// copies in one mailbox are two emails, so an entry that comes back must find another.
 func (w *Writer) taken(m Mailbox, validity UIDValidity, have known) (taken bool, err error) {
 	if !have.expunged {
 		return false, nil
 	}
-	err = w.tx.QueryRow(`SELECT EXISTS (SELECT 1 FROM entry WHERE email_id = ? AND mailbox_id = ? AND uidvalidity = ? AND expunged_at IS NULL)`,
+	err = w.tx.QueryRow(`SELECT EXISTS (SELECT 1 FROM entry WHERE email_id = ? AND mailbox_id = ? AND uidvalidity = ?
+		AND expunged_at IS NULL)`,
 		have.email, m.ID, validity).Scan(&taken)
 	return taken, explain("find email", err)
 }
@@ -173,7 +178,8 @@ func (w *Writer) replay(m Mailbox, have known, a Arrival, done *intake) error {
 	if err := w.touchEmail(have.email); err != nil {
 		return err
 	}
-	if _, err := w.tx.Exec(`UPDATE entry SET flags = ?, modseq = max(modseq, ?) WHERE id = ?`, a.Flags, a.ModSeq, have.id); err != nil {
+	if _, err := w.tx.Exec(`UPDATE entry SET flags = ?, modseq = max(modseq, ?) WHERE id = ?`,
+		a.Flags, a.ModSeq, have.id); err != nil {
 		return fmt.Errorf("update entry: %w", err)
 	}
 	if !have.expunged {
@@ -199,7 +205,8 @@ func (w *Writer) rebind(m Mailbox, validity UIDValidity, have known, blob BlobID
 	if err != nil {
 		return err
 	}
-	if _, err := w.tx.Exec(`UPDATE entry SET email_id = ?, blob_id = ?, flags = ?, modseq = ?, internal_date = ?, size = ? WHERE id = ?`,
+	if _, err := w.tx.Exec(`UPDATE entry SET email_id = ?, blob_id = ?, flags = ?, modseq = ?, internal_date = ?,
+		size = ? WHERE id = ?`,
 		email, blob, a.Flags, a.ModSeq, millis(a.InternalDate), a.Body.Size, have.id); err != nil {
 		return fmt.Errorf("rebind entry: %w", err)
 	}
@@ -220,9 +227,10 @@ type Binding struct {
 	InternalDate time.Time // zero: as before
 }
 
-// Bind gives listed messages the email and blob of entries the store holds, so that they need no download. The entries they
-// are taken from stay as they are. A message is left out, and stored is short of it, when its UID is live already, when the
-// entry is another mailbox's or has no body, or when its email is live in this generation under another UID.
+// Bind gives listed messages the email and blob of entries the store holds, so that they need no download. The
+// entries they are taken from stay as they are. A message is left out, and stored is short of it, when its UID is
+// live already, when the entry is another mailbox's or has no body, or when its email is live in this generation
+// under another UID.
 func (w *Writer) Bind(mailbox MailboxID, validity UIDValidity, all []Binding) (stored []UID, err error) {
 	m, err := w.Mailbox(mailbox)
 	if err != nil {
@@ -247,12 +255,17 @@ func (w *Writer) Bind(mailbox MailboxID, validity UIDValidity, all []Binding) (s
 func (w *Writer) bind(m Mailbox, validity UIDValidity, b Binding) (bool, error) {
 	var id EntryID
 	var email EmailRow
-	err := w.tx.QueryRow(`INSERT INTO entry (mailbox_id, uidvalidity, uid, email_id, blob_id, flags, modseq, internal_date, size, expunged_at)
-		SELECT o.mailbox_id, ?2, ?3, o.email_id, o.blob_id, ?4, ?5, coalesce(?6, o.internal_date), o.size, `+nowMillis+` FROM entry o
+	err := w.tx.QueryRow(`INSERT INTO entry (mailbox_id, uidvalidity, uid, email_id, blob_id, flags, modseq,
+		internal_date, size, expunged_at)
+		SELECT o.mailbox_id, ?2, ?3, o.email_id, o.blob_id, ?4, ?5, coalesce(?6, o.internal_date), o.size,
+		`+nowMillis+` FROM entry o
 		WHERE o.id = ?1 AND o.mailbox_id = ?7 AND o.blob_id IS NOT NULL
-		  AND NOT EXISTS (SELECT 1 FROM entry n WHERE n.email_id = o.email_id AND n.mailbox_id = ?7 AND n.uidvalidity = ?2 AND n.expunged_at IS NULL)
-		ON CONFLICT (mailbox_id, uidvalidity, uid) DO UPDATE SET email_id = excluded.email_id, blob_id = excluded.blob_id, flags = excluded.flags,
-		  modseq = excluded.modseq, internal_date = excluded.internal_date, size = excluded.size WHERE expunged_at IS NOT NULL RETURNING id, email_id`,
+		  AND NOT EXISTS (SELECT 1 FROM entry n WHERE n.email_id = o.email_id AND n.mailbox_id = ?7
+		AND n.uidvalidity = ?2 AND n.expunged_at IS NULL)
+		ON CONFLICT (mailbox_id, uidvalidity, uid) DO UPDATE SET email_id = excluded.email_id,
+		blob_id = excluded.blob_id, flags = excluded.flags,
+		  modseq = excluded.modseq, internal_date = excluded.internal_date, size = excluded.size
+		WHERE expunged_at IS NOT NULL RETURNING id, email_id`,
 		b.From, validity, b.UID, b.Flags, b.ModSeq, nullMillis(b.InternalDate), m.ID).Scan(&id, &email)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
@@ -269,14 +282,16 @@ func (w *Writer) bind(m Mailbox, validity UIDValidity, b Binding) (bool, error) 
 	return true, w.release(m.ID, validity, b.UID)
 }
 
-// bindEmail finds the email of an arriving body (DESIGN §4, Email identity) or makes one: an email with the same digest
-// and no live entry of this mailbox and generation, those without any live entry first, then the lowest row key. Only the
-// first 32 of one digest are looked at, so that a mailbox of equal copies stays linear. live is how many entries the caller
-// inserts for it.
+// bindEmail finds the email of an arriving body (DESIGN §4, Email identity) or makes one: an email with the same
+// digest and no live entry of this mailbox and generation, those without any live entry first, then the lowest
+// row key. Only the first 32 of one digest are looked at, so that a mailbox of equal copies stays linear. live is
+// how many entries the caller inserts for it.
 func (w *Writer) bindEmail(m Mailbox, validity UIDValidity, a Arrival, live int) (EmailRow, error) {
 	var row EmailRow
-	err := w.tx.QueryRow(`SELECT same.id FROM (SELECT id, live FROM email WHERE account_id = ? AND digest = ? ORDER BY id LIMIT 32) same
-		WHERE NOT EXISTS (SELECT 1 FROM entry n WHERE n.email_id = same.id AND n.mailbox_id = ? AND n.uidvalidity = ? AND n.expunged_at IS NULL)
+	err := w.tx.QueryRow(`SELECT same.id FROM (SELECT id, live FROM email WHERE account_id = ? AND digest = ?
+		ORDER BY id LIMIT 32) same
+		WHERE NOT EXISTS (SELECT 1 FROM entry n WHERE n.email_id = same.id AND n.mailbox_id = ? AND n.uidvalidity = ?
+		AND n.expunged_at IS NULL)
 		ORDER BY same.live > 0, same.id LIMIT 1`, m.Account, a.Body.SHA256[:], m.ID, validity).Scan(&row)
 	if err == nil {
 		if err := w.touchEmail(row); err != nil || live == 0 {
@@ -297,9 +312,11 @@ func (w *Writer) addEmail(m Mailbox, a Arrival, live int) (EmailRow, error) {
 		return 0, err
 	}
 	h, id := a.Header, schema.ObjectID("e")
-	key, err := w.tx.Insert(`INSERT INTO email (account_id, jmap_id, thread_id, digest, message_id, subject, sender, recipients, sent_at, received_at,
+	key, err := w.tx.Insert(`INSERT INTO email (account_id, jmap_id, thread_id, digest, message_id, subject, sender,
+		recipients, sent_at, received_at,
 		size, preview, has_attachment, partial, live) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		m.Account, id, thread, a.Body.SHA256[:], h.MessageID, h.Subject, h.Sender, h.Recipients, nullMillis(h.SentAt), millis(a.InternalDate),
+		m.Account, id, thread, a.Body.SHA256[:], h.MessageID, h.Subject, h.Sender, h.Recipients, nullMillis(h.SentAt),
+		millis(a.InternalDate),
 		a.Body.Size, h.Preview, h.HasAttachment, h.Partial, live)
 	if err != nil {
 		return 0, fmt.Errorf("add email: %w", err)

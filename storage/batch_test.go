@@ -17,14 +17,16 @@ import (
 func (b *bed) shown() string {
 	b.t.Helper()
 	return text(b.t, b.Store, `SELECT coalesce(group_concat(line, ', '), '') FROM
-		(SELECT mailbox || ':' || uid || ' ' || substr(subject, 9) || ' [' || flags || ']' AS line FROM mail ORDER BY mailbox, uid)`)
+		(SELECT mailbox || ':' || uid || ' ' || substr(subject, 9) || ' [' || flags || ']' AS line FROM mail
+		ORDER BY mailbox, uid)`)
 }
 
 func TestReplayChangesNothing(t *testing.T) {
 	b := newBed(t)
 	box := b.mailbox("INBOX", 7)
 	all := []Arrival{b.arrival(1, 1, `\Seen`), b.arrival(2, 2), b.arrival(5, 3)}
-	if done := b.store(box, 7, all...); done.New != 3 || len(done.Conflicts) != 0 || done.Bytes != int64(len(raw(1))*3) {
+	if done := b.store(box, 7, all...); done.New != 3 || len(done.Conflicts) != 0 ||
+		done.Bytes != int64(len(raw(1))*3) {
 		t.Errorf("first: %+v", done)
 	}
 	before := dump(t, b.Store)
@@ -46,7 +48,8 @@ func dump(t *testing.T, s *Store) string {
 	t.Helper()
 	var out strings.Builder
 	read(t, s, func(r *Reader) error {
-		for _, table := range []string{"meta", "mailbox", "entry", "email", "thread", "thread_reference", "blob", "coverage", "change"} {
+		for _, table := range []string{"meta", "mailbox", "entry", "email", "thread", "thread_reference", "blob",
+			"coverage", "change"} {
 			rows, err := r.snap.Query("SELECT * FROM " + table)
 			if err != nil {
 				return err
@@ -90,7 +93,8 @@ func TestOneOfEach(t *testing.T) {
 		t.Errorf("they are in %d threads", n)
 	}
 	b.store(archive, 9, b.arrival(4, 1))
-	if n := number(t, b.Store, "SELECT count(DISTINCT email_id) FROM mail WHERE sha256 = ?", fmt.Sprintf("%x", b.packer.Pack(raw(1)).SHA256)); n != 1 {
+	if n := number(t, b.Store, "SELECT count(DISTINCT email_id) FROM mail WHERE sha256 = ?",
+		fmt.Sprintf("%x", b.packer.Pack(raw(1)).SHA256)); n != 1 {
 		t.Errorf("the same mail in two mailboxes is %d emails", n)
 	}
 	if n := number(t, b.Store, "SELECT count(*) FROM blob"); n != 2 {
@@ -148,7 +152,9 @@ func TestOtherBytesUnderAKnownUID(t *testing.T) {
 		}
 		return err
 	})
-	if got := text(t, b.Store, "SELECT group_concat(e.live || ' ' || (e.destroyed_at IS NULL)) FROM email e JOIN entry n ON n.email_id = e.id"); got != "1 1" {
+	if got := text(t, b.Store,
+		"SELECT group_concat(e.live || ' ' || (e.destroyed_at IS NULL)) FROM email e JOIN entry n ON n.email_id = "+
+			"e.id"); got != "1 1" {
 		t.Errorf("the email that is shown: live, not destroyed: %s", got)
 	}
 }
@@ -174,7 +180,9 @@ func TestStagedBody(t *testing.T) {
 		a.Body = body
 		b.store(box, 7, a)
 	}
-	if got := text(t, b.Store, "SELECT count(*) || ' ' || group_concat(state) || ' ' || sum(size) FROM blob"); got != fmt.Sprintf("1 sealed %d", len(big)) {
+	if got := text(t, b.Store,
+		"SELECT count(*) || ' ' || group_concat(state) || ' ' || sum(size) FROM blob"); got != fmt.Sprintf("1 sealed "+
+		"%d", len(big)) {
 		t.Errorf("blobs: %s", got)
 	}
 	if n := number(t, b.Store, "SELECT count(*) FROM blob_piece"); n != 10 {
@@ -251,7 +259,8 @@ func TestExpungeSettleRevive(t *testing.T) {
 	id := text(t, b.Store, "SELECT email_id FROM mail WHERE uid = 1")
 	thread := text(t, b.Store, "SELECT thread_id FROM mail WHERE uid = 1")
 	feed := func(object string) string {
-		return text(t, b.Store, "SELECT CASE destroyed WHEN 1 THEN 'destroyed' ELSE 'live' END FROM change WHERE object_id = ?", object)
+		return text(t, b.Store,
+			"SELECT CASE destroyed WHEN 1 THEN 'destroyed' ELSE 'live' END FROM change WHERE object_id = ?", object)
 	}
 	write(t, b.Store, func(w *Writer) error { return w.Expunge(inbox, 7, []UID{1}) })
 	if got := b.shown(); got != "INBOX:2 2 []" {
@@ -347,13 +356,15 @@ func TestGenerations(t *testing.T) {
 	if got := text(t, b.Store, "SELECT email_id FROM mail WHERE uid = 21"); got != id {
 		t.Errorf("the email of UID 1 became %s, want %s", got, id)
 	}
-	if got := text(t, b.Store, "SELECT total || '/' || unread || ' ' || uidvalidity || ' ' || modseq FROM mailbox"); got != "3/2 9 5" {
+	if got := text(t, b.Store,
+		"SELECT total || '/' || unread || ' ' || uidvalidity || ' ' || modseq FROM mailbox"); got != "3/2 9 5" {
 		t.Errorf("mailbox %s", got)
 	}
 	if n := number(t, b.Store, "SELECT changed_no FROM change WHERE object_id = ?", late); n <= before {
 		t.Error("an email that the switch brought is not in the changes since")
 	}
-	if n := number(t, b.Store, "SELECT max(changed_no) - (SELECT value FROM meta WHERE key = 'change_no') FROM change"); n != 0 {
+	if n := number(t, b.Store,
+		"SELECT max(changed_no) - (SELECT value FROM meta WHERE key = 'change_no') FROM change"); n != 0 {
 		t.Errorf("the highest change is %d off the published number", n)
 	}
 	// The server goes back to the first generation, then to the second: both come back without doubling.
@@ -371,15 +382,18 @@ func TestGenerations(t *testing.T) {
 	}
 }
 
-// TestBind: a listed message takes email and blob of an entry, and never an email that another message of its generation has.
+// TestBind: a listed message takes email and blob of an entry, and never an email that another message of its
+// generation has.
 func TestBind(t *testing.T) {
 	b := newBed(t)
 	box, other := b.mailbox("INBOX", 7), b.mailbox("Other", 7)
 	b.store(box, 7, b.arrival(1, 1), b.arrival(2, 2, `\Seen`), b.arrival(3, 3))
 	b.store(other, 7, b.arrival(1, 4))
-	emails := text(t, b.Store, "SELECT group_concat(email_id) FROM (SELECT email_id FROM mail WHERE mailbox = 'INBOX' ORDER BY uid)")
+	emails := text(t, b.Store,
+		"SELECT group_concat(email_id) FROM (SELECT email_id FROM mail WHERE mailbox = 'INBOX' ORDER BY uid)")
 	entry := func(box MailboxID, validity UIDValidity, uid UID) EntryID {
-		return EntryID(number(t, b.Store, "SELECT id FROM entry WHERE mailbox_id = ? AND uidvalidity = ? AND uid = ?", box, validity, uid))
+		return EntryID(number(t, b.Store, "SELECT id FROM entry WHERE mailbox_id = ? AND uidvalidity = ? AND uid = ?",
+			box, validity, uid))
 	}
 	bind := func(validity UIDValidity, want []UID, all ...Binding) {
 		t.Helper()
@@ -415,7 +429,9 @@ func TestBind(t *testing.T) {
 	if got := b.shown(); got != `INBOX:11 1 [\Seen], INBOX:12 2 [], INBOX:13 3 [], Other:1 4 []` {
 		t.Errorf("after the switch: %s", got)
 	}
-	if got := text(t, b.Store, "SELECT group_concat(email_id) FROM (SELECT email_id FROM mail WHERE mailbox = 'INBOX' ORDER BY uid)"); got != emails {
+	if got := text(t, b.Store,
+		"SELECT group_concat(email_id) FROM (SELECT email_id FROM mail WHERE mailbox = 'INBOX' ORDER BY "+
+			"uid)"); got != emails {
 		t.Errorf("emails %s, want %s", got, emails)
 	}
 	if got := text(t, b.Store, "SELECT total || '/' || unread FROM mailbox WHERE path = 'INBOX'"); got != "3/2" {
@@ -492,7 +508,8 @@ func TestFlags(t *testing.T) {
 	}
 }
 
-// TestManyFlags: of many flags the same are dropped as of a few, those too that differ in the case of letters which have three.
+// TestManyFlags: of many flags the same are dropped as of a few, those too that differ in the case of letters
+// which have three.
 func TestManyFlags(t *testing.T) {
 	var many []string
 	for i := range 100 {
@@ -568,16 +585,19 @@ func TestFaultsAndRuns(t *testing.T) {
 	write(t, b.Store, func(w *Writer) (err error) { second, err = w.StartRun(b.account); return err })
 	write(t, b.Store, func(w *Writer) error {
 		return errors.Join(w.CountRun(second, 3, 900), w.EndRun(second, "partial", "1 quarantined", 4, 1),
-			w.RecordFault(Fault{At: time.Unix(5, 0), Account: b.account, Class: "parsing", Scope: "message", ServerText: strings.Repeat("é", 2000)}))
+			w.RecordFault(Fault{At: time.Unix(5, 0), Account: b.account, Class: "parsing", Scope: "message",
+				ServerText: strings.Repeat("é", 2000)}))
 	})
 	read(t, b.Store, func(r *Reader) error {
 		one, err := r.Run(first)
 		two, err2 := r.Run(second)
-		if one.Result != "interrupted" || two.Result != "partial" || two.Fetched != 3 || two.Bytes != 900 || two.Mailboxes != 4 {
+		if one.Result != "interrupted" || two.Result != "partial" || two.Fetched != 3 || two.Bytes != 900 ||
+			two.Mailboxes != 4 {
 			t.Errorf("%+v, %+v", one, two)
 		}
 		faults, err3 := r.Faults(time.Time{}, 10)
-		if len(faults) != 1 || faults[0].AccountName != "ada" || len(faults[0].ServerText) > 1030 || faults[0].Attempt != 1 {
+		if len(faults) != 1 || faults[0].AccountName != "ada" || len(faults[0].ServerText) > 1030 ||
+			faults[0].Attempt != 1 {
 			t.Errorf("%+v", faults)
 		}
 		_, err4 := r.Run(99)
@@ -591,12 +611,14 @@ func TestFaultsAndRuns(t *testing.T) {
 func TestPauseAndAccounts(t *testing.T) {
 	b := newBed(t)
 	write(t, b.Store, func(w *Writer) error {
-		return errors.Join(w.PauseAccount(b.account, "auth", "wrong password"), w.SetSecretRef(b.account, "file"), w.SetServer(b.account, "dovecot", "IMAP4rev1"),
+		return errors.Join(w.PauseAccount(b.account, "auth", "wrong password"), w.SetSecretRef(b.account, "file"),
+			w.SetServer(b.account, "dovecot", "IMAP4rev1"),
 			w.SetAccountEndpoint(b.account, 993, "tls", false), w.MarkSuccess(b.account, time.Unix(9, 0)))
 	})
 	read(t, b.Store, func(r *Reader) error {
 		a, err := r.AccountByIdentity("ada", "localhost", 993)
-		if !a.Paused || a.PauseClass != "auth" || a.Port != 993 || a.SecretRef != "file" || a.ServerID != "dovecot" || !a.LastSuccess.Equal(time.Unix(9, 0)) {
+		if !a.Paused || a.PauseClass != "auth" || a.Port != 993 || a.SecretRef != "file" || a.ServerID != "dovecot" ||
+			!a.LastSuccess.Equal(time.Unix(9, 0)) {
 			t.Errorf("%+v", a)
 		}
 		_, missing := r.AccountByName("nobody")

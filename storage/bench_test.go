@@ -55,7 +55,10 @@ func (b *bed) fill(box MailboxID, n, size int) time.Duration {
 			batch.Arrivals = append(batch.Arrivals, a)
 		}
 		start := time.Now()
-		if err := b.Write(context.Background(), Bulk, batch.Size(), func(w *Writer) error { _, err := w.StoreBatch(batch); return err }); err != nil {
+		if err := b.Write(context.Background(), Bulk, batch.Size(), func(w *Writer) error {
+			_, err := w.StoreBatch(batch)
+			return err
+		}); err != nil {
 			b.t.Fatal(err)
 		}
 		took += time.Since(start)
@@ -118,7 +121,8 @@ func BenchmarkSearch(b *testing.B) {
 		b.Logf("indexing took %s", time.Since(start))
 	}
 	w := newWords(99)
-	queries := []string{"is:unread", "is:flagged", "after:2023-11-01", "from:ada", "-w0", "message", "from:ada is:flagged"}
+	queries := []string{"is:unread", "is:flagged", "after:2023-11-01", "from:ada", "-w0", "message",
+		"from:ada is:flagged"}
 	for rank := range 12 { // from the most common word to rare ones
 		queries = append(queries, fmt.Sprintf("w%x", uint64(1<<rank-1)*2654435761%99_999_989))
 	}

@@ -41,7 +41,8 @@ type Packer struct{ enc *zstd.Encoder }
 
 // NewPacker makes a packer.
 func NewPacker() (*Packer, error) {
-	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithEncoderConcurrency(4), zstd.WithWindowSize(pieceSize), zstd.WithLowerEncoderMem(true))
+	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithEncoderConcurrency(4),
+		zstd.WithWindowSize(pieceSize), zstd.WithLowerEncoderMem(true))
 	if err != nil {
 		return nil, fmt.Errorf("make packer: %w", err)
 	}
@@ -61,7 +62,8 @@ func (p *Packer) Pack(raw []byte) Body {
 func (p *Packer) Close() error { return p.enc.Close() }
 
 func newDecoder() (*zstd.Decoder, error) {
-	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(64<<20), zstd.WithDecoderLowmem(true))
+	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(64<<20),
+		zstd.WithDecoderLowmem(true))
 	if err != nil {
 		return nil, fmt.Errorf("open blob: %w", err)
 	}
@@ -71,7 +73,8 @@ func newDecoder() (*zstd.Decoder, error) {
 // piece reads one piece of a blob.
 func (r *Reader) piece(dec *zstd.Decoder, id BlobID, n int) ([]byte, error) {
 	var frame []byte
-	if err := r.snap.QueryRow(`SELECT frame FROM blob_piece WHERE blob_id = ? AND n = ?`, id, n).Scan(&frame); err != nil {
+	if err := r.snap.QueryRow(`SELECT frame FROM blob_piece WHERE blob_id = ? AND n = ?`,
+		id, n).Scan(&frame); err != nil {
 		return nil, missing(fmt.Sprintf("piece %d of blob %d", n, id), err)
 	}
 	piece, err := unpack(dec, frame)
@@ -103,8 +106,9 @@ func sameDigest(sum hash.Hash, want []byte) error {
 	return nil
 }
 
-// putBlob gives the blob of a body, writing, sealing or dropping what is needed so that the same bytes are one blob. fresh
-// says that the store did not hold these bytes: then no email has them, for a blob stays as long as an email names it.
+// putBlob gives the blob of a body, writing, sealing or dropping what is needed so that the same bytes are one
+// blob. fresh says that the store did not hold these bytes: then no email has them, for a blob stays as long as
+// an email names it.
 func (w *Writer) putBlob(b Body) (id BlobID, fresh bool, err error) {
 	err = w.tx.QueryRow(`SELECT id FROM blob WHERE sha256 = ?`, b.SHA256[:]).Scan(&id)
 	switch {
@@ -126,7 +130,8 @@ func (w *Writer) putBlob(b Body) (id BlobID, fresh bool, err error) {
 }
 
 func (w *Writer) addStaged() (BlobID, error) {
-	id, err := w.tx.Insert(`INSERT INTO blob (size, stored, state, created_at) VALUES (0, 0, 'staged', ?)`, millis(now()))
+	id, err := w.tx.Insert(`INSERT INTO blob (size, stored, state, created_at) VALUES (0, 0, 'staged', ?)`,
+		millis(now()))
 	return BlobID(id), explain("stage blob", err)
 }
 
@@ -139,13 +144,15 @@ func (w *Writer) addStagedAfter(last BlobID) (BlobID, error) {
 	if err := w.dropBlob(id); err != nil {
 		return 0, err
 	}
-	_, err = w.tx.Exec(`INSERT INTO blob (id, size, stored, state, created_at) VALUES (?, 0, 0, 'staged', ?)`, last+1, millis(now()))
+	_, err = w.tx.Exec(`INSERT INTO blob (id, size, stored, state, created_at) VALUES (?, 0, 0, 'staged', ?)`,
+		last+1, millis(now()))
 	return last + 1, explain("stage blob", err)
 }
 
 func (w *Writer) addPieces(id BlobID, first int, frames [][]byte) error {
 	for i, frame := range frames {
-		if _, err := w.tx.Exec(`INSERT INTO blob_piece (blob_id, n, frame) VALUES (?, ?, ?)`, id, first+i, frame); err != nil {
+		if _, err := w.tx.Exec(`INSERT INTO blob_piece (blob_id, n, frame) VALUES (?, ?, ?)`,
+			id, first+i, frame); err != nil {
 			return fmt.Errorf("add piece %d of blob: %w", first+i, err)
 		}
 	}
@@ -154,7 +161,8 @@ func (w *Writer) addPieces(id BlobID, first int, frames [][]byte) error {
 
 func (w *Writer) sealBlob(b Body) error {
 	result, err := w.tx.Exec(`UPDATE blob SET sha256 = ?, size = ?, state = 'sealed',
-		stored = (SELECT coalesce(sum(length(frame)), 0) FROM blob_piece WHERE blob_id = blob.id) WHERE id = ? AND state = 'staged'`,
+		stored = (SELECT coalesce(sum(length(frame)), 0) FROM blob_piece WHERE blob_id = blob.id)
+		WHERE id = ? AND state = 'staged'`,
 		b.SHA256[:], b.Size, b.staged)
 	if err != nil {
 		return fmt.Errorf("seal blob: %w", err)
@@ -176,7 +184,8 @@ func (w *Writer) dropStaged() error {
 	if err := w.dropCameGone(); err != nil {
 		return err
 	}
-	_, err := w.tx.Exec(`DELETE FROM blob WHERE state = 'staged' AND id NOT IN (SELECT value FROM meta WHERE key GLOB 'came:*')`)
+	_, err := w.tx.Exec(`DELETE FROM blob WHERE state = 'staged' AND id NOT IN (SELECT value FROM meta
+		WHERE key GLOB 'came:*')`)
 	return explain("drop staged blobs", err)
 }
 
@@ -185,7 +194,8 @@ func (w *Writer) dropStaged() error {
 func (r *Reader) OpenBlob(id BlobID) (io.ReadCloser, int64, error) {
 	var size int64
 	var want []byte
-	if err := r.snap.QueryRow(`SELECT size, sha256 FROM blob WHERE id = ? AND state = 'sealed'`, id).Scan(&size, &want); err != nil {
+	if err := r.snap.QueryRow(`SELECT size, sha256 FROM blob WHERE id = ? AND state = 'sealed'`,
+		id).Scan(&size, &want); err != nil {
 		return nil, 0, missing("blob", err)
 	}
 	dec, err := newDecoder()
@@ -199,14 +209,16 @@ func (r *Reader) OpenBlob(id BlobID) (io.ReadCloser, int64, error) {
 // EmailBlob finds the blob of an email: that of its first live entry, else of any. Errors: ErrNotFound.
 func (r *Reader) EmailBlob(id EmailRow) (BlobID, error) {
 	var blob BlobID
-	err := r.snap.QueryRow(`SELECT blob_id FROM entry WHERE email_id = ? AND blob_id IS NOT NULL ORDER BY expunged_at IS NOT NULL, id LIMIT 1`, id).Scan(&blob)
+	err := r.snap.QueryRow(`SELECT blob_id FROM entry WHERE email_id = ? AND blob_id IS NOT NULL
+		ORDER BY expunged_at IS NOT NULL, id LIMIT 1`, id).Scan(&blob)
 	return blob, missing("message body", err)
 }
 
-// Beginnings hands each entry's raw message to each, which reads as much of it as it wants; what is read is not verified, so
-// only compare it. Entries without a body are passed over.
+// Beginnings hands each entry's raw message to each, which reads as much of it as it wants; what is read is not
+// verified, so only compare it. Entries without a body are passed over.
 func (r *Reader) Beginnings(entries []EntryID, each func(id EntryID, raw io.Reader) error) error {
-	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(64<<20), zstd.WithDecoderLowmem(true))
+	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(64<<20),
+		zstd.WithDecoderLowmem(true))
 	if err != nil {
 		return fmt.Errorf("open blobs: %w", err)
 	}
@@ -214,7 +226,8 @@ func (r *Reader) Beginnings(entries []EntryID, each func(id EntryID, raw io.Read
 	for _, id := range entries {
 		b := blobReader{dec: dec}
 		b.next = func(n int) ([]byte, error) { return r.piece(dec, b.id, n) }
-		err := r.snap.QueryRow(`SELECT b.id, b.size FROM entry n JOIN blob b ON b.id = n.blob_id WHERE n.id = ?`, id).Scan(&b.id, &b.left)
+		err := r.snap.QueryRow(`SELECT b.id, b.size FROM entry n JOIN blob b ON b.id = n.blob_id WHERE n.id = ?`,
+			id).Scan(&b.id, &b.left)
 		if errors.Is(err, sql.ErrNoRows) {
 			continue
 		}

@@ -26,7 +26,8 @@ type Breaker struct {
 
 // Breakers gives every row, in no order that counts.
 func (r *Reader) Breakers() (all []Breaker, err error) {
-	rows, err := r.snap.Query(`SELECT scope, class, failures, failed_at, until, opened_at, detail FROM breaker ORDER BY scope, class`)
+	rows, err := r.snap.Query(`SELECT scope, class, failures, failed_at, until, opened_at, detail FROM breaker
+		ORDER BY scope, class`)
 	return all, file.Each(rows, err, func(rows *sql.Rows) error {
 		var b Breaker
 		var failed, until int64
@@ -49,8 +50,10 @@ func (w *Writer) PutBreaker(b Breaker) error {
 	if !b.OpenedAt.IsZero() {
 		opened = b.OpenedAt.UnixMilli()
 	}
-	if _, err := w.tx.Exec(`INSERT INTO breaker (scope, class, failures, failed_at, until, opened_at, detail) VALUES (?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT (scope, class) DO UPDATE SET failures = excluded.failures, failed_at = excluded.failed_at, until = excluded.until,
+	if _, err := w.tx.Exec(`INSERT INTO breaker (scope, class, failures, failed_at, until, opened_at, detail)
+		VALUES (?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (scope, class) DO UPDATE SET failures = excluded.failures, failed_at = excluded.failed_at,
+		until = excluded.until,
 		opened_at = excluded.opened_at, detail = excluded.detail`,
 		b.Scope, b.Class, b.Failures, b.FailedAt.UnixMilli(), b.Until.UnixMilli(), opened, b.Detail); err != nil {
 		return fmt.Errorf("note breaker: %w", err)
@@ -78,5 +81,6 @@ func (w *Writer) RequestRetry(scope string, now time.Time, gap time.Duration) (a
 	if left := time.UnixMilli(until).Sub(now); err == nil && left > 0 && left <= gap { // more: the clock was set back
 		return now.Add(left), nil
 	}
-	return time.Time{}, w.PutBreaker(Breaker{Scope: scope, Class: class.Manual, Failures: 1, FailedAt: now, Until: now.Add(gap)})
+	return time.Time{}, w.PutBreaker(Breaker{Scope: scope, Class: class.Manual, Failures: 1, FailedAt: now,
+		Until: now.Add(gap)})
 }

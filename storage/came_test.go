@@ -25,7 +25,8 @@ func TestCame(t *testing.T) {
 			t.Fatal(err)
 		}
 		write(t, b.Store, func(w *Writer) error {
-			if err := w.Quarantine(Quarantined{Mailbox: box, Validity: validity, UID: uid, Reason: "cut", Received: body.Size, Claimed: -1}); err != nil {
+			if err := w.Quarantine(Quarantined{Mailbox: box, Validity: validity, UID: uid, Reason: "cut",
+				Received: body.Size, Claimed: -1}); err != nil {
 				return err
 			}
 			return w.KeepCame(box, validity, uid, body)
@@ -49,7 +50,8 @@ func TestCame(t *testing.T) {
 	}
 	facts := func(want int64) {
 		t.Helper()
-		if n, staged := number(t, b.Store, `SELECT count(*) FROM meta WHERE key GLOB 'came:*'`), number(t, b.Store, `SELECT count(*) FROM blob WHERE state = 'staged'`); n != want || staged != want {
+		if n, staged := number(t, b.Store, `SELECT count(*) FROM meta WHERE key GLOB 'came:*'`),
+			number(t, b.Store, `SELECT count(*) FROM blob WHERE state = 'staged'`); n != want || staged != want {
 			t.Errorf("%d facts and %d staged blobs, want %d", n, staged, want)
 		}
 	}
@@ -121,7 +123,8 @@ func TestCame(t *testing.T) {
 // TestSizes: what is known of a server's sizes is known after a restart.
 func TestSizes(t *testing.T) {
 	b := newBed(t)
-	for _, s := range []Sizes{{}, {Short: 1}, {Short: 2, Zero: true}, {Wrong: true, Lack: 29, Zero: true}, {Wrong: true, Lack: 40, Zero: true}} {
+	for _, s := range []Sizes{{}, {Short: 1}, {Short: 2, Zero: true}, {Wrong: true, Lack: 29, Zero: true},
+		{Wrong: true, Lack: 40, Zero: true}} {
 		var got Sizes
 		write(t, b.Store, func(w *Writer) error { return w.SetSizes(b.account, s) })
 		read(t, b.Store, func(r *Reader) (err error) {

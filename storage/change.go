@@ -48,9 +48,11 @@ func (w *Writer) touchGeneration(m Mailbox, validity UIDValidity) error {
 		return err
 	}
 	w.types |= Emails
-	result, err := w.tx.Exec(`INSERT INTO change (account_id, type, object_id, created_no, changed_no, destroyed, changed_at)
+	result, err := w.tx.Exec(`INSERT INTO change (account_id, type, object_id, created_no, changed_no, destroyed,
+		changed_at)
 		SELECT ?1, 'Email', jmap_id, ?2 + row_number() OVER (), ?2 + row_number() OVER (), 0, ?3 FROM
-		  (SELECT DISTINCT e.jmap_id FROM entry n JOIN email e ON e.id = n.email_id WHERE n.mailbox_id = ?4 AND n.uidvalidity = ?5 AND n.expunged_at IS NULL)
+		  (SELECT DISTINCT e.jmap_id FROM entry n JOIN email e ON e.id = n.email_id
+		WHERE n.mailbox_id = ?4 AND n.uidvalidity = ?5 AND n.expunged_at IS NULL)
 		WHERE true
 		ON CONFLICT DO UPDATE SET created_no = CASE WHEN destroyed = 1 THEN excluded.created_no ELSE created_no END,
 		  changed_no = excluded.changed_no, destroyed = 0, changed_at = excluded.changed_at`,
@@ -70,7 +72,8 @@ func (w *Writer) bury(account AccountID, kind, id string) error {
 		return err
 	}
 	w.types |= typeBit(kind)
-	if _, err := w.tx.Exec(`UPDATE change SET destroyed = 1, changed_no = ?, changed_at = ? WHERE account_id = ? AND type = ? AND object_id = ?`,
+	if _, err := w.tx.Exec(`UPDATE change SET destroyed = 1, changed_no = ?, changed_at = ?
+		WHERE account_id = ? AND type = ? AND object_id = ?`,
 		n, millis(now()), account, kind, id); err != nil {
 		return fmt.Errorf("record end of %s %s: %w", kind, id, err)
 	}

@@ -99,7 +99,8 @@ func TestChangedTellsOfGroups(t *testing.T) {
 	b := newBed(t)
 	watch := b.Changed()
 	defer watch.Close()
-	b.committed([]any{News{Types: Emails, ChangeNo: 7}, nil, News{}, News{Types: Threads, ChangeNo: 9}, News{ChangeNo: 8}})
+	b.committed([]any{News{Types: Emails, ChangeNo: 7}, nil, News{}, News{Types: Threads, ChangeNo: 9},
+		News{ChangeNo: 8}})
 	if !woken(watch) || woken(watch) {
 		t.Error("not one signal for one group")
 	}

@@ -16,8 +16,8 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// TestCheckSeeded is the store's part of FAULTS' bar 22: every seeded corruption is found, and nothing in clean stores. What
-// only the server can tell (flags, UIDs, arrival) is in ui/cli TestCheckRemote.
+// TestCheckSeeded is the store's part of FAULTS' bar 22: every seeded corruption is found, and nothing in clean
+// stores. What only the server can tell (flags, UIDs, arrival) is in ui/cli TestCheckRemote.
 func TestCheckSeeded(t *testing.T) {
 	clean, wanted := 3, 60
 	if form.Long() {
@@ -106,7 +106,8 @@ func lived(t *testing.T, path string, random *rand.Rand) {
 		default:
 			var batch []Arrival
 			for range 1 + random.IntN(6) {
-				batch = append(batch, b.arrival(next[at], random.IntN(60), []string{`\Seen`, `$Work`}[:random.IntN(3)]...))
+				batch = append(batch, b.arrival(next[at], random.IntN(60),
+					[]string{`\Seen`, `$Work`}[:random.IntN(3)]...))
 				next[at] += 1 + UID(random.IntN(2))
 			}
 			b.store(boxes[at], 7, batch...)
@@ -120,7 +121,8 @@ func lived(t *testing.T, path string, random *rand.Rand) {
 		if _, err := w.tx.Raw().Exec(`INSERT INTO goqite (id, queue, body) VALUES ('m_1', 'q', x'00')`); err != nil {
 			return err
 		}
-		_, err := w.tx.Raw().Exec(`INSERT INTO sync_task (account_id, task_type, message_id, created_at) VALUES (?, 'initial_sync', 'm_1', 0)`, b.account)
+		_, err := w.tx.Raw().Exec(`INSERT INTO sync_task (account_id, task_type, message_id, created_at)
+			VALUES (?, 'initial_sync', 'm_1', 0)`, b.account)
 		return err
 	})
 	if err := s.Close(); err != nil {
@@ -183,23 +185,31 @@ func corruptions() []corruption {
 	}
 	// pick is a row of a table, drawn by the number that every statement is given.
 	pick := func(table, key string) string {
-		return fmt.Sprintf("%s = (SELECT %s FROM %s ORDER BY %s LIMIT 1 OFFSET ?1 %% (SELECT count(*) FROM %s))", key, key, table, key, table)
+		return fmt.Sprintf("%s = (SELECT %s FROM %s ORDER BY %s LIMIT 1 OFFSET ?1 %% (SELECT count(*) FROM %s))", key,
+			key, table, key, table)
 	}
-	live := "id = (SELECT id FROM entry WHERE expunged_at IS NULL ORDER BY id LIMIT 1 OFFSET ?1 % (SELECT count(*) FROM entry WHERE expunged_at IS NULL))"
+	live := "id = (SELECT id FROM entry WHERE expunged_at IS NULL ORDER BY id LIMIT 1 OFFSET ?1 % (SELECT count(*) " +
+		"FROM entry WHERE expunged_at IS NULL))"
 	add("flipped bit in a message", flipFrame)
 	for _, column := range []string{"message_id", "subject", "sender", "preview"} {
-		add("flipped bit in "+column, func(db *sql.DB, random *rand.Rand) (string, error) { return flipText(db, random, "email", column) })
+		add("flipped bit in "+column, func(db *sql.DB, random *rand.Rand) (string, error) {
+			return flipText(db, random, "email", column)
+		})
 	}
 	for _, column := range []string{"sent_at", "size", "live"} {
-		run("flipped bit in email."+column, `UPDATE email SET destroyed_at = iif('`+column+`' = 'live', NULL, destroyed_at), `+column+` = (`+column+` | 8) - (`+column+` & 8) WHERE `+pick("email", "id"))
+		run("flipped bit in email."+column,
+			`UPDATE email SET destroyed_at = iif('`+column+`' = 'live', NULL, destroyed_at),
+				`+column+` = (`+column+` | 8) - (`+column+` & 8) WHERE `+pick("email", "id"))
 	}
 	for _, column := range []string{"has_attachment", "partial"} {
 		run("flipped email."+column, `UPDATE email SET `+column+` = NOT `+column+` WHERE `+pick("email", "id"))
 	}
-	run("id of an email", `UPDATE email SET jmap_id = 'e' || ?1 WHERE destroyed_at IS NULL AND `+pick("email", "id")) // one that is gone may be in no feed
+	// one that is gone may be in no feed
+	run("id of an email", `UPDATE email SET jmap_id = 'e' || ?1 WHERE destroyed_at IS NULL AND `+pick("email", "id"))
 	run("recipients", `UPDATE email SET recipients = 'x' WHERE `+pick("email", "id"))
 	run("digest of an email", `UPDATE email SET digest = randomblob(32) WHERE `+pick("email", "id"))
-	run("thread of an email", `UPDATE email SET thread_id = (SELECT max(id) FROM thread WHERE id <> email.thread_id) WHERE `+pick("email", "id"))
+	run("thread of an email", `UPDATE email SET thread_id = (SELECT max(id) FROM thread WHERE id <> email.thread_id)
+		WHERE `+pick("email", "id"))
 	run("size of an entry", `UPDATE entry SET size = size + 4 WHERE `+pick("entry", "id"))
 	run("size of a blob", `UPDATE blob SET size = size + 4 WHERE `+pick("blob", "id"))
 	run("stored size of a blob", `UPDATE blob SET stored = stored + 4 WHERE `+pick("blob", "id"))
@@ -213,21 +223,29 @@ func corruptions() []corruption {
 	}
 	run("lost entry", `DELETE FROM entry WHERE `+live)
 	run("lost piece", `DELETE FROM blob_piece WHERE `+pick("blob_piece", "rowid"))
-	run("lost coverage", `DELETE FROM coverage WHERE (mailbox_id, lo) = (SELECT mailbox_id, uid FROM (SELECT c.mailbox_id, c.lo AS uid FROM coverage c
-		WHERE EXISTS (SELECT 1 FROM entry WHERE mailbox_id = c.mailbox_id AND uid BETWEEN c.lo AND c.hi AND expunged_at IS NULL)) LIMIT 1) OR ?1 < 0`)
-	run("lost change", `DELETE FROM change WHERE (type, object_id) = (SELECT type, object_id FROM change c WHERE destroyed = 0
-		AND (type <> 'Thread' OR EXISTS (SELECT 1 FROM email e JOIN thread t ON t.id = e.thread_id WHERE t.jmap_id = c.object_id AND e.destroyed_at IS NULL))
+	run("lost coverage", `DELETE FROM coverage WHERE (mailbox_id, lo) = (SELECT mailbox_id, uid
+		FROM (SELECT c.mailbox_id, c.lo AS uid FROM coverage c
+		WHERE EXISTS (SELECT 1 FROM entry WHERE mailbox_id = c.mailbox_id AND uid BETWEEN c.lo AND c.hi
+		AND expunged_at IS NULL)) LIMIT 1) OR ?1 < 0`)
+	run("lost change", `DELETE FROM change WHERE (type, object_id) = (SELECT type, object_id FROM change c
+		WHERE destroyed = 0
+		AND (type <> 'Thread' OR EXISTS (SELECT 1 FROM email e JOIN thread t ON t.id = e.thread_id
+		WHERE t.jmap_id = c.object_id AND e.destroyed_at IS NULL))
 		ORDER BY changed_no LIMIT 1 OFFSET ?1 % (SELECT count(*) FROM change WHERE destroyed = 0))`)
 	run("lost fact", `DELETE FROM meta WHERE key = (SELECT key FROM meta ORDER BY key LIMIT 1 OFFSET ?1 % 4)`)
 	run("lost message of the queue", `DELETE FROM goqite WHERE ?1 >= 0`)
 	run("lost task", `DELETE FROM sync_task WHERE ?1 >= 0`)
-	run("lost row of the index", `DELETE FROM search WHERE `+`rowid = (SELECT id FROM search_docsize ORDER BY id LIMIT 1 OFFSET ?1 % (SELECT count(*) FROM search_docsize))`)
+	run("lost row of the index", `DELETE FROM search WHERE `+`rowid = (SELECT id FROM search_docsize ORDER BY id
+		LIMIT 1 OFFSET ?1 % (SELECT count(*) FROM search_docsize))`)
 	run("stale row of the index", `INSERT INTO search (rowid, text) SELECT max(id) + 1 + ?1 % 5, 'stale' FROM email`)
 	run("indexed email that waits", `INSERT INTO unindexed SELECT id FROM search_docsize ORDER BY id LIMIT 1
 		OFFSET ?1 % (SELECT count(*) FROM search_docsize)`)
-	run("swapped messages", `UPDATE entry SET blob_id = (SELECT max(id) FROM blob WHERE id <> entry.blob_id) WHERE `+pick("entry", "id"))
-	run("swapped emails", `UPDATE OR IGNORE entry SET email_id = (SELECT max(id) FROM email WHERE id <> entry.email_id) WHERE `+live)
-	run("swapped bytes", `UPDATE blob_piece SET frame = (SELECT frame FROM blob_piece p WHERE p.blob_id <> blob_piece.blob_id LIMIT 1) WHERE `+pick("blob_piece", "rowid"))
+	run("swapped messages",
+		`UPDATE entry SET blob_id = (SELECT max(id) FROM blob WHERE id <> entry.blob_id) WHERE `+pick("entry", "id"))
+	run("swapped emails", `UPDATE OR IGNORE entry SET email_id = (SELECT max(id) FROM email
+		WHERE id <> entry.email_id) WHERE `+live)
+	run("swapped bytes", `UPDATE blob_piece SET frame = (SELECT frame FROM blob_piece p
+		WHERE p.blob_id <> blob_piece.blob_id LIMIT 1) WHERE `+pick("blob_piece", "rowid"))
 	return all
 }
 
@@ -235,7 +253,8 @@ func corruptions() []corruption {
 func flipFrame(db *sql.DB, random *rand.Rand) (string, error) {
 	var row int64
 	var frame []byte
-	if err := db.QueryRow(`SELECT rowid, frame FROM blob_piece ORDER BY rowid LIMIT 1 OFFSET ? % (SELECT count(*) FROM blob_piece)`, random.Uint32()).Scan(&row, &frame); err != nil {
+	if err := db.QueryRow(`SELECT rowid, frame FROM blob_piece ORDER BY rowid LIMIT 1 OFFSET ? % (SELECT count(*)
+		FROM blob_piece)`, random.Uint32()).Scan(&row, &frame); err != nil {
 		return "", err
 	}
 	dec, err := zstd.NewReader(nil)
@@ -262,7 +281,8 @@ func flipFrame(db *sql.DB, random *rand.Rand) (string, error) {
 func flipText(db *sql.DB, random *rand.Rand, table, column string) (string, error) {
 	var row int64
 	var text string
-	if err := db.QueryRow(fmt.Sprintf(`SELECT id, %s FROM %s ORDER BY id LIMIT 1 OFFSET ? %% (SELECT count(*) FROM %[2]s)`, column, table), random.Uint32()).Scan(&row, &text); err != nil || text == "" {
+	if err := db.QueryRow(fmt.Sprintf(`SELECT id, %s FROM %s ORDER BY id LIMIT 1 OFFSET ? %% (SELECT count(*)
+		FROM %[2]s)`, column, table), random.Uint32()).Scan(&row, &text); err != nil || text == "" {
 		return "", err
 	}
 	flipped := []byte(text)

@@ -31,7 +31,8 @@ func checkAll(t *testing.T, s *Store) []Finding {
 	return found
 }
 
-// checkBed is a store with a past: two mailboxes, a thread, a staged message, expunges, a destroyed email, an index, a task.
+// checkBed is a store with a past: two mailboxes, a thread, a staged message, expunges, a destroyed email, an
+// index, a task.
 func checkBed(t *testing.T) *bed {
 	b := newBed(t)
 	inbox, archive := b.mailbox("INBOX", 7), b.mailbox("Archive", 9)
@@ -59,7 +60,8 @@ func checkBed(t *testing.T) *bed {
 		if _, err := w.tx.Raw().Exec(`INSERT INTO goqite (id, queue, body) VALUES ('m_1', 'q', x'00')`); err != nil {
 			return err
 		}
-		_, err := w.tx.Raw().Exec(`INSERT INTO sync_task (account_id, task_type, message_id, created_at) VALUES (?, 'initial_sync', 'm_1', 0)`, b.account)
+		_, err := w.tx.Raw().Exec(`INSERT INTO sync_task (account_id, task_type, message_id, created_at)
+			VALUES (?, 'initial_sync', 'm_1', 0)`, b.account)
 		return err
 	})
 	return b
@@ -92,16 +94,23 @@ func TestCheckFinds(t *testing.T) {
 		what   string
 		where  string
 	}{
-		"bit flip in a piece":     {`UPDATE blob_piece SET frame = CAST(substr(frame, 1, 30) || x'ff' || substr(frame, 32) AS BLOB) WHERE blob_id = 2`, "damaged message", "account ada, mailbox INBOX, UID 2"},
-		"lost piece":              {`DELETE FROM blob_piece WHERE blob_id = (SELECT id FROM blob ORDER BY size DESC LIMIT 1) AND n = 1`, "missing piece", "UID 10"},
-		"superfluous piece":       {`INSERT INTO blob_piece SELECT 2, 1, frame FROM blob_piece WHERE blob_id = 2`, "wrong size", "UID 2"},
-		"swapped bodies":          {`UPDATE entry SET blob_id = 3 WHERE id = 2`, "wrong message", "UID 2"},
-		"swapped bytes":           {`UPDATE blob_piece SET frame = (SELECT frame FROM blob_piece WHERE blob_id = 3) WHERE blob_id = 2`, "damaged message", "UID 2"},
-		"lost blob":               {`DELETE FROM blob WHERE id = 2`, "missing message", "UID 2"},
-		"body forgotten":          {`UPDATE entry SET blob_id = NULL WHERE id = 2`, "false coverage", "UID 2"},
-		"lost entry":              {`DROP TRIGGER entry_stays; DELETE FROM entry WHERE id = 2`, "wrong counter", "INBOX"},
-		"wrong total":             {`UPDATE mailbox SET total = total + 1 WHERE path = 'INBOX'`, "wrong counter", "INBOX"},
-		"wrong unread":            {`UPDATE mailbox SET unread = unread - 1 WHERE path = 'INBOX'`, "wrong counter", "INBOX"},
+		"bit flip in a piece": {`UPDATE blob_piece SET frame = CAST(substr(frame, 1, 30) || x'ff' || substr(frame,
+			32) AS BLOB) WHERE blob_id = 2`, "damaged message", "account ada, mailbox INBOX, UID 2"},
+		"lost piece": {`DELETE FROM blob_piece WHERE blob_id = (SELECT id FROM blob ORDER BY size DESC
+			LIMIT 1) AND n = 1`, "missing piece", "UID 10"},
+		"superfluous piece": {`INSERT INTO blob_piece SELECT 2, 1, frame FROM blob_piece WHERE blob_id = 2`,
+			"wrong size", "UID 2"},
+		"swapped bodies": {`UPDATE entry SET blob_id = 3 WHERE id = 2`, "wrong message", "UID 2"},
+		"swapped bytes": {`UPDATE blob_piece SET frame = (SELECT frame FROM blob_piece WHERE blob_id = 3)
+			WHERE blob_id = 2`, "damaged message", "UID 2"},
+		"lost blob":      {`DELETE FROM blob WHERE id = 2`, "missing message", "UID 2"},
+		"body forgotten": {`UPDATE entry SET blob_id = NULL WHERE id = 2`, "false coverage", "UID 2"},
+		"lost entry": {`DROP TRIGGER entry_stays; DELETE FROM entry WHERE id = 2`,
+			"wrong counter", "INBOX"},
+		"wrong total": {`UPDATE mailbox SET total = total + 1 WHERE path = 'INBOX'`,
+			"wrong counter", "INBOX"},
+		"wrong unread": {`UPDATE mailbox SET unread = unread - 1 WHERE path = 'INBOX'`,
+			"wrong counter", "INBOX"},
 		"wrong live":              {`UPDATE email SET live = live + 1 WHERE id = 2`, "wrong counter", "UID 2"},
 		"lost coverage":           {`DELETE FROM coverage WHERE mailbox_id = 1`, "missing coverage", "INBOX"},
 		"stray generation":        {`UPDATE entry SET uidvalidity = 5 WHERE id = 2`, "stray entry", "UID 2"},
@@ -112,19 +121,26 @@ func TestCheckFinds(t *testing.T) {
 		"changed attachment mark": {`UPDATE email SET has_attachment = 1 WHERE id = 2`, "stale field", "UID 2"},
 		"wrong thread":            {`UPDATE email SET thread_id = 3 WHERE id = 2`, "wrong thread", "UID 2"},
 		"emptied thread":          {`UPDATE email SET thread_id = 3 WHERE id = 2`, "empty thread", "thread t"},
-		"lost change":             {`DELETE FROM change WHERE object_id = (SELECT jmap_id FROM email WHERE id = 2)`, "missing change", "UID 2"},
-		"false tombstone":         {`UPDATE change SET destroyed = 1 WHERE object_id = (SELECT jmap_id FROM email WHERE id = 2)`, "wrong change", "UID 2"},
-		"change of nothing":       {`INSERT INTO change VALUES (1, 'Email', 'enothing', 1, 2, 0, 0)`, "change without object", "enothing"},
-		"numbers went back":       {`UPDATE meta SET value = 3 WHERE key = 'change_no'`, "wrong change number", "account ada"},
-		"lost fact":               {`DELETE FROM meta WHERE key = 'store_id'`, "missing fact", "meta"},
-		"stale index":             {`INSERT INTO unindexed VALUES (2)`, "stale index", "search row"},
-		"lost index row":          {`DELETE FROM search WHERE rowid = 2`, "not searchable", "UID 2"},
-		"damaged index":           {`UPDATE search_data SET block = x'00' WHERE id > 10`, "damaged file", "search"},
-		"stuck task":              {`DELETE FROM goqite`, "stuck task", "task 1"},
-		"no queue table":          {`DROP TABLE goqite`, "no queue table", "goqite"},
-		"stray queue row":         {`INSERT INTO goqite (id, queue, body) VALUES ('m_2', 'q', x'00')`, "stray queue row", "m_2"},
-		"broken reference":        {`UPDATE entry SET email_id = 999 WHERE id = 2`, "broken reference", "entry"},
-		"damaged table index":     {`PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = 'CREATE INDEX entry_email ON entry (uid)' WHERE name = 'entry_email'; PRAGMA schema_version = 99; PRAGMA writable_schema = RESET`, "damaged file", "entry"},
+		"lost change": {`DELETE FROM change WHERE object_id = (SELECT jmap_id FROM email WHERE id = 2)`,
+			"missing change", "UID 2"},
+		"false tombstone": {`UPDATE change SET destroyed = 1 WHERE object_id = (SELECT jmap_id FROM email
+			WHERE id = 2)`, "wrong change", "UID 2"},
+		"change of nothing": {`INSERT INTO change VALUES (1, 'Email', 'enothing', 1, 2, 0, 0)`,
+			"change without object", "enothing"},
+		"numbers went back": {`UPDATE meta SET value = 3 WHERE key = 'change_no'`,
+			"wrong change number", "account ada"},
+		"lost fact":      {`DELETE FROM meta WHERE key = 'store_id'`, "missing fact", "meta"},
+		"stale index":    {`INSERT INTO unindexed VALUES (2)`, "stale index", "search row"},
+		"lost index row": {`DELETE FROM search WHERE rowid = 2`, "not searchable", "UID 2"},
+		"damaged index":  {`UPDATE search_data SET block = x'00' WHERE id > 10`, "damaged file", "search"},
+		"stuck task":     {`DELETE FROM goqite`, "stuck task", "task 1"},
+		"no queue table": {`DROP TABLE goqite`, "no queue table", "goqite"},
+		"stray queue row": {`INSERT INTO goqite (id, queue, body) VALUES ('m_2', 'q', x'00')`,
+			"stray queue row", "m_2"},
+		"broken reference": {`UPDATE entry SET email_id = 999 WHERE id = 2`, "broken reference", "entry"},
+		"damaged table index": {`PRAGMA writable_schema = ON; UPDATE sqlite_schema
+			SET sql = 'CREATE INDEX entry_email ON entry (uid)' WHERE name = 'entry_email'; PRAGMA schema_version =
+			99; PRAGMA writable_schema = RESET`, "damaged file", "entry"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := checkBed(t)
@@ -151,10 +167,12 @@ func TestCheckBesideAWriter(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		for uid := UID(1); ctx.Err() == nil && uid < 500; uid++ { // a check must not chase a store that grows faster than it reads
+		// a check must not chase a store that grows faster than it reads
+		for uid := UID(1); ctx.Err() == nil && uid < 500; uid++ {
 			a := b.arrival(uid, int(uid))
 			if err := b.Write(ctx, Bulk, 0, func(w *Writer) error {
-				_, err := w.StoreBatch(Batch{Mailbox: box, Validity: 7, Arrivals: []Arrival{a}, Cover: []Range{{uid, uid}}})
+				_, err := w.StoreBatch(Batch{Mailbox: box, Validity: 7, Arrivals: []Arrival{a},
+					Cover: []Range{{uid, uid}}})
 				if err == nil && uid%3 == 0 {
 					err = w.Expunge(box, 7, []UID{uid - 1})
 				}

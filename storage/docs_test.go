@@ -26,7 +26,8 @@ func TestViewsAreDocumented(t *testing.T) {
 	}
 	b := checkBed(t)
 	actual := map[string][]string{}
-	if err := b.SQL(t.Context(), `SELECT m.name, c.name FROM sqlite_schema m, pragma_table_info(m.name) c WHERE m.type = 'view' ORDER BY m.rowid, c.cid`, func(_ []string, v []any) error {
+	if err := b.SQL(t.Context(), `SELECT m.name, c.name FROM sqlite_schema m, pragma_table_info(m.name) c
+		WHERE m.type = 'view' ORDER BY m.rowid, c.cid`, func(_ []string, v []any) error {
 		view := v[0].(string)
 		actual[view] = append(actual[view], v[1].(string))
 		return nil
@@ -59,15 +60,19 @@ func TestViewFormats(t *testing.T) {
 	b := newBed(t)
 	box := b.mailbox("INBOX", 7)
 	b.store(box, 7, b.arrival(1, 1, `\Seen`, "custom"))
-	want := fmt.Sprintf(`ada|INBOX|1|<1@example.org>|2023-11-14T22:13:21Z|2020-09-13T12:26:40Z|\Seen custom|%x|1|-`, b.packer.Pack(raw(1)).SHA256)
-	if got := text(t, b.Store, `SELECT concat_ws('|', account, mailbox, uid, message_id, date, sent_date, flags, sha256, has_body, coalesce(pending, '-')) FROM mail`); got != want {
+	want := fmt.Sprintf(`ada|INBOX|1|<1@example.org>|2023-11-14T22:13:21Z|2020-09-13T12:26:40Z|\Seen custom|%x|1|-`,
+		b.packer.Pack(raw(1)).SHA256)
+	if got := text(t, b.Store, `SELECT concat_ws('|', account, mailbox, uid, message_id, date, sent_date, flags,
+		sha256, has_body, coalesce(pending, '-')) FROM mail`); got != want {
 		t.Errorf("mail has\n%s, want\n%s", got, want)
 	}
 	write(t, b.Store, func(w *Writer) error {
-		_, err := w.tx.Raw().Exec(`INSERT INTO sync_task (account_id, task_type, state, created_at) VALUES (1, 'folder_sync', 'paused', 1700000000123)`)
+		_, err := w.tx.Raw().Exec(`INSERT INTO sync_task (account_id, task_type, state, created_at)
+			VALUES (1, 'folder_sync', 'paused', 1700000000123)`)
 		return err
 	})
-	if got := text(t, b.Store, `SELECT concat_ws('|', status, state, created_at, priority, max_retries) FROM sync_tasks`); got != "pending|paused|2023-11-14T22:13:20.123Z|5|5" {
+	if got := text(t, b.Store, `SELECT concat_ws('|', status, state, created_at, priority, max_retries)
+		FROM sync_tasks`); got != "pending|paused|2023-11-14T22:13:20.123Z|5|5" {
 		t.Errorf("sync_tasks has %s", got)
 	}
 }

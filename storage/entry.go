@@ -23,7 +23,8 @@ type Listed struct {
 func (r *Reader) Entries(mailbox MailboxID, validity UIDValidity, seed maphash.Seed) ([]Listed, error) {
 	var all []Listed
 	rows, err := r.snap.Query(`SELECT uid, flags FROM entry
-		WHERE mailbox_id = ? AND uidvalidity = ? AND uid IS NOT NULL AND expunged_at IS NULL ORDER BY uid`, mailbox, validity)
+		WHERE mailbox_id = ? AND uidvalidity = ? AND uid IS NOT NULL AND expunged_at IS NULL ORDER BY uid`,
+		mailbox, validity)
 	return all, file.Each(rows, err, func(rows *sql.Rows) error {
 		var e Listed
 		var flags Flags
@@ -36,7 +37,8 @@ func (r *Reader) Entries(mailbox MailboxID, validity UIDValidity, seed maphash.S
 
 // HasEntries reports whether a generation of a mailbox has a live entry.
 func (r *Reader) HasEntries(mailbox MailboxID, validity UIDValidity) (any bool, err error) {
-	err = r.snap.QueryRow(`SELECT EXISTS (SELECT 1 FROM entry WHERE mailbox_id = ? AND uidvalidity = ? AND uid IS NOT NULL AND expunged_at IS NULL)`,
+	err = r.snap.QueryRow(`SELECT EXISTS (SELECT 1 FROM entry WHERE mailbox_id = ? AND uidvalidity = ?
+		AND uid IS NOT NULL AND expunged_at IS NULL)`,
 		mailbox, validity).Scan(&any)
 	return any, explain("look for entries", err)
 }
@@ -50,11 +52,13 @@ type Held struct {
 	Expunged     bool
 }
 
-// Held lists the entries of one generation of a mailbox that have a body and a UID in uids, expunged ones too, by ascending UID.
+// Held lists the entries of one generation of a mailbox that have a body and a UID in uids, expunged ones too, by
+// ascending UID.
 func (r *Reader) Held(mailbox MailboxID, validity UIDValidity, uids Range) ([]Held, error) {
 	var all []Held
 	rows, err := r.snap.Query(`SELECT id, uid, size, internal_date, expunged_at IS NOT NULL FROM entry
-		WHERE mailbox_id = ? AND uidvalidity = ? AND uid BETWEEN ? AND ? AND blob_id IS NOT NULL ORDER BY uid`, mailbox, validity, uids.Lo, uids.Hi)
+		WHERE mailbox_id = ? AND uidvalidity = ? AND uid BETWEEN ? AND ? AND blob_id IS NOT NULL ORDER BY uid`,
+		mailbox, validity, uids.Lo, uids.Hi)
 	return all, file.Each(rows, err, func(rows *sql.Rows) error {
 		var h Held
 		var date int64
@@ -72,8 +76,8 @@ type Sample struct {
 	UID     UID
 }
 
-// Sample finds a message whose body the store has: in a generation of a mailbox, or else in another mailbox of its account. Among
-// the newest it takes the largest of up to 64 KiB, since a line may carry only small answers.
+// Sample finds a message whose body the store has: in a generation of a mailbox, or else in another mailbox of
+// its account. Among the newest it takes the largest of up to 64 KiB, since a line may carry only small answers.
 // Errors: ErrNotFound.
 func (r *Reader) Sample(of Mailbox, validity UIDValidity) (Sample, error) {
 	s, err := r.sample(of, validity)
@@ -97,8 +101,10 @@ func (r *Reader) Sample(of Mailbox, validity UIDValidity) (Sample, error) {
 
 func (r *Reader) sample(m Mailbox, validity UIDValidity) (Sample, error) {
 	s := Sample{Mailbox: m.ID, Raw: m.Raw}
-	err := r.snap.QueryRow(`SELECT uid FROM (SELECT uid, size FROM entry WHERE mailbox_id = ? AND uidvalidity = ? AND uid IS NOT NULL
-		AND blob_id IS NOT NULL AND expunged_at IS NULL ORDER BY uid DESC LIMIT 50) ORDER BY size > 65536, abs(size - 65536) LIMIT 1`, m.ID, validity).Scan(&s.UID)
+	err := r.snap.QueryRow(`SELECT uid FROM (SELECT uid, size FROM entry
+		WHERE mailbox_id = ? AND uidvalidity = ? AND uid IS NOT NULL
+		AND blob_id IS NOT NULL AND expunged_at IS NULL ORDER BY uid DESC LIMIT 50)
+		ORDER BY size > 65536, abs(size - 65536) LIMIT 1`, m.ID, validity).Scan(&s.UID)
 	return s, missing("message", err)
 }
 
@@ -115,8 +121,10 @@ type Shown struct {
 // Shown lists the live entries of one generation of a mailbox.
 func (r *Reader) Shown(mailbox MailboxID, validity UIDValidity) ([]Shown, error) {
 	var all []Shown
-	rows, err := r.snap.Query(`SELECT n.uid, n.size, n.flags, n.internal_date, b.sha256 FROM entry n LEFT JOIN blob b ON b.id = n.blob_id
-		WHERE n.mailbox_id = ? AND n.uidvalidity = ? AND n.uid IS NOT NULL AND n.expunged_at IS NULL`, mailbox, validity)
+	rows, err := r.snap.Query(`SELECT n.uid, n.size, n.flags, n.internal_date, b.sha256 FROM entry n
+		LEFT JOIN blob b ON b.id = n.blob_id
+		WHERE n.mailbox_id = ? AND n.uidvalidity = ? AND n.uid IS NOT NULL AND n.expunged_at IS NULL`,
+		mailbox, validity)
 	return all, file.Each(rows, err, func(rows *sql.Rows) error {
 		var h Shown
 		var sum []byte
@@ -138,7 +146,8 @@ type FlagChange struct {
 	ModSeq ModSeq
 }
 
-// ApplyFlags sets the server's flags of live entries; UIDs the store does not hold are passed over. It says how many moved.
+// ApplyFlags sets the server's flags of live entries; UIDs the store does not hold are passed over. It says how
+// many moved.
 func (w *Writer) ApplyFlags(mailbox MailboxID, validity UIDValidity, changes []FlagChange) (int, error) {
 	m, err := w.Mailbox(mailbox)
 	if err != nil {
@@ -167,15 +176,16 @@ func (w *Writer) ApplyFlags(mailbox MailboxID, validity UIDValidity, changes []F
 	return moved, nil
 }
 
-// Expunge takes messages the server no longer has out of the views. Rows and blobs stay for their retention, and an email
-// that lost its last entry stays until SettleOrphans: it may be on its way to another mailbox.
+// Expunge takes messages the server no longer has out of the views. Rows and blobs stay for their retention, and
+// an email that lost its last entry stays until SettleOrphans: it may be on its way to another mailbox.
 func (w *Writer) Expunge(mailbox MailboxID, validity UIDValidity, uids []UID) error {
 	m, err := w.Mailbox(mailbox)
 	if err != nil {
 		return err
 	}
 	for _, uid := range uids {
-		if err := w.expungeWhere(m, `mailbox_id = ? AND uidvalidity = ? AND uid = ?`, mailbox, validity, uid); err != nil {
+		if err := w.expungeWhere(m, `mailbox_id = ? AND uidvalidity = ? AND uid = ?`,
+			mailbox, validity, uid); err != nil {
 			return err
 		}
 	}
@@ -185,7 +195,8 @@ func (w *Writer) Expunge(mailbox MailboxID, validity UIDValidity, uids []UID) er
 // expungeWhere expunges the live entries of m that match one of this package's own conditions.
 func (w *Writer) expungeWhere(m Mailbox, condition string, args ...any) error {
 	var gone []EmailRow
-	rows, err := w.tx.Query(`UPDATE entry SET expunged_at = `+nowMillis+` WHERE `+condition+` AND expunged_at IS NULL RETURNING email_id`, args...)
+	rows, err := w.tx.Query(`UPDATE entry SET expunged_at = `+nowMillis+` WHERE `+condition+` AND expunged_at IS NULL
+		RETURNING email_id`, args...)
 	if err := file.Each(rows, err, func(rows *sql.Rows) error {
 		var email EmailRow
 		err := rows.Scan(&email)
@@ -211,19 +222,21 @@ const nowMillis = `CAST(unixepoch('subsec') * 1000 AS INTEGER)`
 // touchEntry records that the email of an entry changed.
 func (w *Writer) touchEntry(account AccountID, id EntryID) error {
 	var object string
-	if err := w.tx.QueryRow(`SELECT e.jmap_id FROM email e JOIN entry n ON n.email_id = e.id WHERE n.id = ?`, id).Scan(&object); err != nil {
+	if err := w.tx.QueryRow(`SELECT e.jmap_id FROM email e JOIN entry n ON n.email_id = e.id WHERE n.id = ?`,
+		id).Scan(&object); err != nil {
 		return fmt.Errorf("find email of entry: %w", err)
 	}
 	return w.touch(account, typeEmail, object)
 }
 
-// touchEmail records that an email changed, and that its thread is back if the doors were told that the email had gone: call
-// it before the entry that revives it is written.
+// touchEmail records that an email changed, and that its thread is back if the doors were told that the email had
+// gone: call it before the entry that revives it is written.
 func (w *Writer) touchEmail(row EmailRow) error {
 	var email, thread string
 	var account AccountID
 	var destroyed bool
-	if err := w.tx.QueryRow(`SELECT e.jmap_id, t.jmap_id, e.account_id, e.destroyed_at IS NOT NULL FROM email e JOIN thread t ON t.id = e.thread_id WHERE e.id = ?`,
+	if err := w.tx.QueryRow(`SELECT e.jmap_id, t.jmap_id, e.account_id, e.destroyed_at IS NOT NULL FROM email e
+		JOIN thread t ON t.id = e.thread_id WHERE e.id = ?`,
 		row).Scan(&email, &thread, &account, &destroyed); err != nil {
 		return fmt.Errorf("find email: %w", err)
 	}
@@ -238,14 +251,15 @@ func (w *Writer) touchEmail(row EmailRow) error {
 // orphanWait is how long an email that no mailbox holds waits for a mailbox that could not be listed: it may be there.
 const orphanWait = 24 * time.Hour
 
-// SettleOrphans destroys, for the doors, the emails of an account that no mailbox holds any more. Call it when a pass has
-// listed every mailbox. It says how many went.
+// SettleOrphans destroys, for the doors, the emails of an account that no mailbox holds any more. Call it when a
+// pass has listed every mailbox. It says how many went.
 func (w *Writer) SettleOrphans(account AccountID) (int, error) {
 	return w.settleOrphans(account, math.MaxInt64)
 }
 
-// SettleOldOrphans destroys only those whose last entry was expunged a day before at, the wall clock's time. Call it when a
-// pass could not list some mailbox. A clock that MaySweep does not believe, or has not seen yet, ends no wait.
+// SettleOldOrphans destroys only those whose last entry was expunged a day before at, the wall clock's time. Call
+// it when a pass could not list some mailbox. A clock that MaySweep does not believe, or has not seen yet, ends
+// no wait.
 func (w *Writer) SettleOldOrphans(account AccountID, at time.Time) (int, error) {
 	known, doubted, err := w.sweptAt()
 	if err != nil {
@@ -294,7 +308,8 @@ func (w *Writer) settleOrphans(account AccountID, upTo int64) (int, error) {
 	}
 	for id, object := range threads {
 		var left bool
-		if err := w.tx.QueryRow(`SELECT EXISTS (SELECT 1 FROM email WHERE thread_id = ? AND destroyed_at IS NULL)`, id).Scan(&left); err != nil {
+		if err := w.tx.QueryRow(`SELECT EXISTS (SELECT 1 FROM email WHERE thread_id = ? AND destroyed_at IS NULL)`,
+			id).Scan(&left); err != nil {
 			return 0, fmt.Errorf("look into thread: %w", err)
 		}
 		end := w.bury
@@ -332,9 +347,12 @@ func (w *Writer) Quarantine(q Quarantined) error {
 	if q.Claimed >= 0 {
 		claimed = q.Claimed
 	}
-	_, err := w.tx.Exec(`INSERT INTO quarantine (mailbox_id, uidvalidity, uid, reason, first_at, last_at, alone, received, claimed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT (mailbox_id, uidvalidity, uid) DO UPDATE SET attempts = attempts + 1, last_at = excluded.last_at, reason = excluded.reason,
-		alone = max(alone, excluded.alone), received = max(received, excluded.received), claimed = coalesce(excluded.claimed, claimed), asked_at = NULL`,
+	_, err := w.tx.Exec(`INSERT INTO quarantine (mailbox_id, uidvalidity, uid, reason, first_at, last_at, alone,
+		received, claimed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (mailbox_id, uidvalidity, uid) DO UPDATE SET attempts = attempts + 1, last_at = excluded.last_at,
+		reason = excluded.reason,
+		alone = max(alone, excluded.alone), received = max(received, excluded.received),
+		claimed = coalesce(excluded.claimed, claimed), asked_at = NULL`,
 		q.Mailbox, q.Validity, q.UID, q.Reason, millis(now()), millis(now()), q.Alone, q.Received, claimed)
 	return explain("quarantine", err)
 }
@@ -353,7 +371,8 @@ func (w *Writer) AskQuarantined(id int64) error {
 
 // release takes a message out of quarantine: it arrived or left.
 func (w *Writer) release(mailbox MailboxID, validity UIDValidity, uid UID) error {
-	result, err := w.tx.Exec(`DELETE FROM quarantine WHERE mailbox_id = ? AND uidvalidity = ? AND uid = ?`, mailbox, validity, uid)
+	result, err := w.tx.Exec(`DELETE FROM quarantine WHERE mailbox_id = ? AND uidvalidity = ? AND uid = ?`,
+		mailbox, validity, uid)
 	if err != nil {
 		return explain("release from quarantine", err)
 	}
@@ -368,13 +387,14 @@ func cameKey(mailbox MailboxID, validity UIDValidity, uid UID) string {
 	return fmt.Sprintf("came:%d:%d:%d", mailbox, validity, uid)
 }
 
-// KeepCame keeps what came of a message in quarantine until it arrives or leaves, unless more of it is kept already. b is
-// staged, and the store has it from then on.
+// KeepCame keeps what came of a message in quarantine until it arrives or leaves, unless more of it is kept
+// already. b is staged, and the store has it from then on.
 func (w *Writer) KeepCame(mailbox MailboxID, validity UIDValidity, uid UID, b Body) error {
 	key := cameKey(mailbox, validity, uid)
 	var have BlobID
 	var size int64
-	err := w.tx.QueryRow(`SELECT b.id, b.size FROM meta m JOIN blob b ON b.id = m.value WHERE m.key = ?`, key).Scan(&have, &size)
+	err := w.tx.QueryRow(`SELECT b.id, b.size FROM meta m JOIN blob b ON b.id = m.value WHERE m.key = ?`,
+		key).Scan(&have, &size)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return explain("find what came", err)
 	}
@@ -397,7 +417,8 @@ func (w *Writer) KeepCame(mailbox MailboxID, validity UIDValidity, uid UID, b Bo
 
 // dropCame drops what is kept of a message in quarantine, if anything is.
 func (w *Writer) dropCame(key string) error {
-	if _, err := w.tx.Exec(`DELETE FROM blob WHERE state = 'staged' AND id = (SELECT value FROM meta WHERE key = ?)`, key); err != nil {
+	if _, err := w.tx.Exec(`DELETE FROM blob WHERE state = 'staged' AND id = (SELECT value FROM meta WHERE key = ?)`,
+		key); err != nil {
 		return explain("drop what came", err)
 	}
 	_, err := w.tx.Exec(`DELETE FROM meta WHERE key = ?`, key)
@@ -422,7 +443,8 @@ func (w *Writer) dropCameGone() error {
 		var uid UID
 		held := false
 		if _, err := fmt.Sscanf(key, "came:%d:%d:%d", &mailbox, &validity, &uid); err == nil {
-			if err := w.tx.QueryRow(`SELECT EXISTS (SELECT 1 FROM quarantine WHERE mailbox_id = ? AND uidvalidity = ? AND uid = ?)`,
+			if err := w.tx.QueryRow(`SELECT EXISTS (SELECT 1 FROM quarantine
+				WHERE mailbox_id = ? AND uidvalidity = ? AND uid = ?)`,
 				mailbox, validity, uid).Scan(&held); err != nil {
 				return explain("find quarantine", err)
 			}
@@ -436,27 +458,32 @@ func (w *Writer) dropCameGone() error {
 	return nil
 }
 
-// QuarantineOf lists what is quarantined in the shown or building generation of an account's mailboxes that are not gone, by
-// mailbox, generation and UID.
+// QuarantineOf lists what is quarantined in the shown or building generation of an account's mailboxes that are
+// not gone, by mailbox, generation and UID.
 func (r *Reader) QuarantineOf(account AccountID) ([]Quarantined, error) {
-	return scanQuarantined(r.snap.Query(`SELECT `+quarantinedColumns+` FROM quarantine q JOIN mailbox m ON m.id = q.mailbox_id
-		WHERE m.account_id = ? AND m.gone_at IS NULL AND q.uidvalidity IN (m.uidvalidity, m.building) ORDER BY m.path, q.mailbox_id, q.uidvalidity, q.uid`, account))
+	return scanQuarantined(r.snap.Query(`SELECT `+quarantinedColumns+` FROM quarantine q
+		JOIN mailbox m ON m.id = q.mailbox_id
+		WHERE m.account_id = ? AND m.gone_at IS NULL AND q.uidvalidity IN (m.uidvalidity, m.building)
+		ORDER BY m.path, q.mailbox_id, q.uidvalidity, q.uid`, account))
 }
 
 // QuarantineIn lists what is quarantined in one generation of a mailbox, by UID.
 func (r *Reader) QuarantineIn(mailbox MailboxID, validity UIDValidity) ([]Quarantined, error) {
-	return scanQuarantined(r.snap.Query(`SELECT `+quarantinedColumns+` FROM quarantine q JOIN mailbox m ON m.id = q.mailbox_id
+	return scanQuarantined(r.snap.Query(`SELECT `+quarantinedColumns+` FROM quarantine q
+		JOIN mailbox m ON m.id = q.mailbox_id
 		WHERE q.mailbox_id = ? AND q.uidvalidity = ? ORDER BY q.uid`, mailbox, validity))
 }
 
 // QuarantineRows counts the rows of an account's quarantine, at most enough of them.
 func (r *Reader) QuarantineRows(account AccountID, enough int) (n int, err error) {
-	err = r.snap.QueryRow(`SELECT count(*) FROM (SELECT 1 FROM mailbox m JOIN quarantine q ON q.mailbox_id = m.id WHERE m.account_id = ? LIMIT ?)`,
+	err = r.snap.QueryRow(`SELECT count(*) FROM (SELECT 1 FROM mailbox m JOIN quarantine q ON q.mailbox_id = m.id
+		WHERE m.account_id = ? LIMIT ?)`,
 		account, enough).Scan(&n)
 	return n, explain("count the quarantine", err)
 }
 
-const quarantinedColumns = `q.id, m.account_id, q.mailbox_id, m.path, q.uidvalidity, q.uid, q.reason, q.attempts, q.first_at, q.last_at,
+const quarantinedColumns = `q.id, m.account_id, q.mailbox_id, m.path, q.uidvalidity, q.uid, q.reason, q.attempts,
+		q.first_at, q.last_at,
 		q.alone, q.received, coalesce(q.claimed, -1), q.asked_at IS NOT NULL`
 
 func scanQuarantined(rows *sql.Rows, err error) ([]Quarantined, error) {
@@ -464,7 +491,8 @@ func scanQuarantined(rows *sql.Rows, err error) ([]Quarantined, error) {
 	return all, file.Each(rows, err, func(rows *sql.Rows) error {
 		var q Quarantined
 		var first, last int64
-		err := rows.Scan(&q.ID, &q.Account, &q.Mailbox, &q.Path, &q.Validity, &q.UID, &q.Reason, &q.Attempts, &first, &last, &q.Alone, &q.Received, &q.Claimed, &q.Asked)
+		err := rows.Scan(&q.ID, &q.Account, &q.Mailbox, &q.Path, &q.Validity, &q.UID, &q.Reason, &q.Attempts, &first,
+			&last, &q.Alone, &q.Received, &q.Claimed, &q.Asked)
 		q.FirstAt, q.LastAt = time.UnixMilli(first).UTC(), time.UnixMilli(last).UTC()
 		all = append(all, q)
 		return err

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestGenerationsApart: a UID means one message in each generation: news of one says nothing of the other, and what went is not
-// listed.
+// TestGenerationsApart: a UID means one message in each generation: news of one says nothing of the other, and
+// what went is not listed.
 func TestGenerationsApart(t *testing.T) {
 	b := newBed(t)
 	box := b.mailbox("INBOX", 7)
@@ -28,7 +28,8 @@ func TestGenerationsApart(t *testing.T) {
 			}
 			for _, one := range all {
 				if flags, known := want[one.UID]; !known || one.Flags != flags.Sum(seed) {
-					t.Errorf("generation %d: UID %d is not wanted, or with other flags than %q", validity, one.UID, flags)
+					t.Errorf("generation %d: UID %d is not wanted, or with other flags than %q", validity, one.UID,
+						flags)
 				}
 			}
 			return err
@@ -36,7 +37,8 @@ func TestGenerationsApart(t *testing.T) {
 	}
 }
 
-// TestSettleOneAccount: mail of an account that is on its way to another mailbox is not settled when another account's pass ends.
+// TestSettleOneAccount: mail of an account that is on its way to another mailbox is not settled when another
+// account's pass ends.
 func TestSettleOneAccount(t *testing.T) {
 	b := newBed(t)
 	box := b.mailbox("INBOX", 7)

@@ -48,7 +48,10 @@ func (e *errand) try(step string, fn func() error) {
 		}
 		e.failed++
 		var engine *sqlite.Error
-		if !errors.As(err, &engine) && !slices.ContainsFunc([]error{ErrFull, ErrPaused, ErrFailing, ErrOutcomeUnknown, ErrClosed}, func(known error) bool { return errors.Is(err, known) }) {
+		if !errors.As(err, &engine) && !slices.ContainsFunc([]error{ErrFull, ErrPaused, ErrFailing, ErrOutcomeUnknown,
+			ErrClosed}, func(known error) bool {
+			return errors.Is(err, known)
+		}) {
 			e.t.Fatalf("%s: %s was told %v", e.what, step, err)
 		}
 		if errors.Is(err, ErrFull) && e.full != nil {
@@ -92,7 +95,8 @@ func (e *errand) run() {
 		return err
 	})
 	e.write("add mailbox", Interactive, func(w *Writer) (err error) {
-		if box, err = w.PutMailbox(Mailbox{Account: account, Raw: "INBOX", Path: "INBOX", Delimiter: "/", Selectable: true, Priority: 5}); err != nil {
+		if box, err = w.PutMailbox(Mailbox{Account: account, Raw: "INBOX", Path: "INBOX", Delimiter: "/",
+			Selectable: true, Priority: 5}); err != nil {
 			return err
 		}
 		return w.OpenGeneration(box, 7, 1, 0)
@@ -114,7 +118,8 @@ func (e *errand) run() {
 		a.Body, err = e.store.Stage(context.Background(), e.packer, bytes.NewReader(large))
 		return err
 	})
-	e.batch(Batch{Mailbox: box, Validity: 7, Arrivals: []Arrival{a}, Cover: []Range{{99, 99}}}, map[UID][]byte{99: large})
+	e.batch(Batch{Mailbox: box, Validity: 7, Arrivals: []Arrival{a}, Cover: []Range{{99, 99}}},
+		map[UID][]byte{99: large})
 	e.try("read", func() error { return e.verify(e.store) })
 	e.write("expunge", Bulk, func(w *Writer) error { return w.Expunge(box, 7, []UID{3}) })
 	delete(e.kept, 3)
@@ -135,7 +140,8 @@ func (e *errand) verify(s *Store) error {
 	return s.Read(context.Background(), func(r *Reader) error {
 		for uid, want := range e.kept {
 			var blob BlobID
-			if err := r.snap.QueryRow(`SELECT blob_id FROM entry WHERE uid = ? AND expunged_at IS NULL`, uid).Scan(&blob); err != nil {
+			if err := r.snap.QueryRow(`SELECT blob_id FROM entry WHERE uid = ? AND expunged_at IS NULL`,
+				uid).Scan(&blob); err != nil {
 				return fmt.Errorf("UID %d: %w", uid, err)
 			}
 			body, _, err := r.OpenBlob(blob)
@@ -168,7 +174,9 @@ func (e *errand) after() {
 		e.t.Errorf("%s: lost: %v", e.what, err)
 	}
 	var n int
-	if err := s.Read(context.Background(), func(r *Reader) error { return r.snap.QueryRow(`SELECT count(*) FROM mail`).Scan(&n) }); err != nil || n != len(e.kept) {
+	if err := s.Read(context.Background(), func(r *Reader) error {
+		return r.snap.QueryRow(`SELECT count(*) FROM mail`).Scan(&n)
+	}); err != nil || n != len(e.kept) {
 		e.t.Errorf("%s: %d messages, %d kept, %v", e.what, n, len(e.kept), err)
 	}
 	if found, err := s.Check(context.Background(), CheckOptions{}); err != nil || len(found) > 0 {
@@ -176,12 +184,14 @@ func (e *errand) after() {
 	}
 }
 
-// everyNth runs errands with a fault at the n-th call of an operation, n = 1, 2, 3 … until none is left; the short form looks at a few of
-// them. It gives how many ran and how many calls there were.
-func everyNth(t *testing.T, packer *Packer, op string, inject func(n int), full func(*errand)) (runs, calls, failed int, slowest time.Duration) {
+// everyNth runs errands with a fault at the n-th call of an operation, n = 1, 2, 3 … until none is left; the
+// short form looks at a few of them. It gives how many ran and how many calls there were.
+func everyNth(t *testing.T, packer *Packer, op string, inject func(n int),
+	full func(*errand)) (runs, calls, failed int, slowest time.Duration) {
 	t.Helper()
 	once := func(n int) (e *errand, fired bool) {
-		e = &errand{t: t, path: filepath.Join(t.TempDir(), "mail.db"), what: fmt.Sprintf("%s %d", op, n), packer: packer, kept: map[UID][]byte{}, full: full}
+		e = &errand{t: t, path: filepath.Join(t.TempDir(), "mail.db"), what: fmt.Sprintf("%s %d", op, n),
+			packer: packer, kept: map[UID][]byte{}, full: full}
 		faultvfs.Reset()
 		if n > 0 {
 			inject(n)
@@ -218,8 +228,10 @@ func TestEveryIOError(t *testing.T) {
 	}
 	defer packer.Close() //nolint:errcheck // it frees memory only
 	codes := map[string]int{
-		faultvfs.Open: faultvfs.CantOpen, faultvfs.Read: faultvfs.IOErrRead, faultvfs.Write: faultvfs.IOErrWrite, faultvfs.Truncate: faultvfs.IOErrTruncate,
-		faultvfs.Sync: faultvfs.IOErrSync, faultvfs.Delete: faultvfs.IOErrDelete, faultvfs.Lock: faultvfs.IOErrLock, faultvfs.Map: faultvfs.IOErrShmSize,
+		faultvfs.Open: faultvfs.CantOpen, faultvfs.Read: faultvfs.IOErrRead, faultvfs.Write: faultvfs.IOErrWrite,
+		faultvfs.Truncate: faultvfs.IOErrTruncate,
+		faultvfs.Sync:     faultvfs.IOErrSync, faultvfs.Delete: faultvfs.IOErrDelete, faultvfs.Lock: faultvfs.IOErrLock,
+		faultvfs.Map: faultvfs.IOErrShmSize,
 	}
 	for _, op := range faultvfs.Operations() {
 		runs, calls, failed, _ := everyNth(t, packer, op, func(n int) { faultvfs.Fail(op, "", n, codes[op]) }, nil)
@@ -227,7 +239,8 @@ func TestEveryIOError(t *testing.T) {
 	}
 }
 
-// TestFullAtEveryWrite is FAULTS C4: the n-th write finds the disk full, and so does every one after it until there is room.
+// TestFullAtEveryWrite is FAULTS C4: the n-th write finds the disk full, and so does every one after it until
+// there is room.
 func TestFullAtEveryWrite(t *testing.T) {
 	if err := faultvfs.Register(); err != nil {
 		t.Fatal(err)
@@ -238,7 +251,9 @@ func TestFullAtEveryWrite(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer packer.Close() //nolint:errcheck // it frees memory only
-	runs, calls, failed, slowest := everyNth(t, packer, faultvfs.Write, func(n int) { faultvfs.FailFrom(faultvfs.Write, "", n, faultvfs.Full) }, func(e *errand) {
+	runs, calls, failed, slowest := everyNth(t, packer, faultvfs.Write, func(n int) {
+		faultvfs.FailFrom(faultvfs.Write, "", n, faultvfs.Full)
+	}, func(e *errand) {
 		defer faultvfs.Reset()
 		if e.store == nil {
 			return
@@ -246,18 +261,23 @@ func TestFullAtEveryWrite(t *testing.T) {
 		if err := e.verify(e.store); err != nil {
 			t.Errorf("%s: reading on a full disk: %v", e.what, err)
 		}
-		if err := e.store.Write(context.Background(), Bulk, 0, func(w *Writer) error { _, err := w.addStaged(); return err }); !errors.Is(err, ErrFull) {
+		if err := e.store.Write(context.Background(), Bulk, 0, func(w *Writer) error {
+			_, err := w.addStaged()
+			return err
+		}); !errors.Is(err, ErrFull) {
 			t.Errorf("%s: a batch on a full disk was told %v", e.what, err)
 		}
 	})
 	if slowest > 5*time.Second {
 		t.Errorf("the slowest write was told after %v", slowest)
 	}
-	t.Logf("%d runs up to write %d: %d writes were told, the slowest after %v; nothing lost, each went on by itself", runs, calls, failed, slowest.Round(time.Millisecond))
+	t.Logf("%d runs up to write %d: %d writes were told, the slowest after %v; nothing lost, each went on by itself",
+		runs, calls, failed, slowest.Round(time.Millisecond))
 }
 
-// TestMigrationOnFullDisk: a store of the first schema is brought to the newest one while the n-th write, and every one after it, finds the
-// disk full. It is told as that, leaves the store as it was or as it shall be, and works when there is room.
+// TestMigrationOnFullDisk: a store of the first schema is brought to the newest one while the n-th write, and
+// every one after it, finds the disk full. It is told as that, leaves the store as it was or as it shall be, and
+// works when there is room.
 func TestMigrationOnFullDisk(t *testing.T) {
 	if err := faultvfs.Register(); err != nil {
 		t.Fatal(err)
@@ -274,7 +294,8 @@ func TestMigrationOnFullDisk(t *testing.T) {
 		}
 		defer db.Close() //nolint:errcheck // it was only read
 		if err := errors.Join(db.QueryRow("PRAGMA user_version").Scan(&version),
-			db.QueryRow("SELECT group_concat(mailbox || ' ' || uid || ' ' || subject || ' ' || flags) FROM mail").Scan(&mail)); err != nil {
+			db.QueryRow("SELECT group_concat(mailbox || ' ' || uid || ' ' || subject || ' ' || flags) FROM "+
+				"mail").Scan(&mail)); err != nil {
 			t.Fatal(err)
 		}
 		return version, mail
@@ -296,7 +317,8 @@ func TestMigrationOnFullDisk(t *testing.T) {
 		if fired && (!errors.Is(err, ErrFull) || errors.Is(err, ErrCorrupt)) || !fired && err != nil {
 			t.Errorf("write %d: told %v", n, err)
 		}
-		if version, mail := state(path); version != 1 && version != SchemaVersion() || mail != "INBOX 1 message 1 \\Seen" {
+		if version, mail := state(path); version != 1 && version != SchemaVersion() ||
+			mail != "INBOX 1 message 1 \\Seen" {
 			t.Errorf("write %d: schema %d, %q", n, version, mail)
 		}
 		if left, err := filepath.Glob(path + ".v1.bak.new*"); err != nil || len(left) > 0 {

@@ -29,7 +29,8 @@ func TestFrozenSchemasMigrate(t *testing.T) {
 		box := b.mailbox("INBOX", 7)
 		b.store(box, 7, b.arrival(1, 1, `\Seen`), b.arrival(2, 2))
 		write(t, b.Store, func(w *Writer) error { return w.Expunge(box, 7, []UID{2}) })
-		if err := os.WriteFile(filepath.Join(frozenDir, fmt.Sprintf("%04d.sql", SchemaVersion())), []byte(sqlDump(t, b.Store, true)), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(frozenDir, fmt.Sprintf("%04d.sql", SchemaVersion())),
+			[]byte(sqlDump(t, b.Store, true)), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -50,7 +51,9 @@ func TestFrozenSchemasMigrate(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "mail.db")
 			build(t, path, string(text)+string(more))
 			before := tableRows(t, path)
-			before["meta"] = slices.DeleteFunc(before["meta"], func(row map[string]string) bool { return row["key"] == watermark })
+			before["meta"] = slices.DeleteFunc(before["meta"], func(row map[string]string) bool {
+				return row["key"] == watermark
+			})
 			s := openAt(t, path, Options{})
 			after := tableRows(t, path)
 			for table, rows := range before {
@@ -106,7 +109,8 @@ func tableRows(t *testing.T, path string) map[string][]map[string]string {
 		return all
 	}
 	all := map[string][]map[string]string{}
-	for _, table := range list(`SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite%'`) {
+	for _, table := range list(`SELECT name FROM pragma_table_list
+		WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite%'`) {
 		columns := list(`SELECT name FROM pragma_table_info(?)`, table)
 		values := make([]string, len(columns))
 		into := make([]any, len(columns))
@@ -139,7 +143,8 @@ func TestNewestSchemaIsFrozen(t *testing.T) {
 		t.Fatal(err)
 	}
 	if made := sqlDump(t, openTest(t), false); !strings.HasPrefix(string(text), made) {
-		t.Error("the schema differs from its frozen form: write a new migration (or, before the first release, run go test -freeze)")
+		t.Error("the schema differs from its frozen form: write a new migration (or, before the first release, run " +
+			"go test -freeze)")
 	}
 }
 
@@ -164,15 +169,17 @@ func build(t *testing.T, path, text string) {
 	}
 }
 
-// sqlDump writes the schema, and if asked the rows, as SQL. The search index is made but not filled: its rows cannot be read
-// back; every email waits for its row.
+// sqlDump writes the schema, and if asked the rows, as SQL. The search index is made but not filled: its rows
+// cannot be read back; every email waits for its row.
 func sqlDump(t *testing.T, s *Store, rows bool) string {
 	t.Helper()
 	var out strings.Builder
 	fmt.Fprintf(&out, "PRAGMA application_id = %d;\nPRAGMA user_version = %d;\n", schema.ApplicationID, SchemaVersion())
 	read(t, s, func(r *Reader) error {
 		var tables []string
-		list, err := r.snap.Query(`SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'search\_%' ESCAPE '\' AND name NOT LIKE 'sqlite\_%' ESCAPE '\' ORDER BY rowid`)
+		list, err := r.snap.Query(`SELECT type, name, sql FROM sqlite_schema
+			WHERE sql IS NOT NULL AND name NOT LIKE 'search\_%' ESCAPE '\' AND name NOT LIKE 'sqlite\_%' ESCAPE '\'
+			ORDER BY rowid`)
 		if err := file.Each(list, err, func(rows *sql.Rows) error {
 			var kind, name, text string
 			err := rows.Scan(&kind, &name, &text)
@@ -186,7 +193,8 @@ func sqlDump(t *testing.T, s *Store, rows bool) string {
 		}
 		for _, table := range tables {
 			columns := ""
-			if err := r.snap.QueryRow(`SELECT group_concat('quote("' || name || '")', ' || '', '' || ') FROM pragma_table_info(?)`, table).Scan(&columns); err != nil {
+			if err := r.snap.QueryRow(`SELECT group_concat('quote("' || name || '")', ' || '', '' || ')
+				FROM pragma_table_info(?)`, table).Scan(&columns); err != nil {
 				return err
 			}
 			list, err := r.snap.Query(`SELECT ` + columns + ` FROM ` + table)

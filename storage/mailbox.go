@@ -9,8 +9,8 @@ import (
 	"mailcote/storage/internal/file"
 )
 
-const mailboxColumns = `id, account_id, raw, path, delimiter, role, attributes, selectable, priority, uidvalidity, building, modseq,
-	remote_total, pass_uidnext, pass_total, pass_modseq, pass_at, total, unread, gone_at IS NOT NULL`
+const mailboxColumns = `id, account_id, raw, path, delimiter, role, attributes, selectable, priority, uidvalidity,
+	building, modseq, remote_total, pass_uidnext, pass_total, pass_modseq, pass_at, total, unread, gone_at IS NOT NULL`
 
 func scanMailbox(row interface{ Scan(...any) error }) (Mailbox, error) {
 	var m Mailbox
@@ -31,7 +31,8 @@ func scanMailbox(row interface{ Scan(...any) error }) (Mailbox, error) {
 // Mailboxes lists an account's mailboxes that are not gone, the most important first.
 func (r *Reader) Mailboxes(account AccountID) ([]Mailbox, error) {
 	var all []Mailbox
-	rows, err := r.snap.Query(`SELECT `+mailboxColumns+` FROM mailbox WHERE account_id = ? AND gone_at IS NULL ORDER BY priority DESC, path`, account)
+	rows, err := r.snap.Query(`SELECT `+mailboxColumns+` FROM mailbox WHERE account_id = ? AND gone_at IS NULL
+		ORDER BY priority DESC, path`, account)
 	return all, file.Each(rows, err, func(rows *sql.Rows) error {
 		m, err := scanMailbox(rows)
 		all = append(all, m)
@@ -45,7 +46,8 @@ func (r *Reader) Mailbox(id MailboxID) (Mailbox, error) {
 	return m, missing("mailbox", err)
 }
 
-// MailboxByRaw finds a mailbox by its name on the server: the one that is there, otherwise the one that was last. Errors: ErrNotFound.
+// MailboxByRaw finds a mailbox by its name on the server: the one that is there, otherwise the one that was last.
+// Errors: ErrNotFound.
 func (r *Reader) MailboxByRaw(account AccountID, raw string) (Mailbox, error) {
 	m, err := scanMailbox(r.snap.QueryRow(`SELECT `+mailboxColumns+` FROM mailbox WHERE account_id = ? AND raw = ?
 		ORDER BY gone_at IS NOT NULL, gone_at DESC, id DESC LIMIT 1`, account, []byte(raw)))
@@ -58,7 +60,8 @@ func (r *Reader) MailboxRows(account AccountID) (n int, err error) {
 	return n, explain("count mailboxes", err)
 }
 
-// PutMailbox inserts a mailbox or updates what LIST says of it, reviving one that was gone. Only the fields LIST decides are read.
+// PutMailbox inserts a mailbox or updates what LIST says of it, reviving one that was gone. Only the fields LIST
+// decides are read.
 func (w *Writer) PutMailbox(m Mailbox) (MailboxID, error) {
 	have, err := w.MailboxByRaw(m.Account, m.Raw)
 	path := strings.ToValidUTF8(m.Path, "\ufffd")
@@ -66,7 +69,8 @@ func (w *Writer) PutMailbox(m Mailbox) (MailboxID, error) {
 		return 0, err
 	}
 	if err != nil {
-		id, err := w.tx.Insert(`INSERT INTO mailbox (account_id, raw, path, delimiter, role, attributes, selectable, priority) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		id, err := w.tx.Insert(`INSERT INTO mailbox (account_id, raw, path, delimiter, role, attributes, selectable,
+			priority) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
 			m.Account, []byte(m.Raw), path, m.Delimiter, m.Role, m.Attributes, m.Selectable, m.Priority)
 		if err != nil {
 			return 0, fmt.Errorf("add mailbox %s: %w", path, err)
@@ -74,11 +78,13 @@ func (w *Writer) PutMailbox(m Mailbox) (MailboxID, error) {
 		w.touchMailbox(m.Account, MailboxID(id))
 		return MailboxID(id), nil
 	}
-	if !have.Gone && have.Path == path && have.Delimiter == m.Delimiter && have.Role == m.Role && have.Attributes == m.Attributes &&
+	if !have.Gone && have.Path == path && have.Delimiter == m.Delimiter && have.Role == m.Role &&
+		have.Attributes == m.Attributes &&
 		have.Selectable == m.Selectable && have.Priority == m.Priority {
 		return have.ID, nil
 	}
-	if _, err := w.tx.Exec(`UPDATE mailbox SET path = ?, delimiter = ?, role = ?, attributes = ?, selectable = ?, priority = ?, gone_at = NULL WHERE id = ?`,
+	if _, err := w.tx.Exec(`UPDATE mailbox SET path = ?, delimiter = ?, role = ?, attributes = ?, selectable = ?,
+		priority = ?, gone_at = NULL WHERE id = ?`,
 		path, m.Delimiter, m.Role, m.Attributes, m.Selectable, m.Priority, have.ID); err != nil {
 		return 0, fmt.Errorf("update mailbox %s: %w", path, err)
 	}
@@ -110,14 +116,16 @@ func (w *Writer) LoseMailbox(id MailboxID) error {
 	if err := w.expungeWhere(m, `mailbox_id = ?`, id); err != nil {
 		return err
 	}
-	if _, err := w.tx.Exec(`UPDATE mailbox SET gone_at = ?, pass_at = NULL WHERE id = ?`, millis(now()), id); err != nil {
+	if _, err := w.tx.Exec(`UPDATE mailbox SET gone_at = ?, pass_at = NULL WHERE id = ?`,
+		millis(now()), id); err != nil {
 		return fmt.Errorf("lose mailbox %s: %w", m.Path, err)
 	}
 	delete(w.touched, id) // its end is the news
 	return w.bury(m.Account, typeMailbox, mailboxObject(id))
 }
 
-// Announce notes how many messages the server announced in a mailbox that was never opened. Once it was, SELECT decides.
+// Announce notes how many messages the server announced in a mailbox that was never opened. Once it was, SELECT
+// decides.
 func (w *Writer) Announce(id MailboxID, messages int64) error {
 	m, err := w.Mailbox(id)
 	if err != nil || m.UIDValidity != 0 || m.Building != nil || m.RemoteTotal == messages {
@@ -130,9 +138,10 @@ func (w *Writer) Announce(id MailboxID, messages int64) error {
 	return nil
 }
 
-// OpenGeneration notes the UIDVALIDITY a SELECT gave and how many messages it announced. The first one is shown at once;
-// another is built beside the shown one until SwitchGeneration, and abandons an unfinished one before it. modseq starts
-// the flag watermark of a generation that holds nothing yet. It says which generation batches go to.
+// OpenGeneration notes the UIDVALIDITY a SELECT gave and how many messages it announced. The first one is shown
+// at once; another is built beside the shown one until SwitchGeneration, and abandons an unfinished one before
+// it. modseq starts the flag watermark of a generation that holds nothing yet. It says which generation batches
+// go to.
 func (w *Writer) OpenGeneration(id MailboxID, validity UIDValidity, modseq ModSeq, exists int64) error {
 	m, err := w.Mailbox(id)
 	if err != nil {
@@ -147,7 +156,8 @@ func (w *Writer) OpenGeneration(id MailboxID, validity UIDValidity, modseq ModSe
 		}
 		_, err = w.tx.Exec(`UPDATE mailbox SET remote_total = ? WHERE id = ?`, exists, id)
 	case m.UIDValidity == 0 && m.Total == 0:
-		_, err = w.tx.Exec(`UPDATE mailbox SET uidvalidity = ?, building = NULL, modseq = ?, remote_total = ?, pass_at = NULL WHERE id = ?`, validity, modseq, exists, id)
+		_, err = w.tx.Exec(`UPDATE mailbox SET uidvalidity = ?, building = NULL, modseq = ?, remote_total = ?,
+			pass_at = NULL WHERE id = ?`, validity, modseq, exists, id)
 	case m.Building != nil && *m.Building == validity:
 		_, err = w.tx.Exec(`UPDATE mailbox SET remote_total = ? WHERE id = ?`, exists, id)
 	default:
@@ -156,7 +166,8 @@ func (w *Writer) OpenGeneration(id MailboxID, validity UIDValidity, modseq ModSe
 				return err
 			}
 		}
-		_, err = w.tx.Exec(`UPDATE mailbox SET building = ?, remote_total = ?, pass_at = NULL WHERE id = ?`, validity, exists, id)
+		_, err = w.tx.Exec(`UPDATE mailbox SET building = ?, remote_total = ?, pass_at = NULL WHERE id = ?`,
+			validity, exists, id)
 	}
 	return explain("open generation of "+m.Path, err)
 }
@@ -208,8 +219,10 @@ func (w *Writer) SwitchGeneration(id MailboxID, modseq ModSeq) error {
 	}
 	w.touchMailbox(m.Account, id)
 	_, err = w.tx.Exec(`UPDATE mailbox SET uidvalidity = building, building = NULL, modseq = ?,
-		total = (SELECT count(*) FROM entry WHERE mailbox_id = mailbox.id AND uidvalidity = mailbox.building AND expunged_at IS NULL),
-		unread = (SELECT count(*) FROM entry WHERE mailbox_id = mailbox.id AND uidvalidity = mailbox.building AND expunged_at IS NULL
+		total = (SELECT count(*) FROM entry WHERE mailbox_id = mailbox.id AND uidvalidity = mailbox.building
+		AND expunged_at IS NULL),
+		unread = (SELECT count(*) FROM entry WHERE mailbox_id = mailbox.id AND uidvalidity = mailbox.building
+		AND expunged_at IS NULL
 		          AND instr(' ' || flags || ' ', ' \Seen ') = 0)
 		WHERE id = ?`, modseq, id)
 	return explain("switch generation of "+m.Path, err)
@@ -223,7 +236,8 @@ func (w *Writer) SetModSeq(id MailboxID, modseq ModSeq) error {
 
 // EndPass notes what the server said when the mailbox was complete; the next pass opens it only if that moved.
 func (w *Writer) EndPass(id MailboxID, p Pass) error {
-	_, err := w.tx.Exec(`UPDATE mailbox SET pass_uidnext = ?, pass_total = ?, pass_modseq = ?, pass_at = ?, remote_total = ? WHERE id = ?`,
+	_, err := w.tx.Exec(`UPDATE mailbox SET pass_uidnext = ?, pass_total = ?, pass_modseq = ?, pass_at = ?,
+		remote_total = ? WHERE id = ?`,
 		p.UIDNext, p.Total, p.ModSeq, nullMillis(p.At), p.Total, id)
 	return explain("end pass", err)
 }
@@ -237,7 +251,8 @@ func (w *Writer) BreakPass(id MailboxID) error {
 // Coverage lists what is vouched for a generation of a mailbox, ascending and disjoint.
 func (r *Reader) Coverage(mailbox MailboxID, validity UIDValidity, level Level) ([]Range, error) {
 	var all []Range
-	rows, err := r.snap.Query(`SELECT lo, hi FROM coverage WHERE mailbox_id = ? AND uidvalidity = ? AND level = ? ORDER BY lo`, mailbox, validity, level)
+	rows, err := r.snap.Query(`SELECT lo, hi FROM coverage WHERE mailbox_id = ? AND uidvalidity = ? AND level = ?
+		ORDER BY lo`, mailbox, validity, level)
 	return all, file.Each(rows, err, func(rows *sql.Rows) error {
 		var one Range
 		err := rows.Scan(&one.Lo, &one.Hi)
@@ -260,7 +275,8 @@ func (w *Writer) cover(mailbox MailboxID, validity UIDValidity, level Level, add
 		lo, hi := one.Lo, one.Hi
 		var touching []UID
 		rows, err := w.tx.Query(`SELECT lo, hi FROM coverage WHERE mailbox_id = ?1 AND uidvalidity = ?2 AND level = ?3
-			AND lo >= coalesce((SELECT max(lo) FROM coverage WHERE mailbox_id = ?1 AND uidvalidity = ?2 AND level = ?3 AND lo < ?4), 0)
+			AND lo >= coalesce((SELECT max(lo) FROM coverage WHERE mailbox_id = ?1 AND uidvalidity = ?2 AND level = ?3
+			AND lo < ?4), 0)
 			AND lo <= ?5 AND hi >= ?4 - 1`, mailbox, validity, level, lo, int64(hi)+1)
 		if err := file.Each(rows, err, func(rows *sql.Rows) error {
 			var have Range
@@ -274,11 +290,13 @@ func (w *Writer) cover(mailbox MailboxID, validity UIDValidity, level Level, add
 			return fmt.Errorf("read coverage: %w", err)
 		}
 		for _, start := range touching {
-			if _, err := w.tx.Exec(`DELETE FROM coverage WHERE mailbox_id = ? AND uidvalidity = ? AND level = ? AND lo = ?`, mailbox, validity, level, start); err != nil {
+			if _, err := w.tx.Exec(`DELETE FROM coverage WHERE mailbox_id = ? AND uidvalidity = ? AND level = ?
+				AND lo = ?`, mailbox, validity, level, start); err != nil {
 				return fmt.Errorf("merge coverage: %w", err)
 			}
 		}
-		if _, err := w.tx.Exec(`INSERT INTO coverage (mailbox_id, uidvalidity, level, lo, hi) VALUES (?, ?, ?, ?, ?)`, mailbox, validity, level, lo, hi); err != nil {
+		if _, err := w.tx.Exec(`INSERT INTO coverage (mailbox_id, uidvalidity, level, lo, hi) VALUES (?, ?, ?, ?, ?)`,
+			mailbox, validity, level, lo, hi); err != nil {
 			return fmt.Errorf("add coverage: %w", err)
 		}
 	}

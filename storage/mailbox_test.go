@@ -51,7 +51,8 @@ func TestMailboxNames(t *testing.T) {
 		return err
 	})
 	write(t, b.Store, func(w *Writer) error {
-		id, err := w.PutMailbox(Mailbox{Account: b.account, Raw: "Old", Path: "Old", Delimiter: "/", Selectable: true, Priority: 5})
+		id, err := w.PutMailbox(Mailbox{Account: b.account, Raw: "Old", Path: "Old", Delimiter: "/", Selectable: true,
+			Priority: 5})
 		if id != inbox {
 			t.Errorf("mailbox %d came back, want %d", id, inbox)
 		}

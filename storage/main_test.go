@@ -139,7 +139,8 @@ func bedOn(t testing.TB, s *Store) *bed {
 	t.Cleanup(func() { _ = p.Close() })
 	b := &bed{Store: s, t: t, packer: p}
 	write(t, s, func(w *Writer) (err error) {
-		b.account, err = w.AddAccount(Account{Name: "ada", User: "ada", Host: "localhost", Port: 143, Security: "plain"})
+		b.account, err = w.AddAccount(Account{Name: "ada", User: "ada", Host: "localhost", Port: 143,
+			Security: "plain"})
 		return err
 	})
 	return b
@@ -150,7 +151,8 @@ func (b *bed) mailbox(path string, validity UIDValidity) MailboxID {
 	b.t.Helper()
 	var id MailboxID
 	write(b.t, b.Store, func(w *Writer) (err error) {
-		if id, err = w.PutMailbox(Mailbox{Account: b.account, Raw: path, Path: path, Delimiter: "/", Selectable: true, Priority: 5}); err != nil {
+		if id, err = w.PutMailbox(Mailbox{Account: b.account, Raw: path, Path: path, Delimiter: "/", Selectable: true,
+			Priority: 5}); err != nil {
 			return err
 		}
 		return w.OpenGeneration(id, validity, 1, 0)
@@ -160,7 +162,9 @@ func (b *bed) mailbox(path string, validity UIDValidity) MailboxID {
 
 // raw is a small message; n makes it unlike others.
 func raw(n int) []byte {
-	return fmt.Appendf(nil, "Message-ID: <%d@example.org>\r\nSubject: message %d\r\nFrom: Ada <ada@example.org>\r\n\r\nThis is the text of number %d.\r\n", n, n, n)
+	return fmt.Appendf(nil,
+		"Message-ID: <%d@example.org>\r\nSubject: message %d\r\nFrom: Ada <ada@example.org>\r\n\r\nThis is the text "+
+			"of number %d.\r\n", n, n, n)
 }
 
 // arrival is a message as the engine would hand it over.
@@ -169,14 +173,16 @@ func (b *bed) arrival(uid UID, n int, flags ...string) Arrival {
 }
 
 func (b *bed) arrivalOf(uid UID, body []byte, n int, flags ...string) Arrival {
-	return Arrival{UID: uid, Flags: NewFlags(flags), ModSeq: 1, InternalDate: time.Unix(1_700_000_000+int64(uid), 0), Body: b.packer.Pack(body), Header: headerOf(n)}
+	return Arrival{UID: uid, Flags: NewFlags(flags), ModSeq: 1, InternalDate: time.Unix(1_700_000_000+int64(uid), 0),
+		Body: b.packer.Pack(body), Header: headerOf(n)}
 }
 
 // headerOf is what a parser makes of raw(n).
 func headerOf(n int) Header {
 	id := fmt.Sprintf("<%d@example.org>", n)
 	return Header{
-		MessageID: id, ThreadKeys: []string{id}, Subject: fmt.Sprintf("message %d", n), BaseSubject: fmt.Sprintf("message %d", n), Sender: "Ada <ada@example.org>",
+		MessageID: id, ThreadKeys: []string{id}, Subject: fmt.Sprintf("message %d", n),
+		BaseSubject: fmt.Sprintf("message %d", n), Sender: "Ada <ada@example.org>",
 		SentAt: time.Unix(1_600_000_000, 0), Preview: "This is the text",
 	}
 }

@@ -26,7 +26,8 @@ func TestFailpointsOfMigration(t *testing.T) {
 					columns := columnsOf(t, path)
 					before := asked(t, path, columns)
 					c := exec.Command(os.Args[0], "-test.run=^TestFailpointsOfMigration$")
-					c.Env = append(os.Environ(), "MAILCOTE_OWNS="+path, fmt.Sprintf("MAILCOTE_FAILPOINT=%s:%d:kill", point, n))
+					c.Env = append(os.Environ(), "MAILCOTE_OWNS="+path,
+						fmt.Sprintf("MAILCOTE_FAILPOINT=%s:%d:kill", point, n))
 					if out, err := c.CombinedOutput(); err == nil || !strings.Contains(err.Error(), "killed") {
 						t.Fatalf("it was not killed: %v: %s", err, out)
 					}

@@ -15,8 +15,8 @@ import (
 	"mailcote/storage/internal/file"
 )
 
-// more are rows beside those of a frozen store: keys that were given out and are gone, a mailbox that is gone, names alike but
-// for the host, a task of each kind of state.
+// more are rows beside those of a frozen store: keys that were given out and are gone, a mailbox that is gone,
+// names alike but for the host, a task of each kind of state.
 const more = `
 INSERT INTO account (id, name, user, host, port, security, state, pause_class, paused_at, created_at) VALUES
   (5, 'bridge', 'ada', '127.0.0.1', 1143, 'starttls', 'paused', 'auth', 1795644323000, 1),
@@ -27,9 +27,12 @@ INSERT INTO mailbox (id, account_id, raw, path, role, priority, uidvalidity, bui
   (11, 5, X'494E424F58', 'INBOX', 'inbox', 9, 3, 4, 9, NULL),
   (12, 6, X'4F6C64', 'Old', '', 5, 1, NULL, 0, 1795644323001), (20, 6, X'58', 'X', '', 5, 0, NULL, 0, NULL);
 DELETE FROM mailbox WHERE id = 20;
-INSERT INTO sync_task (id, account_id, task_type, folder, state, priority, message_id, created_at, completed_at, next_retry_at)
-  VALUES (30, 5, 'folder_sync', '11', 'pending', 9, 'm_2', 4, NULL, NULL), (31, 6, 'incremental_sync', '', 'paused', 5, NULL, 5, NULL, 6),
-  (32, 6, 'initial_sync', '', 'failed', 5, NULL, 7, 8, NULL), (40, 6, 'initial_sync', 'x', 'cancelled', 5, NULL, 7, 8, NULL);
+INSERT INTO sync_task (id, account_id, task_type, folder, state, priority, message_id, created_at, completed_at,
+next_retry_at)
+  VALUES (30, 5, 'folder_sync', '11', 'pending', 9, 'm_2', 4, NULL, NULL), (31, 6, 'incremental_sync', '', 'paused',
+5, NULL, 5, NULL, 6),
+  (32, 6, 'initial_sync', '', 'failed', 5, NULL, 7, 8, NULL), (40, 6, 'initial_sync', 'x', 'cancelled', 5, NULL, 7, 8,
+NULL);
 DELETE FROM sync_task WHERE id = 40;
 INSERT INTO goqite (id, queue, body, priority) VALUES ('m_2', 'account-5', X'3330', 9);
 INSERT INTO change (account_id, type, object_id, created_no, changed_no, destroyed, changed_at) VALUES
@@ -54,7 +57,8 @@ func older(t *testing.T, version int, more string) (path string) {
 	return path
 }
 
-// asked is all that a store answers: every row of every table and view by the columns it had, and the keys given out so far.
+// asked is all that a store answers: every row of every table and view by the columns it had, and the keys given
+// out so far.
 func asked(t *testing.T, path string, columns map[string]string) map[string]string {
 	t.Helper()
 	db, err := sql.Open("sqlite", "file:"+path+"?mode=ro")
@@ -86,8 +90,10 @@ func columnsOf(t *testing.T, path string) map[string]string {
 	}
 	defer db.Close() //nolint:errcheck // it was only read
 	all := map[string]string{}
-	rows, err := db.Query(`SELECT l.name, group_concat('quote("' || c.name || '")', ', ') FROM pragma_table_list l, pragma_table_info(l.name) c
-		WHERE l.schema = 'main' AND l.type IN ('table', 'view') AND (l.name NOT LIKE 'sqlite%' OR l.name = 'sqlite_sequence')
+	rows, err := db.Query(`SELECT l.name, group_concat('quote("' || c.name || '")', ', ')
+		FROM pragma_table_list l, pragma_table_info(l.name) c
+		WHERE l.schema = 'main' AND l.type IN ('table', 'view') AND (l.name NOT LIKE 'sqlite%'
+		OR l.name = 'sqlite_sequence')
 		GROUP BY l.name`)
 	if err := file.Each(rows, err, func(rows *sql.Rows) error {
 		var name, columns string
@@ -143,12 +149,14 @@ func TestMigrationKeepsAll(t *testing.T) {
 				if err := w.tx.QueryRow("PRAGMA foreign_keys").Scan(&on); err != nil || !on {
 					t.Errorf("foreign keys are %v, %v", on, err)
 				}
-				account, err := w.AddAccount(Account{Name: "new", User: "eve", Host: "mail.example.org", Port: 993, Security: "tls"})
+				account, err := w.AddAccount(Account{Name: "new", User: "eve", Host: "mail.example.org", Port: 993,
+					Security: "tls"})
 				box, err2 := w.PutMailbox(Mailbox{Account: account, Raw: "INBOX", Path: "INBOX", Priority: 5})
 				task, err3 := w.tx.Insert(`INSERT INTO sync_task (account_id, task_type, state, created_at)
 					VALUES (?, 'later', 'paused', 1)`, account)
 				if account != 10 || box != 21 || task != 41 {
-					t.Errorf("the next keys are %d, %d, %d: keys that were given out are given out again", account, box, task)
+					t.Errorf("the next keys are %d, %d, %d: keys that were given out are given out again", account,
+						box, task)
 				}
 				return errors.Join(err, err2, err3)
 			})
@@ -170,7 +178,8 @@ func TestMigrationKeepsAll(t *testing.T) {
 // shape is the text of a store's schema, whatever the order in which it was made.
 func shape(t *testing.T, s *Store) string {
 	t.Helper()
-	return text(t, s, `SELECT group_concat(type || ' ' || name || ' of ' || tbl_name || ': ' || sql, char(10) ORDER BY type, name)
+	return text(t, s, `SELECT group_concat(type || ' ' || name || ' of ' || tbl_name || ': ' || sql, char(10)
+		ORDER BY type, name)
 		FROM sqlite_schema WHERE sql IS NOT NULL`)
 }
 
@@ -204,8 +213,8 @@ func TestMigrationFails(t *testing.T) {
 	}
 }
 
-// Two live entries of one email in one mailbox, which the first schema allowed, become two emails. No entry goes, and the doors hear
-// of it.
+// Two live entries of one email in one mailbox, which the first schema allowed, become two emails. No entry goes,
+// and the doors hear of it.
 func TestMigrationSplitsCopies(t *testing.T) {
 	path := older(t, 1, `
 		INSERT INTO entry (id, mailbox_id, uidvalidity, uid, email_id, blob_id, internal_date, size, expunged_at)

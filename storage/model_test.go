@@ -53,7 +53,8 @@ func TestModel(t *testing.T) {
 			w.boxes[i], w.validity[i] = b.mailbox(path, w.next), w.next
 		}
 		rt.Repeat(map[string]func(*rapid.T){
-			"store": w.store, "replay": w.replay, "expunge": w.expunge, "flag": w.flag, "switch": w.switchGeneration, "lose": w.lose,
+			"store": w.store, "replay": w.replay, "expunge": w.expunge, "flag": w.flag, "switch": w.switchGeneration,
+			"lose":   w.lose,
 			"settle": w.settle, "sweep": w.sweep, "follow": w.follow, "": w.check,
 		})
 		w.follow(rt)
@@ -70,7 +71,9 @@ func (w *world) arrivals(rt *rapid.T, into map[UID]message) (all []Arrival, cove
 	uids := rapid.SliceOfNDistinct(rapid.Uint32Range(1, 12), 1, 6, rapid.ID).Draw(rt, "uids")
 	slices.Sort(uids)
 	for _, uid := range uids {
-		m := message{rapid.IntRange(1, 4).Draw(rt, "content"), NewFlags(rapid.SliceOfNDistinct(rapid.SampledFrom([]string{`\Seen`, `\Flagged`, "custom"}), 0, 2, rapid.ID).Draw(rt, "flags"))}
+		m := message{rapid.IntRange(1, 4).Draw(rt, "content"),
+			NewFlags(rapid.SliceOfNDistinct(rapid.SampledFrom([]string{`\Seen`, `\Flagged`, "custom"}), 0, 2,
+				rapid.ID).Draw(rt, "flags"))}
 		into[UID(uid)] = m
 		all = append(all, w.b.arrival(UID(uid), m.n, strings.Fields(string(m.flags))...))
 		cover = append(cover, Range{UID(uid), UID(uid)})
@@ -144,7 +147,8 @@ func (w *world) flag(rt *rapid.T) {
 	i := w.box(rt)
 	var changes []FlagChange
 	for _, uid := range rapid.SliceOfN(rapid.Uint32Range(1, 12), 1, 5).Draw(rt, "uids") {
-		c := FlagChange{UID(uid), NewFlags(rapid.SliceOfN(rapid.SampledFrom([]string{`\Seen`, `\Answered`}), 0, 2).Draw(rt, "flags")), 2}
+		c := FlagChange{UID(uid), NewFlags(rapid.SliceOfN(rapid.SampledFrom([]string{`\Seen`, `\Answered`}), 0,
+			2).Draw(rt, "flags")), 2}
 		changes = append(changes, c)
 		if m, ok := w.held[i][c.UID]; ok {
 			w.held[i][c.UID] = message{m.n, c.Flags}
@@ -210,10 +214,12 @@ func (w *world) sweep(rt *rapid.T) {
 	if _, err := w.b.Sweep(context.Background(), later, time.Hour); err != nil {
 		rt.Fatal(err)
 	}
-	if n := number(w.b.t, w.b.Store, `SELECT count(*) FROM blob WHERE sha256 NOT IN (SELECT digest FROM email)`); n != 0 {
+	if n := number(w.b.t, w.b.Store,
+		`SELECT count(*) FROM blob WHERE sha256 NOT IN (SELECT digest FROM email)`); n != 0 {
 		rt.Fatalf("%d blobs that nobody names are left", n)
 	}
-	if n := number(w.b.t, w.b.Store, `SELECT count(*) FROM thread WHERE id NOT IN (SELECT thread_id FROM email)`); n != 0 {
+	if n := number(w.b.t, w.b.Store,
+		`SELECT count(*) FROM thread WHERE id NOT IN (SELECT thread_id FROM email)`); n != 0 {
 		rt.Fatalf("%d threads without emails are left", n)
 	}
 }
@@ -229,14 +235,18 @@ func (w *world) check(rt *rapid.T) {
 				unread++
 			}
 		}
-		if got := text(w.b.t, w.b.Store, "SELECT total || '/' || unread FROM mailbox WHERE id = ?", w.boxes[i]); got != fmt.Sprintf("%d/%d", len(w.held[i]), unread) {
+		if got := text(w.b.t, w.b.Store, "SELECT total || '/' || unread FROM mailbox WHERE id = ?",
+			w.boxes[i]); got != fmt.Sprintf("%d/%d", len(w.held[i]), unread) {
 			rt.Fatalf("%s counts %s, want %d/%d", path, got, len(w.held[i]), unread)
 		}
 		if w.validity[i] == 0 {
 			continue
 		}
 		var cover []Range
-		read(w.b.t, w.b.Store, func(r *Reader) (err error) { cover, err = r.Coverage(w.boxes[i], w.validity[i], LevelBody); return err })
+		read(w.b.t, w.b.Store, func(r *Reader) (err error) {
+			cover, err = r.Coverage(w.boxes[i], w.validity[i], LevelBody)
+			return err
+		})
 		var uids []Range
 		for uid := range w.covered[i] {
 			uids = append(uids, Range{uid, uid})
@@ -246,18 +256,29 @@ func (w *world) check(rt *rapid.T) {
 		}
 	}
 	slices.Sort(want)
-	got := strings.Split(text(w.b.t, w.b.Store, `SELECT coalesce(group_concat(mailbox || ' ' || uid || ' [' || flags || '] ' || sha256, char(10)), '') FROM mail`), "\n")
+	got := strings.Split(text(w.b.t, w.b.Store, `SELECT coalesce(group_concat(mailbox || ' ' || uid || ' [' || flags
+		|| '] ' || sha256, char(10)), '') FROM mail`), "\n")
 	if slices.Sort(got); !slices.Equal(got, want) && !(len(want) == 0 && got[0] == "") {
 		rt.Fatalf("the view mail holds\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 	for what, query := range map[string]string{
-		"emails whose live count is wrong":                          `SELECT count(*) FROM email e WHERE live <> (SELECT count(*) FROM entry WHERE email_id = e.id AND expunged_at IS NULL)`,
-		"emails with two live entries in one mailbox":               `SELECT count(*) FROM (SELECT 1 FROM entry WHERE expunged_at IS NULL GROUP BY mailbox_id, uidvalidity, email_id HAVING count(*) > 1)`,
-		"entries whose email has other content":                     `SELECT count(*) FROM entry n JOIN email e ON e.id = n.email_id JOIN blob b ON b.id = n.blob_id WHERE b.sha256 <> e.digest`,
-		"live emails that the feed calls destroyed, or the reverse": `SELECT count(*) FROM email e JOIN change c ON c.type = 'Email' AND c.object_id = e.jmap_id WHERE (e.destroyed_at IS NOT NULL) <> c.destroyed`,
-		"emails without a change":                                   `SELECT count(*) FROM email e WHERE NOT EXISTS (SELECT 1 FROM change c WHERE c.type = 'Email' AND c.object_id = e.jmap_id) AND destroyed_at IS NULL`,
-		"threads the feed has wrong":                                `SELECT count(*) FROM thread t JOIN change c ON c.type = 'Thread' AND c.object_id = t.jmap_id WHERE c.destroyed = EXISTS (SELECT 1 FROM email WHERE thread_id = t.id AND destroyed_at IS NULL)`,
-		"changes above the published number":                        `SELECT count(*) FROM change WHERE changed_no > (SELECT value FROM meta WHERE key = 'change_no')`,
+		"emails whose live count is wrong": `SELECT count(*) FROM email e
+			WHERE live <> (SELECT count(*) FROM entry WHERE email_id = e.id AND expunged_at IS NULL)`,
+		"emails with two live entries in one mailbox": `SELECT count(*) FROM (SELECT 1 FROM entry
+			WHERE expunged_at IS NULL GROUP BY mailbox_id, uidvalidity, email_id HAVING count(*) > 1)`,
+		"entries whose email has other content": `SELECT count(*) FROM entry n
+			JOIN email e ON e.id = n.email_id JOIN blob b ON b.id = n.blob_id WHERE b.sha256 <> e.digest`,
+		"live emails that the feed calls destroyed, or the reverse": `SELECT count(*) FROM email e
+			JOIN change c ON c.type = 'Email' AND c.object_id = e.jmap_id
+			WHERE (e.destroyed_at IS NOT NULL) <> c.destroyed`,
+		"emails without a change": `SELECT count(*) FROM email e
+			WHERE NOT EXISTS (SELECT 1 FROM change c WHERE c.type = 'Email' AND c.object_id = e.jmap_id)
+			AND destroyed_at IS NULL`,
+		"threads the feed has wrong": `SELECT count(*) FROM thread t
+			JOIN change c ON c.type = 'Thread' AND c.object_id = t.jmap_id WHERE c.destroyed = EXISTS (SELECT 1
+			FROM email WHERE thread_id = t.id AND destroyed_at IS NULL)`,
+		"changes above the published number": `SELECT count(*) FROM change
+			WHERE changed_no > (SELECT value FROM meta WHERE key = 'change_no')`,
 	} {
 		if n := number(w.b.t, w.b.Store, query); n != 0 {
 			rt.Fatalf("%d %s", n, what)
@@ -279,7 +300,8 @@ func (w *world) follow(rt *rapid.T) {
 		if w.state < floor {
 			w.copy = maps.Clone(now) // cannotCalculateChanges
 		}
-		rows, err := r.snap.Query(`SELECT type || ' ' || object_id, created_no, destroyed FROM change WHERE changed_no > ?`, w.state)
+		rows, err := r.snap.Query(`SELECT type || ' ' || object_id, created_no, destroyed FROM change
+			WHERE changed_no > ?`, w.state)
 		if err != nil {
 			return err
 		}
@@ -321,13 +343,16 @@ func lines(m map[string]string) string {
 func objects(r *Reader) (map[string]string, error) {
 	all := map[string]string{}
 	rows, err := r.snap.Query(`
-		SELECT 'Email ' || e.jmap_id, coalesce((SELECT group_concat(m.path || ':' || n.uid || n.flags, ',') FROM entry n JOIN mailbox m ON m.id = n.mailbox_id
-		         AND m.uidvalidity = n.uidvalidity AND m.gone_at IS NULL WHERE n.email_id = e.id AND n.expunged_at IS NULL ORDER BY n.id), '')
+		SELECT 'Email ' || e.jmap_id, coalesce((SELECT group_concat(m.path || ':' || n.uid || n.flags, ',')
+		FROM entry n JOIN mailbox m ON m.id = n.mailbox_id
+		         AND m.uidvalidity = n.uidvalidity AND m.gone_at IS NULL
+		WHERE n.email_id = e.id AND n.expunged_at IS NULL ORDER BY n.id), '')
 		  FROM email e WHERE e.destroyed_at IS NULL
 		UNION ALL
 		SELECT 'Mailbox M' || id, path || total || '/' || unread FROM mailbox WHERE gone_at IS NULL
 		UNION ALL
-		SELECT 'Thread ' || t.jmap_id, group_concat(e.jmap_id, ',') FROM thread t JOIN email e ON e.thread_id = t.id AND e.destroyed_at IS NULL GROUP BY t.id`)
+		SELECT 'Thread ' || t.jmap_id, group_concat(e.jmap_id, ',') FROM thread t
+		JOIN email e ON e.thread_id = t.id AND e.destroyed_at IS NULL GROUP BY t.id`)
 	if err != nil {
 		return nil, err
 	}

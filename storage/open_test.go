@@ -19,8 +19,10 @@ import (
 func TestCreateSettings(t *testing.T) {
 	s := openTest(t)
 	want := map[string]string{
-		"page_size": fmt.Sprint(schema.PageSize), "auto_vacuum": "2", "journal_mode": "wal", "synchronous": "2", "wal_autocheckpoint": "0",
-		"foreign_keys": "1", "user_version": fmt.Sprint(SchemaVersion()), "application_id": fmt.Sprint(schema.ApplicationID), "busy_timeout": "5000",
+		"page_size": fmt.Sprint(schema.PageSize), "auto_vacuum": "2", "journal_mode": "wal", "synchronous": "2",
+		"wal_autocheckpoint": "0",
+		"foreign_keys":       "1", "user_version": fmt.Sprint(SchemaVersion()),
+		"application_id": fmt.Sprint(schema.ApplicationID), "busy_timeout": "5000",
 	}
 	write(t, s, func(w *Writer) error {
 		for name, value := range want {
@@ -79,8 +81,8 @@ func TestReopenKeeps(t *testing.T) {
 	}
 }
 
-// TestKilledWhileMade: the first transaction of a file was cut, and its journal is there. Who only reads cannot undo it and says
-// who can; the owner does.
+// TestKilledWhileMade: the first transaction of a file was cut, and its journal is there. Who only reads cannot
+// undo it and says who can; the owner does.
 func TestKilledWhileMade(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "mail.db")
 	half := filepath.Join(t.TempDir(), "half.db")
@@ -90,7 +92,8 @@ func TestKilledWhileMade(t *testing.T) {
 	}
 	defer db.Close() //nolint:errcheck // a test's
 	db.SetMaxOpenConns(1)
-	for _, one := range []string{"PRAGMA cache_size = 1", "BEGIN", "CREATE TABLE t (b)", "INSERT INTO t VALUES (zeroblob(200000))"} {
+	for _, one := range []string{"PRAGMA cache_size = 1", "BEGIN", "CREATE TABLE t (b)",
+		"INSERT INTO t VALUES (zeroblob(200000))"} {
 		if _, err := db.Exec(one); err != nil {
 			t.Fatal(err)
 		}
@@ -101,7 +104,8 @@ func TestKilledWhileMade(t *testing.T) {
 			t.Fatalf("%s: %d octets, %v", suffix, len(content), err)
 		}
 	}
-	if _, err := Open(t.Context(), path, Options{ReadOnly: true}); !errors.Is(err, ErrNotStore) || !strings.Contains(err.Error(), "making was interrupted") {
+	if _, err := Open(t.Context(), path, Options{ReadOnly: true}); !errors.Is(err, ErrNotStore) ||
+		!strings.Contains(err.Error(), "making was interrupted") {
 		t.Errorf("who only reads is told %v", err)
 	}
 	openAt(t, path, Options{})
@@ -136,14 +140,21 @@ func TestOpenRefuses(t *testing.T) {
 		says []string
 	}{
 		"newer": {
-			path: func(t *testing.T) string { return plant(t, fmt.Sprintf("PRAGMA user_version = %d", SchemaVersion()+3)) },
-			is:   ErrNewer, says: []string{fmt.Sprintf("schema %d", SchemaVersion()+3), fmt.Sprintf("knows %d", SchemaVersion()), "update mailcote"},
+			path: func(t *testing.T) string {
+				return plant(t, fmt.Sprintf("PRAGMA user_version = %d", SchemaVersion()+3))
+			},
+			is: ErrNewer, says: []string{fmt.Sprintf("schema %d", SchemaVersion()+3),
+				fmt.Sprintf("knows %d", SchemaVersion()), "update mailcote"},
 		},
 		"newer, read-only": {
-			path: func(t *testing.T) string { return plant(t, "PRAGMA user_version = 99") }, o: Options{ReadOnly: true}, is: ErrNewer, says: []string{"99"},
+			path: func(t *testing.T) string {
+				return plant(t, "PRAGMA user_version = 99")
+			}, o: Options{ReadOnly: true}, is: ErrNewer, says: []string{"99"},
 		},
 		"another program's database": {
-			path: func(t *testing.T) string { return plant(t, "PRAGMA application_id = 7") }, is: ErrNotStore, says: []string{"another program"},
+			path: func(t *testing.T) string {
+				return plant(t, "PRAGMA application_id = 7")
+			}, is: ErrNotStore, says: []string{"another program"},
 		},
 		"no database": {
 			path: func(t *testing.T) string {
@@ -156,7 +167,9 @@ func TestOpenRefuses(t *testing.T) {
 			is: ErrNotStore, says: []string{"not an SQLite file"},
 		},
 		"missing, read-only": {
-			path: func(t *testing.T) string { return filepath.Join(t.TempDir(), "mail.db") }, o: Options{ReadOnly: true}, is: ErrMissing, says: []string{"--store"},
+			path: func(t *testing.T) string {
+				return filepath.Join(t.TempDir(), "mail.db")
+			}, o: Options{ReadOnly: true}, is: ErrMissing, says: []string{"--store"},
 		},
 		"empty, read-only": {
 			path: func(t *testing.T) string {
@@ -204,13 +217,15 @@ func TestHeldAndBeside(t *testing.T) {
 	if n := number(t, beside, "SELECT count(*) FROM mail"); n != 1 {
 		t.Errorf("a reader beside the owner sees %d mails", n)
 	}
-	if err := beside.Write(context.Background(), Bulk, 0, func(*Writer) error { return nil }); !errors.Is(err, ErrReadOnly) {
+	if err := beside.Write(context.Background(), Bulk, 0, func(*Writer) error {
+		return nil
+	}); !errors.Is(err, ErrReadOnly) {
 		t.Errorf("write on a read-only store: %v", err)
 	}
 }
 
-// A store that was moved or removed while in use takes no more writes: they would be lost to whoever opens the path next.
-// Least of all is an empty one made in its place.
+// A store that was moved or removed while in use takes no more writes: they would be lost to whoever opens the
+// path next. Least of all is an empty one made in its place.
 func TestMovedWhileOpen(t *testing.T) {
 	for name, unknown := range map[string]bool{"a write": false, "an unknown outcome": true} {
 		t.Run(name, func(t *testing.T) {

@@ -30,7 +30,8 @@ func TestLeftOver(t *testing.T) {
 	}
 }
 
-// TestLeftOverOfAnyFailure: what a write that failed in whatever way has staged goes while the store is open, and nothing else.
+// TestLeftOverOfAnyFailure: what a write that failed in whatever way has staged goes while the store is open, and
+// nothing else.
 func TestLeftOverOfAnyFailure(t *testing.T) {
 	gone := func(t *testing.T, s *Store) {
 		t.Helper()
@@ -79,7 +80,8 @@ func TestLeftOverOfAnyFailure(t *testing.T) {
 			b := bedOn(t, s)
 			faultvfs.Fail(faultvfs.Sync, "-wal", 1, faultvfs.IOErrSync)
 			sp := s.NewSpool(b.packer)
-			if err := errors.Join(sp.Take(t.Context(), big()), sp.Flush(t.Context())); !errors.Is(err, ErrOutcomeUnknown) {
+			if err := errors.Join(sp.Take(t.Context(), big()), sp.Flush(t.Context())); !errors.Is(err,
+				ErrOutcomeUnknown) {
 				t.Fatalf("told %v", err)
 			}
 			if sp.id == 0 {
@@ -97,7 +99,8 @@ func TestLeftOverOfAnyFailure(t *testing.T) {
 			b := bedOn(t, s)
 			faultvfs.Fail(faultvfs.Write, "-wal", 1, faultvfs.IOErrWrite)
 			first := s.NewSpool(b.packer)
-			if err := errors.Join(first.Take(t.Context(), big()), first.Flush(t.Context())); !errors.Is(err, ErrOutcomeUnknown) {
+			if err := errors.Join(first.Take(t.Context(), big()), first.Flush(t.Context())); !errors.Is(err,
+				ErrOutcomeUnknown) {
 				t.Fatalf("told %v", err)
 			}
 			body, err := s.Stage(t.Context(), b.packer, big())
@@ -111,7 +114,8 @@ func TestLeftOverOfAnyFailure(t *testing.T) {
 			a := b.arrivalOf(1, nil, 1)
 			a.Body = body
 			b.store(box, 7, a)
-			if err := s.Unstage(t.Context(), body); err != nil { // as after a batch of which nobody knew that it was kept
+			// as after a batch of which nobody knew that it was kept
+			if err := s.Unstage(t.Context(), body); err != nil {
 				t.Error(err)
 			}
 			if got, err := b.body(BlobID(number(t, s, `SELECT blob_id FROM entry`))); err != nil || len(got) != 3<<20 {

@@ -21,9 +21,9 @@ import (
 	"mailcote/testkit/form"
 )
 
-// TestPowerLoss is FAULTS' bar 2: mailcote's own work is recorded, power fails at any moment of it, and what the disk may hold
-// then is opened. It is one of the states that were acknowledged, or the one that was being committed, in every row. With
-// synchronous = OFF the same must show damage, or nothing was tested.
+// TestPowerLoss is FAULTS' bar 2: mailcote's own work is recorded, power fails at any moment of it, and what the
+// disk may hold then is opened. It is one of the states that were acknowledged, or the one that was being
+// committed, in every row. With synchronous = OFF the same must show damage, or nothing was tested.
 func TestPowerLoss(t *testing.T) {
 	images, weak := 150, 20
 	if form.Long() {
@@ -48,7 +48,8 @@ func TestPowerLoss(t *testing.T) {
 type toll struct{ images, damaged, lost, steps, operations int }
 
 func (c toll) String() string {
-	return fmt.Sprintf("%d images of %d operations in %d acknowledged steps: %d damaged, %d lost or changed what was acknowledged", c.images, c.operations, c.steps, c.damaged, c.lost)
+	return fmt.Sprintf("%d images of %d operations in %d acknowledged steps: %d damaged, %d lost or changed what was "+
+		"acknowledged", c.images, c.operations, c.steps, c.damaged, c.lost)
 }
 
 // powerLoss works, at most 600 images from one work, and counts what goes wrong.
@@ -72,7 +73,8 @@ func stateOf(s *storage.Store) (state [sha256.Size]byte, err error) {
 	sum := sha256.New()
 	err = s.Read(context.Background(), func(r *storage.Reader) error {
 		var names []string
-		rows, err := tables.Of(r).Query(`SELECT name FROM pragma_table_list WHERE schema = 'main' AND type IN ('table', 'shadow') AND name NOT LIKE 'sqlite%' ORDER BY name`)
+		rows, err := tables.Of(r).Query(`SELECT name FROM pragma_table_list
+			WHERE schema = 'main' AND type IN ('table', 'shadow') AND name NOT LIKE 'sqlite%' ORDER BY name`)
 		if err := tables.Each(rows, err, func(rows *sql.Rows) error {
 			var name string
 			err := rows.Scan(&name)
@@ -136,7 +138,8 @@ func (w *work) lose(sum *toll, images int) {
 		at, _ := slices.BinarySearchFunc(w.steps, cut+1, func(s step, cut int) int { return s.acked - cut })
 		damage, lost := w.opened(filepath.Join(dir, strconv.Itoa(i)), d.Lose(w.random), at, i%20 == 0)
 		if w.strong && (damage != nil || lost) {
-			w.t.Errorf("power loss after %d of %d operations, %d steps acknowledged: %v, lost or changed: %t", cut, w.log.Len(), at, damage, lost)
+			w.t.Errorf("power loss after %d of %d operations, %d steps acknowledged: %v, lost or changed: %t", cut,
+				w.log.Len(), at, damage, lost)
 		}
 		if damage != nil {
 			sum.damaged++
@@ -153,13 +156,17 @@ func (w *work) opened(dir string, files map[string][]byte, at int, thorough bool
 	w.must(os.Mkdir(dir, 0o700))
 	defer os.RemoveAll(dir)
 	w.must(faultvfs.Place(dir, files))
-	s, err := storage.Open(context.Background(), filepath.Join(dir, filepath.Base(w.path)), storage.Options{Holder: "test"})
+	s, err := storage.Open(context.Background(), filepath.Join(dir, filepath.Base(w.path)),
+		storage.Options{Holder: "test"})
 	if err != nil {
 		return err, false
 	}
 	defer s.Close()
 	var verdict string
-	if err := s.Read(context.Background(), func(r *storage.Reader) error { return tables.Of(r).QueryRow(`PRAGMA integrity_check`).Scan(&verdict) }); err != nil || verdict != "ok" {
+	if err := s.Read(context.Background(), func(r *storage.Reader) error {
+		return tables.Of(r).QueryRow(`PRAGMA
+		integrity_check`).Scan(&verdict)
+	}); err != nil || verdict != "ok" {
 		return fmt.Errorf("integrity_check: %q, %w", verdict, err), false
 	}
 	state, err := stateOf(s)
@@ -172,7 +179,8 @@ func (w *work) opened(dir string, files map[string][]byte, at int, thorough bool
 	}
 	if thorough && !lost {
 		parse := func(r io.Reader) storage.Header { return row.Header(message.Parse(r, message.Limits{})) }
-		if found, err := s.Check(context.Background(), storage.CheckOptions{Parse: parse}); err != nil || len(found) > 0 {
+		if found, err := s.Check(context.Background(), storage.CheckOptions{Parse: parse}); err != nil ||
+			len(found) > 0 {
 			return fmt.Errorf("check: %v, %w", found, err), false
 		}
 	}

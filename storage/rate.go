@@ -8,8 +8,8 @@ import (
 	"mailcote/storage/internal/file"
 )
 
-// Rate is one kind of limit of an account. A row vouches for nothing: it is what an engine counted up to the transaction it
-// was written in.
+// Rate is one kind of limit of an account. A row vouches for nothing: it is what an engine counted up to the
+// transaction it was written in.
 type Rate struct {
 	Kind     string // connections, commands, messages or bytes
 	Provider string
@@ -34,13 +34,15 @@ type RateSlot struct {
 
 // Rates gives an account's limits, as they were last written.
 func (r *Reader) Rates(account AccountID) (all []Rate, err error) {
-	rows, err := r.snap.Query(`SELECT kind, provider, allowed, window_s, window_at, used, pace, ceiling, ceiling_until, resumes_at FROM rate
+	rows, err := r.snap.Query(`SELECT kind, provider, allowed, window_s, window_at, used, pace, ceiling,
+		ceiling_until, resumes_at FROM rate
 		WHERE account_id = ? ORDER BY kind`, account)
 	err = file.Each(rows, err, func(rows *sql.Rows) error {
 		var one Rate
 		var window, at int64
 		var ceiling, until, resumes *int64
-		if err := rows.Scan(&one.Kind, &one.Provider, &one.Allowed, &window, &at, &one.Used, &one.Pace, &ceiling, &until, &resumes); err != nil {
+		if err := rows.Scan(&one.Kind, &one.Provider, &one.Allowed, &window, &at, &one.Used, &one.Pace, &ceiling,
+			&until, &resumes); err != nil {
 			return err
 		}
 		one.Window, one.At = time.Duration(window)*time.Second, time.UnixMilli(at).UTC()
@@ -78,8 +80,9 @@ func (r *Reader) RateSlots(account AccountID) (all []RateSlot, err error) {
 	return all, nil
 }
 
-// PutRates replaces the account's limits and adds new slots. slots must be complete and oldest first; of those that the store
-// has, only the newest may have grown. Slots that no day counts any more, and those that a wrong clock made, are deleted.
+// PutRates replaces the account's limits and adds new slots. slots must be complete and oldest first; of those
+// that the store has, only the newest may have grown. Slots that no day counts any more, and those that a wrong
+// clock made, are deleted.
 func (w *Writer) PutRates(account AccountID, rows []Rate, slots []RateSlot, now time.Time) error {
 	if _, err := w.tx.Exec(`DELETE FROM rate WHERE account_id = ?`, account); err != nil {
 		return fmt.Errorf("write limits: %w", err)
@@ -92,24 +95,29 @@ func (w *Writer) PutRates(account AccountID, rows []Rate, slots []RateSlot, now 
 		if !one.Resumes.IsZero() {
 			resumes = one.Resumes.UnixMilli()
 		}
-		if _, err := w.tx.Exec(`INSERT INTO rate (account_id, kind, provider, allowed, window_s, window_at, used, pace, ceiling, ceiling_until, resumes_at)
+		if _, err := w.tx.Exec(`INSERT INTO rate (account_id, kind, provider, allowed, window_s, window_at, used,
+			pace, ceiling, ceiling_until, resumes_at)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			account, one.Kind, one.Provider, one.Allowed, int64(one.Window/time.Second), one.At.UnixMilli(), one.Used, one.Pace, ceiling, until, resumes); err != nil {
+			account, one.Kind, one.Provider, one.Allowed, int64(one.Window/time.Second), one.At.UnixMilli(), one.Used,
+			one.Pace, ceiling, until, resumes); err != nil {
 			return fmt.Errorf("write limits: %w", err)
 		}
 	}
-	if _, err := w.tx.Exec(`DELETE FROM rate_slot WHERE account_id = ?1 AND (at < ?2 OR at > ?3)`, account, now.Add(-slotAge).UnixMilli(), now.Add(slotAge).UnixMilli()); err != nil {
+	if _, err := w.tx.Exec(`DELETE FROM rate_slot WHERE account_id = ?1 AND (at < ?2 OR at > ?3)`,
+		account, now.Add(-slotAge).UnixMilli(), now.Add(slotAge).UnixMilli()); err != nil {
 		return fmt.Errorf("forget octets of earlier days: %w", err)
 	}
 	var newest int64
-	if err := w.tx.QueryRow(`SELECT coalesce(max(at), 0) FROM rate_slot WHERE account_id = ?`, account).Scan(&newest); err != nil {
+	if err := w.tx.QueryRow(`SELECT coalesce(max(at), 0) FROM rate_slot WHERE account_id = ?`,
+		account).Scan(&newest); err != nil {
 		return fmt.Errorf("find octets of the day: %w", err)
 	}
 	for _, one := range slots {
 		if one.At.UnixMilli() < newest {
 			continue
 		}
-		if _, err := w.tx.Exec(`INSERT INTO rate_slot (account_id, at, bytes) VALUES (?, ?, ?) ON CONFLICT (account_id, at) DO UPDATE SET bytes = excluded.bytes`,
+		if _, err := w.tx.Exec(`INSERT INTO rate_slot (account_id, at, bytes) VALUES (?, ?, ?)
+			ON CONFLICT (account_id, at) DO UPDATE SET bytes = excluded.bytes`,
 			account, one.At.UnixMilli(), one.Bytes); err != nil {
 			return fmt.Errorf("write octets of the day: %w", err)
 		}
@@ -138,13 +146,15 @@ func moment(text string) (time.Time, error) {
 
 // RateUses gives what an account uses of its limits now.
 func (r *Reader) RateUses(account string) (all []RateUse, err error) {
-	rows, err := r.snap.Query(`SELECT provider, kind, used, allowed, window_seconds, pace, coalesce(learned, 0), coalesce(learned_until, ''), coalesce(resumes_at, '')
+	rows, err := r.snap.Query(`SELECT provider, kind, used, allowed, window_seconds, pace, coalesce(learned, 0),
+		coalesce(learned_until, ''), coalesce(resumes_at, '')
 		FROM rate_limits WHERE account = ? ORDER BY kind`, account)
 	err = file.Each(rows, err, func(rows *sql.Rows) error {
 		var one RateUse
 		var window int64
 		var until, resumes string
-		if err := rows.Scan(&one.Provider, &one.Kind, &one.Used, &one.Allowed, &window, &one.Pace, &one.Learned, &until, &resumes); err != nil {
+		if err := rows.Scan(&one.Provider, &one.Kind, &one.Used, &one.Allowed, &window, &one.Pace, &one.Learned,
+			&until, &resumes); err != nil {
 			return err
 		}
 		one.Window = time.Duration(window) * time.Second

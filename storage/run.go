@@ -43,9 +43,11 @@ func (w *Writer) RecordFault(f Fault) error {
 		}
 		return id
 	}
-	id, err := w.tx.Insert(`INSERT INTO sync_error (at, account_id, mailbox_id, uid, task_id, class, scope, phase, command, server_text, detail, next_step,
+	id, err := w.tx.Insert(`INSERT INTO sync_error (at, account_id, mailbox_id, uid, task_id, class, scope, phase,
+		command, server_text, detail, next_step,
 		attempt, stack, fingerprint) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		millis(f.At), null(int64(f.Account)), null(int64(f.Mailbox)), null(int64(f.UID)), null(int64(f.Task)), f.Class, f.Scope, f.Phase, f.Command,
+		millis(f.At), null(int64(f.Account)), null(int64(f.Mailbox)), null(int64(f.UID)), null(int64(f.Task)),
+		f.Class, f.Scope, f.Phase, f.Command,
 		clip(f.ServerText), clip(f.Detail), f.NextStep, max(f.Attempt, 1), f.Stack, f.Fingerprint)
 	if err != nil {
 		return fmt.Errorf("record fault: %w", err)
@@ -65,14 +67,17 @@ func clip(s string) string {
 // Faults lists the faults at or after since, newest first, at most limit.
 func (r *Reader) Faults(since time.Time, limit int) ([]Fault, error) {
 	var all []Fault
-	rows, err := r.snap.Query(`SELECT x.id, x.at, coalesce(x.account_id, 0), coalesce(a.name, ''), coalesce(x.mailbox_id, 0), coalesce(m.path, ''), coalesce(x.uid, 0),
-		coalesce(x.task_id, 0), x.class, x.scope, x.phase, x.command, x.server_text, x.detail, x.next_step, x.attempt, x.stack, x.fingerprint
+	rows, err := r.snap.Query(`SELECT x.id, x.at, coalesce(x.account_id, 0), coalesce(a.name, ''),
+		coalesce(x.mailbox_id, 0), coalesce(m.path, ''), coalesce(x.uid, 0),
+		coalesce(x.task_id, 0), x.class, x.scope, x.phase, x.command, x.server_text, x.detail, x.next_step, x.attempt,
+		x.stack, x.fingerprint
 		FROM sync_error x LEFT JOIN account a ON a.id = x.account_id LEFT JOIN mailbox m ON m.id = x.mailbox_id
 		WHERE x.at >= ? ORDER BY x.at DESC, x.id DESC LIMIT ?`, max(millis(since), 0), limit)
 	return all, file.Each(rows, err, func(rows *sql.Rows) error {
 		var f Fault
 		var at int64
-		err := rows.Scan(&f.ID, &at, &f.Account, &f.AccountName, &f.Mailbox, &f.MailboxPath, &f.UID, &f.Task, &f.Class, &f.Scope, &f.Phase,
+		err := rows.Scan(&f.ID, &at, &f.Account, &f.AccountName, &f.Mailbox, &f.MailboxPath, &f.UID, &f.Task,
+			&f.Class, &f.Scope, &f.Phase,
 			&f.Command, &f.ServerText, &f.Detail, &f.NextStep, &f.Attempt, &f.Stack, &f.Fingerprint)
 		f.At = time.UnixMilli(at).UTC()
 		all = append(all, f)
@@ -83,7 +88,8 @@ func (r *Reader) Faults(since time.Time, limit int) ([]Fault, error) {
 // CountFaults counts the faults at or after since, by account.
 func (r *Reader) CountFaults(since time.Time) (map[AccountID]int, error) {
 	all := map[AccountID]int{}
-	rows, err := r.snap.Query(`SELECT account_id, count(*) FROM sync_error WHERE at >= ? AND account_id IS NOT NULL GROUP BY account_id`,
+	rows, err := r.snap.Query(`SELECT account_id, count(*) FROM sync_error WHERE at >= ? AND account_id IS NOT NULL
+		GROUP BY account_id`,
 		max(millis(since), 0))
 	return all, file.Each(rows, err, func(rows *sql.Rows) error {
 		var id AccountID
@@ -101,21 +107,26 @@ type FaultGroup struct {
 	Fault       Fault // the latest
 }
 
-// FaultGroups lists the problems with a fault at or after since, the latest first, at most limit. Faults before since are not
-// counted.
+// FaultGroups lists the problems with a fault at or after since, the latest first, at most limit. Faults before
+// since are not counted.
 func (r *Reader) FaultGroups(since time.Time, limit int) ([]FaultGroup, error) {
 	var all []FaultGroup
-	rows, err := r.snap.Query(`WITH problem AS MATERIALIZED (SELECT max(id) AS id, min(at) AS first, max(at) AS last, count(*) AS n FROM sync_error WHERE at >= ?
+	rows, err := r.snap.Query(`WITH problem AS MATERIALIZED (SELECT max(id) AS id, min(at) AS first, max(at) AS last,
+		count(*) AS n FROM sync_error WHERE at >= ?
 		GROUP BY CASE fingerprint WHEN '' THEN 'of ' || id ELSE fingerprint END)
-		SELECT p.first, p.last, p.n, x.id, x.at, coalesce(x.account_id, 0), coalesce(a.name, ''), coalesce(x.mailbox_id, 0), coalesce(m.path, ''), coalesce(x.uid, 0),
-		coalesce(x.task_id, 0), x.class, x.scope, x.phase, x.command, x.server_text, x.detail, x.next_step, x.attempt, x.stack, x.fingerprint
-		FROM problem p CROSS JOIN sync_error x ON x.id = p.id LEFT JOIN account a ON a.id = x.account_id LEFT JOIN mailbox m ON m.id = x.mailbox_id
+		SELECT p.first, p.last, p.n, x.id, x.at, coalesce(x.account_id, 0), coalesce(a.name, ''),
+		coalesce(x.mailbox_id, 0), coalesce(m.path, ''), coalesce(x.uid, 0),
+		coalesce(x.task_id, 0), x.class, x.scope, x.phase, x.command, x.server_text, x.detail, x.next_step, x.attempt,
+		x.stack, x.fingerprint
+		FROM problem p CROSS JOIN sync_error x ON x.id = p.id LEFT JOIN account a ON a.id = x.account_id
+		LEFT JOIN mailbox m ON m.id = x.mailbox_id
 		ORDER BY p.last DESC, p.id DESC LIMIT ?`, max(millis(since), 0), limit)
 	return all, file.Each(rows, err, func(rows *sql.Rows) error {
 		var g FaultGroup
 		var first, last, at int64
 		f := &g.Fault
-		err := rows.Scan(&first, &last, &g.Count, &f.ID, &at, &f.Account, &f.AccountName, &f.Mailbox, &f.MailboxPath, &f.UID, &f.Task, &f.Class, &f.Scope, &f.Phase,
+		err := rows.Scan(&first, &last, &g.Count, &f.ID, &at, &f.Account, &f.AccountName, &f.Mailbox, &f.MailboxPath,
+			&f.UID, &f.Task, &f.Class, &f.Scope, &f.Phase,
 			&f.Command, &f.ServerText, &f.Detail, &f.NextStep, &f.Attempt, &f.Stack, &f.Fingerprint)
 		g.First, g.Last, f.At = time.UnixMilli(first).UTC(), time.UnixMilli(last).UTC(), time.UnixMilli(at).UTC()
 		all = append(all, g)
@@ -140,7 +151,8 @@ type Run struct {
 // StartRun opens a run. One that a dead process left open is closed as interrupted.
 func (w *Writer) StartRun(account AccountID) (RunID, error) {
 	at := millis(now())
-	if _, err := w.tx.Exec(`UPDATE sync_run SET ended_at = ?, result = 'interrupted' WHERE account_id = ? AND ended_at IS NULL`, at, account); err != nil {
+	if _, err := w.tx.Exec(`UPDATE sync_run SET ended_at = ?, result = 'interrupted'
+		WHERE account_id = ? AND ended_at IS NULL`, at, account); err != nil {
 		return 0, fmt.Errorf("close the run before: %w", err)
 	}
 	id, err := w.tx.Insert(`INSERT INTO sync_run (account_id, started_at) VALUES (?, ?)`, account, at)
@@ -158,18 +170,21 @@ func (w *Writer) CountRun(id RunID, fetched int, bytes int64) error {
 
 // EndRun closes a run with its result.
 func (w *Writer) EndRun(id RunID, result, detail string, mailboxes, quarantined int) error {
-	_, err := w.tx.Exec(`UPDATE sync_run SET ended_at = ?, result = ?, detail = ?, mailboxes = ?, quarantined = ? WHERE id = ? AND ended_at IS NULL`,
+	_, err := w.tx.Exec(`UPDATE sync_run SET ended_at = ?, result = ?, detail = ?, mailboxes = ?, quarantined = ?
+		WHERE id = ? AND ended_at IS NULL`,
 		millis(now()), result, clip(detail), mailboxes, quarantined, id)
 	return explain("end run", err)
 }
 
-const runColumns = `id, account_id, started_at, ended_at, coalesce(result, ''), mailboxes, fetched, bytes, quarantined, detail`
+const runColumns = `id, account_id, started_at, ended_at, coalesce(result, ''), mailboxes, fetched, bytes,
+	quarantined, detail`
 
 func scanRun(row interface{ Scan(...any) error }) (Run, error) {
 	var run Run
 	var started int64
 	var ended *int64
-	err := row.Scan(&run.ID, &run.Account, &started, &ended, &run.Result, &run.Mailboxes, &run.Fetched, &run.Bytes, &run.Quarantined,
+	err := row.Scan(&run.ID, &run.Account, &started, &ended, &run.Result, &run.Mailboxes, &run.Fetched, &run.Bytes,
+		&run.Quarantined,
 		&run.Detail)
 	run.StartedAt, run.EndedAt = time.UnixMilli(started).UTC(), fromMillis(ended)
 	return run, missing("run", err)
@@ -182,5 +197,6 @@ func (r *Reader) Run(id RunID) (Run, error) {
 
 // LastRun finds an account's last run. Errors: ErrNotFound.
 func (r *Reader) LastRun(account AccountID) (Run, error) {
-	return scanRun(r.snap.QueryRow(`SELECT `+runColumns+` FROM sync_run WHERE account_id = ? ORDER BY id DESC LIMIT 1`, account))
+	return scanRun(r.snap.QueryRow(`SELECT `+runColumns+` FROM sync_run WHERE account_id = ? ORDER BY id DESC LIMIT 1`,
+		account))
 }

@@ -13,7 +13,8 @@ func TestFaultGroups(t *testing.T) {
 	b := newBed(t)
 	write(t, b.Store, func(w *Writer) error {
 		for i, print := range []string{"old", "a", "b", "a", "", "", "a", "b"} {
-			if err := w.RecordFault(Fault{At: time.Unix(int64(10*i), 0), Account: b.account, Class: "network", Scope: "account", Detail: strconv.Itoa(i), Fingerprint: print}); err != nil {
+			if err := w.RecordFault(Fault{At: time.Unix(int64(10*i), 0), Account: b.account, Class: "network",
+				Scope: "account", Detail: strconv.Itoa(i), Fingerprint: print}); err != nil {
 				return err
 			}
 		}
@@ -26,7 +27,8 @@ func TestFaultGroups(t *testing.T) {
 		if err := b.Read(t.Context(), func(r *Reader) error {
 			groups, err := r.FaultGroups(time.Unix(since, 0), limit)
 			for _, g := range groups {
-				got = append(got, fmt.Sprintf("%s %d×%d-%d %s %s", g.Fault.Fingerprint, g.Count, g.First.Unix(), g.Last.Unix(), g.Fault.Detail, g.Fault.AccountName))
+				got = append(got, fmt.Sprintf("%s %d×%d-%d %s %s", g.Fault.Fingerprint, g.Count, g.First.Unix(),
+					g.Last.Unix(), g.Fault.Detail, g.Fault.AccountName))
 			}
 			return err
 		}); err != nil {
@@ -34,7 +36,8 @@ func TestFaultGroups(t *testing.T) {
 		}
 	}
 	read(10, 100)
-	if want := []string{"b 2×20-70 7 ada", "a 3×10-60 6 ada", " 1×50-50 5 ada", " 1×40-40 4 ada"}; !slices.Equal(got, want) {
+	want := []string{"b 2×20-70 7 ada", "a 3×10-60 6 ada", " 1×50-50 5 ada", " 1×40-40 4 ada"}
+	if !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
 	read(30, 2)

@@ -21,7 +21,8 @@ func (w *wreck) damagedStaged() string {
 	return w.damaged(func(b []byte) []byte { clear(b[(root-1)*schema.PageSize : root*schema.PageSize]); return b })
 }
 
-// Damage that Open itself meets while it clears what was staged is the old file's: the new store is not taken for damaged.
+// Damage that Open itself meets while it clears what was staged is the old file's: the new store is not taken for
+// damaged.
 func TestSalvageAtOpen(t *testing.T) {
 	w := newWreck(t)
 	s := w.saved(w.damagedStaged(), nil)
@@ -74,8 +75,9 @@ func TestFinish(t *testing.T) {
 		store, log, kept, keptLog, waits []byte // nil: missing
 		taken                            bool
 	}{
-		"as it was":            {store: found, kept: found, waits: made, taken: true},
-		"with its log":         {store: found, log: []byte("log"), kept: found, keptLog: []byte("log"), waits: made, taken: true},
+		"as it was": {store: found, kept: found, waits: made, taken: true},
+		"with its log": {store: found, log: []byte("log"), kept: found, keptLog: []byte("log"), waits: made,
+			taken: true},
 		"its log removed":      {store: found, kept: found, keptLog: []byte("log"), waits: made, taken: true},
 		"the store moved away": {kept: found, waits: made, taken: true},
 		"no copy":              {store: found, waits: made},
@@ -86,7 +88,8 @@ func TestFinish(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "mail.db")
-			files := map[string][]byte{path: test.store, path + "-wal": test.log, path + ".corrupt-20260101-000000": test.kept,
+			files := map[string][]byte{path: test.store, path + "-wal": test.log, path +
+				".corrupt-20260101-000000": test.kept,
 				path + ".corrupt-20260101-000000-wal": test.keptLog, path + ".salvaged": test.waits}
 			for name, text := range files {
 				if text == nil {
@@ -127,7 +130,8 @@ func TestSalvageName(t *testing.T) {
 	w := newWreck(t)
 	path := w.damaged(func(b []byte) []byte { return b })
 	for _, suffix := range []string{".salvage", ".salvaged", ".salvage.aside", ".SALVAGED", ".salvage-x", "-wal"} {
-		if _, err := SalvageInto(t.Context(), path, path+suffix, Salvage{Parse: parseRaw}); !errors.Is(err, ErrSalvageName) {
+		if _, err := SalvageInto(t.Context(), path, path+suffix, Salvage{Parse: parseRaw}); !errors.Is(err,
+			ErrSalvageName) {
 			t.Errorf("%s: %v", suffix, err)
 		}
 	}
@@ -153,7 +157,8 @@ func TestSalvageLostGeneration(t *testing.T) {
 	}
 	db.SetMaxOpenConns(1)
 	for _, statement := range []string{
-		`UPDATE sqlite_schema SET sql = replace(sql, 'uidvalidity   INTEGER NOT NULL', 'uidvalidity   INTEGER') WHERE name = 'entry'`,
+		`UPDATE sqlite_schema SET sql = replace(sql, 'uidvalidity   INTEGER NOT NULL', 'uidvalidity   INTEGER')
+			WHERE name = 'entry'`,
 		`PRAGMA schema_version = 1000`,
 		`UPDATE entry SET uidvalidity = NULL WHERE id = 5`,
 	} {

@@ -26,7 +26,9 @@ type wreck struct {
 	mail  string // what the view mail shows
 }
 
-const wreckMail = `SELECT coalesce(group_concat(line, char(10)), '') FROM (SELECT account || ' ' || mailbox || ' ' || uid || ' ' || sha256 || ' ' || flags AS line FROM mail ORDER BY line)`
+const wreckMail = `SELECT coalesce(group_concat(line, char(10)), '')
+	FROM (SELECT account || ' ' || mailbox || ' ' || uid || ' ' || sha256 || ' ' || flags AS line FROM mail
+	ORDER BY line)`
 
 func newWreck(t *testing.T) *wreck {
 	t.Helper()
@@ -93,7 +95,8 @@ func (w *wreck) saved(path string, cause error) *Store {
 	if r.Accounts != 1 || r.Messages != int64(kept) || r.Messages+r.Missing < int64(lines) && r.Mailboxes == 2 {
 		w.t.Errorf("%+v, and %d of %d messages are here", *r, kept, lines)
 	}
-	if n := number(w.t, s, `SELECT count(*) FROM account WHERE user = 'ada' AND host = 'localhost' AND secret_ref = 'keyring:ada'`); n != 1 {
+	if n := number(w.t, s, `SELECT count(*) FROM account WHERE user = 'ada' AND host = 'localhost'
+		AND secret_ref = 'keyring:ada'`); n != 1 {
 		w.t.Error("the account was lost")
 	}
 	if n := number(w.t, s, `SELECT count(*) FROM mailbox WHERE pass_at IS NOT NULL OR modseq > 0`); n != 0 {
@@ -147,11 +150,13 @@ func TestSalvage(t *testing.T) {
 			t.Logf("%+v", *s.Salvaged())
 		})
 	}
-	for name, sign := range map[string]string{"an email's page": "<200@example.org>", "a page of the schema": "CREATE TABLE entry", "an account's page": "keyring:ada"} {
+	for name, sign := range map[string]string{"an email's page": "<200@example.org>",
+		"a page of the schema": "CREATE TABLE entry", "an account's page": "keyring:ada"} {
 		t.Run(name, func(t *testing.T) {
 			w := &wreck{t, w.path, w.bytes, w.mail}
 			path := w.damaged(zero(w.page(sign)))
-			if sign == "keyring:ada" { // without any account there is nothing to go on from, and the store stays as it is
+			// without any account there is nothing to go on from, and the store stays as it is
+			if sign == "keyring:ada" {
 				_, err := Open(t.Context(), path, Options{Salvage: &Salvage{Parse: parseRaw, Cause: ErrCorrupt}})
 				if !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), "no account") {
 					t.Errorf("%v", err)
@@ -197,7 +202,10 @@ func TestSalvageAnyPage(t *testing.T) {
 		}
 		t.Run(fmt.Sprintf("%d/%d", page, n%len(kinds)), func(t *testing.T) {
 			w := &wreck{t, w.path, w.bytes, w.mail}
-			path := w.damaged(func(b []byte) []byte { kinds[n%len(kinds)](b[page*schema.PageSize:][:schema.PageSize]); return b })
+			path := w.damaged(func(b []byte) []byte {
+				kinds[n%len(kinds)](b[page*schema.PageSize:][:schema.PageSize])
+				return b
+			})
 			s := w.saved(path, ErrCorrupt)
 			t.Logf("%+v", *s.Salvaged())
 		})
@@ -220,7 +228,8 @@ func TestForeignLog(t *testing.T) {
 	if err := os.WriteFile(path+"-wal", log, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(t.Context(), path, Options{}); !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), "another store") {
+	if _, err := Open(t.Context(), path, Options{}); !errors.Is(err, ErrCorrupt) ||
+		!strings.Contains(err.Error(), "another store") {
 		t.Errorf("%v", err)
 	}
 	s := w.saved(path, nil)
@@ -301,7 +310,8 @@ func TestSalvageInto(t *testing.T) {
 	}
 }
 
-// The room that salvaging asks for is what it takes: twice the store's size, or three times where the file must be made readable.
+// The room that salvaging asks for is what it takes: twice the store's size, or three times where the file must
+// be made readable.
 func TestSalvageRoom(t *testing.T) {
 	w := newWreck(t)
 	page := w.page("<200@example.org>")
@@ -337,7 +347,8 @@ func TestSalvageRoom(t *testing.T) {
 				}
 				return disk.Space{Free: free, Size: 1 << 40}, err
 			}
-			s, err := Open(t.Context(), path, Options{limits: &l, Salvage: &Salvage{Parse: parseRaw, Cause: ErrCorrupt}})
+			s, err := Open(t.Context(), path, Options{limits: &l,
+				Salvage: &Salvage{Parse: parseRaw, Cause: ErrCorrupt}})
 			if err == nil {
 				err = s.Close()
 			}
@@ -347,7 +358,8 @@ func TestSalvageRoom(t *testing.T) {
 				}
 				return
 			}
-			if !errors.Is(err, ErrFull) || !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), "MB are free") {
+			if !errors.Is(err, ErrFull) || !errors.Is(err, ErrCorrupt) ||
+				!strings.Contains(err.Error(), "MB are free") {
 				t.Errorf("told %v", err)
 			}
 			if after, err := os.ReadFile(path); err != nil || !bytes.Equal(before, after) {

@@ -15,9 +15,10 @@ import (
 	"mailcote/storage/query"
 )
 
-// IndexDoc is what the search index takes of one email. Subject, text and attachment names are plain text, as the message
-// holds them; the index brings them into its own spelling (package query). The sender and the recipients come from the
-// email's row; People are further names and addresses, one list a line; lines that the row holds already are passed over.
+// IndexDoc is what the search index takes of one email. Subject, text and attachment names are plain text, as the
+// message holds them; the index brings them into its own spelling (package query). The sender and the recipients
+// come from the email's row; People are further names and addresses, one list a line; lines that the row holds
+// already are passed over.
 type IndexDoc struct {
 	Email       EmailRow
 	Subject     string
@@ -44,8 +45,9 @@ func (r *Reader) Unindexed(limit int) ([]EmailRow, error) {
 	})
 }
 
-// IndexDocs writes index rows, in the transaction that notes that they are written. An email that was indexed before is indexed
-// anew; one that is gone is passed over. Call it through Store.WriteAlone: every savepoint flushes the index.
+// IndexDocs writes index rows, in the transaction that notes that they are written. An email that was indexed
+// before is indexed anew; one that is gone is passed over. Call it through Store.WriteAlone: every savepoint
+// flushes the index.
 func (w *Writer) IndexDocs(docs []IndexDoc) error {
 	for _, doc := range docs {
 		var sender, recipients string
@@ -58,12 +60,15 @@ func (w *Writer) IndexDocs(docs []IndexDoc) error {
 		}
 		people := query.IndexPeople(sender, recipients)
 		for line := range strings.Lines(doc.People) {
-			if line = strings.TrimSpace(line); line != "" && !strings.Contains(sender, line) && !strings.Contains(recipients, line) {
+			if line = strings.TrimSpace(line); line != "" && !strings.Contains(sender, line) &&
+				!strings.Contains(recipients, line) {
 				people += "\n" + query.Index(line)
 			}
 		}
-		if _, err := w.tx.Exec(`INSERT OR REPLACE INTO search (rowid, subject, people, text, attachments) VALUES (?, ?, ?, ?, ?)`,
-			doc.Email, query.Index(doc.Subject), people, query.Index(doc.Text), query.Index(doc.Attachments)); err != nil {
+		if _, err := w.tx.Exec(`INSERT OR REPLACE INTO search (rowid, subject, people, text, attachments)
+			VALUES (?, ?, ?, ?, ?)`,
+			doc.Email, query.Index(doc.Subject), people, query.Index(doc.Text),
+			query.Index(doc.Attachments)); err != nil {
 			return fmt.Errorf("index email %d: %w", doc.Email, damagedIndex(err))
 		}
 		if _, err := w.tx.Exec(`DELETE FROM unindexed WHERE email_id = ?`, doc.Email); err != nil {
@@ -73,18 +78,19 @@ func (w *Writer) IndexDocs(docs []IndexDoc) error {
 	return nil
 }
 
-// damagedIndex makes an error that lies in the search index, and not in the file around it, an ErrIndex. Most show when it is
-// flushed, at the COMMIT; a damaged one may even break its own constraints.
+// damagedIndex makes an error that lies in the search index, and not in the file around it, an ErrIndex. Most
+// show when it is flushed, at the COMMIT; a damaged one may even break its own constraints.
 func damagedIndex(err error) error {
 	var se *sqlite.Error
-	if errors.As(err, &se) && (se.Code() == lib.SQLITE_CORRUPT_VTAB || se.Code() == lib.SQLITE_ERROR || se.Code()&0xff == lib.SQLITE_CONSTRAINT) {
+	if errors.As(err, &se) && (se.Code() == lib.SQLITE_CORRUPT_VTAB || se.Code() == lib.SQLITE_ERROR ||
+		se.Code()&0xff == lib.SQLITE_CONSTRAINT) {
 		return fmt.Errorf("%w: %w", ErrIndex, err)
 	}
 	return err
 }
 
-// RenewIndex makes an empty search index in the place of a damaged or missing one; every email with a body is indexed anew. Call it
-// through Store.WriteAlone.
+// RenewIndex makes an empty search index in the place of a damaged or missing one; every email with a body is
+// indexed anew. Call it through Store.WriteAlone.
 func (w *Writer) RenewIndex() error {
 	table, err := schema.SearchTable()
 	if err != nil {
@@ -99,35 +105,42 @@ func (w *Writer) RenewIndex() error {
 	return nil
 }
 
-// fewHits is up to how many candidates are looked up and sorted one by one; where there are more, emails are walked from new
-// to old until enough match. Both keep within the budget of 50 ms at 100 000 mails (docs/decisions/0001-store.md).
+// fewHits is up to how many candidates are looked up and sorted one by one; where there are more, emails are
+// walked from new to old until enough match. Both keep within the budget of 50 ms at 100 000 mails
+// (docs/decisions/0001-store.md).
 const fewHits = 1000
 
-// An email is shown by its first live entry in a mailbox that is shown; it counts as unread or flagged when any of those is.
-// The conditions on flags are spelled as those of the indexes entry_unread and entry_flagged.
+// An email is shown by its first live entry in a mailbox that is shown; it counts as unread or flagged when any
+// of those is. The conditions on flags are spelled as those of the indexes entry_unread and entry_flagged.
 const (
 	isUnread     = `expunged_at IS NULL AND instr(' ' || flags || ' ', ' \Seen ') = 0`
 	isFlagged    = `expunged_at IS NULL AND instr(' ' || flags || ' ', ' \Flagged ') > 0`
-	shownEntries = `FROM entry x JOIN mailbox y ON y.id = x.mailbox_id AND y.uidvalidity = x.uidvalidity AND y.gone_at IS NULL
+	shownEntries = `FROM entry x JOIN mailbox y ON y.id = x.mailbox_id AND y.uidvalidity = x.uidvalidity
+		AND y.gone_at IS NULL
 		WHERE x.email_id = e.id AND x.expunged_at IS NULL`
 	searchWhere = ` CROSS JOIN entry n ON n.id = (SELECT x.id ` + shownEntries + ` ORDER BY x.id LIMIT 1)
 		CROSS JOIN mailbox m ON m.id = n.mailbox_id CROSS JOIN account a ON a.id = m.account_id
 		WHERE (?1 = 0 OR e.account_id = ?1) AND e.received_at >= ?2 AND e.received_at < ?3 AND e.live > 0
 		AND (?4 IS NULL OR ?4 = EXISTS (SELECT 1 ` + shownEntries + ` AND instr(' ' || x.flags || ' ', ' \Seen ') = 0))
-		AND (?5 IS NULL OR ?5 = EXISTS (SELECT 1 ` + shownEntries + ` AND instr(' ' || x.flags || ' ', ' \Flagged ') > 0))
+		AND (?5 IS NULL OR ?5 = EXISTS (SELECT 1 ` + shownEntries + ` AND instr(' ' || x.flags || ' ',
+		' \Flagged ') > 0))
 		AND (?7 IS NULL OR e.id IN (SELECT rowid FROM search WHERE search MATCH ?7))
 		AND (?8 IS NULL OR e.id NOT IN (SELECT rowid FROM search WHERE search MATCH ?8))
 		ORDER BY e.received_at DESC, e.id DESC LIMIT ?6`
 
-	searchHits    = `SELECT ` + mailColumns + ` FROM (SELECT rowid AS hit FROM search WHERE search MATCH ?9) CROSS JOIN email e ON e.id = hit` + searchWhere
-	searchUnread  = `SELECT ` + mailColumns + ` FROM (SELECT DISTINCT email_id AS hit FROM entry WHERE ` + isUnread + `) CROSS JOIN email e ON e.id = hit` + searchWhere
-	searchFlagged = `SELECT ` + mailColumns + ` FROM (SELECT DISTINCT email_id AS hit FROM entry WHERE ` + isFlagged + `) CROSS JOIN email e ON e.id = hit` + searchWhere
+	searchHits = `SELECT ` + mailColumns + ` FROM (SELECT rowid AS hit FROM search WHERE search MATCH ?9)
+		CROSS JOIN email e ON e.id = hit` + searchWhere
+	searchUnread = `SELECT ` + mailColumns + ` FROM (SELECT DISTINCT email_id AS hit FROM entry
+		WHERE ` + isUnread + `) CROSS JOIN email e ON e.id = hit` + searchWhere
+	searchFlagged = `SELECT ` + mailColumns + ` FROM (SELECT DISTINCT email_id AS hit FROM entry
+		WHERE ` + isFlagged + `) CROSS JOIN email e ON e.id = hit` + searchWhere
 	searchAll     = `SELECT ` + mailColumns + ` FROM email e INDEXED BY email_newest` + searchWhere
-	searchAccount = `SELECT ` + mailColumns + ` FROM (SELECT 1 WHERE ?1 > 0) CROSS JOIN email e INDEXED BY email_received ON e.account_id = ?1` + searchWhere
+	searchAccount = `SELECT ` + mailColumns + ` FROM (SELECT 1 WHERE ?1 > 0)
+		CROSS JOIN email e INDEXED BY email_received ON e.account_id = ?1` + searchWhere
 )
 
-// Search lists the emails that match, the newest arrival first, at most limit, each by one live entry. account 0 means all.
-// Mail that is not indexed yet is found by its dates and flags only.
+// Search lists the emails that match, the newest arrival first, at most limit, each by one live entry. account 0
+// means all. Mail that is not indexed yet is found by its dates and flags only.
 func (r *Reader) Search(q query.Query, account AccountID, limit int) ([]Mail, error) {
 	after, before := int64(-1<<62), int64(1<<62)
 	if !q.After.IsZero() {
@@ -162,17 +175,20 @@ func (r *Reader) searchPlan(q query.Query, account AccountID, match any) (string
 		return n < fewHits, err
 	}
 	if match != nil {
-		if ok, err := few(`SELECT count(*) FROM (SELECT 1 FROM search WHERE search MATCH ? LIMIT ?)`, match); ok || err != nil {
+		if ok, err := few(`SELECT count(*) FROM (SELECT 1 FROM search WHERE search MATCH ? LIMIT ?)`,
+			match); ok || err != nil {
 			return searchHits, err
 		}
 	}
 	if q.Flagged != nil && *q.Flagged {
-		if ok, err := few(`SELECT count(*) FROM (SELECT 1 FROM entry WHERE ` + isFlagged + ` LIMIT ?)`); ok || err != nil {
+		if ok, err := few(`SELECT count(*) FROM (SELECT 1 FROM entry WHERE ` + isFlagged + ` LIMIT ?)`); ok ||
+			err != nil {
 			return searchFlagged, err
 		}
 	}
 	if q.Unread != nil && *q.Unread {
-		if ok, err := few(`SELECT count(*) FROM (SELECT 1 FROM entry WHERE ` + isUnread + ` LIMIT ?)`); ok || err != nil {
+		if ok, err := few(`SELECT count(*) FROM (SELECT 1 FROM entry WHERE ` + isUnread + ` LIMIT ?)`); ok ||
+			err != nil {
 			return searchUnread, err
 		}
 	}
@@ -212,17 +228,20 @@ type Mail struct {
 	Partial       bool
 }
 
-const mailColumns = `n.id, e.id, e.jmap_id, m.account_id, a.name, m.id, m.path, coalesce(n.uid, 0), e.message_id, n.internal_date, e.sent_at,
+const mailColumns = `n.id, e.id, e.jmap_id, m.account_id, a.name, m.id, m.path, coalesce(n.uid, 0), e.message_id,
+	n.internal_date, e.sent_at,
 	e.sender, e.recipients, e.subject, e.preview, n.size, n.flags, e.has_attachment, e.partial`
 
-const mailFrom = ` FROM entry n JOIN mailbox m ON m.id = n.mailbox_id AND m.uidvalidity = n.uidvalidity AND m.gone_at IS NULL
+const mailFrom = ` FROM entry n JOIN mailbox m ON m.id = n.mailbox_id AND m.uidvalidity = n.uidvalidity
+	AND m.gone_at IS NULL
 	JOIN account a ON a.id = m.account_id JOIN email e ON e.id = n.email_id `
 
 func scanMail(row interface{ Scan(...any) error }) (Mail, error) {
 	var m Mail
 	var date int64
 	var sent *int64
-	err := row.Scan(&m.Entry, &m.Email, &m.ID, &m.Account, &m.AccountName, &m.Mailbox, &m.MailboxPath, &m.UID, &m.MessageID, &date, &sent,
+	err := row.Scan(&m.Entry, &m.Email, &m.ID, &m.Account, &m.AccountName, &m.Mailbox, &m.MailboxPath, &m.UID,
+		&m.MessageID, &date, &sent,
 		&m.Sender, &m.Recipients, &m.Subject, &m.Preview, &m.Size, &m.Flags, &m.HasAttachment, &m.Partial)
 	m.Date, m.SentAt = time.UnixMilli(date).UTC(), fromMillis(sent)
 	return m, err
@@ -249,7 +268,8 @@ func (r *Reader) Newest(mailbox MailboxID, after Cursor, limit int) ([]Mail, err
 	if after.Entry != 0 {
 		date, entry = millis(after.Date), after.Entry
 	}
-	rows, err := r.snap.Query(`SELECT `+mailColumns+mailFrom+` WHERE n.mailbox_id = ? AND n.expunged_at IS NULL AND (n.internal_date, n.id) < (?, ?)
+	rows, err := r.snap.Query(`SELECT `+mailColumns+mailFrom+` WHERE n.mailbox_id = ? AND n.expunged_at IS NULL
+		AND (n.internal_date, n.id) < (?, ?)
 		ORDER BY n.internal_date DESC, n.id DESC LIMIT ?`, mailbox, date, entry, limit)
 	return listMail(rows, err)
 }
@@ -263,13 +283,15 @@ func (r *Reader) EmailRowOf(id EmailID) (EmailRow, error) {
 
 // MailOf lists the live entries of an email.
 func (r *Reader) MailOf(row EmailRow) ([]Mail, error) {
-	rows, err := r.snap.Query(`SELECT `+mailColumns+mailFrom+` WHERE n.email_id = ? AND n.expunged_at IS NULL ORDER BY n.id`, row)
+	rows, err := r.snap.Query(`SELECT `+mailColumns+mailFrom+` WHERE n.email_id = ? AND n.expunged_at IS NULL
+		ORDER BY n.id`, row)
 	return listMail(rows, err)
 }
 
 // MailByUID finds the live entries with a UID, in every mailbox.
 func (r *Reader) MailByUID(account AccountID, uid UID) ([]Mail, error) {
-	rows, err := r.snap.Query(`SELECT `+mailColumns+mailFrom+` WHERE m.account_id = ? AND n.mailbox_id IN (SELECT id FROM mailbox WHERE account_id = ?)
+	rows, err := r.snap.Query(`SELECT `+mailColumns+mailFrom+` WHERE m.account_id = ? AND n.mailbox_id IN (SELECT id
+		FROM mailbox WHERE account_id = ?)
 		AND n.uidvalidity = m.uidvalidity AND n.uid = ? AND n.expunged_at IS NULL`, account, account, uid)
 	return listMail(rows, err)
 }
@@ -286,7 +308,8 @@ func (r *Reader) Count() (Counts, error) {
 	var c Counts
 	var emails, gone int64
 	err := r.snap.QueryRow(`SELECT (SELECT count(*) FROM email),
-		(SELECT count(*) FROM email WHERE live = 0 AND destroyed_at IS NULL) + (SELECT count(*) FROM email WHERE destroyed_at IS NOT NULL),
+		(SELECT count(*) FROM email WHERE live = 0 AND destroyed_at IS NULL) + (SELECT count(*) FROM email
+		WHERE destroyed_at IS NOT NULL),
 		(SELECT count(*) FROM unindexed),
 		(SELECT coalesce(sum(total), 0) FROM mailbox WHERE gone_at IS NULL),
 		count(*), coalesce(sum(size), 0), coalesce(sum(stored), 0) FROM blob`).

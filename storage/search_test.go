@@ -63,13 +63,18 @@ func TestSearch(t *testing.T) {
 	}
 	b.store(inbox, 7, all...)
 	b.index(func(row EmailRow) IndexDoc {
-		return IndexDoc{Email: row, Subject: fmt.Sprintf("message %d", row), Text: texts[int(row)], People: "Ada <ada@example.org>\ncopy@example.net", Attachments: "plan.pdf"}
+		return IndexDoc{Email: row, Subject: fmt.Sprintf("message %d", row), Text: texts[int(row)],
+			People: "Ada <ada@example.org>\ncopy@example.net", Attachments: "plan.pdf"}
 	})
 	for text, want := range map[string]string{
-		"invoice": "2 1", "cafe": "1", "café": "1", "inv*": "2 1", "message": "4 3 2 1", "subject:message": "4 3 2 1", "subject:invoice": "", "京都": "3",
-		"from:bob": "2", "to:bob": "", "to:ada": "2", "from:ada": "4 3 1", "copy@example.net": "4 3 2 1", "plan.pdf": "4 3 2 1",
-		"-invoice": "4 3", "message -invoice": "4 3", "is:unread": "4 3 1", "is:read": "2", "is:flagged": "2", "-is:flagged": "4 3 1", "": "4 3 2 1",
-		"after:2026-03-03": "4 3", "before:2026-03-02": "1", "invoice after:2026-03-02": "2", `"for the"`: "1", `"the for"`: "",
+		"invoice": "2 1", "cafe": "1", "café": "1", "inv*": "2 1", "message": "4 3 2 1", "subject:message": "4 3 2 1",
+		"subject:invoice": "", "京都": "3",
+		"from:bob": "2", "to:bob": "", "to:ada": "2", "from:ada": "4 3 1", "copy@example.net": "4 3 2 1",
+		"plan.pdf": "4 3 2 1",
+		"-invoice": "4 3", "message -invoice": "4 3", "is:unread": "4 3 1", "is:read": "2", "is:flagged": "2",
+		"-is:flagged": "4 3 1", "": "4 3 2 1",
+		"after:2026-03-03": "4 3", "before:2026-03-02": "1", "invoice after:2026-03-02": "2", `"for the"`: "1",
+		`"the for"`: "",
 	} {
 		if got := b.find(text, 10); got != want {
 			t.Errorf("%q finds %q, want %q", text, got, want)
@@ -149,7 +154,8 @@ func TestUnindexed(t *testing.T) {
 	}
 	b.store(box, 7, b.arrival(1, 1))
 	write(t, b.Store, func(w *Writer) error {
-		_, err := w.tx.Exec(`INSERT INTO email (account_id, jmap_id, thread_id, received_at, size) VALUES (?, 'ebare', 1, 1, 1)`, b.account)
+		_, err := w.tx.Exec(`INSERT INTO email (account_id, jmap_id, thread_id, received_at, size)
+			VALUES (?, 'ebare', 1, 1, 1)`, b.account)
 		return err
 	})
 	b.store(box, 7, b.arrival(3, 3))

@@ -20,7 +20,8 @@ type SignIn struct {
 // SignInOf gives an account's unanswered sign-in.
 func (r *Reader) SignInOf(account AccountID) (s SignIn, err error) {
 	var sent int64
-	err = r.snap.QueryRow(`SELECT sent_at, silent, dropped FROM sign_in WHERE account_id = ?`, account).Scan(&sent, &s.Silent, &s.Dropped)
+	err = r.snap.QueryRow(`SELECT sent_at, silent, dropped FROM sign_in WHERE account_id = ?`,
+		account).Scan(&sent, &s.Silent, &s.Dropped)
 	if errors.Is(err, sql.ErrNoRows) {
 		return SignIn{}, nil
 	}
@@ -38,7 +39,8 @@ func (w *Writer) PutSignIn(account AccountID, s SignIn) error {
 		_, err = w.tx.Exec(`DELETE FROM sign_in WHERE account_id = ?`, account)
 	} else {
 		_, err = w.tx.Exec(`INSERT INTO sign_in (account_id, sent_at, silent, dropped) VALUES (?, ?, ?, ?)
-			ON CONFLICT (account_id) DO UPDATE SET sent_at = excluded.sent_at, silent = excluded.silent, dropped = excluded.dropped`,
+			ON CONFLICT (account_id) DO UPDATE SET sent_at = excluded.sent_at, silent = excluded.silent,
+			dropped = excluded.dropped`,
 			account, s.SentAt.UnixMilli(), s.Silent, s.Dropped)
 	}
 	if err != nil {

@@ -30,15 +30,17 @@ func (s *Store) Unstage(ctx context.Context, b Body) error {
 		return nil
 	}
 	drop := func(w *Writer) error { return w.dropBlob(b.staged) }
-	err := s.Write(ctx, Interactive, 0, drop)                                     // it makes room: the reserve is for that
+	// it makes room: the reserve is for that
+	err := s.Write(ctx, Interactive, 0, drop)
 	if err != nil && !errors.Is(err, ErrClosed) && !errors.Is(err, ErrReadOnly) { // a start drops them all
 		s.file.Later(writing(drop))
 	}
 	return err
 }
 
-// Spool receives one message in as many parts as it takes and writes it, in transactions of 4 MB, under a staged blob, which
-// StoreBatch seals. What a dead process leaves behind goes at the next start. After an error only Drop may be called.
+// Spool receives one message in as many parts as it takes and writes it, in transactions of 4 MB, under a staged
+// blob, which StoreBatch seals. What a dead process leaves behind goes at the next start. After an error only
+// Drop may be called.
 type Spool struct {
 	store  *Store
 	packer *Packer
@@ -181,8 +183,8 @@ func (r *spoolReader) Close() error {
 	return nil
 }
 
-// OpenBlob is Reader.OpenBlob for who takes his time, as a pager does: each piece is read in a snapshot of its own, which a blob,
-// never changed, allows. One that was dropped meanwhile ends with ErrNotFound.
+// OpenBlob is Reader.OpenBlob for who takes his time, as a pager does: each piece is read in a snapshot of its
+// own, which a blob, never changed, allows. One that was dropped meanwhile ends with ErrNotFound.
 func (s *Store) OpenBlob(ctx context.Context, id BlobID) (io.ReadCloser, error) {
 	var b *blobReader
 	if err := s.Read(ctx, func(r *Reader) error {
@@ -199,14 +201,16 @@ func (s *Store) OpenBlob(ctx context.Context, id BlobID) (io.ReadCloser, error) 
 }
 
 // OpenCame gives what is kept of a message in quarantine, and how many bytes that is. Errors: ErrNotFound.
-func (s *Store) OpenCame(ctx context.Context, mailbox MailboxID, validity UIDValidity, uid UID) (io.ReadCloser, int64, error) {
+func (s *Store) OpenCame(ctx context.Context, mailbox MailboxID, validity UIDValidity,
+	uid UID) (io.ReadCloser, int64, error) {
 	dec, err := newDecoder()
 	if err != nil {
 		return nil, 0, err
 	}
 	b := &blobReader{dec: dec}
 	if err := s.Read(ctx, func(r *Reader) error {
-		err := r.snap.QueryRow(`SELECT b.id, b.size FROM meta m JOIN blob b ON b.id = m.value WHERE m.key = ?`, cameKey(mailbox, validity, uid)).Scan(&b.id, &b.left)
+		err := r.snap.QueryRow(`SELECT b.id, b.size FROM meta m JOIN blob b ON b.id = m.value WHERE m.key = ?`,
+			cameKey(mailbox, validity, uid)).Scan(&b.id, &b.left)
 		return missing("what came of the message", err)
 	}); err != nil {
 		dec.Close()

@@ -13,7 +13,10 @@ import (
 )
 
 func collect(s *Store, text string) (columns []string, all [][]any, err error) {
-	err = s.SQL(context.Background(), text, func(c []string, v []any) error { columns, all = c, append(all, v); return nil })
+	err = s.SQL(context.Background(), text, func(c []string, v []any) error {
+		columns, all = c, append(all, v)
+		return nil
+	})
 	return columns, all, err
 }
 
@@ -24,11 +27,14 @@ func TestSQLReads(t *testing.T) {
 	b.index(func(row EmailRow) IndexDoc { return IndexDoc{Email: row, Text: "zebra"} })
 	beside := openAt(t, b.Path(), Options{ReadOnly: true})
 	for _, s := range []*Store{b.Store, beside} {
-		columns, all, err := collect(s, "SELECT uid, subject, flags, pending, 1.5 AS x, x'00ff' AS y FROM mail; -- all of it")
-		if err != nil || !slices.Equal(columns, []string{"uid", "subject", "flags", "pending", "x", "y"}) || len(all) != 1 {
+		columns, all, err := collect(s,
+			"SELECT uid, subject, flags, pending, 1.5 AS x, x'00ff' AS y FROM mail; -- all of it")
+		if err != nil || !slices.Equal(columns, []string{"uid", "subject", "flags", "pending", "x", "y"}) ||
+			len(all) != 1 {
 			t.Fatalf("%v %v %v", columns, all, err)
 		}
-		if got := fmt.Sprintf("%T %T %T %T %T %T", all[0][0], all[0][1], all[0][2], all[0][3], all[0][4], all[0][5]); got != "int64 string string <nil> float64 []uint8" {
+		if got := fmt.Sprintf("%T %T %T %T %T %T", all[0][0], all[0][1], all[0][2], all[0][3], all[0][4],
+			all[0][5]); got != "int64 string string <nil> float64 []uint8" {
 			t.Errorf("types %s", got)
 		}
 		for text, want := range map[string]string{
@@ -45,7 +51,8 @@ func TestSQLReads(t *testing.T) {
 				t.Errorf("%s: %v, %v; want %s", text, all, err, want)
 			}
 		}
-		for _, view := range []string{"accounts", "mailboxes", "mail", "threads", "sync_tasks", "sync_coverage", "sync_runs", "sync_errors", "rate_limits", "changes"} {
+		for _, view := range []string{"accounts", "mailboxes", "mail", "threads", "sync_tasks", "sync_coverage",
+			"sync_runs", "sync_errors", "rate_limits", "changes"} {
 			if _, _, err := collect(s, "SELECT * FROM "+view); err != nil {
 				t.Errorf("%s: %v", view, err)
 			}

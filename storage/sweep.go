@@ -42,9 +42,9 @@ type Swept struct {
 	Pages                             int64 // pages given back to the file system
 }
 
-// Sweep deletes what has been kept long enough. keep is how long expunged mail stays; negative means for ever. It works in
-// small transactions of the bulk lane, each of which looks again before it deletes, and may be stopped and repeated at will:
-// the next one goes on where ctx ended it.
+// Sweep deletes what has been kept long enough. keep is how long expunged mail stays; negative means for ever. It
+// works in small transactions of the bulk lane, each of which looks again before it deletes, and may be stopped
+// and repeated at will: the next one goes on where ctx ended it.
 func (s *Store) Sweep(ctx context.Context, at time.Time, keep time.Duration) (Swept, error) {
 	sw := sweep{store: s, ctx: ctx, at: at}
 	steps := []func() error{sw.tombstones, sw.history, sw.vacuum}
@@ -80,16 +80,17 @@ func (s *Store) SweepDue(ctx context.Context, at time.Time, keep time.Duration) 
 			Scan(&due); err != nil || due || keep < 0 {
 			return err
 		}
-		return r.snap.QueryRow(`SELECT EXISTS (SELECT 1 FROM email WHERE destroyed_at < ?1) OR EXISTS (SELECT 1 FROM email e
+		return r.snap.QueryRow(`SELECT EXISTS (SELECT 1 FROM email WHERE destroyed_at < ?1) OR EXISTS (SELECT 1
+			FROM email e
 			WHERE e.id IN (SELECT email_id FROM entry WHERE expunged_at < ?1 ORDER BY expunged_at LIMIT ?2)
 			AND (e.live > 0 OR e.destroyed_at IS NOT NULL))`, late(keep), sweepSample).Scan(&due)
 	})
 	return due, explain("look whether a sweep is due", err)
 }
 
-// MaySweep says whether at, the wall clock's time, is one to end retentions by: near that of the last time it was, or a clock that
-// moved far meanwhile and says so still a day later. It may have been set wrong, and what a sweep deletes does not come back
-// when it is set right.
+// MaySweep says whether at, the wall clock's time, is one to end retentions by: near that of the last time it
+// was, or a clock that moved far meanwhile and says so still a day later. It may have been set wrong, and what a
+// sweep deletes does not come back when it is set right.
 func (s *Store) MaySweep(ctx context.Context, at time.Time) (ok bool, err error) {
 	err = s.Write(ctx, Bulk, 0, func(w *Writer) error {
 		known, doubted, err := w.sweptAt()
@@ -115,8 +116,8 @@ func (r *Reader) sweptAt() (known, doubted int64, err error) {
 	return known, doubted, explain("read when the store was swept", err)
 }
 
-// believed is MaySweep's rule, in Unix milliseconds; 0 is none. doubted is the first look at a clock that moved far from known, to
-// whichever side of it.
+// believed is MaySweep's rule, in Unix milliseconds; 0 is none. doubted is the first look at a clock that moved
+// far from known, to whichever side of it.
 func believed(at, known, doubted int64) (ok bool, doubt int64) {
 	switch {
 	case known == 0, max(at-known, known-at) <= clockStep.Milliseconds():
@@ -161,7 +162,8 @@ func (sw *sweep) rows(count *int64, query string, args ...any) error {
 
 // entries spares those of an email whose end the doors do not know yet: they still show its old mailbox.
 func (sw *sweep) entries() error {
-	return sw.rows(&sw.done.Entries, `DELETE FROM entry WHERE id IN (SELECT n.id FROM entry n JOIN email e ON e.id = n.email_id
+	return sw.rows(&sw.done.Entries, `DELETE FROM entry WHERE id IN (SELECT n.id FROM entry n
+		JOIN email e ON e.id = n.email_id
 		WHERE n.expunged_at < ? AND (e.live > 0 OR e.destroyed_at IS NOT NULL) LIMIT ?)`, sw.before, sweepRows)
 }
 
@@ -171,7 +173,8 @@ func (sw *sweep) emails() error {
 		var emails, threads []int64
 		if err := sw.store.WriteAlone(sw.ctx, func(w *Writer) error {
 			emails, threads = nil, nil
-			rows, err := w.tx.Query(`SELECT id, thread_id FROM email WHERE destroyed_at < ? AND NOT EXISTS (SELECT 1 FROM entry WHERE email_id = email.id) LIMIT ?`, sw.before, sweepRows)
+			rows, err := w.tx.Query(`SELECT id, thread_id FROM email WHERE destroyed_at < ? AND NOT EXISTS (SELECT 1
+				FROM entry WHERE email_id = email.id) LIMIT ?`, sw.before, sweepRows)
 			if err := file.Each(rows, err, func(rows *sql.Rows) error {
 				var email, thread int64
 				err := rows.Scan(&email, &thread)
@@ -187,7 +190,8 @@ func (sw *sweep) emails() error {
 				if _, err := w.tx.Exec(`DELETE FROM email WHERE id = ?`, email); err != nil {
 					return fmt.Errorf("drop email: %w", err)
 				}
-				if _, err := w.tx.Exec(`DELETE FROM thread WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM email WHERE thread_id = ?1)`, threads[i]); err != nil {
+				if _, err := w.tx.Exec(`DELETE FROM thread WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM email
+					WHERE thread_id = ?1)`, threads[i]); err != nil {
 					return fmt.Errorf("drop thread: %w", err)
 				}
 			}
@@ -203,12 +207,13 @@ func (sw *sweep) emails() error {
 }
 
 func (sw *sweep) mailboxes() error {
-	return sw.rows(&sw.done.Mailboxes, `DELETE FROM mailbox WHERE id IN (SELECT id FROM mailbox m WHERE gone_at < ? AND NOT EXISTS (SELECT 1 FROM entry WHERE mailbox_id = m.id) LIMIT ?)`,
+	return sw.rows(&sw.done.Mailboxes, `DELETE FROM mailbox WHERE id IN (SELECT id FROM mailbox m
+		WHERE gone_at < ? AND NOT EXISTS (SELECT 1 FROM entry WHERE mailbox_id = m.id) LIMIT ?)`,
 		sw.before, sweepRows)
 }
 
-// blobs looks at all of them, a window at a time: one that nobody names is rare, and no list of candidates can be lost. It
-// begins with the window in which the last sweep was stopped.
+// blobs looks at all of them, a window at a time: one that nobody names is rare, and no list of candidates can be
+// lost. It begins with the window in which the last sweep was stopped.
 func (sw *sweep) blobs() error {
 	var left int64 // where that window begins; 0: there is none
 	if err := sw.store.Read(sw.ctx, func(r *Reader) error {
@@ -247,7 +252,8 @@ func (sw *sweep) window(from int64) (last int64, err error) {
 		if err := r.snap.QueryRow(`SELECT coalesce(max(id), 0) FROM blob`).Scan(&last); err != nil {
 			return err
 		}
-		rows, err := r.snap.Query(`SELECT id, stored FROM blob b WHERE id >= ?1 AND id < ?1 + ?2 AND state = 'sealed' AND created_at < ?3
+		rows, err := r.snap.Query(`SELECT id, stored FROM blob b
+			WHERE id >= ?1 AND id < ?1 + ?2 AND state = 'sealed' AND created_at < ?3
 			AND NOT EXISTS (SELECT 1 FROM entry WHERE blob_id = b.id)
 			AND NOT EXISTS (SELECT 1 FROM account a CROSS JOIN email e ON e.account_id = a.id AND e.digest = b.sha256)`,
 			from, sweepWindow, millis(sw.at.Add(-blobAge)))
@@ -283,8 +289,10 @@ func (sw *sweep) drop(free []freeBlob) error {
 	if err := sw.store.Write(sw.ctx, Bulk, 1<<20, func(w *Writer) error {
 		gone = Swept{}
 		for _, one := range free {
-			result, err := w.tx.Exec(`DELETE FROM blob WHERE id = ? AND NOT EXISTS (SELECT 1 FROM entry WHERE blob_id = blob.id)
-				AND NOT EXISTS (SELECT 1 FROM account a CROSS JOIN email e ON e.account_id = a.id AND e.digest = blob.sha256)`, one.id)
+			result, err := w.tx.Exec(`DELETE FROM blob WHERE id = ? AND NOT EXISTS (SELECT 1 FROM entry
+				WHERE blob_id = blob.id)
+				AND NOT EXISTS (SELECT 1 FROM account a CROSS JOIN email e ON e.account_id = a.id
+				AND e.digest = blob.sha256)`, one.id)
 			if err != nil {
 				return fmt.Errorf("drop blob: %w", err)
 			}
@@ -307,13 +315,15 @@ func (sw *sweep) tombstones() error {
 		if err := sw.store.Write(sw.ctx, Bulk, 1<<20, func(w *Writer) error {
 			before := millis(sw.at.Add(-tombstoneAge))
 			if _, err := w.tx.Exec(`INSERT INTO change_floor (account_id, type, floor_no)
-				SELECT account_id, type, max(changed_no) FROM (SELECT account_id, type, changed_no FROM change WHERE destroyed = 1 AND changed_at < ? ORDER BY changed_at, changed_no LIMIT ?)
+				SELECT account_id, type, max(changed_no) FROM (SELECT account_id, type, changed_no FROM change
+				WHERE destroyed = 1 AND changed_at < ? ORDER BY changed_at, changed_no LIMIT ?)
 				GROUP BY account_id, type
 				ON CONFLICT DO UPDATE SET floor_no = max(floor_no, excluded.floor_no)`, before, sweepRows); err != nil {
 				return fmt.Errorf("raise the floor of changes: %w", err)
 			}
 			result, err := w.tx.Exec(`DELETE FROM change WHERE (account_id, type, object_id) IN
-				(SELECT account_id, type, object_id FROM change WHERE destroyed = 1 AND changed_at < ? ORDER BY changed_at, changed_no LIMIT ?)`, before, sweepRows)
+				(SELECT account_id, type, object_id FROM change WHERE destroyed = 1 AND changed_at < ?
+				ORDER BY changed_at, changed_no LIMIT ?)`, before, sweepRows)
 			if err != nil {
 				return fmt.Errorf("drop tombstones: %w", err)
 			}
@@ -330,23 +340,31 @@ func (sw *sweep) tombstones() error {
 
 func (sw *sweep) history() error {
 	var accounts []Account
-	if err := sw.store.Read(sw.ctx, func(r *Reader) (err error) { accounts, err = r.Accounts(); return err }); err != nil {
+	if err := sw.store.Read(sw.ctx, func(r *Reader) (err error) {
+		accounts, err = r.Accounts()
+		return err
+	}); err != nil {
 		return err
 	}
 	before := millis(sw.at.Add(-historyAge))
 	for _, a := range accounts {
-		if err := sw.rows(&sw.done.Tasks, `DELETE FROM sync_task WHERE id IN (SELECT id FROM sync_task WHERE account_id = ?1 AND completed_at < ?2
-			AND id <= (SELECT id FROM sync_task WHERE account_id = ?1 AND completed_at IS NOT NULL ORDER BY id DESC LIMIT 1 OFFSET ?3) LIMIT ?4)`,
+		if err := sw.rows(&sw.done.Tasks, `DELETE FROM sync_task WHERE id IN (SELECT id FROM sync_task
+			WHERE account_id = ?1 AND completed_at < ?2
+			AND id <= (SELECT id FROM sync_task WHERE account_id = ?1 AND completed_at IS NOT NULL ORDER BY id DESC
+			LIMIT 1 OFFSET ?3) LIMIT ?4)`,
 			a.ID, before, keptOfAccount, sweepRows); err != nil {
 			return err
 		}
-		if err := sw.rows(&sw.done.Runs, `DELETE FROM sync_run WHERE id IN (SELECT id FROM sync_run WHERE account_id = ?1 AND started_at < ?2 AND ended_at IS NOT NULL
-			AND started_at < (SELECT started_at FROM sync_run WHERE account_id = ?1 ORDER BY started_at DESC LIMIT 1 OFFSET ?3 - 1) LIMIT ?4)`,
+		if err := sw.rows(&sw.done.Runs, `DELETE FROM sync_run WHERE id IN (SELECT id FROM sync_run
+			WHERE account_id = ?1 AND started_at < ?2 AND ended_at IS NOT NULL
+			AND started_at < (SELECT started_at FROM sync_run WHERE account_id = ?1 ORDER BY started_at DESC
+			LIMIT 1 OFFSET ?3 - 1) LIMIT ?4)`,
 			a.ID, before, keptOfAccount, sweepRows); err != nil {
 			return err
 		}
 	}
-	return sw.rows(&sw.done.Faults, `DELETE FROM sync_error WHERE id IN (SELECT id FROM sync_error WHERE at < ? LIMIT ?)`, millis(sw.at.Add(-FaultAge)), sweepRows)
+	return sw.rows(&sw.done.Faults, `DELETE FROM sync_error WHERE id IN (SELECT id FROM sync_error WHERE at < ?
+		LIMIT ?)`, millis(sw.at.Add(-FaultAge)), sweepRows)
 }
 
 // vacuum gives free pages back, but for a twentieth of the file, which the next mail will use.
@@ -364,7 +382,8 @@ func (sw *sweep) vacuum() error {
 			if took = min(free-max(pages/20, vacuumPages), vacuumPages); took <= 0 {
 				return nil
 			}
-			rows, err := w.tx.Raw().Query(fmt.Sprintf("PRAGMA incremental_vacuum(%d)", took)) // a row a page: all must be read
+			// a row a page: all must be read
+			rows, err := w.tx.Raw().Query(fmt.Sprintf("PRAGMA incremental_vacuum(%d)", took))
 			return file.Each(rows, err, func(*sql.Rows) error { return nil })
 		}); err != nil {
 			return fmt.Errorf("give pages back: %w", err)

@@ -23,7 +23,8 @@ func TestSweepSpares(t *testing.T) {
 	if done := b.sweep(time.Now().Add(31*day), 30*day); done.Emails != 1 || done.Blobs != 1 {
 		t.Errorf("%+v", done)
 	}
-	if got := text(t, b.Store, `SELECT (SELECT count(*) FROM blob WHERE state = 'staged') || ' ' || (SELECT count(*) FROM thread) || ' ' || (SELECT count(*) FROM email)`); got != "1 1 1" {
+	if got := text(t, b.Store, `SELECT (SELECT count(*) FROM blob WHERE state = 'staged') || ' ' || (SELECT count(*)
+		FROM thread) || ' ' || (SELECT count(*) FROM email)`); got != "1 1 1" {
 		t.Errorf("left: staged blobs, threads, emails %s", got)
 	}
 }

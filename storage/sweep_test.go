@@ -66,7 +66,8 @@ func TestSweepKeepsItsTime(t *testing.T) {
 	if got := b.find("text", 9); len(got) != 3 {
 		t.Errorf("found %q", got)
 	}
-	for table, want := range map[string]int64{"email": 2, "thread": 2, "thread_reference": 2, "search_docsize": 2, "blob": 2, "blob_piece": 2, "entry": 2} {
+	for table, want := range map[string]int64{"email": 2, "thread": 2, "thread_reference": 2, "search_docsize": 2,
+		"blob": 2, "blob_piece": 2, "entry": 2} {
 		if n := number(t, b.Store, "SELECT count(*) FROM "+table); n != want {
 			t.Errorf("%d rows in %s, want %d", n, table, want)
 		}
@@ -123,10 +124,12 @@ func TestSweepHistory(t *testing.T) {
 			if i >= 240 {
 				when = young
 			}
-			if _, err := w.tx.Raw().Exec(`INSERT INTO sync_task (account_id, task_type, state, created_at, completed_at) VALUES (?, 'folder_sync', 'completed', ?, ?)`, b.account, when, when); err != nil {
+			if _, err := w.tx.Raw().Exec(`INSERT INTO sync_task (account_id, task_type, state, created_at,
+				completed_at) VALUES (?, 'folder_sync', 'completed', ?, ?)`, b.account, when, when); err != nil {
 				return err
 			}
-			if _, err := w.tx.Raw().Exec(`INSERT INTO sync_run (account_id, started_at, ended_at, result) VALUES (?, ?, ?, 'complete')`, b.account, when+int64(i), when+int64(i)); err != nil {
+			if _, err := w.tx.Raw().Exec(`INSERT INTO sync_run (account_id, started_at, ended_at, result)
+				VALUES (?, ?, ?, 'complete')`, b.account, when+int64(i), when+int64(i)); err != nil {
 				return err
 			}
 			if err := w.RecordFault(Fault{At: time.UnixMilli(when), Class: "network", Scope: "account"}); err != nil {
@@ -186,7 +189,8 @@ func TestSweepStops(t *testing.T) {
 	if _, err := b.Sweep(ctx, time.Now().Add(31*day), 30*day); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
-	if done := b.sweep(time.Now().Add(31*day), 30*day); fmt.Sprint(done.Entries, done.Emails, done.Blobs) != "1200 1200 1200" {
+	if done := b.sweep(time.Now().Add(31*day), 30*day); fmt.Sprint(done.Entries, done.Emails,
+		done.Blobs) != "1200 1200 1200" {
 		t.Errorf("%+v", done)
 	}
 }
@@ -199,15 +203,19 @@ func TestMaySweep(t *testing.T) {
 		ok    bool
 	}
 	for name, looks := range map[string][]look{
-		"every six hours":      {{0, true}, {6 * time.Hour, true}, {12 * time.Hour, true}, {18 * time.Hour, true}},
-		"a weekend asleep":     {{0, true}, {2 * day, true}},
-		"ten years on, back":   {{0, true}, {10 * year, false}, {10*year + 6*time.Hour, false}, {10*year + 23*time.Hour, false}, {day, true}, {10 * year, false}},
-		"ten years on for all": {{0, true}, {10 * year, false}, {10*year + day, true}, {10*year + day + 6*time.Hour, true}, {2 * day, false}, {3 * day, true}},
-		"used once a week":     {{0, true}, {7 * day, false}, {14 * day, true}, {21 * day, false}, {28 * day, true}},
-		"1970 at each start":   {{0, true}, {-50 * year, false}, {6 * time.Hour, true}, {-50 * year, false}, {12 * time.Hour, true}},
-		"farther and farther":  {{0, true}, {10 * year, false}, {12 * year, false}, {14 * year, false}, {14*year + 2*day, true}},
-		"both sides":           {{0, true}, {-50 * year, false}, {10 * year, false}, {10*year + day, true}},
-		"never the same":       {{0, true}, {20 * year, false}, {10 * year, false}, {10*year + time.Hour, false}},
+		"every six hours":  {{0, true}, {6 * time.Hour, true}, {12 * time.Hour, true}, {18 * time.Hour, true}},
+		"a weekend asleep": {{0, true}, {2 * day, true}},
+		"ten years on, back": {{0, true}, {10 * year, false}, {10*year + 6*time.Hour, false},
+			{10*year + 23*time.Hour, false}, {day, true}, {10 * year, false}},
+		"ten years on for all": {{0, true}, {10 * year, false}, {10*year + day, true},
+			{10*year + day + 6*time.Hour, true}, {2 * day, false}, {3 * day, true}},
+		"used once a week": {{0, true}, {7 * day, false}, {14 * day, true}, {21 * day, false}, {28 * day, true}},
+		"1970 at each start": {{0, true}, {-50 * year, false}, {6 * time.Hour, true}, {-50 * year, false},
+			{12 * time.Hour, true}},
+		"farther and farther": {{0, true}, {10 * year, false}, {12 * year, false}, {14 * year, false},
+			{14*year + 2*day, true}},
+		"both sides":     {{0, true}, {-50 * year, false}, {10 * year, false}, {10*year + day, true}},
+		"never the same": {{0, true}, {20 * year, false}, {10 * year, false}, {10*year + time.Hour, false}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := openTest(t)
@@ -259,8 +267,8 @@ func meanwhile(t *testing.T) (b *bed, arm func(fn func(*Writer) error)) {
 	}
 }
 
-// TestSweepLooksAgain: a blob that nobody named when the sweep looked, and that somebody names when its deletion has its turn,
-// stays.
+// TestSweepLooksAgain: a blob that nobody named when the sweep looked, and that somebody names when its deletion
+// has its turn, stays.
 func TestSweepLooksAgain(t *testing.T) {
 	arrives := func(b *bed, box MailboxID) func(*Writer) error {
 		back := b.arrival(7, 1)
@@ -291,13 +299,15 @@ func TestSweepLooksAgain(t *testing.T) {
 			b.store(box, 7, b.arrival(1, 1), b.arrival(2, 2), b.arrival(3, 3))
 			write(t, b.Store, func(w *Writer) error { return w.Expunge(box, 7, []UID{1, 2}) })
 			b.settle()
-			sw := sweep{store: b.Store, ctx: t.Context(), at: time.Now().Add(31 * day), before: millis(time.Now().Add(day))}
+			sw := sweep{store: b.Store, ctx: t.Context(), at: time.Now().Add(31 * day),
+				before: millis(time.Now().Add(day))}
 			for _, step := range []func() error{sw.entries, sw.emails} {
 				if err := step(); err != nil {
 					t.Fatal(err)
 				}
 			}
-			if n := number(t, b.Store, `SELECT count(*) FROM blob WHERE sha256 NOT IN (SELECT digest FROM email)`); n != 2 {
+			if n := number(t, b.Store,
+				`SELECT count(*) FROM blob WHERE sha256 NOT IN (SELECT digest FROM email)`); n != 2 {
 				t.Fatalf("%d blobs are free, want 2", n)
 			}
 			meanwhile(named(b, box))
@@ -307,7 +317,8 @@ func TestSweepLooksAgain(t *testing.T) {
 			if sw.done.Blobs != 1 {
 				t.Errorf("%d blobs were deleted, want the one that is free", sw.done.Blobs)
 			}
-			if n := number(t, b.Store, `SELECT count(*) FROM email WHERE digest NOT IN (SELECT sha256 FROM blob)`); n != 0 {
+			if n := number(t, b.Store,
+				`SELECT count(*) FROM email WHERE digest NOT IN (SELECT sha256 FROM blob)`); n != 0 {
 				t.Errorf("%d emails have lost their blob", n)
 			}
 		})
@@ -322,7 +333,8 @@ func TestSweepGoesOn(t *testing.T) {
 	}
 	free := func(at int64) {
 		write(t, b.Store, func(w *Writer) error {
-			_, err := w.tx.Exec(`INSERT INTO blob (id, sha256, size, stored, state, created_at) VALUES (?, randomblob(32), 1, 1, 'sealed', 0)`, at)
+			_, err := w.tx.Exec(`INSERT INTO blob (id, sha256, size, stored, state, created_at)
+				VALUES (?, randomblob(32), 1, 1, 'sealed', 0)`, at)
 			return err
 		})
 	}
@@ -373,11 +385,14 @@ func TestSweepDue(t *testing.T) {
 		keep time.Duration
 		due  bool // for one that is late; never for another
 	}{
-		"an entry beside a live one":        {`UPDATE entry SET expunged_at = ? WHERE uid = 1 AND expunged_at > 0`, 30 * day, true},
-		"one whose end nobody was told":     {`UPDATE entry SET expunged_at = ? WHERE uid = 3`, 30 * day, false},
-		"an email":                          {`UPDATE email SET destroyed_at = ? WHERE destroyed_at > 0`, 30 * day, true},
-		"an email that is kept for ever":    {`UPDATE email SET destroyed_at = ? WHERE destroyed_at > 0`, -1, false},
-		"a fault":                           {`INSERT INTO sync_error (at, class, scope) VALUES (?, 'network', 'account')`, -1, true},
+		"an entry beside a live one": {`UPDATE entry SET expunged_at = ? WHERE uid = 1 AND expunged_at > 0`,
+			30 * day, true},
+		"one whose end nobody was told": {`UPDATE entry SET expunged_at = ? WHERE uid = 3`, 30 * day, false},
+		"an email": {`UPDATE email SET destroyed_at = ? WHERE destroyed_at > 0`,
+			30 * day, true},
+		"an email that is kept for ever": {`UPDATE email SET destroyed_at = ? WHERE destroyed_at > 0`, -1, false},
+		"a fault": {`INSERT INTO sync_error (at, class, scope)
+			VALUES (?, 'network', 'account')`, -1, true},
 		"a tombstone":                       {`UPDATE change SET changed_at = ? WHERE destroyed = 1`, -1, true},
 		"a change of something that exists": {`UPDATE change SET changed_at = ? WHERE destroyed = 0`, 30 * day, false},
 	} {
@@ -426,13 +441,19 @@ func TestOldOrphans(t *testing.T) {
 		ahead time.Duration // of the clock, when it was expunged
 		looks []look
 	}{
-		"a day":              {0, []look{{after: 0, sweep: true}, {after: 0}, {after: day - time.Minute}, {after: day + time.Minute, ended: 1}, {after: 2 * day}}},
-		"never looked":       {0, []look{{after: 2 * day}, {after: 2 * day, sweep: true}, {after: 2 * day, ended: 1}}},
-		"ten years on":       {0, []look{{after: 0, sweep: true}, {after: 10 * year}, {after: 10 * year, sweep: true}, {after: 10*year + day - time.Hour}, {after: 10*year + day, ended: 1}}},
-		"on and back":        {0, []look{{after: 0, sweep: true}, {after: 10 * year, sweep: true}, {after: 10 * year}, {after: time.Hour}, {after: day + time.Minute, ended: 1}}},
-		"1970":               {0, []look{{after: 0, sweep: true}, {after: -50 * year}, {after: day + time.Minute, ended: 1}}},
-		"it was ahead":       {10 * year, []look{{after: 0, sweep: true}, {after: time.Minute}, {after: day}, {after: day + 2*time.Minute, ended: 1}}},
-		"it was a bit ahead": {time.Hour, []look{{after: 0, sweep: true}, {after: time.Minute}, {after: day}, {after: day + 2*time.Minute, ended: 1}}},
+		"a day": {0, []look{{after: 0, sweep: true}, {after: 0}, {after: day - time.Minute},
+			{after: day + time.Minute, ended: 1}, {after: 2 * day}}},
+		"never looked": {0, []look{{after: 2 * day}, {after: 2 * day, sweep: true}, {after: 2 * day, ended: 1}}},
+		"ten years on": {0, []look{{after: 0, sweep: true}, {after: 10 * year}, {after: 10 * year, sweep: true},
+			{after: 10*year + day - time.Hour}, {after: 10*year + day, ended: 1}}},
+		"on and back": {0, []look{{after: 0, sweep: true}, {after: 10 * year, sweep: true}, {after: 10 * year},
+			{after: time.Hour}, {after: day + time.Minute, ended: 1}}},
+		"1970": {0, []look{{after: 0, sweep: true}, {after: -50 * year},
+			{after: day + time.Minute, ended: 1}}},
+		"it was ahead": {10 * year, []look{{after: 0, sweep: true}, {after: time.Minute}, {after: day},
+			{after: day + 2*time.Minute, ended: 1}}},
+		"it was a bit ahead": {time.Hour, []look{{after: 0, sweep: true}, {after: time.Minute}, {after: day},
+			{after: day + 2*time.Minute, ended: 1}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBed(t)
@@ -443,7 +464,8 @@ func TestOldOrphans(t *testing.T) {
 				if err := w.Expunge(inbox, 7, []UID{1, 2}); err != nil {
 					return err
 				}
-				_, err := w.tx.Exec(`UPDATE entry SET expunged_at = ? WHERE expunged_at IS NOT NULL`, millis(made.Add(test.ahead)))
+				_, err := w.tx.Exec(`UPDATE entry SET expunged_at = ? WHERE expunged_at IS NOT NULL`,
+					millis(made.Add(test.ahead)))
 				return err
 			})
 			for i, one := range test.looks {

@@ -31,7 +31,8 @@ func (w *Writer) threadOf(account AccountID, h Header) (int64, error) {
 	for _, id := range ids {
 		key := threadKey(id, h.BaseSubject)
 		var found int64
-		err := w.tx.QueryRow(`SELECT thread_id FROM thread_reference WHERE account_id = ? AND key = ?`, account, key).Scan(&found)
+		err := w.tx.QueryRow(`SELECT thread_id FROM thread_reference WHERE account_id = ? AND key = ?`,
+			account, key).Scan(&found)
 		switch {
 		case errors.Is(err, sql.ErrNoRows):
 			unknown = append(unknown, key)
@@ -53,7 +54,8 @@ func (w *Writer) threadOf(account AccountID, h Header) (int64, error) {
 		return 0, fmt.Errorf("find thread: %w", err)
 	}
 	for _, key := range unknown {
-		if _, err := w.tx.Exec(`INSERT INTO thread_reference (account_id, key, thread_id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`, account, key, thread); err != nil {
+		if _, err := w.tx.Exec(`INSERT INTO thread_reference (account_id, key, thread_id) VALUES (?, ?, ?)
+			ON CONFLICT DO NOTHING`, account, key, thread); err != nil {
 			return 0, fmt.Errorf("add thread reference: %w", err)
 		}
 	}

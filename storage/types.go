@@ -11,7 +11,8 @@ import (
 	"mailcote/storage/class"
 )
 
-// Row keys are distinct types so that one cannot be passed where another is meant. They never leave the store as JMAP ids.
+// Row keys are distinct types so that one cannot be passed where another is meant. They never leave the store as
+// JMAP ids.
 type (
 	// AccountID is the row key of an account.
 	AccountID int64

@@ -141,7 +141,8 @@ func (w *work) step() {
 		w.large(b)
 	case 6:
 		w.write(func(tx *storage.Writer) error {
-			_, err := tx.ApplyFlags(b.id, validity, []storage.FlagChange{{UID: b.one(w.random), Flags: storage.NewFlags([]string{`\Seen`, `\Flagged`}[:w.random.IntN(3)]), ModSeq: 9}})
+			_, err := tx.ApplyFlags(b.id, validity, []storage.FlagChange{{UID: b.one(w.random),
+				Flags: storage.NewFlags([]string{`\Seen`, `\Flagged`}[:w.random.IntN(3)]), ModSeq: 9}})
 			return err
 		})
 	case 7:
@@ -166,7 +167,8 @@ func (w *work) step() {
 			if err == nil {
 				err = tx.EndRun(run, "complete", "", 1, 0)
 			}
-			return errors.Join(err, tx.RecordFault(storage.Fault{At: time.Now(), Account: b.account, Class: "network", Scope: "account", Detail: "the line broke"}))
+			return errors.Join(err, tx.RecordFault(storage.Fault{At: time.Now(), Account: b.account, Class: "network",
+				Scope: "account", Detail: "the line broke"}))
 		})
 	}
 }
@@ -185,17 +187,20 @@ func (w *work) setUp() {
 	n := len(w.accounts)
 	b := &box{next: 1}
 	w.write(func(tx *storage.Writer) (err error) {
-		if b.account, err = tx.AddAccount(storage.Account{Name: fmt.Sprint("account ", n), User: fmt.Sprint("user", n), Host: "localhost", Port: 143, Security: "plain"}); err != nil {
+		if b.account, err = tx.AddAccount(storage.Account{Name: fmt.Sprint("account ", n),
+			User: fmt.Sprint("user", n), Host: "localhost", Port: 143, Security: "plain"}); err != nil {
 			return err
 		}
 		_, _, err = w.queue.EnqueueTx(tx, queue.NewTask{Account: b.account, Type: queue.InitialSync})
 		return err
 	})
 	w.write(func(tx *storage.Writer) (err error) {
-		if b.id, err = tx.PutMailbox(storage.Mailbox{Account: b.account, Raw: "INBOX", Path: "INBOX", Delimiter: "/", Selectable: true, Priority: 5}); err != nil {
+		if b.id, err = tx.PutMailbox(storage.Mailbox{Account: b.account, Raw: "INBOX", Path: "INBOX", Delimiter: "/",
+			Selectable: true, Priority: 5}); err != nil {
 			return err
 		}
-		if _, _, err = w.queue.EnqueueTx(tx, queue.NewTask{Account: b.account, Type: queue.FolderSync, Payload: queue.Payload{Mailbox: b.id}}); err != nil {
+		if _, _, err = w.queue.EnqueueTx(tx, queue.NewTask{Account: b.account, Type: queue.FolderSync,
+			Payload: queue.Payload{Mailbox: b.id}}); err != nil {
 			return err
 		}
 		return tx.OpenGeneration(b.id, validity, 1, 0)
@@ -206,7 +211,8 @@ func (w *work) setUp() {
 // arrival makes the next message of a mailbox, as the engine would.
 func (w *work) arrival(b *box, raw []byte, body *storage.Body) storage.Arrival {
 	view := message.Parse(bytes.NewReader(raw), message.Limits{})
-	a := storage.Arrival{UID: b.next, ModSeq: storage.ModSeq(b.next), InternalDate: time.Unix(1_700_000_000+int64(b.next), 0), Header: row.Header(view)}
+	a := storage.Arrival{UID: b.next, ModSeq: storage.ModSeq(b.next),
+		InternalDate: time.Unix(1_700_000_000+int64(b.next), 0), Header: row.Header(view)}
 	if body != nil {
 		a.Body = *body
 	} else {
@@ -274,12 +280,14 @@ func (w *work) large(b *box) {
 	for range 48 << 10 {
 		raw = append(raw, "0123456789abcdef"[w.random.IntN(16)])
 	}
-	raw = append(raw, bytes.Repeat([]byte("and so on, "), 100_000+w.random.IntN(100_000))...) // one to two pieces more, which take little room
+	// one to two pieces more, which take little room
+	raw = append(raw, bytes.Repeat([]byte("and so on, "), 100_000+w.random.IntN(100_000))...)
 	body, err := w.store.Stage(context.Background(), w.packer, bytes.NewReader(raw))
 	w.must(err)
 	a := w.arrival(b, raw, &body)
 	w.write(func(tx *storage.Writer) error {
-		_, err := tx.StoreBatch(storage.Batch{Mailbox: b.id, Validity: validity, Arrivals: []storage.Arrival{a}, Cover: []storage.Range{{Lo: a.UID, Hi: a.UID}}})
+		_, err := tx.StoreBatch(storage.Batch{Mailbox: b.id, Validity: validity, Arrivals: []storage.Arrival{a},
+			Cover: []storage.Range{{Lo: a.UID, Hi: a.UID}}})
 		return err
 	})
 }
@@ -324,7 +332,8 @@ func (w *work) endTask() {
 	w.tasks = w.tasks[1:]
 	w.write(func(tx *storage.Writer) error {
 		if w.random.IntN(2) == 0 {
-			return w.queue.RetryTx(tx, t, time.Now().Add(time.Minute), queue.Failure{Class: "network", Message: "the line broke"})
+			return w.queue.RetryTx(tx, t, time.Now().Add(time.Minute),
+				queue.Failure{Class: "network", Message: "the line broke"})
 		}
 		_, err := w.queue.CompleteTx(tx, t)
 		return err

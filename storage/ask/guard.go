@@ -10,13 +10,15 @@ import (
 	lib "modernc.org/sqlite/lib"
 )
 
-// readPragmas only tell something; those marked true do so about their argument, the others change something when they get
-// one.
+// readPragmas only tell something; those marked true do so about their argument, the others change something when
+// they get one.
 func readPragma(name, arg string) bool {
 	switch strings.ToLower(name) {
-	case "table_info", "table_xinfo", "table_list", "index_list", "index_info", "index_xinfo", "foreign_key_list", "integrity_check", "quick_check", "foreign_key_check":
+	case "table_info", "table_xinfo", "table_list", "index_list", "index_info", "index_xinfo", "foreign_key_list",
+		"integrity_check", "quick_check", "foreign_key_check":
 		return true
-	case "user_version", "application_id", "schema_version", "page_size", "page_count", "freelist_count", "auto_vacuum", "journal_mode", "encoding", "data_version",
+	case "user_version", "application_id", "schema_version", "page_size", "page_count", "freelist_count",
+		"auto_vacuum", "journal_mode", "encoding", "data_version",
 		"compile_options", "collation_list", "function_list", "module_list", "pragma_list", "database_list":
 		return arg == ""
 	}
@@ -31,7 +33,8 @@ func guard(conn *sql.Conn, refused *string) error {
 		}
 	}
 	err := conn.Raw(func(c any) error {
-		return c.(sqlite.AuthorizerRegisterer).RegisterAuthorizer(func(action sqlite.AuthorizerActionCode, arg1, arg2, _, _ string) sqlite.AuthorizerReturnCode {
+		return c.(sqlite.AuthorizerRegisterer).RegisterAuthorizer(func(action sqlite.AuthorizerActionCode, arg1, arg2,
+			_, _ string) sqlite.AuthorizerReturnCode {
 			what := ""
 			switch action {
 			case sqlite.AuthSelect, sqlite.AuthRead, sqlite.AuthRecursive:
@@ -81,7 +84,8 @@ func actionName(action sqlite.AuthorizerActionCode, on string) string {
 		return "REINDEX or ANALYZE"
 	case sqlite.AuthAlterTable:
 		return "ALTER TABLE"
-	case sqlite.AuthDropIndex, sqlite.AuthDropTable, sqlite.AuthDropTempIndex, sqlite.AuthDropTempTable, sqlite.AuthDropTempTrigger,
+	case sqlite.AuthDropIndex, sqlite.AuthDropTable, sqlite.AuthDropTempIndex, sqlite.AuthDropTempTable,
+		sqlite.AuthDropTempTrigger,
 		sqlite.AuthDropTempView, sqlite.AuthDropTrigger, sqlite.AuthDropView, sqlite.AuthDropVTable:
 		return "DROP"
 	}

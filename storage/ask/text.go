@@ -20,7 +20,8 @@ func oneStatement(text string) error {
 	for rest != "" {
 		first, rest = cutStatement(rest)
 		if word, _ := nextWord(first); word != "" {
-			return fmt.Errorf("sql: one statement at a time: something follows the first semicolon (%.20q)", strings.TrimSpace(first))
+			return fmt.Errorf("sql: one statement at a time: something follows the first semicolon (%.20q)",
+				strings.TrimSpace(first))
 		}
 	}
 	return nil

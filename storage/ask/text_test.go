@@ -10,7 +10,8 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func FuzzOneStatement(f *testing.F) {
-	for _, seed := range []string{"SELECT 1", "SELECT ';' ; -- x", "/* ; */ VACUUM", "[;] \"", "'it''s;'", "-", "/", "--", "/*", ""} {
+	for _, seed := range []string{"SELECT 1", "SELECT ';' ; -- x", "/* ; */ VACUUM", "[;] \"", "'it''s;'", "-", "/",
+		"--", "/*", ""} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

@@ -17,7 +17,8 @@ func (c *checker) blobs() error {
 				err := scan(&b.id, &b.size)
 				all = append(all, b)
 				return err
-			}, `SELECT id, size FROM blob WHERE id > ? AND state = 'sealed' ORDER BY id LIMIT ?`, after, window/10); err != nil {
+			}, `SELECT id, size FROM blob WHERE id > ? AND state = 'sealed' ORDER BY id LIMIT ?`,
+				after, window/10); err != nil {
 				return err
 			}
 			bytes := int64(0)
@@ -43,16 +44,19 @@ func (c *checker) blobs() error {
 
 func (c *checker) blob(s Snapshot, id int64) error {
 	var stored, pieces, last, bytes int64
-	if err := s.QueryRow(`SELECT b.stored, count(p.n), coalesce(max(p.n), -1), coalesce(sum(length(p.frame)), 0) FROM blob b LEFT JOIN blob_piece p ON p.blob_id = b.id
+	if err := s.QueryRow(`SELECT b.stored, count(p.n), coalesce(max(p.n), -1), coalesce(sum(length(p.frame)), 0)
+		FROM blob b LEFT JOIN blob_piece p ON p.blob_id = b.id
 		WHERE b.id = ? GROUP BY b.id`, id).Scan(&stored, &pieces, &last, &bytes); err != nil {
 		return err
 	}
 	place := whereBlob(s, id)
 	if pieces != last+1 {
-		return c.add("missing piece", place, "Of %d pieces %d are there: the message must be fetched again.", last+1, pieces)
+		return c.add("missing piece", place, "Of %d pieces %d are there: the message must be fetched again.", last+1,
+			pieces)
 	}
 	if stored != bytes {
-		if err := c.add("wrong size", place, "It is noted to take %d bytes in the store and takes %d.", stored, bytes); err != nil {
+		if err := c.add("wrong size", place, "It is noted to take %d bytes in the store and takes %d.", stored,
+			bytes); err != nil {
 			return err
 		}
 	}
@@ -61,7 +65,8 @@ func (c *checker) blob(s Snapshot, id int64) error {
 		if c.ctx.Err() != nil {
 			return err
 		}
-		return c.add("damaged message", place, "Its bytes are not those that arrived (%v): the message must be fetched again.", err)
+		return c.add("damaged message", place,
+			"Its bytes are not those that arrived (%v): the message must be fetched again.", err)
 	}
 	if fresh == nil {
 		return nil
@@ -114,11 +119,13 @@ func (c *checker) derived(s Snapshot, blob int64, fresh Derived) error {
 	return each(s, func(scan func(...any) error) error {
 		var id, account, thread int64
 		var have Derived
-		if err := scan(&id, &account, &thread, &have.MessageID, &have.Subject, &have.Sender, &have.Recipients, &have.Preview, &have.SentAt, &have.HasAttachment, &have.Partial); err != nil {
+		if err := scan(&id, &account, &thread, &have.MessageID, &have.Subject, &have.Sender, &have.Recipients,
+			&have.Preview, &have.SentAt, &have.HasAttachment, &have.Partial); err != nil {
 			return err
 		}
 		for _, field := range differences(have, fresh) {
-			if err := c.add("stale field", whereEmail(s, id), "Its %s is not what the message says: the row must be rebuilt.", field); err != nil {
+			if err := c.add("stale field", whereEmail(s, id),
+				"Its %s is not what the message says: the row must be rebuilt.", field); err != nil {
 				return err
 			}
 		}
@@ -127,16 +134,20 @@ func (c *checker) derived(s Snapshot, blob int64, fresh Derived) error {
 		}
 		for _, key := range fresh.ThreadKeys {
 			var found bool
-			if err := s.QueryRow(`SELECT EXISTS (SELECT 1 FROM thread_reference WHERE account_id = ? AND key = ? AND thread_id = ?)`, account, key, thread).Scan(&found); err != nil {
+			if err := s.QueryRow(`SELECT EXISTS (SELECT 1 FROM thread_reference
+				WHERE account_id = ? AND key = ? AND thread_id = ?)`, account, key, thread).Scan(&found); err != nil {
 				return err
 			}
 			if found {
 				return nil
 			}
 		}
-		return c.add("wrong thread", whereEmail(s, id), "None of the messages that it names leads to its thread: the threads must be rebuilt.")
-	}, `SELECT e.id, e.account_id, e.thread_id, e.message_id, e.subject, e.sender, e.recipients, e.preview, e.sent_at, e.has_attachment, e.partial
-		FROM blob b CROSS JOIN account a CROSS JOIN email e ON e.account_id = a.id AND e.digest = b.sha256 WHERE b.id = ?`, blob)
+		return c.add("wrong thread", whereEmail(s, id),
+			"None of the messages that it names leads to its thread: the threads must be rebuilt.")
+	}, `SELECT e.id, e.account_id, e.thread_id, e.message_id, e.subject, e.sender, e.recipients, e.preview, e.sent_at,
+		e.has_attachment, e.partial
+		FROM blob b CROSS JOIN account a CROSS JOIN email e ON e.account_id = a.id AND e.digest = b.sha256
+		WHERE b.id = ?`, blob)
 }
 
 func differences(have, fresh Derived) (fields []string) {
@@ -150,7 +161,8 @@ func differences(have, fresh Derived) (fields []string) {
 	note("sender", have.Sender == fresh.Sender)
 	note("recipients", have.Recipients == fresh.Recipients)
 	note("preview", have.Preview == fresh.Preview)
-	note("sent date", have.SentAt == fresh.SentAt || have.SentAt != nil && fresh.SentAt != nil && *have.SentAt == *fresh.SentAt)
+	note("sent date", have.SentAt == fresh.SentAt || have.SentAt != nil && fresh.SentAt != nil &&
+		*have.SentAt == *fresh.SentAt)
 	note("attachment mark", have.HasAttachment == fresh.HasAttachment)
 	note("mark for unreadable parts", have.Partial == fresh.Partial)
 	return fields
@@ -160,8 +172,10 @@ func differences(have, fresh Derived) (fields []string) {
 func whereBlob(s Snapshot, id int64) string {
 	var account, mailbox string
 	var uid *int64
-	if err := s.QueryRow(`SELECT a.name, m.path, n.uid FROM entry n JOIN mailbox m ON m.id = n.mailbox_id JOIN account a ON a.id = m.account_id
-		WHERE n.blob_id = ? ORDER BY n.expunged_at IS NOT NULL, n.id LIMIT 1`, id).Scan(&account, &mailbox, &uid); err != nil {
+	if err := s.QueryRow(`SELECT a.name, m.path, n.uid FROM entry n JOIN mailbox m ON m.id = n.mailbox_id
+		JOIN account a ON a.id = m.account_id
+		WHERE n.blob_id = ? ORDER BY n.expunged_at IS NOT NULL, n.id LIMIT 1`,
+		id).Scan(&account, &mailbox, &uid); err != nil {
 		return fmt.Sprintf("message bytes %d", id)
 	}
 	return where(account, mailbox, uid)

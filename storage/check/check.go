@@ -61,7 +61,8 @@ func Run(ctx context.Context, src Source) ([]Finding, error) {
 	c := &checker{Source: src, ctx: ctx}
 	err := c.run()
 	if errors.Is(err, errEnough) {
-		c.found = append(c.found, Finding{What: "more findings", Detail: fmt.Sprintf("There are more than %d findings; the rest was not looked for.", maxFindings)})
+		c.found = append(c.found, Finding{What: "more findings",
+			Detail: fmt.Sprintf("There are more than %d findings; the rest was not looked for.", maxFindings)})
 		err = nil
 	}
 	return c.found, err
@@ -72,7 +73,9 @@ func (c *checker) run() error {
 		return err
 	}
 	// SQLite first: where pages are damaged, the rest cannot be trusted.
-	for _, step := range []func() error{c.tables, c.facts, c.mailboxes, c.entries, c.emails, c.threads, c.feed, c.queue, c.index, c.blobs} {
+	for _, step := range []func() error{
+		c.tables, c.facts, c.mailboxes, c.entries, c.emails, c.threads, c.feed, c.queue, c.index, c.blobs,
+	} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -97,7 +100,8 @@ func (c *checker) add(what, where, format string, args ...any) error {
 
 func (c *checker) count() error {
 	return c.read(func(s Snapshot) error {
-		return s.QueryRow(`SELECT (SELECT count(*) FROM blob) + (SELECT count(*) FROM entry) + 2 * (SELECT count(*) FROM email) + (SELECT count(*) FROM thread) + (SELECT count(*) FROM change)`).
+		return s.QueryRow(`SELECT (SELECT count(*) FROM blob) + (SELECT count(*) FROM entry) + 2 * (SELECT count(*)
+			FROM email) + (SELECT count(*) FROM thread) + (SELECT count(*) FROM change)`).
 			Scan(&c.total)
 	})
 }
@@ -123,8 +127,8 @@ func each(s Snapshot, fn func(scan func(...any) error) error, query string, args
 	return rows.Err()
 }
 
-// windows calls fn for each span of row keys (after, upTo] of a table, each in a snapshot of its own, with the number of rows
-// in it.
+// windows calls fn for each span of row keys (after, upTo] of a table, each in a snapshot of its own, with the
+// number of rows in it.
 func (c *checker) windows(last, end string, fn func(s Snapshot, after, upTo int64) error) error {
 	for after := int64(0); ; {
 		more := true
@@ -163,8 +167,10 @@ func where(account, mailbox string, uid *int64) string {
 func whereEmail(s Snapshot, id int64) string {
 	var account, mailbox, subject string
 	var uid *int64
-	err := s.QueryRow(`SELECT a.name, coalesce(m.path, ''), n.uid, e.subject FROM email e JOIN account a ON a.id = e.account_id
-		LEFT JOIN entry n ON n.id = (SELECT id FROM entry WHERE email_id = e.id ORDER BY expunged_at IS NOT NULL, id LIMIT 1)
+	err := s.QueryRow(`SELECT a.name, coalesce(m.path, ''), n.uid, e.subject FROM email e
+		JOIN account a ON a.id = e.account_id
+		LEFT JOIN entry n ON n.id = (SELECT id FROM entry WHERE email_id = e.id ORDER BY expunged_at IS NOT NULL, id
+		LIMIT 1)
 		LEFT JOIN mailbox m ON m.id = n.mailbox_id WHERE e.id = ?`, id).Scan(&account, &mailbox, &uid, &subject)
 	if err != nil || uid == nil {
 		return fmt.Sprintf("account %s, email row %d", account, id)

@@ -29,9 +29,12 @@ func (c *checker) mailbox(s Snapshot, id int64) error {
 		if err := scan(&place); err != nil {
 			return err
 		}
-		return c.add("missing change", place, "The change feed does not know it, or says that it is gone: a mail program would never see it.")
+		return c.add("missing change", place,
+			"The change feed does not know it, or says that it is gone: a mail program would never see it.")
 	}, `SELECT 'account ' || a.name || ', mailbox ' || m.path FROM mailbox m JOIN account a ON a.id = m.account_id
-		WHERE m.id = ? AND m.gone_at IS NULL AND NOT EXISTS (SELECT 1 FROM change WHERE account_id = m.account_id AND type = 'Mailbox' AND object_id = 'M' || m.id AND destroyed = 0)`, id); err != nil {
+		WHERE m.id = ? AND m.gone_at IS NULL AND NOT EXISTS (SELECT 1 FROM change
+		WHERE account_id = m.account_id AND type = 'Mailbox' AND object_id = 'M' || m.id AND destroyed = 0)`,
+		id); err != nil {
 		return err
 	}
 	if err := each(s, func(scan func(...any) error) error {
@@ -43,9 +46,13 @@ func (c *checker) mailbox(s Snapshot, id int64) error {
 		if total == entries && unread == unseen {
 			return nil
 		}
-		return c.add("wrong counter", place, "It counts %d messages, %d unread, and holds %d, %d unread: a message was lost or a counter is wrong.", total, unread, entries, unseen)
-	}, `SELECT 'account ' || a.name || ', mailbox ' || m.path, m.total, m.unread, count(n.id), coalesce(sum(instr(' ' || n.flags || ' ', ' \Seen ') = 0), 0)
-		FROM mailbox m JOIN account a ON a.id = m.account_id LEFT JOIN entry n ON n.mailbox_id = m.id AND n.uidvalidity = m.uidvalidity AND n.expunged_at IS NULL
+		return c.add("wrong counter", place,
+			"It counts %d messages, %d unread, and holds %d, %d unread: a message was lost or a counter is wrong.",
+			total, unread, entries, unseen)
+	}, `SELECT 'account ' || a.name || ', mailbox ' || m.path, m.total, m.unread, count(n.id),
+		coalesce(sum(instr(' ' || n.flags || ' ', ' \Seen ') = 0), 0)
+		FROM mailbox m JOIN account a ON a.id = m.account_id LEFT JOIN entry n ON n.mailbox_id = m.id
+		AND n.uidvalidity = m.uidvalidity AND n.expunged_at IS NULL
 		WHERE m.id = ? GROUP BY m.id`, id); err != nil {
 		return err
 	}
@@ -55,22 +62,26 @@ func (c *checker) mailbox(s Snapshot, id int64) error {
 		if err := scan(&place, &level, &lo, &hi, &next); err != nil {
 			return err
 		}
-		return c.add("overlapping coverage", place, "The proven ranges %d:%d and %d… of level %s overlap.", lo, hi, next, level)
+		return c.add("overlapping coverage", place, "The proven ranges %d:%d and %d… of level %s overlap.", lo, hi,
+			next, level)
 	}, `SELECT 'account ' || a.name || ', mailbox ' || m.path, c.level, c.lo, c.hi, d.lo FROM coverage c
-		JOIN coverage d ON d.mailbox_id = c.mailbox_id AND d.uidvalidity = c.uidvalidity AND d.level = c.level AND d.lo > c.lo AND d.lo <= c.hi
+		JOIN coverage d ON d.mailbox_id = c.mailbox_id AND d.uidvalidity = c.uidvalidity AND d.level = c.level
+		AND d.lo > c.lo AND d.lo <= c.hi
 		JOIN mailbox m ON m.id = c.mailbox_id JOIN account a ON a.id = m.account_id WHERE c.mailbox_id = ?`, id)
 }
 
 // entries compares each entry with its mailbox, its email, its blob and the coverage.
 func (c *checker) entries() error {
-	return c.windows(`SELECT coalesce(max(id), 0), count(*) FROM (SELECT id FROM entry WHERE id > ? ORDER BY id LIMIT ?)`, "check entries", func(s Snapshot, after, upTo int64) error {
+	return c.windows(`SELECT coalesce(max(id), 0), count(*) FROM (SELECT id FROM entry WHERE id > ? ORDER BY id
+		LIMIT ?)`, "check entries", func(s Snapshot, after, upTo int64) error {
 		return each(s, func(scan func(...any) error) error {
 			var account, mailbox string
 			var uid, blobSize *int64
 			var body, live, covered, shown, swapped, foreign bool
 			var size int64
 			var state *string
-			if err := scan(&account, &mailbox, &uid, &size, &blobSize, &state, &body, &live, &covered, &shown, &swapped, &foreign); err != nil {
+			if err := scan(&account, &mailbox, &uid, &size, &blobSize, &state, &body, &live, &covered, &shown,
+				&swapped, &foreign); err != nil {
 				return err
 			}
 			place := where(account, mailbox, uid)
@@ -78,31 +89,40 @@ func (c *checker) entries() error {
 			case foreign:
 				return c.add("wrong account", place, "Its email belongs to another account.")
 			case body && (state == nil || *state != "sealed"):
-				return c.add("missing message", place, "Its bytes are not there whole: the message must be fetched again.")
+				return c.add("missing message", place,
+					"Its bytes are not there whole: the message must be fetched again.")
 			case swapped:
-				return c.add("wrong message", place, "Its bytes and its email are two different messages: it must be fetched again.")
+				return c.add("wrong message", place,
+					"Its bytes and its email are two different messages: it must be fetched again.")
 			case body && size != *blobSize:
 				return c.add("wrong size", place, "It is noted with %d bytes and has %d.", size, *blobSize)
 			case live && !shown:
-				return c.add("stray entry", place, "It is live in a generation of the mailbox that is neither shown nor being fetched, or in a mailbox that is gone.")
+				return c.add("stray entry", place,
+					"It is live in a generation of the mailbox that is neither shown nor being fetched, or in a "+
+						"mailbox that is gone.")
 			case live && covered && !body:
-				return c.add("false coverage", place, "It counts as fetched and has no bytes: the message must be fetched again.")
+				return c.add("false coverage", place,
+					"It counts as fetched and has no bytes: the message must be fetched again.")
 			case live && body && uid != nil && !covered:
-				return c.add("missing coverage", place, "It is here, but not noted as fetched; the next sync fetches it again.")
+				return c.add("missing coverage", place,
+					"It is here, but not noted as fetched; the next sync fetches it again.")
 			}
 			return nil
 		}, `SELECT a.name, m.path, n.uid, n.size, b.size, b.state, n.blob_id IS NOT NULL, n.expunged_at IS NULL,
-			EXISTS (SELECT 1 FROM coverage c WHERE c.mailbox_id = n.mailbox_id AND c.uidvalidity = n.uidvalidity AND c.level = 'body' AND c.lo <= n.uid AND c.hi >= n.uid),
+			EXISTS (SELECT 1 FROM coverage c WHERE c.mailbox_id = n.mailbox_id AND c.uidvalidity = n.uidvalidity
+			AND c.level = 'body' AND c.lo <= n.uid AND c.hi >= n.uid),
 			m.gone_at IS NULL AND n.uidvalidity IN (m.uidvalidity, coalesce(m.building, m.uidvalidity)),
 			n.blob_id IS NOT NULL AND (b.sha256 IS NOT e.digest), e.account_id <> m.account_id
-			FROM entry n JOIN mailbox m ON m.id = n.mailbox_id JOIN account a ON a.id = m.account_id JOIN email e ON e.id = n.email_id LEFT JOIN blob b ON b.id = n.blob_id
+			FROM entry n JOIN mailbox m ON m.id = n.mailbox_id JOIN account a ON a.id = m.account_id
+			JOIN email e ON e.id = n.email_id LEFT JOIN blob b ON b.id = n.blob_id
 			WHERE n.id > ? AND n.id <= ?`, after, upTo)
 	})
 }
 
 // emails compares each email with its entries, its blob, its thread and the change feed.
 func (c *checker) emails() error {
-	return c.windows(`SELECT coalesce(max(id), 0), count(*) FROM (SELECT id FROM email WHERE id > ? ORDER BY id LIMIT ?)`, "check emails", func(s Snapshot, after, upTo int64) error {
+	return c.windows(`SELECT coalesce(max(id), 0), count(*) FROM (SELECT id FROM email WHERE id > ? ORDER BY id
+		LIMIT ?)`, "check emails", func(s Snapshot, after, upTo int64) error {
 		return each(s, func(scan func(...any) error) error {
 			var id, live, entries int64
 			var destroyed, blob, sized, foreign bool
@@ -112,22 +132,29 @@ func (c *checker) emails() error {
 			}
 			switch {
 			case live != entries:
-				return c.add("wrong counter", whereEmail(s, id), "It counts %d live copies and has %d: a message was lost or a counter is wrong.", live, entries)
+				return c.add("wrong counter", whereEmail(s, id),
+					"It counts %d live copies and has %d: a message was lost or a counter is wrong.", live, entries)
 			case !blob:
-				return c.add("missing message", whereEmail(s, id), "Its bytes are not there: the message must be fetched again.")
+				return c.add("missing message", whereEmail(s, id),
+					"Its bytes are not there: the message must be fetched again.")
 			case !sized:
-				return c.add("wrong size", whereEmail(s, id), "It is noted with another size than its bytes have: the row must be rebuilt.")
+				return c.add("wrong size", whereEmail(s, id),
+					"It is noted with another size than its bytes have: the row must be rebuilt.")
 			case foreign:
 				return c.add("wrong account", whereEmail(s, id), "Its thread belongs to another account.")
 			case feed == nil && !destroyed:
-				return c.add("missing change", whereEmail(s, id), "The change feed does not know it: a mail program would never see it.")
+				return c.add("missing change", whereEmail(s, id),
+					"The change feed does not know it: a mail program would never see it.")
 			case feed != nil && *feed != destroyed:
-				return c.add("wrong change", whereEmail(s, id), "The change feed and the store differ on whether it is gone.")
+				return c.add("wrong change", whereEmail(s, id),
+					"The change feed and the store differ on whether it is gone.")
 			}
 			return nil
-		}, `SELECT e.id, e.live, (SELECT count(*) FROM entry WHERE email_id = e.id AND expunged_at IS NULL), e.destroyed_at IS NOT NULL,
+		}, `SELECT e.id, e.live, (SELECT count(*) FROM entry WHERE email_id = e.id
+			AND expunged_at IS NULL), e.destroyed_at IS NOT NULL,
 			e.digest IS NULL OR EXISTS (SELECT 1 FROM blob WHERE sha256 = e.digest),
-			NOT EXISTS (SELECT 1 FROM blob WHERE sha256 = e.digest AND size <> e.size), t.account_id <> e.account_id, c.destroyed
+			NOT EXISTS (SELECT 1 FROM blob WHERE sha256 = e.digest
+			AND size <> e.size), t.account_id <> e.account_id, c.destroyed
 			FROM email e JOIN thread t ON t.id = e.thread_id
 			LEFT JOIN change c ON c.account_id = e.account_id AND c.type = 'Email' AND c.object_id = e.jmap_id
 			WHERE e.id > ? AND e.id <= ?`, after, upTo)
@@ -136,7 +163,8 @@ func (c *checker) emails() error {
 
 // threads compares each thread with its emails and the change feed.
 func (c *checker) threads() error {
-	return c.windows(`SELECT coalesce(max(id), 0), count(*) FROM (SELECT id FROM thread WHERE id > ? ORDER BY id LIMIT ?)`, "check threads", func(s Snapshot, after, upTo int64) error {
+	return c.windows(`SELECT coalesce(max(id), 0), count(*) FROM (SELECT id FROM thread WHERE id > ? ORDER BY id
+		LIMIT ?)`, "check threads", func(s Snapshot, after, upTo int64) error {
 		return each(s, func(scan func(...any) error) error {
 			var place string
 			var emails, shown bool
@@ -148,12 +176,14 @@ func (c *checker) threads() error {
 			case !emails:
 				return c.add("empty thread", place, "It holds no email.")
 			case feed == nil && shown:
-				return c.add("missing change", place, "The change feed does not know it: a mail program would never see it.")
+				return c.add("missing change", place,
+					"The change feed does not know it: a mail program would never see it.")
 			case feed != nil && *feed == shown:
 				return c.add("wrong change", place, "The change feed and the store differ on whether it is gone.")
 			}
 			return nil
-		}, `SELECT 'account ' || a.name || ', thread ' || t.jmap_id, EXISTS (SELECT 1 FROM email WHERE thread_id = t.id),
+		}, `SELECT 'account ' || a.name || ', thread ' || t.jmap_id, EXISTS (SELECT 1 FROM email
+			WHERE thread_id = t.id),
 			EXISTS (SELECT 1 FROM email WHERE thread_id = t.id AND destroyed_at IS NULL), c.destroyed
 			FROM thread t JOIN account a ON a.id = t.account_id
 			LEFT JOIN change c ON c.account_id = t.account_id AND c.type = 'Thread' AND c.object_id = t.jmap_id

@@ -26,7 +26,8 @@ func (c *checker) tables() error {
 				if err := scan(&verdict); err != nil || verdict == "ok" {
 					return err
 				}
-				return c.add("damaged file", "table "+name, "SQLite finds: %s. Stop mailcote, copy the file away and restore a backup.", verdict)
+				return c.add("damaged file", "table "+name,
+					"SQLite finds: %s. Stop mailcote, copy the file away and restore a backup.", verdict)
 			}, `PRAGMA integrity_check(`+quoted+`)`)
 		}); err != nil {
 			return fmt.Errorf("check table %s: %w", name, err)
@@ -43,7 +44,8 @@ func (c *checker) tables() error {
 				if row != nil {
 					number = *row
 				}
-				return c.add("broken reference", fmt.Sprintf("table %s, row %d", table, number), "It names a row of %s that does not exist: rows were lost.", parent)
+				return c.add("broken reference", fmt.Sprintf("table %s, row %d", table, number),
+					"It names a row of %s that does not exist: rows were lost.", parent)
 			}, `PRAGMA foreign_key_check(`+quoted+`)`)
 		}); err != nil {
 			return fmt.Errorf("check references of %s: %w", name, err)

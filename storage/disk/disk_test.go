@@ -17,7 +17,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestReserve(t *testing.T) {
 	for _, c := range []struct{ size, reserve int64 }{
-		{0, 0}, {5 << 20, 512 << 10}, {64 << 20, 6710886}, {2000 << 20, 200 << 20}, {1 << 40, 200 << 20}, {math.MaxInt64, 200 << 20},
+		{0, 0}, {5 << 20, 512 << 10}, {64 << 20, 6710886}, {2000 << 20, 200 << 20}, {1 << 40, 200 << 20},
+		{math.MaxInt64, 200 << 20},
 	} {
 		s := Space{Size: c.size, Free: c.reserve}
 		if s.Reserve() != c.reserve || s.Short() {
@@ -87,7 +88,8 @@ func TestGate(t *testing.T) {
 		t.Errorf("%+v, %v", p, ok)
 	}
 	g.Open(Short, Refused)
-	if p, ok := g.Closed(); !ok || p.Cause != Log || p.Full() || p.Log != 7 || !g.Is(Log) || g.Is(Short) || open(opened) {
+	if p, ok := g.Closed(); !ok || p.Cause != Log || p.Full() || p.Log != 7 || !g.Is(Log) || g.Is(Short) ||
+		open(opened) {
 		t.Errorf("%+v, %v", p, ok)
 	}
 	g.Open(Log)

@@ -30,9 +30,11 @@ func (p Pause) Full() bool { return p.Cause != Log }
 func (p Pause) String() string {
 	switch {
 	case p.Cause == Log:
-		return fmt.Sprintf("writing rests: the store's log has grown to %s because a program has been reading the store without a break", Octets(p.Log))
+		return fmt.Sprintf("writing rests: the store's log has grown to %s because a program has been reading the "+
+			"store without a break", Octets(p.Log))
 	case p.Cause == Refused && p.Space.Free >= p.Space.Need():
-		return fmt.Sprintf("the disk is full: a write was refused though %s are free, as a quota does", Octets(p.Space.Free))
+		return fmt.Sprintf("the disk is full: a write was refused though %s are free, as a quota does",
+			Octets(p.Space.Free))
 	}
 	return fmt.Sprintf("the disk is full: %s free, needs %s", Octets(p.Space.Free), Octets(p.Space.Need()))
 }

@@ -16,7 +16,8 @@ func Of(path string) (Space, error) {
 	if err := unix.Statfs(path, &st); err != nil {
 		return Space{}, fmt.Errorf("ask for the free space of %s: %w", path, err)
 	}
-	return Space{Free: bytesOf(st.Bavail, uint64(st.Bsize)), Size: bytesOf(st.Blocks, uint64(st.Bsize))}, nil //nolint:gosec // a block has a positive size
+	block := uint64(st.Bsize) //nolint:gosec // a block has a positive size
+	return Space{Free: bytesOf(st.Bavail, block), Size: bytesOf(st.Blocks, block)}, nil
 }
 
 // bytesOf does not overflow: some file systems claim 2^64 blocks.

@@ -19,12 +19,14 @@ func Of(path string) (Space, error) {
 	if err := windows.GetDiskFreeSpaceEx(dir, &free, &size, nil); err != nil {
 		return Space{}, fmt.Errorf("ask for the free space of %s: %w", path, err)
 	}
-	return Space{Free: int64(min(free, math.MaxInt64)), Size: int64(min(size, math.MaxInt64))}, nil //nolint:gosec // bounded
+	//nolint:gosec // bounded
+	return Space{Free: int64(min(free, math.MaxInt64)), Size: int64(min(size, math.MaxInt64))}, nil
 }
 
 // Full says whether an error of the system means that a disk, or a user's share of it, is full.
 func Full(err error) bool {
-	return errors.Is(err, windows.ERROR_DISK_FULL) || errors.Is(err, windows.ERROR_HANDLE_DISK_FULL) || errors.Is(err, windows.ERROR_DISK_QUOTA_EXCEEDED)
+	return errors.Is(err, windows.ERROR_DISK_FULL) || errors.Is(err, windows.ERROR_HANDLE_DISK_FULL) ||
+		errors.Is(err, windows.ERROR_DISK_QUOTA_EXCEEDED)
 }
 
 // Exhausted says whether an error of the system means that the process has no handle left.

@@ -9,9 +9,9 @@
 //     kernel gives it back when the owner dies, however it dies. The lock file is never removed: removing it would let
 //     two processes lock two inodes.
 //   - <store>.owner names the holder for people. It decides nothing: it may be missing, stale or garbage.
-//   - An existing store is never opened here, only Lstat'ed: closing any descriptor of it would drop SQLite's POSIX locks
-//     (FAULTS L7). Once Prepare has returned nobody else in the process may os.Open it either.
+//   - An existing store is never opened here, only Lstat'ed: closing any descriptor of it would drop SQLite's
+//     POSIX locks (FAULTS L7). Once Prepare has returned nobody else in the process may os.Open it either.
 //
-// Order of use: Prepare, Acquire, open SQLite, then Lock.SameFile (once after opening and now and then), Lock.Release after
-// SQLite was closed. Faults served: FAULTS L5, L7, L12, X8.
+// Order of use: Prepare, Acquire, open SQLite, then Lock.SameFile (once after opening and now and then),
+// Lock.Release after SQLite was closed. Faults served: FAULTS L5, L7, L12, X8.
 package owner

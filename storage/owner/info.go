@@ -69,8 +69,8 @@ func writeInfo(path string, info Info) error {
 	return nil
 }
 
-// readInfo reads the holder's name; false when it is missing, unreadable or names a process that no longer runs. A holder
-// in another process-id namespace cannot be told from a dead one and stays without a name.
+// readInfo reads the holder's name; false when it is missing, unreadable or names a process that no longer runs.
+// A holder in another process-id namespace cannot be told from a dead one and stays without a name.
 func readInfo(path string) (Info, bool) {
 	name := path + ownerSuffix
 	if st, err := os.Lstat(name); err != nil || !st.Mode().IsRegular() {

@@ -41,9 +41,9 @@ type Lock struct {
 	store fs.FileInfo // as seen at Acquire
 }
 
-// Acquire makes this process the owner of the prepared store at path until Release or its end. command is what people are
-// shown when they ask who holds the store; it must not contain secrets. When another process (or another Lock of this one)
-// owns the store the answer is a *HeldError within a second.
+// Acquire makes this process the owner of the prepared store at path until Release or its end. command is what
+// people are shown when they ask who holds the store; it must not contain secrets. When another process (or
+// another Lock of this one) owns the store the answer is a *HeldError within a second.
 func Acquire(path, command string) (*Lock, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -130,8 +130,8 @@ func holderOf(path string) Info {
 	}
 }
 
-// Holder says who owns the store at path now; false when nobody does, or when this user may not know. It disturbs neither
-// the holder nor one who is about to become it. Info is zero when the holder left no name.
+// Holder says who owns the store at path now; false when nobody does, or when this user may not know. It disturbs
+// neither the holder nor one who is about to become it. Info is zero when the holder left no name.
 func Holder(path string) (Info, bool) {
 	path, err := filepath.Abs(path)
 	if err != nil || !isHeld(path) {
@@ -140,9 +140,10 @@ func Holder(path string) (Info, bool) {
 	return holderOf(path), true
 }
 
-// SameFile checks that the store's path still leads to the file that was there at Acquire, and the lock's to the file that
-// is locked. Where another file is there, or none, it returns ErrMoved: what SQLite still writes is lost to whoever opens the
-// path next, so the caller must stop writing for good. Another error says that it cannot be known now.
+// SameFile checks that the store's path still leads to the file that was there at Acquire, and the lock's to the
+// file that is locked. Where another file is there, or none, it returns ErrMoved: what SQLite still writes is
+// lost to whoever opens the path next, so the caller must stop writing for good. Another error says that it
+// cannot be known now.
 func (l *Lock) SameFile() error {
 	now, err := os.Lstat(l.path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -172,8 +173,8 @@ func (l *Lock) Renew() error {
 	return nil
 }
 
-// Release takes the holder's name away and gives the store back. The caller has closed SQLite before. A second call does
-// nothing.
+// Release takes the holder's name away and gives the store back. The caller has closed SQLite before. A second
+// call does nothing.
 func (l *Lock) Release() error {
 	if !l.flock.Locked() {
 		return nil

@@ -114,7 +114,8 @@ func TestSecondOwner(t *testing.T) {
 		if _, err := fmt.Sscan(second.Stdout(), &ms); err != nil {
 			t.Fatal(err)
 		}
-		if name := fmt.Sprintf("process %d (mailcote run)", first.Pid()); ms > 1000 || !strings.Contains(second.Stdout(), name) {
+		if name := fmt.Sprintf("process %d (mailcote run)", first.Pid()); ms > 1000 ||
+			!strings.Contains(second.Stdout(), name) {
 			t.Fatalf("want %q within a second, got %q", name, second.Stdout())
 		}
 		slowest = max(slowest, time.Duration(ms)*time.Millisecond)
@@ -232,7 +233,8 @@ func TestHostileCommand(t *testing.T) {
 		t.Fatal(err)
 	}
 	info, _ := Holder(path)
-	if strings.ContainsAny(info.Command, "\n\x1b") || len([]rune(info.Command)) > 200 || !strings.HasPrefix(info.Command, "run  [31m?é") {
+	if strings.ContainsAny(info.Command, "\n\x1b") || len([]rune(info.Command)) > 200 ||
+		!strings.HasPrefix(info.Command, "run  [31m?é") {
 		t.Errorf("command shown as %q", info.Command)
 	}
 	if err := lock.Release(); err != nil {

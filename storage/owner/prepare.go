@@ -13,8 +13,9 @@ var beside = [...]string{"-wal", "-shm", "-journal", lockSuffix, ownerSuffix}
 
 // Prepare makes sure that the store at path may be opened read-write, creating it (empty, 0600) when it is missing.
 //
-// isDefault says that nobody chose the path: missing directories are then created 0700. A directory that a person chose is
-// taken as it is; warnings say what is unwise about it. What may not be used comes back as a *RefusedError.
+// isDefault says that nobody chose the path: missing directories are then created 0700. A directory that a person
+// chose is taken as it is; warnings say what is unwise about it. What may not be used comes back as a
+// *RefusedError.
 func Prepare(path string, isDefault bool) (warnings []string, err error) {
 	return thisProcess().prepare(path, isDefault)
 }
@@ -54,7 +55,8 @@ func (s system) prepare(path string, isDefault bool) ([]string, error) {
 		return warnings, err
 	}
 	if err := writableFile(path); err != nil { // whatever its mode is: a mount or an attribute may forbid it
-		return warnings, refuse(path, "cannot be written ("+err.Error()+")", "make it writable, or choose another --store")
+		return warnings, refuse(path, "cannot be written ("+err.Error()+")",
+			"make it writable, or choose another --store")
 	}
 	return warnings, nil
 }
@@ -81,7 +83,9 @@ func (s system) prepareDir(dir string, isDefault bool) ([]string, error) {
 			"keep the store on a local disk (--store FILE)")
 	}
 	if by := syncedBy(dir); by != "" {
-		return nil, refuse(dir, "is in a folder that "+by+" keeps in step with other machines, which copies the store's files one by one and damages it",
+		return nil, refuse(dir,
+			"is in a folder that "+by+" keeps in step with other machines, which copies the store's files one by one "+
+				"and damages it",
 			"keep the store outside of it (--store FILE)")
 	}
 	if err := checkDir(dir); err != nil {
@@ -98,12 +102,13 @@ func checkDir(dir string) error {
 	return nil
 }
 
-// Beside says why SQLite cannot put its files beside the store at path, which it does for a reader, too: a *RefusedError; nil: it
-// can.
+// Beside says why SQLite cannot put its files beside the store at path, which it does for a reader, too: a
+// *RefusedError; nil: it can.
 func Beside(path string) error { return checkDir(filepath.Dir(path)) }
 
-// Inspect makes sure that a store may be opened for reading beside its owner: what Prepare would refuse about the file itself
-// comes back as a *RefusedError, apart from its mode, which does not matter to a reader. Errors: fs.ErrNotExist.
+// Inspect makes sure that a store may be opened for reading beside its owner: what Prepare would refuse about the
+// file itself comes back as a *RefusedError, apart from its mode, which does not matter to a reader. Errors:
+// fs.ErrNotExist.
 func Inspect(path string) error { return thisProcess().inspect(path) }
 
 func (s system) inspect(path string) error {
@@ -117,8 +122,8 @@ func (s system) inspect(path string) error {
 	return s.checkOwner(path, info)
 }
 
-// checkBeside judges the files next to the store. A log without its store is refused: SQLite would delete it, and with it
-// what was committed, as soon as a new empty store stands beside it (FAULTS L6).
+// checkBeside judges the files next to the store. A log without its store is refused: SQLite would delete it, and
+// with it what was committed, as soon as a new empty store stands beside it (FAULTS L6).
 func (s system) checkBeside(path string) error {
 	for _, suffix := range beside {
 		name := path + suffix

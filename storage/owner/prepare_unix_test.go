@@ -43,25 +43,70 @@ func TestPrepareRefuses(t *testing.T) {
 	}{
 		{name: "missing", set: func(*testing.T, string) {}},
 		{name: "ours", set: func(t *testing.T, p string) { write(t, p, 0o600) }},
-		{name: "with its log", set: func(t *testing.T, p string) { write(t, p, 0o600); write(t, p+"-wal", 0o600); write(t, p+"-shm", 0o600) }},
-		{name: "group may read", set: func(t *testing.T, p string) { write(t, p, 0o640) }, wants: []string{"0640", "chmod 600"}},
-		{name: "all may read", set: func(t *testing.T, p string) { write(t, p, 0o604) }, wants: []string{"0604", "chmod 600"}},
-		{name: "all may write", set: func(t *testing.T, p string) { write(t, p, 0o666) }, wants: []string{"0666", "chmod 600"}},
-		{name: "executable", set: func(t *testing.T, p string) { write(t, p, 0o700) }, wants: []string{"0700", "chmod 600"}},
-		{name: "setuid", set: func(t *testing.T, p string) { write(t, p, 0o600|os.ModeSetuid) }, wants: []string{"4600", "chmod 600"}},
-		{name: "read-only", set: func(t *testing.T, p string) { write(t, p, 0o400) }, wants: []string{"read-only", "0400", "chmod 600"}},
-		{name: "symlink", set: func(t *testing.T, p string) { write(t, p+".x", 0o600); must(t, os.Symlink(p+".x", p)) }, wants: []string{"symbolic link"}},
-		{name: "dangling symlink", set: func(t *testing.T, p string) { must(t, os.Symlink(p+".x", p)) }, wants: []string{"symbolic link"}},
-		{name: "directory", set: func(t *testing.T, p string) { must(t, os.Mkdir(p, 0o700)) }, wants: []string{"not a regular file"}},
-		{name: "fifo", set: func(t *testing.T, p string) { must(t, syscall.Mkfifo(p, 0o600)) }, wants: []string{"not a regular file"}},
-		{name: "hard link", set: func(t *testing.T, p string) { write(t, p, 0o600); must(t, os.Link(p, p+".x")) }, wants: []string{"2 hard links", "copy"}},
-		{name: "foreign", set: func(t *testing.T, p string) { write(t, p, 0o600) }, sys: system{uid: me + 1, remote: local}, wants: []string{"another user", "uid"}},
-		{name: "log is a symlink", set: func(t *testing.T, p string) { write(t, p, 0o600); must(t, os.Symlink("/dev/null", p+"-wal")) }, wants: []string{"-wal", "symbolic link"}},
-		{name: "journal is open to all", set: func(t *testing.T, p string) { write(t, p, 0o600); write(t, p+"-journal", 0o644) }, wants: []string{"-journal", "chmod 600"}},
-		{name: "shm is a directory", set: func(t *testing.T, p string) { write(t, p, 0o600); must(t, os.Mkdir(p+"-shm", 0o700)) }, wants: []string{"-shm", "not a regular file"}},
-		{name: "lock is a symlink", set: func(t *testing.T, p string) { must(t, os.Symlink(p+".x", p+lockSuffix)) }, wants: []string{lockSuffix, "symbolic link"}},
-		{name: "log without store", set: func(t *testing.T, p string) { write(t, p+"-wal", 0o600) }, wants: []string{"-wal", "its store is not", "put the store back"}},
-		{name: "network", set: func(*testing.T, string) {}, sys: system{uid: me, remote: func(string) (string, error) { return "NFS", nil }}, wants: []string{"NFS", "local disk"}},
+		{name: "with its log", set: func(t *testing.T, p string) {
+			write(t, p, 0o600)
+			write(t, p+"-wal", 0o600)
+			write(t, p+"-shm", 0o600)
+		}},
+		{name: "group may read", set: func(t *testing.T, p string) {
+			write(t, p, 0o640)
+		}, wants: []string{"0640", "chmod 600"}},
+		{name: "all may read", set: func(t *testing.T, p string) {
+			write(t, p, 0o604)
+		}, wants: []string{"0604", "chmod 600"}},
+		{name: "all may write", set: func(t *testing.T, p string) {
+			write(t, p, 0o666)
+		}, wants: []string{"0666", "chmod 600"}},
+		{name: "executable", set: func(t *testing.T, p string) {
+			write(t, p, 0o700)
+		}, wants: []string{"0700", "chmod 600"}},
+		{name: "setuid", set: func(t *testing.T, p string) {
+			write(t, p, 0o600|os.ModeSetuid)
+		}, wants: []string{"4600", "chmod 600"}},
+		{name: "read-only", set: func(t *testing.T, p string) {
+			write(t, p, 0o400)
+		}, wants: []string{"read-only", "0400", "chmod 600"}},
+		{name: "symlink", set: func(t *testing.T, p string) {
+			write(t, p+".x", 0o600)
+			must(t, os.Symlink(p+".x", p))
+		}, wants: []string{"symbolic link"}},
+		{name: "dangling symlink", set: func(t *testing.T, p string) {
+			must(t, os.Symlink(p+".x", p))
+		}, wants: []string{"symbolic link"}},
+		{name: "directory", set: func(t *testing.T, p string) {
+			must(t, os.Mkdir(p, 0o700))
+		}, wants: []string{"not a regular file"}},
+		{name: "fifo", set: func(t *testing.T, p string) {
+			must(t, syscall.Mkfifo(p, 0o600))
+		}, wants: []string{"not a regular file"}},
+		{name: "hard link", set: func(t *testing.T, p string) {
+			write(t, p, 0o600)
+			must(t, os.Link(p, p+".x"))
+		}, wants: []string{"2 hard links", "copy"}},
+		{name: "foreign", set: func(t *testing.T, p string) {
+			write(t, p, 0o600)
+		}, sys: system{uid: me + 1, remote: local}, wants: []string{"another user", "uid"}},
+		{name: "log is a symlink", set: func(t *testing.T, p string) {
+			write(t, p, 0o600)
+			must(t, os.Symlink("/dev/null", p+"-wal"))
+		}, wants: []string{"-wal", "symbolic link"}},
+		{name: "journal is open to all", set: func(t *testing.T, p string) {
+			write(t, p, 0o600)
+			write(t, p+"-journal", 0o644)
+		}, wants: []string{"-journal", "chmod 600"}},
+		{name: "shm is a directory", set: func(t *testing.T, p string) {
+			write(t, p, 0o600)
+			must(t, os.Mkdir(p+"-shm", 0o700))
+		}, wants: []string{"-shm", "not a regular file"}},
+		{name: "lock is a symlink", set: func(t *testing.T, p string) {
+			must(t, os.Symlink(p+".x", p+lockSuffix))
+		}, wants: []string{lockSuffix, "symbolic link"}},
+		{name: "log without store", set: func(t *testing.T, p string) {
+			write(t, p+"-wal", 0o600)
+		}, wants: []string{"-wal", "its store is not", "put the store back"}},
+		{name: "network", set: func(*testing.T, string) {}, sys: system{uid: me, remote: func(string) (string, error) {
+			return "NFS", nil
+		}}, wants: []string{"NFS", "local disk"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -143,7 +188,8 @@ func TestPrepareDirectory(t *testing.T) {
 		}
 	}
 
-	for mode, warned := range map[os.FileMode]bool{0o755: false, 0o775: false, 0o777: true, 0o777 | os.ModeSticky: false} {
+	for mode, warned := range map[os.FileMode]bool{0o755: false, 0o775: false, 0o777: true,
+		0o777 | os.ModeSticky: false} {
 		dir := filepath.Join(base, fmt.Sprint("mode ", mode))
 		must(t, os.Mkdir(dir, 0o700))
 		must(t, os.Chmod(dir, mode))

@@ -6,18 +6,20 @@ import (
 	"strings"
 )
 
-// syncedBy names the program that copies dir to other machines, by what such programs leave in the folders they keep, and by the
-// names of those that leave nothing; "" when there is none.
+// syncedBy names the program that copies dir to other machines, by what such programs leave in the folders they
+// keep, and by the names of those that leave nothing; "" when there is none.
 func syncedBy(dir string) string {
 	if real, err := filepath.EvalSymlinks(dir); err == nil {
 		dir = real
 	}
 	for ; ; dir = filepath.Dir(dir) {
 		for mark, by := range map[string]string{
-			".dropbox": "Dropbox", ".dropbox.cache": "Dropbox", ".stfolder": "Syncthing", ".nextcloudsync.log": "Nextcloud", ".owncloudsync.log": "ownCloud",
+			".dropbox": "Dropbox", ".dropbox.cache": "Dropbox", ".stfolder": "Syncthing",
+			".nextcloudsync.log": "Nextcloud", ".owncloudsync.log": "ownCloud",
 		} {
 			info, err := os.Lstat(filepath.Join(dir, mark))
-			if err == nil && !(mark == ".dropbox" && info.IsDir()) { // in a home the directory holds Dropbox's own settings
+			// in a home the directory holds Dropbox's own settings
+			if err == nil && !(mark == ".dropbox" && info.IsDir()) {
 				return by
 			}
 		}

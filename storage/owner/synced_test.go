@@ -41,7 +41,8 @@ func TestSyncedFolders(t *testing.T) {
 		}
 		_, err := Prepare(filepath.Join(dir, "mail.db"), false)
 		var refused *RefusedError
-		if c.by == "" && err != nil || c.by != "" && (!errors.As(err, &refused) || !strings.Contains(err.Error(), "that "+c.by+" keeps")) {
+		if c.by == "" && err != nil || c.by != "" && (!errors.As(err, &refused) ||
+			!strings.Contains(err.Error(), "that "+c.by+" keeps")) {
 			t.Errorf("%s with %q: %v, want %q", c.dir, c.mark, err, c.by)
 		}
 	}

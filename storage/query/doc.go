@@ -12,8 +12,8 @@
 //	is:unread is:read is:flagged
 //	-clause         the opposite of any clause
 //
-// Field names are read without case; a value may be quoted. Everything else is ordinary text: AND, OR, NEAR, parentheses,
-// + and ^ have no meaning, because each piece of the person's text reaches FTS5 inside quotes.
+// Field names are read without case; a value may be quoted. Everything else is ordinary text: AND, OR, NEAR,
+// parentheses, + and ^ have no meaning, because each piece of the person's text reaches FTS5 inside quotes.
 //
 // Invariants:
 //   - Parse never panics, is linear, and accepts at most MaxLength bytes and MaxTerms terms; what it refuses comes as a
@@ -22,10 +22,11 @@
 //   - Text is found only if it was indexed through Index, and the people column through IndexPeople: both sides use the
 //     same spelling (NFC, CJK in bigrams, marked people).
 //
-// How from: and to: are exact: there is one people column, and a LIKE on email.sender beside it would neither fold accents
-// and case as FTS5 does nor know words ("ann" is in "Joanna"). So IndexPeople writes every word twice, plain and with a
-// private-use mark in front that says sender or recipient, and from:/to: ask for the marked word.
+// How from: and to: are exact: there is one people column, and a LIKE on email.sender beside it would neither
+// fold accents and case as FTS5 does nor know words ("ann" is in "Joanna"). So IndexPeople writes every word
+// twice, plain and with a private-use mark in front that says sender or recipient, and from:/to: ask for the
+// marked word.
 //
-// A limit: a single CJK character is found where a pair begins with it or where it stands alone, not at the end of a longer
-// run.
+// A limit: a single CJK character is found where a pair begins with it or where it stands alone, not at the end
+// of a longer run.
 package query

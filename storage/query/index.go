@@ -28,8 +28,8 @@ func Index(text string) string {
 	return Bigrams(norm.NFC.String(text))
 }
 
-// IndexPeople is the people column of a message: its sender and recipients, once as they are and once marked for from: and
-// to:.
+// IndexPeople is the people column of a message: its sender and recipients, once as they are and once marked for
+// from: and to:.
 func IndexPeople(sender, recipients string) string {
 	sender, recipients = Index(sender), Index(recipients)
 	return sender + "\n" + recipients + "\n" + markWords(sender, fromMark) + "\n" + markWords(recipients, toMark)
@@ -86,8 +86,8 @@ func writePairs(b *strings.Builder, run string) {
 	}
 }
 
-// markWords puts the mark before every word and a space between them. A word here may be cut otherwise than unicode61 cuts
-// it (the Unicode versions differ); that does not matter, because index and query are cut alike.
+// markWords puts the mark before every word and a space between them. A word here may be cut otherwise than
+// unicode61 cuts it (the Unicode versions differ); that does not matter, because index and query are cut alike.
 func markWords(s string, mark rune) string {
 	var b strings.Builder
 	for word := range strings.FieldsFuncSeq(s, func(r rune) bool { return !indexed(r) && !unicode.Is(unicode.M, r) }) {
@@ -107,8 +107,8 @@ func indexed(r rune) bool {
 	return unicode.IsLetter(r) || unicode.IsNumber(r) || unicode.Is(unicode.Co, r) && !isMark(r)
 }
 
-// isCJK: the sound marks U+30FC, U+FF70, U+FF9E and U+FF9F belong to no script but occur inside Japanese words. Symbols of
-// these scripts (radicals, circled letters) separate words in unicode61 and are not meant.
+// isCJK: the sound marks U+30FC, U+FF70, U+FF9E and U+FF9F belong to no script but occur inside Japanese words.
+// Symbols of these scripts (radicals, circled letters) separate words in unicode61 and are not meant.
 func isCJK(r rune) bool {
 	if r < 0x1100 {
 		return false

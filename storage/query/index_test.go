@@ -78,7 +78,8 @@ func strip(s string) string {
 }
 
 func TestBigramsProperties(t *testing.T) {
-	piece := rapid.OneOf(rapid.String(), rapid.StringMatching(`[一-龥ぁ-んァ-ヴ가-힣ー々]{1,6}`), rapid.StringMatching(`[a-z ]{1,4}`))
+	piece := rapid.OneOf(rapid.String(), rapid.StringMatching(`[一-龥ぁ-んァ-ヴ가-힣ー々]{1,6}`),
+		rapid.StringMatching(`[a-z ]{1,4}`))
 	rapid.Check(t, func(t *rapid.T) {
 		checkBigrams(t, strings.Join(rapid.SliceOf(piece).Draw(t, "pieces"), ""))
 	})

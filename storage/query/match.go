@@ -5,8 +5,8 @@ import (
 	"unicode/utf8"
 )
 
-// FTS is the FTS5 MATCH expression for the terms, "" when there is none that must be there. When it is not "", it covers the
-// negated terms too; otherwise they are in Excluded, because FTS5 cannot negate on its own.
+// FTS is the FTS5 MATCH expression for the terms, "" when there is none that must be there. When it is not "", it
+// covers the negated terms too; otherwise they are in Excluded, because FTS5 cannot negate on its own.
 func (q Query) FTS() string {
 	wanted := q.operands(false, " AND ")
 	unwanted := q.operands(true, " OR ")
@@ -16,8 +16,8 @@ func (q Query) FTS() string {
 	return "(" + wanted + ") NOT (" + unwanted + ")"
 }
 
-// Excluded is the MATCH expression for messages to leave out (`id NOT IN (SELECT rowid FROM search WHERE search MATCH ?)`).
-// It is "" unless the query has negated terms and no others.
+// Excluded is the MATCH expression for messages to leave out (`id NOT IN (SELECT rowid FROM search WHERE search
+// MATCH ?)`). It is "" unless the query has negated terms and no others.
 func (q Query) Excluded() string {
 	if q.operands(false, "") != "" {
 		return ""

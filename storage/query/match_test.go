@@ -42,7 +42,8 @@ type mail struct{ from, to, subject, text, files string }
 
 func (m mail) index(t failer, db *sql.DB, id int) {
 	t.Helper()
-	_, err := db.Exec(`INSERT OR REPLACE INTO search (rowid, subject, people, text, attachments) VALUES (?, ?, ?, ?, ?)`,
+	_, err := db.Exec(`INSERT OR REPLACE INTO search (rowid, subject, people, text, attachments)
+		VALUES (?, ?, ?, ?, ?)`,
 		id, Index(m.subject), IndexPeople(m.from, m.to), Index(m.text), Index(m.files))
 	if err != nil {
 		t.Fatal(err)
@@ -68,7 +69,8 @@ func run(t failer, db *sql.DB, q Query, n int) []int {
 func matches(t failer, db *sql.DB, expr string, id int) bool {
 	t.Helper()
 	var yes bool
-	if err := db.QueryRow(`SELECT EXISTS (SELECT 1 FROM search WHERE search MATCH ? AND rowid = ?)`, expr, id).Scan(&yes); err != nil {
+	if err := db.QueryRow(`SELECT EXISTS (SELECT 1 FROM search WHERE search MATCH ? AND rowid = ?)`,
+		expr, id).Scan(&yes); err != nil {
 		t.Fatalf("MATCH %q: %v", expr, err)
 	}
 	return yes
@@ -76,8 +78,10 @@ func matches(t failer, db *sql.DB, expr string, id int) bool {
 
 func TestMatch(t *testing.T) {
 	mails := []mail{
-		{"Ann Müller <ann@example.org>", "Bob <bob@example.net>", "Invoice for March", "Please pay by Friday.", "invoice-2026.pdf"},
-		{"Bob <bob@example.net>", "Ann Müller <ann@example.org>, Joanna <jo@example.org>", "Re: Invoice for March", "Not AND never! (see note)", ""},
+		{"Ann Müller <ann@example.org>", "Bob <bob@example.net>", "Invoice for March", "Please pay by Friday.",
+			"invoice-2026.pdf"},
+		{"Bob <bob@example.net>", "Ann Müller <ann@example.org>, Joanna <jo@example.org>", "Re: Invoice for March",
+			"Not AND never! (see note)", ""},
 		{"田中太郎 <tanaka@example.jp>", "ann@example.org", "東京都のサーバー", "会議は東京で行います。A社", "報告書.pdf"},
 		{"김철수 <kim@example.kr>", "list@example.org", "회의실 예약", "Café \"quoted\" c\u0327a", ""},
 	}
@@ -216,8 +220,10 @@ func TestFindsWhatIsThere(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
-		"", "hello wor* \"a b\" -c from:ann to:\"Bob C\" subject:x before:2026-01-02 after:2026-01-02 is:unread is:flagged",
-		"東京 A社 -회의", "\"", "a\x00b", "\xff\xfe", "x\"y*", "-- -* NEAR(a b) {a}:b ^c a+b", "from:\u0301a*", "\ue000x", "\U00011f02",
+		"", "hello wor* \"a b\" -c from:ann to:\"Bob C\" subject:x before:2026-01-02 after:2026-01-02 is:unread " +
+			"is:flagged",
+		"東京 A社 -회의", "\"", "a\x00b", "\xff\xfe", "x\"y*", "-- -* NEAR(a b) {a}:b ^c a+b", "from:\u0301a*", "\ue000x",
+		"\U00011f02",
 	} {
 		f.Add(seed)
 	}

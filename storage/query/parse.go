@@ -28,7 +28,8 @@ const (
 	dateForm   = "2006-01-02"
 )
 
-// Parse reads a query. Days begin at midnight in loc (nil: UTC). The empty query is valid. Every error is a *SyntaxError.
+// Parse reads a query. Days begin at midnight in loc (nil: UTC). The empty query is valid. Every error is a
+// *SyntaxError.
 func Parse(s string, loc *time.Location) (Query, error) {
 	if loc == nil {
 		loc = time.UTC
@@ -110,8 +111,9 @@ func (p *parser) clause() error {
 	return err
 }
 
-// field reads "name:" and returns the name in lower case, "" when the clause is not of that form. Text that merely
-// looks like it, such as a URL, a path or "Re:", is left to be a word; a name that might be a mistyped field is refused.
+// field reads "name:" and returns the name in lower case, "" when the clause is not of that form. Text that
+// merely looks like it, such as a URL, a path or "Re:", is left to be a word; a name that might be a mistyped
+// field is refused.
 func (p *parser) field() (string, error) {
 	n := 0
 	for r := p.peek(n); r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'; r = p.peek(n) {
@@ -126,7 +128,8 @@ func (p *parser) field() (string, error) {
 		return name, nil
 	}
 	if next := p.peek(n + 1); next == '"' || indexed(next) {
-		return "", p.fail("there is no field %s: (there are %s); put it in quotes to search for the text", name, fieldNames)
+		return "", p.fail("there is no field %s: (there are %s); put it in quotes to search for the text", name,
+			fieldNames)
 	}
 	return "", nil
 }

@@ -28,19 +28,22 @@ func TestParse(t *testing.T) {
 		{"hel*", Query{Match: []Term{{Text: "hel", Prefix: true}}}},
 		{`"hello wor*"`, Query{Match: []Term{{Text: "hello wor*", Phrase: true}}}},
 		{"-spam", Query{Match: []Term{{Text: "spam", Not: true}}}},
-		{`-"big sale" -from:bob`, Query{Match: []Term{{Text: "big sale", Phrase: true, Not: true}, {Column: From, Text: "bob", Not: true}}}},
+		{`-"big sale" -from:bob`, Query{Match: []Term{{Text: "big sale", Phrase: true, Not: true},
+			{Column: From, Text: "bob", Not: true}}}},
 		{`from:ann to:"Bob C" Subject:in*`, Query{Match: []Term{{Column: From, Text: "ann"},
 			{Column: To, Text: "Bob C", Phrase: true}, {Column: Subject, Text: "in", Prefix: true}}}},
 		{"from:ann@example.org", Query{Match: []Term{{Column: From, Text: "ann@example.org"}}}},
 		{"before:2026-03-01", Query{Before: day(2026, 3, 1)}},
-		{`after:"2026-03-01" after:2025-01-01 before:2026-05-01 before:2026-04-01`, Query{After: day(2026, 3, 1), Before: day(2026, 4, 1)}},
+		{`after:"2026-03-01" after:2025-01-01 before:2026-05-01 before:2026-04-01`,
+			Query{After: day(2026, 3, 1), Before: day(2026, 4, 1)}},
 		{"-before:2026-03-01", Query{After: day(2026, 3, 1)}},
 		{"-after:2026-03-01", Query{Before: day(2026, 3, 1)}},
 		{"is:unread", Query{Unread: is(true)}},
 		{"IS:Read -is:flagged", Query{Unread: is(false), Flagged: is(false)}},
 		{"-is:read is:unread is:flagged", Query{Unread: is(true), Flagged: is(true)}},
 		// Ordinary text, whatever it looks like.
-		{"foo-bar don't AND (x) NEAR", Query{Match: []Term{{Text: "foo-bar"}, {Text: "don't"}, {Text: "AND"}, {Text: "(x)"}, {Text: "NEAR"}}}},
+		{"foo-bar don't AND (x) NEAR", Query{Match: []Term{{Text: "foo-bar"}, {Text: "don't"}, {Text: "AND"},
+			{Text: "(x)"}, {Text: "NEAR"}}}},
 		{"https://example.org/a:b 12:30 C:\\x std::vector Re:", Query{Match: []Term{{Text: "https://example.org/a:b"},
 			{Text: "12:30"}, {Text: `C:\x`}, {Text: "std::vector"}, {Text: "Re:"}}}},
 		{`ab"cd`, Query{Match: []Term{{Text: `ab"cd`}}}},
@@ -96,7 +99,8 @@ func TestParseErrors(t *testing.T) {
 			t.Errorf("%q: %v, want a SyntaxError", tt.in, err)
 			continue
 		}
-		if syntax.Pos != tt.pos || syntax.Word != tt.word || !strings.Contains(err.Error(), tt.says) || strings.Contains(err.Error(), "\n") {
+		if syntax.Pos != tt.pos || syntax.Word != tt.word || !strings.Contains(err.Error(), tt.says) ||
+			strings.Contains(err.Error(), "\n") {
 			t.Errorf("%q: %+v", tt.in, syntax)
 		}
 	}

@@ -55,8 +55,8 @@ func TestCloseAnswers(t *testing.T) {
 	}
 }
 
-// TestCloseDrains: what waits when the store is closed is written, in both lanes; what was withdrawn is not. A second Close
-// waits for the first.
+// TestCloseDrains: what waits when the store is closed is written, in both lanes; what was withdrawn is not. A
+// second Close waits for the first.
 func TestCloseDrains(t *testing.T) {
 	s := openTest(t)
 	sink(t, s)
@@ -75,7 +75,8 @@ func TestCloseDrains(t *testing.T) {
 	<-started // no request is taken before release
 	gone, withdraw := context.WithCancel(t.Context())
 	withdraw()
-	waiting := []*request{{fn: put("a", nil)}, {fn: put("b", nil), lane: Bulk}, {fn: put("c", nil), lane: Bulk, alone: true}, {fn: put("gone", nil), ctx: gone}}
+	waiting := []*request{{fn: put("a", nil)}, {fn: put("b", nil), lane: Bulk},
+		{fn: put("c", nil), lane: Bulk, alone: true}, {fn: put("gone", nil), ctx: gone}}
 	s.writer.mu.Lock()
 	for _, r := range waiting {
 		if r.done = make(chan error, 1); r.ctx == nil {

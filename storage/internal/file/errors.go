@@ -48,8 +48,9 @@ type severity int
 
 const (
 	harmless severity = iota // the savepoint can be rolled back, neighbours go on
-	void                     // the transaction is or may be lost: nothing more is sent in it, its closures are replayed alone
-	unknown                  // what is on disk is not known: close every handle, reopen, check
+	// the transaction is or may be lost: nothing more is sent in it, its closures are replayed alone
+	void
+	unknown // what is on disk is not known: close every handle, reopen, check
 )
 
 // severityOf classifies an error of a statement or of COMMIT (DESIGN §3, the writer).

@@ -47,7 +47,8 @@ func TestFailedSyncIsUnknownToAll(t *testing.T) {
 	before, readers := s.writer.db, s.readers
 	var runs int
 	faultvfs.Fail(faultvfs.Sync, "-wal", 1, faultvfs.IOErrSync)
-	for i, err := range together(t, s, &request{fn: put("a", &runs)}, &request{fn: put("b", &runs)}, &request{fn: put("c", &runs)}) {
+	for i, err := range together(t, s, &request{fn: put("a", &runs)}, &request{fn: put("b", &runs)},
+		&request{fn: put("c", &runs)}) {
 		if !errors.Is(err, ErrOutcomeUnknown) {
 			t.Errorf("member %d was told %v", i, err)
 		}
@@ -188,7 +189,8 @@ func TestReopenedReadOnly(t *testing.T) {
 		faultvfs.Fail(faultvfs.Sync, "-wal", 1, faultvfs.IOErrSync)
 		faultvfs.FailFrom(faultvfs.Open, ".db", 1, faultvfs.ReadOnly)
 		for range 2 {
-			if err := s.Write(t.Context(), Interactive, 0, put("b", nil)); !errors.Is(err, ErrFailing) || !strings.Contains(err.Error(), "readonly") {
+			if err := s.Write(t.Context(), Interactive, 0, put("b", nil)); !errors.Is(err, ErrFailing) ||
+				!strings.Contains(err.Error(), "readonly") {
 				t.Errorf("told %v", err)
 			}
 		}
@@ -229,7 +231,10 @@ func TestReadingWhileItIsChecked(t *testing.T) {
 	defer cancel()
 	read := make(chan error)
 	go func() {
-		read <- s.Read(ctx, func(r *Snapshot) error { var n int; return r.QueryRow("SELECT count(*) FROM meta").Scan(&n) })
+		read <- s.Read(ctx, func(r *Snapshot) error {
+			var n int
+			return r.QueryRow("SELECT count(*) FROM meta").Scan(&n)
+		})
 	}()
 	select {
 	case err := <-read:
@@ -254,24 +259,31 @@ func TestReopenFails(t *testing.T) {
 	s := faulty(t)
 	faultvfs.Fail(faultvfs.Sync, "-wal", 1, faultvfs.IOErrSync)
 	faultvfs.FailFrom(faultvfs.Open, ".db", 1, faultvfs.CantOpen)
-	if err := s.Write(context.Background(), Bulk, 0, put("a", nil)); !errors.Is(err, ErrOutcomeUnknown) || !strings.Contains(err.Error(), "reopened") {
+	if err := s.Write(context.Background(), Bulk, 0, put("a", nil)); !errors.Is(err, ErrOutcomeUnknown) ||
+		!strings.Contains(err.Error(), "reopened") {
 		t.Errorf("told %v", err)
 	}
-	if err := s.Write(context.Background(), Bulk, 0, put("b", nil)); err == nil || !strings.Contains(err.Error(), "could not be reopened") {
+	if err := s.Write(context.Background(), Bulk, 0, put("b", nil)); err == nil ||
+		!strings.Contains(err.Error(), "could not be reopened") {
 		t.Errorf("a later write was told %v", err)
 	}
-	if err := s.Read(context.Background(), func(r *Snapshot) error { var n int; return r.QueryRow("SELECT 1").Scan(&n) }); err == nil {
+	if err := s.Read(context.Background(), func(r *Snapshot) error {
+		var n int
+		return r.QueryRow("SELECT 1").Scan(&n)
+	}); err == nil {
 		t.Error("reads went on")
 	}
 }
 
-// When the store fails under the first of a void group's closures, nothing of the others was written, and it failed once.
+// When the store fails under the first of a void group's closures, nothing of the others was written, and it
+// failed once.
 func TestFailsInAVoidGroup(t *testing.T) {
 	s := faulty(t)
 	faultvfs.Fail(faultvfs.Write, "-wal", 1, faultvfs.Full)
 	faultvfs.Fail(faultvfs.Sync, "-wal", 1, faultvfs.IOErrSync)
 	faultvfs.FailFrom(faultvfs.Open, ".db", 1, faultvfs.CantOpen)
-	for i, err := range together(t, s, &request{fn: put("a", nil)}, &request{fn: put("b", nil)}, &request{fn: put("c", nil)}) {
+	for i, err := range together(t, s, &request{fn: put("a", nil)}, &request{fn: put("b", nil)},
+		&request{fn: put("c", nil)}) {
 		if !errors.Is(err, ErrFailing) || errors.Is(err, ErrOutcomeUnknown) != (i == 0) {
 			t.Errorf("member %d was told %v", i, err)
 		}

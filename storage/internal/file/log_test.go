@@ -43,9 +43,9 @@ func bulk(ctx context.Context, s *File, size int) error {
 	})
 }
 
-// TestLongReader is FAULTS C20: while another program holds a snapshot the log stays within its bound, and soon after it has ended the
-// log is short again. The short form holds it for a moment under small limits, the full one for as long as MAILCOTE_HOLD says
-// (20 minutes) under those that ship.
+// TestLongReader is FAULTS C20: while another program holds a snapshot the log stays within its bound, and soon
+// after it has ended the log is short again. The short form holds it for a moment under small limits, the full
+// one for as long as MAILCOTE_HOLD says (20 minutes) under those that ship.
 func TestLongReader(t *testing.T) {
 	l, pages, size, held, calm := hasty(), 40, 64<<10, 300*time.Millisecond, 10*time.Millisecond
 	l.Probe, l.LogMost, l.LogPause = 200*time.Millisecond, 1<<20, 7<<19
@@ -103,8 +103,10 @@ func TestLongReader(t *testing.T) {
 	if err := bulk(t.Context(), s, size); err != nil {
 		t.Error(err)
 	}
-	t.Logf("a reader held for %v: paused after %v, log at most %.1f MiB of %.0f; %v after its end writing goes on and the log has %.1f MiB",
-		ended.Sub(began).Round(time.Millisecond), paused.Sub(began).Round(time.Millisecond), float64(most)/(1<<20), float64(bound)/(1<<20), open.Round(time.Millisecond), float64(s.logSize())/(1<<20))
+	t.Logf("a reader held for %v: paused after %v, log at most %.1f MiB of %.0f; %v after its end writing goes on "+
+		"and the log has %.1f MiB",
+		ended.Sub(began).Round(time.Millisecond), paused.Sub(began).Round(time.Millisecond), float64(most)/(1<<20),
+		float64(bound)/(1<<20), open.Round(time.Millisecond), float64(s.logSize())/(1<<20))
 }
 
 // TestSnapshotTooOld: our own readings, in the owner and beside it, are ended before anything has to rest for them.
@@ -137,13 +139,14 @@ func TestSnapshotTooOld(t *testing.T) {
 				t.Errorf("a reading was told %v", err)
 			}
 			rows := 0
-			err = rowsAlone(t, from, "WITH RECURSIVE c (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT x FROM c, meta", func() error {
-				if rows++; rows == 1 { // a pager that nobody scrolls
-					grow()
-					<-s.shortened(l.LogMost)
-				}
-				return nil
-			})
+			err = rowsAlone(t, from,
+				"WITH RECURSIVE c (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT x FROM c, meta", func() error {
+					if rows++; rows == 1 { // a pager that nobody scrolls
+						grow()
+						<-s.shortened(l.LogMost)
+					}
+					return nil
+				})
 			if !errors.Is(err, ErrSnapshotTooOld) {
 				t.Errorf("a statement was told %v", err)
 			}
@@ -201,7 +204,10 @@ func TestSnapshotOfLongLog(t *testing.T) {
 		}
 		fifth := make(chan error)
 		go func() {
-			fifth <- beside.Read(context.Background(), func(r *Snapshot) error { var n int; return r.QueryRow("SELECT count(*) FROM meta").Scan(&n) })
+			fifth <- beside.Read(context.Background(), func(r *Snapshot) error {
+				var n int
+				return r.QueryRow("SELECT count(*) FROM meta").Scan(&n)
+			})
 		}()
 		synctest.Wait() // it waits for a connection
 		if err := bulk(t.Context(), s, 3<<20); err != nil {
@@ -222,7 +228,8 @@ func TestSnapshotOfLongLog(t *testing.T) {
 	})
 }
 
-// TestSnapshotThatStopsMail: a reading that began when the log was long already is ended when bulk writing rests for it.
+// TestSnapshotThatStopsMail: a reading that began when the log was long already is ended when bulk writing rests
+// for it.
 func TestSnapshotThatStopsMail(t *testing.T) {
 	l := hasty()
 	l.Snapshot, l.LogMost, l.LogPause = 40*time.Millisecond, 1<<20, 2<<20
@@ -265,7 +272,8 @@ func (s *File) shortened(most int64) <-chan struct{} {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		for deadline := time.Now().Add(30 * time.Second); s.logSize() > most && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		for deadline := time.Now().Add(30 * time.Second); s.logSize() > most &&
+			time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 			_ = bulk(context.Background(), s, 1) //nolint:errcheck // it only wakes the writer
 		}
 	}()

@@ -22,11 +22,13 @@ func TestPathFailsForAWhile(t *testing.T) {
 		s := openAt(t, filepath.Join(dir, "mail.db"), Options{Limits: hasty()})
 		sink(t, s)
 		for round := range 2 {
-			if err := errors.Join(os.Rename(dir, dir+".old"), os.Symlink(dir, dir)); err != nil { // a way that leads nowhere
+			// a way that leads nowhere
+			if err := errors.Join(os.Rename(dir, dir+".old"), os.Symlink(dir, dir)); err != nil {
 				t.Fatal(err)
 			}
 			for range 2 {
-				if err := s.Write(t.Context(), Interactive, 0, put("a", nil)); !errors.Is(err, ErrFailing) || errors.Is(err, owner.ErrMoved) {
+				if err := s.Write(t.Context(), Interactive, 0, put("a", nil)); !errors.Is(err, ErrFailing) ||
+					errors.Is(err, owner.ErrMoved) {
 					t.Errorf("round %d: told %v", round, err)
 				}
 			}

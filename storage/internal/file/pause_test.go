@@ -46,7 +46,8 @@ func TestReserve(t *testing.T) {
 	}
 	free.Store(199 << 20)
 	err := s.Write(t.Context(), Bulk, 0, put("b", nil))
-	if !errors.Is(err, ErrFull) || !errors.Is(err, ErrPaused) || !strings.Contains(err.Error(), "208 MB free, needs 262 MB; resumes by itself") {
+	if !errors.Is(err, ErrFull) || !errors.Is(err, ErrPaused) ||
+		!strings.Contains(err.Error(), "208 MB free, needs 262 MB; resumes by itself") {
 		t.Errorf("under the reserve: %v", err)
 	}
 	if err := s.WriteAlone(t.Context(), put("c", nil)); !errors.Is(err, ErrPaused) {
@@ -91,13 +92,15 @@ func TestCloseWhilePaused(t *testing.T) {
 	}
 }
 
-// TestFullShm: a disk too full for the -shm to grow fails as an I/O error; the store comes back by itself when there is room.
+// TestFullShm: a disk too full for the -shm to grow fails as an I/O error; the store comes back by itself when
+// there is room.
 func TestFullShm(t *testing.T) {
 	s := hastyFaulty(t, hasty())
 	write(t, s, put("a", nil))
 	faultvfs.FailFrom(faultvfs.Map, "", 1, faultvfs.IOErrShmSize)
 	faultvfs.Fail(faultvfs.Sync, "-wal", 1, faultvfs.IOErrShmSize)
-	if err := s.Write(t.Context(), Bulk, 0, put("b", nil)); !errors.Is(err, ErrFull) || !errors.Is(err, ErrOutcomeUnknown) || !errors.Is(err, ErrFailing) {
+	if err := s.Write(t.Context(), Bulk, 0, put("b", nil)); !errors.Is(err, ErrFull) ||
+		!errors.Is(err, ErrOutcomeUnknown) || !errors.Is(err, ErrFailing) {
 		t.Errorf("told %v", err)
 	}
 	if err := s.Write(t.Context(), Interactive, 0, put("c", nil)); !errors.Is(err, ErrFull) {

@@ -75,7 +75,8 @@ func (w *writer) fail(cause, err error) error {
 func (w *writer) again() {
 	if err := w.file.reopen(context.Background()); err != nil {
 		w.failures++
-		_ = w.fail(fmt.Errorf("the store could not be reopened: %w", err), nil) //nolint:errcheck // the next write is told
+		_ = w.fail(fmt.Errorf("the store could not be reopened: %w", err),
+			nil) //nolint:errcheck // the next write is told
 		return
 	}
 	w.broken, w.failedAt = nil, time.Now()

@@ -81,7 +81,8 @@ func TestGroupIsOneCommit(t *testing.T) {
 	s := openTest(t)
 	sink(t, s)
 	n := commits(t, s)
-	for i, err := range together(t, s, &request{fn: put("a", nil)}, &request{fn: put("b", nil)}, &request{fn: put("c", nil)}) {
+	for i, err := range together(t, s, &request{fn: put("a", nil)}, &request{fn: put("b", nil)},
+		&request{fn: put("c", nil)}) {
 		if err != nil {
 			t.Errorf("closure %d: %v", i, err)
 		}
@@ -98,7 +99,8 @@ func TestGroupClosesAtItsSize(t *testing.T) {
 	s := openTest(t)
 	sink(t, s)
 	n := commits(t, s)
-	together(t, s, &request{fn: put("a", nil), size: groupSize}, &request{fn: put("b", nil), size: 1}, &request{fn: put("c", nil)})
+	together(t, s, &request{fn: put("a", nil), size: groupSize}, &request{fn: put("b", nil), size: 1},
+		&request{fn: put("c", nil)})
 	if *n != 2 {
 		t.Errorf("%d commits, want 2: one for the large closure, one for the rest", *n)
 	}
@@ -111,7 +113,11 @@ func TestInteractiveGoesFirst(t *testing.T) {
 		started, release := make(chan struct{}), make(chan struct{})
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			_ = s.Write(context.Background(), Bulk, groupSize, func(w *Tx) error { close(started); <-release; return nil })
+			_ = s.Write(context.Background(), Bulk, groupSize, func(w *Tx) error {
+				close(started)
+				<-release
+				return nil
+			})
 		})
 		<-started
 		wg.Go(func() { _ = s.Write(context.Background(), Bulk, 0, put("bulk", nil)) })
@@ -199,7 +205,9 @@ func TestCancelledStatementCostsNoNeighbour(t *testing.T) {
 				&request{fn: func(w *Tx) error {
 					ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
 					defer cancel()
-					_, err := w.tx.ExecContext(ctx, "WITH RECURSIVE c (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) INSERT INTO sink (who) SELECT 'c' || x FROM c")
+					_, err := w.tx.ExecContext(ctx,
+						"WITH RECURSIVE c (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) INSERT INTO sink (who) "+
+							"SELECT 'c' || x FROM c")
 					if swallow {
 						return nil
 					}
@@ -227,7 +235,11 @@ func TestCancelledWhileWaiting(t *testing.T) {
 	started, release := make(chan struct{}), make(chan struct{})
 	done := make(chan error, 1)
 	go func() {
-		done <- s.Write(context.Background(), Bulk, groupSize, func(w *Tx) error { close(started); <-release; return put("first", nil)(w) })
+		done <- s.Write(context.Background(), Bulk, groupSize, func(w *Tx) error {
+			close(started)
+			<-release
+			return put("first", nil)(w)
+		})
 	}()
 	<-started
 	for _, alone := range []bool{false, true} {
@@ -308,7 +320,11 @@ func TestCloseLetsQueuedWritesFinish(t *testing.T) {
 	var wg sync.WaitGroup
 	outcomes := make(chan error, 2)
 	wg.Go(func() {
-		outcomes <- s.Write(context.Background(), Bulk, 0, func(w *Tx) error { close(started); <-release; return put("a", nil)(w) })
+		outcomes <- s.Write(context.Background(), Bulk, 0, func(w *Tx) error {
+			close(started)
+			<-release
+			return put("a", nil)(w)
+		})
 	})
 	<-started
 	wg.Go(func() { close(release) })
@@ -337,7 +353,10 @@ func TestCheckpointsBoundTheWAL(t *testing.T) {
 				return
 			default:
 			}
-			if err := s.Read(context.Background(), func(r *Snapshot) error { var n int; return r.QueryRow("SELECT count(*) FROM meta").Scan(&n) }); err != nil {
+			if err := s.Read(context.Background(), func(r *Snapshot) error {
+				var n int
+				return r.QueryRow("SELECT count(*) FROM meta").Scan(&n)
+			}); err != nil {
 				t.Error(err)
 				return
 			}
@@ -349,7 +368,10 @@ func TestCheckpointsBoundTheWAL(t *testing.T) {
 	rand.Read(junk)
 	var longest int64
 	for range 50 { // 200 MB
-		if err := s.Write(t.Context(), Bulk, len(junk), func(w *Tx) error { _, err := w.Exec("INSERT INTO sink (what) VALUES (?)", junk); return err }); err != nil {
+		if err := s.Write(t.Context(), Bulk, len(junk), func(w *Tx) error {
+			_, err := w.Exec("INSERT INTO sink (what) VALUES (?)", junk)
+			return err
+		}); err != nil {
 			t.Fatal(err)
 		}
 		info, err := os.Stat(s.Path() + "-wal")
@@ -373,7 +395,10 @@ func TestReaderThatStays(t *testing.T) {
 	rand.Read(junk)
 	grow := func(times int) {
 		for range times {
-			if err := s.Write(t.Context(), Bulk, len(junk), func(w *Tx) error { _, err := w.Exec("INSERT INTO sink (what) VALUES (?)", junk); return err }); err != nil {
+			if err := s.Write(t.Context(), Bulk, len(junk), func(w *Tx) error {
+				_, err := w.Exec("INSERT INTO sink (what) VALUES (?)", junk)
+				return err
+			}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -393,7 +418,8 @@ func TestReaderThatStays(t *testing.T) {
 	grow(10)
 	var pages, busy, copied int
 	write(t, s, func(w *Tx) error { return nil })
-	if err := s.writer.stmts.conn.QueryRowContext(t.Context(), "PRAGMA wal_checkpoint(NOOP)").Scan(&busy, &pages, &copied); err != nil {
+	if err := s.writer.stmts.conn.QueryRowContext(t.Context(), "PRAGMA wal_checkpoint(NOOP)").Scan(&busy, &pages,
+		&copied); err != nil {
 		t.Fatal(err)
 	}
 	if pages > (restartTimes+1)*CheckpointPages {

@@ -38,9 +38,10 @@ func described(ctx context.Context, old, made *sql.DB) (bool, error) {
 	return true, nil
 }
 
-// redescribe gives a store that forgot its tables a first page that names them. In a file that can be vacuumed a new table's
-// root is the page after the last root, so the same migrations put each at the same page in every store: where the new store
-// has it. Those after the search index are left out: one that was renewed has moved them.
+// redescribe gives a store that forgot its tables a first page that names them. In a file that can be vacuumed a
+// new table's root is the page after the last root, so the same migrations put each at the same page in every
+// store: where the new store has it. Those after the search index are left out: one that was renewed has moved
+// them.
 func redescribe(ctx context.Context, path string, made *sql.DB, noLog bool) error {
 	if noLog {
 		if err := remove(path + logSuffix); err != nil {
@@ -82,8 +83,8 @@ func redescribe(ctx context.Context, path string, made *sql.DB, noLog bool) erro
 
 const lastRootAt = 52 // the number of the last root page
 
-// firstPage makes the first page of a store that has the new one's tables at the new one's places, in short words: no rule, no
-// index. It is made in a file that goes again.
+// firstPage makes the first page of a store that has the new one's tables at the new one's places, in short
+// words: no rule, no index. It is made in a file that goes again.
 func firstPage(ctx context.Context, path string, made *sql.DB) (page []byte, err error) {
 	defer func() { err = errors.Join(err, removeSet(path)) }()
 	db, err := sql.Open("sqlite", uri(path, "mode=rwc"))
@@ -113,13 +114,16 @@ func firstPage(ctx context.Context, path string, made *sql.DB) (page []byte, err
 
 // describe writes the tables into an empty file's schema and gives the number of the last root.
 func describe(ctx context.Context, db, made *sql.DB) (last uint32, err error) {
-	for _, statement := range []string{fmt.Sprintf("PRAGMA page_size = %d", schema.PageSize), "PRAGMA auto_vacuum = INCREMENTAL", "PRAGMA writable_schema = ON"} {
+	for _, statement := range []string{fmt.Sprintf("PRAGMA page_size = %d", schema.PageSize),
+		"PRAGMA auto_vacuum = INCREMENTAL", "PRAGMA writable_schema = ON"} {
 		if _, err := db.ExecContext(ctx, statement); err != nil { // in a DSN the first would not take
 			return 0, err
 		}
 	}
-	rows, err := made.QueryContext(ctx, `SELECT s.name, s.rootpage, l.wr FROM sqlite_schema s JOIN pragma_table_list l ON l.name = s.name AND l.schema = 'main'
-		WHERE s.type = 'table' AND l.type = 'table' AND s.rootpage BETWEEN 1 AND (SELECT rootpage FROM sqlite_schema WHERE name = 'search_data')
+	rows, err := made.QueryContext(ctx, `SELECT s.name, s.rootpage, l.wr FROM sqlite_schema s
+		JOIN pragma_table_list l ON l.name = s.name AND l.schema = 'main'
+		WHERE s.type = 'table' AND l.type = 'table' AND s.rootpage BETWEEN 1 AND (SELECT rootpage FROM sqlite_schema
+		WHERE name = 'search_data')
 		AND s.name NOT LIKE 'sqlite%' ORDER BY s.rowid`)
 	if err != nil {
 		return 0, err
@@ -145,7 +149,8 @@ func describe(ctx context.Context, db, made *sql.DB) (last uint32, err error) {
 		if err != nil {
 			return 0, err
 		}
-		if _, err := db.ExecContext(ctx, `INSERT INTO sqlite_schema (type, name, tbl_name, rootpage, sql) VALUES ('table', ?1, ?1, ?2, ?3)`, t.name, t.root, text); err != nil {
+		if _, err := db.ExecContext(ctx, `INSERT INTO sqlite_schema (type, name, tbl_name, rootpage, sql)
+			VALUES ('table', ?1, ?1, ?2, ?3)`, t.name, t.root, text); err != nil {
 			return 0, err
 		}
 	}

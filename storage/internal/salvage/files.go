@@ -54,7 +54,8 @@ func keep(path string, at time.Time) (string, error) {
 
 // discard removes what a salvage that failed or was killed has left.
 func discard(path string) error {
-	return errors.Join(removeSet(path+fillSuffix), removeSet(path+fillSuffix+sourceSuffix), removeSet(path+fillSuffix+sourceSuffix+firstSuffix), removeSet(path+asideSuffix))
+	return errors.Join(removeSet(path+fillSuffix), removeSet(path+fillSuffix+sourceSuffix),
+		removeSet(path+fillSuffix+sourceSuffix+firstSuffix), removeSet(path+asideSuffix))
 }
 
 // copySet copies a store and its log, if there is one. What is there of a copy that failed goes again.
@@ -99,8 +100,8 @@ func commit(ctx context.Context, path string) error {
 	return err
 }
 
-// Finish puts a salvaged store in place, if one waits for it and nothing is lost by it, and says whether it did. The old one's
-// log goes first, on the disk too: it would be taken for the new one's.
+// Finish puts a salvaged store in place, if one waits for it and nothing is lost by it, and says whether it did.
+// The old one's log goes first, on the disk too: it would be taken for the new one's.
 func Finish(ctx context.Context, path string) (bool, error) {
 	done := path + doneSuffix
 	if err := owner.Inspect(done); errors.Is(err, fs.ErrNotExist) {
@@ -114,8 +115,10 @@ func Finish(ctx context.Context, path string) (bool, error) {
 	if ok, err := expendable(path); err != nil {
 		return false, fmt.Errorf("put the salvaged store in place: %w", err)
 	} else if !ok {
-		return false, fmt.Errorf("%[2]s waits to take the place of %[1]s, but no %[1]s%[3]s* is the same as that: another store was put there, or the copy was removed. "+
-			"Nothing was changed: to go on with %[1]s remove %[2]s; to use what was saved move %[1]s and %[1]s%[4]s away", path, done, keptSuffix, logSuffix)
+		return false, fmt.Errorf("%[2]s waits to take the place of %[1]s, but no %[1]s%[3]s* is the same as that: "+
+			"another store was put there, or the copy was removed. "+
+			"Nothing was changed: to go on with %[1]s remove %[2]s; to use what was saved move %[1]s and %[1]s%[4]s "+
+			"away", path, done, keptSuffix, logSuffix)
 	}
 	for _, suffix := range []string{logSuffix, shareSuffix} {
 		if err := remove(path + suffix); err != nil {

@@ -41,12 +41,15 @@ func (f *filler) run() (r Report, err error) {
 		return r, err
 	}
 	defer func() { _ = f.tx.Rollback() }() //nolint:errcheck // after Commit it has nothing to do
-	for _, step := range []func() error{f.accounts, f.mailboxes, f.blobs, f.pieces, f.emails, f.entries, f.rest, f.settle} {
+	for _, step := range []func() error{
+		f.accounts, f.mailboxes, f.blobs, f.pieces, f.emails, f.entries, f.rest, f.settle,
+	} {
 		if err := step(); err != nil {
 			return r, err
 		}
 	}
-	if err := f.tx.QueryRowContext(f.ctx, `SELECT (SELECT count(*) FROM account), (SELECT count(*) FROM mailbox WHERE gone_at IS NULL), (SELECT count(*) FROM entry WHERE expunged_at IS NULL)`).
+	if err := f.tx.QueryRowContext(f.ctx, `SELECT (SELECT count(*) FROM account), (SELECT count(*) FROM mailbox
+		WHERE gone_at IS NULL), (SELECT count(*) FROM entry WHERE expunged_at IS NULL)`).
 		Scan(&r.Accounts, &r.Mailboxes, &r.Messages); err != nil {
 		return r, err
 	}
@@ -96,7 +99,8 @@ func (f *filler) put(name string, one row) (taken bool, err error) {
 	for i, column := range columns {
 		values[i] = one[column]
 	}
-	_, err = f.tx.ExecContext(f.ctx, fmt.Sprintf(`INSERT INTO %s (%s) VALUES (?%s)`, name, strings.Join(columns, ", "), strings.Repeat(", ?", len(columns)-1)), values...)
+	_, err = f.tx.ExecContext(f.ctx, fmt.Sprintf(`INSERT INTO %s (%s) VALUES (?%s)`,
+		name, strings.Join(columns, ", "), strings.Repeat(", ?", len(columns)-1)), values...)
 	switch {
 	case err == nil:
 		return true, f.pace(1)
@@ -144,7 +148,8 @@ func (f *filler) mailboxes() error {
 		if one["gone_at"] == nil {
 			f.total += max(one.whole("total"), 0)
 		}
-		one["building"], one["pass_at"], one["modseq"], one["total"], one["unread"] = nil, nil, int64(0), int64(0), int64(0)
+		one["building"], one["pass_at"], one["modseq"], one["total"], one["unread"] = nil, nil, int64(0), int64(0),
+			int64(0)
 		return true, nil
 	})
 }
@@ -201,7 +206,8 @@ func (f *filler) threads() (map[int64]string, error) {
 // derive writes into an email's row what its message says. false: the message is not here, or not whole.
 func (f *filler) derive(one row, e email) (bool, error) {
 	var blob, size int64
-	if err := f.tx.QueryRowContext(f.ctx, `SELECT id, size FROM blob WHERE sha256 = ? AND EXISTS (SELECT 1 FROM account WHERE id = ?)`, e.digest, e.account).Scan(&blob, &size); err != nil {
+	if err := f.tx.QueryRowContext(f.ctx, `SELECT id, size FROM blob WHERE sha256 = ? AND EXISTS (SELECT 1
+		FROM account WHERE id = ?)`, e.digest, e.account).Scan(&blob, &size); err != nil {
 		return false, absent(err)
 	}
 	d, err := f.read(blob, size)
@@ -209,11 +215,14 @@ func (f *filler) derive(one row, e email) (bool, error) {
 		if f.ctx.Err() != nil {
 			return false, f.ctx.Err()
 		}
-		_, err = f.tx.ExecContext(f.ctx, `DELETE FROM blob WHERE id = ? AND NOT EXISTS (SELECT 1 FROM email WHERE digest = sha256)`, blob)
+		_, err = f.tx.ExecContext(f.ctx, `DELETE FROM blob WHERE id = ? AND NOT EXISTS (SELECT 1 FROM email
+			WHERE digest = sha256)`, blob)
 		return false, err
 	}
-	one["message_id"], one["subject"], one["sender"], one["recipients"], one["preview"] = d.MessageID, d.Subject, d.Sender, d.Recipients, d.Preview
-	one["sent_at"], one["has_attachment"], one["partial"], one["size"], one["live"] = nil, d.HasAttachment, d.Partial, size, int64(0)
+	one["message_id"], one["subject"], one["sender"], one["recipients"], one["preview"] = d.MessageID, d.Subject,
+		d.Sender, d.Recipients, d.Preview
+	one["sent_at"], one["has_attachment"], one["partial"], one["size"], one["live"] = nil, d.HasAttachment, d.Partial,
+		size, int64(0)
 	if d.SentAt != nil {
 		one["sent_at"] = *d.SentAt
 	}
@@ -258,12 +267,13 @@ func (c *counted) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// thread finds the thread that a message joins, by the rule by which it arrived: the oldest of those its keys lead to. Else it
-// is its own thread, under the id it had if nobody has it.
+// thread finds the thread that a message joins, by the rule by which it arrived: the oldest of those its keys
+// lead to. Else it is its own thread, under the id it had if nobody has it.
 func (f *filler) thread(e email, keys [][]byte) (id int64, err error) {
 	for _, key := range keys {
 		var found int64
-		if err := f.tx.QueryRowContext(f.ctx, `SELECT thread_id FROM thread_reference WHERE account_id = ? AND key = ?`, e.account, key).Scan(&found); err == nil {
+		if err := f.tx.QueryRowContext(f.ctx, `SELECT thread_id FROM thread_reference WHERE account_id = ? AND key = ?`,
+			e.account, key).Scan(&found); err == nil {
 			if id == 0 || found < id {
 				id = found
 			}
@@ -277,7 +287,8 @@ func (f *filler) thread(e email, keys [][]byte) (id int64, err error) {
 		}
 	}
 	for _, key := range keys {
-		if _, err := f.tx.ExecContext(f.ctx, `INSERT INTO thread_reference (account_id, key, thread_id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`, e.account, key, id); err != nil {
+		if _, err := f.tx.ExecContext(f.ctx, `INSERT INTO thread_reference (account_id, key, thread_id)
+			VALUES (?, ?, ?) ON CONFLICT DO NOTHING`, e.account, key, id); err != nil {
 			return 0, err
 		}
 	}
@@ -286,11 +297,13 @@ func (f *filler) thread(e email, keys [][]byte) (id int64, err error) {
 
 func (f *filler) newThread(e email) (id int64, err error) {
 	if e.object != "" {
-		if taken, err := f.put("thread", row{"id": e.thread, "account_id": e.account, "jmap_id": e.object}); taken || err != nil {
+		if taken, err := f.put("thread", row{"id": e.thread, "account_id": e.account, "jmap_id": e.object}); taken ||
+			err != nil {
 			return e.thread, err
 		}
 	}
-	result, err := f.tx.ExecContext(f.ctx, `INSERT INTO thread (account_id, jmap_id) VALUES (?, ?)`, e.account, f.o.NewID("t"))
+	result, err := f.tx.ExecContext(f.ctx, `INSERT INTO thread (account_id, jmap_id) VALUES (?, ?)`,
+		e.account, f.o.NewID("t"))
 	if err != nil {
 		return 0, err
 	}
@@ -311,17 +324,20 @@ func (f *filler) entries() error {
 		var account, size int64
 		var digest []byte
 		var shown bool
-		if err := f.tx.QueryRowContext(f.ctx, `SELECT m.account_id, b.size, b.sha256, m.gone_at IS NULL AND m.uidvalidity IS ? FROM mailbox m, blob b WHERE m.id = ? AND b.id = ?`,
+		if err := f.tx.QueryRowContext(f.ctx, `SELECT m.account_id, b.size, b.sha256, m.gone_at IS NULL
+			AND m.uidvalidity IS ? FROM mailbox m, blob b WHERE m.id = ? AND b.id = ?`,
 			one["uidvalidity"], one["mailbox_id"], one["blob_id"]).Scan(&account, &size, &digest, &shown); err != nil {
 			return false, absent(err)
 		}
 		one["size"] = size
 		if one["expunged_at"] == nil && !shown {
-			return false, nil // of a generation that was being built, or of a mailbox that is gone: it would be live nowhere
+			// of a generation that was being built, or of a mailbox that is gone: it would be live nowhere
+			return false, nil
 		}
 		var same bool
 		var has []byte
-		err := f.tx.QueryRowContext(f.ctx, `SELECT digest FROM email WHERE id = ? AND account_id = ?`, one["email_id"], account).Scan(&has)
+		err := f.tx.QueryRowContext(f.ctx, `SELECT digest FROM email WHERE id = ? AND account_id = ?`,
+			one["email_id"], account).Scan(&has)
 		if same = err == nil && bytes.Equal(has, digest); same || absent(err) != nil {
 			return same, absent(err)
 		}

@@ -24,13 +24,14 @@ func fit(ctx context.Context, done string) error {
 	}
 	if err := errors.Join(schema.Check(ctx, db, done), db.Close()); err != nil {
 		// Not wrapped: it is not the store that is damaged or missing.
-		return fmt.Errorf("%[1]s waits to become the store and cannot be used (%[2]v). Nothing was changed: remove %[1]s and try again", done, err)
+		return fmt.Errorf("%[1]s waits to become the store and cannot be used (%[2]v). Nothing was changed: remove "+
+			"%[1]s and try again", done, err)
 	}
 	return nil
 }
 
-// expendable says whether nothing is lost with the store at path: it is empty, or a kept copy is the same to the byte. So one
-// that was put there after a salvage was decided is not overwritten.
+// expendable says whether nothing is lost with the store at path: it is empty, or a kept copy is the same to the
+// byte. So one that was put there after a salvage was decided is not overwritten.
 func expendable(path string) (bool, error) {
 	if sizeOf(path) == 0 {
 		return true, nil

@@ -53,8 +53,8 @@ type Report struct {
 	Missing   int64 // of those the mailboxes counted
 }
 
-// Replace saves what can be read of the store at path and puts it in its place. The damaged one is copied aside first, and
-// stays as it is when this fails.
+// Replace saves what can be read of the store at path and puts it in its place. The damaged one is copied aside
+// first, and stays as it is when this fails.
 func Replace(ctx context.Context, path string, o Options) (r Report, err error) {
 	if err := discard(path); err != nil {
 		return r, fmt.Errorf("salvage: %w", err)
@@ -83,7 +83,8 @@ func (o Options) room(path string, needed int64) error {
 		return err
 	}
 	if space.Size > 0 && space.Free < needed {
-		return fmt.Errorf("%w: copies and the new store take up to %d MB in %s, and %d MB are free", ErrNoRoom, needed>>20+1, filepath.Dir(path), space.Free>>20)
+		return fmt.Errorf("%w: copies and the new store take up to %d MB in %s, and %d MB are free", ErrNoRoom,
+			needed>>20+1, filepath.Dir(path), space.Free>>20)
 	}
 	return nil
 }
@@ -116,8 +117,9 @@ func replace(ctx context.Context, path string, o Options) (r Report, err error) 
 	return r, commit(ctx, path)
 }
 
-// Into saves what can be read of the store at path into a new file, which has its name only when it is whole. The store is only
-// read, through a copy that goes again. Errors: ErrName, fs.ErrExist, what is wrong with the two files.
+// Into saves what can be read of the store at path into a new file, which has its name only when it is whole. The
+// store is only read, through a copy that goes again. Errors: ErrName, fs.ErrExist, what is wrong with the two
+// files.
 func Into(ctx context.Context, path, out string, o Options) (r Report, err error) {
 	if reserved(path, out) || reserved(out, path) {
 		return r, fmt.Errorf("salvage into %s: %w", out, ErrName)
@@ -159,15 +161,18 @@ func reserved(path, name string) bool {
 	if errA != nil || errB != nil || !os.SameFile(a, b) {
 		return false
 	}
-	rest, ok := strings.CutPrefix(strings.ToLower(filepath.Base(name)), strings.ToLower(filepath.Base(path))) // some systems do not tell them apart
-	return ok && (strings.HasPrefix(rest, fillSuffix) || rest == logSuffix || rest == shareSuffix || rest == journalSuffix)
+	// some systems do not tell them apart
+	rest, ok := strings.CutPrefix(strings.ToLower(filepath.Base(name)), strings.ToLower(filepath.Base(path)))
+	return ok && (strings.HasPrefix(rest, fillSuffix) || rest == logSuffix || rest == shareSuffix ||
+		rest == journalSuffix)
 }
 
 // unused refuses a name that is taken, or beside which there is a log that would be taken for the new store's.
 func unused(out string) error {
 	for _, suffix := range []string{"", logSuffix, shareSuffix, journalSuffix} {
 		if _, err := os.Lstat(out + suffix); !errors.Is(err, fs.ErrNotExist) {
-			return errors.Join(fmt.Errorf("salvage into %s: %w", out, &fs.PathError{Op: "make", Path: out + suffix, Err: fs.ErrExist}), err)
+			return errors.Join(fmt.Errorf("salvage into %s: %w", out,
+				&fs.PathError{Op: "make", Path: out + suffix, Err: fs.ErrExist}), err)
 		}
 	}
 	return nil
@@ -209,7 +214,9 @@ func create(ctx context.Context, path string) (*sql.DB, error) {
 	if err := schema.Create(ctx, uri(path, "mode=rw"), path); err != nil {
 		return nil, err
 	}
-	db, err := sql.Open("sqlite", uri(path, "mode=rw&_pragma=journal_mode(WAL)&_pragma=synchronous(OFF)&_pragma=foreign_keys(1)&_pragma=temp_store(MEMORY)&_pragma=cache_size(-16384)&_txlock=immediate"))
+	db, err := sql.Open("sqlite", uri(path,
+		"mode=rw&_pragma=journal_mode(WAL)&_pragma=synchronous(OFF)&_pragma=foreign_keys(1)"+
+			"&_pragma=temp_store(MEMORY)&_pragma=cache_size(-16384)&_txlock=immediate"))
 	if err != nil {
 		return nil, err
 	}
@@ -220,8 +227,8 @@ func create(ctx context.Context, path string) (*sql.DB, error) {
 	return db, nil
 }
 
-// open opens the copy of a damaged store for reading: as it is, or through a scratch copy that is made readable, and gives the
-// name of what it opened.
+// open opens the copy of a damaged store for reading: as it is, or through a scratch copy that is made readable,
+// and gives the name of what it opened.
 func open(ctx context.Context, from, scratch string, made *sql.DB, o Options) (*sql.DB, string, error) {
 	log := ""
 	if o.NoLog {
@@ -255,15 +262,18 @@ func open(ctx context.Context, from, scratch string, made *sql.DB, o Options) (*
 }
 
 func dial(path, mode string) (*sql.DB, error) {
-	db, err := sql.Open("sqlite", uri(path, mode+"&_pragma=busy_timeout(5000)&_pragma=query_only(1)&_pragma=trusted_schema(0)&_pragma=writable_schema(1)&_pragma=cell_size_check(1)"))
+	db, err := sql.Open("sqlite", uri(path,
+		mode+"&_pragma=busy_timeout(5000)&_pragma=query_only(1)&_pragma=trusted_schema(0)"+
+			"&_pragma=writable_schema(1)&_pragma=cell_size_check(1)"))
 	if err == nil {
 		db.SetMaxOpenConns(1)
 	}
 	return db, err
 }
 
-// Unfit says why SQLite must not be given the store as it is: it would play a log that is another store's, and delete one whose
-// file is empty. "": it may. foreign: the log is not the store's. A store that was closed in order has no log.
+// Unfit says why SQLite must not be given the store as it is: it would play a log that is another store's, and
+// delete one whose file is empty. "": it may. foreign: the log is not the store's. A store that was closed in
+// order has no log.
 func Unfit(ctx context.Context, path string) (reason string, foreign bool) {
 	if info, err := os.Stat(path + logSuffix); err != nil || info.Size() == 0 {
 		return "", false
@@ -292,7 +302,9 @@ func identity(ctx context.Context, path, query string) (id string, alone func() 
 		}
 		return text
 	}
-	return read(`SELECT value FROM meta WHERE key = 'store_id'`), func() bool { return read(`PRAGMA quick_check(1)`) == "ok" }
+	return read(`SELECT value FROM meta WHERE key = 'store_id'`), func() bool {
+		return read(`PRAGMA quick_check(1)`) == "ok"
+	}
 }
 
 // sound checks what was made before anything depends on it.
@@ -302,7 +314,8 @@ func sound(ctx context.Context, db *sql.DB) error {
 		return errors.Join(fmt.Errorf("the new store is not sound: %q", verdict), err)
 	}
 	var broken int
-	if err := db.QueryRowContext(ctx, "SELECT count(*) FROM pragma_foreign_key_check").Scan(&broken); err != nil || broken > 0 {
+	if err := db.QueryRowContext(ctx, "SELECT count(*) FROM pragma_foreign_key_check").Scan(&broken); err != nil ||
+		broken > 0 {
 		return errors.Join(fmt.Errorf("the new store has %d broken references", broken), err)
 	}
 	return nil

@@ -29,13 +29,15 @@ func lengths(t *testing.T, of []int) string {
 	}
 	defer db.Close() //nolint:errcheck // a test that fails tells
 	db.SetMaxOpenConns(1)
-	for _, statement := range []string{fmt.Sprintf("PRAGMA page_size = %d", schema.PageSize), "PRAGMA synchronous = OFF", "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT)", "BEGIN"} {
+	for _, statement := range []string{fmt.Sprintf("PRAGMA page_size = %d", schema.PageSize),
+		"PRAGMA synchronous = OFF", "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT)", "BEGIN"} {
 		if _, err := db.Exec(statement); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for i, n := range of {
-		if _, err := db.Exec("INSERT INTO t VALUES (?, ?)", i+1, fmt.Sprintf("<row %d>%s", i+1, strings.Repeat("x", n))); err != nil {
+		if _, err := db.Exec("INSERT INTO t VALUES (?, ?)", i+1,
+			fmt.Sprintf("<row %d>%s", i+1, strings.Repeat("x", n))); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -93,12 +95,14 @@ func TestScanBetweenDamagedPages(t *testing.T) {
 		rows  []int
 		clear []int
 	}{
-		"one in the middle":             {span(2000, short), []int{1000}},
-		"the first":                     {span(2000, short), []int{1}},
-		"the last":                      {span(2000, short), []int{2000}},
-		"the last but a short one":      {join(span(1000, short), span(3, long)), []int{900}},
-		"a short one between two":       {join(span(1000, short), span(5, long), span(1000, short)), []int{800, 990, 1200}},
-		"many, with short ones between": {join(span(500, short), span(9, long), span(500, short), span(9, long), span(500, short)), []int{300, 450, 700, 900, 1100, 1300}},
+		"one in the middle":        {span(2000, short), []int{1000}},
+		"the first":                {span(2000, short), []int{1}},
+		"the last":                 {span(2000, short), []int{2000}},
+		"the last but a short one": {join(span(1000, short), span(3, long)), []int{900}},
+		"a short one between two": {join(span(1000, short), span(5, long), span(1000, short)),
+			[]int{800, 990, 1200}},
+		"many, with short ones between": {join(span(500, short), span(9, long), span(500, short), span(9, long),
+			span(500, short)), []int{300, 450, 700, 900, 1100, 1300}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := lengths(t, c.rows)
@@ -111,10 +115,14 @@ func TestScanBetweenDamagedPages(t *testing.T) {
 			d := &damaged{ctx: t.Context(), db: db}
 			got := map[int64]int{}
 			began := time.Now()
-			if err := d.each(table{"t", []string{"id", "v"}}, 7, func(one row) error { got[one.whole("id")]++; return nil }); err != nil {
+			if err := d.each(table{"t", []string{"id", "v"}}, 7, func(one row) error {
+				got[one.whole("id")]++
+				return nil
+			}); err != nil {
 				t.Fatal(err)
 			}
-			t.Logf("%d of %d rows were on those pages; read in %v, %d gaps", len(gone), len(c.rows), time.Since(began).Round(time.Millisecond), d.gaps)
+			t.Logf("%d of %d rows were on those pages; read in %v, %d gaps", len(gone), len(c.rows),
+				time.Since(began).Round(time.Millisecond), d.gaps)
 			for id := int64(1); id <= int64(len(c.rows)); id++ {
 				if want := !gone[id]; want && got[id] != 1 || !want && got[id] != 0 {
 					t.Errorf("row %d was read %d times", id, got[id])

@@ -7,12 +7,14 @@ import (
 	"time"
 )
 
-// rest takes over the tables that no other step does, row by row: history, limits, and what a later schema brings. The queue
-// starts anew, and what is counted or derived is counted and derived again.
+// rest takes over the tables that no other step does, row by row: history, limits, and what a later schema
+// brings. The queue starts anew, and what is counted or derived is counted and derived again.
 func (f *filler) rest() error {
-	others := []string{"meta", "account", "mailbox", "blob", "blob_piece", "thread", "thread_reference", "email", "entry", "coverage", "quarantine",
+	others := []string{"meta", "account", "mailbox", "blob", "blob_piece", "thread", "thread_reference", "email",
+		"entry", "coverage", "quarantine",
 		"change", "change_floor", "sync_task", "goqite", "search", "unindexed"}
-	rows, err := f.tx.QueryContext(f.ctx, `SELECT name || iif(wr, ' keyed', '') FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite%'`)
+	rows, err := f.tx.QueryContext(f.ctx, `SELECT name || iif(wr, ' keyed', '') FROM pragma_table_list
+		WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite%'`)
 	if err != nil {
 		return err
 	}
@@ -57,20 +59,28 @@ func (f *filler) settle() error {
 	}{
 		{`DELETE FROM email WHERE NOT EXISTS (SELECT 1 FROM entry WHERE email_id = email.id)`, nil},
 		{`DELETE FROM thread WHERE NOT EXISTS (SELECT 1 FROM email WHERE thread_id = thread.id)`, nil},
-		{`DELETE FROM blob WHERE NOT EXISTS (SELECT 1 FROM entry WHERE blob_id = blob.id) AND NOT EXISTS (SELECT 1 FROM email WHERE digest = blob.sha256)`, nil},
-		{`UPDATE blob SET stored = (SELECT coalesce(sum(length(frame)), 0) FROM blob_piece WHERE blob_id = blob.id)`, nil},
+		{`DELETE FROM blob WHERE NOT EXISTS (SELECT 1 FROM entry WHERE blob_id = blob.id) AND NOT EXISTS (SELECT 1
+			FROM email WHERE digest = blob.sha256)`, nil},
+		{`UPDATE blob SET stored = (SELECT coalesce(sum(length(frame)), 0) FROM blob_piece WHERE blob_id = blob.id)`,
+			nil},
 		{`UPDATE email SET live = (SELECT count(*) FROM entry WHERE email_id = email.id AND expunged_at IS NULL),
-			destroyed_at = iif(EXISTS (SELECT 1 FROM entry WHERE email_id = email.id AND expunged_at IS NULL), NULL, destroyed_at)`, nil},
+			destroyed_at = iif(EXISTS (SELECT 1 FROM entry WHERE email_id = email.id
+			AND expunged_at IS NULL), NULL, destroyed_at)`, nil},
 		{`UPDATE mailbox SET total = (SELECT count(*) FROM entry WHERE ` + shown + `),
-			unread = (SELECT count(*) FROM entry WHERE ` + shown + ` AND instr(' ' || flags || ' ', ' \Seen ') = 0)`, nil},
-		{`INSERT INTO coverage (mailbox_id, uidvalidity, level, lo, hi) SELECT mailbox_id, uidvalidity, 'body', min(uid), max(uid) FROM
-			(SELECT mailbox_id, uidvalidity, uid, uid - row_number() OVER (PARTITION BY mailbox_id, uidvalidity ORDER BY uid) AS run
+			unread = (SELECT count(*) FROM entry WHERE ` + shown + ` AND instr(' ' || flags || ' ', ' \Seen ') = 0)`,
+			nil},
+		{`INSERT INTO coverage (mailbox_id, uidvalidity, level, lo, hi)
+			SELECT mailbox_id, uidvalidity, 'body', min(uid), max(uid) FROM
+			(SELECT mailbox_id, uidvalidity, uid, uid - row_number() OVER (PARTITION BY mailbox_id, uidvalidity
+			ORDER BY uid) AS run
 			 FROM entry WHERE expunged_at IS NULL AND uid IS NOT NULL) GROUP BY mailbox_id, uidvalidity, run`, nil},
 		{`INSERT INTO change (account_id, type, object_id, created_no, changed_no, changed_at)
 			SELECT account_id, type, object, row_number() OVER (), row_number() OVER (), ?1 FROM
 			(SELECT account_id, 'Mailbox' AS type, 'M' || id AS object FROM mailbox WHERE gone_at IS NULL
-			 UNION ALL SELECT account_id, 'Thread', jmap_id FROM thread WHERE EXISTS (SELECT 1 FROM email WHERE thread_id = thread.id AND destroyed_at IS NULL)
-			 UNION ALL SELECT account_id, 'Email', jmap_id FROM email WHERE destroyed_at IS NULL)`, []any{time.Now().UnixMilli()}},
+			 UNION ALL SELECT account_id, 'Thread', jmap_id FROM thread WHERE EXISTS (SELECT 1 FROM email
+			WHERE thread_id = thread.id AND destroyed_at IS NULL)
+			 UNION ALL SELECT account_id, 'Email', jmap_id FROM email WHERE destroyed_at IS NULL)`,
+			[]any{time.Now().UnixMilli()}},
 		{`INSERT INTO unindexed (email_id) SELECT id FROM email`, nil},
 		{`UPDATE meta SET value = (SELECT count(*) FROM change) WHERE key = 'change_no'`, nil},
 		{`UPDATE meta SET value = ? WHERE key = 'epoch'`, []any{epoch + 1}},

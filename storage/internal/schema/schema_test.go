@@ -114,8 +114,8 @@ func TestCopyBeforeMigrating(t *testing.T) {
 	}
 }
 
-// A migration may rebuild a table that others refer to. One that would leave rows without what they refer to is undone, and the
-// connection has its foreign keys again either way.
+// A migration may rebuild a table that others refer to. One that would leave rows without what they refer to is
+// undone, and the connection has its foreign keys again either way.
 func TestRebuild(t *testing.T) {
 	db, path := open(t)
 	if err := Migrate(t.Context(), db, path, Options{}); err != nil {
@@ -168,14 +168,16 @@ func TestRebuild(t *testing.T) {
 	}
 }
 
-// A damaged store that has forgotten its tables is read by the places where a new store has them. So each table before the search
-// index has one place, whatever schema a store began with, however full it is, and also when its index was made anew before.
+// A damaged store that has forgotten its tables is read by the places where a new store has them. So each table
+// before the search index has one place, whatever schema a store began with, however full it is, and also when
+// its index was made anew before.
 func TestTablesKeepTheirPlace(t *testing.T) {
 	texts, err := migrations()
 	if err != nil {
 		t.Fatal(err)
 	}
-	const first = `type = 'table' AND name IN ('meta', 'account', 'mailbox', 'blob', 'blob_piece', 'thread', 'thread_reference', 'email',
+	const first = `type = 'table' AND name IN ('meta', 'account', 'mailbox', 'blob', 'blob_piece', 'thread',
+		'thread_reference', 'email',
 		'entry', 'coverage')`
 	places := func(db *sql.DB) (s string) {
 		t.Helper()
