@@ -282,8 +282,8 @@ func (a *agent) roomFor(bytes int64) {
 	a.t.Helper()
 	a.must(a.store.Write(a.t.Context(), storage.Interactive, 0, func(tx *storage.Writer) error {
 		var pages, size int64
-		if err := tables.In(tx).QueryRow(`SELECT page_count, page_size FROM pragma_page_count, pragma_page_size`).Scan(&pages,
-			&size); err != nil {
+		if err := tables.In(tx).QueryRow(`SELECT page_count, page_size
+			FROM pragma_page_count, pragma_page_size`).Scan(&pages, &size); err != nil {
 			return err
 		}
 		rows, err := tables.In(tx).Query(fmt.Sprintf(`PRAGMA max_page_count = %d`, pages+bytes/size))

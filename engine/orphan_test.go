@@ -289,7 +289,8 @@ func TestOrphanOfBrokenPass(t *testing.T) {
 		pass := newWorker(w.engine, w.live(), false)
 		pass.discovered, pass.failed = one.discovered, &fault.Fault{Verdict: policy.Verdict{Class: class.Network}}
 		if err := w.store.Write(t.Context(), storage.Interactive, 0, func(tx *storage.Writer) (err error) {
-			if _, err := tables.In(tx).Exec(`UPDATE sync_task SET state = 'cancelled', completed_at = 0, message_id = NULL
+			if _, err := tables.In(tx).Exec(`UPDATE sync_task
+				SET state = 'cancelled', completed_at = 0, message_id = NULL
 				WHERE completed_at IS NULL`); err != nil {
 				return err
 			}

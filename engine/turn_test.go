@@ -217,7 +217,8 @@ func TestClockBack(t *testing.T) {
 		if _, err = w.engine.startRun(tx, w.find(), 5); err != nil {
 			return err
 		}
-		_, err = tables.In(tx).Exec(`UPDATE goqite SET timeout = '2099-01-01T00:00:00.000Z'`) // as the clock was when it was sent
+		// as the clock was when it was sent
+		_, err = tables.In(tx).Exec(`UPDATE goqite SET timeout = '2099-01-01T00:00:00.000Z'`)
 		return err
 	}); err != nil {
 		t.Fatal(err)
