@@ -281,44 +281,6 @@ func (s *scanner) plain() ([]byte, error) {
 	return s.token(endsFlag)
 }
 
-// itemName reads the name of a FETCH item: a word, a section in brackets, an
-// origin. The section may contain spaces, lists and quoted strings.
-func (s *scanner) itemName() ([]byte, error) {
-	word, err := s.token(endsWord)
-	if err != nil {
-		return nil, err
-	}
-	if c, err := s.peek(); err != nil || c != '[' {
-		return word, err
-	}
-	s.tok = append(s.tok[:0], word...)
-	for quoted := false; ; {
-		c, err := s.peek()
-		if err != nil {
-			return nil, err
-		}
-		if c == '\r' || c == '\n' {
-			return nil, fmt.Errorf("%w: section without an end", ErrSyntax)
-		}
-		s.tok = append(s.tok, c)
-		s.pos++
-		if c == '"' {
-			quoted = !quoted
-		}
-		if c == ']' && !quoted {
-			break
-		}
-	}
-	for {
-		c, err := s.peek()
-		if err != nil || endsFlag(c) || c == '"' || c == '{' || c == '~' {
-			return s.tok, err
-		}
-		s.tok = append(s.tok, c)
-		s.pos++
-	}
-}
-
 // bodySection returns the section of an item that holds octets of the message.
 func bodySection(name []byte) (string, bool) {
 	switch {

@@ -54,6 +54,44 @@ func fetchItems(want []Item) string {
 	return list + ")"
 }
 
+// itemName reads the name of a FETCH item: a word, a section in brackets, an
+// origin. The section may contain spaces, lists and quoted strings.
+func (s *scanner) itemName() ([]byte, error) {
+	word, err := s.token(endsWord)
+	if err != nil {
+		return nil, err
+	}
+	if c, err := s.peek(); err != nil || c != '[' {
+		return word, err
+	}
+	s.tok = append(s.tok[:0], word...)
+	for quoted := false; ; {
+		c, err := s.peek()
+		if err != nil {
+			return nil, err
+		}
+		if c == '\r' || c == '\n' {
+			return nil, fmt.Errorf("%w: section without an end", ErrSyntax)
+		}
+		s.tok = append(s.tok, c)
+		s.pos++
+		if c == '"' {
+			quoted = !quoted
+		}
+		if c == ']' && !quoted {
+			break
+		}
+	}
+	for {
+		c, err := s.peek()
+		if err != nil || endsFlag(c) || c == '"' || c == '{' || c == '~' {
+			return s.tok, err
+		}
+		s.tok = append(s.tok, c)
+		s.pos++
+	}
+}
+
 // systemFlags are the system flags in the case of the RFCs.
 var systemFlags = [...]goimap.Flag{
 	goimap.FlagSeen, goimap.FlagAnswered, goimap.FlagFlagged, goimap.FlagDeleted,
