@@ -17,7 +17,8 @@ import (
 	"mailcote/testkit/truth"
 )
 
-// drain FETCHes everything over one connection and keeps nothing: no program can be faster on one connection.
+// drain FETCHes everything over one connection and keeps nothing. No program
+// can be faster on one connection.
 func (b *bench) drain(ctx context.Context) (result, error) {
 	line, err := proxy.New(b.server.Addr(), b.options.seed)
 	if err != nil {

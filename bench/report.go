@@ -13,7 +13,7 @@ type column struct {
 	results []result
 }
 
-// row is one line of the report; a value of 0 is one that is not known.
+// row is one line of the report; 0 is a value that is not known.
 type row struct {
 	name  string
 	value func(result) float64
@@ -39,7 +39,8 @@ func rows(raw int64, messages int) []row {
 	}
 }
 
-// report prints the medians, one column a program; after each program but the first stands the first one's share of it.
+// report prints the medians, one column a program. After each program but the
+// first comes the first one's share of it.
 func report(w io.Writer, columns []column, raw int64, messages int) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	for i, c := range columns {

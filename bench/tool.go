@@ -27,7 +27,8 @@ type tool struct {
 	prepare func(target string, port int) (argv, env []string, err error)
 	// messages counts what the program says or shows it holds.
 	messages func(target, stdout string) (int, error)
-	// readable is the time until all mail could be read: 0 when the program does not tell. Nil means at its end.
+	// readable is the time until all mail could be read; 0 when the program
+	// does not say it. Nil means at its end.
 	readable func(stdout string) time.Duration
 }
 
@@ -101,7 +102,8 @@ func (b *bench) measure(ctx context.Context, t tool) (result, error) {
 	if n != b.options.messages {
 		return result{}, fmt.Errorf("it holds %d messages of %d", n, b.options.messages)
 	}
-	// mbsync waits a second when a directory changed within this one; that is not the cost of a sync without news.
+	// mbsync waits a second when a directory changed within this one. That is
+	// no cost of a sync without news.
 	select {
 	case <-time.After(b.options.settle):
 	case <-ctx.Done():

@@ -23,7 +23,7 @@ import (
 // mailboxes hold the mail.
 const mailboxes = 8
 
-// machine is what is tormented: a server, a line to it, a disk, and the program.
+// machine is what breaks: a server, a line to it, a disk, and the program.
 type machine struct {
 	options options
 	program string
@@ -38,7 +38,7 @@ type machine struct {
 	toll toll
 }
 
-// toll is what was done.
+// toll counts what was done.
 type toll struct {
 	kills, stops, fills, cuts int
 	starts, ends              int    // of the agent; ends it chose itself
@@ -107,7 +107,7 @@ func (m *machine) mailcote(args ...string) (stdout string, err error) {
 	return p.Stdout(), nil
 }
 
-// verdict is how it came out.
+// verdict is the result of a run.
 type verdict struct {
 	toll
 	line          proxy.Stats
@@ -131,7 +131,7 @@ func (v verdict) String() string {
 		v.failed, v.tasks, share)
 }
 
-// said is what the last agent that ended by itself had to say.
+// said is what the last agent that ended by itself printed.
 func (v verdict) said() string {
 	if v.last == "" {
 		return ""
@@ -150,7 +150,7 @@ func (v verdict) err() error {
 	return nil
 }
 
-// judge brings the rest, then compares.
+// judge syncs the rest, then compares.
 func (m *machine) judge(ctx context.Context) (v verdict, err error) {
 	v = verdict{toll: m.toll, line: m.line.Stats(), disk: m.disk}
 	var accounts []struct{ Class string }
@@ -200,5 +200,6 @@ func (m *machine) rows(query string, into any) error {
 	return nil
 }
 
-// dice gives each of the troubles a source of its own, so that one's pace does not change another's draws.
+// dice gives each kind of trouble a random source of its own, so that the pace
+// of one does not change the draws of another.
 func (m *machine) dice(n uint64) *rand.Rand { return rand.New(rand.NewPCG(m.options.seed, n)) }

@@ -37,7 +37,7 @@ func main() {
 	}
 }
 
-// run makes the machine, lets the storm pass over it and judges.
+// run makes the machine, breaks it for a while and judges the result.
 func run(ctx context.Context, out io.Writer, o options) (err error) {
 	if o.minutes <= 0 || o.messages < 10 {
 		return errors.New("minutes must be positive, and messages at least 10")

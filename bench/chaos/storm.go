@@ -20,11 +20,12 @@ import (
 )
 
 const (
-	orderly = 20 * time.Second // an agent ends within, when it is told to
-	calmest = 75 * time.Second // what runs is left alone for at most so long when the trouble is over
+	orderly = 20 * time.Second // in which an agent ends, when it is asked to
+	calmest = 75 * time.Second // of peace, at most, after the trouble
 )
 
-// storm lets every trouble have its way for a while, then ends them all and gives what runs some peace.
+// storm runs every kind of trouble for a while, ends them all and leaves the
+// program in peace.
 func (m *machine) storm(ctx context.Context, lasting time.Duration) error {
 	over, cancel := context.WithTimeout(ctx, lasting)
 	defer cancel()
@@ -79,7 +80,7 @@ func (m *machine) count(change func(*toll)) {
 	change(&m.toll)
 }
 
-// torment keeps an agent running, and kills it or stops it for a while.
+// torment keeps an agent running. It kills the agent, or stops it for a while.
 func (m *machine) torment(ctx context.Context) error {
 	dice := m.dice(1)
 	for ctx.Err() == nil {
@@ -155,7 +156,7 @@ func (m *machine) cutWire(ctx context.Context) error {
 	return nil
 }
 
-// post is another client, and the world: mail arrives, changes its flags and goes.
+// post is another client: mail arrives, changes its flags and goes.
 func (m *machine) post(ctx context.Context) error {
 	dice := m.dice(4)
 	for round := uint64(1); pass(ctx, between(dice, 50*time.Millisecond, time.Second)); round++ {
@@ -172,7 +173,8 @@ func (m *machine) post(ctx context.Context) error {
 	return nil
 }
 
-// change flags some messages of one mailbox, and takes away the oldest of it, as many as arrived.
+// change flags some messages of one mailbox and removes its oldest ones, as
+// many as arrived.
 func (m *machine) change(ctx context.Context, dice *rand.Rand, n int) (flagged, gone int, err error) {
 	c, err := truth.Dial(ctx, m.server.Addr(), dovecot.User, dovecot.Password)
 	if err != nil {
@@ -208,7 +210,7 @@ func between(dice *rand.Rand, least, most time.Duration) time.Duration {
 	return least + time.Duration(dice.Int64N(int64(most-least)))
 }
 
-// pass waits; false when the trouble is over.
+// pass waits. It reports false when the trouble is over.
 func pass(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

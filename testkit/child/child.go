@@ -26,8 +26,8 @@ type Proc struct {
 	lasted time.Duration // read after done
 }
 
-// New starts argv with env added to this process's environment and an empty standard input. The caller must call Wait
-// or Kill.
+// New starts argv with env added to this process's environment. Its standard
+// input is empty. The caller must call Wait or Kill.
 func New(argv, env []string) (*Proc, error) {
 	if len(argv) == 0 {
 		return nil, errors.New("child: no program named")
@@ -71,7 +71,8 @@ func Start(t testing.TB, argv, env []string) *Proc {
 }
 
 func (p *Proc) run(started chan<- error) {
-	// The parent-death signal is sent when the *thread* that started the child ends, so this goroutine keeps it.
+	// The parent-death signal is sent when the thread that started the child
+	// ends, so this goroutine keeps it.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	p.began = time.Now()
@@ -93,7 +94,8 @@ func (p *Proc) run(started chan<- error) {
 	close(p.done)
 }
 
-// sample follows the peak memory until stop; VmHWM only grows, so at most the last interval is missed.
+// sample follows the peak memory until stop. VmHWM only grows, so at most the
+// last interval is missed.
 func (p *Proc) sample(stop <-chan struct{}, stopped chan<- struct{}) {
 	defer close(stopped)
 	tick := time.NewTicker(20 * time.Millisecond)
@@ -132,7 +134,8 @@ func (p *Proc) ExitCode() int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
-// Kill ends the whole group with SIGKILL and waits for the program. Harmless on one that has ended.
+// Kill ends the whole group with SIGKILL and waits for the program. It may have
+// ended.
 func (p *Proc) Kill() {
 	select {
 	case <-p.done:
@@ -147,8 +150,9 @@ func (p *Proc) Kill() {
 // Signal sends one signal to the program only.
 func (p *Proc) Signal(sig os.Signal) error { return p.cmd.Process.Signal(sig) }
 
-// KillWithin kills the program at a moment drawn evenly from [0, limit), counted from the call. It reports false when
-// the program had ended by itself before.
+// KillWithin kills the program at a moment drawn evenly from [0, limit),
+// counted from the call. It reports false when the program ended by itself
+// before that.
 func (p *Proc) KillWithin(r *rand.Rand, limit time.Duration) bool {
 	timer := time.NewTimer(time.Duration(r.Int64N(int64(limit))))
 	defer timer.Stop()
@@ -164,7 +168,8 @@ func (p *Proc) KillWithin(r *rand.Rand, limit time.Duration) bool {
 // exited reports a program that ended by itself; called after done.
 func (p *Proc) exited() bool { return p.cmd.ProcessState.Exited() }
 
-// WaitLine returns the first line of standard output (also among those already written) that match accepts.
+// WaitLine returns the first line of standard output that match accepts. It
+// looks at lines that were already written too.
 func (p *Proc) WaitLine(ctx context.Context, match func(string) bool) (string, error) {
 	line, err := p.out.wait(ctx, match)
 	if err != nil {

@@ -23,8 +23,9 @@ type lines struct {
 	copied chan struct{} // closed when reader has ended
 }
 
-// pipe makes lines that keep what is written to the file returned. It is ours and not exec's: exec waits for every
-// process that holds a pipe, and a program's own children may hold it for long.
+// pipe makes lines that keep what is written to the file returned. exec has
+// such a pipe too, but waits for every process that holds it, and a program's
+// own children may hold it for long.
 func pipe(to **lines) (*os.File, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -39,7 +40,8 @@ func pipe(to **lines) (*os.File, error) {
 	return w, nil
 }
 
-// finish waits for the end of the pipe, but not for ever on a process that left the group and holds it still.
+// finish waits for the end of the pipe, but not for ever: a process that left
+// the group may still hold it.
 func (l *lines) finish() {
 	_ = l.reader.SetReadDeadline(time.Now().Add(2 * time.Second)) // not all systems can; then it is the pipe's end
 	<-l.copied

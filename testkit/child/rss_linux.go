@@ -29,10 +29,11 @@ func peakRSS(pid int) int64 {
 	return kib << 10
 }
 
-// ResetPeak forgets this process's peak of memory and gives what it holds now, in bytes.
+// ResetPeak resets this process's peak of memory and gives what it holds now,
+// in bytes.
 func ResetPeak() int64 {
 	debug.FreeOSMemory()
-	// where the kernel does not allow it, the peak is the old one
+	// The peak stays the old one where the kernel does not allow this.
 	_ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0)
 	return Peak()
 }

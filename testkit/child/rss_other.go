@@ -4,7 +4,8 @@ package child
 
 func peakRSS(int) int64 { return 0 }
 
-// ResetPeak forgets this process's peak of memory and gives what it holds now, in bytes.
+// ResetPeak resets this process's peak of memory and gives what it holds now,
+// in bytes.
 func ResetPeak() int64 { return 0 }
 
 // Peak is this process's peak of memory since ResetPeak, in bytes; 0 where the system does not tell.

@@ -207,8 +207,8 @@ const watcher = `new Promise(done => {
 })`
 
 // Expect begins to wait for a condition, an expression in the page. The result
-// waits for it and gives the time since which it holds. The page must stay
-// the same one.
+// waits for it and gives the time since which it holds. The page must not be
+// left meanwhile.
 func (t *Tab) Expect(condition string) (held func() time.Time) {
 	t.b.t.Helper()
 	if err := t.Eval(fmt.Sprintf("void (window.expected = "+watcher+")", condition), nil); err != nil {

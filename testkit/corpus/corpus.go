@@ -78,7 +78,8 @@ type post struct {
 	language   *language
 }
 
-// message draws everything in a fixed order, so that a change here changes every corpus: say so in docs/changes.md.
+// message draws everything in a fixed order. A change here changes every
+// corpus: note it in docs/changes.md.
 func (g *generator) message(i int, date time.Time) Message {
 	p := post{
 		id:       fmt.Sprintf("%x.%d.%08x@%s", g.seed, i, g.r.Uint32(), "mail.example"),
@@ -154,7 +155,8 @@ func (g *generator) textSize(attached bool) int {
 	return max(40, int(g.logNormal(max(40, (mean-900)/1.75))))
 }
 
-// attachmentSize makes up for what the texts leave of AvgSize; 1.37 is base64 with its line ends.
+// attachmentSize makes up for what the texts leave of AvgSize. 1.37 is the
+// growth by base64 with its line ends.
 func (g *generator) attachmentSize() int {
 	share := g.options.AttachmentShare
 	rest := float64(g.options.AvgSize) - (1-share)*min(float64(g.options.AvgSize), textMean)

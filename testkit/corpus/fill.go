@@ -15,8 +15,9 @@ func Mailboxes(n int) []string {
 	return names[:n]
 }
 
-// Fill generates n messages and gives each to put with its mailbox. Every one of the mailboxes gets a message as far
-// as n reaches, the first ones get the most. It returns the sum of the sizes.
+// Fill generates n messages and gives each to put with its mailbox. Each
+// mailbox gets a message as far as n reaches; the first ones get the most. It
+// returns the sum of the sizes.
 func Fill(seed uint64, n, mailboxes int, o Options, put func(mailbox string, m Message) error) (int64, error) {
 	names := Mailboxes(max(1, mailboxes))
 	r := rand.New(rand.NewPCG(seed, 0x66696c6c))
@@ -25,7 +26,8 @@ func Fill(seed uint64, n, mailboxes int, o Options, put func(mailbox string, m M
 	for m := range Generate(seed, n, o) {
 		at := i
 		if i >= len(names) {
-			// The smaller of two even draws: the first mailbox gets about twice the average, the last little.
+			// The smaller of two even draws: the first mailbox gets about twice
+			// the average, the last one few.
 			at = min(r.IntN(len(names)), r.IntN(len(names)))
 		}
 		if err := put(names[at], m); err != nil {

@@ -20,7 +20,8 @@ type language struct {
 	picks    []string // words by Zipf's law: one is drawn evenly
 }
 
-// newLanguages makes the word tables: real frequent words first, then words put together from syllables.
+// newLanguages makes the word tables: first frequent real words, then words
+// made of syllables.
 func newLanguages() []*language {
 	return []*language{
 		newLanguage("en", "us-ascii", charmap.ISO8859_1, " ", ".",
@@ -90,7 +91,8 @@ func (l *language) title(r *rand.Rand) string {
 	return strings.Join(words, l.blank)
 }
 
-// text gives about size bytes of UTF-8 in lines of about 70 columns, with sentences and paragraphs; lines end in "\n".
+// text gives about size bytes of UTF-8 in sentences and paragraphs. Lines have
+// about 70 columns and end in "\n".
 func (l *language) text(r *rand.Rand, size int) string {
 	var b strings.Builder
 	b.Grow(size + 64)

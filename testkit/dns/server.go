@@ -53,8 +53,9 @@ type Server struct {
 	askers []net.Conn // of resolvers
 }
 
-// Start runs a server until the test ends. answer is asked for each question, one at a time: the n-th (from 1)
-// for addresses of IPv4 or, six, of IPv6.
+// Start runs a server until the test ends. answer is called for each question,
+// one at a time: the n-th (from 1) for addresses of IPv4 or, when six is true,
+// of IPv6.
 func Start(t testing.TB, answer func(n int, six bool) Answer) *Server {
 	t.Helper()
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -67,7 +68,8 @@ func Start(t testing.TB, answer func(n int, six bool) Answer) *Server {
 	return s
 }
 
-// close ends the server, and what its resolvers still wait for: net's look-ups outlive the context of who asked.
+// close ends the server and the connections of its resolvers. net's look-ups
+// outlive the context of their caller.
 func (s *Server) close() {
 	s.mu.Lock()
 	s.closed = true

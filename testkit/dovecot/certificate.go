@@ -13,7 +13,8 @@ import (
 	"time"
 )
 
-// writeCertificate makes an authority and a certificate for localhost and 127.0.0.1 signed by it, valid for a day.
+// writeCertificate makes an authority, and a certificate for localhost and
+// 127.0.0.1 that it signed. They are valid for a day.
 func writeCertificate(certFile, keyFile string) (*x509.CertPool, error) {
 	authorityKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

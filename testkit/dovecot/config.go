@@ -170,7 +170,7 @@ func (s *Server) mailBelongsTo(name string) error {
 	return err
 }
 
-// give hands a file or directory to the owner of the mail.
+// give makes a file or directory belong to the owner of the mail.
 func (s *Server) give(path string) error {
 	if os.Getuid() != 0 {
 		return nil

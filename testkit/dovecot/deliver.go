@@ -31,12 +31,12 @@ const (
 	Dangling       // it is a symbolic link to nothing
 )
 
-// epoch starts the file names of deliveries: Dovecot gives UIDs in the order of the names, which must not depend on
-// the clock.
+// epoch begins the file names of deliveries. Dovecot gives UIDs in the order of
+// the names, which must not depend on the clock.
 const epoch = 1_700_000_000
 
-// Deliver writes one message into a mailbox of a user, creating the mailbox where needed, as a delivery agent beside
-// the server would. A failure is fatal.
+// Deliver writes one message into a mailbox of a user, as a delivery agent
+// would. It makes the mailbox where it is missing. A failure is fatal.
 func (s *Server) Deliver(t testing.TB, user, mailbox string, raw []byte, options Options) {
 	t.Helper()
 	if err := s.Put(user, mailbox, raw, options); err != nil {
@@ -100,8 +100,9 @@ func (h Harm) do(path string) error {
 	return nil
 }
 
-// Renumber makes the server forget a mailbox's UIDs: it gets a new UIDVALIDITY, and every message another UID or
-// the same, as it comes. Flags stay, keywords may not. No session may have the mailbox open.
+// Renumber makes the server forget a mailbox's UIDs. The mailbox gets a new
+// UIDVALIDITY; a message may get another UID or the same. Flags stay, keywords
+// may not. No session may have the mailbox open.
 func (s *Server) Renumber(user, mailbox string) error {
 	dir, err := s.mailboxDir(user, mailbox)
 	if err != nil {
@@ -164,8 +165,9 @@ func infoLetters(flags []string) (string, error) {
 	return strings.Join(letters, ""), nil
 }
 
-// DamageMdbox overwrites the middle of some messages in the first mdbox file of a user; which counts from 0 in
-// the order they were saved. Compressed mail cannot be read beyond that.
+// DamageMdbox overwrites the middle of some messages in the first mdbox file of
+// a user. which counts from 0 in the order they were saved. Compressed mail
+// cannot be read beyond that.
 func (s *Server) DamageMdbox(user string, which ...int) error {
 	const mark = "\x01\x02" // stands before each message
 	name := filepath.Join(s.dir, "home", user, "mdbox", "storage", "m.1")

@@ -21,8 +21,9 @@ func (s *Server) Log() string {
 
 // Logins counts the login attempts the server has seen, successful or not. The server must be running.
 //
-// The log is written by a process of its own, a moment after the client has its answer. So Logins first logs in as a
-// user of its own and waits for that line: one process handles all logins, hence all earlier lines are there.
+// The log is written by a process of its own, a moment after the client has its
+// answer. So Logins first logs in as a user of its own and waits for that line.
+// One process handles all logins, so all earlier lines are there by then.
 func (s *Server) Logins() (int, error) {
 	const mark = "auth: Debug: client in: AUTH\t"
 	before := strings.Count(s.Log(), probeUser)

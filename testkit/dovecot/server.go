@@ -54,7 +54,8 @@ type Server struct {
 	delivered atomic.Uint64
 }
 
-// Start runs a server until the test ends. A missing Dovecot skips the test, or fails it when MAILCOTE_REQUIRE_ALL=1.
+// Start runs a server until the test ends. A missing Dovecot skips the test, or
+// fails it when MAILCOTE_REQUIRE_ALL=1.
 func Start(t testing.TB, config Config) *Server {
 	t.Helper()
 	// Not t.TempDir: the path of a unix socket must stay under 108 bytes, and test names are long.

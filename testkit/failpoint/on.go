@@ -14,8 +14,8 @@ import (
 // ExitStatus is what the action "exit" ends with.
 const ExitStatus = 99
 
-// The one place in the project with state of a package: a point has no object it could belong to, and this file is not
-// part of any shipped build.
+// This is the one place in the project with package state. A point has no
+// object it could belong to, and no shipped build has this file.
 var (
 	setUp sync.Once
 	mu    sync.Mutex
@@ -41,7 +41,8 @@ func Hit(name string) {
 	}
 }
 
-// readEnvironment panics on a mistake: a test with a mistyped point would pass without testing anything.
+// readEnvironment panics on a mistake. A test with a mistyped point would pass
+// without testing anything.
 func readEnvironment() {
 	hits = make(map[string]int)
 	plan.log = os.Getenv("MAILCOTE_FAILPOINT_LOG")

@@ -11,9 +11,10 @@ import (
 // sector is what a disk writes whole.
 const sector = 512
 
-// Disk plays a log and gives what a power loss may leave of it. What was synced is durable; each write or
-// truncate since then is kept, dropped, or, of a write, torn at a sector. Making and removing a file is durable
-// at once: the loss of directory entries is not modelled.
+// Disk replays a log and gives what a power loss may leave of it. What was
+// synced is durable. Each write or truncate since then is kept or dropped; a
+// write may also be torn at a sector. Making and removing a file is durable at
+// once: the loss of directory entries is not modelled.
 type Disk struct {
 	log   *Log
 	at    int
@@ -40,7 +41,8 @@ func (l *Log) Disk() *Disk {
 	return d
 }
 
-// Advance plays the log up to, and without, operation cut. It only goes forward.
+// Advance replays the log up to operation cut, without it. It only goes
+// forward.
 func (d *Disk) Advance(cut int) {
 	for ; d.at < cut; d.at++ {
 		op := d.log.ops[d.at]

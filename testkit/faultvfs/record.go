@@ -10,8 +10,9 @@ import (
 	"sync"
 )
 
-// Log is what SQLite did to the files of one directory, in order, while it was recorded. -shm is not part of it: it is
-// mapped memory, which no power loss leaves behind.
+// Log is what SQLite did to the files of one directory, in order, while it was
+// recorded. -shm is not part of it: it is mapped memory, which a power loss
+// does not leave behind.
 type Log struct {
 	dir  string
 	base map[string][]byte // files that were there before, durable
@@ -40,8 +41,8 @@ type operation struct {
 	before int // of a sync: what is durable now was recorded before this operation
 }
 
-// Record begins to log what happens in dir from now on, on files opened through the VFS. One log is recorded at a
-// time; Stop ends it.
+// Record begins to log what happens in dir, on files opened through the VFS.
+// One log is recorded at a time; Stop ends it.
 func Record(dir string) (*Log, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {

@@ -59,14 +59,16 @@ type faults struct {
 
 type call struct{ op, name string }
 
-// Fail makes the nth call (from 1, counted from now) of op on files whose name ends in suffix ("" is every file) return
-// code, once. The first fault that applies decides. Panics on an operation that does not exist.
+// Fail makes the nth call (from 1, counted from now) of op on files whose name
+// ends in suffix ("" is every file) return code, once. The first fault that
+// applies decides. It panics on an operation that does not exist.
 func Fail(op, suffix string, nth, code int) { state.add(op, suffix, nth, 1, code, nil) }
 
 // FailFrom is Fail for the nth call and every one after it, until Reset: a disk that stays full.
 func FailFrom(op, suffix string, nth, code int) { state.add(op, suffix, nth, always, code, nil) }
 
-// Hold makes the nth call wait until release is called, as on a disk that hangs. reached is closed when it waits.
+// Hold makes the nth call wait until release is called, as on a disk that
+// hangs. reached is closed when it waits.
 func Hold(op, suffix string, nth int) (reached <-chan struct{}, release func()) {
 	there, free := make(chan struct{}), make(chan struct{})
 	state.add(op, suffix, nth, 1, 0, func() {

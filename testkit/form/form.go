@@ -7,11 +7,12 @@ import (
 	"testing"
 )
 
-// Long says whether the full forms are asked for, which take minutes.
+// Long reports whether the full forms are asked for, which take minutes.
 func Long() bool { return os.Getenv("MAILCOTE_LONG") == "1" }
 
-// Seed gives the seed of a test and prints it: what MAILCOTE_SEED says, which repeats a run, else short in the
-// short form if that is not 0, else a random one.
+// Seed gives the seed of a test and prints it. It is that of MAILCOTE_SEED,
+// which repeats a run, otherwise short in the short form if that is not 0,
+// otherwise a random one.
 func Seed(t testing.TB, short uint64) uint64 {
 	t.Helper()
 	seed := short

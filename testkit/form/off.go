@@ -2,5 +2,5 @@
 
 package form
 
-// Race says that the race detector watches this build.
+// Race reports whether the race detector is on in this build.
 const Race = false

@@ -191,8 +191,8 @@ func listings() []Script {
 	return all
 }
 
-// search rewrites the line of a SEARCH: $all, $first, $last, $front (all but the last) and $back (all but the
-// first) stand for UIDs.
+// search rewrites the line of a SEARCH. $all, $first, $last, $front (all but
+// the last) and $back (all but the first) stand for UIDs.
 func search(by string) func(string) string {
 	return func(line string) string {
 		if !strings.HasPrefix(line, "* SEARCH") {

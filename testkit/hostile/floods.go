@@ -114,7 +114,8 @@ func floods() []Script {
 	return all
 }
 
-// strangers are no IMAP servers at all, or another one than before.
+// strangers are servers of another protocol, or another IMAP server than
+// before.
 func strangers() []Script {
 	var all []Script
 	for name, text := range map[string]string{

@@ -155,7 +155,8 @@ func codes() []Script {
 	return all
 }
 
-// phases break the talk at each place: by BYE, by the end of the connection, by silence, by OK and nothing else.
+// phases break the talk at each place: by BYE, by the end of the connection, by
+// silence, or by OK without data.
 func phases() []Script {
 	var all []Script
 	for _, p := range []Place{Greeting, SignIn, Ident, List, Status, Open, Search, Flags, Body, Noop, Logout} {
@@ -187,7 +188,7 @@ func phases() []Script {
 	return all
 }
 
-// passing gives the capabilities with which a place is passed at all.
+// passing gives the capabilities with which a command of a place is sent.
 func passing(p Place) string {
 	if p == Status {
 		return Unlisted

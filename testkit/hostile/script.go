@@ -40,7 +40,7 @@ func (s Script) Faults() script.Faults {
 // Mixin adds one way to misbehave.
 type Mixin func(*script.Faults)
 
-// Place is a kind of command; commands in a mailbox count in INBOX only.
+// Place is a kind of command. Commands in a mailbox count in INBOX only.
 type Place string
 
 // The places.
@@ -59,7 +59,7 @@ const (
 	InInbox  Place = "any command in INBOX"
 )
 
-// is says whether a command is of a place.
+// is reports whether a command is of a place.
 func (p Place) is(c script.Command) bool {
 	inbox := strings.EqualFold(c.Box, "INBOX")
 	switch p {
@@ -77,7 +77,7 @@ func (p Place) is(c script.Command) bool {
 	return c.Name == string(p)
 }
 
-// Do has a command answered by an action.
+// Do answers a command by an action.
 func Do(p Place, a script.Action) Mixin {
 	return func(f *script.Faults) {
 		before := f.On
@@ -156,7 +156,8 @@ func Endless(p Place, start, text string) Mixin {
 	})
 }
 
-// Once lets a mix-in of one action or text have its way a single time, and serves well after.
+// Once applies a mix-in of one action or text a single time. After that the
+// server is good.
 func Once(p Place, a script.Action) Mixin {
 	return func(f *script.Faults) {
 		var done atomic.Bool

@@ -29,8 +29,9 @@ type Act struct {
 	Connections int           // Refuse, Portal
 }
 
-// Arm sets a fault that comes once, when a connection reaches a place. Faults armed before stay. A connection
-// that was made before the first Arm is not followed, and none comes there.
+// Arm sets a fault that comes once, when a connection reaches a place. Faults
+// armed before stay. A connection made before the first Arm is not followed and
+// reaches no place.
 func (p *Proxy) Arm(place Place, act Act) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -38,8 +39,9 @@ func (p *Proxy) Arm(place Place, act Act) {
 	p.armed = append(p.armed, &armed{place: place, act: act})
 }
 
-// Disarm forgets what is armed and ends what lasts: what stalls goes on, new connections are served. It gives how many
-// faults had not come.
+// Disarm removes the faults that are armed and ends those that last: what
+// stalls goes on, new connections are served. It gives how many faults had not
+// come.
 func (p *Proxy) Disarm() (left int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -49,7 +51,7 @@ func (p *Proxy) Disarm() (left int) {
 	return left
 }
 
-// befall does what was armed.
+// befall carries out a fault.
 func (l *link) befall(a Act) {
 	p := l.proxy
 	p.mu.Lock()

@@ -58,8 +58,9 @@ type piece struct {
 	cut   bool // it is not delivered: the connection is reset
 }
 
-// pump moves bytes from one side to the other until either ends. Reading and writing are two goroutines, so that a
-// delay adds to the round trip without lowering the rate.
+// pump moves bytes from one side to the other until either ends. Reading and
+// writing are two goroutines, so that a delay adds to the round trip without
+// lowering the rate.
 func (l *link) pump(from, to net.Conn, d direction) {
 	// Bounds what is in flight under a long delay: 256 reads of up to 32 KiB.
 	pieces := make(chan piece, 256)
@@ -103,7 +104,7 @@ func (p *Proxy) arrived(bytes []byte, d direction) piece {
 	return piece{bytes, time.Now().Add(f.Delay), cut}
 }
 
-// mayCut says whether CutsAtMost allows another cut.
+// mayCut reports whether CutsAtMost allows another cut.
 func (p *Proxy) mayCut() bool { return p.faults.CutsAtMost == 0 || p.stats.Cuts < p.faults.CutsAtMost }
 
 func (l *link) write(to net.Conn, pieces <-chan piece, d direction) {
@@ -139,8 +140,8 @@ func (l *link) write(to net.Conn, pieces <-chan piece, d direction) {
 			}
 		}
 	}
-	// The sender has finished: pass that on, the other direction may still talk. Of a server whose words are lost
-	// nothing is heard, its end neither.
+	// The sender has finished. Pass that on: the other direction may still
+	// talk. When a server's words are lost, so is its end.
 	if d == up || !l.loses(d) {
 		closeWrite(to)
 	}
@@ -204,10 +205,11 @@ func (l *link) allow(octets []byte, d direction) verdict {
 	return v
 }
 
-// stands says whether nothing moves now.
+// stands reports whether nothing moves now.
 func (p *Proxy) stands() bool { return p.faults.BlackHole || time.Now().Before(p.stallUntil) }
 
-// await gives up the lock until faults change or a stall is over; false when done comes first.
+// await gives up the lock until faults change or a stall is over. It reports
+// false when done comes first.
 func (p *Proxy) await(done <-chan struct{}) bool {
 	changed := p.changed
 	var over <-chan time.Time

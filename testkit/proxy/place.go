@@ -3,7 +3,8 @@ package proxy
 // Part is a part of the talk about one command.
 type Part int
 
-// The parts. A place is reached with its octet or, where the proxy only then knows what it sees, as soon as it knows.
+// The parts. A place is reached with its octet, or as soon as the proxy knows
+// what it sees.
 const (
 	Asked   Part = iota // the command, with its literals
 	Sent                // behind the command
@@ -40,7 +41,8 @@ func (a *armed) begun(c *command) {
 	}
 }
 
-// reached says whether octet octets of a part of c are where the fault waits.
+// reached reports whether octet octets of a part of c are where the fault
+// waits.
 func (a *armed) reached(c *command, part Part, octet int64) bool {
 	if a.target != c || a.place.Part != part {
 		return false

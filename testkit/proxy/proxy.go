@@ -58,7 +58,8 @@ type Proxy struct {
 // New listens on a free loopback port and forwards to target (host:port). The seed decides where CutEvery cuts.
 func New(target string, seed uint64) (*Proxy, error) { return NewAt("127.0.0.1:0", target, seed) }
 
-// NewAt is New at another address of this machine, as a server with several has them: Linux takes all of 127.0.0.0/8.
+// NewAt is New at another address of this machine, for a server with several.
+// Linux accepts all of 127.0.0.0/8.
 func NewAt(addr, target string, seed uint64) (*Proxy, error) {
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
@@ -100,7 +101,7 @@ func (p *Proxy) Set(f Faults) {
 	p.wake()
 }
 
-// wake tells everybody who waits that faults have changed.
+// wake wakes everybody who waits for a change of the faults.
 func (p *Proxy) wake() {
 	close(p.changed)
 	p.changed = make(chan struct{})

@@ -30,7 +30,8 @@ type framing struct {
 
 const headMax = 64
 
-// step follows one octet of a line; announces says that a literal follows, over that the line has ended.
+// step follows one octet of a line. announces reports that a literal follows,
+// over that the line has ended.
 func (f *framing) step(b byte) (announces, over bool) {
 	if f.line == 0 {
 		f.head, f.size = f.head[:0], -1
@@ -60,8 +61,8 @@ func (f *framing) step(b byte) (announces, over bool) {
 	return false, false
 }
 
-// begins reads "tag NAME " or "tag UID NAME " off the head of a line, whose newest octet ends a word; a
-// continuation, which has one word, is no command.
+// begins reads "tag NAME " or "tag UID NAME " off the head of a line whose
+// newest octet ends a word. A continuation has one word and is no command.
 func begins(head []byte) *command {
 	words := strings.Fields(string(head))
 	if len(words) < 2 {
@@ -164,7 +165,7 @@ func (l *link) answers(b byte) *Act {
 	return act
 }
 
-// greeting is what a server says unasked.
+// greeting is what a server says first.
 const greeting = "GREETING"
 
 // due takes the fault that waits for a place, if there is one.

@@ -40,8 +40,9 @@ type Command struct {
 	Box        string // the mailbox that is open
 }
 
-// Action is what is done in place of the right answer: one of the constants, or the text of a tagged "NO …" or
-// "BAD …", or "BYE …", which is said untagged before the connection is closed. "* …" is said before the right
+// Action is what is done in place of the right answer. It is one of the
+// constants, the text of a tagged "NO …" or "BAD …", or "BYE …", which is said
+// untagged before the connection is closed. "* …" is said before the right
 // answer.
 type Action string
 
@@ -180,8 +181,8 @@ func (s *Server) SetPassword(password string) {
 	s.password = password
 }
 
-// Changed returns a channel that is closed when a command comes, when Faults.On has answered one, and when a connection
-// opens or ends.
+// Changed returns a channel that is closed when a command comes, when Faults.On
+// has answered one, and when a connection opens or ends.
 func (s *Server) Changed() <-chan struct{} { return s.changed.Next() }
 
 // Open is how many connections are open, as far as this side knows.
@@ -249,7 +250,8 @@ func (s *Server) accept() {
 	}
 }
 
-// Dial connects without a network. Its arguments, those of net.Dialer.DialContext, do not matter.
+// Dial connects without a network. It ignores its arguments, which are those of
+// net.Dialer.DialContext.
 func (s *Server) Dial(context.Context, string, string) (net.Conn, error) {
 	near, far := net.Pipe()
 	if !s.take(far) {

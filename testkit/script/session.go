@@ -84,7 +84,7 @@ func (c *session) run() {
 	_ = c.out.Flush() // the client may be gone
 }
 
-// enter begins a command; true: the right answer is due.
+// enter begins a command. It reports whether the right answer is due.
 func (c *session) enter(cmd Command) bool {
 	c.now = cmd
 	if !c.act(cmd.Tag, c.server.enter(cmd)) {
@@ -94,7 +94,7 @@ func (c *session) enter(cmd Command) bool {
 	return raw == nil || !raw(cmd, c.out)
 }
 
-// act does what stands in for the right answer; true: give that.
+// act carries out an action. It reports whether the right answer is due.
 func (c *session) act(tag string, a Action) bool {
 	switch {
 	case a == Answer:
@@ -124,7 +124,8 @@ func (c *session) silence() {
 	c.over = true
 }
 
-// drop ends the connection behind what was said: it arrives, unlike before a reset.
+// drop ends the connection in order, so that what was said arrives. A reset
+// might overtake it.
 func (c *session) drop() {
 	_ = c.out.Flush()
 	c.conn.Close()

@@ -1,15 +1,18 @@
-// Package signal lets tests wait for what a test server counts, instead of looking every so often.
+// Package signal lets tests wait for what a test server counts, without
+// polling.
 package signal
 
 import "sync"
 
-// Signal tells everybody who waits. Its zero value is ready, and its methods may be called from any goroutine.
+// Signal wakes everybody who waits. Its zero value is ready, and any goroutine
+// may call its methods.
 type Signal struct {
 	mu      sync.Mutex
 	waiting chan struct{} // nil: nobody waits
 }
 
-// Next returns a channel that is closed at the next Send. Ask for it before you look: then nothing is missed.
+// Next returns a channel that is closed at the next Send. Call it before
+// looking, so that nothing is missed.
 func (s *Signal) Next() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -19,7 +22,7 @@ func (s *Signal) Next() <-chan struct{} {
 	return s.waiting
 }
 
-// Send wakes who waits.
+// Send wakes those who wait.
 func (s *Signal) Send() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

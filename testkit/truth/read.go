@@ -194,8 +194,8 @@ func (s *scanner) word() (string, bool) {
 	return atom, atom != ""
 }
 
-// Diff compares two sets of lines, counting doubles: each difference is one text, "-" in front of a line only a has,
-// "+" in front of one only b has.
+// Diff compares two sets of lines, and counts doubles. Each difference is one
+// text: "-" before a line that only a has, "+" before a line that only b has.
 func Diff(a, b []Line) []string {
 	a, b = slices.SortedFunc(slices.Values(a), compare), slices.SortedFunc(slices.Values(b), compare)
 	var out []string
@@ -212,11 +212,12 @@ func Diff(a, b []Line) []string {
 	return out
 }
 
-// Counts is what STATUS tells of one mailbox.
+// Counts is what STATUS says of one mailbox.
 type Counts struct{ Messages, Recent, Unseen int }
 
-// RecentSeen gives the counts of every mailbox that can be selected, without opening one: taken before and after a
-// sync they must be equal, for reading leaves no trace.
+// RecentSeen gives the counts of every mailbox that can be selected, without
+// opening one. Reading leaves no trace, so they must be equal before and after
+// a sync.
 func RecentSeen(ctx context.Context, addr, user, password string) (map[string]Counts, error) {
 	c, err := Dial(ctx, addr, user, password)
 	if err != nil {

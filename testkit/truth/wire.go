@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// response is one server line; each literal in it stands in text as its announcement "{n}" and apart in literals.
+// response is one server line. Each literal in it is "{n}" in text, and its
+// bytes are in literals.
 type response struct {
 	text     string
 	literals [][]byte
@@ -66,8 +67,9 @@ func (c *Client) Close() {
 	c.conn.Close()
 }
 
-// Do sends one command without its tag and gives the untagged lines; NO, BAD and BYE are errors. A literal in command
-// is written as the protocol wants it: "{n}", CRLF, n bytes (and n is sent synchronously).
+// Do sends one command without its tag and gives the untagged lines. NO, BAD
+// and BYE are errors. A literal in command is written as on the wire: "{n}",
+// CRLF, n bytes. It is sent synchronously.
 func (c *Client) Do(command string) ([]string, error) {
 	responses, err := c.run(command)
 	lines := make([]string, len(responses))
