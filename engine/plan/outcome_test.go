@@ -324,3 +324,28 @@ func TestOutcomeWaits(t *testing.T) {
 		}
 	}
 }
+
+// TestOutcomeThen: a verdict's attempts are all made before its other class takes over.
+func TestOutcomeThen(t *testing.T) {
+	f := Fault{Verdict: policy.Verdict{Class: class.Quota, Do: policy.Retry, Tries: 3, Then: class.Auth},
+		Phase: policy.PhaseSignIn, Said: true}
+	for tries, want := range map[int]class.Class{1: class.Quota, 3: class.Quota, 4: class.Auth} {
+		if c := met(f, Situation{Work: FolderSync, Tries: tries}); c.Class != want || c.Pause != (want == class.Auth) {
+			t.Errorf("after %d attempts: %s", tries, c)
+		}
+	}
+}
+
+// TestOutcomeOfMailbox: a task whose mailbox has trouble of its own has its own wait while the account backs off.
+func TestOutcomeOfMailbox(t *testing.T) {
+	f := Fault{Verdict: policy.Verdict{Class: class.Network, Do: policy.Retry}, Phase: policy.PhaseFetch}
+	s := Situation{Work: FolderSync, Tries: 1, Now: start(), Until: start().Add(time.Hour),
+		Delay: func(int) time.Duration { return time.Minute }}
+	if c := Outcome(f, s); c.Held || !c.At.Equal(start().Add(time.Minute)) {
+		t.Errorf("%s", c)
+	}
+	f.Phase = policy.PhaseSignIn
+	if c := Outcome(f, s); !c.Held || !c.At.Equal(s.Until) {
+		t.Errorf("before a mailbox is open: %s", c)
+	}
+}
