@@ -238,8 +238,8 @@ func (p *Pool) publish() {
 	}
 }
 
-// press asks as many leases to give way as interactive commands wait. For other
-// work it asks one watch.
+// requestYield asks as many leases to give way as interactive commands wait.
+// For other work it asks one watch.
 func (p *Pool) requestYield(waiting Use) {
 	want := max(1, p.interactive)
 	for _, use := range []Use{Watch, Bulk} {

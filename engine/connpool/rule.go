@@ -22,9 +22,9 @@ func (u usage) all() (n int) {
 
 // share is how many of the allowed connections one use may have. An interactive
 // command may have all. Bulk work may have all but one, which is left for
-// interactive commands. A watch may have all but one, so that work goes on
-// alongside it. Of a single connection a watch gets none: it would shut
-// everything out.
+// interactive commands, but always one. A watch may have all but one, so that
+// work goes on alongside it. Of a single connection a watch gets none: it would
+// shut everything out.
 func share(use Use, allowed int) int {
 	switch {
 	case use == Person:

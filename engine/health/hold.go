@@ -49,8 +49,9 @@ const (
 	Itself Who = "itself"           // it ends with its cause, at an unknown time
 )
 
-// offlineAfter is the wait from which a network counts as offline, half a
-// minute give or take. A shorter wait is passing trouble.
+// offlineAfter is the wait from which a network counts as offline. It is just
+// below the shortest long backoff, which is half a minute give or take. A
+// shorter wait is passing trouble.
 const offlineAfter = 20 * time.Second
 
 // Hold is one "not now". The zero Hold forbids nothing.
