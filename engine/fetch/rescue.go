@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 
 	"mailcote/engine/chunk"
 	"mailcote/engine/fault"
@@ -26,6 +28,132 @@ const maxPartialEnds = 3
 // messageItems is what a FETCH asks of a message.
 func messageItems() []imap.Item {
 	return []imap.Item{imap.ItemState, imap.ItemDate, imap.ItemSize, imap.ItemBody}
+}
+
+// strategy is a way of asking for a message that does not come as others do.
+type strategy int
+
+const (
+	alone     strategy = iota // with no other message
+	metadata                  // everything but its body
+	bodyOnly                  // its body and nothing else
+	chunks                    // its body in chunks
+	exhausted                 // no way is left
+)
+
+// rescue is one message that ended sessions, was left out by the server or came
+// in doubt, and how far its rescue got. It outlives sessions and workers, so
+// what came of the message stays. Only the worker that has the account touches
+// it.
+type rescue struct {
+	place
+
+	strategy     strategy
+	endedSession bool // it ended a session
+	tryOnce      bool // it is quarantined, and every way was tried before
+	// a session ended in which nothing else came, so a way may have failed for
+	// another reason
+	inconclusive bool
+	partialEnds  int // sessions in a row that ended after a part of it
+	described    *imap.Message
+	body         *chunk.Body    // how far it came in chunks
+	spool        *storage.Spool // the chunks that came
+	first        fault.Fault    // why it did not come as others do
+	last         fault.Fault    // why it did not come the last time
+
+	doubt   plan.Verdict // of what came last; Whole: no doubt
+	answers []answer     // the answers that came in doubt
+	kept    storage.Body // staged: the longest body among them; of size 0 when nothing came
+}
+
+// answer is what a session brought of a message.
+type answer struct {
+	plan.Received
+	session *imap.Session
+}
+
+// fromOtherSessions returns what sessions other than s brought.
+func (r *rescue) fromOtherSessions(s *imap.Session) (all []plan.Received) {
+	for _, one := range r.answers {
+		if one.session != s {
+			all = append(all, one.Received)
+		}
+	}
+	return all
+}
+
+// lastFrom reports whether s brought the message last.
+func (r *rescue) lastFrom(s *imap.Session) bool {
+	return len(r.answers) > 0 && r.answers[len(r.answers)-1].session == s
+}
+
+// noteDoubt notes a doubtful answer of a session.
+func (r *rescue) noteDoubt(now plan.Received, s *imap.Session, v plan.Verdict) {
+	r.doubt, r.answers = v, append(r.answers, answer{now, s})
+	size := "does not say how long the message is"
+	if now.Size >= 0 {
+		size = fmt.Sprintf("says the message has %d bytes", now.Size)
+	}
+	r.last = leftOut()
+	r.last.Detail = fmt.Sprintf("the server %s and gives %d", size, now.Got)
+	if r.first.Detail == "" {
+		r.first = r.last
+	}
+}
+
+// keep takes a staged body that came in doubt and drops the shorter of it and
+// the one kept before.
+func (r *rescue) keep(ctx context.Context, store *storage.Store, b storage.Body) error {
+	if b.Size > r.kept.Size {
+		b, r.kept = r.kept, b
+	}
+	return store.Unstage(ctx, b)
+}
+
+// reason returns the first and the last fault as one.
+func (r *rescue) reason() fault.Fault {
+	f := r.first
+	if f.Detail == "" {
+		return r.last
+	}
+	if r.last.Detail != "" && !strings.HasSuffix(f.Detail, r.last.Detail) &&
+		(f.ServerText == "" || f.ServerText != r.last.ServerText) {
+		f.Detail += "; alone and in parts: " + r.last.Detail
+	}
+	return f
+}
+
+// recordEnd notes that the message ended a session.
+func (r *rescue) recordEnd(f fault.Fault) {
+	if r.endedSession = true; r.first.Detail == "" {
+		r.first = f
+	}
+}
+
+// claimed is the size that the server says, or -1.
+func (r *rescue) claimed() int64 {
+	switch {
+	case r.described != nil:
+		return r.described.Size
+	case len(r.answers) > 0:
+		return r.answers[len(r.answers)-1].Size
+	}
+	return -1
+}
+
+func (r *rescue) received() int64 {
+	if r.spool == nil {
+		return r.kept.Size
+	}
+	return max(r.spool.Size(), r.kept.Size)
+}
+
+// spooled is how many octets came in chunks.
+func (r *rescue) spooled() int64 {
+	if r.spool == nil {
+		return 0
+	}
+	return r.spool.Size()
 }
 
 // attempt is the rescue of one message in one pass.
