@@ -214,7 +214,7 @@ func ofTask(c Consequence, f Fault, s Situation) Consequence {
 		tries = 0
 	}
 	beforeSelect := BeforeSelect(f.Phase, s.Work)
-	// nobody caused a rest that our own figures ask for
+	// no mailbox is to blame for a rest that our own figures ask for
 	planned := f.Class == class.Quota && !f.Said
 	c.Last = accountWide(f, s) && !beforeSelect && !s.Progressed && !planned
 	c.Held = s.Until.After(s.Now) && (f.Class == class.Quota || beforeSelect)

@@ -37,8 +37,8 @@ func (a Received) Lacks() int64 {
 func (a Received) Zero() bool { return a.Size == 0 && a.Got > 0 }
 
 // same reports whether two FETCHes brought the same octets. If neither brought
-// any, both must say that the message is empty, of a server that says so of no
-// other message.
+// any, both must say that the message is empty, and the server must not have
+// said so of one that was not.
 func (a Received) same(b Received, s storage.Sizes) bool {
 	if a.Got == 0 {
 		return b.Got == 0 && a.Size == 0 && b.Size == 0 && !a.Gone && !b.Gone && !s.Zero
