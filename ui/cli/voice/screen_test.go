@@ -37,3 +37,39 @@ func TestPara(t *testing.T) {
 		t.Errorf("%q, %v", out.String(), err)
 	}
 }
+
+// TestLayout: a narrow terminal leaves out spare columns before it cuts the
+// flexible ones too much. A wide one and a file get everything.
+func TestLayout(t *testing.T) {
+	head := []string{"ID", "NAME", "SPARE", "END"}
+	rows := [][]string{{"1", "a name that is long", "twelve cells", "x"}}
+	for _, c := range []struct {
+		columns int
+		want    string
+	}{
+		{0, "ID  NAME                 SPARE         END\n1   a name that is long  twelve cells  x\n"},
+		{42, "ID  NAME                 SPARE         END\n1   a name that is long  twelve cells  x\n"},
+		{39, "ID  NAME              SPARE         END\n1   a name that is …  twelve cells  x\n"},
+		{38, "ID  NAME                 END\n1   a name that is long  x\n"},
+		{20, "ID  NAME         END\n1   a name tha…  x\n"},
+	} {
+		var out strings.Builder
+		v := &Voice{out: &out, columns: c.columns}
+		if err := v.Table(head, rows, Layout{Flexible: []int{1}, Spare: []int{2}}); err != nil || out.String() != c.want {
+			t.Errorf("%d columns: %v\n%s", c.columns, err, out.String())
+		}
+	}
+}
+
+// TestHelp: what stands in a second column goes on there, and examples stay
+// whole.
+func TestHelp(t *testing.T) {
+	v := &Voice{columns: 24}
+	got := v.Help("A sentence that is too long.\n\nExamples:\n  mailcote search from:anna invoice\n\n" +
+		"Exit status:\n  75  temporary, try it again\n")
+	want := "A sentence that is too\nlong.\n\nExamples:\n  mailcote search from:anna invoice\n\n" +
+		"Exit status:\n  75  temporary, try it\n      again\n"
+	if got != want {
+		t.Errorf("%s\nwant\n%s", got, want)
+	}
+}

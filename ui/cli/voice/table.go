@@ -109,8 +109,8 @@ func (v *Voice) fit(widths []int, l Layout) (columns []int) {
 	return columns
 }
 
-// Wrap puts clean text after a lead. On a terminal the text goes on in the
-// next line, under an indent, where a word no longer fits. A word that is
+// Wrap cleans text and puts it after a lead. On a terminal the text goes on in
+// the next line, under an indent, where a word no longer fits. A word that is
 // longer than a line stays whole, so that a path or a link can be copied.
 func (v *Voice) Wrap(lead string, indent int, text string) []string {
 	return wrap(v.columns, lead, indent, Line(text))
@@ -132,7 +132,7 @@ func wrap(columns int, lead string, indent int, text string) (lines []string) {
 	return append(lines, line)
 }
 
-// Para prints text after a lead, and under itself where it is long.
+// Para prints text after a lead. A long text goes on under itself.
 func (v *Voice) Para(lead, text string) error {
 	return v.Say("%s", strings.Join(v.Wrap(lead, Width(lead), text), "\n"))
 }
