@@ -6,14 +6,16 @@ import (
 	"mailcote/storage"
 )
 
-// bells wake those who wait for tasks, account by account. The zero bells are ready.
+// bells wake those who wait for tasks, account by account. The zero bells are
+// ready.
 type bells struct {
 	mu    sync.Mutex
 	wakes map[storage.AccountID]chan struct{}
 }
 
-// Wake returns a channel that is closed at the account's next Notify. Ask for it before you look at the tasks:
-// then nothing is missed. Any number of waiters hear the same Notify.
+// Wake returns a channel that is closed at the account's next Notify. Ask for
+// it before you look at the tasks: then nothing is missed. Any number of
+// waiters hear the same Notify.
 func (b *bells) Wake(account storage.AccountID) <-chan struct{} {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -26,7 +28,8 @@ func (b *bells) Wake(account storage.AccountID) <-chan struct{} {
 	return b.wakes[account]
 }
 
-// Notify wakes whoever waits for the account's tasks. Call it after the transaction that enqueued.
+// Notify wakes whoever waits for the account's tasks. Call it after the
+// transaction that enqueued.
 func (b *bells) Notify(account storage.AccountID) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

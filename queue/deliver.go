@@ -15,15 +15,16 @@ import (
 	"mailcote/storage/tables"
 )
 
-// ErrDelivery says that goqite's table cannot be used: it is missing, has another shape or refuses rows. GoDirect does
-// without it.
+// ErrDelivery says that goqite's table cannot be used: it is missing, has
+// another shape or refuses rows. GoDirect does without it.
 var ErrDelivery = errors.New("the queue's table cannot be used")
 
-// direct stands in a row's message_id while goqite is done without.
+// direct is the message_id of rows that deliver themselves.
 const direct = "direct"
 
-// GoDirect makes the rows of sync_task deliver themselves, by the same order and the same times, until this
-// process ends. The next StartTx of a process that can use goqite's table hands them over to it again.
+// GoDirect makes the rows of sync_task deliver themselves until this process
+// ends, in the same order and at the same times. The next StartTx of a process
+// that can use goqite's table hands them over to it again.
 func (q *Queue) GoDirect(ctx context.Context) error {
 	q.direct.Store(true) // before the rows say so: nobody may rely on the table any more
 	err := q.store.Write(ctx, storage.Interactive, 0, func(w *storage.Writer) error {
@@ -44,11 +45,11 @@ func (q *Queue) GoDirect(ctx context.Context) error {
 	return err
 }
 
-// Direct says whether goqite's table is done without.
+// Direct reports whether the rows deliver themselves.
 func (q *Queue) Direct() bool { return q.direct.Load() }
 
-// handOverTx tries goqite's table and makes it hold exactly the tasks that wait or run: some may have delivered
-// themselves in an earlier process.
+// handOverTx tries goqite's table and makes it hold exactly the tasks that wait
+// or run. Some may have delivered themselves in an earlier process.
 func (q *Queue) handOverTx(w *storage.Writer) error {
 	if q.direct.Load() {
 		return nil
@@ -79,7 +80,8 @@ func (q *Queue) handOverTx(w *storage.Writer) error {
 	return delivery("sweep the queue's table", err)
 }
 
-// sendTx makes a task deliverable after a while and gives the name of its message.
+// sendTx makes a task deliverable after a while and gives the name of its
+// message.
 func (q *Queue) sendTx(w *storage.Writer, account storage.AccountID, id storage.TaskID, priority int,
 	wait time.Duration) (message string, err error) {
 	if q.direct.Load() {
@@ -90,7 +92,8 @@ func (q *Queue) sendTx(w *storage.Writer, account storage.AccountID, id storage.
 	return string(m), delivery("send task", err)
 }
 
-// receiveTx gives the account's next visible task and its message; no message: there is none.
+// receiveTx gives the account's next visible task and its message. Without a
+// message there is none.
 func (q *Queue) receiveTx(w *storage.Writer, account storage.AccountID) (id storage.TaskID, message string, err error) {
 	if q.direct.Load() {
 		err := tables.In(w).QueryRow(`SELECT id FROM sync_task WHERE account_id = ? AND message_id = ?
@@ -114,7 +117,8 @@ func (q *Queue) receiveTx(w *storage.Writer, account storage.AccountID) (id stor
 	return storage.TaskID(n), string(m.ID), nil
 }
 
-// delayTx hides a task for a while. Without goqite next_retry_at alone does that.
+// delayTx hides a task for a while. Without goqite, next_retry_at alone does
+// that.
 func (q *Queue) delayTx(w *storage.Writer, t Task, wait time.Duration) error {
 	if q.direct.Load() {
 		return nil
@@ -123,8 +127,9 @@ func (q *Queue) delayTx(w *storage.Writer, t Task, wait time.Duration) error {
 		goqite.ID(t.messageID), wait))
 }
 
-// rearTx hides a mailbox's task for a while, and puts it behind those of other mailboxes: behind its equals, or
-// behind all (rank). goqite orders equals by age, so it is sent anew; without goqite the order is by when a task
+// rearTx hides a mailbox's task for a while and puts it behind those of other
+// mailboxes: behind its equals, or behind all (rank). goqite orders equals by
+// age, so the task is sent anew. Without goqite, the order is by when a task
 // that failed was begun.
 func (q *Queue) rearTx(w *storage.Writer, t Task, wait time.Duration) error {
 	if err := q.dropTx(w, t.Account, t.messageID); err != nil {
@@ -147,8 +152,8 @@ func (q *Queue) dropTx(w *storage.Writer, account storage.AccountID, message str
 		goqite.ID(message)))
 }
 
-// rankTx gives a task another priority, also where goqite looks: the one statement on its table that goqite has
-// no call for. A paused task has no row there.
+// rankTx changes a task's priority, also in goqite's table, for which goqite
+// has no call. A paused task has no row there.
 func (q *Queue) rankTx(w *storage.Writer, t Task, priority int) error {
 	if _, err := tables.In(w).Exec(`UPDATE sync_task SET priority = ? WHERE id = ?`, priority, t.ID); err != nil {
 		return fmt.Errorf("rank task: %w", err)
@@ -160,7 +165,8 @@ func (q *Queue) rankTx(w *storage.Writer, t Task, priority int) error {
 	return delivery("rank task", err)
 }
 
-// delivery marks an error that lies in the shape of goqite's table, not in the disk or the moment.
+// delivery marks an error that is due to the shape of goqite's table, not to
+// the disk or the moment.
 func delivery(op string, err error) error {
 	var code interface{ Code() int }
 	if errors.As(err, &code) {

@@ -13,7 +13,7 @@ import (
 	"mailcote/storage/tables"
 )
 
-// Verb is what a person does to a task.
+// Verb is what is done to a task by hand.
 type Verb string
 
 // The verbs. Each applies to tasks in some states only; see Order.
@@ -25,7 +25,8 @@ const (
 	VerbPriority Verb = "priority" // unfinished: another place in the queue
 )
 
-// Selection says which tasks are meant: those numbered, or every one that fits the other fields; empty fields fit all.
+// Selection says which tasks are meant: the numbered ones, or otherwise every
+// one that fits the other fields. Empty fields fit all.
 type Selection struct {
 	IDs     []storage.TaskID
 	Account storage.AccountID
@@ -33,7 +34,8 @@ type Selection struct {
 	Type    Type
 }
 
-// Order is a verb for some tasks. A selection that is no list of numbers reaches only the tasks its verb applies to.
+// Order is a verb for some tasks. Without task numbers it reaches only the
+// tasks that its verb applies to.
 type Order struct {
 	Verb Verb
 	Selection
@@ -41,7 +43,8 @@ type Order struct {
 	Force    bool // VerbRetry: against a quota's deadline too
 }
 
-// Outcome is what became of one task. Neither Changed nor Refused: it was already as wished.
+// Outcome is what became of one task. It is neither Changed nor Refused when it
+// already was as asked for.
 type Outcome struct {
 	Task    Task // as it is now
 	Changed bool
@@ -55,8 +58,9 @@ var (
 	ErrState = errors.New("not in this state")
 )
 
-// ByHand carries out a person's order in one transaction and wakes the accounts it gave work to. Errors:
-// storage.ErrNotFound when a number is no task's; then nothing was changed.
+// ByHand carries out an order in one transaction and wakes the accounts that it
+// gave work to. Errors: storage.ErrNotFound when there is no task of a number;
+// then nothing was changed.
 func (q *Queue) ByHand(ctx context.Context, o Order) (all []Outcome, err error) {
 	if err := q.store.Write(ctx, storage.Interactive, 0, func(w *storage.Writer) (err error) {
 		all, err = q.ByHandTx(w, o)
@@ -72,7 +76,8 @@ func (q *Queue) ByHand(ctx context.Context, o Order) (all []Outcome, err error) 
 	return all, nil
 }
 
-// ByHandTx is ByHand inside a transaction. The caller wakes the accounts (Notify) afterwards.
+// ByHandTx is ByHand inside a transaction. The caller wakes the accounts
+// (Notify) afterwards.
 func (q *Queue) ByHandTx(w *storage.Writer, o Order) ([]Outcome, error) {
 	if o.Verb == VerbPriority && (o.Priority < 1 || o.Priority > 10) {
 		return nil, fmt.Errorf("%s: %d is not between 1 and 10", o.Verb, o.Priority)
@@ -99,8 +104,9 @@ func (q *Queue) ByHandTx(w *storage.Writer, o Order) ([]Outcome, error) {
 	return all, nil
 }
 
-// tasks finds what an order is about: the numbered ones in the order given, else those it applies to, the newest
-// first (of two failed ones that do the same the newer is retried).
+// tasks finds what an order is about: the numbered tasks in the order given,
+// otherwise those that it applies to, the newest first. Of two failed tasks
+// that do the same, the newer one is retried.
 func (o Order) tasks(r *storage.Reader) ([]Task, error) {
 	if len(o.IDs) == 0 {
 		all, err := list(tables.Of(r).Query(`SELECT `+taskColumns+` FROM sync_task
@@ -122,7 +128,7 @@ func (o Order) tasks(r *storage.Reader) ([]Task, error) {
 	return all, nil
 }
 
-// applies says whether a verb changes tasks in a state.
+// applies reports whether a verb changes tasks in a state.
 func (v Verb) applies(s State) bool {
 	switch v {
 	case VerbRetry:
@@ -163,7 +169,8 @@ func (q *Queue) obeyTx(w *storage.Writer, t Task, o Order) (changed bool, err er
 	return true, q.rankTx(w, t, o.Priority)
 }
 
-// refusal says why a verb does not apply to a task and what does; nil when the task is as wished already.
+// refusal says why a verb does not apply to a task and what does. It is nil
+// when the task already is as asked for.
 func (v Verb) refusal(t Task) error {
 	what := "is " + string(t.State)
 	switch {
@@ -183,7 +190,7 @@ func (v Verb) refusal(t Task) error {
 	return refused(ErrState, "task %d %s", t.ID, what)
 }
 
-// refusal is a sentinel in a person's words.
+// refusal is a sentinel in words for the user.
 type refusal struct {
 	text  string
 	cause error
@@ -208,7 +215,8 @@ func (q *Queue) sooner(w *storage.Writer, t Task, force bool) (changed bool, err
 	return true, q.hurryTx(w, t)
 }
 
-// reviveTx gives an ended task back as pending, its tries counted anew, unless another does the same by now.
+// reviveTx gives an ended task back as pending and counts its tries anew,
+// unless another task does the same by now.
 func (q *Queue) reviveTx(w *storage.Writer, t Task) error {
 	var twin storage.TaskID
 	err := tables.In(w).QueryRow(`SELECT u.id FROM sync_task t JOIN sync_task u
@@ -230,8 +238,9 @@ func (q *Queue) reviveTx(w *storage.Writer, t Task) error {
 	return wrap("retry task", err)
 }
 
-// withdrawTx takes a task nobody works on out of the queue: paused, or cancelled for good. A paused one keeps the
-// time it waits for, so that pause and resume are no way around a quota.
+// withdrawTx takes a task that nobody works on out of the queue: paused, or
+// cancelled for good. A paused one keeps the time it waits for, so that pause
+// and resume are no way around a quota.
 func (q *Queue) withdrawTx(w *storage.Writer, t Task, to State) error {
 	var ended any
 	if to == Cancelled {

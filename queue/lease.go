@@ -13,7 +13,8 @@ import (
 	"mailcote/testkit/failpoint"
 )
 
-// Claim takes the account's next visible task, or none. The lease is in the row before any work starts.
+// Claim takes the account's next visible task, or none. The lease is in the row
+// before any work starts.
 func (q *Queue) Claim(ctx context.Context, account storage.AccountID) (t Task, ok bool, err error) {
 	err = q.store.Write(ctx, storage.Interactive, 0, func(w *storage.Writer) error {
 		ok = false
@@ -43,7 +44,8 @@ func (q *Queue) Claim(ctx context.Context, account storage.AccountID) (t Task, o
 	return t, ok, err
 }
 
-// leased runs a statement that names id and generation, and answers ErrLeaseLost when they no longer fit.
+// leased runs a statement that names id and generation. It answers ErrLeaseLost
+// when they no longer fit.
 func leased(w *storage.Writer, t Task, statement string, args ...any) error {
 	result, err := tables.In(w).Exec(statement+` WHERE id = ? AND generation = ? AND state = 'processing'`,
 		append(args, t.ID, t.generation)...)
@@ -56,15 +58,16 @@ func leased(w *storage.Writer, t Task, statement string, args ...any) error {
 	return nil
 }
 
-// ProgressTx writes the checkpoint beside the batch that earned it and zeroes the retries. fetched is added up in
-// the row.
+// ProgressTx writes the checkpoint with the batch that earned it and zeroes the
+// retries. The row adds fetched up.
 func (q *Queue) ProgressTx(w *storage.Writer, t Task, folder string, last storage.UID, fetched int) error {
 	return leased(w, t, `UPDATE sync_task SET retry_count = 0, checkpoint = json_set(checkpoint, '$.lastUid', ?,
 		'$.currentFolder', ?,
 		'$.totalFetched', coalesce(json_extract(checkpoint, '$.totalFetched'), 0) + ?)`, last, folder, fetched)
 }
 
-// CompleteTx ends a task, or puts it back when it was asked for again while it ran.
+// CompleteTx ends a task, or puts it back when it was asked for again while it
+// ran.
 func (q *Queue) CompleteTx(w *storage.Writer, t Task) (again bool, err error) {
 	if err := leased(w, t, `UPDATE sync_task SET retry_count = 0`); err != nil {
 		return false, err
@@ -87,13 +90,13 @@ func (q *Queue) endTx(w *storage.Writer, t Task, end State) error {
 	return q.dropTx(w, t.Account, t.messageID)
 }
 
-// RetryTx puts a task back to wait until at, which may be now, and notes why. The attempt counts as one without
-// progress.
+// RetryTx puts a task back to wait until at, which may be now, and notes why.
+// The attempt counts as one without progress.
 func (q *Queue) RetryTx(w *storage.Writer, t Task, at time.Time, why Failure) error {
 	return q.waitTx(w, t, at, why, 1)
 }
 
-// DelayTx is RetryTx for an attempt that got further: it is not counted.
+// DelayTx is RetryTx for an attempt that made progress: it is not counted.
 func (q *Queue) DelayTx(w *storage.Writer, t Task, at time.Time, why Failure) error {
 	return q.waitTx(w, t, at, why, 0)
 }
@@ -120,7 +123,8 @@ func (q *Queue) waitTx(w *storage.Writer, t Task, at time.Time, why Failure, cou
 	return q.rearTx(w, t, wait)
 }
 
-// ReturnTx gives a task back at a clean stop: pending, the attempt not counted.
+// ReturnTx gives a task back at a clean stop. It is pending, and the attempt is
+// not counted.
 func (q *Queue) ReturnTx(w *storage.Writer, t Task) error {
 	if err := leased(w, t, `UPDATE sync_task SET again = 0`); err != nil {
 		return err
@@ -128,8 +132,8 @@ func (q *Queue) ReturnTx(w *storage.Writer, t Task) error {
 	return q.visibleTx(w, t)
 }
 
-// FailTx ends a task as failed and notes why, or puts it back once when it was asked for again while it ran. It
-// can be retried by hand.
+// FailTx ends a task as failed and notes why. A task that was asked for again
+// while it ran is put back once instead. A failed task can be retried by hand.
 func (q *Queue) FailTx(w *storage.Writer, t Task, why Failure) error {
 	if err := q.noteTx(w, t, why); err != nil {
 		return err
@@ -158,8 +162,8 @@ func (q *Queue) noteTx(w *storage.Writer, t Task, why Failure) error {
 	return leased(w, t, `UPDATE sync_task SET error_log = ?`, string(text))
 }
 
-// Due says when the account's next task is visible: now or earlier if one is, later if all wait, false if there
-// is none.
+// Due says when the account's next task is visible: now or earlier if one is,
+// later if all wait, false if there is none.
 func Due(r *storage.Reader, account storage.AccountID) (at time.Time, any bool, err error) {
 	var next *int64
 	err = tables.Of(r).QueryRow(`SELECT min(CASE state WHEN 'pending' THEN 0 ELSE next_retry_at END) FROM sync_task
@@ -177,7 +181,8 @@ func Unfinished(r *storage.Reader, account storage.AccountID) (n int, err error)
 	return n, wrap("count tasks", err)
 }
 
-// List gives an account's tasks (0: every account's), unfinished ones first, then the newest, at most limit.
+// List gives an account's tasks (0: every account's), at most limit. Unfinished
+// ones come first, then the newest.
 func List(r *storage.Reader, account storage.AccountID, limit int) ([]Task, error) {
 	return list(tables.Of(r).Query(`SELECT `+taskColumns+` FROM sync_task WHERE ? IN (0, account_id)
 		ORDER BY completed_at IS NOT NULL, CASE WHEN completed_at IS NULL THEN -priority ELSE -completed_at END, id

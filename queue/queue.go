@@ -30,8 +30,8 @@ const (
 	keptErrors = 20 // lines of a task's error log
 )
 
-// Queue is the tasks of one store. Its methods may be called from any goroutine; …Tx verbs inside a storage.Write
-// closure.
+// Queue is the tasks of one store. Its methods may be called from any
+// goroutine, …Tx verbs only inside a storage.Write closure.
 type Queue struct {
 	bells
 	store  *storage.Store
@@ -57,7 +57,8 @@ func (noConnector) Connect(context.Context) (driver.Conn, error) {
 }
 func (noConnector) Driver() driver.Driver { return nil }
 
-// of gives the account's goqite queue: one per account, so that no account waits behind another's tasks.
+// of gives the account's goqite queue. Each account has its own, so that none
+// waits behind another's tasks.
 func (q *Queue) of(account storage.AccountID) *goqite.Queue {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -79,7 +80,8 @@ type NewTask struct {
 	Hurry    bool // a person asks: do not wait for the retry time of an unfinished one, unless a quota set it
 }
 
-// EnqueueTx adds a task, or finds the unfinished one that does the same and raises its priority.
+// EnqueueTx adds a task. If an unfinished task does the same, it raises that
+// one's priority instead.
 func (q *Queue) EnqueueTx(w *storage.Writer, n NewTask) (id storage.TaskID, created bool, err error) {
 	if n.Priority == 0 {
 		n.Priority = DefaultPriority
@@ -147,8 +149,8 @@ func (q *Queue) hurryTx(w *storage.Writer, t Task) error {
 	return q.delayTx(w, t, 0)
 }
 
-// HurryTx makes every waiting task of an account visible now and counts its tries anew: a person asked for it. Quota
-// deadlines are kept.
+// HurryTx makes every waiting task of an account visible now and counts its
+// tries anew: it was asked for by hand. Quota deadlines are kept.
 func (q *Queue) HurryTx(w *storage.Writer, account storage.AccountID) error {
 	tasks, err := list(tables.In(w).Query(`SELECT `+taskColumns+` FROM sync_task
 		WHERE account_id = ? AND state IN ('pending', 'waiting')`, account))
@@ -173,7 +175,7 @@ func (q *Queue) HurryTx(w *storage.Writer, account storage.AccountID) error {
 	return nil
 }
 
-// FreeTx makes due what waited because its account did: nothing holds that any more.
+// FreeTx makes tasks due that waited only because their account did.
 func (q *Queue) FreeTx(w *storage.Writer, account storage.AccountID) error {
 	tasks, err := list(tables.In(w).Query(`SELECT `+taskColumns+` FROM sync_task
 		WHERE account_id = ? AND state = 'waiting'`, account))
@@ -190,9 +192,10 @@ func (q *Queue) FreeTx(w *storage.Writer, account storage.AccountID) error {
 	return nil
 }
 
-// StartTx is the first thing an owner of the store does: what a dead process was working on is pending again,
-// without using up a retry, and the waits of others are rewritten from next_retry_at, never longer than their
-// fault asks for. Errors: ErrDelivery when goqite's table cannot be used.
+// StartTx is the first thing an owner of the store does. Tasks that a dead
+// process was working on are pending again, without using up a retry. The waits
+// of others are rewritten from next_retry_at, never longer than their fault
+// asks for. Errors: ErrDelivery when goqite's table cannot be used.
 func (q *Queue) StartTx(w *storage.Writer) (released int, err error) {
 	if err := q.handOverTx(w); err != nil {
 		return 0, err
@@ -200,8 +203,9 @@ func (q *Queue) StartTx(w *storage.Writer) (released int, err error) {
 	return q.releaseTx(w, 0)
 }
 
-// ReleaseTx is StartTx for one account. Only the goroutine that owns the account may call it, before it claims
-// anything: a worker before it may have lost its way (its last write failed), and the clock may have been set.
+// ReleaseTx is StartTx for one account. Only the goroutine that owns the
+// account may call it, before it claims anything. A worker before it may have
+// failed to give its task back, and the clock may have been set.
 func (q *Queue) ReleaseTx(w *storage.Writer, account storage.AccountID) (released int, err error) {
 	return q.releaseTx(w, account)
 }
@@ -227,7 +231,8 @@ func (q *Queue) releaseTx(w *storage.Writer, account storage.AccountID) (release
 	return released, nil
 }
 
-// retimeTx writes again when a task that nobody works on is due: the clock may have been set since.
+// retimeTx writes again when a task that nobody works on is due: the clock may
+// have been set since.
 func (q *Queue) retimeTx(w *storage.Writer, t Task) error {
 	if t.State == Pending {
 		return q.delayTx(w, t, 0)
@@ -240,8 +245,9 @@ func (q *Queue) retimeTx(w *storage.Writer, t Task) error {
 	return q.delayTx(w, t, wait)
 }
 
-// JumpTx follows a wall clock that was set by jump while tasks wait: back, and every wait keeps its length;
-// forward, and what is due by the new time is due. Call Notify afterwards, for every account.
+// JumpTx follows a wall clock that was set by jump while tasks wait. When it
+// was set back, every wait keeps its length. When it was set forward, what is
+// due by the new time is due. Call Notify afterwards, for every account.
 func (q *Queue) JumpTx(w *storage.Writer, jump time.Duration) error {
 	if jump < 0 {
 		if _, err := tables.In(w).Exec(`UPDATE sync_task SET next_retry_at = max(next_retry_at + ?, 0)
@@ -260,7 +266,7 @@ func (q *Queue) JumpTx(w *storage.Writer, jump time.Duration) error {
 	return wrap("follow the clock", err)
 }
 
-// visibleTx gives a task back as pending and takes its lease from whoever has it.
+// visibleTx makes a task pending again and ends the lease of whoever has it.
 func (q *Queue) visibleTx(w *storage.Writer, t Task) error {
 	if _, err := tables.In(w).Exec(`UPDATE sync_task SET state = 'pending', again = 0, generation = generation + 1,
 		next_retry_at = NULL WHERE id = ?`, t.ID); err != nil {

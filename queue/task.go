@@ -34,10 +34,11 @@ const (
 	Cancelled  State = "cancelled"
 )
 
-// DefaultPriority is that of a task nobody hurries.
+// DefaultPriority is that of a task that nobody asked for by hand.
 const DefaultPriority = 5
 
-// ErrLeaseLost says that the task was taken back or given to another worker; nothing was changed.
+// ErrLeaseLost says that the task was taken back or given to another worker.
+// Nothing was changed.
 var ErrLeaseLost = errors.New("the task is no longer this worker's")
 
 // Payload is what a task is to do.
@@ -50,7 +51,8 @@ type Payload struct {
 	Limit     int               `json:"limit,omitempty"`
 }
 
-// Checkpoint shows how far a task got. It is written with the coverage and never read to decide.
+// Checkpoint shows how far a task got. It is written with the coverage. No
+// decision reads it.
 type Checkpoint struct {
 	LastUID       storage.UID `json:"lastUid,omitempty"`
 	TotalFetched  int64       `json:"totalFetched"`
@@ -65,7 +67,8 @@ type Failure struct {
 	Attempt int         `json:"attempt"`
 	Wait    float64     `json:"wait,omitempty"` // seconds until the next one
 	Held    bool        `json:"held,omitempty"` // it waits because its account does, for nothing of its own
-	// its account rests because of it: afterwards every other mailbox goes first
+	// its account rests because of it: afterwards every other mailbox goes
+	// first
 	Last bool `json:"last,omitempty"`
 }
 
@@ -90,7 +93,8 @@ type Task struct {
 	messageID  string
 }
 
-// Status is the seed's word for the state: pending, processing, completed or failed.
+// Status is the task's state as one of four words: pending, processing,
+// completed or failed.
 func (t Task) Status() string {
 	switch t.State {
 	case Waiting, Paused, Pending:
@@ -101,7 +105,7 @@ func (t Task) Status() string {
 	return string(t.State)
 }
 
-// last is the fault that made the task wait; the zero one: there was none.
+// last is the fault that made the task wait, or the zero one.
 func (t Task) last() (f Failure) {
 	if n := len(t.ErrorLog); n > 0 {
 		f = t.ErrorLog[n-1]
@@ -109,7 +113,8 @@ func (t Task) last() (f Failure) {
 	return f
 }
 
-// rank is the priority it is delivered by: the lowest of all while every other mailbox goes first.
+// rank is the priority that the task is delivered by: the lowest of all while
+// every other mailbox goes first.
 func (t Task) rank() int {
 	if t.last().Last {
 		return 0
@@ -117,8 +122,10 @@ func (t Task) rank() int {
 	return t.Priority
 }
 
-// wait is how long the task still waits, never longer than its fault asked for: one that lies further off was
-// written by another clock. Then nobody knows how much of it is over, and it is tried soon, but for a quota.
+// wait is how long the task still waits, never longer than its fault asked for.
+// A time that lies further off was written by another clock. Then nobody knows
+// how much of the wait is over, so the task is tried soon, unless a quota made
+// it wait.
 func (t Task) wait() time.Duration {
 	left := max(time.Until(t.NextRetryAt), 0)
 	asked := time.Duration(t.last().Wait * float64(time.Second))

@@ -9,7 +9,7 @@ import (
 	"mailcote/storage/internal/file"
 )
 
-// A local account has no server.
+// A local account has no server, so these columns may be NULL.
 const accountColumns = `id, name, coalesce(user, ''), coalesce(host, ''), coalesce(port, 0), coalesce(security, ''),
 	insecure,
 	secret_ref, state = 'paused', pause_class, pause_reason, server_id, capabilities, created_at, last_success_at`
@@ -46,15 +46,16 @@ func (r *Reader) AccountByName(name string) (Account, error) {
 	return a, missing("account "+name, err)
 }
 
-// AccountByIdentity finds an account by what identifies it: user and host, on a loopback host with the port.
-// Errors: ErrNotFound.
+// AccountByIdentity finds an account by what identifies it: user and host, on a
+// loopback host also the port. Errors: ErrNotFound.
 func (r *Reader) AccountByIdentity(user, host string, port int) (Account, error) {
 	a, err := scanAccount(r.snap.QueryRow(`SELECT `+accountColumns+` FROM account
 		WHERE user = ?1 AND endpoint IN (?2, ?2 || ':' || ?3) AND host = ?2`, user, host, port))
 	return a, missing("account "+user+" at "+host, err)
 }
 
-// AddAccount inserts an account and gives its key. Its name and its identity must be new.
+// AddAccount inserts an account and gives its key. Its name and its identity
+// must be new.
 func (w *Writer) AddAccount(a Account) (AccountID, error) {
 	id, err := w.tx.Insert(`INSERT INTO account (name, user, host, port, security, insecure, secret_ref, created_at)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -65,7 +66,8 @@ func (w *Writer) AddAccount(a Account) (AccountID, error) {
 	return AccountID(id), nil
 }
 
-// SetAccountEndpoint notes where and how the account is reached now; identity stays.
+// SetAccountEndpoint notes where and how the account is reached now. Its
+// identity stays.
 func (w *Writer) SetAccountEndpoint(id AccountID, port int, security string, insecure bool) error {
 	_, err := w.tx.Exec(`UPDATE account SET port = ?, security = ?, insecure = ?
 		WHERE id = ? AND (port <> ? OR security <> ? OR insecure <> ?)`,
@@ -87,7 +89,8 @@ func (w *Writer) SetServer(id AccountID, serverID, capabilities string) error {
 	return explain("set server", err)
 }
 
-// PauseAccount stops an account until a person acts. A fault does not take the place of a person's pause.
+// PauseAccount stops an account until it is resumed by hand. A fault does not
+// replace a pause by hand.
 func (w *Writer) PauseAccount(id AccountID, why class.Class, reason string) error {
 	_, err := w.tx.Exec(`UPDATE account SET state = 'paused', pause_class = ?, pause_reason = ?, paused_at = ?
 		WHERE id = ? AND (pause_class <> 'manual' OR ? = 'manual')`,
@@ -95,7 +98,7 @@ func (w *Writer) PauseAccount(id AccountID, why class.Class, reason string) erro
 	return explain("pause account", err)
 }
 
-// ResumeAccount takes a pause back.
+// ResumeAccount ends a pause.
 func (w *Writer) ResumeAccount(id AccountID) error {
 	_, err := w.tx.Exec(`UPDATE account SET state = 'active', pause_class = '', pause_reason = '', paused_at = NULL
 		WHERE id = ?`, id)
@@ -108,7 +111,8 @@ func (w *Writer) MarkSuccess(id AccountID, at time.Time) error {
 	return explain("mark success", err)
 }
 
-// Sizes is what is known of the RFC822.SIZEs that an account's server says; engine/plan decides what follows from it.
+// Sizes is what is known of how an account's server computes RFC822.SIZE.
+// Package engine/plan decides what follows from it.
 type Sizes struct {
 	Wrong bool  // it computes them wrongly
 	Short int   // until then: messages that came twice alike and shorter than their size
@@ -116,7 +120,8 @@ type Sizes struct {
 	Zero  bool  // it says 0 of messages that are not empty
 }
 
-// SizesOf gives what was noted of an account. Lack is kept for servers that are Wrong only.
+// SizesOf gives what is known of an account's server. Lack is kept only for
+// servers that are Wrong.
 func (r *Reader) SizesOf(id AccountID) (s Sizes, err error) {
 	err = r.snap.QueryRow(`SELECT EXISTS (SELECT 1 FROM meta WHERE key = 'size_wrong:' || ?1),
 		coalesce((SELECT value FROM meta WHERE key = 'size_short:' || ?1), 0),
@@ -125,7 +130,8 @@ func (r *Reader) SizesOf(id AccountID) (s Sizes, err error) {
 	return s, explain("read what is known of sizes", err)
 }
 
-// SetSizes notes it. Of a server that is Wrong one row says so, with Lack as its value.
+// SetSizes writes it. For a server that is Wrong, one row says so and has Lack
+// as its value.
 func (w *Writer) SetSizes(id AccountID, s Sizes) error {
 	if s.Zero {
 		if _, err := w.tx.Exec(`INSERT INTO meta (key, value) VALUES ('size_zero:' || ?, 1) ON CONFLICT DO NOTHING`,

@@ -12,12 +12,14 @@ import (
 	"mailcote/storage/internal/schema"
 )
 
-// backupAge is how long the copy made before a migration stays, from the first start after the migration. A store
-// that turns out to be damaged meanwhile is replaced by a new one, in which the time begins anew.
+// backupAge is how long the copy made before a migration stays, counted from
+// the first start after the migration. A store that turns out to be damaged
+// meanwhile is replaced by a new one. Its time begins anew.
 const backupAge = 7 * 24 * time.Hour
 
-// dropBackups removes the copies that migrations have left, when the store has opened well for long enough. What
-// fails now is tried at the next start, and a warning says so.
+// dropBackups removes the copies that migrations have left, when the store has
+// opened well for long enough. What it cannot remove is tried again at the next
+// start; a warning says so.
 func dropBackups(ctx context.Context, s *Store) (warnings []string) {
 	var copies []string
 	for version := 1; version < schema.Version(); version++ {
@@ -45,8 +47,9 @@ func dropBackups(ctx context.Context, s *Store) (warnings []string) {
 	return warnings
 }
 
-// backupsOver reports whether the time of the copies is over by the wall clock at, if that is to be believed. The
-// first call after a migration starts the time.
+// backupsOver reports whether the copies have been kept for long enough by the
+// wall clock at, if that is believed. The first call after a migration starts
+// the time.
 func (w *Writer) backupsOver(at time.Time) (bool, error) {
 	var since int64
 	err := w.tx.QueryRow(`SELECT value FROM meta WHERE key = ?`, schema.UpgradedAt).Scan(&since)

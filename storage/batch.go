@@ -9,7 +9,8 @@ import (
 	"mailcote/storage/internal/schema"
 )
 
-// Header is what a message says of itself, parsed by package message: views of the raw bytes that can be rebuilt.
+// Header is what a message says about itself, as package message parsed it. It
+// can be rebuilt from the raw bytes.
 type Header struct {
 	MessageID     string
 	ThreadKeys    []string // Message-IDs that join a conversation: its own, In-Reply-To, References
@@ -33,7 +34,8 @@ type Arrival struct {
 	Header       Header
 }
 
-// Batch is what one savepoint commits: messages of one generation of a mailbox and the coverage they earn.
+// Batch is what one savepoint commits: messages of one generation of a mailbox,
+// and the coverage they earn.
 type Batch struct {
 	Mailbox  MailboxID
 	Validity UIDValidity
@@ -58,15 +60,15 @@ type Stored struct {
 	Emails    []EmailRow // of each arrival that became a new entry: its email; else 0
 }
 
-// StoreBatch writes a batch: blobs, entries, emails, threads, coverage and changes. It may be replayed: what is there
-// already stays as it is.
+// StoreBatch writes a batch: blobs, entries, emails, threads, coverage and
+// changes. It may be replayed: what is there already stays as it is.
 func (w *Writer) StoreBatch(b Batch) (Stored, error) {
 	var done intake
 	err := w.storeBatch(b, &done)
 	return done.Stored, err
 }
 
-// intake is the account of one batch.
+// intake is the result of one batch, and what it counts.
 type intake struct {
 	Stored
 	added, unread int64 // entries inserted
@@ -157,8 +159,9 @@ type known struct {
 	expunged bool
 }
 
-// taken says whether the email of an expunged entry went to another copy in the same mailbox meanwhile: two
-// copies in one mailbox are two emails, so an entry that comes back must find another.
+// taken reports whether the email of an expunged entry has gone to another copy
+// in the same mailbox. Two copies in one mailbox are two emails, so an entry
+// that comes back must then find another.
 func (w *Writer) taken(m Mailbox, validity UIDValidity, have known) (taken bool, err error) {
 	if !have.expunged {
 		return false, nil
@@ -169,7 +172,8 @@ func (w *Writer) taken(m Mailbox, validity UIDValidity, have known) (taken bool,
 	return taken, explain("find email", err)
 }
 
-// replay meets an entry that is stored already: its flags are news, and it lives again if it was expunged.
+// replay handles an entry that is stored already. Its flags may be new, and an
+// expunged one becomes live again.
 func (w *Writer) replay(m Mailbox, have known, a Arrival, done *intake) error {
 	if !have.expunged && have.flags == a.Flags {
 		return nil
@@ -191,7 +195,8 @@ func (w *Writer) replay(m Mailbox, have known, a Arrival, done *intake) error {
 	return explain("revive entry", err)
 }
 
-// rebind gives an entry other bytes. The email it leaves keeps its row and blob for the retention time.
+// rebind gives an entry other bytes. The email it leaves keeps its row and blob
+// for the retention time.
 func (w *Writer) rebind(m Mailbox, validity UIDValidity, have known, blob BlobID, a Arrival, done *intake) error {
 	if !have.expunged {
 		if err := w.touchEmail(have.email); err != nil {
@@ -218,7 +223,8 @@ func (w *Writer) rebind(m Mailbox, validity UIDValidity, have known, blob BlobID
 	return w.release(m.ID, validity, a.UID)
 }
 
-// Binding says that a message the server lists is one the store holds as an entry of the same mailbox.
+// Binding says that a message the server lists is the same as a stored entry of
+// that mailbox.
 type Binding struct {
 	UID          UID
 	From         EntryID
@@ -227,10 +233,12 @@ type Binding struct {
 	InternalDate time.Time // zero: as before
 }
 
-// Bind gives listed messages the email and blob of entries the store holds, so that they need no download. The
-// entries they are taken from stay as they are. A message is left out, and stored is short of it, when its UID is
-// live already, when the entry is another mailbox's or has no body, or when its email is live in this generation
-// under another UID.
+// Bind gives listed messages the email and blob of stored entries, so that they
+// need no download. Those entries stay as they are.
+//
+// A message is left out of stored when its UID is live already, when the entry
+// is in another mailbox or has no body, or when its email is live in this
+// generation under another UID.
 func (w *Writer) Bind(mailbox MailboxID, validity UIDValidity, all []Binding) (stored []UID, err error) {
 	m, err := w.Mailbox(mailbox)
 	if err != nil {
@@ -251,7 +259,8 @@ func (w *Writer) Bind(mailbox MailboxID, validity UIDValidity, all []Binding) (s
 	return stored, nil
 }
 
-// bind writes the entry as an expunged one first: the triggers count it when it becomes live.
+// bind writes the entry as an expunged one first: the triggers count it when it
+// becomes live.
 func (w *Writer) bind(m Mailbox, validity UIDValidity, b Binding) (bool, error) {
 	var id EntryID
 	var email EmailRow
@@ -282,10 +291,12 @@ func (w *Writer) bind(m Mailbox, validity UIDValidity, b Binding) (bool, error) 
 	return true, w.release(m.ID, validity, b.UID)
 }
 
-// bindEmail finds the email of an arriving body (DESIGN §4, Email identity) or makes one: an email with the same
-// digest and no live entry of this mailbox and generation, those without any live entry first, then the lowest
-// row key. Only the first 32 of one digest are looked at, so that a mailbox of equal copies stays linear. live is
-// how many entries the caller inserts for it.
+// bindEmail finds the email of an arriving body or makes one (DESIGN §4, Email
+// identity). It takes an email with the same digest and no live entry of this
+// mailbox and generation. Emails without any live entry come first, then the
+// lowest row key. Only the first 32 of one digest are looked at, so that a
+// mailbox of equal copies stays linear. live is how many entries the caller
+// inserts for it.
 func (w *Writer) bindEmail(m Mailbox, validity UIDValidity, a Arrival, live int) (EmailRow, error) {
 	var row EmailRow
 	err := w.tx.QueryRow(`SELECT same.id FROM (SELECT id, live FROM email WHERE account_id = ? AND digest = ?

@@ -15,11 +15,13 @@ import (
 const (
 	pieceSize  = 1 << 20 // raw bytes of one zstd frame
 	stageBytes = 4 << 20 // raw bytes a staging transaction writes
-	// MaxInline is the size in bytes above which a message is staged instead of travelling whole in a batch.
+	// MaxInline is the size in bytes above which a message is staged. Smaller
+	// ones travel whole in a batch.
 	MaxInline = 4 << 20
 )
 
-// Body is a raw message ready for a batch: packed in memory, or staged in the store already.
+// Body is a raw message ready for a batch: packed in memory, or staged in the
+// store already.
 type Body struct {
 	SHA256 [sha256.Size]byte
 	Size   int64
@@ -27,7 +29,8 @@ type Body struct {
 	staged BlobID // 0: the frames are here
 }
 
-// Stored is how many bytes the packed body takes; of a staged one nothing is left to write.
+// Stored is how many bytes the packed body takes. It is 0 for a staged one,
+// which is written already.
 func (b Body) Stored() int {
 	n := 0
 	for _, frame := range b.frames {
@@ -36,7 +39,8 @@ func (b Body) Stored() int {
 	return n
 }
 
-// Packer compresses messages. It may be used from several goroutines; Close frees it.
+// Packer compresses messages. It may be used from several goroutines; Close
+// frees it.
 type Packer struct{ enc *zstd.Encoder }
 
 // NewPacker makes a packer.
@@ -84,7 +88,7 @@ func (r *Reader) piece(dec *zstd.Decoder, id BlobID, n int) ([]byte, error) {
 	return piece, nil
 }
 
-// unpack decompresses one frame, refusing one that is larger than a piece.
+// unpack decompresses one frame. It refuses one that is larger than a piece.
 func unpack(dec *zstd.Decoder, frame []byte) ([]byte, error) {
 	raw, err := dec.DecodeAll(frame, nil)
 	if err != nil {
@@ -106,9 +110,10 @@ func sameDigest(sum hash.Hash, want []byte) error {
 	return nil
 }
 
-// putBlob gives the blob of a body, writing, sealing or dropping what is needed so that the same bytes are one
-// blob. fresh says that the store did not hold these bytes: then no email has them, for a blob stays as long as
-// an email names it.
+// putBlob gives the blob of a body. It writes, seals or drops what is needed so
+// that the same bytes are one blob. fresh says that the store did not hold
+// these bytes. Then no email has them: a blob stays as long as an email names
+// it.
 func (w *Writer) putBlob(b Body) (id BlobID, fresh bool, err error) {
 	err = w.tx.QueryRow(`SELECT id FROM blob WHERE sha256 = ?`, b.SHA256[:]).Scan(&id)
 	switch {
@@ -135,7 +140,7 @@ func (w *Writer) addStaged() (BlobID, error) {
 	return BlobID(id), explain("stage blob", err)
 }
 
-// addStagedAfter is addStaged for a number above last.
+// addStagedAfter is addStaged with a number above last.
 func (w *Writer) addStagedAfter(last BlobID) (BlobID, error) {
 	id, err := w.addStaged()
 	if err != nil || id > last {
@@ -179,7 +184,8 @@ func (w *Writer) dropBlob(id BlobID) error {
 	return explain("drop blob", err)
 }
 
-// dropStaged removes what a dead process was receiving, and spares what is kept of messages in quarantine.
+// dropStaged removes what a dead process was receiving. It spares what is kept
+// of messages in quarantine.
 func (w *Writer) dropStaged() error {
 	if err := w.dropCameGone(); err != nil {
 		return err
@@ -189,8 +195,9 @@ func (w *Writer) dropStaged() error {
 	return explain("drop staged blobs", err)
 }
 
-// OpenBlob gives the raw bytes of a blob, verified: the last Read fails if the digest differs. The reader is valid
-// inside the Read closure. Errors: ErrNotFound.
+// OpenBlob gives the raw bytes of a blob, verified: the last Read fails if the
+// digest differs. The reader is valid inside the Read closure. Errors:
+// ErrNotFound.
 func (r *Reader) OpenBlob(id BlobID) (io.ReadCloser, int64, error) {
 	var size int64
 	var want []byte
@@ -206,7 +213,8 @@ func (r *Reader) OpenBlob(id BlobID) (io.ReadCloser, int64, error) {
 	return &blobReader{next: next, id: id, want: want, left: size, dec: dec, sum: sha256.New()}, size, nil
 }
 
-// EmailBlob finds the blob of an email: that of its first live entry, else of any. Errors: ErrNotFound.
+// EmailBlob finds the blob of an email: that of its first live entry, otherwise
+// that of any. Errors: ErrNotFound.
 func (r *Reader) EmailBlob(id EmailRow) (BlobID, error) {
 	var blob BlobID
 	err := r.snap.QueryRow(`SELECT blob_id FROM entry WHERE email_id = ? AND blob_id IS NOT NULL
@@ -214,8 +222,9 @@ func (r *Reader) EmailBlob(id EmailRow) (BlobID, error) {
 	return blob, missing("message body", err)
 }
 
-// Beginnings hands each entry's raw message to each, which reads as much of it as it wants; what is read is not
-// verified, so only compare it. Entries without a body are passed over.
+// Beginnings hands each entry's raw message to each, which reads as much as it
+// wants. The bytes are not verified, so only compare them. Entries without a
+// body are passed over.
 func (r *Reader) Beginnings(entries []EntryID, each func(id EntryID, raw io.Reader) error) error {
 	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(64<<20),
 		zstd.WithDecoderLowmem(true))

@@ -13,7 +13,7 @@ import (
 // Breaker is an account or a host that failed and has done nothing useful
 // since. It outlives the process, so that a restart does not knock where the
 // process before had to wait. Its times may be another clock's than today's, so
-// who reads them bounds the wait.
+// readers bound the wait.
 type Breaker struct {
 	Scope    string      // account:ID or host:NAME:PORT
 	Class    class.Class // Manual: a person's retry, and Until is when the next one is let through
@@ -24,7 +24,7 @@ type Breaker struct {
 	Detail   string    // the last fault in words
 }
 
-// Breakers gives every row, in no order that counts.
+// Breakers gives every row.
 func (r *Reader) Breakers() (all []Breaker, err error) {
 	rows, err := r.snap.Query(`SELECT scope, class, failures, failed_at, until, opened_at, detail FROM breaker
 		ORDER BY scope, class`)
@@ -44,7 +44,7 @@ func (r *Reader) Breakers() (all []Breaker, err error) {
 	})
 }
 
-// PutBreaker writes a row in place of an earlier one.
+// PutBreaker writes a row and replaces an earlier one.
 func (w *Writer) PutBreaker(b Breaker) error {
 	var opened any
 	if !b.OpenedAt.IsZero() {
@@ -61,7 +61,7 @@ func (w *Writer) PutBreaker(b Breaker) error {
 	return nil
 }
 
-// DropBreakers forgets the faults of a scope. A person's retry stays.
+// DropBreakers forgets the faults of a scope. A retry by hand stays.
 func (w *Writer) DropBreakers(scope string) error {
 	if _, err := w.tx.Exec(`DELETE FROM breaker WHERE scope = ? AND class <> 'manual'`, scope); err != nil {
 		return fmt.Errorf("forget breaker: %w", err)
@@ -69,9 +69,9 @@ func (w *Writer) DropBreakers(scope string) error {
 	return nil
 }
 
-// RequestRetry notes that a retry of an account is asked for by hand. Less than
-// gap after the last one it changes nothing and gives the time from which the
-// next is let through; otherwise it gives the zero time.
+// RequestRetry notes that a retry of an account was asked for by hand. Less
+// than gap after the last one it changes nothing and gives the time from which
+// the next is let through. Otherwise it gives the zero time.
 func (w *Writer) RequestRetry(scope string, now time.Time, gap time.Duration) (again time.Time, err error) {
 	var until int64
 	err = w.tx.QueryRow(`SELECT until FROM breaker WHERE scope = ? AND class = 'manual'`, scope).Scan(&until)

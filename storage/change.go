@@ -12,7 +12,8 @@ const (
 	typeThread  = "Thread"
 )
 
-// number draws the next change number. Numbers are unique per store and published by the commit.
+// number draws the next change number. Numbers are unique in a store. The
+// commit publishes them.
 func (w *Writer) number() (int64, error) {
 	if w.change == 0 {
 		if err := w.tx.QueryRow(`SELECT value FROM meta WHERE key = 'change_no'`).Scan(&w.change); err != nil {
@@ -41,7 +42,8 @@ func (w *Writer) touch(account AccountID, kind, id string) error {
 	return nil
 }
 
-// touchGeneration records that every email of a generation changed: it is shown now.
+// touchGeneration records that every email of a generation changed: they are
+// shown now.
 func (w *Writer) touchGeneration(m Mailbox, validity UIDValidity) error {
 	n, err := w.number()
 	if err != nil {
@@ -80,7 +82,8 @@ func (w *Writer) bury(account AccountID, kind, id string) error {
 	return nil
 }
 
-// touchMailbox notes that a mailbox's row or counts moved; finish records it once.
+// touchMailbox notes that a mailbox's row or counts changed. finish records it
+// once.
 func (w *Writer) touchMailbox(account AccountID, id MailboxID) {
 	if w.touched == nil {
 		w.touched = map[MailboxID]AccountID{}
@@ -88,7 +91,8 @@ func (w *Writer) touchMailbox(account AccountID, id MailboxID) {
 	w.touched[id] = account
 }
 
-// finish writes what a closure gathered. The writer calls it after the closure, inside its savepoint.
+// finish writes what a closure gathered. It runs after the closure, inside its
+// savepoint.
 func (w *Writer) finish() error {
 	for id, account := range w.touched {
 		if err := w.touch(account, typeMailbox, mailboxObject(id)); err != nil {

@@ -39,10 +39,11 @@ func (n *News) add(more News) {
 	n.ChangeNo = max(n.ChangeNo, more.ChangeNo)
 }
 
-// Watch is one subscription to a store's commits. Its methods may be called from any goroutine.
+// Watch is one subscription to a store's commits. Its methods may be called
+// from any goroutine.
 type Watch struct {
-	// C wakes after a commit that changed rows, when readers already see it. A wake-up stands for one commit or
-	// for many.
+	// C wakes after a commit that changed rows, when readers already see it. A
+	// wake-up stands for one commit or for many.
 	C <-chan struct{}
 
 	wake  chan struct{} // C, capacity 1
@@ -70,7 +71,8 @@ func (s *watches) subscribe() *Watch {
 	return w
 }
 
-// News gives what was committed since the last call. It may be empty after a wake-up: an earlier call had it then.
+// News gives what was committed since the last call. It may be empty after a
+// wake-up: an earlier call had it already.
 func (w *Watch) News() News {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -86,7 +88,8 @@ func (w *Watch) Close() {
 	delete(w.from.all, w)
 }
 
-// publish wakes every subscriber. It is called after COMMIT and before those who wrote are answered.
+// publish wakes every subscriber. It is called after COMMIT and before those
+// who wrote are answered.
 func (s *watches) publish(n News) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -15,29 +15,34 @@ import (
 	"mailcote/storage/owner"
 )
 
-// checkSnapshot is how old a snapshot of a check may grow while much is written: SQLite checks a table in one,
-// and until it has, bulk writing rests before the log grows too long.
+// checkSnapshot is how old a snapshot of a check may grow while much is
+// written. SQLite checks a table in one snapshot. Until that ends, bulk writing
+// rests before the log grows too long.
 const checkSnapshot = 10 * time.Minute
 
 // CheckOptions say how thoroughly a store is checked and who watches.
 type CheckOptions struct {
-	// Parse reads a message afresh, as it was read when it arrived; nil: derived rows are not compared.
+	// Parse reads a message as it was read when it arrived; nil: derived rows
+	// are not compared.
 	Parse func(r io.Reader) Header
-	// Progress is told how many rows of how many were looked at; nil: nobody asks.
+	// Progress is told how many of how many rows were looked at; nil: nobody
+	// asks.
 	Progress func(done, total int64)
 }
 
-// Finding is one thing that cannot be in a sound store: its kind, where it is, and a sentence for the person.
+// Finding is one thing that cannot be in a sound store: its kind, where it is,
+// and a sentence for the user.
 type Finding = check.Finding
 
-// Check looks for everything that cannot be in a sound store: SQLite's own structure, references, every digest
-// and size, counters, coverage against entries, derived rows against a fresh parse, threads, the change feed, the
-// search index and the queue. It reads in short snapshots and is right beside an owner that writes. Findings come
-// also with an error.
+// Check looks for everything that cannot be in a sound store: SQLite's own
+// structure, references, every digest and size, counters, coverage against
+// entries, derived rows against a fresh parse, threads, the change feed, the
+// search index and the queue. It reads in short snapshots, so it is right while
+// an owner writes. Findings come with an error, too.
 func (s *Store) Check(ctx context.Context, o CheckOptions) ([]Finding, error) {
-	// FTS5 keeps a connection's picture of the index and integrity_check does not renew it: one that searched
-	// before the last merge would report damage. So the check has connections of its own, and starts with the
-	// tables.
+	// A connection of FTS5 caches the index, and integrity_check does not renew
+	// the cache: one that searched before the last merge would report damage.
+	// So the check has connections of its own, and starts with the tables.
 	limits := s.file.Limits()
 	limits.Snapshot = checkSnapshot
 	fresh, err := s.file.Fresh(ctx, limits)
@@ -83,8 +88,8 @@ func derivedOf(h Header) check.Derived {
 	return d
 }
 
-// Salvage allows Open to put a new store in the place of a damaged one: all that can be read and verifies, with
-// the damaged one copied aside.
+// Salvage allows Open to replace a damaged store by a new one with all that can
+// be read and verifies. The damaged one is copied aside.
 type Salvage struct {
 	Parse    func(r io.Reader) Header // reads a message afresh
 	Progress func(done, total int64)  // is told how many messages of how many were looked at; nil: nobody asks
@@ -138,9 +143,10 @@ func (s *Store) openSalvaging(ctx context.Context, how file.Options, o *Salvage)
 	return s.openOwner(ctx, how)
 }
 
-// SalvageInto saves what can be read of the store at path into a new store at out. The store is only read; nobody
-// may own it meanwhile. Errors: *owner.HeldError, ErrMissing, ErrSalvageName, fs.ErrExist, what is wrong with the
-// two files.
+// SalvageInto saves what can be read of the store at path into a new store at
+// out. It only reads the store, which nobody may own meanwhile. Errors:
+// *owner.HeldError, ErrMissing, ErrSalvageName, fs.ErrExist, or what is wrong
+// with the two files.
 func SalvageInto(ctx context.Context, path, out string, o Salvage) (Salvaged, error) {
 	if err := owner.Inspect(path); err != nil {
 		return Salvaged{}, missingStore(path, err)

@@ -12,14 +12,15 @@ import (
 	"mailcote/storage/internal/file"
 )
 
-// Listed is an entry as the engine compares it with the server's listing. A
-// mailbox has millions of them, so it is small.
+// Listed is an entry as it is compared with the server's listing. A mailbox has
+// millions of them, so it is small.
 type Listed struct {
 	UID   UID
 	Flags uint64 // Flags.Sum by the seed of the call
 }
 
-// Entries lists the live entries of one generation of a mailbox by ascending UID.
+// Entries lists the live entries of one generation of a mailbox by ascending
+// UID.
 func (r *Reader) Entries(mailbox MailboxID, validity UIDValidity, seed maphash.Seed) ([]Listed, error) {
 	var all []Listed
 	rows, err := r.snap.Query(`SELECT uid, flags FROM entry
@@ -43,7 +44,8 @@ func (r *Reader) HasEntries(mailbox MailboxID, validity UIDValidity) (any bool, 
 	return any, explain("look for entries", err)
 }
 
-// Held is an entry whose body the store holds, as a listing that does not know it is compared with it.
+// Held is an entry whose body the store has. It is compared with a listing in
+// which its UID is unknown.
 type Held struct {
 	ID           EntryID
 	UID          UID
@@ -52,8 +54,8 @@ type Held struct {
 	Expunged     bool
 }
 
-// Held lists the entries of one generation of a mailbox that have a body and a UID in uids, expunged ones too, by
-// ascending UID.
+// Held lists the entries of one generation of a mailbox that have a body and a
+// UID in uids, by ascending UID. Expunged ones are included.
 func (r *Reader) Held(mailbox MailboxID, validity UIDValidity, uids Range) ([]Held, error) {
 	var all []Held
 	rows, err := r.snap.Query(`SELECT id, uid, size, internal_date, expunged_at IS NOT NULL FROM entry
@@ -69,16 +71,17 @@ func (r *Reader) Held(mailbox MailboxID, validity UIDValidity, uids Range) ([]He
 	})
 }
 
-// Sample is a message that a server has given before.
+// Sample is a message that a server has delivered before.
 type Sample struct {
 	Mailbox MailboxID
 	Raw     string // the mailbox's name on the wire
 	UID     UID
 }
 
-// Sample finds a message whose body the store has: in a generation of a mailbox, or else in another mailbox of
-// its account. Among the newest it takes the largest of up to 64 KiB, since a line may carry only small answers.
-// Errors: ErrNotFound.
+// Sample finds a message whose body the store has: in a generation of a
+// mailbox, otherwise in another mailbox of its account. Among the newest it
+// takes the largest of up to 64 KiB, since a connection may carry only small
+// answers. Errors: ErrNotFound.
 func (r *Reader) Sample(of Mailbox, validity UIDValidity) (Sample, error) {
 	s, err := r.sample(of, validity)
 	if !errors.Is(err, ErrNotFound) {
@@ -139,15 +142,15 @@ func (r *Reader) Shown(mailbox MailboxID, validity UIDValidity) ([]Shown, error)
 	})
 }
 
-// FlagChange is the server's news about one message.
+// FlagChange is what the server says about one message's flags.
 type FlagChange struct {
 	UID    UID
 	Flags  Flags
 	ModSeq ModSeq
 }
 
-// ApplyFlags sets the server's flags of live entries; UIDs the store does not hold are passed over. It says how
-// many moved.
+// ApplyFlags sets the server's flags of live entries and says how many changed.
+// UIDs that the store does not hold are passed over.
 func (w *Writer) ApplyFlags(mailbox MailboxID, validity UIDValidity, changes []FlagChange) (int, error) {
 	m, err := w.Mailbox(mailbox)
 	if err != nil {
@@ -176,8 +179,9 @@ func (w *Writer) ApplyFlags(mailbox MailboxID, validity UIDValidity, changes []F
 	return moved, nil
 }
 
-// Expunge takes messages the server no longer has out of the views. Rows and blobs stay for their retention, and
-// an email that lost its last entry stays until SettleOrphans: it may be on its way to another mailbox.
+// Expunge takes messages that the server no longer has out of the views. Rows
+// and blobs stay for their retention. An email that lost its last entry stays
+// until SettleOrphans: it may be on its way to another mailbox.
 func (w *Writer) Expunge(mailbox MailboxID, validity UIDValidity, uids []UID) error {
 	m, err := w.Mailbox(mailbox)
 	if err != nil {
@@ -192,7 +196,8 @@ func (w *Writer) Expunge(mailbox MailboxID, validity UIDValidity, uids []UID) er
 	return nil
 }
 
-// expungeWhere expunges the live entries of m that match one of this package's own conditions.
+// expungeWhere expunges the live entries of m that match a condition, which is
+// a constant of this package.
 func (w *Writer) expungeWhere(m Mailbox, condition string, args ...any) error {
 	var gone []EmailRow
 	rows, err := w.tx.Query(`UPDATE entry SET expunged_at = `+nowMillis+` WHERE `+condition+` AND expunged_at IS NULL
@@ -229,8 +234,9 @@ func (w *Writer) touchEntry(account AccountID, id EntryID) error {
 	return w.touch(account, typeEmail, object)
 }
 
-// touchEmail records that an email changed, and that its thread is back if the doors were told that the email had
-// gone: call it before the entry that revives it is written.
+// touchEmail records that an email changed. If the feed said that the email was
+// gone, its thread is back, too. Call it before the entry that revives the
+// email is written.
 func (w *Writer) touchEmail(row EmailRow) error {
 	var email, thread string
 	var account AccountID
@@ -248,18 +254,20 @@ func (w *Writer) touchEmail(row EmailRow) error {
 	return w.touch(account, typeEmail, email)
 }
 
-// orphanWait is how long an email that no mailbox holds waits for a mailbox that could not be listed: it may be there.
+// orphanWait is how long an email that no mailbox holds waits for a mailbox
+// that could not be listed: the email may be there.
 const orphanWait = 24 * time.Hour
 
-// SettleOrphans destroys, for the doors, the emails of an account that no mailbox holds any more. Call it when a
-// pass has listed every mailbox. It says how many went.
+// SettleOrphans destroys the emails of an account that no mailbox holds any
+// more and says how many. Call it when a pass has listed every mailbox.
 func (w *Writer) SettleOrphans(account AccountID) (int, error) {
 	return w.settleOrphans(account, math.MaxInt64)
 }
 
-// SettleOldOrphans destroys only those whose last entry was expunged a day before at, the wall clock's time. Call
-// it when a pass could not list some mailbox. A clock that MaySweep does not believe, or has not seen yet, ends
-// no wait.
+// SettleOldOrphans destroys only those whose last entry was expunged a day
+// before at, the wall clock's time. Call it when a pass could not list some
+// mailbox. A clock that MaySweep does not believe, or has not seen yet, ends no
+// wait.
 func (w *Writer) SettleOldOrphans(account AccountID, at time.Time) (int, error) {
 	known, doubted, err := w.sweptAt()
 	if err != nil {
@@ -268,7 +276,8 @@ func (w *Writer) SettleOldOrphans(account AccountID, at time.Time) (int, error) 
 	if ok, _ := believed(millis(at), known, doubted); !ok || known == 0 {
 		return 0, nil
 	}
-	// A time ahead of the clock was written while the clock was wrong. The wait begins anew, so that it has an end.
+	// A time ahead of the clock was written while the clock was wrong. The wait
+	// begins anew, so that it ends.
 	if _, err := w.tx.Exec(`UPDATE entry SET expunged_at = ?2 WHERE expunged_at > ?2
 		AND EXISTS (SELECT 1 FROM email WHERE id = email_id AND account_id = ?1 AND live = 0 AND destroyed_at IS NULL)`,
 		account, millis(at)); err != nil {
@@ -323,7 +332,8 @@ func (w *Writer) settleOrphans(account AccountID, upTo int64) (int, error) {
 	return len(all), nil
 }
 
-// Quarantined is one message in quarantine: the server lists it and does not deliver it. It stays outside coverage.
+// Quarantined is one message in quarantine: the server lists it and does not
+// deliver it. It stays outside coverage.
 type Quarantined struct {
 	ID       int64
 	Account  AccountID
@@ -341,7 +351,8 @@ type Quarantined struct {
 	Asked    bool  // a person wants it tried at the next pass
 }
 
-// Quarantine notes a message the server does not deliver, or that it was tried again in vain.
+// Quarantine notes a message that the server does not deliver, or one more try
+// that failed.
 func (w *Writer) Quarantine(q Quarantined) error {
 	var claimed any
 	if q.Claimed >= 0 {
@@ -382,13 +393,15 @@ func (w *Writer) release(mailbox MailboxID, validity UIDValidity, uid UID) error
 	return w.dropCame(cameKey(mailbox, validity, uid))
 }
 
-// cameKey is the key of the fact which staged blob holds what came of a message in quarantine.
+// cameKey is the key in meta that leads to the staged blob with the part of a
+// quarantined message that arrived.
 func cameKey(mailbox MailboxID, validity UIDValidity, uid UID) string {
 	return fmt.Sprintf("came:%d:%d:%d", mailbox, validity, uid)
 }
 
-// KeepCame keeps what came of a message in quarantine until it arrives or leaves, unless more of it is kept
-// already. b is staged, and the store has it from then on.
+// KeepCame keeps the part of a quarantined message that arrived, until the
+// message arrives or leaves. It does nothing when a larger part is kept
+// already. b is staged; afterwards it is the store's.
 func (w *Writer) KeepCame(mailbox MailboxID, validity UIDValidity, uid UID, b Body) error {
 	key := cameKey(mailbox, validity, uid)
 	var have BlobID
@@ -415,7 +428,7 @@ func (w *Writer) KeepCame(mailbox MailboxID, validity UIDValidity, uid UID, b Bo
 	return explain("keep what came", err)
 }
 
-// dropCame drops what is kept of a message in quarantine, if anything is.
+// dropCame drops what is kept of a quarantined message, if anything is.
 func (w *Writer) dropCame(key string) error {
 	if _, err := w.tx.Exec(`DELETE FROM blob WHERE state = 'staged' AND id = (SELECT value FROM meta WHERE key = ?)`,
 		key); err != nil {
@@ -425,7 +438,8 @@ func (w *Writer) dropCame(key string) error {
 	return explain("drop what came", err)
 }
 
-// dropCameGone drops what is kept of messages that are in quarantine no more: their mailbox or its numbers went.
+// dropCameGone drops what is kept of messages that are no longer in quarantine:
+// their mailbox or its generation went.
 func (w *Writer) dropCameGone() error {
 	var keys []string
 	rows, err := w.tx.Query(`SELECT key FROM meta WHERE key GLOB 'came:*'`)
@@ -458,8 +472,9 @@ func (w *Writer) dropCameGone() error {
 	return nil
 }
 
-// QuarantineOf lists what is quarantined in the shown or building generation of an account's mailboxes that are
-// not gone, by mailbox, generation and UID.
+// QuarantineOf lists the quarantine of an account's mailboxes that are not
+// gone, in their shown and building generations, by mailbox, generation and
+// UID.
 func (r *Reader) QuarantineOf(account AccountID) ([]Quarantined, error) {
 	return scanQuarantined(r.snap.Query(`SELECT `+quarantinedColumns+` FROM quarantine q
 		JOIN mailbox m ON m.id = q.mailbox_id
@@ -467,14 +482,14 @@ func (r *Reader) QuarantineOf(account AccountID) ([]Quarantined, error) {
 		ORDER BY m.path, q.mailbox_id, q.uidvalidity, q.uid`, account))
 }
 
-// QuarantineIn lists what is quarantined in one generation of a mailbox, by UID.
+// QuarantineIn lists the quarantine of one generation of a mailbox, by UID.
 func (r *Reader) QuarantineIn(mailbox MailboxID, validity UIDValidity) ([]Quarantined, error) {
 	return scanQuarantined(r.snap.Query(`SELECT `+quarantinedColumns+` FROM quarantine q
 		JOIN mailbox m ON m.id = q.mailbox_id
 		WHERE q.mailbox_id = ? AND q.uidvalidity = ? ORDER BY q.uid`, mailbox, validity))
 }
 
-// QuarantineRows counts the rows of an account's quarantine, at most enough of them.
+// QuarantineRows counts the rows of an account's quarantine, up to enough.
 func (r *Reader) QuarantineRows(account AccountID, enough int) (n int, err error) {
 	err = r.snap.QueryRow(`SELECT count(*) FROM (SELECT 1 FROM mailbox m JOIN quarantine q ON q.mailbox_id = m.id
 		WHERE m.account_id = ? LIMIT ?)`,
@@ -499,7 +514,7 @@ func scanQuarantined(rows *sql.Rows, err error) ([]Quarantined, error) {
 	})
 }
 
-// ReleaseGone empties the quarantine of messages that the server no longer lists.
+// ReleaseGone takes messages that the server no longer lists out of quarantine.
 func (w *Writer) ReleaseGone(mailbox MailboxID, validity UIDValidity, uids []UID) error {
 	for _, uid := range uids {
 		if err := w.release(mailbox, validity, uid); err != nil {

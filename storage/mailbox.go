@@ -28,7 +28,8 @@ func scanMailbox(row interface{ Scan(...any) error }) (Mailbox, error) {
 	return m, err
 }
 
-// Mailboxes lists an account's mailboxes that are not gone, the most important first.
+// Mailboxes lists an account's mailboxes that are not gone, the highest
+// priority first.
 func (r *Reader) Mailboxes(account AccountID) ([]Mailbox, error) {
 	var all []Mailbox
 	rows, err := r.snap.Query(`SELECT `+mailboxColumns+` FROM mailbox WHERE account_id = ? AND gone_at IS NULL
@@ -46,22 +47,22 @@ func (r *Reader) Mailbox(id MailboxID) (Mailbox, error) {
 	return m, missing("mailbox", err)
 }
 
-// MailboxByRaw finds a mailbox by its name on the server: the one that is there, otherwise the one that was last.
-// Errors: ErrNotFound.
+// MailboxByRaw finds a mailbox by its name on the server: the present one,
+// otherwise the last one that had it. Errors: ErrNotFound.
 func (r *Reader) MailboxByRaw(account AccountID, raw string) (Mailbox, error) {
 	m, err := scanMailbox(r.snap.QueryRow(`SELECT `+mailboxColumns+` FROM mailbox WHERE account_id = ? AND raw = ?
 		ORDER BY gone_at IS NOT NULL, gone_at DESC, id DESC LIMIT 1`, account, []byte(raw)))
 	return m, missing("mailbox", err)
 }
 
-// MailboxRows counts an account's mailboxes, those included that are gone.
+// MailboxRows counts an account's mailboxes, including those that are gone.
 func (r *Reader) MailboxRows(account AccountID) (n int, err error) {
 	err = r.snap.QueryRow(`SELECT count(*) FROM mailbox WHERE account_id = ?`, account).Scan(&n)
 	return n, explain("count mailboxes", err)
 }
 
-// PutMailbox inserts a mailbox or updates what LIST says of it, reviving one that was gone. Only the fields LIST
-// decides are read.
+// PutMailbox inserts a mailbox or updates what LIST says about it. It revives
+// one that was gone. It reads only the fields that LIST decides.
 func (w *Writer) PutMailbox(m Mailbox) (MailboxID, error) {
 	have, err := w.MailboxByRaw(m.Account, m.Raw)
 	path := strings.ToValidUTF8(m.Path, "\ufffd")
@@ -97,7 +98,8 @@ func (w *Writer) PutMailbox(m Mailbox) (MailboxID, error) {
 	return have.ID, nil
 }
 
-// reviveMailbox starts the next pass from nothing: what the mailbox held was expunged when it went.
+// reviveMailbox starts the next pass from nothing: what the mailbox held was
+// expunged when it went.
 func (w *Writer) reviveMailbox(m Mailbox) error {
 	_, err := w.tx.Exec(`UPDATE mailbox SET pass_at = NULL, building = NULL, modseq = 0 WHERE id = ?`, m.ID)
 	if err != nil {
@@ -107,7 +109,8 @@ func (w *Writer) reviveMailbox(m Mailbox) error {
 	return explain("revive mailbox "+m.Path, err)
 }
 
-// LoseMailbox takes a mailbox out of the views. Its entries are expunged; rows and blobs stay for their retention.
+// LoseMailbox takes a mailbox out of the views. Its entries are expunged. Rows
+// and blobs stay for their retention.
 func (w *Writer) LoseMailbox(id MailboxID) error {
 	m, err := w.Mailbox(id)
 	if err != nil {
@@ -124,8 +127,8 @@ func (w *Writer) LoseMailbox(id MailboxID) error {
 	return w.bury(m.Account, typeMailbox, mailboxObject(id))
 }
 
-// Announce notes how many messages the server announced in a mailbox that was never opened. Once it was, SELECT
-// decides.
+// Announce notes how many messages the server announced in a mailbox that was
+// never opened. In one that was, SELECT decides.
 func (w *Writer) Announce(id MailboxID, messages int64) error {
 	m, err := w.Mailbox(id)
 	if err != nil || m.UIDValidity != 0 || m.Building != nil || m.RemoteTotal == messages {
@@ -138,10 +141,10 @@ func (w *Writer) Announce(id MailboxID, messages int64) error {
 	return nil
 }
 
-// OpenGeneration notes the UIDVALIDITY a SELECT gave and how many messages it announced. The first one is shown
-// at once; another is built beside the shown one until SwitchGeneration, and abandons an unfinished one before
-// it. modseq starts the flag watermark of a generation that holds nothing yet. It says which generation batches
-// go to.
+// OpenGeneration notes the UIDVALIDITY that a SELECT gave and how many messages
+// it announced. The first generation is shown at once. Another one is built
+// alongside it until SwitchGeneration, and replaces one that is unfinished.
+// modseq starts the flag watermark of a generation that holds nothing yet.
 func (w *Writer) OpenGeneration(id MailboxID, validity UIDValidity, modseq ModSeq, exists int64) error {
 	m, err := w.Mailbox(id)
 	if err != nil {
@@ -184,7 +187,7 @@ func (w *Writer) abandon(m Mailbox) error {
 	return explain("abandon generation of "+m.Path, err)
 }
 
-// forget drops what was vouched for a generation.
+// forget drops what was vouched for in a generation.
 func (w *Writer) forget(id MailboxID, validity UIDValidity) error {
 	if _, err := w.tx.Exec(`DELETE FROM coverage WHERE mailbox_id = ? AND uidvalidity = ?`, id, validity); err != nil {
 		return explain("forget coverage", err)
@@ -199,7 +202,8 @@ func (w *Writer) forget(id MailboxID, validity UIDValidity) error {
 	return w.dropCameGone()
 }
 
-// SwitchGeneration shows the generation that was built and retires the one before it, in one transaction.
+// SwitchGeneration shows the generation that was built and retires the one
+// before it.
 func (w *Writer) SwitchGeneration(id MailboxID, modseq ModSeq) error {
 	m, err := w.Mailbox(id)
 	if err != nil {
@@ -234,7 +238,8 @@ func (w *Writer) SetModSeq(id MailboxID, modseq ModSeq) error {
 	return explain("set modseq", err)
 }
 
-// EndPass notes what the server said when the mailbox was complete; the next pass opens it only if that moved.
+// EndPass notes what the server said when the mailbox was complete. The next
+// pass opens it only if that has changed.
 func (w *Writer) EndPass(id MailboxID, p Pass) error {
 	_, err := w.tx.Exec(`UPDATE mailbox SET pass_uidnext = ?, pass_total = ?, pass_modseq = ?, pass_at = ?,
 		remote_total = ? WHERE id = ?`,
@@ -248,7 +253,8 @@ func (w *Writer) BreakPass(id MailboxID) error {
 	return explain("break pass", err)
 }
 
-// Coverage lists what is vouched for a generation of a mailbox, ascending and disjoint.
+// Coverage lists what is vouched for in a generation of a mailbox, ascending
+// and disjoint.
 func (r *Reader) Coverage(mailbox MailboxID, validity UIDValidity, level Level) ([]Range, error) {
 	var all []Range
 	rows, err := r.snap.Query(`SELECT lo, hi FROM coverage WHERE mailbox_id = ? AND uidvalidity = ? AND level = ?
@@ -266,7 +272,7 @@ func (w *Writer) Vouch(mailbox MailboxID, validity UIDValidity, ranges []Range) 
 	return w.cover(mailbox, validity, LevelBody, ranges)
 }
 
-// cover adds ranges to what is vouched; neighbours become one row.
+// cover adds ranges to what is vouched for. Adjacent ranges become one row.
 func (w *Writer) cover(mailbox MailboxID, validity UIDValidity, level Level, add []Range) error {
 	for _, one := range add {
 		if one.Lo == 0 || one.Hi < one.Lo {

@@ -8,8 +8,8 @@ import (
 	"mailcote/storage/internal/file"
 )
 
-// Rate is one kind of limit of an account. A row vouches for nothing: it is what an engine counted up to the
-// transaction it was written in.
+// Rate is one kind of limit of an account. A row vouches for nothing: it is
+// what the engine had counted when it was written.
 type Rate struct {
 	Kind     string // connections, commands, messages or bytes
 	Provider string
@@ -23,7 +23,7 @@ type Rate struct {
 	Resumes  time.Time // zero: the account does not rest
 }
 
-// slotAge is how long a slot is kept: longer than a day counts it.
+// slotAge is how long a slot is kept: longer than the day it counts for.
 const slotAge = 25 * time.Hour
 
 // RateSlot is what came from the server in ten minutes.
@@ -61,7 +61,7 @@ func (r *Reader) Rates(account AccountID) (all []Rate, err error) {
 	return all, nil
 }
 
-// RateSlots gives what came in each ten minutes that are still kept, the earliest first.
+// RateSlots gives the slots that are still kept, the earliest first.
 func (r *Reader) RateSlots(account AccountID) (all []RateSlot, err error) {
 	rows, err := r.snap.Query(`SELECT at, bytes FROM rate_slot WHERE account_id = ? ORDER BY at`, account)
 	err = file.Each(rows, err, func(rows *sql.Rows) error {
@@ -80,9 +80,10 @@ func (r *Reader) RateSlots(account AccountID) (all []RateSlot, err error) {
 	return all, nil
 }
 
-// PutRates replaces the account's limits and adds new slots. slots must be complete and oldest first; of those
-// that the store has, only the newest may have grown. Slots that no day counts any more, and those that a wrong
-// clock made, are deleted.
+// PutRates replaces the account's limits and adds new slots. slots must be
+// complete and oldest first. Of those the store has, only the newest may have
+// grown. Slots that no day counts any more are deleted, and so are those that a
+// wrong clock made.
 func (w *Writer) PutRates(account AccountID, rows []Rate, slots []RateSlot, now time.Time) error {
 	if _, err := w.tx.Exec(`DELETE FROM rate WHERE account_id = ?`, account); err != nil {
 		return fmt.Errorf("write limits: %w", err)
@@ -136,7 +137,7 @@ type RateUse struct {
 	Resumes        time.Time // zero: the account does not rest
 }
 
-// moment reads a time of the view; "": zero.
+// moment reads a time of the view; an empty one is the zero time.
 func moment(text string) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil

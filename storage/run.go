@@ -10,7 +10,8 @@ import (
 	"mailcote/storage/internal/file"
 )
 
-// Fault is one thing that went wrong, as it is kept: class and scope, the server's own words, what comes next.
+// Fault is one thing that went wrong, as it is kept: class and scope, the
+// server's own words, what comes next.
 type Fault struct {
 	ID          int64
 	At          time.Time
@@ -107,8 +108,8 @@ type FaultGroup struct {
 	Fault       Fault // the latest
 }
 
-// FaultGroups lists the problems with a fault at or after since, the latest first, at most limit. Faults before
-// since are not counted.
+// FaultGroups lists the problems with a fault at or after since, the latest
+// first, at most limit. Faults before since are not counted.
 func (r *Reader) FaultGroups(since time.Time, limit int) ([]FaultGroup, error) {
 	var all []FaultGroup
 	rows, err := r.snap.Query(`WITH problem AS MATERIALIZED (SELECT max(id) AS id, min(at) AS first, max(at) AS last,
@@ -148,7 +149,8 @@ type Run struct {
 	Detail      string
 }
 
-// StartRun opens a run. One that a dead process left open is closed as interrupted.
+// StartRun opens a run. One that a dead process left open is closed as
+// interrupted.
 func (w *Writer) StartRun(account AccountID) (RunID, error) {
 	at := millis(now())
 	if _, err := w.tx.Exec(`UPDATE sync_run SET ended_at = ?, result = 'interrupted'
@@ -162,7 +164,8 @@ func (w *Writer) StartRun(account AccountID) (RunID, error) {
 	return RunID(id), nil
 }
 
-// CountRun adds what a batch brought to its run, in the batch's own transaction.
+// CountRun adds what a batch brought to its run, in the batch's own
+// transaction.
 func (w *Writer) CountRun(id RunID, fetched int, bytes int64) error {
 	_, err := w.tx.Exec(`UPDATE sync_run SET fetched = fetched + ?, bytes = bytes + ? WHERE id = ?`, fetched, bytes, id)
 	return explain("count run", err)

@@ -15,10 +15,11 @@ import (
 	"mailcote/storage/query"
 )
 
-// IndexDoc is what the search index takes of one email. Subject, text and attachment names are plain text, as the
-// message holds them; the index brings them into its own spelling (package query). The sender and the recipients
-// come from the email's row; People are further names and addresses, one list a line; lines that the row holds
-// already are passed over.
+// IndexDoc is what the search index takes of one email. Subject, text and
+// attachment names are plain text, as the message holds them. The index brings
+// them into its own spelling (package query). The sender and the recipients
+// come from the email's row. People are further names and addresses, one list a
+// line; lines that the row holds already are passed over.
 type IndexDoc struct {
 	Email       EmailRow
 	Subject     string
@@ -27,13 +28,15 @@ type IndexDoc struct {
 	Attachments string
 }
 
-// enqueueIndex has an email's search row written. Call it in the transaction that stores its body.
+// enqueueIndex has an email's search row written. Call it in the transaction
+// that stores its body.
 func (w *Writer) enqueueIndex(row EmailRow) error {
 	_, err := w.tx.Exec(`INSERT INTO unindexed (email_id) VALUES (?) ON CONFLICT DO NOTHING`, row)
 	return explain("enqueue for the search index", err)
 }
 
-// Unindexed lists the emails whose search row is to be written, by ascending row key, at most limit.
+// Unindexed lists the emails whose search row is missing, by ascending row key,
+// at most limit.
 func (r *Reader) Unindexed(limit int) ([]EmailRow, error) {
 	var all []EmailRow
 	rows, err := r.snap.Query(`SELECT email_id FROM unindexed ORDER BY email_id LIMIT ?`, limit)
@@ -45,9 +48,10 @@ func (r *Reader) Unindexed(limit int) ([]EmailRow, error) {
 	})
 }
 
-// IndexDocs writes index rows, in the transaction that notes that they are written. An email that was indexed
-// before is indexed anew; one that is gone is passed over. Call it through Store.WriteAlone: every savepoint
-// flushes the index.
+// IndexDocs writes index rows and notes, in the same transaction, that they are
+// written. An email that was indexed before is indexed anew. One that is gone
+// is passed over. Call it through Store.WriteAlone: every savepoint flushes the
+// index.
 func (w *Writer) IndexDocs(docs []IndexDoc) error {
 	for _, doc := range docs {
 		var sender, recipients string
@@ -78,8 +82,9 @@ func (w *Writer) IndexDocs(docs []IndexDoc) error {
 	return nil
 }
 
-// damagedIndex makes an error that lies in the search index, and not in the file around it, an ErrIndex. Most
-// show when it is flushed, at the COMMIT; a damaged one may even break its own constraints.
+// damagedIndex makes an error of the search index, not of the file around it,
+// an ErrIndex. Most show when the index is flushed, at the COMMIT. A damaged
+// index may even break its own constraints.
 func damagedIndex(err error) error {
 	var se *sqlite.Error
 	if errors.As(err, &se) && (se.Code() == lib.SQLITE_CORRUPT_VTAB || se.Code() == lib.SQLITE_ERROR ||
@@ -89,8 +94,8 @@ func damagedIndex(err error) error {
 	return err
 }
 
-// RenewIndex makes an empty search index in the place of a damaged or missing one; every email with a body is
-// indexed anew. Call it through Store.WriteAlone.
+// RenewIndex replaces a damaged or missing search index by an empty one. Every
+// email with a body is indexed anew. Call it through Store.WriteAlone.
 func (w *Writer) RenewIndex() error {
 	table, err := schema.SearchTable()
 	if err != nil {
@@ -105,13 +110,15 @@ func (w *Writer) RenewIndex() error {
 	return nil
 }
 
-// fewHits is up to how many candidates are looked up and sorted one by one; where there are more, emails are
-// walked from new to old until enough match. Both keep within the budget of 50 ms at 100 000 mails
+// fewHits is the number of candidates up to which each is looked up and sorted.
+// Where there are more, emails are walked from new to old until enough match.
+// Both keep within the budget of 50 ms at 100 000 mails
 // (docs/decisions/0001-store.md).
 const fewHits = 1000
 
-// An email is shown by its first live entry in a mailbox that is shown; it counts as unread or flagged when any
-// of those is. The conditions on flags are spelled as those of the indexes entry_unread and entry_flagged.
+// An email is shown by its first live entry in a shown mailbox. It counts as
+// unread or flagged when any of those entries is. The conditions on flags are
+// spelled as in the indexes entry_unread and entry_flagged.
 const (
 	isUnread     = `expunged_at IS NULL AND instr(' ' || flags || ' ', ' \Seen ') = 0`
 	isFlagged    = `expunged_at IS NULL AND instr(' ' || flags || ' ', ' \Flagged ') > 0`
@@ -139,8 +146,9 @@ const (
 		CROSS JOIN email e INDEXED BY email_received ON e.account_id = ?1` + searchWhere
 )
 
-// Search lists the emails that match, the newest arrival first, at most limit, each by one live entry. account 0
-// means all. Mail that is not indexed yet is found by its dates and flags only.
+// Search lists the emails that match, the newest arrival first, at most limit,
+// each by one live entry. account 0 means all. Mail that is not indexed yet is
+// found by its dates and flags only.
 func (r *Reader) Search(q query.Query, account AccountID, limit int) ([]Mail, error) {
 	after, before := int64(-1<<62), int64(1<<62)
 	if !q.After.IsZero() {
@@ -256,13 +264,15 @@ func listMail(rows *sql.Rows, err error) ([]Mail, error) {
 	})
 }
 
-// Cursor is a place in a list that runs from new to old. The zero cursor is its beginning.
+// Cursor is a place in a list that runs from new to old. The zero cursor is its
+// beginning.
 type Cursor struct {
 	Date  time.Time
 	Entry EntryID
 }
 
-// Newest lists a mailbox's live entries from new to old, at most limit, from behind the cursor.
+// Newest lists a mailbox's live entries from new to old, at most limit,
+// starting after the cursor.
 func (r *Reader) Newest(mailbox MailboxID, after Cursor, limit int) ([]Mail, error) {
 	date, entry := int64(1<<62), EntryID(0)
 	if after.Entry != 0 {

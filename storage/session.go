@@ -21,7 +21,8 @@ const (
 // Reader reads one snapshot. It is valid inside the closure it was given to.
 type Reader struct{ snap *file.Snapshot }
 
-// Writer writes in one transaction and reads what it wrote. It is valid inside the closure it was given to.
+// Writer writes in one transaction and reads what it wrote. It is valid inside
+// the closure it was given to.
 type Writer struct {
 	Reader
 	tx      *file.Tx

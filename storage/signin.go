@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// SignIn is a sign-in that was sent and not answered. The zero value: there is
-// none. It is written down before it is sent: a sign-in whose answer nobody
-// lived to see counts too. Its times may be another clock's than today's, so
-// who reads them bounds the wait.
+// SignIn is a sign-in that was sent and not answered. The zero value means that
+// there is none. It is written before it is sent, so that one whose answer was
+// never seen counts too. Its times may be another clock's than today's, so
+// readers bound the wait.
 type SignIn struct {
 	SentAt  time.Time
 	Silent  int // times the server took it and said nothing
@@ -32,7 +32,8 @@ func (r *Reader) SignInOf(account AccountID) (s SignIn, err error) {
 	return s, nil
 }
 
-// PutSignIn notes an account's unanswered sign-in in place of an earlier one; the zero one says that it was answered.
+// PutSignIn replaces an account's unanswered sign-in. The zero value says that
+// it was answered.
 func (w *Writer) PutSignIn(account AccountID, s SignIn) error {
 	var err error
 	if s == (SignIn{}) {

@@ -11,7 +11,8 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// Stage takes a message too large for memory from r and writes it to a spool of its own.
+// Stage takes a message too large for memory from r and writes it to a spool of
+// its own.
 func (s *Store) Stage(ctx context.Context, p *Packer, r io.Reader) (Body, error) {
 	sp := s.NewSpool(p)
 	err := sp.Take(ctx, r)
@@ -24,13 +25,14 @@ func (s *Store) Stage(ctx context.Context, p *Packer, r io.Reader) (Body, error)
 	return Body{}, errors.Join(err, sp.Drop(context.WithoutCancel(ctx)))
 }
 
-// Unstage drops a staged body that no batch took. What it cannot drop the writer drops later.
+// Unstage drops a staged body that no batch took. If that fails, the writer
+// does it later.
 func (s *Store) Unstage(ctx context.Context, b Body) error {
 	if b.staged == 0 {
 		return nil
 	}
 	drop := func(w *Writer) error { return w.dropBlob(b.staged) }
-	// it makes room: the reserve is for that
+	// Interactive, because it makes room: the reserve is for that.
 	err := s.Write(ctx, Interactive, 0, drop)
 	if err != nil && !errors.Is(err, ErrClosed) && !errors.Is(err, ErrReadOnly) { // a start drops them all
 		s.file.Later(writing(drop))
@@ -38,9 +40,10 @@ func (s *Store) Unstage(ctx context.Context, b Body) error {
 	return err
 }
 
-// Spool receives one message in as many parts as it takes and writes it, in transactions of 4 MB, under a staged
-// blob, which StoreBatch seals. What a dead process leaves behind goes at the next start. After an error only
-// Drop may be called.
+// Spool receives one message in any number of parts. It writes them, in
+// transactions of 4 MB, under a staged blob, which StoreBatch seals. What a
+// dead process leaves behind goes at the next start. After an error only Drop
+// may be called.
 type Spool struct {
 	store  *Store
 	packer *Packer
@@ -88,14 +91,16 @@ func (sp *Spool) Take(ctx context.Context, r io.Reader) error {
 	}
 }
 
-// Flush writes what is still in memory and frees that memory; the spool may go on.
+// Flush writes what is still in memory and frees that memory; the spool may go
+// on.
 func (sp *Spool) Flush(ctx context.Context) error {
 	sp.pack()
 	sp.piece = nil
 	return sp.write(ctx)
 }
 
-// Finish writes the rest and gives the body for a batch. Nothing can be taken afterwards.
+// Finish writes the rest and gives the body for a batch. Nothing can be taken
+// afterwards.
 func (sp *Spool) Finish(ctx context.Context) (Body, error) {
 	if err := sp.Flush(ctx); err != nil {
 		return Body{}, err
@@ -124,7 +129,8 @@ func (sp *Spool) write(ctx context.Context) error {
 	id, first, frames := sp.id, sp.pieces, sp.frames
 	err := sp.store.Write(ctx, Bulk, stageBytes, func(w *Writer) (err error) {
 		if id = sp.id; id == 0 {
-			// A number that is given twice, after an outcome that is not known, would let Drop drop another spool's.
+			// The number must be new. After an unknown outcome a number that is
+			// given twice would make Drop drop another spool's blob.
 			last := &sp.store.staged
 			if id, err = w.addStagedAfter(*last); err != nil {
 				return err
@@ -143,7 +149,8 @@ func (sp *Spool) write(ctx context.Context) error {
 	return nil
 }
 
-// Reader reads a finished spool, a piece at a time, so that a large message does not hold a snapshot of the store.
+// Reader reads a finished spool a piece at a time, so that a large message does
+// not hold a snapshot of the store.
 func (sp *Spool) Reader(ctx context.Context) (io.ReadCloser, error) {
 	dec, err := newDecoder()
 	if err != nil {
@@ -183,8 +190,9 @@ func (r *spoolReader) Close() error {
 	return nil
 }
 
-// OpenBlob is Reader.OpenBlob for who takes his time, as a pager does: each piece is read in a snapshot of its
-// own, which a blob, never changed, allows. One that was dropped meanwhile ends with ErrNotFound.
+// OpenBlob is Reader.OpenBlob for slow readers, such as a pager. It reads each
+// piece in a snapshot of its own: a blob never changes. If the blob is dropped
+// meanwhile, reading ends with ErrNotFound.
 func (s *Store) OpenBlob(ctx context.Context, id BlobID) (io.ReadCloser, error) {
 	var b *blobReader
 	if err := s.Read(ctx, func(r *Reader) error {
@@ -200,7 +208,8 @@ func (s *Store) OpenBlob(ctx context.Context, id BlobID) (io.ReadCloser, error) 
 	return b, nil
 }
 
-// OpenCame gives what is kept of a message in quarantine, and how many bytes that is. Errors: ErrNotFound.
+// OpenCame gives what is kept of a message in quarantine, and how many bytes
+// that is. Errors: ErrNotFound.
 func (s *Store) OpenCame(ctx context.Context, mailbox MailboxID, validity UIDValidity,
 	uid UID) (io.ReadCloser, int64, error) {
 	dec, err := newDecoder()

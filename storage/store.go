@@ -40,7 +40,8 @@ type Options struct {
 	ReadOnly bool     // open beside an owner; the store must exist
 	Holder   string   // what other processes are told about this owner, for example "mailcote run"
 	Salvage  *Salvage // what to do with a damaged store; nil: ErrCorrupt
-	// Migrating is told before an older store is copied and brought to the newest schema; nil: nobody asks.
+	// Migrating is told before an older store is copied and migrated; nil:
+	// nobody asks.
 	Migrating func(Migration)
 
 	// What tests change of the file: see file.Options.
@@ -50,11 +51,11 @@ type Options struct {
 	limits *file.Limits
 }
 
-// Open opens a store, making it if it is missing (unless ReadOnly), and migrates it. An owner holds the lock
-// until Close.
+// Open opens a store and migrates it. It makes a missing one, unless ReadOnly.
+// An owner holds the lock until Close.
 //
-// Errors: *owner.HeldError, ErrNewer, ErrOlder (ReadOnly), ErrNotStore, ErrMissing, or what package owner refuses
-// about the file.
+// Errors: *owner.HeldError, ErrNewer, ErrOlder (ReadOnly), ErrNotStore,
+// ErrMissing, or what package owner refuses about the file.
 func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -108,7 +109,7 @@ func missingStore(path string, err error) error {
 	return err
 }
 
-// cannotOpen says why where SQLite does not.
+// cannotOpen says why SQLite cannot open the file, where that is known.
 func cannotOpen(path string, err error) error {
 	var se *sqlite.Error
 	if errors.As(err, &se) && (se.Code()&0xff == lib.SQLITE_CANTOPEN || se.Code()&0xff == lib.SQLITE_READONLY) {
@@ -135,11 +136,11 @@ func (s *Store) Path() string { return s.file.Path() }
 // ReadOnly reports whether the store was opened beside an owner.
 func (s *Store) ReadOnly() bool { return s.lock == nil }
 
-// Warnings are what the person should know about the file's surroundings, a sentence each.
+// Warnings are sentences about the file's surroundings, for the user.
 func (s *Store) Warnings() []string { return s.warnings }
 
-// Close lets the writes that were asked for finish, closes every handle and frees the lock. Only the first call
-// does it.
+// Close lets the queued writes finish, closes every handle and frees the lock.
+// Only the first call does it.
 func (s *Store) Close() (err error) {
 	s.closed.Do(func() {
 		err = s.file.Close()
@@ -150,70 +151,76 @@ func (s *Store) Close() (err error) {
 	return err
 }
 
-// Read runs fn on one snapshot. A snapshot that stays open keeps the WAL growing, so fn does no network and no
-// rendering. One that does so for too long is ended.
+// Read runs fn on one snapshot. A snapshot that stays open keeps the WAL
+// growing, so fn does no network and no rendering. One that does so for too
+// long is ended.
 //
-// Errors: what fn returned, ErrSnapshotTooOld, ErrClosed, ErrFailing, ErrCorrupt, or ctx's.
+// Errors: what fn returned, ErrSnapshotTooOld, ErrClosed, ErrFailing,
+// ErrCorrupt, or ctx's.
 func (s *Store) Read(ctx context.Context, fn func(*Reader) error) error {
 	return s.file.Read(ctx, func(snap *file.Snapshot) error { return fn(&Reader{snap}) })
 }
 
-// Write runs fn in a transaction and returns when it is committed, or nothing of it is. size is roughly how many
-// bytes fn writes. ctx cancels fn only while it waits for its turn. fn may run more than once and sees its own
-// earlier run undone.
+// Write runs fn in a transaction. It returns when fn is committed, or when
+// nothing of it is kept. size is roughly how many bytes fn writes. ctx cancels
+// fn only while it waits for its turn. fn may run more than once and sees its
+// own earlier run undone.
 //
-// While the disk is short of room or the log cannot be emptied, bulk writes are refused at once (Opened tells of
-// the end).
+// While the disk is short of room or the log cannot be emptied, bulk writes are
+// refused at once. Opened tells when that is over.
 //
-// Errors: what fn returned, ErrFull, ErrPaused, ErrBusy, ErrOutcomeUnknown, ErrFailing, ErrMoved, ErrClosed,
-// ErrReadOnly, or ctx's.
+// Errors: what fn returned, ErrFull, ErrPaused, ErrBusy, ErrOutcomeUnknown,
+// ErrFailing, ErrMoved, ErrClosed, ErrReadOnly, or ctx's.
 func (s *Store) Write(ctx context.Context, lane Lane, size int, fn func(*Writer) error) error {
 	return s.file.Write(ctx, lane, size, writing(fn))
 }
 
-// WriteAlone is Write without neighbours and without a savepoint, for the full-text index, which every savepoint
-// flushes.
+// WriteAlone is Write without neighbours and without a savepoint. It is for the
+// full-text index, which every savepoint flushes.
 func (s *Store) WriteAlone(ctx context.Context, fn func(*Writer) error) error {
 	return s.file.WriteAlone(ctx, writing(fn))
 }
 
-// SQL runs one reading statement of a person on a connection of its own and calls row for each row; values are
-// int64, float64, string, []byte or nil. ctx ends a statement that runs away. The views of docs/sql.md are
-// stable, the tables are not. It works on any open store, also beside its owner. It reads one snapshot, which is
-// ended when it keeps the log long.
+// SQL runs one reading statement on a connection of its own and calls row for
+// each row. Values are int64, float64, string, []byte or nil. ctx ends a
+// statement that runs away. The views of docs/sql.md are stable, the tables are
+// not. It works on any open store, also alongside its owner. It reads one
+// snapshot, which is ended when it keeps the log long.
 //
-// Errors: ErrRefused (wrapped with what was refused), ErrSnapshotTooOld, SQLite's own about the statement, ctx's,
-// or what row returned.
+// Errors: ErrRefused (wrapped with what was refused), ErrSnapshotTooOld,
+// SQLite's own about the statement, ctx's, or what row returned.
 func (s *Store) SQL(ctx context.Context, text string, row func(columns []string, values []any) error) error {
 	return s.file.ReadAlone(ctx, func(ctx context.Context, conn *sql.Conn) error {
 		return ask.Run(ctx, conn, text, row)
 	})
 }
 
-// Pause says why bulk writing rests, if it does. Beside an owner it is judged by the room and by the log as they
-// are now.
+// Pause says why bulk writing rests, if it does. A read-only store judges by
+// the free room and the log as they are now.
 func (s *Store) Pause() (disk.Pause, bool) { return s.file.Pause() }
 
 // Opened gives a channel that is closed when bulk writing may go on.
 func (s *Store) Opened() <-chan struct{} { return s.file.Opened() }
 
-// DataVersion gives a number that changes when another connection commits, in whatever process.
-// It costs no snapshot. The first call opens a connection that is kept until Close.
+// DataVersion gives a number that changes when another connection commits, in
+// whatever process. It costs no snapshot. The first call opens a connection
+// that is kept until Close.
 //
 // Errors: ErrClosed, ErrFailing, SQLite's own, or ctx's.
 func (s *Store) DataVersion(ctx context.Context) (int64, error) { return s.file.DataVersion(ctx) }
 
-// While gives a context that ends when the store turns out to be damaged, with an ErrCorrupt as its cause. stop
-// frees it.
+// While gives a context that ends when the store turns out to be damaged, with
+// an ErrCorrupt as its cause. stop frees it.
 func (s *Store) While(ctx context.Context) (while context.Context, stop func()) {
 	return s.file.While(ctx)
 }
 
-// Changed subscribes to this process's own commits. One group of writes gives one signal. A rolled back or empty
-// one gives none. A commit whose outcome is unknown counts as one that changed every type. A slow subscriber
-// delays nobody.
+// Changed subscribes to this process's own commits. One group of writes gives
+// one signal. A rolled back or empty one gives none. A commit whose outcome is
+// unknown counts as a change of every type. A slow subscriber delays nobody.
 //
-// A store that is open read-only has no commits of its own: see DataVersion. Closing the store wakes nobody.
+// A store that is open read-only has no commits of its own: see DataVersion.
+// Closing the store wakes nobody.
 func (s *Store) Changed() *Watch { return s.watches.subscribe() }
 
 // committed tells the subscribers what a transaction changed.

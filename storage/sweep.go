@@ -42,9 +42,10 @@ type Swept struct {
 	Pages                             int64 // pages given back to the file system
 }
 
-// Sweep deletes what has been kept long enough. keep is how long expunged mail stays; negative means for ever. It
-// works in small transactions of the bulk lane, each of which looks again before it deletes, and may be stopped
-// and repeated at will: the next one goes on where ctx ended it.
+// Sweep deletes what has been kept long enough. keep is how long expunged mail
+// stays; negative means for ever. It works in small transactions of the bulk
+// lane, each of which looks again before it deletes. It may be stopped and
+// repeated at will: the next sweep goes on where ctx ended this one.
 func (s *Store) Sweep(ctx context.Context, at time.Time, keep time.Duration) (Swept, error) {
 	sw := sweep{store: s, ctx: ctx, at: at}
 	steps := []func() error{sw.tombstones, sw.history, sw.vacuum}
@@ -61,8 +62,9 @@ func (s *Store) Sweep(ctx context.Context, at time.Time, keep time.Duration) (Sw
 	return sw.done, nil
 }
 
-// SweepDue reports whether it is time for a sweep: SweepEvery after the last one, when that one was stopped among the
-// blobs, or when what should have gone is as late. It only reads, and no more for a larger store.
+// SweepDue reports whether it is time for a sweep: SweepEvery after the last
+// one, when that was stopped among the blobs, or when something should have
+// gone SweepEvery ago. It only reads, and no more in a larger store.
 func (s *Store) SweepDue(ctx context.Context, at time.Time, keep time.Duration) (due bool, err error) {
 	late := func(age time.Duration) int64 { return millis(at.Add(-age - SweepEvery)) }
 	err = s.Read(ctx, func(r *Reader) error {
@@ -88,9 +90,10 @@ func (s *Store) SweepDue(ctx context.Context, at time.Time, keep time.Duration) 
 	return due, explain("look whether a sweep is due", err)
 }
 
-// MaySweep says whether at, the wall clock's time, is one to end retentions by: near that of the last time it
-// was, or a clock that moved far meanwhile and says so still a day later. It may have been set wrong, and what a
-// sweep deletes does not come back when it is set right.
+// MaySweep reports whether retentions may end by the wall clock's time at. They
+// may when it is near the last time that was believed, or when a clock that
+// moved far still says so a day later. The clock may have been set wrong, and
+// what a sweep deletes does not come back when it is set right.
 func (s *Store) MaySweep(ctx context.Context, at time.Time) (ok bool, err error) {
 	err = s.Write(ctx, Bulk, 0, func(w *Writer) error {
 		known, doubted, err := w.sweptAt()
@@ -108,7 +111,8 @@ func (s *Store) MaySweep(ctx context.Context, at time.Time) (ok bool, err error)
 	return ok, explain("look at the clock", err)
 }
 
-// sweptAt gives what MaySweep noted: the last time it believed the clock, and when it began to doubt it. 0 is never.
+// sweptAt gives what MaySweep noted: the last time it believed the clock, and
+// when it began to doubt the clock. 0 is never.
 func (r *Reader) sweptAt() (known, doubted int64, err error) {
 	err = r.snap.QueryRow(`SELECT coalesce((SELECT value FROM meta WHERE key = 'swept_at'), 0),
 		coalesce((SELECT value FROM meta WHERE key = 'swept_doubt'), 0)`).
@@ -116,8 +120,8 @@ func (r *Reader) sweptAt() (known, doubted int64, err error) {
 	return known, doubted, explain("read when the store was swept", err)
 }
 
-// believed is MaySweep's rule, in Unix milliseconds; 0 is none. doubted is the first look at a clock that moved
-// far from known, to whichever side of it.
+// believed is MaySweep's rule, in Unix milliseconds; 0 is none. doubted is the
+// first look at a clock that moved far from known, forward or back.
 func believed(at, known, doubted int64) (ok bool, doubt int64) {
 	switch {
 	case known == 0, max(at-known, known-at) <= clockStep.Milliseconds():
@@ -139,7 +143,8 @@ type sweep struct {
 	done   Swept
 }
 
-// rows repeats a statement that deletes at most sweepRows until it finds nothing more.
+// rows repeats a statement that deletes at most sweepRows until it finds
+// nothing more.
 func (sw *sweep) rows(count *int64, query string, args ...any) error {
 	for {
 		var n int64
@@ -160,14 +165,16 @@ func (sw *sweep) rows(count *int64, query string, args ...any) error {
 	}
 }
 
-// entries spares those of an email whose end the doors do not know yet: they still show its old mailbox.
+// entries spares those of an email that the change feed still shows: it shows
+// their old mailbox.
 func (sw *sweep) entries() error {
 	return sw.rows(&sw.done.Entries, `DELETE FROM entry WHERE id IN (SELECT n.id FROM entry n
 		JOIN email e ON e.id = n.email_id
 		WHERE n.expunged_at < ? AND (e.live > 0 OR e.destroyed_at IS NOT NULL) LIMIT ?)`, sw.before, sweepRows)
 }
 
-// emails go with their search row and, when it was the last of it, their thread.
+// emails go with their search row and, when it was the last of it, their
+// thread.
 func (sw *sweep) emails() error {
 	for {
 		var emails, threads []int64
@@ -212,8 +219,9 @@ func (sw *sweep) mailboxes() error {
 		sw.before, sweepRows)
 }
 
-// blobs looks at all of them, a window at a time: one that nobody names is rare, and no list of candidates can be
-// lost. It begins with the window in which the last sweep was stopped.
+// blobs looks at all blobs, a window at a time, and not at a list of
+// candidates, which could be lost: a blob that nobody names is rare. It begins
+// with the window in which the last sweep was stopped.
 func (sw *sweep) blobs() error {
 	var left int64 // where that window begins; 0: there is none
 	if err := sw.store.Read(sw.ctx, func(r *Reader) error {
@@ -245,7 +253,8 @@ func (sw *sweep) leave(from int64) error {
 	})
 }
 
-// window looks at the blobs from a number on and gives the last number of the store.
+// window looks at the blobs from a number on and gives the last number of the
+// store.
 func (sw *sweep) window(from int64) (last int64, err error) {
 	var free []freeBlob
 	if err := sw.store.Read(sw.ctx, func(r *Reader) error {
@@ -280,10 +289,11 @@ func (sw *sweep) window(from int64) (last int64, err error) {
 	return last, nil
 }
 
-// freeBlob is one that nobody named when it was looked at.
+// freeBlob was named by nobody when it was looked at.
 type freeBlob struct{ id, stored int64 }
 
-// drop deletes blobs that are still free: the same bytes may have arrived since the look.
+// drop deletes blobs that are still free: the same bytes may have arrived
+// meanwhile.
 func (sw *sweep) drop(free []freeBlob) error {
 	var gone Swept
 	if err := sw.store.Write(sw.ctx, Bulk, 1<<20, func(w *Writer) error {
@@ -308,7 +318,8 @@ func (sw *sweep) drop(free []freeBlob) error {
 	return nil
 }
 
-// tombstones raises the floor in the transaction that forgets what was below it.
+// tombstones raises the floor in the transaction that forgets what was below
+// it.
 func (sw *sweep) tombstones() error {
 	for {
 		var n int64
@@ -367,7 +378,8 @@ func (sw *sweep) history() error {
 		LIMIT ?)`, millis(sw.at.Add(-FaultAge)), sweepRows)
 }
 
-// vacuum gives free pages back, but for a twentieth of the file, which the next mail will use.
+// vacuum gives free pages back. It leaves a twentieth of the file, which the
+// next mail will use.
 func (sw *sweep) vacuum() error {
 	for {
 		var took int64
@@ -382,7 +394,7 @@ func (sw *sweep) vacuum() error {
 			if took = min(free-max(pages/20, vacuumPages), vacuumPages); took <= 0 {
 				return nil
 			}
-			// a row a page: all must be read
+			// It gives a row for each page: all must be read.
 			rows, err := w.tx.Raw().Query(fmt.Sprintf("PRAGMA incremental_vacuum(%d)", took))
 			return file.Each(rows, err, func(*sql.Rows) error { return nil })
 		}); err != nil {

@@ -9,18 +9,21 @@ import (
 	"mailcote/storage/internal/schema"
 )
 
-// maxThreadKeys bounds what one message can name.
+// maxThreadKeys bounds how many Message-IDs of one message count.
 const maxThreadKeys = 1000
 
-// threadKey folds a Message-ID and a base subject into the 16 bytes thread_reference holds: two messages share a thread
-// when they share a Message-ID under the same base subject (RFC 8621 §3).
+// threadKey folds a Message-ID and a base subject into the 16 bytes that
+// thread_reference holds. Two messages share a thread when they share a
+// Message-ID under the same base subject (RFC 8621 §3).
 func threadKey(messageID, baseSubject string) []byte {
 	sum := sha256.Sum256([]byte(messageID + "\x00" + baseSubject))
 	return sum[:16]
 }
 
-// threadOf finds the thread a new email joins, or makes one, and enters every Message-ID it names, so that a reply seen
-// before its parent joins without a search. Of several threads the oldest wins; merging them is another verb's work.
+// threadOf finds the thread that a new email joins, or makes one. It enters
+// every Message-ID that the email names, so that a reply seen before its parent
+// joins without a search. Of several threads the oldest wins; merging them is
+// another verb's work.
 func (w *Writer) threadOf(account AccountID, h Header) (int64, error) {
 	ids := h.ThreadKeys
 	if len(ids) > maxThreadKeys {

@@ -11,8 +11,8 @@ import (
 	"mailcote/storage/class"
 )
 
-// Row keys are distinct types so that one cannot be passed where another is meant. They never leave the store as
-// JMAP ids.
+// Row keys are distinct types, so that none is passed where another is meant.
+// They never leave the store as JMAP ids.
 type (
 	// AccountID is the row key of an account.
 	AccountID int64
@@ -30,16 +30,19 @@ type (
 	RunID int64
 )
 
-// EmailID is an email's JMAP id (RFC 8620 §1.2): random, given once, never computed.
+// EmailID is an email's JMAP id (RFC 8620 §1.2): random, given once, never
+// computed.
 type EmailID string
 
-// UID is a message's unique identifier in one mailbox under one UIDVALIDITY (RFC 9051 §2.3.1.1).
+// UID is a message's unique identifier in one mailbox under one UIDVALIDITY
+// (RFC 9051 §2.3.1.1).
 type UID uint32
 
 // UIDValidity names one generation of a mailbox's UIDs; 0 means none is known.
 type UIDValidity uint32
 
-// ModSeq is a modification sequence (RFC 7162), below 2^63; 0 means none is known.
+// ModSeq is a modification sequence (RFC 7162), below 2^63; 0 means none is
+// known.
 type ModSeq uint64
 
 // Level is what coverage vouches for.
@@ -96,7 +99,8 @@ type Mailbox struct {
 	Gone        bool
 }
 
-// Pass is what the server said of a mailbox when its last pass ended complete. At is zero when the last pass did not.
+// Pass is what the server said about a mailbox when its last pass ended
+// complete. At is zero when the last pass did not.
 type Pass struct {
 	UIDNext UID
 	Total   int64
@@ -104,10 +108,11 @@ type Pass struct {
 	At      time.Time
 }
 
-// Flags is a set of IMAP flags as the store keeps it: sorted, space-separated, system flags in RFC case, no \Recent.
+// Flags is a set of IMAP flags as the store keeps it: sorted, space-separated,
+// system flags in RFC case, no \Recent.
 type Flags string
 
-// Has says whether the set holds flag, compared as IMAP does, without case.
+// Has reports whether the set holds flag, compared as IMAP does, without case.
 func (f Flags) Has(flag string) bool {
 	for one := range strings.FieldsSeq(string(f)) {
 		if strings.EqualFold(one, flag) {
@@ -117,10 +122,12 @@ func (f Flags) Has(flag string) bool {
 	return false
 }
 
-// Sum is a digest of the flags for comparisons in memory, by the seed of whoever compares.
+// Sum is a digest of the flags for comparisons in memory. Whoever compares
+// gives the seed.
 func (f Flags) Sum(seed maphash.Seed) uint64 { return maphash.String(seed, string(f)) }
 
-// systemFlags are RFC 9051 §2.3.2's, by their lower-case form.
+// systemFlag gives the system flags of RFC 9051 §2.3.2 by their lower-case
+// form.
 func systemFlag(lower string) (string, bool) {
 	switch lower {
 	case `\seen`:
@@ -137,8 +144,9 @@ func systemFlag(lower string) (string, bool) {
 	return "", false
 }
 
-// NewFlags makes the canonical form of a set of flags: \Recent, empty words and duplicates (compared without case) are
-// dropped, white space and control characters in a hostile flag too; the rest is sorted bytewise.
+// NewFlags makes the canonical form of a set of flags. It drops \Recent, empty
+// words and duplicates (compared without case), and white space and control
+// characters in a hostile flag. The rest is sorted bytewise.
 func NewFlags(flags []string) Flags {
 	kept := make([]string, 0, len(flags))
 	var seen map[string]bool // nil: they are so few that each is compared with each

@@ -8,12 +8,13 @@ import (
 	"time"
 )
 
-// ErrRefused says that a person's SQL would do more than read; the message names what.
+// ErrRefused says that a person's SQL would do more than read; the message
+// names what.
 var ErrRefused = errors.New("only reading is allowed")
 
-// Run runs one statement on a connection that nobody else uses, and calls row for each row; values are int64,
-// float64, string, []byte or nil. Errors: ErrRefused, SQLite's own about the statement, ctx's, or what row
-// returned.
+// Run runs one statement on a connection that nobody else uses, and calls row
+// for each row; values are int64, float64, string, []byte or nil. Errors:
+// ErrRefused, SQLite's own about the statement, ctx's, or what row returned.
 func Run(ctx context.Context, conn *sql.Conn, text string, row func(columns []string, values []any) error) error {
 	if err := oneStatement(text); err != nil {
 		return err

@@ -10,8 +10,8 @@ import (
 	lib "modernc.org/sqlite/lib"
 )
 
-// readPragmas only tell something; those marked true do so about their argument, the others change something when
-// they get one.
+// readPragmas only tell something; those marked true do so about their
+// argument, the others change something when they get one.
 func readPragma(name, arg string) bool {
 	switch strings.ToLower(name) {
 	case "table_info", "table_xinfo", "table_list", "index_list", "index_info", "index_xinfo", "foreign_key_list",
@@ -25,7 +25,8 @@ func readPragma(name, arg string) bool {
 	return false
 }
 
-// guard lets a connection do nothing but read, and notes in words what it refused first.
+// guard lets a connection do nothing but read, and notes in words what it
+// refused first.
 func guard(conn *sql.Conn, refused *string) error {
 	for id, most := range map[int]int{lib.SQLITE_LIMIT_ATTACHED: 0, lib.SQLITE_LIMIT_LENGTH: 64 << 20} {
 		if _, err := sqlite.Limit(conn, id, most); err != nil {

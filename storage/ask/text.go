@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// oneStatement refuses an empty text, more than one statement (the driver would run them all), and VACUUM, about which
-// SQLite asks no authorizer.
+// oneStatement refuses an empty text, more than one statement (the driver would
+// run them all), and VACUUM, about which SQLite asks no authorizer.
 func oneStatement(text string) error {
 	first, rest := cutStatement(text)
 	word, _ := nextWord(first)
@@ -27,7 +27,8 @@ func oneStatement(text string) error {
 	return nil
 }
 
-// cutStatement cuts behind the first semicolon that is not inside quotes or a comment.
+// cutStatement cuts behind the first semicolon that is not inside quotes or a
+// comment.
 func cutStatement(text string) (first, rest string) {
 	for i := 0; i < len(text); i++ {
 		if text[i] == ';' {
@@ -38,7 +39,8 @@ func cutStatement(text string) (first, rest string) {
 	return text, ""
 }
 
-// nextWord gives the first token that is neither space nor comment, up to the next space.
+// nextWord gives the first token that is neither space nor comment, up to the
+// next space.
 func nextWord(text string) (word, rest string) {
 	for {
 		text = strings.TrimLeft(text, " \t\r\n\f\v\ufeff")
@@ -53,7 +55,8 @@ func nextWord(text string) (word, rest string) {
 	return text, ""
 }
 
-// skip says how many bytes follow the first one of a quoted text or a comment at the head of text; 0 if there is none.
+// skip says how many bytes follow the first one of a quoted text or a comment
+// at the head of text; 0 if there is none.
 func skip(text string) int {
 	end := func(from int, mark string) int {
 		if i := strings.Index(text[from:], mark); i >= 0 {

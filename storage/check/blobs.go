@@ -6,7 +6,8 @@ import (
 	"io"
 )
 
-// blobs reads every message: its digest, its size, its pieces, and, when there is a parser, what the store keeps of it.
+// blobs reads every message: its digest, its size, its pieces, and, when there
+// is a parser, what the store keeps of it.
 func (c *checker) blobs() error {
 	type blob struct{ id, size int64 }
 	for after := int64(0); ; {
@@ -74,7 +75,8 @@ func (c *checker) blob(s Snapshot, id int64) error {
 	return c.derived(s, id, *fresh)
 }
 
-// verify reads a blob to its end, which proves its digest, and parses it on the way.
+// verify reads a blob to its end, which proves its digest, and parses it on the
+// way.
 func (c *checker) verify(s Snapshot, id int64) (fresh *Derived, err error) {
 	r, size, err := c.Open(s, id)
 	if err != nil {
@@ -98,7 +100,8 @@ func (c *checker) verify(s Snapshot, id int64) (fresh *Derived, err error) {
 	return fresh, nil
 }
 
-// counter counts bytes and remembers a failure that a parser may have swallowed.
+// counter counts bytes and remembers a failure that a parser may have
+// swallowed.
 type counter struct {
 	r   io.Reader
 	n   int64

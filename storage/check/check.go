@@ -127,8 +127,8 @@ func each(s Snapshot, fn func(scan func(...any) error) error, query string, args
 	return rows.Err()
 }
 
-// windows calls fn for each span of row keys (after, upTo] of a table, each in a snapshot of its own, with the
-// number of rows in it.
+// windows calls fn for each span of row keys (after, upTo] of a table, each in
+// a snapshot of its own, with the number of rows in it.
 func (c *checker) windows(last, end string, fn func(s Snapshot, after, upTo int64) error) error {
 	for after := int64(0); ; {
 		more := true

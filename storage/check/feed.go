@@ -2,7 +2,8 @@ package check
 
 import "fmt"
 
-// feed looks for changes of objects that do not exist, and for numbers that were never published.
+// feed looks for changes of objects that do not exist, and for numbers that
+// were never published.
 func (c *checker) feed() error {
 	var account int64
 	var kind, object string
@@ -54,8 +55,8 @@ func (c *checker) feed() error {
 	}
 }
 
-// queue compares tasks that wait or run with what the queue delivers. Those of a direct sync deliver themselves
-// until the next start.
+// queue compares tasks that wait or run with what the queue delivers. Those of
+// a direct sync deliver themselves until the next start.
 func (c *checker) queue() error {
 	if err := c.read(func(s Snapshot) error {
 		var there bool
@@ -93,8 +94,8 @@ func (c *checker) queue() error {
 	return nil
 }
 
-// index compares the search index with the emails: each with a body has one row or waits for it, and no row is
-// without email.
+// index compares the search index with the emails: each with a body has one row
+// or waits for it, and no row is without email.
 func (c *checker) index() error {
 	if err := c.windows(`SELECT coalesce(max(id), 0), count(*) FROM (SELECT id FROM email WHERE id > ? ORDER BY id
 		LIMIT ?)`, "check the search index", func(s Snapshot, after, upTo int64) error {

@@ -2,7 +2,8 @@ package check
 
 import "fmt"
 
-// mailboxes compares each mailbox's counters with its entries and its coverage with itself.
+// mailboxes compares each mailbox's counters with its entries and its coverage
+// with itself.
 func (c *checker) mailboxes() error {
 	var ids []int64
 	if err := c.read(func(s Snapshot) error {
@@ -70,7 +71,8 @@ func (c *checker) mailbox(s Snapshot, id int64) error {
 		JOIN mailbox m ON m.id = c.mailbox_id JOIN account a ON a.id = m.account_id WHERE c.mailbox_id = ?`, id)
 }
 
-// entries compares each entry with its mailbox, its email, its blob and the coverage.
+// entries compares each entry with its mailbox, its email, its blob and the
+// coverage.
 func (c *checker) entries() error {
 	return c.windows(`SELECT coalesce(max(id), 0), count(*) FROM (SELECT id FROM entry WHERE id > ? ORDER BY id
 		LIMIT ?)`, "check entries", func(s Snapshot, after, upTo int64) error {
@@ -119,7 +121,8 @@ func (c *checker) entries() error {
 	})
 }
 
-// emails compares each email with its entries, its blob, its thread and the change feed.
+// emails compares each email with its entries, its blob, its thread and the
+// change feed.
 func (c *checker) emails() error {
 	return c.windows(`SELECT coalesce(max(id), 0), count(*) FROM (SELECT id FROM email WHERE id > ? ORDER BY id
 		LIMIT ?)`, "check emails", func(s Snapshot, after, upTo int64) error {

@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// tables lets SQLite check each table with its indexes, and its references to others.
+// tables lets SQLite check each table with its indexes, and its references to
+// others.
 func (c *checker) tables() error {
 	var names []string
 	if err := c.read(func(s Snapshot) error {

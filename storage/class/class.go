@@ -1,5 +1,6 @@
-// Package class names the kinds of faults. It is pure and below everybody: the schema's CHECK of sync_error.class
-// knows the same names, and engine/fault/policy says what follows from each.
+// Package class names the kinds of faults. It is pure and below everybody: the
+// schema's CHECK of sync_error.class knows the same names, and
+// engine/fault/policy says what follows from each.
 package class
 
 // Class is what kind of fault something is; it decides what is done about it.
@@ -20,7 +21,8 @@ const (
 	Bug      Class = "bug"
 )
 
-// Manual is the class of what a person ordered: a pause, or a retry that is remembered. No fault has it.
+// Manual is the class of what a person ordered: a pause, or a retry that is
+// remembered. No fault has it.
 const Manual Class = "manual"
 
 // Faults gives the classes that a fault can have.

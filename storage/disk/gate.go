@@ -39,7 +39,8 @@ func (p Pause) String() string {
 	return fmt.Sprintf("the disk is full: %s free, needs %s", Octets(p.Space.Free), Octets(p.Space.Need()))
 }
 
-// Gate is what bulk writing passes. Its methods may be called from any goroutine.
+// Gate is what bulk writing passes. Its methods may be called from any
+// goroutine.
 type Gate struct {
 	mu     sync.Mutex
 	closed map[Cause]Pause

@@ -11,8 +11,8 @@ type Space struct{ Free, Size int64 }
 // Reserve is what bulk writing leaves free.
 func (s Space) Reserve() int64 { return min(mostReserve, s.Size/10) }
 
-// Need is how much must be free before bulk writing goes on: a quarter over the reserve, so that one batch does
-// not end it again.
+// Need is how much must be free before bulk writing goes on: a quarter over the
+// reserve, so that one batch does not end it again.
 func (s Space) Need() int64 { return s.Reserve() + s.Reserve()/4 }
 
 // Short says whether less than the reserve is free.

@@ -7,7 +7,8 @@ import (
 	"runtime"
 )
 
-// SyncDir makes the names in the directory of path last. Windows has no such call and needs none.
+// SyncDir makes the names in the directory of path last. Windows has no such
+// call and needs none.
 func SyncDir(path string) error {
 	if runtime.GOOS == "windows" {
 		return nil

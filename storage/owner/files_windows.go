@@ -6,7 +6,8 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// Windows has neither flag; reparse points show as symbolic links or irregular files and are refused by system.check.
+// Windows has neither flag; reparse points show as symbolic links or irregular
+// files and are refused by system.check.
 const (
 	noFollow = 0
 	noBlock  = 0
@@ -31,7 +32,8 @@ func dirWarnings(string, fs.FileInfo) []string { return nil }
 
 const stillActive = 259 // STILL_ACTIVE of minwinbase.h
 
-// alive says whether a process of that id runs; one that may not be asked counts.
+// alive says whether a process of that id runs; one that may not be asked
+// counts.
 func alive(pid int) bool {
 	if pid <= 0 {
 		return false

@@ -13,7 +13,8 @@ import (
 	"mailcote/testkit/failpoint"
 )
 
-// Info says who owns a store, in the words of the owner. The zero Info is an owner that left no name.
+// Info says who owns a store, in the words of the owner. The zero Info is an
+// owner that left no name.
 type Info struct {
 	PID     int       `json:"pid"`
 	Command string    `json:"command"` // what it runs, without secrets; printable, ≤ 200 characters
@@ -33,8 +34,9 @@ const (
 	ownerLimit  = 4 << 10 // bytes read of an owner file
 )
 
-// writeInfo publishes the holder's name; the caller holds the lock, so the temporary name needs no random part. The old
-// name goes first: until the new one is there, a reader must see none rather than a dead owner's.
+// writeInfo publishes the holder's name; the caller holds the lock, so the
+// temporary name needs no random part. The old name goes first: until the new
+// one is there, a reader must see none rather than a dead owner's.
 func writeInfo(path string, info Info) error {
 	info.Command = tidy(info.Command)
 	text, err := json.Marshal(info)
@@ -69,8 +71,9 @@ func writeInfo(path string, info Info) error {
 	return nil
 }
 
-// readInfo reads the holder's name; false when it is missing, unreadable or names a process that no longer runs.
-// A holder in another process-id namespace cannot be told from a dead one and stays without a name.
+// readInfo reads the holder's name; false when it is missing, unreadable or
+// names a process that no longer runs. A holder in another process-id namespace
+// cannot be told from a dead one and stays without a name.
 func readInfo(path string) (Info, bool) {
 	name := path + ownerSuffix
 	if st, err := os.Lstat(name); err != nil || !st.Mode().IsRegular() {

@@ -21,7 +21,8 @@ const (
 	retryWait = 2 * time.Millisecond
 )
 
-// ErrMoved says that the store, or its lock, is no longer the file this process owns.
+// ErrMoved says that the store, or its lock, is no longer the file this process
+// owns.
 var ErrMoved = errors.New("the store was moved or replaced while in use")
 
 // HeldError says that another process owns the store.
@@ -34,16 +35,18 @@ func (e *HeldError) Error() string {
 	return fmt.Sprintf("the store %s is in use by %s: wait for it to end, or stop it", printable(e.Path), e.Holder)
 }
 
-// Lock is the ownership of one store. Its methods may be called by one goroutine at a time.
+// Lock is the ownership of one store. Its methods may be called by one
+// goroutine at a time.
 type Lock struct {
 	path  string
 	flock *flock.Flock
 	store fs.FileInfo // as seen at Acquire
 }
 
-// Acquire makes this process the owner of the prepared store at path until Release or its end. command is what
-// people are shown when they ask who holds the store; it must not contain secrets. When another process (or
-// another Lock of this one) owns the store the answer is a *HeldError within a second.
+// Acquire makes this process the owner of the prepared store at path until
+// Release or its end. command is what people are shown when they ask who holds
+// the store; it must not contain secrets. When another process (or another Lock
+// of this one) owns the store the answer is a *HeldError within a second.
 func Acquire(path, command string) (*Lock, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -99,7 +102,8 @@ func takeLock(path string) (*flock.Flock, error) {
 	}
 }
 
-// sameLock says whether name leads to the file that is locked. An error says that it cannot be known now.
+// sameLock says whether name leads to the file that is locked. An error says
+// that it cannot be known now.
 func sameLock(held *flock.Flock, name string) (bool, error) {
 	ours, err := held.Stat()
 	if err != nil {
@@ -112,7 +116,8 @@ func sameLock(held *flock.Flock, name string) (bool, error) {
 	return err == nil && os.SameFile(ours, there), err
 }
 
-// isHeld says whether somebody holds the lock exclusively, by asking for it shared for an instant.
+// isHeld says whether somebody holds the lock exclusively, by asking for it
+// shared for an instant.
 func isHeld(path string) bool {
 	peek := flock.New(path+lockSuffix, flock.SetFlag(os.O_RDONLY|noFollow|noBlock))
 	got, err := peek.TryRLock()
@@ -130,8 +135,9 @@ func holderOf(path string) Info {
 	}
 }
 
-// Holder says who owns the store at path now; false when nobody does, or when this user may not know. It disturbs
-// neither the holder nor one who is about to become it. Info is zero when the holder left no name.
+// Holder says who owns the store at path now; false when nobody does, or when
+// this user may not know. It disturbs neither the holder nor one who is about
+// to become it. Info is zero when the holder left no name.
 func Holder(path string) (Info, bool) {
 	path, err := filepath.Abs(path)
 	if err != nil || !isHeld(path) {
@@ -140,10 +146,11 @@ func Holder(path string) (Info, bool) {
 	return holderOf(path), true
 }
 
-// SameFile checks that the store's path still leads to the file that was there at Acquire, and the lock's to the
-// file that is locked. Where another file is there, or none, it returns ErrMoved: what SQLite still writes is
-// lost to whoever opens the path next, so the caller must stop writing for good. Another error says that it
-// cannot be known now.
+// SameFile checks that the store's path still leads to the file that was there
+// at Acquire, and the lock's to the file that is locked. Where another file is
+// there, or none, it returns ErrMoved: what SQLite still writes is lost to
+// whoever opens the path next, so the caller must stop writing for good.
+// Another error says that it cannot be known now.
 func (l *Lock) SameFile() error {
 	now, err := os.Lstat(l.path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -173,14 +180,15 @@ func (l *Lock) Renew() error {
 	return nil
 }
 
-// Release takes the holder's name away and gives the store back. The caller has closed SQLite before. A second
-// call does nothing.
+// Release takes the holder's name away and gives the store back. The caller has
+// closed SQLite before. A second call does nothing.
 func (l *Lock) Release() error {
 	if !l.flock.Locked() {
 		return nil
 	}
 	var errs []error
-	// A lock file that was replaced may have a new owner already, and the name would be that owner's.
+	// A lock file that was replaced may have a new owner already, and the name
+	// would be that owner's.
 	same, err := sameLock(l.flock, l.path+lockSuffix)
 	if err != nil {
 		errs = append(errs, fmt.Errorf("owner: look at the lock: %w", err)) // the name stays: it decides nothing

@@ -11,11 +11,12 @@ import (
 // beside are the files that live next to a store: SQLite's own and ours.
 var beside = [...]string{"-wal", "-shm", "-journal", lockSuffix, ownerSuffix}
 
-// Prepare makes sure that the store at path may be opened read-write, creating it (empty, 0600) when it is missing.
+// Prepare makes sure that the store at path may be opened read-write, creating
+// it (empty, 0600) when it is missing.
 //
-// isDefault says that nobody chose the path: missing directories are then created 0700. A directory that a person
-// chose is taken as it is; warnings say what is unwise about it. What may not be used comes back as a
-// *RefusedError.
+// isDefault says that nobody chose the path: missing directories are then
+// created 0700. A directory that a person chose is taken as it is; warnings say
+// what is unwise about it. What may not be used comes back as a *RefusedError.
 func Prepare(path string, isDefault bool) (warnings []string, err error) {
 	return thisProcess().prepare(path, isDefault)
 }
@@ -23,7 +24,8 @@ func Prepare(path string, isDefault bool) (warnings []string, err error) {
 // system is what the checks ask the operating system, so that tests can answer.
 type system struct {
 	uid int // effective user, -1 where there is none
-	// remote names the kind of file system dir is on when SQLite's WAL is not safe there, "" when it is.
+	// remote names the kind of file system dir is on when SQLite's WAL is not
+	// safe there, "" when it is.
 	remote func(dir string) (string, error)
 }
 
@@ -102,13 +104,14 @@ func checkDir(dir string) error {
 	return nil
 }
 
-// Beside says why SQLite cannot put its files beside the store at path, which it does for a reader, too: a
-// *RefusedError; nil: it can.
+// Beside says why SQLite cannot put its files beside the store at path, which
+// it does for a reader, too: a *RefusedError; nil: it can.
 func Beside(path string) error { return checkDir(filepath.Dir(path)) }
 
-// Inspect makes sure that a store may be opened for reading beside its owner: what Prepare would refuse about the
-// file itself comes back as a *RefusedError, apart from its mode, which does not matter to a reader. Errors:
-// fs.ErrNotExist.
+// Inspect makes sure that a store may be opened for reading beside its owner:
+// what Prepare would refuse about the file itself comes back as a
+// *RefusedError, apart from its mode, which does not matter to a reader.
+// Errors: fs.ErrNotExist.
 func Inspect(path string) error { return thisProcess().inspect(path) }
 
 func (s system) inspect(path string) error {
@@ -122,8 +125,9 @@ func (s system) inspect(path string) error {
 	return s.checkOwner(path, info)
 }
 
-// checkBeside judges the files next to the store. A log without its store is refused: SQLite would delete it, and
-// with it what was committed, as soon as a new empty store stands beside it (FAULTS L6).
+// checkBeside judges the files next to the store. A log without its store is
+// refused: SQLite would delete it, and with it what was committed, as soon as a
+// new empty store stands beside it (FAULTS L6).
 func (s system) checkBeside(path string) error {
 	for _, suffix := range beside {
 		name := path + suffix
@@ -169,7 +173,8 @@ func checkKind(path string, info fs.FileInfo) error {
 	return nil
 }
 
-// create makes the empty store. That another process was faster is no error: the caller looks at what is there.
+// create makes the empty store. That another process was faster is no error:
+// the caller looks at what is there.
 func create(path string) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR|noFollow, 0o600)
 	if errors.Is(err, fs.ErrExist) {

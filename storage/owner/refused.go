@@ -7,7 +7,8 @@ import (
 	"unicode"
 )
 
-// RefusedError says why a file of the store is not used as it is, and what a person can do about it. One line.
+// RefusedError says why a file of the store is not used as it is, and what a
+// person can do about it. One line.
 type RefusedError struct {
 	Path   string // the file or directory at fault
 	Reason string // follows the path: "is a symbolic link"
@@ -22,7 +23,8 @@ func refuse(path, reason, advice string) error {
 	return &RefusedError{Path: path, Reason: reason, Advice: advice}
 }
 
-// printable gives a path as a person may paste it: quoted only when it has to be, never with control characters.
+// printable gives a path as a person may paste it: quoted only when it has to
+// be, never with control characters.
 func printable(path string) string {
 	odd := func(r rune) bool {
 		return !unicode.IsPrint(r) || unicode.IsSpace(r) || strings.ContainsRune("\"'\\$`&|;<>()*?[]{}!#~", r)

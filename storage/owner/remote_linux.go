@@ -7,12 +7,14 @@ func remoteFS(dir string) (string, error) {
 	if err := unix.Statfs(dir, &st); err != nil {
 		return "", err
 	}
-	// f_type is signed on some architectures and the SMB numbers use the top bit.
+	// f_type is signed on some architectures and the SMB numbers use the top
+	// bit.
 	return remoteKind(uint32(st.Type)), nil
 }
 
-// remoteKind knows the numbers of statfs(2) whose files another machine, or a program, may serve. FUSE is among them
-// because sync folders and sshfs are FUSE, and whether shared memory works there is the program's choice.
+// remoteKind knows the numbers of statfs(2) whose files another machine, or a
+// program, may serve. FUSE is among them because sync folders and sshfs are
+// FUSE, and whether shared memory works there is the program's choice.
 func remoteKind(magic uint32) string {
 	switch magic {
 	case unix.NFS_SUPER_MAGIC:

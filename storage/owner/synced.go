@@ -6,8 +6,9 @@ import (
 	"strings"
 )
 
-// syncedBy names the program that copies dir to other machines, by what such programs leave in the folders they
-// keep, and by the names of those that leave nothing; "" when there is none.
+// syncedBy names the program that copies dir to other machines, by what such
+// programs leave in the folders they keep, and by the names of those that leave
+// nothing; "" when there is none.
 func syncedBy(dir string) string {
 	if real, err := filepath.EvalSymlinks(dir); err == nil {
 		dir = real

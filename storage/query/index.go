@@ -8,14 +8,15 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// The marks are private-use characters, which unicode61 takes as parts of words and which Index removes from all text.
+// The marks are private-use characters, which unicode61 takes as parts of words
+// and which Index removes from all text.
 const (
 	fromMark = '\uE000'
 	toMark   = '\uE001'
 )
 
-// Index is text as the search index holds it: NFC, with Bigrams. Use it for the columns subject, text and attachments.
-// Invalid UTF-8 stays as it is.
+// Index is text as the search index holds it: NFC, with Bigrams. Use it for the
+// columns subject, text and attachments. Invalid UTF-8 stays as it is.
 func Index(text string) string {
 	if strings.ContainsFunc(text, isMark) {
 		text = strings.Map(func(r rune) rune {
@@ -28,16 +29,18 @@ func Index(text string) string {
 	return Bigrams(norm.NFC.String(text))
 }
 
-// IndexPeople is the people column of a message: its sender and recipients, once as they are and once marked for
-// from: and to:.
+// IndexPeople is the people column of a message: its sender and recipients,
+// once as they are and once marked for from: and to:.
 func IndexPeople(sender, recipients string) string {
 	sender, recipients = Index(sender), Index(recipients)
 	return sender + "\n" + recipients + "\n" + markWords(sender, fromMark) + "\n" + markWords(recipients, toMark)
 }
 
-// Bigrams writes every run of Han, Hiragana, Katakana and Hangul as its overlapping pairs, separated by spaces from one
-// another and from what is around them ("東京都A" becomes "東京 京都 A"), so that FTS5, which would take a whole run for one
-// word, finds any part of two or more characters. A run of one character stays. All else is untouched. Idempotent.
+// Bigrams writes every run of Han, Hiragana, Katakana and Hangul as its
+// overlapping pairs, separated by spaces from one another and from what is
+// around them ("東京都A" becomes "東京 京都 A"), so that FTS5, which would take a
+// whole run for one word, finds any part of two or more characters. A run of
+// one character stays. All else is untouched. Idempotent.
 func Bigrams(s string) string {
 	first := strings.IndexFunc(s, isCJK)
 	if first < 0 {
@@ -86,8 +89,9 @@ func writePairs(b *strings.Builder, run string) {
 	}
 }
 
-// markWords puts the mark before every word and a space between them. A word here may be cut otherwise than
-// unicode61 cuts it (the Unicode versions differ); that does not matter, because index and query are cut alike.
+// markWords puts the mark before every word and a space between them. A word
+// here may be cut otherwise than unicode61 cuts it (the Unicode versions
+// differ); that does not matter, because index and query are cut alike.
 func markWords(s string, mark rune) string {
 	var b strings.Builder
 	for word := range strings.FieldsFuncSeq(s, func(r rune) bool { return !indexed(r) && !unicode.Is(unicode.M, r) }) {
@@ -102,13 +106,15 @@ func markWords(s string, mark rune) string {
 
 func isMark(r rune) bool { return r == fromMark || r == toMark }
 
-// indexed says whether unicode61 takes a character as part of a word (letters, numbers, private use).
+// indexed says whether unicode61 takes a character as part of a word (letters,
+// numbers, private use).
 func indexed(r rune) bool {
 	return unicode.IsLetter(r) || unicode.IsNumber(r) || unicode.Is(unicode.Co, r) && !isMark(r)
 }
 
-// isCJK: the sound marks U+30FC, U+FF70, U+FF9E and U+FF9F belong to no script but occur inside Japanese words.
-// Symbols of these scripts (radicals, circled letters) separate words in unicode61 and are not meant.
+// isCJK: the sound marks U+30FC, U+FF70, U+FF9E and U+FF9F belong to no script
+// but occur inside Japanese words. Symbols of these scripts (radicals, circled
+// letters) separate words in unicode61 and are not meant.
 func isCJK(r rune) bool {
 	if r < 0x1100 {
 		return false

@@ -8,7 +8,8 @@ import (
 	"unicode"
 )
 
-// SyntaxError says where a query cannot be understood, and what is allowed there. One line.
+// SyntaxError says where a query cannot be understood, and what is allowed
+// there. One line.
 type SyntaxError struct {
 	Pos    int    // of Word: characters from the start, the first is 1
 	Word   string // as the person wrote it
@@ -28,8 +29,8 @@ const (
 	dateForm   = "2006-01-02"
 )
 
-// Parse reads a query. Days begin at midnight in loc (nil: UTC). The empty query is valid. Every error is a
-// *SyntaxError.
+// Parse reads a query. Days begin at midnight in loc (nil: UTC). The empty
+// query is valid. Every error is a *SyntaxError.
 func Parse(s string, loc *time.Location) (Query, error) {
 	if loc == nil {
 		loc = time.UTC
@@ -111,9 +112,10 @@ func (p *parser) clause() error {
 	return err
 }
 
-// field reads "name:" and returns the name in lower case, "" when the clause is not of that form. Text that
-// merely looks like it, such as a URL, a path or "Re:", is left to be a word; a name that might be a mistyped
-// field is refused.
+// field reads "name:" and returns the name in lower case, "" when the clause is
+// not of that form. Text that merely looks like it, such as a URL, a path or
+// "Re:", is left to be a word; a name that might be a mistyped field is
+// refused.
 func (p *parser) field() (string, error) {
 	n := 0
 	for r := p.peek(n); r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'; r = p.peek(n) {
@@ -165,7 +167,8 @@ func (p *parser) term(column Column, text string, quoted, not bool) error {
 		if column != Anywhere || quoted {
 			return err
 		}
-		// A stray & or - between words is not worth an error unless nothing else was asked.
+		// A stray & or - between words is not worth an error unless nothing
+		// else was asked.
 		if p.ignored == nil {
 			p.ignored = err
 		}
@@ -179,7 +182,8 @@ func (p *parser) term(column Column, text string, quoted, not bool) error {
 	return nil
 }
 
-// day narrows the span of time; the opposite of before a day is that day or later.
+// day narrows the span of time; the opposite of before a day is that day or
+// later.
 func (p *parser) day(field, text string, not bool) error {
 	day, err := time.ParseInLocation(dateForm, text, p.loc)
 	if err != nil || day.Year() < 1000 { // year 1 would be the zero time

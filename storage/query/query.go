@@ -28,7 +28,8 @@ type Term struct {
 	Not    bool
 }
 
-// Query is a parsed search. The zero Query holds no condition: everything matches.
+// Query is a parsed search. The zero Query holds no condition: everything
+// matches.
 type Query struct {
 	Match   []Term    // all must hold
 	After   time.Time // received at or after; zero: no limit

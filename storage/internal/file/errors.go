@@ -14,28 +14,29 @@ import (
 
 // What callers can tell apart; package storage says the same.
 var (
-	// ErrOutcomeUnknown says that a COMMIT failed in a way that may or may not have
-	// kept it. Unless the error is ErrFailing too, the store was reopened: read what
-	// it says and go on from there.
+	// ErrOutcomeUnknown says that a COMMIT failed in a way that may or may not
+	// have kept it. Unless the error is ErrFailing too, the store was reopened:
+	// read what it says and go on from there.
 	ErrOutcomeUnknown = errors.New("the outcome of the write is unknown")
-	// ErrFull says that the disk or the file's size limit is reached. Nothing of the write was kept.
+	// ErrFull says that the disk or the file's size limit is reached. Nothing
+	// of the write was kept.
 	ErrFull = errors.New("the disk is full")
-	// ErrPaused says that bulk writing rests: the disk is short of room, or a reader
-	// that stays has made the log long. Pause has the particulars, Opened tells of
-	// the end.
+	// ErrPaused says that bulk writing rests: the disk is short of room, or a
+	// reader that stays has made the log long. Pause has the particulars,
+	// Opened tells of the end.
 	ErrPaused = errors.New("writing rests")
-	// ErrFailing says that the disk has failed more than once. The store can be read
-	// where that is possible. It is not written until it was reopened and checked,
-	// which is tried by the clock.
+	// ErrFailing says that the disk has failed more than once. The store can be
+	// read where that is possible. It is not written until it was reopened and
+	// checked, which is tried by the clock.
 	ErrFailing = errors.New("the store is not written for now because its disk fails again and again: check the disk")
-	// ErrSnapshotTooOld says that a reading lasted so long, while much was written,
-	// that the log could not be emptied behind it.
+	// ErrSnapshotTooOld says that a reading lasted so long, while much was
+	// written, that the log could not be emptied behind it.
 	ErrSnapshotTooOld = errors.New("the reading was ended because it lasted too long while much is being written: " +
 		"try again, or ask for less at once")
 	// ErrIO says that the file could not be opened, read or written just now.
 	ErrIO = errors.New("the store's file cannot be used for now")
-	// ErrBusy says that another program locked the file for longer than is waited
-	// for. Nothing of the write was kept.
+	// ErrBusy says that another program locked the file for longer than is
+	// waited for. Nothing of the write was kept.
 	ErrBusy = errors.New("another program locks the store")
 	// ErrClosed says that the store was closed.
 	ErrClosed = errors.New("the store is closed")
@@ -48,12 +49,14 @@ type severity int
 
 const (
 	harmless severity = iota // the savepoint can be rolled back, neighbours go on
-	// the transaction is or may be lost: nothing more is sent in it, its closures are replayed alone
+	// the transaction is or may be lost: nothing more is sent in it, its
+	// closures are replayed alone
 	void
 	unknown // what is on disk is not known: close every handle, reopen, check
 )
 
-// severityOf classifies an error of a statement or of COMMIT (DESIGN §3, the writer).
+// severityOf classifies an error of a statement or of COMMIT (DESIGN §3, the
+// writer).
 func severityOf(err error) severity {
 	if err == nil {
 		return harmless

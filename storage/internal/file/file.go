@@ -38,17 +38,20 @@ type Options struct {
 	Path string      // absolute
 	Lock *owner.Lock // held by whoever opens; nil: the file is only read
 
-	// Migrating is told before an older file is brought to the newest schema; nil: nobody asks.
+	// Migrating is told before an older file is brought to the newest schema;
+	// nil: nobody asks.
 	Migrating func(schema.Plan)
-	// Committed is told what the closures of a transaction left in Tx.Note, after
-	// the COMMIT and before those who wrote are answered. It is called only when
-	// rows changed.
+	// Committed is told what the closures of a transaction left in Tx.Note,
+	// after the COMMIT and before those who wrote are answered. It is called
+	// only when rows changed.
 	Committed func(notes []any)
 	// Doubted is called instead when the outcome of a COMMIT is unknown.
 	Doubted func()
-	// CommitAlone says what the failure of a COMMIT of WriteAlone means; nil: just that.
+	// CommitAlone says what the failure of a COMMIT of WriteAlone means; nil:
+	// just that.
 	CommitAlone func(error) error
-	// Excused reports whether a verdict of quick_check is no damage of the file.
+	// Excused reports whether a verdict of quick_check is no damage of the
+	// file.
 	Excused func(verdict string) bool
 
 	VFS         string  // SQLite's by name, its default if ""; tests inject faults with it
@@ -159,7 +162,8 @@ func (f *File) openReaders(ctx context.Context) (*sql.DB, error) {
 	if f.o.Lock == nil {
 		return db, nil
 	}
-	// All at once, while there are descriptors: later they may all be connections.
+	// All at once, while there are descriptors: later they may all be
+	// connections.
 	var conns [readers]*sql.Conn
 	for i := range conns {
 		if conns[i], err = db.Conn(ctx); err != nil {
@@ -191,7 +195,8 @@ func (f *File) Path() string { return f.o.Path }
 // Limits are what the file is bounded by.
 func (f *File) Limits() Limits { return *f.o.Limits }
 
-// Close lets the queued writes finish and closes every handle. Only the first call does it.
+// Close lets the queued writes finish and closes every handle. Only the first
+// call does it.
 func (f *File) Close() (err error) {
 	f.closed.Do(func() { err = f.close() })
 	return err

@@ -8,11 +8,12 @@ import (
 	"mailcote/testkit/failpoint"
 )
 
-// group runs requests in one transaction, each in a savepoint, until 20 ms or
-// 4 MB are full or nobody waits; then one COMMIT, then the answers.
+// group runs requests in one transaction, each in a savepoint, until 20 ms or 4
+// MB are full or nobody waits; then one COMMIT, then the answers.
 //
-// Only the writer's own context reaches the database: a statement cancelled by a
-// caller would make SQLite roll back the whole transaction, neighbours included.
+// Only the writer's own context reaches the database: a statement cancelled by
+// a caller would make SQLite roll back the whole transaction, neighbours
+// included.
 func (w *writer) group(first *request) {
 	ctx := context.Background()
 	tx, err := w.stmts.conn.BeginTx(ctx, nil)
@@ -90,8 +91,8 @@ func (w *writer) member(ctx context.Context, view *Tx, r *request) (own, trouble
 }
 
 // settle ends a group whose transaction was given up. After a void one each
-// closure runs again alone, so that one batch costs no neighbour its page. After
-// an unknown one nothing is replayed.
+// closure runs again alone, so that one batch costs no neighbour its page.
+// After an unknown one nothing is replayed.
 func (w *writer) settle(members []*request, trouble error) {
 	if severityOf(trouble) == unknown {
 		w.refuse(members, trouble)

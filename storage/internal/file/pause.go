@@ -34,8 +34,8 @@ const (
 	frameHeader = 24        // bytes of the log for each page, besides the page
 )
 
-// Pause says why bulk writing rests, if it does. Beside an owner it is judged by
-// the room and by the log as they are now.
+// Pause says why bulk writing rests, if it does. Beside an owner it is judged
+// by the room and by the log as they are now.
 func (f *File) Pause() (disk.Pause, bool) {
 	if f.writer != nil {
 		return f.writer.gate.Closed()
@@ -153,7 +153,8 @@ func (w *writer) roomAgain() {
 	w.gate.Open(disk.Short, disk.Refused)
 }
 
-// try writes something and takes it away again, with what failed writes have left behind.
+// try writes something and takes it away again, with what failed writes have
+// left behind.
 func (w *writer) try() error {
 	for _, fn := range []func(*Tx) error{
 		func(tx *Tx) error {
@@ -243,8 +244,8 @@ func (w *writer) shorten() {
 	}
 }
 
-// measure notes a log that could not be emptied. It closes the gate when the log
-// has grown too long.
+// measure notes a log that could not be emptied. It closes the gate when the
+// log has grown too long.
 func (w *writer) measure(frames int) {
 	size := int64(frames) * (schema.PageSize + frameHeader)
 	if size <= w.file.o.Limits.LogMost {

@@ -74,8 +74,8 @@ func (f *File) unreadable() error {
 // bounded runs fn, which takes a snapshot and says when. It ends fn's context
 // when the snapshot is old and the log is long: the writer cannot empty a log
 // that a snapshot needs, whichever process has it. A log that is long and did
-// not grow is not the snapshot's doing: its file keeps its length when it starts
-// again from its head. It is, when bulk writing rests for it.
+// not grow is not the snapshot's doing: its file keeps its length when it
+// starts again from its head. It is, when bulk writing rests for it.
 func (f *File) bounded(ctx context.Context, fn func(ctx context.Context, begun func()) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -127,7 +127,8 @@ func (f *File) restsForLog(log int64) bool {
 	return owned && log >= f.o.Limits.LogPause
 }
 
-// versions reads PRAGMA data_version, which has a meaning on one connection only.
+// versions reads PRAGMA data_version, which has a meaning on one connection
+// only.
 type versions struct {
 	mu   sync.Mutex
 	db   *sql.DB
@@ -137,8 +138,8 @@ type versions struct {
 }
 
 // DataVersion gives a number that changes when another connection commits, in
-// whatever process. It costs no snapshot. The first call opens a connection that
-// is kept until Close.
+// whatever process. It costs no snapshot. The first call opens a connection
+// that is kept until Close.
 //
 // Errors: ErrClosed, ErrFailing, SQLite's own, or ctx's.
 func (f *File) DataVersion(ctx context.Context) (int64, error) {

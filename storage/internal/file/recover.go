@@ -26,8 +26,8 @@ func (w *writer) trouble(err error) {
 	w.measure(int(w.file.logSize() / (schema.PageSize + frameHeader)))
 }
 
-// recover reopens the file after an unknown outcome and says so to the caller. A
-// file that fails again soon can only be read from then on; it is reopened by
+// recover reopens the file after an unknown outcome and says so to the caller.
+// A file that fails again soon can only be read from then on; it is reopened by
 // the clock.
 func (w *writer) recover(cause error) error {
 	defer w.file.o.Doubted() // it may have been kept
@@ -49,8 +49,8 @@ func (w *writer) recover(cause error) error {
 	return fmt.Errorf("%w: %w", ErrOutcomeUnknown, Mark(cause))
 }
 
-// fail makes every write fail until the file is reopened; err, which may be nil,
-// says what more went wrong. A file that was moved is never reopened.
+// fail makes every write fail until the file is reopened; err, which may be
+// nil, says what more went wrong. A file that was moved is never reopened.
 func (w *writer) fail(cause, err error) error {
 	cause, err = w.file.damage.note(cause), w.file.damage.note(err)
 	wait := min(w.file.o.Limits.Reopen<<min(max(w.failures-1, 0), 10), reopenMost)

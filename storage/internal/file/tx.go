@@ -5,7 +5,8 @@ import (
 	"database/sql"
 )
 
-// Snapshot reads one state of the file. It is valid inside the closure it was given to.
+// Snapshot reads one state of the file. It is valid inside the closure it was
+// given to.
 type Snapshot struct {
 	ctx   context.Context
 	tx    *sql.Tx

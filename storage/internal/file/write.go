@@ -16,7 +16,8 @@ func (f *File) Write(ctx context.Context, lane Lane, size int, fn func(*Tx) erro
 	return f.enqueue(ctx, &request{ctx: ctx, lane: lane, size: size, fn: fn, done: make(chan error, 1)})
 }
 
-// WriteAlone is Write in the bulk lane without neighbours and without a savepoint.
+// WriteAlone is Write in the bulk lane without neighbours and without a
+// savepoint.
 func (f *File) WriteAlone(ctx context.Context, fn func(*Tx) error) error {
 	return f.enqueue(ctx, &request{ctx: ctx, lane: Bulk, alone: true, fn: fn, done: make(chan error, 1)})
 }
@@ -45,8 +46,8 @@ func (f *File) enqueue(ctx context.Context, r *request) error {
 }
 
 // Later has the writer run fn when writing is possible again, until it succeeds
-// once. It is for what a failed write could not take away: what is not done when
-// the file is closed is lost.
+// once. It is for what a failed write could not take away: what is not done
+// when the file is closed is lost.
 func (f *File) Later(fn func(*Tx) error) {
 	f.mu.Lock()
 	f.later = append(f.later, fn)

@@ -13,18 +13,20 @@ import (
 )
 
 const (
-	// CheckpointPages is how many uncopied pages of WAL are copied into the file
-	// between two groups.
+	// CheckpointPages is how many uncopied pages of WAL are copied into the
+	// file between two groups.
 	CheckpointPages = 2000
-	// restartTimes as many pages of WAL make the writer wait for readers, 200 ms at
-	// most. Otherwise the WAL starts again from its head when no reader needs it.
+	// restartTimes as many pages of WAL make the writer wait for readers, 200
+	// ms at most. Otherwise the WAL starts again from its head when no reader
+	// needs it.
 	restartTimes = 4
 
 	groupTime = 20 * time.Millisecond
 	groupSize = 4 << 20
 )
 
-// writer is the only one who writes. Its goroutine is started by Open and ended by Close.
+// writer is the only one who writes. Its goroutine is started by Open and ended
+// by Close.
 type writer struct {
 	lanes
 	file  *File
@@ -100,7 +102,8 @@ func (w *writer) run() {
 			continue
 		}
 		if w.broken == nil {
-			// What is written to a file that was moved is lost to whoever opens its path.
+			// What is written to a file that was moved is lost to whoever opens
+			// its path.
 			if err := w.file.o.Lock.SameFile(); err != nil {
 				_ = w.fail(err, nil) //nolint:errcheck // it is w.broken
 			}
@@ -127,7 +130,8 @@ func (w *writer) stop() {
 	<-w.finished
 }
 
-// close copies the WAL into the file and closes the handle. The readers are closed by then.
+// close copies the WAL into the file and closes the handle. The readers are
+// closed by then.
 func (w *writer) close() error {
 	var errs []error
 	failpoint.Hit("storage.beforeClose")
@@ -143,7 +147,8 @@ func (w *writer) close() error {
 	return errors.Join(append(errs, w.db.Close())...)
 }
 
-// alone runs one request in a transaction of its own; so do closures of a void group.
+// alone runs one request in a transaction of its own; so do closures of a void
+// group.
 func (w *writer) alone(r *request) {
 	err := w.once(r)
 	if severityOf(err) == unknown {
@@ -211,7 +216,8 @@ func (w *writer) rowsChanged() (n int64) {
 // changedSince reports whether a closure that began at rows has changed any.
 func (w *writer) changedSince(rows int64) bool { return rows < 0 || w.rowsChanged() != rows }
 
-// run calls a closure and turns its panic into an error, so that one bug costs one write.
+// run calls a closure and turns its panic into an error, so that one bug costs
+// one write.
 func run(view *Tx, fn func(*Tx) error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {

@@ -13,7 +13,8 @@ import (
 	"mailcote/storage/internal/schema"
 )
 
-// described says whether the damaged store still knows its tables, those of the first schema at least.
+// described says whether the damaged store still knows its tables, those of the
+// first schema at least.
 func described(ctx context.Context, old, made *sql.DB) (bool, error) {
 	rows, err := old.QueryContext(ctx, `SELECT name FROM sqlite_schema WHERE type = 'table'`)
 	if err != nil {
@@ -38,10 +39,11 @@ func described(ctx context.Context, old, made *sql.DB) (bool, error) {
 	return true, nil
 }
 
-// redescribe gives a store that forgot its tables a first page that names them. In a file that can be vacuumed a
-// new table's root is the page after the last root, so the same migrations put each at the same page in every
-// store: where the new store has it. Those after the search index are left out: one that was renewed has moved
-// them.
+// redescribe gives a store that forgot its tables a first page that names them.
+// In a file that can be vacuumed a new table's root is the page after the last
+// root, so the same migrations put each at the same page in every store: where
+// the new store has it. Those after the search index are left out: one that was
+// renewed has moved them.
 func redescribe(ctx context.Context, path string, made *sql.DB, noLog bool) error {
 	if noLog {
 		if err := remove(path + logSuffix); err != nil {
@@ -83,8 +85,9 @@ func redescribe(ctx context.Context, path string, made *sql.DB, noLog bool) erro
 
 const lastRootAt = 52 // the number of the last root page
 
-// firstPage makes the first page of a store that has the new one's tables at the new one's places, in short
-// words: no rule, no index. It is made in a file that goes again.
+// firstPage makes the first page of a store that has the new one's tables at
+// the new one's places, in short words: no rule, no index. It is made in a file
+// that goes again.
 func firstPage(ctx context.Context, path string, made *sql.DB) (page []byte, err error) {
 	defer func() { err = errors.Join(err, removeSet(path)) }()
 	db, err := sql.Open("sqlite", uri(path, "mode=rwc"))
@@ -112,7 +115,8 @@ func firstPage(ctx context.Context, path string, made *sql.DB) (page []byte, err
 	return page, nil
 }
 
-// describe writes the tables into an empty file's schema and gives the number of the last root.
+// describe writes the tables into an empty file's schema and gives the number
+// of the last root.
 func describe(ctx context.Context, db, made *sql.DB) (last uint32, err error) {
 	for _, statement := range []string{fmt.Sprintf("PRAGMA page_size = %d", schema.PageSize),
 		"PRAGMA auto_vacuum = INCREMENTAL", "PRAGMA writable_schema = ON"} {

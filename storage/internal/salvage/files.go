@@ -31,7 +31,8 @@ const (
 	journalSuffix = "-journal"
 )
 
-// keep gives the copy of the damaged store its lasting name, <store>.corrupt-<time>.
+// keep gives the copy of the damaged store its lasting name,
+// <store>.corrupt-<time>.
 func keep(path string, at time.Time) (string, error) {
 	name := path + keptSuffix + at.UTC().Format("20060102-150405")
 	for n := 2; ; n++ {
@@ -42,7 +43,8 @@ func keep(path string, at time.Time) (string, error) {
 		}
 		name = fmt.Sprintf("%s%s%s-%d", path, keptSuffix, at.UTC().Format("20060102-150405"), n)
 	}
-	// The log first: without it the copy would look whole and lack what was committed last.
+	// The log first: without it the copy would look whole and lack what was
+	// committed last.
 	if err := os.Rename(path+asideSuffix+logSuffix, name+logSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", err
 	}
@@ -58,7 +60,8 @@ func discard(path string) error {
 		removeSet(path+fillSuffix+sourceSuffix+firstSuffix), removeSet(path+asideSuffix))
 }
 
-// copySet copies a store and its log, if there is one. What is there of a copy that failed goes again.
+// copySet copies a store and its log, if there is one. What is there of a copy
+// that failed goes again.
 func copySet(from, to string) error {
 	if err := copyFile(from, to); err != nil {
 		return err
@@ -69,7 +72,8 @@ func copySet(from, to string) error {
 	return disk.SyncDir(to)
 }
 
-// copyFile makes a file that only its owner can read; on the disk when it returns.
+// copyFile makes a file that only its owner can read; on the disk when it
+// returns.
 func copyFile(from, to string) (err error) {
 	in, err := os.Open(from)
 	if err != nil {
@@ -87,7 +91,8 @@ func copyFile(from, to string) (err error) {
 	return nil
 }
 
-// commit gives a store that is whole the name that decides, and puts it in place.
+// commit gives a store that is whole the name that decides, and puts it in
+// place.
 func commit(ctx context.Context, path string) error {
 	if err := os.Rename(path+fillSuffix, path+doneSuffix); err != nil {
 		return err
@@ -100,8 +105,9 @@ func commit(ctx context.Context, path string) error {
 	return err
 }
 
-// Finish puts a salvaged store in place, if one waits for it and nothing is lost by it, and says whether it did.
-// The old one's log goes first, on the disk too: it would be taken for the new one's.
+// Finish puts a salvaged store in place, if one waits for it and nothing is
+// lost by it, and says whether it did. The old one's log goes first, on the
+// disk too: it would be taken for the new one's.
 func Finish(ctx context.Context, path string) (bool, error) {
 	done := path + doneSuffix
 	if err := owner.Inspect(done); errors.Is(err, fs.ErrNotExist) {

@@ -92,7 +92,8 @@ func (f *filler) table(name string) (t table, err error) {
 	return table{name, common(have, want)}, f.ctx.Err()
 }
 
-// put inserts a row, unless the new store's own rules refuse it: then it was damaged.
+// put inserts a row, unless the new store's own rules refuse it: then it was
+// damaged.
 func (f *filler) put(name string, one row) (taken bool, err error) {
 	columns := slices.Sorted(maps.Keys(one))
 	values := make([]any, len(columns))
@@ -142,7 +143,8 @@ func all(row) (bool, error) { return true, nil }
 
 func (f *filler) accounts() error { return f.scan("account", rowsAtOnce, all) }
 
-// mailboxes takes over mailboxes without their watermarks: the next pass opens, lists and compares each.
+// mailboxes takes over mailboxes without their watermarks: the next pass opens,
+// lists and compares each.
 func (f *filler) mailboxes() error {
 	return f.scan("mailbox", rowsAtOnce, func(one row) (bool, error) {
 		if one["gone_at"] == nil {
@@ -172,7 +174,8 @@ type email struct {
 	digest          []byte
 }
 
-// emails takes over emails whose message is here and whole. What they say comes from the message, not from the row.
+// emails takes over emails whose message is here and whole. What they say comes
+// from the message, not from the row.
 func (f *filler) emails() error {
 	threads, err := f.threads()
 	if err != nil {
@@ -203,7 +206,8 @@ func (f *filler) threads() (map[int64]string, error) {
 	})
 }
 
-// derive writes into an email's row what its message says. false: the message is not here, or not whole.
+// derive writes into an email's row what its message says. false: the message
+// is not here, or not whole.
 func (f *filler) derive(one row, e email) (bool, error) {
 	var blob, size int64
 	if err := f.tx.QueryRowContext(f.ctx, `SELECT id, size FROM blob WHERE sha256 = ? AND EXISTS (SELECT 1
@@ -230,7 +234,8 @@ func (f *filler) derive(one row, e email) (bool, error) {
 	return err == nil, err
 }
 
-// read reads a message to its end, which proves its digest, and parses it on the way.
+// read reads a message to its end, which proves its digest, and parses it on
+// the way.
 func (f *filler) read(blob, size int64) (d check.Derived, err error) {
 	r, _, err := f.o.Open(f.tx, blob)
 	if err != nil {
@@ -267,8 +272,9 @@ func (c *counted) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// thread finds the thread that a message joins, by the rule by which it arrived: the oldest of those its keys
-// lead to. Else it is its own thread, under the id it had if nobody has it.
+// thread finds the thread that a message joins, by the rule by which it
+// arrived: the oldest of those its keys lead to. Else it is its own thread,
+// under the id it had if nobody has it.
 func (f *filler) thread(e email, keys [][]byte) (id int64, err error) {
 	for _, key := range keys {
 		var found int64
@@ -318,7 +324,8 @@ func absent(err error) error {
 	return err
 }
 
-// entries takes over entries whose message is here and whole. One whose email was lost gets a new one.
+// entries takes over entries whose message is here and whole. One whose email
+// was lost gets a new one.
 func (f *filler) entries() error {
 	return f.scan("entry", rowsAtOnce, func(one row) (bool, error) {
 		var account, size int64
@@ -331,7 +338,8 @@ func (f *filler) entries() error {
 		}
 		one["size"] = size
 		if one["expunged_at"] == nil && !shown {
-			// of a generation that was being built, or of a mailbox that is gone: it would be live nowhere
+			// of a generation that was being built, or of a mailbox that is
+			// gone: it would be live nowhere
 			return false, nil
 		}
 		var same bool
@@ -346,7 +354,8 @@ func (f *filler) entries() error {
 	})
 }
 
-// newEmail makes the email of an entry that has none; 0: its message is not whole.
+// newEmail makes the email of an entry that has none; 0: its message is not
+// whole.
 func (f *filler) newEmail(account int64, digest []byte, received any) (int64, error) {
 	one := row{"account_id": account, "digest": digest, "received_at": received, "jmap_id": f.o.NewID("e")}
 	if ok, err := f.derive(one, email{account: account, digest: digest}); !ok || err != nil {

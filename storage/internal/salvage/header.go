@@ -10,15 +10,16 @@ import (
 	"mailcote/storage/internal/schema"
 )
 
-// What SQLite's first page says of itself (https://sqlite.org/fileformat2.html §1.3), as every store has it.
+// What SQLite's first page says of itself (https://sqlite.org/fileformat2.html
+// §1.3), as every store has it.
 const (
 	headerSize = 100
 	pagesAt    = 28  // the number of pages
 	grown      = 100 // a file was at most so many times longer; else that number is damaged
 )
 
-// fixed are the header's bytes that are the same in every store, by offset. With another value in one of them
-// SQLite opens nothing.
+// fixed are the header's bytes that are the same in every store, by offset.
+// With another value in one of them SQLite opens nothing.
 func fixed() map[int][]byte {
 	return map[int][]byte{
 		0:  []byte("SQLite format 3\x00"),
@@ -31,8 +32,9 @@ func fixed() map[int][]byte {
 	}
 }
 
-// mended writes a copy of the store whose header is as it must be, and gives its name; path itself when it is
-// already. A file that lost even its first page gets an empty one: its log may hold the true one.
+// mended writes a copy of the store whose header is as it must be, and gives
+// its name; path itself when it is already. A file that lost even its first
+// page gets an empty one: its log may hold the true one.
 func mended(path, copied string, o Options) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -52,8 +54,8 @@ func mended(path, copied string, o Options) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	// A file that was truncated is as long again, with empty pages: without the first page of one table SQLite
-	// reads none.
+	// A file that was truncated is as long again, with empty pages: without the
+	// first page of one table SQLite reads none.
 	length := int64(binary.BigEndian.Uint32(head[pagesAt:])) * schema.PageSize
 	if length > grown*(info.Size()+schema.PageSize) {
 		binary.BigEndian.PutUint32(right[pagesAt:], uint32(info.Size()/schema.PageSize))

@@ -18,7 +18,8 @@ import (
 	"mailcote/testkit/failpoint"
 )
 
-// ErrNothing says that not one account could be read: there is nothing to go on from.
+// ErrNothing says that not one account could be read: there is nothing to go on
+// from.
 var ErrNothing = errors.New("no account could be read from the damaged store")
 
 // ErrNoRoom says that the disk has no room for the copy and the new store.
@@ -29,7 +30,8 @@ var ErrName = errors.New("the name is one that the store uses itself")
 
 // Options are what salvaging needs.
 type Options struct {
-	// Open gives the verified raw bytes of a blob of the new store; the last Read fails if its digest differs.
+	// Open gives the verified raw bytes of a blob of the new store; the last
+	// Read fails if its digest differs.
 	Open func(tx *sql.Tx, blob int64) (io.ReadCloser, int64, error)
 	// Parse reads a message afresh.
 	Parse func(io.Reader) check.Derived
@@ -39,7 +41,8 @@ type Options struct {
 	NoLog bool
 	// Space says what room a folder has; nil: disk.Of.
 	Space func(path string) (disk.Space, error)
-	// Progress is told how many messages of how many were looked at; nil: nobody asks.
+	// Progress is told how many messages of how many were looked at; nil:
+	// nobody asks.
 	Progress func(done, total int64)
 }
 
@@ -53,8 +56,8 @@ type Report struct {
 	Missing   int64 // of those the mailboxes counted
 }
 
-// Replace saves what can be read of the store at path and puts it in its place. The damaged one is copied aside
-// first, and stays as it is when this fails.
+// Replace saves what can be read of the store at path and puts it in its place.
+// The damaged one is copied aside first, and stays as it is when this fails.
 func Replace(ctx context.Context, path string, o Options) (r Report, err error) {
 	if err := discard(path); err != nil {
 		return r, fmt.Errorf("salvage: %w", err)
@@ -72,7 +75,8 @@ func Replace(ctx context.Context, path string, o Options) (r Report, err error) 
 	return r, errors.Join(fmt.Errorf("salvage: %w", err), discard(path)) // the damaged store is where it was
 }
 
-// room refuses what the folder of path has no room for. A system that does not tell is not asked.
+// room refuses what the folder of path has no room for. A system that does not
+// tell is not asked.
 func (o Options) room(path string, needed int64) error {
 	of := o.Space
 	if of == nil {
@@ -89,7 +93,8 @@ func (o Options) room(path string, needed int64) error {
 	return nil
 }
 
-// scratch makes a copy that is made readable. What will be read from it takes as much again.
+// scratch makes a copy that is made readable. What will be read from it takes
+// as much again.
 func (o Options) scratch(from, to string) error {
 	if err := o.room(to, 2*sizeOf(from)); err != nil {
 		return err
@@ -117,9 +122,9 @@ func replace(ctx context.Context, path string, o Options) (r Report, err error) 
 	return r, commit(ctx, path)
 }
 
-// Into saves what can be read of the store at path into a new file, which has its name only when it is whole. The
-// store is only read, through a copy that goes again. Errors: ErrName, fs.ErrExist, what is wrong with the two
-// files.
+// Into saves what can be read of the store at path into a new file, which has
+// its name only when it is whole. The store is only read, through a copy that
+// goes again. Errors: ErrName, fs.ErrExist, what is wrong with the two files.
 func Into(ctx context.Context, path, out string, o Options) (r Report, err error) {
 	if reserved(path, out) || reserved(out, path) {
 		return r, fmt.Errorf("salvage into %s: %w", out, ErrName)
@@ -154,7 +159,8 @@ func Into(ctx context.Context, path, out string, o Options) (r Report, err error
 	return r, disk.SyncDir(out)
 }
 
-// reserved says whether name is one that a salvage of the store at path, or SQLite, gives to what is its own.
+// reserved says whether name is one that a salvage of the store at path, or
+// SQLite, gives to what is its own.
 func reserved(path, name string) bool {
 	a, errA := os.Stat(filepath.Dir(path))
 	b, errB := os.Stat(filepath.Dir(name))
@@ -167,7 +173,8 @@ func reserved(path, name string) bool {
 		rest == journalSuffix)
 }
 
-// unused refuses a name that is taken, or beside which there is a log that would be taken for the new store's.
+// unused refuses a name that is taken, or beside which there is a log that
+// would be taken for the new store's.
 func unused(out string) error {
 	for _, suffix := range []string{"", logSuffix, shareSuffix, journalSuffix} {
 		if _, err := os.Lstat(out + suffix); !errors.Is(err, fs.ErrNotExist) {
@@ -178,7 +185,8 @@ func unused(out string) error {
 	return nil
 }
 
-// fill makes the new store at to, whole and checked, from the copy of a damaged one.
+// fill makes the new store at to, whole and checked, from the copy of a damaged
+// one.
 func fill(ctx context.Context, from, to string, o Options) (r Report, err error) {
 	made, err := create(ctx, to)
 	if err != nil {
@@ -202,7 +210,8 @@ func fill(ctx context.Context, from, to string, o Options) (r Report, err error)
 	return r, err
 }
 
-// create makes an empty store. It is worth nothing until it is whole, so nothing is synced before the end.
+// create makes an empty store. It is worth nothing until it is whole, so
+// nothing is synced before the end.
 func create(ctx context.Context, path string) (*sql.DB, error) {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 	if err != nil {
@@ -227,8 +236,8 @@ func create(ctx context.Context, path string) (*sql.DB, error) {
 	return db, nil
 }
 
-// open opens the copy of a damaged store for reading: as it is, or through a scratch copy that is made readable,
-// and gives the name of what it opened.
+// open opens the copy of a damaged store for reading: as it is, or through a
+// scratch copy that is made readable, and gives the name of what it opened.
 func open(ctx context.Context, from, scratch string, made *sql.DB, o Options) (*sql.DB, string, error) {
 	log := ""
 	if o.NoLog {
@@ -271,9 +280,10 @@ func dial(path, mode string) (*sql.DB, error) {
 	return db, err
 }
 
-// Unfit says why SQLite must not be given the store as it is: it would play a log that is another store's, and
-// delete one whose file is empty. "": it may. foreign: the log is not the store's. A store that was closed in
-// order has no log.
+// Unfit says why SQLite must not be given the store as it is: it would play a
+// log that is another store's, and delete one whose file is empty. "": it may.
+// foreign: the log is not the store's. A store that was closed in order has no
+// log.
 func Unfit(ctx context.Context, path string) (reason string, foreign bool) {
 	if info, err := os.Stat(path + logSuffix); err != nil || info.Size() == 0 {
 		return "", false
@@ -289,7 +299,8 @@ func Unfit(ctx context.Context, path string) (reason string, foreign bool) {
 	return "", false
 }
 
-// identity reads a store's id, and gives a function that says whether its file was sound.
+// identity reads a store's id, and gives a function that says whether its file
+// was sound.
 func identity(ctx context.Context, path, query string) (id string, alone func() bool) {
 	read := func(statement string) (text string) {
 		db, err := sql.Open("sqlite", uri(path, query))

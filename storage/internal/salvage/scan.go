@@ -9,7 +9,8 @@ import (
 	"strings"
 )
 
-// damaged reads tables of a store whose pages may be damaged: by row key, and past what cannot be read.
+// damaged reads tables of a store whose pages may be damaged: by row key, and
+// past what cannot be read.
 type damaged struct {
 	ctx  context.Context
 	db   *sql.DB
@@ -56,8 +57,8 @@ func texts(rows *sql.Rows) (all []string, err error) {
 	return all, rows.Err()
 }
 
-// each gives every row of a table that can be read, by ascending row key, n at a time in memory. Only ctx and
-// give fail it.
+// each gives every row of a table that can be read, by ascending row key, n at
+// a time in memory. Only ctx and give fail it.
 func (d *damaged) each(t table, n int, give func(row) error) error {
 	if len(t.columns) == 0 {
 		return nil
@@ -87,7 +88,8 @@ func (d *damaged) each(t table, n int, give func(row) error) error {
 	}
 }
 
-// some reads at most n rows from a key on. next is that key, or the one behind the last row that was read.
+// some reads at most n rows from a key on. next is that key, or the one behind
+// the last row that was read.
 func (d *damaged) some(t table, from int64, n int) (all []row, next int64, err error) {
 	next = from
 	rows, err := d.db.QueryContext(d.ctx, fmt.Sprintf(`SELECT rowid, %s FROM %s NOT INDEXED WHERE rowid >= ?
@@ -119,12 +121,14 @@ func (d *damaged) some(t table, from int64, n int) (all []row, next int64, err e
 	return all, next, rows.Err()
 }
 
-// near is how many keys a gap is searched for one by one: many pages full of small rows.
+// near is how many keys a gap is searched for one by one: many pages full of
+// small rows.
 const near = 1 << 14
 
-// beyond finds the least key behind bad from which reading works, if only to say that nothing comes any more.
-// Between two damaged pages there may be a sound one, so it takes no larger steps while it is near. Then it
-// doubles them until something can be read and halves back.
+// beyond finds the least key behind bad from which reading works, if only to
+// say that nothing comes any more. Between two damaged pages there may be a
+// sound one, so it takes no larger steps while it is near. Then it doubles them
+// until something can be read and halves back.
 func (d *damaged) beyond(t table, bad int64) (int64, bool) {
 	readable := func(from int64) bool {
 		_, _, err := d.some(t, from, 1)

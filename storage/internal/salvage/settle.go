@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-// rest takes over the tables that no other step does, row by row: history, limits, and what a later schema
-// brings. The queue starts anew, and what is counted or derived is counted and derived again.
+// rest takes over the tables that no other step does, row by row: history,
+// limits, and what a later schema brings. The queue starts anew, and what is
+// counted or derived is counted and derived again.
 func (f *filler) rest() error {
 	others := []string{"meta", "account", "mailbox", "blob", "blob_piece", "thread", "thread_reference", "email",
 		"entry", "coverage", "quarantine",
@@ -44,7 +45,8 @@ func (f *filler) rest() error {
 	return nil
 }
 
-// settle drops what nothing names, counts, and begins a new epoch of the change feed.
+// settle drops what nothing names, counts, and begins a new epoch of the change
+// feed.
 func (f *filler) settle() error {
 	epoch, _ := f.old.fact("epoch").(int64)        //nolint:errcheck // lost: the time is later than any
 	store, _ := f.old.fact("store_id").(string)    //nolint:errcheck // lost: a new one

@@ -11,15 +11,17 @@ import (
 	"time"
 )
 
-// ObjectID draws a random JMAP id: a letter, then 24 characters that carry 120 bits (RFC 8620 §1.2).
+// ObjectID draws a random JMAP id: a letter, then 24 characters that carry 120
+// bits (RFC 8620 §1.2).
 func ObjectID(letter string) string {
 	var raw [15]byte
 	rand.Read(raw[:]) //nolint:errcheck // it never fails (crypto/rand)
 	return letter + strings.ToLower(base32.HexEncoding.EncodeToString(raw[:]))
 }
 
-// splitCopies gives the younger of two live entries of one email in one mailbox an email of its own. The first
-// schema did not forbid them, and the second does: two copies in one mailbox are two emails. No entry goes.
+// splitCopies gives the younger of two live entries of one email in one mailbox
+// an email of its own. The first schema did not forbid them, and the second
+// does: two copies in one mailbox are two emails. No entry goes.
 func splitCopies(ctx context.Context, tx *sql.Tx) error {
 	type copied struct{ entry, email int64 }
 	rows, err := tx.QueryContext(ctx, `SELECT n.id, n.email_id FROM entry n
@@ -48,8 +50,9 @@ func splitCopies(ctx context.Context, tx *sql.Tx) error {
 	return nil
 }
 
-// splitCopy moves an entry to a copy of its email, which the watermark of the search index has not passed. The
-// doors are told of both emails and of their thread.
+// splitCopy moves an entry to a copy of its email, which the watermark of the
+// search index has not passed. The doors are told of both emails and of their
+// thread.
 func splitCopy(ctx context.Context, tx *sql.Tx, entry, email int64) error {
 	const copied = `thread_id, digest, message_id, subject, sender, recipients, sent_at, received_at,
 		size, preview, has_attachment, partial`

@@ -16,7 +16,8 @@ import (
 	"mailcote/testkit/failpoint"
 )
 
-// ErrNoRoom says that the disk has no room for the copy of an older store. Nothing was changed.
+// ErrNoRoom says that the disk has no room for the copy of an older store.
+// Nothing was changed.
 var ErrNoRoom = errors.New("there is no room to copy the store before it is migrated")
 
 // Plan says what bringing an older store to the newest schema takes.
@@ -29,17 +30,19 @@ type Plan struct {
 
 // Options of Migrate.
 type Options struct {
-	// Begin is told before anything is done to an older store; nil: nobody asks.
+	// Begin is told before anything is done to an older store; nil: nobody
+	// asks.
 	Begin func(Plan)
 	// Space says what room a file's directory has; nil: disk.Of.
 	Space func(path string) (disk.Space, error)
 }
 
-// pace is how many bytes of a store a slow disk copies once and reads twice more in a second.
+// pace is how many bytes of a store a slow disk copies once and reads twice
+// more in a second.
 const pace = 25 << 20
 
-// Migrate brings the store to the newest schema in one transaction, after a copy of an older store. Errors:
-// ErrNoRoom, and those of Check.
+// Migrate brings the store to the newest schema in one transaction, after a
+// copy of an older store. Errors: ErrNoRoom, and those of Check.
 func Migrate(ctx context.Context, db *sql.DB, path string, o Options) error {
 	if err := Check(ctx, db, path); err != nil && !errors.Is(err, errEmpty) {
 		return err
@@ -73,7 +76,8 @@ func Migrate(ctx context.Context, db *sql.DB, path string, o Options) error {
 	return nil
 }
 
-// plan says what a migration takes, and refuses one that the disk has no room for.
+// plan says what a migration takes, and refuses one that the disk has no room
+// for.
 func (o Options) plan(ctx context.Context, db *sql.DB, path string, from, to int) (Plan, error) {
 	p := Plan{From: from, To: to, Backup: Backup(path, from)}
 	if err := db.QueryRowContext(ctx, `SELECT (p.page_count - f.freelist_count) * s.page_size
@@ -94,15 +98,18 @@ func (o Options) plan(ctx context.Context, db *sql.DB, path string, from, to int
 	return p, nil
 }
 
-// UpgradedAt is the key of the fact when the store was first opened after the last migration.
+// UpgradedAt is the key of the fact when the store was first opened after the
+// last migration.
 const UpgradedAt = "upgraded_at"
 
-// Backup is the name of the copy of the store at path, made when it had that schema.
+// Backup is the name of the copy of the store at path, made when it had that
+// schema.
 func Backup(path string, version int) string { return fmt.Sprintf("%s.v%d.bak", path, version) }
 
-// copyBefore copies the store into a file that only its owner can read. The copy is whole on the disk before it
-// gets its name. One of that name was made before a migration that was undone, by a kill or an error, so the
-// store holds all that it does.
+// copyBefore copies the store into a file that only its owner can read. The
+// copy is whole on the disk before it gets its name. One of that name was made
+// before a migration that was undone, by a kill or an error, so the store holds
+// all that it does.
 func copyBefore(ctx context.Context, db *sql.DB, path string) (err error) {
 	temp := path + ".new"
 	defer func() {
@@ -128,8 +135,9 @@ func copyBefore(ctx context.Context, db *sql.DB, path string) (err error) {
 	return disk.SyncDir(path)
 }
 
-// apply runs the migrations behind schema have on a connection without foreign keys. With them, DROP TABLE would
-// first delete every row that refers to the table, and inside a transaction they cannot be switched off.
+// apply runs the migrations behind schema have on a connection without foreign
+// keys. With them, DROP TABLE would first delete every row that refers to the
+// table, and inside a transaction they cannot be switched off.
 func apply(ctx context.Context, db *sql.DB, have int, texts []string) (err error) {
 	conn, err := db.Conn(ctx)
 	if err != nil {
@@ -172,7 +180,8 @@ func apply(ctx context.Context, db *sql.DB, have int, texts []string) (err error
 	return nil
 }
 
-// foreignKeys switches foreign keys and makes sure of it: where it cannot be done SQLite says nothing.
+// foreignKeys switches foreign keys and makes sure of it: where it cannot be
+// done SQLite says nothing.
 func foreignKeys(ctx context.Context, conn *sql.Conn, on bool) error {
 	if _, err := conn.ExecContext(ctx, fmt.Sprintf("PRAGMA foreign_keys = %t", on)); err != nil {
 		return fmt.Errorf("switch foreign keys: %w", err)
@@ -222,7 +231,8 @@ func found(ctx context.Context, tx *sql.Tx) error {
 	return err
 }
 
-// broken counts the rows that refer to nothing, by table and what it refers to. A store may have had some before.
+// broken counts the rows that refer to nothing, by table and what it refers to.
+// A store may have had some before.
 func broken(ctx context.Context, tx *sql.Tx) (map[string]int, error) {
 	rows, err := tx.QueryContext(ctx,
 		`SELECT "table" || ' to ' || parent, count(*) FROM pragma_foreign_key_check GROUP BY 1`)

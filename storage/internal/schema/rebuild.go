@@ -13,8 +13,8 @@ import (
 // A line that begins with directive is an order to run, not SQL.
 const directive = "\n--! "
 
-// run runs a migration's text. The line "--! replace NAME" puts the table NAME_rebuilt, which the text has made
-// and filled, in the place of NAME.
+// run runs a migration's text. The line "--! replace NAME" puts the table
+// NAME_rebuilt, which the text has made and filled, in the place of NAME.
 func run(ctx context.Context, tx *sql.Tx, text string) error {
 	parts := strings.Split("\n"+text, directive)
 	if _, err := tx.ExecContext(ctx, parts[0]); err != nil {
@@ -39,10 +39,11 @@ func run(ctx context.Context, tx *sql.Tx, text string) error {
 // object is an index, a trigger or a view.
 type object struct{ kind, name, text string }
 
-// replace puts a rebuilt table in the place of the old one. SQLite drops the old one's indexes and triggers with
-// it, refuses to rename a table while a view names one that is missing, and does not bring any of them back. So
-// the old one's indexes and every trigger and view of the store are made again from their own text, whatever they
-// name.
+// replace puts a rebuilt table in the place of the old one. SQLite drops the
+// old one's indexes and triggers with it, refuses to rename a table while a
+// view names one that is missing, and does not bring any of them back. So the
+// old one's indexes and every trigger and view of the store are made again from
+// their own text, whatever they name.
 func replace(ctx context.Context, tx *sql.Tx, table string) error {
 	rebuilt := table + "_rebuilt"
 	all, err := around(ctx, tx, table)
@@ -59,8 +60,8 @@ func replace(ctx context.Context, tx *sql.Tx, table string) error {
 	}
 	failpoint.Hit("schema.beforeDrop")
 	for _, statement := range []string{
-		// A key that was given out once must not be again, so the old table's sequence goes on. The renaming
-		// renames it, too.
+		// A key that was given out once must not be again, so the old table's
+		// sequence goes on. The renaming renames it, too.
 		`DELETE FROM sqlite_sequence WHERE name = '` + rebuilt + `'
 			AND EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = '` + table + `')`,
 		`UPDATE sqlite_sequence SET name = '` + rebuilt + `' WHERE name = '` + table + `'`,
@@ -81,7 +82,8 @@ func replace(ctx context.Context, tx *sql.Tx, table string) error {
 	return nil
 }
 
-// around lists what goes with a table or may name it, in the order in which it was made.
+// around lists what goes with a table or may name it, in the order in which it
+// was made.
 func around(ctx context.Context, tx *sql.Tx, table string) (all []object, err error) {
 	rows, err := tx.QueryContext(ctx, `SELECT type, name, sql FROM sqlite_schema WHERE type IN ('trigger', 'view')
 		OR type = 'index' AND tbl_name = ? AND sql IS NOT NULL ORDER BY rowid`, table)

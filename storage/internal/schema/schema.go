@@ -1,9 +1,10 @@
-// Package schema is the shape of the store: numbered forward-only migrations, how an empty file gets its lasting
-// settings, and which files are refused.
+// Package schema is the shape of the store: numbered forward-only migrations,
+// how an empty file gets its lasting settings, and which files are refused.
 //
-// What always holds: number n brings user_version n-1 to n. A store goes to the newest in one transaction, after
-// a copy of it. A file that is no store, and a store that a newer program made, are not touched. A migration that
-// was released is never edited.
+// What always holds: number n brings user_version n-1 to n. A store goes to the
+// newest in one transaction, after a copy of it. A file that is no store, and a
+// store that a newer program made, are not touched. A migration that was
+// released is never edited.
 package schema
 
 import (
@@ -34,9 +35,11 @@ const (
 
 // What callers can tell apart.
 var (
-	// ErrNewer says that a newer mailcote made the store; both versions are in the message.
+	// ErrNewer says that a newer mailcote made the store; both versions are in
+	// the message.
 	ErrNewer = errors.New("the store was made by a newer mailcote")
-	// ErrOlder says that the store has an older schema, which only its owner brings up to date.
+	// ErrOlder says that the store has an older schema, which only its owner
+	// brings up to date.
 	ErrOlder = errors.New("the store was made by an older mailcote")
 	// ErrNotStore says that the file is no mailcote store.
 	ErrNotStore = errors.New("not a mailcote store")
@@ -46,7 +49,8 @@ var (
 	errEmpty = errors.New("the store is empty: mailcote account add or sync makes it whole")
 )
 
-// migrations are the numbered files, in order; number n brings user_version n-1 to n.
+// migrations are the numbered files, in order; number n brings user_version n-1
+// to n.
 func migrations() ([]string, error) {
 	names, err := files.ReadDir(".")
 	if err != nil {
@@ -72,7 +76,8 @@ func Version() int {
 	return len(texts)
 }
 
-// SearchTable is the statement that makes the search index, as the newest migration that does.
+// SearchTable is the statement that makes the search index, as the newest
+// migration that does.
 func SearchTable() (string, error) {
 	texts, err := migrations()
 	if err != nil {
@@ -87,8 +92,9 @@ func SearchTable() (string, error) {
 	return "", errors.New("no migration makes the search index")
 }
 
-// Create gives an empty file its lasting settings. They only take in this order, on the first connection, before
-// any table. dsn sets a busy_timeout: after a crash, somebody who only reads may be bringing the WAL back at this
+// Create gives an empty file its lasting settings. They only take in this
+// order, on the first connection, before any table. dsn sets a busy_timeout:
+// after a crash, somebody who only reads may be bringing the WAL back at this
 // moment.
 func Create(ctx context.Context, dsn, path string) error {
 	db, err := sql.Open("sqlite", dsn)
@@ -138,7 +144,8 @@ func Create(ctx context.Context, dsn, path string) error {
 	return nil
 }
 
-// Check refuses files that are no store and stores that are newer than this program.
+// Check refuses files that are no store and stores that are newer than this
+// program.
 func Check(ctx context.Context, db *sql.DB, path string) error {
 	var engine string
 	if err := db.QueryRowContext(ctx, "SELECT sqlite_version()").Scan(&engine); err != nil {
@@ -173,7 +180,8 @@ func Check(ctx context.Context, db *sql.DB, path string) error {
 	return nil
 }
 
-// Readable is Check for somebody who only reads, and so cannot bring an older store up to date.
+// Readable is Check for somebody who only reads, and so cannot bring an older
+// store up to date.
 func Readable(ctx context.Context, db *sql.DB, path string) error {
 	if err := Check(ctx, db, path); err != nil {
 		return err
