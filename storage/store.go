@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
@@ -94,10 +93,8 @@ func (s *Store) options(path string, o Options) file.Options {
 	return file.Options{
 		Path: path, Lock: s.lock, Migrating: o.Migrating,
 		Committed: s.committed, Doubted: s.doubted,
-		// A damaged search index is made anew (RenewIndex).
-		CommitAlone: damagedIndex,
-		Excused:     func(verdict string) bool { return strings.Contains(verdict, "FTS5 table main.search") },
-		VFS:         o.vfs, Synchronous: o.weak, Pages: o.pages, Limits: o.limits,
+		CommitAlone: damagedIndex, Excused: ofIndex,
+		VFS: o.vfs, Synchronous: o.weak, Pages: o.pages, Limits: o.limits,
 	}
 }
 
