@@ -16,7 +16,7 @@ import (
 // readers bound the wait.
 type Breaker struct {
 	Scope    string      // account:ID or host:NAME:PORT
-	Class    class.Class // Manual: a person's retry, and Until is when the next one is let through
+	Class    class.Class // Manual: a retry by hand; Until is when the next one is let through
 	Failures int         // in a row
 	FailedAt time.Time
 	Until    time.Time // nothing is tried before

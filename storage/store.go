@@ -36,7 +36,7 @@ type Store struct {
 // Options say how a store is opened.
 type Options struct {
 	Default  bool     // the path is the default one: its directory is made (0700) if missing
-	ReadOnly bool     // open beside an owner; the store must exist
+	ReadOnly bool     // open alongside an owner; the store must exist
 	Holder   string   // what other processes are told about this owner, for example "mailcote run"
 	Salvage  *Salvage // what to do with a damaged store; nil: ErrCorrupt
 	// Migrating is told before an older store is copied and migrated; nil:
@@ -130,7 +130,7 @@ func (s *Store) openOwner(ctx context.Context, o file.Options) (err error) {
 // Path is the store's absolute path.
 func (s *Store) Path() string { return s.file.Path() }
 
-// ReadOnly reports whether the store was opened beside an owner.
+// ReadOnly reports whether the store was opened alongside an owner.
 func (s *Store) ReadOnly() bool { return s.lock == nil }
 
 // Warnings are sentences about the file's surroundings, for the user.

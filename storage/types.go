@@ -90,7 +90,7 @@ type Mailbox struct {
 	Selectable  bool
 	Priority    int // 1–10, higher first
 	UIDValidity UIDValidity
-	Building    *UIDValidity // generation being fetched beside the shown one
+	Building    *UIDValidity // generation being fetched while another is shown
 	ModSeq      ModSeq       // flags of shown entries are current up to it
 	RemoteTotal int64        // messages the server listed last
 	Pass        Pass

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// ErrRefused says that a person's SQL would do more than read; the message
+// ErrRefused says that a statement would do more than read; the message
 // names what.
 var ErrRefused = errors.New("only reading is allowed")
 

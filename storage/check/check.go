@@ -26,7 +26,7 @@ type Source struct {
 	Progress func(done, total int64)
 }
 
-// Derived is what the store keeps of a message beside its bytes.
+// Derived is what the store keeps of a message in addition to its bytes.
 type Derived struct {
 	MessageID, Subject, Sender, Recipients, Preview string
 	SentAt                                          *int64 // Unix milliseconds

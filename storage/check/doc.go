@@ -5,10 +5,10 @@
 //
 // What always holds:
 //
-//   - Every comparison is made inside one snapshot, so it is right beside an
+//   - Every comparison is made inside one snapshot, so it is right alongside an
 //     owner that writes. A snapshot looks at a window of rows and ends; no
 //     snapshot spans the store, except SQLite's own check of one table.
 //   - A sound store has no findings, whatever it went through.
-//   - Findings are sentences for the person who has to act. No more than
+//   - Findings are sentences for the user, who has to act. No more than
 //     maxFindings are made.
 package check

@@ -24,7 +24,7 @@ type Pause struct {
 	Log   int64 // bytes of the log; for the cause Log
 }
 
-// Full says whether it is the disk's room that lacks.
+// Full reports whether the disk lacks room.
 func (p Pause) Full() bool { return p.Cause != Log }
 
 func (p Pause) String() string {
@@ -84,7 +84,7 @@ func (g *Gate) Closed() (Pause, bool) {
 	return Pause{}, false
 }
 
-// Is says whether the gate is closed for a cause.
+// Is reports whether the gate is closed for a cause.
 func (g *Gate) Is(cause Cause) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()

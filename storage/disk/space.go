@@ -15,7 +15,7 @@ func (s Space) Reserve() int64 { return min(mostReserve, s.Size/10) }
 // reserve, so that one batch does not end it again.
 func (s Space) Need() int64 { return s.Reserve() + s.Reserve()/4 }
 
-// Short says whether less than the reserve is free.
+// Short reports whether less than the reserve is free.
 func (s Space) Short() bool { return s.Free < s.Reserve() }
 
 // Octets writes a size for people, in powers of ten.

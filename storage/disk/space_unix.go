@@ -28,10 +28,10 @@ func bytesOf(blocks, size uint64) int64 {
 	return int64(blocks * size) //nolint:gosec // compared above
 }
 
-// Full says whether an error of the system means that a disk, or a user's share
-// of it, is full.
+// Full reports whether an error of the system means that a disk, or a user's
+// share of it, is full.
 func Full(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) }
 
-// Exhausted says whether an error of the system means that the process, or the
-// machine, has no file descriptor left.
+// Exhausted reports whether an error of the system means that the process, or
+// the machine, has no file descriptor left.
 func Exhausted(err error) bool { return errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) }

@@ -23,15 +23,15 @@ func Of(path string) (Space, error) {
 	return Space{Free: int64(min(free, math.MaxInt64)), Size: int64(min(size, math.MaxInt64))}, nil
 }
 
-// Full says whether an error of the system means that a disk, or a user's share
-// of it, is full.
+// Full reports whether an error of the system means that a disk, or a user's
+// share of it, is full.
 func Full(err error) bool {
 	return errors.Is(err, windows.ERROR_DISK_FULL) || errors.Is(err, windows.ERROR_HANDLE_DISK_FULL) ||
 		errors.Is(err, windows.ERROR_DISK_QUOTA_EXCEEDED)
 }
 
-// Exhausted says whether an error of the system means that the process has no
-// handle left.
+// Exhausted reports whether an error of the system means that the process has
+// no handle left.
 func Exhausted(err error) bool {
 	return errors.Is(err, windows.ERROR_TOO_MANY_OPEN_FILES) || errors.Is(err, windows.WSAEMFILE)
 }

@@ -71,7 +71,7 @@ func dirWarnings(dir string, info fs.FileInfo) []string {
 	return []string{fmt.Sprintf("every user can replace files in %s: run chmod o-w %s", printable(dir), printable(dir))}
 }
 
-// alive says whether a process of that id exists; a foreign user's counts.
+// alive reports whether a process of that id exists; a foreign user's counts.
 func alive(pid int) bool {
 	if pid <= 0 {
 		return false

@@ -32,7 +32,7 @@ func dirWarnings(string, fs.FileInfo) []string { return nil }
 
 const stillActive = 259 // STILL_ACTIVE of minwinbase.h
 
-// alive says whether a process of that id runs; one that may not be asked
+// alive reports whether a process of that id runs; one that may not be asked
 // counts.
 func alive(pid int) bool {
 	if pid <= 0 {

@@ -102,7 +102,7 @@ func takeLock(path string) (*flock.Flock, error) {
 	}
 }
 
-// sameLock says whether name leads to the file that is locked. An error says
+// sameLock reports whether name leads to the file that is locked. An error says
 // that it cannot be known now.
 func sameLock(held *flock.Flock, name string) (bool, error) {
 	ours, err := held.Stat()
@@ -116,7 +116,7 @@ func sameLock(held *flock.Flock, name string) (bool, error) {
 	return err == nil && os.SameFile(ours, there), err
 }
 
-// isHeld says whether somebody holds the lock exclusively, by asking for it
+// isHeld reports whether somebody holds the lock exclusively, by asking for it
 // shared for an instant.
 func isHeld(path string) bool {
 	peek := flock.New(path+lockSuffix, flock.SetFlag(os.O_RDONLY|noFollow|noBlock))

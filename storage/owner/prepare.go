@@ -108,8 +108,8 @@ func checkDir(dir string) error {
 // it does for a reader, too: a *RefusedError; nil: it can.
 func Beside(path string) error { return checkDir(filepath.Dir(path)) }
 
-// Inspect makes sure that a store may be opened for reading beside its owner:
-// what Prepare would refuse about the file itself comes back as a
+// Inspect makes sure that a store may be opened for reading alongside its
+// owner: what Prepare would refuse about the file itself comes back as a
 // *RefusedError, apart from its mode, which does not matter to a reader.
 // Errors: fs.ErrNotExist.
 func Inspect(path string) error { return thisProcess().inspect(path) }

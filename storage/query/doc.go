@@ -13,7 +13,7 @@
 //	-clause         the opposite of any clause
 //
 // Field names are read without case; a value may be quoted. Everything else is ordinary text: AND, OR, NEAR,
-// parentheses, + and ^ have no meaning, because each piece of the person's text reaches FTS5 inside quotes.
+// parentheses, + and ^ have no meaning, because each piece of the query's text reaches FTS5 inside quotes.
 //
 // Invariants:
 //   - Parse never panics, is linear, and accepts at most MaxLength bytes and MaxTerms terms; what it refuses comes as a

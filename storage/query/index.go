@@ -106,8 +106,8 @@ func markWords(s string, mark rune) string {
 
 func isMark(r rune) bool { return r == fromMark || r == toMark }
 
-// indexed says whether unicode61 takes a character as part of a word (letters,
-// numbers, private use).
+// indexed reports whether unicode61 takes a character as part of a word
+// (letters, numbers, private use).
 func indexed(r rune) bool {
 	return unicode.IsLetter(r) || unicode.IsNumber(r) || unicode.Is(unicode.Co, r) && !isMark(r)
 }

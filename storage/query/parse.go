@@ -12,7 +12,7 @@ import (
 // there. One line.
 type SyntaxError struct {
 	Pos    int    // of Word: characters from the start, the first is 1
-	Word   string // as the person wrote it
+	Word   string // as it was written
 	Reason string
 }
 

@@ -23,7 +23,7 @@ var (
 	ErrFull = errors.New("the disk is full")
 	// ErrPaused says that bulk writing rests: the disk is short of room, or a
 	// reader that stays has made the log long. Pause has the particulars,
-	// Opened tells of the end.
+	// Opened tells when it is over.
 	ErrPaused = errors.New("writing rests")
 	// ErrFailing says that the disk has failed more than once. The store can be
 	// read where that is possible. It is not written until it was reopened and
@@ -40,7 +40,8 @@ var (
 	ErrBusy = errors.New("another program locks the store")
 	// ErrClosed says that the store was closed.
 	ErrClosed = errors.New("the store is closed")
-	// ErrReadOnly says that the store was opened for reading beside its owner.
+	// ErrReadOnly says that the store was opened for reading alongside its
+	// owner.
 	ErrReadOnly = errors.New("the store is open read-only")
 )
 

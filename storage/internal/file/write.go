@@ -8,7 +8,7 @@ import "context"
 // undone.
 //
 // While the disk is short of room or the log cannot be emptied, bulk writes are
-// refused at once (Opened tells of the end).
+// refused at once. Opened tells when that is over.
 //
 // Errors: what fn returned, ErrFull, ErrPaused, ErrBusy, ErrOutcomeUnknown,
 // ErrFailing, owner.ErrMoved, ErrClosed, ErrReadOnly, or ctx's.

@@ -13,8 +13,8 @@ import (
 	"mailcote/storage/internal/schema"
 )
 
-// described says whether the damaged store still knows its tables, those of the
-// first schema at least.
+// described reports whether the damaged store still knows its tables, those of
+// the first schema at least.
 func described(ctx context.Context, old, made *sql.DB) (bool, error) {
 	rows, err := old.QueryContext(ctx, `SELECT name FROM sqlite_schema WHERE type = 'table'`)
 	if err != nil {

@@ -106,7 +106,7 @@ func commit(ctx context.Context, path string) error {
 }
 
 // Finish puts a salvaged store in place, if one waits for it and nothing is
-// lost by it, and says whether it did. The old one's log goes first, on the
+// lost by it, and reports whether it did. The old one's log goes first, on the
 // disk too: it would be taken for the new one's.
 func Finish(ctx context.Context, path string) (bool, error) {
 	done := path + doneSuffix

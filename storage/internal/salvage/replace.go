@@ -30,9 +30,9 @@ func fit(ctx context.Context, done string) error {
 	return nil
 }
 
-// expendable says whether nothing is lost with the store at path: it is empty,
-// or a kept copy is the same to the byte. So one that was put there after a
-// salvage was decided is not overwritten.
+// expendable reports whether nothing is lost with the store at path: it is
+// empty, or a kept copy is the same to the byte. So one that was put there
+// after a salvage was decided is not overwritten.
 func expendable(path string) (bool, error) {
 	if sizeOf(path) == 0 {
 		return true, nil
@@ -61,8 +61,8 @@ func expendable(path string) (bool, error) {
 	return false, nil
 }
 
-// same says whether two files hold the same bytes; one that is missing is not
-// the same.
+// same reports whether two files hold the same bytes; one that is missing is
+// not the same.
 func same(one, other string) (bool, error) {
 	a, err := os.Open(one)
 	if err != nil {

@@ -159,7 +159,7 @@ func Into(ctx context.Context, path, out string, o Options) (r Report, err error
 	return r, disk.SyncDir(out)
 }
 
-// reserved says whether name is one that a salvage of the store at path, or
+// reserved reports whether name is one that a salvage of the store at path, or
 // SQLite, gives to what is its own.
 func reserved(path, name string) bool {
 	a, errA := os.Stat(filepath.Dir(path))
@@ -299,8 +299,8 @@ func Unfit(ctx context.Context, path string) (reason string, foreign bool) {
 	return "", false
 }
 
-// identity reads a store's id, and gives a function that says whether its file
-// was sound.
+// identity reads a store's id, and gives a function that reports whether its
+// file was sound.
 func identity(ctx context.Context, path, query string) (id string, alone func() bool) {
 	read := func(statement string) (text string) {
 		db, err := sql.Open("sqlite", uri(path, query))

@@ -51,7 +51,7 @@ func splitCopies(ctx context.Context, tx *sql.Tx) error {
 }
 
 // splitCopy moves an entry to a copy of its email, which the watermark of the
-// search index has not passed. The doors are told of both emails and of their
+// search index has not passed. The change feed names both emails and their
 // thread.
 func splitCopy(ctx context.Context, tx *sql.Tx, entry, email int64) error {
 	const copied = `thread_id, digest, message_id, subject, sender, recipients, sent_at, received_at,

@@ -12,8 +12,8 @@ const (
 	markAt  = 68      // of the application id in the first page
 )
 
-// WasStore says whether a file that cannot be opened was a store before it was
-// damaged: it bears a store's mark, or the text of its tables.
+// WasStore reports whether a file that cannot be opened was a store before it
+// was damaged: it bears a store's mark, or the text of its tables.
 func WasStore(path string) bool {
 	f, err := os.Open(path)
 	if err != nil {

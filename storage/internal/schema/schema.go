@@ -94,7 +94,7 @@ func SearchTable() (string, error) {
 
 // Create gives an empty file its lasting settings. They only take in this
 // order, on the first connection, before any table. dsn sets a busy_timeout:
-// after a crash, somebody who only reads may be bringing the WAL back at this
+// after a crash, a reader may be bringing the WAL back at this
 // moment.
 func Create(ctx context.Context, dsn, path string) error {
 	db, err := sql.Open("sqlite", dsn)
@@ -180,7 +180,7 @@ func Check(ctx context.Context, db *sql.DB, path string) error {
 	return nil
 }
 
-// Readable is Check for somebody who only reads, and so cannot bring an older
+// Readable is Check for a reader, which cannot bring an older
 // store up to date.
 func Readable(ctx context.Context, db *sql.DB, path string) error {
 	if err := Check(ctx, db, path); err != nil {
