@@ -55,7 +55,8 @@ func TestLayout(t *testing.T) {
 	} {
 		var out strings.Builder
 		v := &Voice{out: &out, columns: c.columns}
-		if err := v.Table(head, rows, Layout{Flexible: []int{1}, Spare: []int{2}}); err != nil || out.String() != c.want {
+		err := v.Table(head, rows, Layout{Flexible: []int{1}, Spare: []int{2}})
+		if err != nil || out.String() != c.want {
 			t.Errorf("%d columns: %v\n%s", c.columns, err, out.String())
 		}
 	}
