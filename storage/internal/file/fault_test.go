@@ -112,7 +112,7 @@ func TestFailedCheckpoint(t *testing.T) {
 		if err := put("kept", nil)(w); err != nil {
 			return err
 		}
-		_, err := w.Exec("INSERT INTO sink (who, what) VALUES ('big', zeroblob(?))", CheckpointPages*schema.PageSize)
+		_, err := w.Exec("INSERT INTO sink (who, what) VALUES ('big', zeroblob(?))", checkpointPages*schema.PageSize)
 		return err
 	})
 	if err != nil {

@@ -56,14 +56,14 @@ type Options struct {
 
 	VFS         string  // SQLite's by name, its default if ""; tests inject faults with it
 	Synchronous string  // PRAGMA synchronous, FULL if ""; a test of power loss shows what another one costs
-	Pages       int     // uncopied pages of WAL at which it is checkpointed, CheckpointPages if 0
+	Pages       int     // uncopied pages of WAL at which it is checkpointed, checkpointPages if 0
 	Limits      *Limits // nil: StandardLimits
 }
 
 // Open opens an existing file. It makes an empty one a store and migrates an
 // older one, unless it only reads.
 func Open(ctx context.Context, o Options) (*File, error) {
-	o.Synchronous, o.Pages = cmp.Or(o.Synchronous, "FULL"), cmp.Or(o.Pages, CheckpointPages)
+	o.Synchronous, o.Pages = cmp.Or(o.Synchronous, "FULL"), cmp.Or(o.Pages, checkpointPages)
 	if o.Limits == nil {
 		limits := StandardLimits()
 		o.Limits = &limits

@@ -13,9 +13,9 @@ import (
 )
 
 const (
-	// CheckpointPages is how many uncopied pages of WAL are copied into the
+	// checkpointPages is how many uncopied pages of WAL are copied into the
 	// file between two groups.
-	CheckpointPages = 2000
+	checkpointPages = 2000
 	// restartTimes as many pages of WAL make the writer wait for readers, 200
 	// ms at most. Otherwise the WAL starts again from its head when no reader
 	// needs it.

@@ -422,7 +422,7 @@ func TestReaderThatStays(t *testing.T) {
 		&copied); err != nil {
 		t.Fatal(err)
 	}
-	if pages > (restartTimes+1)*CheckpointPages {
+	if pages > (restartTimes+1)*checkpointPages {
 		t.Errorf("%d pages of WAL after the reader had gone", pages)
 	}
 }
