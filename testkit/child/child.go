@@ -178,6 +178,15 @@ func (p *Proc) WaitLine(ctx context.Context, match func(string) bool) (string, e
 	return line, nil
 }
 
+// WaitErrorLine is WaitLine for standard error.
+func (p *Proc) WaitErrorLine(ctx context.Context, match func(string) bool) (string, error) {
+	line, err := p.errs.wait(ctx, match)
+	if err != nil {
+		return "", fmt.Errorf("child: wait for an error line of %s: %w", p.cmd.Path, err)
+	}
+	return line, nil
+}
+
 // Stdout is what the program has written to standard output so far.
 func (p *Proc) Stdout() string { return p.out.String() }
 

@@ -96,6 +96,7 @@ func (p *Proxy) arrived(bytes []byte, d direction) piece {
 	} else {
 		p.stats.Down += n
 	}
+	p.moved.Send()
 	f := p.faults
 	cut := f.CutShare > 0 && p.mayCut() && p.random.Float64() < f.CutShare
 	if cut {

@@ -40,6 +40,7 @@ type Proxy struct {
 	listener net.Listener
 	ended    sync.WaitGroup
 	accepted signal.Signal
+	moved    signal.Signal
 
 	mu      sync.Mutex
 	changed chan struct{} // closed and replaced when faults change
@@ -109,6 +110,9 @@ func (p *Proxy) wake() {
 
 // Accepted returns a channel that is closed when the next connection has come.
 func (p *Proxy) Accepted() <-chan struct{} { return p.accepted.Next() }
+
+// Moved returns a channel that is closed when the next bytes have come.
+func (p *Proxy) Moved() <-chan struct{} { return p.moved.Next() }
 
 // Stats gives the totals so far.
 func (p *Proxy) Stats() Stats {

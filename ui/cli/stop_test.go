@@ -108,18 +108,10 @@ func TestInterruptSilent(t *testing.T) {
 // says waits until the program has written something to stderr.
 func (r *rig) says(p *child.Proc, what string) {
 	r.t.Helper()
-	poll := time.NewTicker(time.Millisecond)
-	defer poll.Stop()
 	ctx, cancel := context.WithTimeout(r.t.Context(), 20*time.Second)
 	defer cancel()
-	for !strings.Contains(p.Stderr(), what) {
-		select {
-		case <-poll.C:
-		case <-p.Done():
-			r.t.Fatalf("the program ended and never said %q: %s", what, p.Stderr())
-		case <-ctx.Done():
-			r.t.Fatalf("the program never said %q: %s", what, p.Stderr())
-		}
+	if _, err := p.WaitErrorLine(ctx, func(line string) bool { return strings.Contains(line, what) }); err != nil {
+		r.t.Fatalf("the program never said %q: %v: %s", what, err, p.Stderr())
 	}
 }
 

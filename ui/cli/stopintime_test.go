@@ -159,10 +159,16 @@ func TestStopInTime(t *testing.T) {
 		p := r.start("sync", r.url(), "--once", "--json")
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		tick := time.NewTicker(10 * time.Millisecond)
-		defer tick.Stop()
-		for line.Stats().Down < 3<<20 && ctx.Err() == nil {
-			<-tick.C
+		for {
+			moved := line.Moved()
+			if line.Stats().Down >= 3<<20 {
+				break
+			}
+			select {
+			case <-moved:
+			case <-ctx.Done():
+				t.Fatal("3 MB never came")
+			}
 		}
 		r.stops(p, 3)
 		if n := r.number(`SELECT count(*) AS n FROM sync_tasks WHERE status = 'processing'`); n != 0 {
