@@ -26,7 +26,8 @@ func TestPageOutlivesAgent(t *testing.T) {
 	r.awaits(20, someMail)
 	tab := browser.Open(first.Link)
 	tab.Wait(`document.querySelector('#headline').textContent === '20 messages'
-		&& document.querySelector('.state').dataset.state === 'ok'`)
+		&& document.querySelector('.state').dataset.state === 'ok'
+		&& document.readyState === 'complete'`) // without its scripts a page is told nothing
 	gone := tab.Expect(`!document.querySelector('#lost').hidden
 		&& document.querySelector('.state').dataset.state === 'past'
 		&& !/up to date|syncing/i.test(document.body.textContent)`)

@@ -245,3 +245,32 @@ func TestPageFollowsTheStore(t *testing.T) {
 	overview.Close()
 	list.Close()
 }
+
+// TestPageWithoutItsStream: an agent that ends after the page was read and
+// before the script of the stream was leaves a page that nobody tells anything.
+// It says that nothing is current, and tries again until it hears something.
+func TestPageWithoutItsStream(t *testing.T) {
+	b := newBed(t)
+	b.serve(0)
+	tab := chromium.Start(t).Open(b.door.Invite().Link)
+	defer tab.Close()
+	tab.Wait(`document.querySelector('.state').dataset.state === 'ok'`)
+	var dispatched bool
+	if err := tab.Eval(`{
+		const real = SharedWorker;
+		window.SharedWorker = class {
+			constructor(...args) {
+				if (window.failures++ > 1) return new real(...args);
+				this.port = {postMessage() {}};
+				setTimeout(() => this.onerror(new Event('error')));
+			}
+		};
+		window.failures = 0;
+		dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true}));
+	}`, &dispatched); err != nil {
+		t.Fatal(err)
+	}
+	tab.Wait(`!document.querySelector('#lost').hidden && document.querySelector('.state').dataset.state === 'past'`)
+	tab.Wait(`document.querySelector('#lost').hidden && document.querySelector('.state').dataset.state === 'ok'
+		&& failures === 3`)
+}

@@ -147,7 +147,13 @@
   if (window.SharedWorker) {
     let port = null;
     const join = () => {
-      port = new SharedWorker(new URL('static/stream.js', root)).port;
+      const worker = new SharedWorker(new URL('static/stream.js', root));
+      // Its script did not come: the agent ended while the page was read.
+      worker.onerror = () => {
+        lose();
+        setTimeout(join, 1000);
+      };
+      port = worker.port;
       port.onmessage = event => hear(event.data);
       port.postMessage(document.hidden ? 'hidden' : 'seen');
     };
