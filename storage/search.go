@@ -305,14 +305,6 @@ func (r *Reader) MailOf(row EmailRow) ([]Mail, error) {
 	return listMail(rows, err)
 }
 
-// MailByUID finds the live entries with a UID, in every mailbox.
-func (r *Reader) MailByUID(account AccountID, uid UID) ([]Mail, error) {
-	rows, err := r.snap.Query(`SELECT `+mailColumns+mailFrom+` WHERE m.account_id = ? AND n.mailbox_id IN (SELECT id
-		FROM mailbox WHERE account_id = ?)
-		AND n.uidvalidity = m.uidvalidity AND n.uid = ? AND n.expunged_at IS NULL`, account, account, uid)
-	return listMail(rows, err)
-}
-
 // Counts are the store's sizes for status.
 type Counts struct {
 	Emails, Entries, Blobs int64

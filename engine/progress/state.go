@@ -24,6 +24,3 @@ func States() []State {
 
 // Works reports whether the worker is in the middle of a pass that moves.
 func (s State) Works() bool { return s == Connecting || s == SigningIn || s == Syncing }
-
-// Waits reports whether the worker goes on by itself, but not now.
-func (s State) Waits() bool { return s == Waiting || s == Offline }

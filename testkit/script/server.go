@@ -213,15 +213,6 @@ func (s *Server) Connections() int {
 	return s.opened
 }
 
-// CutAll resets every open connection.
-func (s *Server) CutAll() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for conn := range s.conns {
-		reset(conn)
-	}
-}
-
 // Close ends every connection and waits for every goroutine. It may be called twice.
 func (s *Server) Close() {
 	s.mu.Lock()
@@ -324,11 +315,4 @@ func (s *Server) box(connection int, name string) (b Box, ok bool) {
 		b.ModSeq = f.ModSeq(name, b.ModSeq)
 	}
 	return b, ok
-}
-
-func reset(conn net.Conn) {
-	if tcp, ok := conn.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0) // the client may have gone already
-	}
-	conn.Close()
 }
