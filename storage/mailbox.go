@@ -10,17 +10,20 @@ import (
 )
 
 const mailboxColumns = `id, account_id, raw, path, delimiter, role, attributes, selectable, priority, uidvalidity,
-	building, modseq, remote_total, pass_uidnext, pass_total, pass_modseq, pass_at, total, unread, gone_at IS NOT NULL`
+	building, modseq, remote_total, pass_uidnext, pass_total, pass_modseq, pass_at, total, unread, gone_at IS NOT NULL,
+	coalesce(object_id, ''), coalesce(own_validity, 0), synced, completed_at, refused, refused_at, pass_unseen,
+	pass_exists, unstable, flags_at, flags_uid`
 
 func scanMailbox(row interface{ Scan(...any) error }) (Mailbox, error) {
 	var m Mailbox
 	var raw []byte
-	var building *int64
-	var pass *int64
+	var building, pass, completed, refused, flags *int64
 	err := row.Scan(&m.ID, &m.Account, &raw, &m.Path, &m.Delimiter, &m.Role, &m.Attributes, &m.Selectable, &m.Priority,
 		&m.UIDValidity, &building, &m.ModSeq, &m.RemoteTotal, &m.Pass.UIDNext, &m.Pass.Total, &m.Pass.ModSeq, &pass,
-		&m.Total, &m.Unread, &m.Gone)
+		&m.Total, &m.Unread, &m.Gone, &m.ObjectID, &m.OwnValidity, &m.Synced, &completed, &m.Refused, &refused,
+		&m.Pass.Unseen, &m.Pass.Exists, &m.Unstable, &flags, &m.FlagsUID)
 	m.Raw, m.Pass.At = string(raw), fromMillis(pass)
+	m.CompletedAt, m.RefusedAt, m.FlagsAt = fromMillis(completed), fromMillis(refused), fromMillis(flags)
 	if building != nil {
 		v := UIDValidity(*building)
 		m.Building = &v
@@ -241,9 +244,9 @@ func (w *Writer) SetModSeq(id MailboxID, modseq ModSeq) error {
 // EndPass notes what the server said when the mailbox was complete. The next
 // pass opens it only if that has changed.
 func (w *Writer) EndPass(id MailboxID, p Pass) error {
-	_, err := w.tx.Exec(`UPDATE mailbox SET pass_uidnext = ?, pass_total = ?, pass_modseq = ?, pass_at = ?,
-		remote_total = ? WHERE id = ?`,
-		p.UIDNext, p.Total, p.ModSeq, nullMillis(p.At), p.Total, id)
+	_, err := w.tx.Exec(`UPDATE mailbox SET pass_uidnext = ?1, pass_total = ?2, pass_modseq = ?3, pass_at = ?4,
+		pass_unseen = ?5, pass_exists = ?6, completed_at = coalesce(?4, completed_at), remote_total = ?2 WHERE id = ?7`,
+		p.UIDNext, p.Total, p.ModSeq, nullMillis(p.At), p.Unseen, p.Exists, id)
 	return explain("end pass", err)
 }
 

@@ -97,6 +97,15 @@ type Mailbox struct {
 	Total       int64
 	Unread      int64
 	Gone        bool
+	ObjectID    string      // the server's MAILBOXID (RFC 8474); "" when it gives none
+	OwnValidity UIDValidity // stands in for the UIDVALIDITY that the server does not give; 0 when it does
+	Synced      bool        // false: a person left the mailbox out
+	CompletedAt time.Time   // when a pass last ended complete; zero: never
+	Refused     string      // the server's words when it would not open the mailbox; "": it opens
+	RefusedAt   time.Time   // when it said so
+	Unstable    int         // how often in a row STATUS and EXAMINE gave different UIDVALIDITYs
+	FlagsAt     time.Time   // when a comparison of all flags last ended; zero: never
+	FlagsUID    UID         // where the present comparison goes on; 0: at the beginning
 }
 
 // Pass is what the server said about a mailbox when its last pass ended
@@ -105,6 +114,8 @@ type Pass struct {
 	UIDNext UID
 	Total   int64
 	ModSeq  ModSeq
+	Unseen  *int64 // nil: STATUS did not say
+	Exists  *int64 // what EXISTS says where it never agrees with the listing; nil: it agrees
 	At      time.Time
 }
 
