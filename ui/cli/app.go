@@ -33,23 +33,28 @@ type app struct {
 // and logs out.
 const stopTime = 5 * time.Second
 
-// Main is Run until a signal. It listens for the first one only, so that the
-// second one kills the process. What has not ended stopTime after the first is
-// abandoned: the store loses nothing by that.
+// Main is Run until a signal. Only the first one is caught, and no longer when
+// Run hears of it, so the second one kills the process. What has not ended
+// stopTime after the first is abandoned: the store loses nothing by that.
 func Main(signals []os.Signal, args []string, in, out, err *os.File) int {
-	ctx, stop := signal.NotifyContext(context.Background(), signals...)
-	defer stop()
-	late := make(chan struct{})
-	defer context.AfterFunc(ctx, func() {
-		stop()
-		time.AfterFunc(stopTime, func() { close(late) })
-	})()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, signals...)
+	defer signal.Stop(caught)
 	ended := make(chan int, 1)
 	go func() { ended <- Run(ctx, args, in, out, err) }()
 	select {
 	case status := <-ended:
 		return status
-	case <-late:
+	case <-caught:
+		signal.Stop(caught)
+		cancel()
+	}
+	select {
+	case status := <-ended:
+		return status
+	case <-time.After(stopTime):
 		fmt.Fprintln(err, "mailcote: not everything ended in time and the rest was left; what was stored is kept, "+
 			"and the next run goes on from there") //nolint:errcheck // there is nobody else to tell
 		return int(Temporary)

@@ -12,10 +12,10 @@ import (
 	"runtime"
 	"strings"
 	"testing"
-	"time"
 
 	"mailcote/storage"
 	"mailcote/testkit/proxy"
+	"mailcote/testkit/watch"
 	"mailcote/ui/demo"
 )
 
@@ -78,23 +78,21 @@ func TestInterrupt(t *testing.T) {
 	}
 }
 
-// until reads, beside the running program, how many messages the store holds until that is enough.
-func (h *home) until(enough func(stored int64) bool) int64 {
+// until reads, beside the running program and whenever that has written, how many messages the store holds,
+// until that is enough.
+func (h *home) until(enough func(stored int64) bool) (stored int64) {
 	h.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		var counts storage.Counts
+	watch.Until(h.t, watch.Files(h.t, h.dir), "enough messages", func() bool {
 		st, err := storage.Open(context.Background(), filepath.Join(h.dir, "t.db"), storage.Options{ReadOnly: true})
-		if err == nil {
-			err = errors.Join(st.Read(context.Background(), func(r *storage.Reader) (err error) {
-				counts, err = r.Count()
-				return err
-			}), st.Close())
+		if err != nil {
+			return false
 		}
-		if err == nil && enough(counts.Entries) {
-			return counts.Entries
-		}
-		if time.Now().After(deadline) {
-			h.t.Fatalf("%d messages, %v", counts.Entries, err)
-		}
-	}
+		err = errors.Join(st.Read(context.Background(), func(r *storage.Reader) error {
+			counts, err := r.Count()
+			stored = counts.Entries
+			return err
+		}), st.Close())
+		return err == nil && enough(stored)
+	})
+	return stored
 }

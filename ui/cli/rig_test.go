@@ -2,7 +2,6 @@ package cli_test
 
 import (
 	"bufio"
-	"context"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -20,6 +19,7 @@ import (
 	"mailcote/testkit/form"
 	"mailcote/testkit/proxy"
 	"mailcote/testkit/truth"
+	"mailcote/testkit/watch"
 )
 
 // rig is the real program, a store of its own, and a real server: what the acceptance tests are made of.
@@ -316,24 +316,14 @@ func (r *rig) whole(server []truth.Line) {
 
 const someMail = `SELECT count(*) AS n FROM mail`
 
-// awaits runs a query beside the program until it gives at least n.
+// awaits runs a query beside the program, whenever the program has written, until it gives at least n.
 func (r *rig) awaits(n int64, query string) {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(r.t.Context(), time.Minute)
-	defer cancel()
-	poll := time.NewTicker(20 * time.Millisecond)
-	defer poll.Stop()
-	for {
-		if o := r.run("sql", "--json", query); o.code == 0 {
-			var have int64
-			if _, err := fmt.Sscanf(o.out, `{"n":%d}`, &have); err == nil && have >= n {
-				return
-			}
-		}
-		select {
-		case <-poll.C:
-		case <-ctx.Done():
-			r.t.Fatalf("never %d: %s", n, query)
-		}
-	}
+	written := watch.Files(r.t, r.dir)
+	watch.Until(r.t, written, fmt.Sprintf("%d by %s", n, query), func() bool {
+		o := r.run("sql", "--json", query)
+		var have int64
+		_, err := fmt.Sscanf(o.out, `{"n":%d}`, &have)
+		return o.code == 0 && err == nil && have >= n
+	})
 }

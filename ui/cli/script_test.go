@@ -20,6 +20,7 @@ import (
 	"go.uber.org/goleak"
 	_ "modernc.org/sqlite" // makes the store of an older program
 
+	"mailcote/testkit/watch"
 	"mailcote/ui/cli"
 	"mailcote/ui/demo"
 )
@@ -133,19 +134,27 @@ func older(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(errors.Join(err, db.Close(), os.Chmod(path, 0o600)))
 }
 
-// waitFor runs a program again and again until its stdout matches: waitfor PATTERN PROGRAM ARG…
+// waitFor runs a program, and again whenever a file was written, until its stdout matches: waitfor PATTERN
+// PROGRAM ARG…
 func waitFor(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: waitfor PATTERN PROGRAM ARG…")
 	}
 	want, err := regexp.Compile(args[0])
 	ts.Check(err)
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	written, err := watch.Open(ts.Getenv("WORK"))
+	ts.Check(err)
+	defer written.Close() //nolint:errcheck // nothing is lost
+	late := time.NewTimer(30 * time.Second)
+	defer late.Stop()
+	for {
 		_ = ts.Exec(args[1], args[2:]...) // it may fail until it matches
 		if want.MatchString(ts.ReadFile("stdout")) {
 			return
 		}
-		if time.Now().After(deadline) {
+		select {
+		case <-written.Changed():
+		case <-late.C:
 			ts.Fatalf("%s never printed %s", strings.Join(args[1:], " "), args[0])
 		}
 	}
