@@ -145,13 +145,14 @@
   };
 
   if (window.SharedWorker) {
-    let port = null;
+    let port = null, retry = 0;
     const join = () => {
+      clearTimeout(retry);
       const worker = new SharedWorker(new URL('static/stream.js', root));
       // Its script did not come: the agent ended while the page was read.
       worker.onerror = () => {
         lose();
-        setTimeout(join, 1000);
+        retry = setTimeout(join, 1000);
       };
       port = worker.port;
       port.onmessage = event => hear(event.data);
