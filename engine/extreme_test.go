@@ -203,7 +203,10 @@ func TestExtremeNumbers(t *testing.T) {
 	if form.Race {
 		limits.Command, limits.Responses = 1<<20, 2000
 	}
-	for _, x := range extremes() {
+	for i, x := range extremes() {
+		if form.Race && i%3 != 0 { // the sizes are for the memory, which is not measured then
+			continue
+		}
 		t.Run(x.name, func(t *testing.T) {
 			limits := limits
 			if x.whole {

@@ -172,7 +172,11 @@ func TestCutAnywhere(t *testing.T) {
 	wire := whole.complete().Wire
 	random := rand.New(rand.NewPCG(form.Seed(t, 1), 0))
 	t.Logf("%d bytes", wire)
-	cuts := make([]proxy.Faults, volume(200))
+	n := volume(80)
+	if form.Long() {
+		n = 1000
+	}
+	cuts := make([]proxy.Faults, n)
 	for i := range cuts {
 		cuts[i] = proxy.Faults{CutDown: random.Int64N(wire) + 1, CutsAtMost: 1}
 		if i%10 == 0 {

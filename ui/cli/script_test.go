@@ -20,6 +20,7 @@ import (
 	"go.uber.org/goleak"
 	_ "modernc.org/sqlite" // makes the store of an older program
 
+	"mailcote/testkit/form"
 	"mailcote/testkit/watch"
 	"mailcote/ui/cli"
 	"mailcote/ui/demo"
@@ -54,8 +55,16 @@ func program() {
 //	$PASSWORD  the password
 //	$DOWN      an account where nothing listens
 func TestScripts(t *testing.T) {
+	dir, some := filepath.Join("testdata", "script"), []string(nil)
+	if form.Race { // the others run short commands one after another
+		dir = ""
+		for _, name := range []string{"demo", "run", "store", "sync", "watch"} {
+			some = append(some, filepath.Join("testdata", "script", name+".txtar"))
+		}
+	}
 	testscript.Run(t, testscript.Params{
-		Dir:                 filepath.Join("testdata", "script"),
+		Dir:                 dir,
+		Files:               some,
 		RequireExplicitExec: false,
 		RequireUniqueNames:  true,
 		Deadline:            time.Now().Add(4 * time.Minute),
