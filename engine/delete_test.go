@@ -16,27 +16,45 @@ import (
 	"mailcote/testkit/script"
 )
 
-// TestFalseListings: what a listing lacks is gone only if the server's own count agrees.
+// TestFalseListings: what a listing lacks is gone only if the server's own count agrees, or two connections lack it
+// and nothing is given under its UID. Where FETCH is not refused, it lists what SEARCH does not.
 func TestFalseListings(t *testing.T) {
-	search := func(c script.Command) bool { return c.Name == "UID SEARCH" }
+	refused := on(listsByFetch, "NO cannot list")
 	tests := []struct {
-		name   string
-		faults script.Faults
+		name     string
+		faults   script.Faults
+		complete bool
 	}{
-		{"short", script.Faults{Listing: func(_ script.Command, uids []uint32) []uint32 { return uids[:len(uids)-1] }}},
-		{"without the oldest", script.Faults{Listing: func(_ script.Command, uids []uint32) []uint32 {
-			return uids[1:]
-		}}},
-		{"empty", script.Faults{Listing: func(script.Command, []uint32) []uint32 { return nil }}},
-		{"twice the same", script.Faults{Listing: func(_ script.Command, uids []uint32) []uint32 {
+		{"short", script.Faults{On: refused, Listing: func(_ script.Command, uids []uint32) []uint32 {
+			return uids[:len(uids)-1]
+		}}, true},
+		{"without the oldest", script.Faults{On: refused, Listing: searchLacks(1)}, true},
+		{"without the oldest, by FETCH too", script.Faults{Listing: searchLacks(1), Line: fetchLacks(1)}, true},
+		{"empty", script.Faults{On: refused, Listing: func(script.Command, []uint32) []uint32 { return nil }}, false},
+		{"empty, by FETCH too", script.Faults{Listing: func(script.Command, []uint32) []uint32 { return nil },
+			Line: func(c script.Command, line string) string {
+				if listsByFetch(c) && strings.HasPrefix(line, "* ") {
+					return ""
+				}
+				return line
+			}}, true},
+		{"twice the same", script.Faults{On: refused, Listing: func(_ script.Command, uids []uint32) []uint32 {
 			return append(slices.Clone(uids[:len(uids)-1]), uids[0])
-		}}},
-		{"failed", script.Faults{On: on(search, "NO cannot search")}},
-		{"no data", script.Faults{On: on(search, script.Bare)}},
-		{"EXISTS too low", script.Faults{Exists: func(_ int, _ string, n int) int { return n / 2 }}},
-		{"EXISTS 0", script.Faults{Exists: func(int, string, int) int { return 0 }}},
-		{"LIST fails", script.Faults{On: on(func(c script.Command) bool { return c.Name == "LIST" }, "NO not now")}},
-		{"LIST is empty", script.Faults{On: on(func(c script.Command) bool { return c.Name == "LIST" }, script.Bare)}},
+		}}, true},
+		{"failed", script.Faults{On: on(listsAll, "NO cannot search")}, false},
+		{"no data", script.Faults{On: on(listsAll, script.Bare)}, false},
+		{"no data, and FETCH is refused", script.Faults{On: func(c script.Command) script.Action {
+			if searches(c) {
+				return script.Bare
+			}
+			return refused(c)
+		}}, false},
+		{"EXISTS too low", script.Faults{Exists: func(_ int, _ string, n int) int { return n / 2 }}, true},
+		{"EXISTS 0", script.Faults{Exists: func(int, string, int) int { return 0 }}, false},
+		{"LIST fails", script.Faults{On: on(func(c script.Command) bool { return c.Name == "LIST" }, "NO not now")},
+			false},
+		{"LIST is empty", script.Faults{On: on(func(c script.Command) bool { return c.Name == "LIST" }, script.Bare)},
+			false},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -47,7 +65,7 @@ func TestFalseListings(t *testing.T) {
 			before := modelOf(s)
 			s.Change(func(m *script.Model) { m.Box("INBOX").Flag(3, `\Answered`) }) // so that it is opened
 			s.Misbehave(test.faults)
-			if sum := w.sync(); sum.Result == Complete {
+			if sum := w.sync(); (sum.Result == Complete) != test.complete {
 				t.Errorf("summary %+v", sum)
 			}
 			if got := w.lines(); len(got) != len(before) {

@@ -50,12 +50,9 @@ func TestOrphanWaits(t *testing.T) {
 		"never open, NO": {true, script.Faults{On: on(opensIt("Team"), "NO permission denied")}, nil, false},
 		"locked":         {false, script.Faults{On: on(opensIt("Team"), "NO [NOPERM] permission denied")}, nil, true},
 		"damaged":        {false, script.Faults{On: on(opensIt("Team"), "NO [CORRUPTION] it is damaged")}, nil, true},
-		"lists in nonsense": {false, script.Faults{Listing: func(c script.Command, uids []uint32) []uint32 {
-			if len(uids) == 4 { // Team's
-				return uids[1:]
-			}
-			return uids
-		}}, nil, true},
+		"not listed": {false, script.Faults{On: on(func(c script.Command) bool {
+			return listsAll(c) && c.Box == "Team"
+		}, "NO cannot list it")}, nil, true},
 		"no longer listed": {false, script.Faults{On: on(opensIt("Team"), "NO [NONEXISTENT] gone")},
 			func(m *script.Model) {
 				m.Drop("Team")

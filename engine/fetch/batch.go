@@ -42,7 +42,7 @@ func (t *intake) commit(batch []arrival) error {
 	for i, a := range batch {
 		uids[i] = a.uid
 	}
-	out.Cover = plan.Cover(t.p.listing, slices.Sorted(slices.Values(uids)))
+	out.Cover = plan.Cover(t.p.listing, slices.Sorted(slices.Values(uids)), t.p.Mailbox.Agrees())
 	failpoint.Hit("engine.beforeBatch")
 	var stored storage.Stored
 	var learned *storage.Sizes

@@ -3,6 +3,7 @@ package imap
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -204,6 +205,9 @@ func unprocessed(st Status) (uid goimap.UID, ok bool) {
 func uidsBelow(set goimap.UIDSet, uid goimap.UID) (rest goimap.UIDSet) {
 	smaller := false
 	for _, r := range set {
+		if r.Stop == 0 { // "*"
+			r.Stop = math.MaxUint32
+		}
 		if r.Stop >= uid {
 			smaller = true
 		}

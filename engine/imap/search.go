@@ -244,6 +244,24 @@ func (s *Session) UIDSearchAll(ctx context.Context) (goimap.UIDSet, error) {
 	return s.searchAll(ctx, name, " UID 1:") // not ALL: iCloud then lists messages that do not exist
 }
 
+// UIDFetchAll lists the UIDs of the selected mailbox as UIDSearchAll does, by
+// the answers to a FETCH. It is for servers whose SEARCH is refused or wrong.
+func (s *Session) UIDFetchAll(ctx context.Context) (goimap.UIDSet, error) {
+	if s.State() == Selected && s.exists == 0 {
+		return goimap.UIDSet{}, nil
+	}
+	found := setBuilder{max: s.lim.Ranges}
+	all := goimap.UIDSet{{Start: 1}} // 1:*
+	err := s.UIDFetch(ctx, all, []Item{ItemState}, FetchHandler{Fetch: func(m *Message) error {
+		return found.add(uint32(m.UID), uint32(m.UID))
+	}})
+	set := found.set()
+	if set == nil {
+		set = goimap.UIDSet{}
+	}
+	return set, err
+}
+
 // searchAll searches down from the highest UID. args lacks the first UID of the
 // range.
 func (s *Session) searchAll(ctx context.Context, name, args string) (goimap.UIDSet, error) {

@@ -10,6 +10,7 @@ import (
 
 	"mailcote/engine/fault"
 	"mailcote/engine/imap"
+	"mailcote/engine/plan"
 	"mailcote/storage"
 )
 
@@ -31,6 +32,7 @@ type Mailbox struct {
 
 	Selected imap.SelectData
 	Validity storage.UIDValidity // what UIDs belong to; 0: whatever the server says
+	Excess   int64               // by how much EXISTS always exceeds the listing; 0: they are known to agree
 
 	sessions Sessions
 	s        *imap.Session
@@ -38,6 +40,7 @@ type Mailbox struct {
 	// during a FETCH: gets what the server says of other messages; may be nil
 	unasked       func(*imap.Message) error
 	changed       bool          // a message came or went since List
+	listed        plan.Listing  // by List
 	latest        []storage.UID // the last listing
 	stale         bool          // a message came or went since the last listing
 	renumbered    bool
@@ -191,10 +194,12 @@ func Only(s *imap.Session) Sessions { return only{s} }
 
 type only struct{ s *imap.Session }
 
+var errAlone = errors.New("there is no other session")
+
 func (o only) Session() *imap.Session { return o.s }
 
 func (o only) Renew(context.Context) (*imap.Session, error) {
-	return nil, fault.In(fault.PhaseConnect, errors.New("there is no other session"))
+	return nil, fault.In(fault.PhaseConnect, errAlone)
 }
 
 func (o only) Yield(context.Context) (bool, error) { return false, nil }

@@ -39,9 +39,10 @@ func Compare(listing, stored []storage.UID) Difference {
 func Mass(gone, stored int) bool { return gone > 100 && gone*2 > stored }
 
 // Cover returns what may be vouched for once the messages in done are
-// committed: each UID with the gap down to its neighbour in the listing. Both
-// are ascending. A UID of done that is not listed vouches for nothing.
-func Cover(listing, done []storage.UID) []storage.Range {
+// committed: each UID, and with gaps also the gap down to its neighbour in the
+// listing. Both are ascending. A UID of done that is not listed vouches for
+// nothing. Without a listing that agrees with EXISTS a gap may hide messages.
+func Cover(listing, done []storage.UID, gaps bool) []storage.Range {
 	var ranges []storage.Range
 	for _, uid := range done {
 		i, listed := slices.BinarySearch(listing, uid)
@@ -49,7 +50,10 @@ func Cover(listing, done []storage.UID) []storage.Range {
 			continue
 		}
 		lo := storage.UID(1)
-		if i > 0 {
+		switch {
+		case !gaps:
+			lo = uid
+		case i > 0:
 			lo = listing[i-1] + 1
 		}
 		if n := len(ranges); n > 0 && ranges[n-1].Hi+1 == lo {
@@ -81,7 +85,7 @@ type Status struct {
 // something changed, or nothing shows whether flags changed.
 func Moved(m storage.Mailbox, s Status) bool {
 	return m.Pass.At.IsZero() || !s.Said || s.UIDValidity != m.UIDValidity || s.UIDNext != m.Pass.UIDNext ||
-		s.Messages != m.Pass.Total || s.ModSeq == 0 || s.ModSeq != m.Pass.ModSeq
+		s.Messages != counted(m.Pass) || s.ModSeq == 0 || s.ModSeq != m.Pass.ModSeq
 }
 
 // Role finds a mailbox's role (RFC 8621 §2): by its special-use attributes,

@@ -66,12 +66,13 @@ func TestCompareHolds(t *testing.T) {
 	}
 }
 
-// TestCoverHolds: vouched for are exactly the messages that are listed and done, and gaps where no listed message is.
+// TestCoverHolds: vouched for are exactly the messages that are listed and done, and with gaps those where no listed
+// message is.
 func TestCoverHolds(t *testing.T) {
 	r := rand.New(rand.NewPCG(2, 2))
-	for range 2000 {
-		listing, done := set(r, 40), set(r, 40)
-		ranges := Cover(listing, done)
+	for round := range 2000 {
+		listing, done, gaps := set(r, 40), set(r, 40), round%2 == 0
+		ranges := Cover(listing, done, gaps)
 		in := func(uid storage.UID) bool {
 			return slices.ContainsFunc(ranges, func(one storage.Range) bool { return one.Lo <= uid && uid <= one.Hi })
 		}
@@ -87,15 +88,19 @@ func TestCoverHolds(t *testing.T) {
 				t.Fatalf("listing %v, done %v: %v, UID %d", listing, done, ranges, uid)
 			case !listed && in(uid): // a gap belongs to the listed message above it
 				i, _ := slices.BinarySearch(listing, uid)
-				if i == len(listing) || !slices.Contains(done, listing[i]) {
+				if !gaps || i == len(listing) || !slices.Contains(done, listing[i]) {
 					t.Fatalf("listing %v, done %v: %v vouches for %d", listing, done, ranges, uid)
 				}
 			}
 		}
 	}
-	if got := Cover(uids(1, 4294967295), uids(1, 4294967295)); !slices.Equal(got,
-		[]storage.Range{{Lo: 1, Hi: 4294967295}}) {
+	ends := uids(1, 4294967295)
+	if got := Cover(ends, ends, true); !slices.Equal(got, []storage.Range{{Lo: 1, Hi: 4294967295}}) {
 		t.Errorf("%v", got)
+	}
+	if got := Cover(ends, ends, false); !slices.Equal(got, []storage.Range{{Lo: 1, Hi: 1},
+		{Lo: 4294967295, Hi: 4294967295}}) {
+		t.Errorf("without gaps: %v", got)
 	}
 }
 

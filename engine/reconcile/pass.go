@@ -100,6 +100,7 @@ func (p *pass) open(ctx context.Context) (err error) {
 		return err
 	}
 	p.box = mailbox.New(p.Sessions, p.row.Raw, p.row.Path, p.Fetcher.Caps.Messages)
+	p.box.Excess = plan.Excess(p.row.Pass)
 	if err := p.box.Open(ctx); err != nil {
 		return err
 	}
@@ -173,12 +174,12 @@ func (p *pass) round(ctx context.Context) (moved bool, err error) {
 	}
 	failpoint.Hit("engine.listed")
 	d := plan.Compare(p.listing, have)
-	if plan.Mass(len(d.Gone), len(have)) {
+	if plan.Mass(len(d.Gone), len(have)) || len(d.Gone) > 0 && !p.box.Agrees() {
 		if d, err = p.confirmGone(ctx, d, have); err != nil {
 			return false, err
 		}
 	}
-	if err := p.verifyGone(ctx, d.Gone); err != nil {
+	if d.Gone, err = p.provenGone(ctx, d.Gone); err != nil {
 		return false, err
 	}
 	if p.box.Renumbered() {
@@ -208,7 +209,7 @@ func (p *pass) round(ctx context.Context) (moved bool, err error) {
 	if p.box.Renumbered() {
 		return false, fault.In(fault.PhaseList, fault.ErrRenumbered)
 	}
-	return p.box.Changed() || empty && len(p.listing) > 0 || int(p.box.Session().Exists()) != len(p.listing), nil
+	return p.box.Changed() || empty && len(p.listing) > 0 || p.box.Session().Exists() != p.box.Counted(), nil
 }
 
 // confirmGone lists again on a new connection before a mass of messages goes.
@@ -261,10 +262,12 @@ func (p *pass) verifyGone(ctx context.Context, gone []storage.UID) error {
 }
 
 // confirmBuilt reports whether the generation that was built may replace the
-// shown one. If it has so much less that a mass of messages would go, a listing
-// on a new connection must say the same.
+// shown one. If it has so much less that a mass of messages would go, or its
+// listing does not agree with EXISTS, a listing on a new connection must say
+// the same.
 func (p *pass) confirmBuilt(ctx context.Context) (bool, error) {
-	if p.builtConfirmed || p.row.Building == nil || !plan.Mass(int(p.row.Total)-len(p.listing), int(p.row.Total)) {
+	mass := plan.Mass(int(p.row.Total)-len(p.listing), int(p.row.Total))
+	if p.builtConfirmed || p.row.Building == nil || !mass && p.box.Agrees() {
 		return true, nil
 	}
 	first := p.listing
@@ -294,6 +297,9 @@ func (p *pass) end(ctx context.Context, moved bool) error {
 	if n := len(p.listing); n > 0 {
 		done.UIDNext = max(done.UIDNext, p.listing[n-1]+1)
 	}
+	if counted := int64(p.box.Counted()); !p.box.Agrees() {
+		done.Exists = &counted
+	}
 	return fault.In(fault.PhaseStore, p.Fetcher.Store.Write(ctx, storage.Interactive, 0,
 		func(tx *storage.Writer) error {
 			m, err := tx.Mailbox(p.row.ID)
@@ -313,9 +319,11 @@ func (p *pass) end(ctx context.Context, moved bool) error {
 					moved = true
 				}
 			}
-			if err := tx.ReleaseGone(m.ID, p.box.Validity, plan.Compare(p.listing,
-				p.fetching.Quarantined()).Gone); err != nil {
-				return err
+			if p.box.Agrees() {
+				gone := plan.Compare(p.listing, p.fetching.Quarantined()).Gone
+				if err := tx.ReleaseGone(m.ID, p.box.Validity, gone); err != nil {
+					return err
+				}
 			}
 			if moved { // it kept changing: the next pass goes on
 				if err := tx.BreakPass(m.ID); err != nil {

@@ -273,7 +273,7 @@ func (p *pass) bind(ctx context.Context, matches []plan.Match) (bound map[storag
 					return err
 				}
 				if err := tx.Vouch(p.row.ID, p.box.Validity, plan.Cover(p.listing,
-					slices.Sorted(slices.Values(stored)))); err != nil {
+					slices.Sorted(slices.Values(stored)), p.box.Agrees())); err != nil {
 					return err
 				}
 				return p.ProgressTx(tx, p.row.Path, some[n-1].UID, 0)

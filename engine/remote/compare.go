@@ -113,6 +113,7 @@ func (c *comparison) add(a Account, m storage.Mailbox, uid storage.UID, what, fo
 
 func (c *comparison) mailbox(ctx context.Context, s *imap.Session, a Account, m storage.Mailbox) error {
 	box := mailbox.New(mailbox.Only(s), m.Raw, m.Path, c.o.Messages)
+	box.Excess = plan.Excess(m.Pass)
 	if err := box.Open(ctx); err != nil {
 		if !fault.Declined(s, err, class.Mailbox) {
 			return err
@@ -156,7 +157,7 @@ func (c *comparison) mailbox(ctx context.Context, s *imap.Session, a Account, m 
 		return fault.In(fault.PhaseList, err)
 	}
 	// something came, and what is stored beyond the listing may be that
-	if int(s.Exists()) != len(listing) {
+	if s.Exists() != box.Counted() {
 		maps.DeleteFunc(stored, func(uid storage.UID, _ storage.Shown) bool {
 			return len(listing) == 0 ||
 				uid > listing[len(listing)-1]
