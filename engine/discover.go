@@ -61,7 +61,7 @@ func (d *discovery) run(ctx context.Context, t queue.Task) error {
 		if s, err = w.Renew(ctx); err != nil {
 			return err
 		}
-		again, err := s.List(ctx, statusItems(s))
+		again, err := d.readable(s.List(ctx, statusItems(s)))
 		if err != nil {
 			return fault.In(fault.PhaseDiscover, err)
 		}
@@ -98,6 +98,7 @@ func (d *discovery) run(ctx context.Context, t queue.Task) error {
 // Why a listing is incomplete.
 const (
 	tooManyListed = "the server lists too many mailboxes, and the last of them are not synced"
+	unreadable    = "the server's list of mailboxes has lines that cannot be read, and these mailboxes are not synced"
 	noInbox       = "the server does not list INBOX and could not open it"
 	nothingListed = "the server lists no mailbox at all, and only those known before were looked at"
 )
@@ -105,8 +106,8 @@ const (
 // list returns the mailboxes that the server lists, and INBOX. If there may be
 // more, incomplete says why.
 func (d *discovery) list(ctx context.Context, s *imap.Session, stored []storage.Mailbox) ([]imap.ListEntry, error) {
-	entries, err := s.List(ctx, statusItems(s))
 	d.incomplete = ""
+	entries, err := d.readable(s.List(ctx, statusItems(s)))
 	switch {
 	case errors.Is(err, imap.ErrLimit) && s.Err() == nil && len(entries) > 0:
 		d.incomplete = tooManyListed
@@ -129,6 +130,22 @@ func (d *discovery) list(ctx context.Context, s *imap.Session, stored []storage.
 			fault.ErrDisagrees))
 	}
 	return entries, err
+}
+
+// readable accepts a listing of which some lines cannot be read. They may be of
+// mailboxes that are known.
+func (d *discovery) readable(entries []imap.ListEntry, err error) ([]imap.ListEntry, error) {
+	var lines *imap.UnreadableError
+	if !errors.As(err, &lines) {
+		return entries, err
+	}
+	d.incomplete = unreadable
+	f := fault.Classify(fault.In(fault.PhaseDiscover, err))
+	f.Scope, f.Command = "mailbox", "LIST"
+	f.Hint = "the other mailboxes are synced, and none is taken for deleted meanwhile: ask the server's operator about " +
+		"the mailbox's name"
+	d.account.health.Notice(f)
+	return entries, nil
 }
 
 // statuses returns what LIST and STATUS say of the mailboxes. A refusal may be

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -49,7 +50,7 @@ func Probe(ctx context.Context, l Login, o imap.Options) []Step {
 		return failed("sign in", fault.PhaseSignIn, err)
 	}
 	entries, err := s.List(ctx, statusItems(s))
-	if err != nil {
+	if lines := (*imap.UnreadableError)(nil); err != nil && !errors.As(err, &lines) {
 		return failed("list mailboxes", fault.PhaseDiscover, err)
 	}
 	var messages uint64

@@ -38,12 +38,32 @@ type listing struct {
 	statuses map[string]StatusData
 	names    int64
 	over     bool
+	garbled  int   // LIST responses that could not be read
+	why      error // the first of them
 }
+
+// UnreadableError means that LIST responses could not be read. The others could.
+type UnreadableError struct {
+	Lines int
+	Err   error // the first one's
+}
+
+func (e *UnreadableError) Error() string {
+	if e.Lines == 1 {
+		return "imap: LIST: a response cannot be read: " + e.Err.Error()
+	}
+	return fmt.Sprintf("imap: LIST: %d responses cannot be read, the first: %v", e.Lines, e.Err)
+}
+
+// Unwrap returns what is wrong with the first response.
+func (e *UnreadableError) Unwrap() error { return e.Err }
 
 // List lists all mailboxes with their special uses. It also returns the status
 // items where the server offers LIST-STATUS. If the server refuses that or
 // answers nothing, a plain LIST follows. With more mailboxes than the limit
 // allows, it returns those within the limit and an error that wraps ErrLimit.
+// With responses that cannot be read, it returns the others and an
+// UnreadableError.
 func (s *Session) List(ctx context.Context, statusItems []string) ([]ListEntry, error) {
 	var options []string
 	if s.Has("SPECIAL-USE") && s.Has("LIST-EXTENDED") {
@@ -80,6 +100,9 @@ func (s *Session) listWith(ctx context.Context, options string) ([]ListEntry, er
 		return l.entries, fmt.Errorf("imap: LIST: %w: more than %d mailboxes or %d octets of names", ErrLimit,
 			s.lim.Mailboxes, s.lim.Names)
 	}
+	if l.garbled > 0 {
+		return l.entries, &UnreadableError{l.garbled, l.why}
+	}
 	return l.entries, nil
 }
 
@@ -109,8 +132,28 @@ func (l *listing) room(have, name int) bool {
 	return !l.over
 }
 
-// entry reads `* LIST (\HasNoChildren) "/" name`.
+// lenient ends a response whose form is wrong, and returns what is wrong with
+// it. Any other error is err, and the session ends.
+func lenient(sc *scanner, wrong error) (garbled, err error) {
+	if wrong == nil || sc.err != nil || !errors.Is(wrong, ErrSyntax) || errors.Is(wrong, ErrLimit) {
+		return nil, wrong
+	}
+	return wrong, sc.skipLine()
+}
+
+// entry reads a LIST response. One that cannot be read costs only itself.
 func (l *listing) entry(sc *scanner) error {
+	garbled, err := lenient(sc, l.readEntry(sc))
+	if garbled != nil {
+		if l.garbled++; l.why == nil {
+			l.why = garbled
+		}
+	}
+	return err
+}
+
+// readEntry reads `* LIST (\HasNoChildren) "/" name`.
+func (l *listing) readEntry(sc *scanner) error {
 	c, err := sc.spaces()
 	if err != nil {
 		return err
@@ -130,7 +173,13 @@ func (l *listing) entry(sc *scanner) error {
 			e.Delim = 0
 		}
 	}
-	if e.Raw, err = sc.mailboxName(); err != nil {
+	if c, err = sc.spaces(); err == nil && (c == '\r' || c == '\n') {
+		err = fmt.Errorf("%w: no name in a LIST", ErrSyntax)
+	}
+	if err == nil {
+		e.Raw, err = sc.mailboxName()
+	}
+	if err != nil {
 		return err
 	}
 	kept := len(e.Raw)
@@ -220,8 +269,15 @@ func attr(t []byte) goimap.MailboxAttr {
 	return goimap.MailboxAttr(t)
 }
 
-// status reads `* STATUS name (MESSAGES 3 UIDNEXT 4)`. The list may be empty.
+// status reads a STATUS response. One that cannot be read says nothing.
 func (l *listing) status(sc *scanner) error {
+	_, err := lenient(sc, l.readStatus(sc))
+	return err
+}
+
+// readStatus reads `* STATUS name (MESSAGES 3 UIDNEXT 4)`. The list may be
+// empty.
+func (l *listing) readStatus(sc *scanner) error {
 	raw, err := sc.mailboxName()
 	if err != nil {
 		return err
