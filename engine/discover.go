@@ -35,8 +35,15 @@ type found struct {
 // discovery is one listing of an account's mailboxes.
 type discovery struct {
 	*worker
-	incomplete string // why the listing is incomplete; "": it is complete
-	leftOut    int    // new mailboxes over the store's limit
+	incomplete string                     // why the listing is incomplete; "": it is complete
+	leftOut    int                        // new mailboxes over the store's limit
+	known      map[string]storage.Mailbox // those of the store, by their names on the server
+}
+
+// asksFor reports whether the server is asked for a mailbox.
+func (d *discovery) asksFor(raw, path string) bool {
+	m, known := d.known[raw]
+	return d.wants(path) && (!known || d.asks(m))
 }
 
 // run lists the account's mailboxes, records which came and went, and enqueues
@@ -51,6 +58,10 @@ func (d *discovery) run(ctx context.Context, t queue.Task) error {
 	stored, due, err := d.load(ctx)
 	if err != nil {
 		return err
+	}
+	d.known = make(map[string]storage.Mailbox, len(stored))
+	for _, m := range stored {
+		d.known[m.Raw] = m
 	}
 	entries, err := d.list(ctx, s, stored)
 	if err != nil {
@@ -91,7 +102,7 @@ func (d *discovery) run(ctx context.Context, t queue.Task) error {
 			"if the server gives its mailboxes other names each time, ask its operator"
 		w.account.health.Notice(f)
 	}
-	d.showProgress(stored, found)
+	d.showProgress(found)
 	return nil
 }
 
@@ -162,7 +173,7 @@ func (d *discovery) statuses(ctx context.Context, t queue.Task, entries []imap.L
 		s := d.lease.Session()
 		entry := entries[(i+2*t.RetryCount)%len(entries)]
 		one := found{mailbox: plan.Describe(d.account.id, entry)}
-		wanted := one.mailbox.Selectable && d.wants(one.mailbox.Path)
+		wanted := one.mailbox.Selectable && d.asksFor(one.mailbox.Raw, one.mailbox.Path)
 		var err error
 		if one.status, err = d.status(ctx, s, entry, wanted, t.Type); err != nil {
 			refused++
@@ -222,19 +233,17 @@ func (d *discovery) load(ctx context.Context) (all []storage.Mailbox, due map[st
 }
 
 // showProgress publishes how far each mailbox is synced.
-func (d *discovery) showProgress(stored []storage.Mailbox, all []found) {
-	total, listed := make(map[string]int64, len(stored)), make(map[string]bool, len(all))
-	for _, m := range stored {
-		total[m.Raw] = m.Total
-	}
+func (d *discovery) showProgress(all []found) {
+	listed := make(map[string]bool, len(all))
 	for _, one := range all {
 		listed[one.mailbox.Path] = true
 	}
 	d.e.progress.Retain(d.account.name(), listed)
 	for _, one := range all {
-		if one.status.Said && d.wants(one.mailbox.Path) {
-			d.e.progress.Mailbox(d.account.name(), one.mailbox.Path, min(total[one.mailbox.Raw], one.status.Messages),
-				one.status.Messages)
+		if one.status.Said && d.asksFor(one.mailbox.Raw, one.mailbox.Path) {
+			m := d.known[one.mailbox.Raw]
+			there := max(0, one.status.Messages-plan.Excess(m.Pass))
+			d.e.progress.Mailbox(d.account.name(), one.mailbox.Path, min(m.Total, there), there)
 		}
 	}
 }
@@ -269,7 +278,8 @@ func (d *discovery) enqueue(tx *storage.Writer, t queue.Task, all []found, due m
 			}
 			continue
 		}
-		if !m.Selectable || !d.wants(m.Path) || !plan.Moved(m, one.status) && !due[id] || d.coolingDown(id) {
+		if !m.Selectable || !d.wants(m.Path) || !d.asks(m) || !plan.Moved(m, one.status) && !due[id] ||
+			d.coolingDown(id) {
 			continue
 		}
 		if err := tx.BreakPass(id); err != nil { // complete again when the task succeeds
@@ -346,6 +356,9 @@ func (d *discovery) addInbox(ctx context.Context, s *imap.Session, stored []stor
 		} else if plan.Describe(0, e).Selectable {
 			return entries, nil
 		}
+	}
+	if m, known := d.known[plan.Inbox]; known && !d.asks(m) {
+		return append(others, imap.ListEntry{Raw: plan.Inbox, Name: plan.Inbox}), nil
 	}
 	selected, err := s.Examine(ctx, plan.Inbox, false)
 	if err == nil {

@@ -99,6 +99,7 @@ func TestOrphanWaits(t *testing.T) {
 			at(aDay-time.Minute, "0", "before the day is over")
 			at(aDay+time.Minute, "2", "after a day")
 			s.Misbehave(script.Faults{})
+			wall.set(3 * aDay) // a mailbox that may not be read is asked for once a day
 			w.complete()
 			w.equals(s)
 		})
@@ -108,29 +109,38 @@ func TestOrphanWaits(t *testing.T) {
 // TestOrphanArrives: an email that went to a mailbox which cannot be opened for a while is the same one there,
 // and nobody was told that it had ended.
 func TestOrphanArrives(t *testing.T) {
-	s, w := scripted(t, 10, script.Options{}, Options{})
-	put(s, "Team", 3)
-	w.complete()
-	before := w.emails()
-	s.Change(func(m *script.Model) {
-		in := m.Box("INBOX")
-		m.Box("Team").Add(in.Messages[0].Raw)
-		in.Expunge(in.Messages[0].UID)
-	})
-	s.Misbehave(script.Faults{On: on(opensIt("Team"), "NO [NOPERM] permission denied")})
-	for range 3 {
-		if sum := w.sync(); sum.Result != Partial {
-			t.Errorf("%+v", sum)
-		}
-		if n := w.text(`SELECT count(*) FROM changes WHERE destroyed = 1`); n != "0" {
-			t.Fatalf("%s things have ended for who follows the changes", n)
-		}
-	}
-	s.Misbehave(script.Faults{})
-	w.complete()
-	w.equals(s)
-	if after := w.emails(); after != before {
-		t.Errorf("emails before:\n%s\nafter:\n%s", before, after)
+	for answer, result := range map[script.Action]string{
+		"NO permission denied":          Partial,
+		"NO [NOPERM] permission denied": Complete,
+	} {
+		t.Run(string(answer), func(t *testing.T) {
+			t.Parallel()
+			s, w := scripted(t, 10, script.Options{}, Options{})
+			put(s, "Team", 3)
+			w.complete()
+			before := w.emails()
+			s.Change(func(m *script.Model) {
+				in := m.Box("INBOX")
+				m.Box("Team").Add(in.Messages[0].Raw)
+				in.Expunge(in.Messages[0].UID)
+			})
+			s.Misbehave(script.Faults{On: on(opensIt("Team"), answer)})
+			for range 3 {
+				if sum := w.sync(); sum.Result != result {
+					t.Errorf("%+v", sum)
+				}
+				if n := w.text(`SELECT count(*) FROM changes WHERE destroyed = 1`); n != "0" {
+					t.Fatalf("%s things have ended for who follows the changes", n)
+				}
+			}
+			s.Misbehave(script.Faults{})
+			w.engine.Sync(t.Context(), []storage.AccountID{w.id}, SyncOptions{Mailboxes: []string{"Team"}})
+			w.complete()
+			w.equals(s)
+			if after := w.emails(); after != before {
+				t.Errorf("emails before:\n%s\nafter:\n%s", before, after)
+			}
+		})
 	}
 }
 

@@ -106,18 +106,18 @@ func unions(_ *testing.B, n int) func() {
 
 func shows(_ *testing.B, n int) func() {
 	all := names(n)
-	known, now := make([]storage.Mailbox, n), make([]found, n)
+	known, now := make(map[string]storage.Mailbox, n), make([]found, n)
 	for i, entry := range all {
-		known[i] = storage.Mailbox{Raw: entry.Raw, Total: 1}
+		known[entry.Raw] = storage.Mailbox{Raw: entry.Raw, Total: 1, Synced: true}
 		now[i] = found{mailbox: plan.Describe(1, entry)}
 		now[i].status.Said = true
 	}
-	process := &shared{progress: progress.New()}
+	process := &shared{progress: progress.New(), o: Options{wall: time.Now}}
 	a := newAccount(process, 1).setRow(storage.Account{Name: "a"})
-	w := &discovery{worker: &worker{e: &Engine{shared: process}, stream: stream{account: a}}}
+	w := &discovery{worker: &worker{e: &Engine{shared: process}, stream: stream{account: a}}, known: known}
 	return func() {
-		w.showProgress(known, now)
-		w.showProgress(known, now)
+		w.showProgress(now)
+		w.showProgress(now)
 	}
 }
 

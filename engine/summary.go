@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"mailcote/engine/fault"
+	"mailcote/engine/plan"
 	"mailcote/engine/progress"
 	"mailcote/queue"
 	"mailcote/storage"
@@ -94,13 +95,19 @@ func (w *worker) concludeTx(tx *storage.Writer, s *Summary, interrupted bool) er
 	// a mailbox that was opened before is not part of this run, or its UIDs
 	// were not all listed
 	skipped, unlisted := false, false
+	var uncounted []storage.Mailbox
 	for _, m := range mailboxes {
 		if !m.Selectable {
 			continue
 		}
 		opened := m.UIDValidity != 0
-		if !w.wants(m.Path) {
+		switch {
+		case !w.wants(m.Path):
 			skipped = skipped || opened
+			continue
+		case !m.Counts():
+			uncounted = append(uncounted, m)
+			unlisted = unlisted || opened
 			continue
 		}
 		s.Mailboxes++
@@ -108,13 +115,14 @@ func (w *worker) concludeTx(tx *storage.Writer, s *Summary, interrupted bool) er
 			s.incomplete++
 			unlisted = unlisted || opened
 		}
+		unlisted = unlisted || plan.Excess(m.Pass) > 0 // a message that it counts may be one that moved
 	}
 	quarantined, err := tx.QuarantineOf(w.account.id)
 	if err != nil {
 		return err
 	}
 	for _, q := range quarantined {
-		if w.wants(q.Path) {
+		if w.wants(q.Path) && q.Missing {
 			s.Quarantined++
 		}
 	}
@@ -144,6 +152,10 @@ func (w *worker) concludeTx(tx *storage.Writer, s *Summary, interrupted bool) er
 	}
 	if unfinished > 0 && s.Result == Complete {
 		s.Result, s.Detail = Partial, fmt.Sprintf("%d tasks are not finished", unfinished)
+	}
+	if s.Result == Complete && w.only != nil && len(uncounted) > 0 { // somebody asked for it
+		s.Result = Partial
+		s.Detail, s.NextStep = uncountedText(uncounted[0])
 	}
 	if s.Result == Complete && w.only != nil && s.Mailboxes < len(w.only) {
 		s.Result, s.Detail, s.NextStep = Partial, "the server lists no such mailbox",
@@ -195,6 +207,15 @@ func missingText(mailboxes, messages int) string {
 		parts = append(parts, plural(messages, "message is", "messages are")+" quarantined")
 	}
 	return strings.Join(parts, ", ")
+}
+
+// uncountedText says why a mailbox that was asked for was not synced, and what
+// can be done.
+func uncountedText(m storage.Mailbox) (detail, next string) {
+	if !m.Synced {
+		return m.Path + " is left out of the sync", "mailcote mailbox set --sync on takes it in again"
+	}
+	return m.Path + " is not readable: " + m.Refused, "ask its owner or the server's operator for the right to read it"
 }
 
 // plural returns "1 mailbox" or "12 mailboxes".

@@ -145,10 +145,13 @@ func (w *worker) runTask(ctx context.Context, t queue.Task) (err error) {
 
 // syncFolder runs one folder_sync.
 func (w *worker) syncFolder(ctx context.Context, t queue.Task) error {
+	if ended, err := w.endUnsynced(ctx, t); err != nil || ended {
+		return err
+	}
 	if _, err := w.connect(ctx); err != nil {
 		return err
 	}
-	return reconcile.Folder(ctx, reconcile.Task{
+	err := reconcile.Folder(ctx, reconcile.Task{
 		Account: w.account.id, Mailbox: t.Payload.Mailbox, Sessions: &w.stream,
 		Fetcher: w.fetcher, Memory: &w.memory, Tries: w.mayRetry,
 		Fetching: fetch.Job{
@@ -187,6 +190,7 @@ func (w *worker) syncFolder(ctx context.Context, t queue.Task) error {
 		Show:  func(path string, done, total int64) { w.e.progress.Mailbox(w.account.name(), path, done, total) },
 		Moved: func() { w.batches.Add(1) },
 	})
+	return w.noteForbidden(ctx, t, err)
 }
 
 // waitForMemory waits while the process is short of memory, and shows that.

@@ -30,6 +30,7 @@ const (
 type Selection struct {
 	IDs     []storage.TaskID
 	Account storage.AccountID
+	Mailbox storage.MailboxID
 	State   State
 	Type    Type
 }
@@ -112,7 +113,9 @@ func (o Order) tasks(r *storage.Reader) ([]Task, error) {
 		all, err := list(tables.Of(r).Query(`SELECT `+taskColumns+` FROM sync_task
 			WHERE ? IN (0, account_id) AND ? IN ('', state) AND ? IN ('', task_type) ORDER BY id DESC`,
 			o.Account, o.State, o.Type))
-		return slices.DeleteFunc(all, func(t Task) bool { return !o.Verb.applies(t.State) }), err
+		return slices.DeleteFunc(all, func(t Task) bool {
+			return !o.Verb.applies(t.State) || o.Mailbox != 0 && o.Mailbox != t.Payload.Mailbox
+		}), err
 	}
 	var all []Task
 	for i, id := range o.IDs {

@@ -26,6 +26,7 @@ type Quarantined struct {
 	Received int64 // bytes: the most that came in one try
 	Claimed  int64 // RFC822.SIZE; -1: unknown
 	Asked    bool  // a person wants it tried at the next pass
+	Missing  bool  // its mailbox counts for the account; see Mailbox.Counts
 }
 
 // Quarantine notes a message that the server does not deliver, or one more try
@@ -176,7 +177,7 @@ func (r *Reader) QuarantineRows(account AccountID, enough int) (n int, err error
 
 const quarantinedColumns = `q.id, m.account_id, q.mailbox_id, m.path, q.uidvalidity, q.uid, q.reason, q.attempts,
 		q.first_at, q.last_at,
-		q.alone, q.received, coalesce(q.claimed, -1), q.asked_at IS NOT NULL`
+		q.alone, q.received, coalesce(q.claimed, -1), q.asked_at IS NOT NULL, m.synced = 1 AND m.refused = ''`
 
 func scanQuarantined(rows *sql.Rows, err error) ([]Quarantined, error) {
 	var all []Quarantined
@@ -184,7 +185,7 @@ func scanQuarantined(rows *sql.Rows, err error) ([]Quarantined, error) {
 		var q Quarantined
 		var first, last int64
 		err := rows.Scan(&q.ID, &q.Account, &q.Mailbox, &q.Path, &q.Validity, &q.UID, &q.Reason, &q.Attempts, &first,
-			&last, &q.Alone, &q.Received, &q.Claimed, &q.Asked)
+			&last, &q.Alone, &q.Received, &q.Claimed, &q.Asked, &q.Missing)
 		q.FirstAt, q.LastAt = time.UnixMilli(first).UTC(), time.UnixMilli(last).UTC()
 		all = append(all, q)
 		return err

@@ -108,6 +108,10 @@ type Mailbox struct {
 	FlagsUID    UID         // where the present comparison goes on; 0: at the beginning
 }
 
+// Counts reports whether the account is incomplete without the mailbox: it can
+// be opened, the server lets it be read, and nobody left it out.
+func (m Mailbox) Counts() bool { return m.Selectable && m.Synced && m.Refused == "" }
+
 // Pass is what the server said about a mailbox when its last pass ended
 // complete. At is zero when the last pass did not.
 type Pass struct {

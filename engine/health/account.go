@@ -157,7 +157,7 @@ func (a *Account) hasOneMailbox(ctx context.Context) bool {
 		all, err = r.Mailboxes(a.id)
 		return err
 	})
-	all = slices.DeleteFunc(all, func(m storage.Mailbox) bool { return !m.Selectable })
+	all = slices.DeleteFunc(all, func(m storage.Mailbox) bool { return !m.Counts() })
 	return err == nil && len(all) <= 1
 }
 

@@ -126,7 +126,9 @@ func Stored(r *storage.Reader, a storage.Account, addr string, now time.Time) (a
 	}
 	quarantined, err := r.QuarantineOf(a.ID)
 	for _, q := range quarantined {
-		all = append(all, OfMessage(q))
+		if q.Missing {
+			all = append(all, OfMessage(q))
+		}
 	}
 	return all, err
 }

@@ -106,6 +106,9 @@ func (p *pass) open(ctx context.Context) (err error) {
 	}
 	failpoint.Hit("engine.examined")
 	if err := p.Fetcher.Store.Write(ctx, storage.Interactive, 0, func(tx *storage.Writer) error {
+		if err := tx.SetRefused(p.row.ID, "", time.Time{}); err != nil {
+			return err
+		}
 		return tx.OpenGeneration(p.row.ID, p.box.Validity, storage.ModSeq(p.box.Selected.HighestModSeq),
 			int64(p.box.Selected.Exists))
 	}); err != nil {

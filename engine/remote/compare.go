@@ -82,7 +82,7 @@ func (c *comparison) account(ctx context.Context, a Account, boxes []storage.Mai
 		return err
 	}
 	for _, m := range boxes {
-		if !m.Selectable || m.UIDValidity == 0 {
+		if !m.Counts() || m.UIDValidity == 0 {
 			continue
 		}
 		err := c.mailbox(ctx, s, a, m)
