@@ -113,14 +113,12 @@ func (a *app) printAccount(v accountView, boxes []mailboxView) error {
 	}
 	var rows [][]string
 	for _, b := range boxes {
-		rows = append(rows, []string{b.Path, b.Role, format.Count(b.Messages), format.Count(b.Remote),
-			format.Count(b.Unread)})
+		rows = append(rows, b.row())
 	}
 	if err := a.voice.Say(""); err != nil {
 		return err
 	}
-	return a.voice.Table([]string{"MAILBOX", "ROLE", "MESSAGES", "ON SERVER", "UNREAD"}, rows,
-		voice.Layout{Flexible: []int{0}})
+	return a.voice.Table(mailboxHead(), rows, mailboxLayout())
 }
 
 func (a *app) accountTest() *cobra.Command {

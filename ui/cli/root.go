@@ -33,9 +33,8 @@ func (a *app) root() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usagef("%s: see %s --help", strings.TrimSpace(err.Error()), c.CommandPath())
 	})
-	root.AddCommand(a.demo(), a.run(), a.sync(), a.account(), a.status(), a.search(), a.show(), a.queue(), a.errors(),
-		a.check(),
-		a.sql(), a.token(), a.version())
+	root.AddCommand(a.demo(), a.run(), a.sync(), a.account(), a.mailbox(), a.status(), a.search(), a.show(), a.queue(),
+		a.errors(), a.check(), a.sql(), a.token(), a.version())
 	root.Flags().Bool("version", false, "print the version")
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetHelpTemplate(helpTemplate())

@@ -51,12 +51,21 @@ type accountStatus struct {
 	Unfinished  int        `json:"unfinished_tasks"`
 	NextTry     *time.Time `json:"next_try_at,omitempty"`
 	NextStep    string     `json:"next_step,omitempty"`
-	Provider    string     `json:"provider,omitempty"` // whose limits apply
+	NotReadable []boxNote  `json:"not_readable,omitempty"` // mailboxes that the server does not let the account read
+	NotSynced   []boxNote  `json:"not_synced,omitempty"`   // mailboxes that are left out
+	Differs     []boxNote  `json:"differing,omitempty"`    // mailboxes whose count never is what the server lists
+	Provider    string     `json:"provider,omitempty"`     // whose limits apply
 	Limits      []limitUse `json:"limits,omitempty"`
 	Resumes     *time.Time `json:"resumes_at,omitempty"` // the account rests until then
 
 	Connections *connpool.Figures `json:"connections,omitempty"` // while an agent runs
 	Holds       []holdView        `json:"holds,omitempty"`       // what fails, and until when it is not tried
+}
+
+// boxNote is what is special about a mailbox.
+type boxNote struct {
+	Mailbox string `json:"mailbox"`
+	Note    string `json:"note"`
 }
 
 // standing is the state of an account in JSON.
@@ -219,6 +228,17 @@ func viewAccountStatus(a view.Account) accountStatus {
 	if a.Standing.State == view.Paused {
 		s.NextStep = joined(a.Standing.Cause, a.NextStep)
 	}
+	for _, m := range a.Mailboxes {
+		note := boxNote{m.Path, m.Note()}
+		switch {
+		case m.LeftOut:
+			s.NotSynced = append(s.NotSynced, note)
+		case m.Refused != "":
+			s.NotReadable = append(s.NotReadable, note)
+		case m.Excess != 0:
+			s.Differs = append(s.Differs, note)
+		}
+	}
 	for _, u := range a.Limits {
 		s.Provider = u.Provider
 		s.Limits = append(s.Limits, limitUse{Kind: u.Kind, Used: u.Used, Allowed: u.Allowed,
@@ -307,6 +327,18 @@ func (v statusView) blocks() (all []block) {
 	return append(all, block{lines: append(lines, [2]string{"Page", v.URL})})
 }
 
+// firstOf shows the first of some mailboxes and says where the others are shown.
+func (s accountStatus) firstOf(notes []boxNote) string {
+	if len(notes) == 0 {
+		return ""
+	}
+	text := voice.Line(notes[0].Mailbox) + ": " + voice.Line(notes[0].Note)
+	if more := len(notes) - 1; more > 0 {
+		text += fmt.Sprintf("; %d more: mailcote mailbox list %s", more, view.ShellWord(s.Account))
+	}
+	return text
+}
+
 func (s accountStatus) lines() [][2]string {
 	mail := fmt.Sprintf("%s of %s in %s", format.Count(s.Messages), format.Plural(s.Remote, "message", "messages"),
 		format.Plural(int64(s.Mailboxes), "mailbox", "mailboxes"))
@@ -322,6 +354,9 @@ func (s accountStatus) lines() [][2]string {
 		trouble = append(trouble, format.Plural(int64(s.Unfinished), "task", "tasks")+" to do")
 	}
 	lines = append(lines, [2]string{"  Note", strings.Join(trouble, ", ")})
+	for _, notes := range [][]boxNote{s.NotReadable, s.NotSynced, s.Differs} {
+		lines = append(lines, [2]string{"  Mailbox", s.firstOf(notes)})
+	}
 	if s.NextTry != nil {
 		lines = append(lines, [2]string{"  Next try", format.Moment(*s.NextTry)})
 	}

@@ -68,24 +68,6 @@ func viewStandingAccount(r *storage.Reader, a storage.Account, all []view.Accoun
 // pausedStep says why an account is paused and what ends it.
 func pausedStep(a storage.Account) string { return joined(a.PauseReason, view.Resume(a)) }
 
-// mailboxView is a mailbox in JSON.
-type mailboxView struct {
-	Path     string `json:"path"`
-	Role     string `json:"role,omitempty"`
-	Messages int64  `json:"messages"`
-	Remote   int64  `json:"remote_messages"`
-	Unread   int64  `json:"unread"`
-}
-
-func viewMailboxes(r *storage.Reader, account storage.AccountID) ([]mailboxView, error) {
-	boxes, err := r.Mailboxes(account)
-	all := make([]mailboxView, 0, len(boxes))
-	for _, b := range boxes {
-		all = append(all, mailboxView{b.Path, b.Role, b.Total, b.RemoteTotal, b.Unread})
-	}
-	return all, err
-}
-
 // some is a time for JSON; nil for the zero time.
 func some(t time.Time) *time.Time {
 	if t.IsZero() {

@@ -146,11 +146,13 @@ func pausedFor(a storage.Account) string {
 func (one *Account) readMailboxes(r *storage.Reader, facts *Facts) error {
 	mailboxes, err := r.Mailboxes(storage.AccountID(one.ID))
 	for _, m := range mailboxes {
-		one.Mailboxes = append(one.Mailboxes, Mailbox{ID: int64(m.ID), Path: m.Path, Role: m.Role, Stored: m.Total,
-			Total: m.RemoteTotal, Unread: m.Unread})
-		one.Stored += m.Total
-		one.Remote += m.RemoteTotal
-		if m.Selectable && m.Pass.At.IsZero() {
+		box := MailboxOf(m)
+		one.Mailboxes = append(one.Mailboxes, box)
+		one.Stored += box.Stored
+		one.Remote += box.Total
+		facts.More += max(0, box.Excess)
+		facts.Fewer += max(0, -box.Excess)
+		if m.Counts() && m.Pass.At.IsZero() {
 			facts.Unsettled++
 			facts.Missing += max(0, m.RemoteTotal-m.Total)
 		}

@@ -100,6 +100,8 @@ type Facts struct {
 	Remote    int64  // messages the server announced
 	Missing   int64  // messages of mailboxes whose last look did not end
 	Unsettled int    // mailboxes whose last look did not end
+	More      int64  // by how much the server always counts more than it lists, over its mailboxes
+	Fewer     int64  // the same for mailboxes where it counts fewer
 
 	Quarantined int
 	Unfinished  int // tasks
@@ -175,7 +177,16 @@ func (f Facts) standing() Standing {
 	case f.Interval > 0 && f.Now.Sub(f.Pass.Ended) >= 2*f.Interval:
 		return Standing{State: Late, Cause: "the last pass ended " + format.Moment(f.Pass.Ended)}
 	}
-	return Standing{State: OK}
+	return Standing{State: OK, Cause: f.differs()}
+}
+
+// differs says by how much the server always counts more or fewer messages than
+// it lists. All that it lists is here.
+func (f Facts) differs() string {
+	if f.More > 0 && f.Fewer > 0 {
+		return excess(f.More) + ", elsewhere " + format.Count(f.Fewer) + " fewer"
+	}
+	return excess(f.More - f.Fewer)
 }
 
 // orCount is words, or how much is here while messages are missing.

@@ -91,6 +91,12 @@ func stateCases() []stateCase {
 		{"no agent, all was here", alone(nil), "as of 2026-11-26 02:44", OK},
 		{"no agent, a year ago", alone(ago(365 * 24 * time.Hour)), "as of 2025-11-26 02:44", OK},
 
+		{"the server counts a message that it never lists", well(func(f *Facts) { f.More = 1 }),
+			"up to date: the server counts 1 more than it lists", OK},
+		{"it counts fewer, no agent", alone(func(f *Facts) { f.Fewer = 1200 }),
+			"as of 2026-11-26 02:44: the server counts 1,200 fewer than it lists", OK},
+		{"both, in two mailboxes", well(func(f *Facts) { f.More, f.Fewer = 3, 2 }),
+			"up to date: the server counts 3 more than it lists, elsewhere 2 fewer", OK},
 		{"paused", well(paused), "paused: the password was refused", Paused},
 		{"paused, no agent", alone(paused), "paused: the password was refused", Paused},
 		{"paused while it worked", well(do(paused, live(progress.Syncing, "", now))),

@@ -22,16 +22,6 @@ type Overview struct {
 	Interval time.Duration // between two passes
 }
 
-// Mailbox is one folder with its counts.
-type Mailbox struct {
-	ID     int64
-	Path   string // decoded, "/" between levels
-	Role   string // inbox, sent, …; empty for the rest
-	Stored int64  // messages whose body is here
-	Total  int64  // messages the server announced last; 0 before the first listing
-	Unread int64
-}
-
 // ListQuery selects one page of messages.
 type ListQuery struct {
 	Mailbox int64  // 0 means every mailbox

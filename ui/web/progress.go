@@ -36,10 +36,11 @@ type AccountProgress struct {
 
 // MailboxProgress is one mailbox's part.
 type MailboxProgress struct {
-	ID     int64 `json:"id"`
-	Stored int64 `json:"stored"`
-	Total  int64 `json:"total"`
-	Unread int64 `json:"unread"`
+	ID     int64  `json:"id"`
+	Stored int64  `json:"stored"`
+	Total  int64  `json:"total"`
+	Unread int64  `json:"unread"`
+	Note   string `json:"note,omitempty"` // what is special about it
 }
 
 // progress takes what changes out of an overview.
@@ -57,7 +58,7 @@ func (p *pages) progress(ctx context.Context) (Progress, error) {
 		}
 		for _, m := range a.Mailboxes {
 			one.Mailboxes = append(one.Mailboxes, MailboxProgress{ID: m.ID, Stored: m.Stored, Total: m.Total,
-				Unread: m.Unread})
+				Unread: m.Unread, Note: m.Note()})
 		}
 		all.Accounts = append(all.Accounts, one)
 	}

@@ -40,6 +40,7 @@
     put(row.querySelector('.words'), m.total
       ? group(m.stored) + ' of ' + group(m.total) + ' (' + Math.floor(Math.min(m.stored, m.total) * 100 / m.total) + ' %)'
       : m.stored ? group(m.stored) : 'empty');
+    put(row.querySelector('.note'), visible(m.note || ''));
     return true;
   };
 
