@@ -1,6 +1,7 @@
 package truth
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -47,10 +48,15 @@ func (c *Client) Rename(from, to string) error {
 
 // selected runs commands inside one mailbox and leaves it again, so that no call depends on an earlier one.
 func (c *Client) selected(mailbox string, commands ...string) error {
-	commands = append([]string{"SELECT " + wireName(mailbox)}, commands...)
-	for _, command := range append(commands, "UNSELECT") {
+	for _, command := range append([]string{"SELECT " + wireName(mailbox)}, commands...) {
 		if _, err := c.run(command); err != nil {
 			return err
+		}
+	}
+	if _, err := c.run("UNSELECT"); err != nil {
+		// Not every server has it. An EXAMINE that fails leaves too (RFC 3501 §6.3.1), and no server has this name.
+		if _, err := c.run(`EXAMINE "no such mailbox"`); err == nil {
+			return errors.New("truth: a mailbox is there that nobody made")
 		}
 	}
 	return nil
