@@ -215,7 +215,7 @@ func (s *Server) Stop() {
 	if s.proc == nil {
 		return
 	}
-	_ = s.proc.Signal(syscall.SIGTERM) // it may have ended already
+	_ = s.proc.Signal(syscall.SIGTERM)  // it may have ended already
 	timer := time.NewTimer(time.Second) // a process that has a client does not end
 	defer timer.Stop()
 	select {

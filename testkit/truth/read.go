@@ -24,19 +24,23 @@ func (l Line) String() string {
 	return fmt.Sprintf("%s %d %s (%s)", l.Mailbox, l.UID, l.SHA256, l.Flags)
 }
 
-// Read gives every message of every mailbox that can be selected, by mailbox and UID.
-func Read(ctx context.Context, addr, user, password string) ([]Line, error) {
+// Read gives every message of every mailbox that can be selected, by mailbox
+// and UID. The mailboxes of except are left out.
+func Read(ctx context.Context, addr, user, password string, except ...string) ([]Line, error) {
 	c, err := Dial(ctx, addr, user, password)
 	if err != nil {
 		return nil, err
 	}
 	defer c.Close()
-	names, err := c.mailboxes()
+	names, err := c.Mailboxes()
 	if err != nil {
 		return nil, fmt.Errorf("truth: %w", err)
 	}
 	var all []Line
 	for _, name := range names {
+		if slices.Contains(except, DecodeName(name)) {
+			continue
+		}
 		lines, err := c.mailbox(name)
 		if err != nil {
 			return nil, fmt.Errorf("truth: read %s: %w", name, err)
@@ -52,8 +56,8 @@ func compare(a, b Line) int {
 		cmp.Compare(a.Flags, b.Flags))
 }
 
-// mailboxes gives the wire names of all mailboxes that can be selected.
-func (c *Client) mailboxes() ([]string, error) {
+// Mailboxes gives the wire names of all mailboxes that can be selected.
+func (c *Client) Mailboxes() ([]string, error) {
 	responses, err := c.run(`LIST "" "*"`)
 	if err != nil {
 		return nil, err
@@ -224,7 +228,7 @@ func RecentSeen(ctx context.Context, addr, user, password string) (map[string]Co
 		return nil, err
 	}
 	defer c.Close()
-	names, err := c.mailboxes()
+	names, err := c.Mailboxes()
 	if err != nil {
 		return nil, fmt.Errorf("truth: %w", err)
 	}
