@@ -12,9 +12,14 @@ func remoteFS(dir string) (string, error) {
 	return remoteKind(uint32(st.Type)), nil
 }
 
-// remoteKind knows the numbers of statfs(2) whose files another machine, or a
-// program, may serve. FUSE is among them because sync folders and sshfs are
-// FUSE, and whether shared memory works there is the program's choice.
+// remoteKind returns the file system that a number of statfs(2) stands for if
+// another machine, the host of a virtual machine or a program may serve its
+// files. FUSE is among them because sync folders and sshfs are FUSE, and whether
+// shared memory works there is the program's choice. File systems of clusters
+// are among them because each machine of one has shared memory of its own.
+//
+// The numbers without a name are from linux/magic.h, fs/vboxsf/super.c,
+// linux/gfs2_ondisk.h and the table of coreutils' stat.
 func remoteKind(magic uint32) string {
 	switch magic {
 	case unix.NFS_SUPER_MAGIC:
@@ -29,6 +34,30 @@ func remoteKind(magic uint32) string {
 		return "AFS"
 	case unix.CEPH_SUPER_MAGIC:
 		return "Ceph"
+	case unix.CODA_SUPER_MAGIC:
+		return "Coda"
+	case unix.NCP_SUPER_MAGIC:
+		return "NCP"
+	case unix.OCFS2_SUPER_MAGIC:
+		return "OCFS2"
+	case 0x01161970:
+		return "GFS2"
+	case 0x0bd00bd0:
+		return "Lustre"
+	case 0x47504653:
+		return "GPFS"
+	case 0x19830326:
+		return "BeeGFS"
+	case 0xaad7aaea:
+		return "PanFS"
+	case 0x20030528:
+		return "OrangeFS"
+	case 0x786f4256:
+		return "vboxsf"
+	case 0x7c7c6673:
+		return "prl_fs"
+	case 0xbacbacbc:
+		return "vmhgfs"
 	}
 	return ""
 }

@@ -19,11 +19,11 @@ const (
 )
 
 // Table prints rows in columns under a head, which may be nil. Cells are
-// cleaned here.
+// cleaned here, those of the head too: a query names its columns.
 func (v *Voice) Table(head []string, rows [][]string, l Layout) error {
 	all := make([][]string, 0, len(rows)+1)
 	if head != nil {
-		all = append(all, head)
+		rows = slices.Insert(slices.Clone(rows), 0, head)
 	}
 	for _, row := range rows {
 		cleaned := make([]string, len(row))
