@@ -216,17 +216,11 @@ func (d *discovery) status(ctx context.Context, s *imap.Session, entry imap.List
 // load returns the mailboxes in the store, and which of them have quarantined
 // messages to try again.
 func (d *discovery) load(ctx context.Context) (all []storage.Mailbox, due map[storage.MailboxID]bool, err error) {
-	due = map[storage.MailboxID]bool{}
 	err = d.e.store.Read(ctx, func(r *storage.Reader) error {
 		if all, err = r.Mailboxes(d.account.id); err != nil {
 			return err
 		}
-		quarantined, err := r.QuarantineOf(d.account.id)
-		for _, q := range quarantined {
-			if d.mayRetry(q) {
-				due[q.Mailbox] = true
-			}
-		}
+		due, err = d.retriesDue(r)
 		return err
 	})
 	return all, due, err

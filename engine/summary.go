@@ -117,13 +117,13 @@ func (w *worker) concludeTx(tx *storage.Writer, s *Summary, interrupted bool) er
 		}
 		unlisted = unlisted || plan.Excess(m.Pass) > 0 // a message that it counts may be one that moved
 	}
-	quarantined, err := tx.QuarantineOf(w.account.id)
+	quarantined, err := tx.QuarantineSums(w.account.id, 1)
 	if err != nil {
 		return err
 	}
 	for _, q := range quarantined {
 		if w.wants(q.Path) && q.Missing {
-			s.Quarantined++
+			s.Quarantined += q.Messages
 		}
 	}
 	run, err := tx.Run(w.run)

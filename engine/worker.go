@@ -218,6 +218,23 @@ func (w *worker) mayRetry(q storage.Quarantined) bool {
 	return !now.Before(NextTry(q)) || now.Before(q.LastAt) // the clock was set back
 }
 
+// retriesDue returns the mailboxes that have a quarantined message to try
+// again.
+func (w *worker) retriesDue(r *storage.Reader) (map[storage.MailboxID]bool, error) {
+	due := map[storage.MailboxID]bool{}
+	sums, err := r.QuarantineSums(w.account.id, health.MostTries)
+	for _, s := range sums {
+		oldest := storage.Quarantined{Attempts: s.Attempts, Asked: s.Asked, LastAt: s.Oldest}
+		newest := oldest
+		newest.LastAt = s.Newest
+		// the newest alone is due if the clock was set back
+		if w.mayRetry(oldest) || w.mayRetry(newest) {
+			due[s.Mailbox] = true
+		}
+	}
+	return due, err
+}
+
 // wants reports whether this worker syncs a mailbox.
 func (w *worker) wants(path string) bool { return w.only == nil || w.only[path] }
 

@@ -160,6 +160,52 @@ func (r *Reader) QuarantineOf(account AccountID) ([]Quarantined, error) {
 		ORDER BY m.path, q.mailbox_id, q.uidvalidity, q.uid`, account))
 }
 
+// QuarantineSum is what one mailbox has in quarantine after a number of tries:
+// what a pass, a summary or a status needs of many messages.
+type QuarantineSum struct {
+	Mailbox  MailboxID
+	Path     string
+	Attempts int // most: as many or more
+	Messages int
+	Oldest   time.Time // the earliest LastAt of them
+	Newest   time.Time // the latest
+	Asked    bool      // one of them is asked for
+	Missing  bool      // the mailbox counts for the account; see Mailbox.Counts
+}
+
+// QuarantineSums sums up what QuarantineOf lists. An account may have 100,000
+// messages in quarantine, and the rows are a few for each mailbox. Attempts
+// from most on are one sum.
+func (r *Reader) QuarantineSums(account AccountID, most int) ([]QuarantineSum, error) {
+	var all []QuarantineSum
+	rows, err := r.snap.Query(`SELECT q.mailbox_id, m.path, min(q.attempts, ?2) AS tries, count(*), min(q.last_at),
+		max(q.last_at), max(q.asked_at) IS NOT NULL, m.synced = 1 AND m.refused = ''
+		FROM mailbox m JOIN quarantine q ON q.mailbox_id = m.id
+		WHERE m.account_id = ?1 AND m.gone_at IS NULL AND q.uidvalidity IN (m.uidvalidity, m.building)
+		GROUP BY q.mailbox_id, tries`, account, most)
+	return all, file.Each(rows, err, func(rows *sql.Rows) error {
+		var s QuarantineSum
+		var oldest, newest int64
+		err := rows.Scan(&s.Mailbox, &s.Path, &s.Attempts, &s.Messages, &oldest, &newest, &s.Asked,
+			&s.Missing)
+		s.Oldest, s.Newest = time.UnixMilli(oldest).UTC(), time.UnixMilli(newest).UTC()
+		all = append(all, s)
+		return err
+	})
+}
+
+// Quarantined counts what the mailboxes that count for an account have in
+// quarantine.
+func (r *Reader) Quarantined(account AccountID) (n int, err error) {
+	all, err := r.QuarantineSums(account, 1)
+	for _, s := range all {
+		if s.Missing {
+			n += s.Messages
+		}
+	}
+	return n, err
+}
+
 // QuarantineIn lists the quarantine of one generation of a mailbox, by UID.
 func (r *Reader) QuarantineIn(mailbox MailboxID, validity UIDValidity) ([]Quarantined, error) {
 	return scanQuarantined(r.snap.Query(`SELECT `+quarantinedColumns+` FROM quarantine q

@@ -67,6 +67,10 @@ func OfTasks(due time.Time) Hold {
 	return Hold{What: TheAccount, Cause: Retrying, Detail: "a task is tried again then", Until: due}
 }
 
+// MostTries is the number of tries from which on the wait for a quarantined
+// message stays the same.
+const MostTries = 12
+
 // OfMessage is the hold of a quarantined message. A message that was asked for
 // by hand is due at once. A sync by hand waits for no message.
 func OfMessage(q storage.Quarantined) Hold {
@@ -74,7 +78,7 @@ func OfMessage(q storage.Quarantined) Hold {
 		Detail: q.Reason,
 		Since:  q.LastAt, Until: q.LastAt}
 	if !q.Asked {
-		h.Until = q.LastAt.Add(min(time.Minute<<min(q.Attempts-1, 12), 24*time.Hour))
+		h.Until = q.LastAt.Add(min(time.Minute<<(min(q.Attempts, MostTries)-1), 24*time.Hour))
 	}
 	return h
 }
@@ -87,7 +91,8 @@ func OfRetry(row Row) Hold {
 // Stored returns what an account waits for according to the store. It answers
 // in every process but the working one. Cooldowns, the pace of connections and
 // memory are known only there and are missing here. The caller adds the store's
-// own pause (OfStore).
+// own pause (OfStore). Quarantined messages hold no account and may be many, so
+// they are not listed.
 func Stored(r *storage.Reader, a storage.Account, addr string, now time.Time) (all Holds, err error) {
 	all = append(all, OfPause(a))
 	rows, err := r.Breakers()
@@ -124,11 +129,5 @@ func Stored(r *storage.Reader, a storage.Account, addr string, now time.Time) (a
 	if any {
 		all = append(all, OfTasks(due))
 	}
-	quarantined, err := r.QuarantineOf(a.ID)
-	for _, q := range quarantined {
-		if q.Missing {
-			all = append(all, OfMessage(q))
-		}
-	}
-	return all, err
+	return all, nil
 }

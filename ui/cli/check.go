@@ -73,8 +73,8 @@ func (a *app) compare(ctx context.Context, report func(done, total int64)) (foun
 		if err := s.Read(ctx, func(r *storage.Reader) (err error) {
 			o.Accounts, err = r.Accounts()
 			for _, one := range o.Accounts {
-				held, failed := r.QuarantineOf(one.ID)
-				apart, err = apart+len(held), errors.Join(err, failed)
+				n, failed := r.Quarantined(one.ID)
+				apart, err = apart+n, errors.Join(err, failed)
 			}
 			return err
 		}); err != nil {

@@ -75,11 +75,11 @@ func (a *app) queueList() *cobra.Command {
 					return err
 				}
 				for _, one := range accounts {
-					some, err := r.QuarantineOf(one.ID)
+					n, err := r.Quarantined(one.ID)
 					if err != nil {
 						return err
 					}
-					held += len(some)
+					held += n
 				}
 				for _, t := range tasks {
 					if !all && !t.CompletedAt.IsZero() {

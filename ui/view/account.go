@@ -167,10 +167,8 @@ func (one *Account) readWork(r *storage.Reader, a storage.Account, facts *Facts)
 	if err != nil {
 		return err
 	}
-	for _, h := range waits {
-		if h.What == health.AMessage {
-			one.Quarantined++
-		}
+	if one.Quarantined, err = r.Quarantined(a.ID); err != nil {
+		return err
 	}
 	if one.Unfinished, err = queue.Unfinished(r, a.ID); err != nil {
 		return err
