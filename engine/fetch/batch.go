@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -145,7 +144,7 @@ func (t *intake) pack(a *arrival) (storage.Arrival, storage.IndexDoc) {
 		out.Body, view = t.p.Packer.Pack(a.raw), message.Parse(bytes.NewReader(a.raw), message.Limits{})
 	}
 	out.Header = row.Header(view)
-	out.InternalDate = row.ReceivedAt(a.date, view, time.Now())
+	out.InternalDate = row.ReceivedAt(a.date, view)
 	return out, row.Document(view)
 }
 

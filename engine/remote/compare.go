@@ -15,6 +15,7 @@ import (
 	"mailcote/engine/mailbox"
 	"mailcote/engine/meter"
 	"mailcote/engine/plan"
+	"mailcote/engine/row"
 	"mailcote/storage"
 	"mailcote/storage/class"
 )
@@ -251,7 +252,7 @@ func (c *comparison) comparePage(ctx context.Context, s *imap.Session, a Account
 					"The store has %q, the server %q: a sync settles it, if the server notes such "+
 						"changes.", have.Flags, now)
 			}
-			if t := msg.InternalDate; plausible(t) && !t.Equal(have.InternalDate.Truncate(time.Second)) {
+			if t := row.Dated(msg.InternalDate, time.Now()); !t.IsZero() && !t.Equal(have.InternalDate.Truncate(time.Second)) {
 				c.add(a, m, uid, "other date", "It arrived at %s by the store, at %s by the server.",
 					have.InternalDate.Format(time.RFC3339), t.Format(time.RFC3339))
 			}
@@ -283,10 +284,4 @@ func (c *comparison) comparePage(ctx context.Context, s *imap.Session, a Account
 		c.o.Progress(min(c.done, c.total), c.total)
 	}
 	return nil
-}
-
-// plausible reports whether the store keeps an arrival time as it is
-// (row.ReceivedAt).
-func plausible(t time.Time) bool {
-	return t.After(time.Date(1971, 1, 1, 0, 0, 0, 0, time.UTC)) && t.Before(time.Now())
 }

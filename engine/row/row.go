@@ -52,25 +52,34 @@ func People(all []message.Address) string {
 }
 
 // ReceivedAt is when a message arrived: its INTERNALDATE, otherwise its own
-// date, otherwise its top Received field, otherwise now. A date counts only
-// between 1971 and two days from now.
-func ReceivedAt(internal time.Time, v message.View, now time.Time) time.Time {
-	earliest, latest := time.Date(1971, 1, 1, 0, 0, 0, 0, time.UTC), now.Add(48*time.Hour)
+// date, otherwise that of its top Received field, otherwise the start of 1970. A
+// date before 1970 or after 9999 becomes the nearest one between them, which
+// RFC 3339 can write. The hour of the sync is no source, so every store of a
+// mailbox has the same dates.
+func ReceivedAt(internal time.Time, v message.View) time.Time {
+	earliest, latest := time.Unix(0, 0).UTC(), time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
 	for _, t := range []time.Time{internal, v.SentDate, v.ReceivedDate} {
-		if !t.IsZero() && !t.Before(earliest) && !t.After(latest) {
+		switch {
+		case t.IsZero():
+		case t.Before(earliest):
+			return earliest
+		case t.After(latest):
+			return latest
+		default:
 			return t.UTC()
 		}
 	}
-	return now.UTC()
+	return earliest
 }
 
-// Dated returns an INTERNALDATE that ReceivedAt accepts as it is, otherwise the
-// zero time.
+// Dated returns an INTERNALDATE by which a stored message may be known again,
+// otherwise the zero time. Earlier versions stored one before 1971 or in the
+// future as the hour of the sync.
 func Dated(internal, now time.Time) time.Time {
-	if ReceivedAt(internal, message.View{}, now).Equal(internal) {
-		return internal
+	if internal.Before(time.Date(1971, 1, 1, 0, 0, 0, 0, time.UTC)) || internal.After(now) {
+		return time.Time{}
 	}
-	return time.Time{}
+	return internal
 }
 
 // Document makes the index row of a message, without the ID of its email.

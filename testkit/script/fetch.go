@@ -1,6 +1,7 @@
 package script
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -145,8 +146,8 @@ func (c *session) message(m Message, seq int, items string, wanted part, fault F
 	default:
 		head = flags
 	}
-	if strings.Contains(items, "INTERNALDATE") {
-		head += ` INTERNALDATE "` + m.Date.Format("02-Jan-2006 15:04:05 -0700") + `"`
+	if strings.Contains(items, "INTERNALDATE") && m.Dated != "-" {
+		head += ` INTERNALDATE "` + cmp.Or(m.Dated, m.Date.Format("02-Jan-2006 15:04:05 -0700")) + `"`
 	}
 	if strings.Contains(items, "RFC822.SIZE") {
 		size := m.size()

@@ -29,6 +29,7 @@ type Message struct {
 	UID    uint32
 	Flags  string // separated by spaces
 	Date   time.Time
+	Dated  string // what INTERNALDATE says instead of Date; "-": nothing
 	ModSeq uint64
 	Raw    []byte
 	Source *Source // in place of Raw, for messages too large to hold
