@@ -32,8 +32,12 @@ type Ref struct {
 	Value string // path, command line, or key in the secrets file; "" there: the account's name
 }
 
-// ErrNoPassword means that a reference leads to no password.
-var ErrNoPassword = errors.New("no password is known")
+var (
+	// ErrNoPassword means that a reference leads to no password.
+	ErrNoPassword = errors.New("no password is known")
+	// ErrNotText means that what a reference leads to is no text in UTF-8.
+	ErrNotText = errors.New("it is UTF-16 or no text: save it as UTF-8")
+)
 
 const (
 	sourceTime = 30 * time.Second // for a pipe or a command to produce the password
@@ -116,9 +120,17 @@ func fromCommand(ctx context.Context, line string) (Secret, error) {
 	return firstLine(out.Bytes(), "password command")
 }
 
+// firstLine returns the first line as the password. Editors and shells of
+// Windows begin a text with a byte order mark. The mark is no part of the
+// password. UTF-16 is refused, because its octets are not those of the
+// password.
 func firstLine(text []byte, what string) (Secret, error) {
-	line, _, _ := strings.Cut(string(text), "\n")
+	line, _, _ := strings.Cut(string(bytes.TrimPrefix(text, []byte("\ufeff"))), "\n")
 	line = strings.TrimSuffix(line, "\r")
+	if strings.HasPrefix(line, "\xff\xfe") || strings.HasPrefix(line, "\xfe\xff") ||
+		strings.IndexByte(line, 0) >= 0 {
+		return Secret{}, fmt.Errorf("%s: %w", what, ErrNotText)
+	}
 	if line == "" {
 		return Secret{}, fmt.Errorf("%s: its first line is empty: %w", what, ErrNoPassword)
 	}

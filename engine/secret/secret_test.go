@@ -86,6 +86,17 @@ func TestRef(t *testing.T) {
 	}
 }
 
+// wide is ASCII text in UTF-16. zero is where the zero octet of each pair follows: 0 before, 1 behind.
+func wide(text string, zero int) string {
+	var b strings.Builder
+	for i := range len(text) {
+		pair := []byte{text[i], text[i]}
+		pair[zero] = 0
+		b.Write(pair)
+	}
+	return b.String()
+}
+
 func TestResolve(t *testing.T) {
 	dir := t.TempDir()
 	box := Box{filepath.Join(dir, "mail.db.secrets")}
@@ -110,6 +121,12 @@ func TestResolve(t *testing.T) {
 		{name: "file with CRLF", ref: Ref{File, write("crlf", canary+"\r\n")}, want: canary},
 		{name: "file without line end, with spaces", ref: Ref{File, write("bare", " "+canary+" ")}, want: " " +
 			canary + " "},
+		{name: "file with a byte order mark", ref: Ref{File, write("bom", "\ufeff"+canary+"\r\nrest")}, want: canary},
+		{name: "mark inside", ref: Ref{File, write("inside", canary+"\ufeff\n")}, want: canary + "\ufeff"},
+		{name: "file with a mark alone", ref: Ref{File, write("mark", "\ufeff\r\n"+canary)}, says: "line is empty"},
+		{name: "UTF-16, little endian", ref: Ref{File, write("le", "\xff\xfe"+wide(canary, 1))}, says: "as UTF-8"},
+		{name: "UTF-16, big endian", ref: Ref{File, write("be", "\xfe\xff"+wide(canary, 0))}, says: "as UTF-8"},
+		{name: "UTF-16 without a mark", ref: Ref{File, write("wide", wide(canary, 1))}, says: "as UTF-8"},
 		{name: "empty file", ref: Ref{File, write("empty", "")}, says: "first line is empty"},
 		{name: "empty line", ref: Ref{File, write("line", "\n"+canary)}, says: "first line is empty"},
 		{name: "no file", ref: Ref{File, filepath.Join(dir, "none")}, says: "password file"},
@@ -129,6 +146,9 @@ func TestResolve(t *testing.T) {
 			says string
 		}{
 			{name: "command", ref: Ref{Command, "printf '" + canary + "\\nmore\\n'"}, want: canary},
+			{name: "command with a byte order mark", ref: Ref{Command, `printf '\357\273\277` + canary + "\\n'"},
+				want: canary},
+			{name: "command that prints UTF-16", ref: Ref{Command, `printf '\377\376c\0'`}, says: "as UTF-8"},
 			{name: "command that fails", ref: Ref{Command, "echo " + canary + "; echo " + canary + " >&2; exit 3"},
 				says: "exit status 3"},
 			{name: "command that says nothing", ref: Ref{Command, "true"}, says: "first line is empty"},
