@@ -57,7 +57,7 @@ type account struct {
 
 func newAccount(s *shared, id storage.AccountID) *account {
 	a := &account{shared: s, id: id, busy: make(chan struct{}, 1)}
-	a.health = health.NewAccount(s.health, id, a.name)
+	a.health = health.NewAccount(s.health, id, a.addressee)
 	return a
 }
 
@@ -79,6 +79,12 @@ func (a *account) row() storage.Account {
 func (a *account) name() string { return a.row().Name }
 
 func (a *account) login() Login { return loginOf(a.row()) }
+
+// addressee is the account as the next steps of faults name it.
+func (a *account) addressee() fault.Account {
+	row := a.row()
+	return loginOf(row).named(row.Name)
+}
 
 // scope names the account's breakers.
 func (a *account) scope() string { return a.health.Scope() }

@@ -138,16 +138,18 @@ func (p *interactive) signInAlone(ctx context.Context) (s *imap.Session, give fu
 	if err != nil {
 		return nil, nil, fault.In(fault.PhaseSignIn, fmt.Errorf("%w: %w", connpool.ErrSecret, err))
 	}
-	s, err = imap.Dial(ctx, p.login().Endpoint(), imap.Options{Limits: p.o.Limits, TLSConfig: p.o.TLSConfig,
-		Insecure: p.row().Insecure, Trace: p.o.Trace, Manners: m.Manners(), Meter: m})
-	if err != nil {
+	dial := func() (*imap.Session, error) {
+		return imap.Dial(ctx, p.login().Endpoint(), imap.Options{Limits: p.o.Limits, TLSConfig: p.o.TLSConfig,
+			Insecure: p.row().Insecure, Trace: p.o.Trace, Manners: m.Manners(), Meter: m})
+	}
+	if s, err = dial(); err != nil {
 		return nil, nil, fault.In(fault.PhaseConnect, err)
 	}
 	give = func() {
 		_ = s.Logout(context.WithoutCancel(ctx)) //nolint:errcheck // what was read was read
 		_ = s.Close()                            //nolint:errcheck // as above
 	}
-	if err := connpool.Authenticate(ctx, s, p.row().User, password); err != nil {
+	if s, err = connpool.Authenticate(ctx, s, p.row().User, password, dial); err != nil {
 		give()
 		return nil, nil, fault.In(fault.PhaseSignIn, err)
 	}

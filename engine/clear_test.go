@@ -248,7 +248,7 @@ func TestNothingInClear(t *testing.T) {
 			say(c, "* OK let us not", "m2 OK done")
 			serveLines(c, in)
 		}},
-		attack{"LOGINDISABLED inside TLS", imap.TLS, class.TLS, func(c net.Conn, _ *bufio.Reader) {
+		attack{"LOGINDISABLED inside TLS", imap.TLS, class.Auth, func(c net.Conn, _ *bufio.Reader) {
 			tc := tls.Server(c, &tls.Config{Certificates: []tls.Certificate{good}})
 			if tc.Handshake() == nil {
 				inside := keeper{tc, c.(keeper).of}
@@ -274,7 +274,8 @@ func TestNothingInClear(t *testing.T) {
 			}
 			w.id = id
 			sum := w.sync()
-			if sum.Result != Failed || sum.Class != a.class || w.find().Paused != (a.class == class.TLS) {
+			waits := a.class == class.TLS || a.class == class.Auth
+			if sum.Result != Failed || sum.Class != a.class || w.find().Paused != waits {
 				t.Errorf("paused %v, summary %+v", w.find().Paused, sum)
 			}
 			i.close()

@@ -27,13 +27,14 @@ func Probe(ctx context.Context, l Login, o imap.Options) []Step {
 	var steps []Step
 	failed := func(name, phase string, err error) []Step {
 		f := fault.Classify(fault.In(phase, err))
-		return append(steps, Step{Name: name, Detail: f.Detail, Hint: f.NextStep(l.Name()), Class: f.Class})
+		return append(steps, Step{Name: name, Detail: f.Detail, Hint: f.NextStep(l.named("")), Class: f.Class})
 	}
-	s, err := imap.Dial(ctx, l.Endpoint(), o)
+	dial := func() (*imap.Session, error) { return imap.Dial(ctx, l.Endpoint(), o) }
+	s, err := dial()
 	if err != nil {
 		return failed("connect", fault.PhaseConnect, err)
 	}
-	defer s.Close() //nolint:errcheck // LOGOUT has closed it, or a step has failed and says why
+	defer func() { _ = s.Close() }() // LOGOUT has closed it, or a step has failed and says why
 	detail := l.Endpoint().Addr()
 	if state, ok := s.TLS(); ok {
 		detail += fmt.Sprintf(", TLS, certificate for %q until %s", fault.CertificateNames(state.PeerCertificates[0]),
@@ -42,7 +43,7 @@ func Probe(ctx context.Context, l Login, o imap.Options) []Step {
 		detail += ", not encrypted"
 	}
 	steps = append(steps, Step{Name: "connect", OK: true, Detail: detail})
-	if err := connpool.Authenticate(ctx, s, l.User, l.Password); err != nil {
+	if s, err = connpool.Authenticate(ctx, s, l.User, l.Password, dial); err != nil {
 		return failed("sign in", fault.PhaseSignIn, err)
 	}
 	steps = append(steps, Step{Name: "sign in", OK: true, Detail: l.User})

@@ -226,7 +226,7 @@ func (e *Engine) syncAccount(ctx context.Context, id storage.AccountID, o SyncOp
 	if err != nil {
 		f := fault.Classify(fault.In(fault.PhaseStore, err))
 		return Summary{Type: "summary", Account: row.Name, Result: Failed, Class: f.Class, Detail: f.Detail,
-			NextStep: f.NextStep(row.Name), Err: err, Interrupted: ctx.Err() != nil}
+			NextStep: f.NextStep(loginOf(row).named(row.Name)), Err: err, Interrupted: ctx.Err() != nil}
 	}
 	w := newWorker(e, a, true)
 	w.run = run

@@ -64,7 +64,8 @@ func (w *worker) conclude(ctx context.Context) Summary {
 	}
 	if err != nil {
 		f := fault.Classify(fault.In(fault.PhaseStore, err))
-		s.Result, s.Class, s.Detail, s.NextStep, s.Err = Failed, f.Class, f.Detail, f.NextStep(w.account.name()), err
+		s.Result, s.Class, s.Detail, s.Err = Failed, f.Class, f.Detail, err
+		s.NextStep = f.NextStep(w.account.addressee())
 	}
 	state := map[string]progress.State{Complete: progress.Done, Partial: progress.Partial,
 		Failed: progress.Failed}[s.Result]
@@ -134,7 +135,7 @@ func (w *worker) concludeTx(tx *storage.Writer, s *Summary, interrupted bool) er
 	switch {
 	case w.failed != nil:
 		s.Result, s.Class, s.Detail, s.Err = Failed, w.failed.Class, w.failed.Detail, w.failed.Err
-		s.NextStep = w.failed.NextStep(w.account.name())
+		s.NextStep = w.failed.NextStep(w.account.addressee())
 		if s.Fetched > 0 {
 			s.Result = Partial
 		}

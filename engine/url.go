@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"mailcote/engine/fault"
 	"mailcote/engine/imap"
 	"mailcote/engine/secret"
 )
@@ -109,6 +110,15 @@ func (l Login) Name() string {
 
 // Key names the login in the secrets file.
 func (l Login) Key() string { return l.User + "@" + l.Host }
+
+// URL returns the login as a URL without its password.
+func (l Login) URL() string { return l.named("").URL() }
+
+// named is the login as the next steps of faults name it. name is the
+// account's; "": there is none yet.
+func (l Login) named(name string) fault.Account {
+	return fault.Account{Name: name, User: l.User, Host: l.Host, Port: l.Port, Security: l.Security}
+}
 
 // Endpoint returns where the server listens.
 func (l Login) Endpoint() imap.Endpoint {

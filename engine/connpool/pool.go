@@ -91,7 +91,8 @@ type Options struct {
 
 // Pool keeps the connections of one account.
 type Pool struct {
-	o Options
+	o      Options
+	method Method
 
 	mu          sync.Mutex
 	closed      bool

@@ -9,8 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/emersion/go-sasl"
-
 	"mailcote/engine/clock"
 	"mailcote/engine/fault/policy"
 	"mailcote/engine/imap"
@@ -151,13 +149,14 @@ func (p *Pool) signIn(ctx context.Context, s *imap.Session, password secret.Secr
 	notice := time.AfterFunc(slow, func() {
 		p.o.Account.Say(SigningIn, "the server takes its time to answer the sign-in")
 	})
-	err := Authenticate(ctx, s, p.o.User, password)
+	err := p.method.Authenticate(ctx, s, p.o.User, password)
 	notice.Stop()
 	var answer *imap.StatusError
+	var unsent *PasswordlessError
 	switch {
 	case err == nil, errors.As(err, &answer):
 		return errors.Join(err, p.o.Memory.SetSignIn(always, Unanswered{}))
-	case stopped(ctx): // a clean stop does not count the attempt
+	case stopped(ctx), errors.As(err, &unsent): // a clean stop does not count the attempt
 		return errors.Join(err, p.o.Memory.SetSignIn(always, before))
 	case errors.Is(err, imap.ErrStalled):
 		if before.Silent++; before.Silent > 1 {
@@ -176,15 +175,6 @@ func (p *Pool) signIn(ctx context.Context, s *imap.Session, password secret.Secr
 func stopped(ctx context.Context) bool {
 	deadline, ok := ctx.Deadline()
 	return ctx.Err() != nil || ok && !time.Now().Before(deadline)
-}
-
-// Authenticate signs in with one command. It prefers AUTHENTICATE PLAIN, which
-// carries every character.
-func Authenticate(ctx context.Context, s *imap.Session, user string, password secret.Secret) error {
-	if s.Has("AUTH=PLAIN") {
-		return s.Authenticate(ctx, sasl.NewPlainClient("", user, password.Reveal()))
-	}
-	return s.Login(ctx, user, password.Reveal())
 }
 
 // Introduce sends ID if the server offers it, or anyway, and returns what the

@@ -1,6 +1,7 @@
 package fault
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -45,6 +46,7 @@ func kind(err error) Fault {
 	var status *imap.StatusError
 	var wire *imap.WireError
 	var held *HeldError
+	var passwordless *connpool.PasswordlessError
 	if errors.As(err, &wire) {
 		f.Command = wire.Op
 	}
@@ -65,8 +67,11 @@ func kind(err error) Fault {
 		errors.Is(err, storage.ErrSnapshotTooOld), errors.Is(err, storage.ErrMoved), errors.Is(err, storage.ErrCorrupt),
 		errors.Is(err, storage.ErrClosed):
 		f.Class, f.Scope = class.Storage, "store"
-	case errors.Is(err, secret.ErrNoPassword), errors.Is(err, connpool.ErrSecret), errors.Is(err, connpool.ErrSilent):
+	case errors.Is(err, secret.ErrNoPassword), errors.Is(err, connpool.ErrSecret), errors.Is(err, connpool.ErrSilent),
+		errors.Is(err, imap.ErrLoginDisabled):
 		f.Class, f.Scope = class.Auth, "account"
+	case errors.As(err, &passwordless):
+		ofPasswordless(&f, passwordless)
 	case errors.As(err, &held):
 		if f.Class, f.Scope = held.Class, "account"; f.Class == class.Quota {
 			f.Resumes = held.Until
@@ -78,6 +83,9 @@ func kind(err error) Fault {
 		f.Command, f.ServerText = status.Command, serverText(status)
 		f.Verdict = policy.Judge(policy.Answer{Type: status.Type, Code: status.Code, CodeArgs: status.CodeArgs,
 			Text: status.Text, Command: status.Command, Phase: f.Phase})
+		if words, _ := hungUp(err); words != "" {
+			f.Detail = words
+		}
 	case errors.Is(err, imap.ErrStalled), errors.Is(err, os.ErrDeadlineExceeded),
 		errors.Is(err, context.DeadlineExceeded):
 		f.Class, f.Scope = class.Timeout, "connection"
@@ -100,11 +108,33 @@ func kind(err error) Fault {
 		f.Class, f.Scope = class.Protocol, "connection"
 	case isNetwork(err):
 		f.Class, f.Scope = class.Network, "connection"
+		words, step := hungUp(err)
+		if words != "" {
+			f.Detail, f.Hint = words, step
+		}
 		if errors.Is(err, connpool.ErrDropped) {
 			f.Wait.Floor = connpool.Resend
+			if words != "" {
+				f.Detail = connpool.ErrDropped.Error() + ": " + words
+			}
 		}
 	}
 	return f
+}
+
+// ofPasswordless is the fault of a server that takes no password. If it refused
+// LOGIN in words that are known, their hint is better.
+func ofPasswordless(f *Fault, err *connpool.PasswordlessError) {
+	f.Class, f.Scope = class.Auth, "account"
+	var refusal *imap.StatusError
+	if errors.As(err.Err, &refusal) {
+		f.Command, f.ServerText = refusal.Command, serverText(refusal)
+		if known := policy.Judge(policy.Answer{Type: refusal.Type, Code: refusal.Code, CodeArgs: refusal.CodeArgs,
+			Text: refusal.Text, Command: refusal.Command, Phase: PhaseSignIn}); known.Row != nil {
+			f.Hint = known.Hint
+		}
+	}
+	f.Hint = cmp.Or(f.Hint, policy.WithoutPassword(err.Offers, err.Encrypted, err.StartTLS))
 }
 
 // Declined reports whether an error, with its phase, is the server's NO or BAD

@@ -62,7 +62,11 @@ func TestClassify(t *testing.T) {
 		{"not TLS", PhaseConnect, wire("tls", tls.RecordHeaderError{Msg: "x"}), class.TLS, "account"},
 		{"no STARTTLS", PhaseConnect, wire("tls", imap.ErrNoStartTLS), class.TLS, "account"},
 		{"plain", PhaseConnect, fmt.Errorf("x: %w", imap.ErrPlainRefused), class.TLS, "account"},
-		{"login disabled", PhaseSignIn, fmt.Errorf("x: %w", imap.ErrLoginDisabled), class.TLS, "account"},
+		{"login disabled", PhaseSignIn, fmt.Errorf("x: %w", imap.ErrLoginDisabled), class.Auth, "account"},
+		{"no password taken", PhaseSignIn, &connpool.PasswordlessError{Offers: []string{"NTLM"}}, class.Auth,
+			"account"},
+		{"no password taken after TLS", PhaseSignIn, &connpool.PasswordlessError{Encrypted: true, Err: bad}, class.Auth,
+			"account"},
 		{"preauth", PhaseConnect, wire("greeting", imap.ErrPreauth), class.TLS, "account"},
 		{"reset in the handshake", PhaseConnect, wire("tls", os.NewSyscallError("read", syscall.ECONNRESET)),
 			class.Network, "connection"},
@@ -125,7 +129,8 @@ func TestClassify(t *testing.T) {
 		if f.Class != test.class || f.Scope != test.scope || f.Phase != test.phase {
 			t.Errorf("%s: %s, %s, %s", test.name, f.Class, f.Scope, f.Phase)
 		}
-		if !errors.Is(f, test.err) || f.NextStep("ada") == "" || f.Fingerprint(1, 2) == f.Fingerprint(1, 3) {
+		if !errors.Is(f, test.err) || f.NextStep(Account{Name: "ada"}) == "" ||
+			f.Fingerprint(1, 2) == f.Fingerprint(1, 3) {
 			t.Errorf("%s: %+v", test.name, f)
 		}
 		if panicked := f.Stack != ""; panicked != (test.name == "panic" || test.name == "panic in a write") {

@@ -34,19 +34,20 @@ func (f Fault) Error() string { return fmt.Sprintf("%s: %s", f.Class, f.Detail) 
 func (f Fault) Unwrap() error { return f.Err }
 
 // NextStep says what a person can do, or what happens by itself.
-func (f Fault) NextStep(account string) string {
+func (f Fault) NextStep(account Account) string {
 	switch {
 	case errors.Is(f.Err, secret.ErrNoPassword):
-		return "give the password: mailcote account add with the URL of account " + account + " and " +
-			"--password-file FILE"
+		return account.fill("give the password: mailcote account add {url} --password-file FILE")
+	case errors.Is(f.Err, connpool.ErrSecret):
+		return account.fill("nothing was sent: correct what the password is read from, then mailcote sync {account}")
 	case errors.Is(f.Err, connpool.ErrSilent):
 		return "the server took the password and did not answer; it is not sent again by itself: later, mailcote " +
-			"sync " + account
+			"sync " + account.Name
 	case errors.Is(f.Err, storage.ErrFull):
-		return "free disk space; an agent goes on by itself, else mailcote sync " + account
+		return "free disk space; an agent goes on by itself, else mailcote sync " + account.Name
 	case errors.Is(f.Err, storage.ErrPaused):
 		return "end the program that has been reading the store for so long; an agent goes on by itself, else " +
-			"mailcote sync " + account
+			"mailcote sync " + account.Name
 	case disk.Exhausted(f.Err):
 		return "it is tried again by itself; allow more open files (ulimit -n) if it lasts"
 	case errors.Is(f.Err, storage.ErrCorrupt):
@@ -61,7 +62,7 @@ func (f Fault) NextStep(account string) string {
 	if !f.Resumes.IsZero() {
 		words += "; resumes " + f.Resumes.Local().Format("15:04")
 	}
-	return strings.ReplaceAll(words, "{account}", account)
+	return account.fill(words)
 }
 
 // Fingerprint is equal for faults that are one problem. It leaves out the

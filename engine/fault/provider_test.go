@@ -193,12 +193,12 @@ func TestServerWords(t *testing.T) {
 		s := refusal(t, test.command, test.line)
 		f := Classify(In(test.phase, s))
 		if f.Class != test.class || f.Scope != test.scope || f.Wait.Floor != test.floor || f.Do != test.do ||
-			!strings.Contains(f.NextStep("ada"), test.hint) {
+			!strings.Contains(f.NextStep(Account{Name: "ada"}), test.hint) {
 			t.Errorf("%s, %s: %s, %s, %v, %s, %q", test.phase, test.line, f.Class, f.Scope, f.Wait.Floor, f.Do,
-				f.NextStep("ada"))
+				f.NextStep(Account{Name: "ada"}))
 		}
-		if strings.Contains(f.NextStep("ada"), "{") {
-			t.Errorf("%s: %q", test.line, f.NextStep("ada"))
+		if strings.Contains(f.NextStep(Account{Name: "ada"}), "{") {
+			t.Errorf("%s: %q", test.line, f.NextStep(Account{Name: "ada"}))
 		}
 		v := policy.Judge(policy.Answer{Type: s.Type, Code: s.Code, Text: s.Text, Command: s.Command,
 			Phase: test.phase})

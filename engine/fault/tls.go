@@ -54,7 +54,7 @@ func isTLS(err error) bool {
 	return errors.As(err, &verify) || errors.As(err, &record) || errors.As(err, &alert) || errors.As(err, &unknown) ||
 		errors.As(err, &host) || errors.As(err, &invalid) || errors.Is(err, imap.ErrPlainRefused) ||
 		errors.Is(err, imap.ErrPreauth) ||
-		errors.Is(err, imap.ErrNoStartTLS) || errors.Is(err, imap.ErrLoginDisabled) || disagreed(err)
+		errors.Is(err, imap.ErrNoStartTLS) || disagreed(err)
 }
 
 // disagreed reports whether a handshake ended because the two sides disagree,

@@ -29,8 +29,8 @@ const (
 // goroutine.
 type Account struct {
 	*Process
-	id   storage.AccountID
-	name func() string
+	id storage.AccountID
+	of func() fault.Account
 
 	mu        sync.Mutex
 	byes      []time.Time // when young sessions got BYE
@@ -46,9 +46,9 @@ type cooldown struct {
 	until time.Time // on the monotonic clock
 }
 
-// NewAccount makes the health of an account. Its name may change.
-func NewAccount(p *Process, id storage.AccountID, name func() string) *Account {
-	return &Account{Process: p, id: id, name: name, cooldowns: map[storage.MailboxID]cooldown{},
+// NewAccount makes the health of an account. What of returns may change.
+func NewAccount(p *Process, id storage.AccountID, of func() fault.Account) *Account {
+	return &Account{Process: p, id: id, of: of, cooldowns: map[storage.MailboxID]cooldown{},
 		notices: map[bool]map[string]time.Time{}}
 }
 
@@ -56,7 +56,7 @@ func NewAccount(p *Process, id storage.AccountID, name func() string) *Account {
 func (a *Account) Scope() string { return AccountScope(a.id) }
 
 // Place is the account as the place of a fault.
-func (a *Account) Place() Place { return Place{Account: a.id, Name: a.name()} }
+func (a *Account) Place() Place { return Place{Account: a.id, For: a.of()} }
 
 // Hold reports whether the account may not be tried now, and why. It weighs the
 // trouble of the account, that of the host unless host is "", and the holds

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"mailcote/engine/connpool"
+	"mailcote/engine/fault"
 	"mailcote/storage"
 	"mailcote/storage/class"
 )
@@ -122,7 +123,7 @@ func TestStored(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := NewAccount(p, row.ID, func() string { return row.Name })
+	a := NewAccount(p, row.ID, func() fault.Account { return fault.Account{Name: row.Name} })
 	for _, scope := range []string{HostScope(addr), AccountScope(row.ID)} {
 		p.Fail(now, scope, class.Timeout, "no answer from "+scope, func(int) time.Duration { return time.Hour })
 		if err := p.Note(t.Context(), scope); err != nil {

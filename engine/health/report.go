@@ -11,7 +11,7 @@ import (
 // Place is where a fault happened.
 type Place struct {
 	Account storage.AccountID
-	Name    string            // of the account, for the next step
+	For     fault.Account     // for the next step
 	Mailbox storage.MailboxID // 0 for none
 	Task    storage.TaskID    // 0 for none
 	Attempt int               // of the task; 0 for the first
@@ -22,7 +22,7 @@ func (p Place) Row(f fault.Fault) storage.Fault {
 	return storage.Fault{
 		At: time.Now().UTC(), Account: p.Account, Mailbox: p.Mailbox, Task: p.Task, Attempt: max(p.Attempt, 1),
 		Class: f.Class, Scope: f.Scope, Phase: f.Phase, Command: f.Command, ServerText: f.ServerText, Detail: f.Detail,
-		NextStep: f.NextStep(p.Name), Stack: f.Stack, Fingerprint: f.Fingerprint(p.Account, p.Mailbox),
+		NextStep: f.NextStep(p.For), Stack: f.Stack, Fingerprint: f.Fingerprint(p.Account, p.Mailbox),
 	}
 }
 

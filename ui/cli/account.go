@@ -203,13 +203,11 @@ func (a *app) probe(ctx context.Context, l engine.Login, insecure bool) error {
 		if !step.OK && ctx.Err() != nil { // interrupted: the step did not fail
 			return ctx.Err()
 		}
-		// The account may not exist yet, so no hint may name it. A step's name
-		// need not be said twice.
-		hint, _, _ := strings.Cut(step.Hint, ", then mailcote sync ")
+		// A step's name need not be said twice.
 		detail := strings.TrimPrefix(strings.TrimPrefix(step.Detail, step.Name+": "),
 			strings.ReplaceAll(step.Name, " ", "-")+": ")
 		if a.json {
-			if err := a.voice.JSON(stepView{"step", step.Name, step.OK, detail, hint, step.Class}); err != nil {
+			if err := a.voice.JSON(stepView{"step", step.Name, step.OK, detail, step.Hint, step.Class}); err != nil {
 				return err
 			}
 		} else {
@@ -217,7 +215,7 @@ func (a *app) probe(ctx context.Context, l engine.Login, insecure bool) error {
 		}
 		if !step.OK && failed == nil {
 			failed = &failure{statusOfClass(step.Class), fmt.Errorf("%s at %s: %s", l.User, l.Host,
-				joined(cmp.Or(detail, step.Name+" failed"), hint))}
+				joined(cmp.Or(detail, step.Name+" failed"), step.Hint))}
 		}
 	}
 	return failed

@@ -62,8 +62,14 @@ func Judge(a Answer) Verdict {
 	}
 	what, scope := byPlace(a)
 	v := Row{Class: what, Scope: scope}.base()
-	if v.Lives = a.Type == "NO"; v.Lives && what == class.Protocol {
+	v.Lives = a.Type == "NO"
+	switch {
+	case v.Lives && what == class.Protocol:
 		v.Hint = refused
+	case what == class.Network:
+		v.Hint = HungUp
+	case a.Type == "BAD" && what == class.Auth:
+		v.Hint = unread
 	}
 	return v
 }

@@ -77,7 +77,7 @@ func document() string {
 	line("")
 	line("In addition to the least wait below there is always the backoff: full jitter over 1, 2, 4, 8, 16, 30 s, " +
 		"then 30 s to 15 min. It starts")
-	line("again only after useful work. `ACCOUNT` is the account's name.")
+	line("again only after useful work. `ACCOUNT` is the account's name, `URL` its URL without a password.")
 	line("")
 	line("| class | scope | policy | least wait | what the user sees |")
 	line("|---|---|---|---|---|")
@@ -170,7 +170,10 @@ func short(d time.Duration) string {
 	return fmt.Sprintf("%d h", d/time.Hour)
 }
 
-func shows(words string) string { return strings.ReplaceAll(words, "{account}", "ACCOUNT") }
+func shows(words string) string {
+	return strings.NewReplacer("{account}", "ACCOUNT", "{url}", "URL", "{starttls}", "imap+starttls://USER@HOST:PORT",
+		"{imaps}", "imaps://USER@HOST:993").Replace(words)
+}
 
 func or(a, b string) string {
 	if a == "" {

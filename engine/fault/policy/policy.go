@@ -23,9 +23,10 @@ type Policy struct {
 	Class class.Class
 	Scope string // what the fault usually stops
 	Do    Action
-	Tries int    // for Limit: attempts without progress before the task fails
-	Wait  Wait   // least wait, in addition to the backoff
-	Shows string // the next step, for the user; {account} is the account's name
+	Tries int  // for Limit: attempts without progress before the task fails
+	Wait  Wait // least wait, in addition to the backoff
+	// the next step, for the user; {account} is the account's name, {url}, {starttls} and {imaps} are URLs of it
+	Shows string
 	Why   string // what is done, for docs/errors.md
 }
 
@@ -40,9 +41,9 @@ func Policies() []Policy {
 			Why:   "a new connection; while fetching, a page of half the size"},
 		{Class: class.Auth, Scope: "account", Do: Pause,
 			Shows: "sign-in was refused and is not tried again: check the password (some providers want an app " +
-				"password), then mailcote sync {account}",
-			Why: "one attempt, then the account is paused, across restarts too; a sync that a person asks for is " +
-				"one attempt more"},
+				"password), then mailcote sync {account}, or give another one: mailcote account add {url}",
+			Why: "one attempt, then the account is paused, across restarts too; a sync that a person asks for, " +
+				"another password given with account add and a corrected password file are one attempt more each"},
 		{Class: class.Quota, Scope: "account", Do: Retry, Wait: Wait{Floor: time.Minute, Factor: 2,
 			Cap: 15 * time.Minute},
 			Shows: "the provider's limit was reached: it resumes by itself",

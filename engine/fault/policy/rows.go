@@ -48,16 +48,23 @@ const (
 		"mailcote sync {account}"
 	codeOnly = "the provider wants an authorization code from its web settings in place of the password; then " +
 		"mailcote sync {account}"
-	ours     = "the server does not understand a command of mailcote's: please report it with the server's words"
-	damaged  = "the server reports a damaged mailbox: its operator can repair it; the other mailboxes go on"
-	refused  = "the server refuses a command: it is tried again by itself"
-	refusing = "the server refuses something in this mailbox for now: it is tried again by itself; the other " +
+	unread = "the server did not understand how mailcote signs in, which says nothing about the password: check the " +
+		"host and the port, then mailcote sync {account}"
+	cannotNow = "the server was reached and says that it cannot serve now: the next sync goes on from here"
+	ours      = "the server does not understand a command of mailcote's: please report it with the server's words"
+	damaged   = "the server reports a damaged mailbox: its operator can repair it; the other mailboxes go on"
+	refused   = "the server refuses a command: it is tried again by itself"
+	refusing  = "the server refuses something in this mailbox for now: it is tried again by itself; the other " +
 		"mailboxes go on"
 	noRight = "the account may not read this mailbox; the others go on"
 	noWrite = "the server does not allow this change; nothing was changed there"
 	tooBig  = "the message is too big for the server"
 	fullBox = "the mailbox is full: delete something there"
 )
+
+// HungUp is the hint after a server has closed the connection.
+const HungUp = "the server was reached and closed the connection: the next sync goes on from here; if it lasts, ask " +
+	"the server's operator"
 
 // Texts returns the known texts of servers. They are matched against the text
 // after the response code, and the first match wins.
@@ -106,13 +113,16 @@ func Texts() []Row {
 
 		// The session.
 		{Text: "session invalidated - accesstokenexpired", Type: "BYE", Who: "Microsoft",
-			Class: class.Network, Scope: "connection"},
+			Class: class.Network, Scope: "connection", Hint: HungUp},
 		{Text: "session expired, please login again", Type: "BYE", Who: "Gmail",
-			Class: class.Network, Scope: "connection"},
-		{Text: "server logging out", Type: "BYE", Who: "many", Class: class.Network, Scope: "connection"},
-		{Text: "server signing off", Type: "BYE", Who: "Microsoft", Class: class.Network, Scope: "connection"},
-		{Text: "closing connection", Type: "BYE", Who: "many", Class: class.Network, Scope: "connection"},
-		{Text: "ocf12", Who: "Yahoo", Class: class.Network, Scope: "account", Local: true},
+			Class: class.Network, Scope: "connection", Hint: HungUp},
+		{Text: "server logging out", Type: "BYE", Who: "many", Class: class.Network, Scope: "connection",
+			Hint: HungUp},
+		{Text: "server signing off", Type: "BYE", Who: "Microsoft", Class: class.Network, Scope: "connection",
+			Hint: HungUp},
+		{Text: "closing connection", Type: "BYE", Who: "many", Class: class.Network, Scope: "connection",
+			Hint: HungUp},
+		{Text: "ocf12", Who: "Yahoo", Class: class.Network, Scope: "account", Hint: cannotNow, Local: true},
 		{Text: "command received in invalid state", Who: "Microsoft", Class: class.Protocol, Scope: "connection"},
 		{Text: "command argument error. 11", Who: "Exchange", Class: class.Protocol, Scope: "connection", Hint: ours},
 		{Text: "command argument error. 12", Who: "Exchange", Class: class.Protocol, Scope: "connection", Hint: ours},
@@ -186,7 +196,7 @@ func Texts() []Row {
 func Codes() []Row {
 	return []Row{
 		{Code: "UNAVAILABLE", Class: class.Network, Scope: "account",
-			Wait: Wait{30 * second, 2, 15 * minute}, Local: true},
+			Wait: Wait{30 * second, 2, 15 * minute}, Hint: cannotNow, Local: true},
 		{Code: "AUTHENTICATIONFAILED", Class: class.Auth, Scope: "account"},
 		{Code: "AUTHORIZATIONFAILED", On: Open, Class: class.Mailbox, Scope: "mailbox", Hint: noRight},
 		{Code: "AUTHORIZATIONFAILED", On: Writing, Class: class.Conflict, Scope: "operation", Hint: noWrite},
@@ -198,8 +208,10 @@ func Codes() []Row {
 			Hint: "the password has expired: set a new one at the provider, then mailcote sync {account}"},
 		{Code: "WEBALERT", Class: class.Auth, Scope: "account", Hint: browser},
 		{Code: "PRIVACYREQUIRED", Class: class.TLS, Scope: "account",
-			Hint: "the server wants an encrypted connection: use an imaps:// URL, then mailcote sync {account}"},
-		{Code: "INUSE", On: SignIn, Class: class.Network, Scope: "account", Wait: Wait{5 * second, 2, 2 * minute}},
+			Hint: "the server wants an encrypted connection: try {starttls} or {imaps} (mailcote account add with " +
+				"that URL)"},
+		{Code: "INUSE", On: SignIn, Class: class.Network, Scope: "account", Wait: Wait{5 * second, 2, 2 * minute},
+			Hint: cannotNow},
 		{Code: "INUSE", Class: class.Mailbox, Scope: "mailbox",
 			Wait: Wait{5 * second, 2, 2 * minute}, Do: Limit, Tries: 10,
 			Hint: "another program holds the mailbox: it is tried again by itself"},
@@ -207,9 +219,9 @@ func Codes() []Row {
 		{Code: "CORRUPTION", Class: class.Mailbox, Scope: "mailbox", Wait: Wait{hour, 1, 0}, Do: Limit, Tries: 3,
 			Hint: damaged},
 		{Code: "SERVERBUG", Type: "BYE", Class: class.Network, Scope: "connection",
-			Wait: Wait{5 * second, 12, 10 * minute}},
+			Wait: Wait{5 * second, 12, 10 * minute}, Hint: HungUp},
 		{Code: "SERVERBUG", On: SignIn, Class: class.Network, Scope: "account",
-			Wait: Wait{5 * second, 12, 10 * minute}},
+			Wait: Wait{5 * second, 12, 10 * minute}, Hint: cannotNow},
 		{Code: "SERVERBUG", On: Fetch, Class: class.Parsing, Scope: "message"},
 		{Code: "SERVERBUG", On: Open, Class: class.Mailbox, Scope: "mailbox",
 			Wait: Wait{5 * second, 12, 10 * minute}, Do: Limit, Tries: 3},
