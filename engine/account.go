@@ -50,6 +50,7 @@ type account struct {
 	latest          storage.Account // the row as last read
 	waiting         int             // how many wait for the account
 	processPassword *secret.Secret  // never stored; nil: none was given
+	reading         *secret.Reading // of the password file, before the last sign-in; nil: there was none
 	limits          *meter.Meter    // nil: not loaded yet
 	pool            *pool           // nil: nothing was dialled yet
 	suspects        fetch.Suspects
@@ -145,19 +146,112 @@ func (a *account) hasPassword() bool {
 }
 
 // password returns the password given to this process. Without one it resolves
-// the account's reference.
+// the account's reference. It remembers how the password file looked: if the
+// password is refused, a corrected file is noticed.
 func (a *account) password(ctx context.Context) (secret.Secret, error) {
 	a.mu.Lock()
 	given, row := a.processPassword, a.latest
 	a.mu.Unlock()
-	if given != nil {
-		return *given, nil
-	}
 	ref, err := secret.ParseRef(row.SecretRef)
-	if err != nil {
-		return secret.Secret{}, err
+	reading, isFile := ref.Reads()
+	var password secret.Secret
+	switch {
+	case given != nil:
+		password, err = *given, nil
+	case err == nil:
+		password, err = ref.Resolve(ctx, a.box, row.User+"@"+row.Host)
 	}
-	return ref.Resolve(ctx, a.box, row.User+"@"+row.Host)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.reading = nil; isFile {
+		reading = reading.Gave(password, err)
+		a.reading = &reading
+	}
+	return password, err
+}
+
+// pauseTx pauses the account for a fault. For a refused password it notes which
+// state of the password file was refused, so that the next process knows it.
+func (a *account) pauseTx(tx *storage.Writer, f fault.Fault) error {
+	if err := tx.PauseAccount(a.id, f.Class, f.Detail); err != nil || f.Class != class.Auth {
+		return err
+	}
+	a.mu.Lock()
+	reading := a.reading
+	a.mu.Unlock()
+	if reading == nil {
+		return tx.ForgetPasswordTime(a.id)
+	}
+	return tx.SetPasswordTime(a.id, reading.Modified)
+}
+
+// awaitsCorrection reports whether a refused password has paused the account
+// and comes from a file.
+func (a *account) awaitsCorrection(ctx context.Context) bool {
+	var row storage.Account
+	err := a.store.Read(ctx, func(r *storage.Reader) (err error) {
+		row, err = r.Account(a.id)
+		return err
+	})
+	return err == nil && a.setRow(row).refusedFile().Kind == secret.File
+}
+
+// refusedFile is where the password comes from, if it was refused and comes
+// from a file. Otherwise it is the zero Ref.
+func (a *account) refusedFile() secret.Ref {
+	row := a.row()
+	ref, err := secret.ParseRef(row.SecretRef)
+	if err != nil || !row.Paused || row.PauseClass != class.Auth || a.hasPassword() || ref.Kind != secret.File {
+		return secret.Ref{}
+	}
+	return ref
+}
+
+// corrected reports whether a refused password has paused the account and its
+// file holds another one now. Each such correction is worth one attempt. A file
+// of which nothing is known counts as the refused one.
+func (a *account) corrected(ctx context.Context) bool {
+	var row storage.Account
+	var modified time.Time
+	var known bool
+	if err := a.store.Read(ctx, func(r *storage.Reader) (err error) {
+		if row, err = r.Account(a.id); err == nil {
+			modified, known, err = r.PasswordTime(a.id)
+		}
+		return err
+	}); err != nil {
+		return false // the pass itself will say so
+	}
+	ref := a.setRow(row).refusedFile()
+	now, isFile := ref.Reads()
+	if !isFile {
+		return false
+	}
+	a.mu.Lock()
+	reading := a.reading
+	a.mu.Unlock()
+	switch {
+	case reading != nil:
+	case known:
+		reading = &secret.Reading{Modified: modified}
+	default:
+		reading = &now
+	}
+	later, corrected := reading.Corrected(ctx, ref)
+	a.mu.Lock()
+	if a.reading == nil || a.reading == reading {
+		a.reading = &later
+	}
+	a.mu.Unlock()
+	if corrected || later.Modified.Equal(reading.Modified) {
+		return corrected
+	}
+	// The file was touched and is the refused one still, after a restart too.
+	//nolint:errcheck // otherwise the next process tries it once
+	_ = a.store.Write(ctx, storage.Interactive, 0, func(tx *storage.Writer) error {
+		return tx.SetPasswordTime(a.id, later.Modified)
+	})
+	return false
 }
 
 // meter returns the account's limits. The first call loads what earlier

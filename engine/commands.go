@@ -263,7 +263,7 @@ func (a *account) commandFailed(ctx context.Context, m *meter.Meter, f fault.Fau
 				return err
 			}
 			if c.Pause {
-				return tx.PauseAccount(a.id, f.Class, f.Detail)
+				return a.pauseTx(tx, f)
 			}
 			if c.Rest || plan.BeforeSelect(f.Phase, s.Work) {
 				return m.SaveTx(tx)

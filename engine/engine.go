@@ -199,7 +199,8 @@ type NewAccount struct {
 }
 
 // AddAccount adds an account together with its first task. If the user and host
-// exist already, it updates how the server is reached.
+// exist already, it updates how the server is reached. Another password ends a
+// pause that a refused one made, and is tried once.
 func (e *Engine) AddAccount(ctx context.Context, n NewAccount) (id storage.AccountID, created bool, err error) {
 	l := n.Login
 	failpoint.Hit("engine.beforeAddAccount")
@@ -208,6 +209,11 @@ func (e *Engine) AddAccount(ctx context.Context, n NewAccount) (id storage.Accou
 		have, err := w.AccountByIdentity(l.User, l.Host, l.Port)
 		if err == nil {
 			id = have.ID
+			if given := n.Ref.Kind != secret.None || !l.Password.Empty(); given && have.PauseClass == class.Auth {
+				if err := w.ResumeAccount(id); err != nil {
+					return err
+				}
+			}
 			if n.Ref.Kind != secret.None {
 				if err := w.SetSecretRef(id, n.Ref.String()); err != nil {
 					return err

@@ -82,7 +82,8 @@ func TestNoPasswordTaken(t *testing.T) {
 		caps, detail, step string
 		logins             int
 	}{
-		{"IMAP4rev1 LOGINDISABLED AUTH=XOAUTH2 AUTH=OAUTHBEARER", "OAuth tokens (OAUTHBEARER, XOAUTH2)", "app password", 0},
+		{"IMAP4rev1 LOGINDISABLED AUTH=XOAUTH2 AUTH=OAUTHBEARER", "OAuth tokens (OAUTHBEARER, XOAUTH2)",
+			"app password", 0},
 		{"IMAP4rev1 LOGINDISABLED AUTH=CRAM-MD5", "challenge and response (CRAM-MD5)", "operator", 0},
 		{"IMAP4rev1 LOGINDISABLED STARTTLS", "nothing else", "imap+starttls://" + script.User + "@", 0},
 		{"IMAP4rev1 LOGINDISABLED", "nothing else", "imaps://" + script.User + "@", 0},

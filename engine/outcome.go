@@ -156,7 +156,7 @@ func (w *worker) applyTx(tx *storage.Writer, t queue.Task, f fault.Fault, s plan
 		w.failed = &f
 	}
 	if c.Pause {
-		if err := tx.PauseAccount(w.account.id, f.Class, f.Detail); err != nil {
+		if err := w.account.pauseTx(tx, f); err != nil {
 			return err
 		}
 	}

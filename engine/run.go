@@ -42,7 +42,8 @@ func (e *Engine) Run(ctx context.Context, every time.Duration) error {
 // keepCurrent is one account's event loop. It waits between passes, and an
 // event begins the next pass. Due tasks are worked on at once, even within the
 // provider's poll interval: somebody asked for them. A wake-up of the machine
-// begins a whole pass. A pause lasts until the user resumes the account.
+// begins a whole pass. A pause lasts until the user resumes the account, or
+// corrects the password file if a refused password is the cause.
 func (e *Engine) keepCurrent(ctx context.Context, id storage.AccountID, every time.Duration) {
 	a := e.account(id)
 	defer a.retire(ctx)
@@ -61,8 +62,26 @@ func (e *Engine) keepCurrent(ctx context.Context, id storage.AccountID, every ti
 		if _, rests := e.store.Pause(); rests { // then begin the interrupted pass again at once
 			until, news.reopened = time.Time{}, opened
 		}
-		got = news.await(ctx, until)
+		got = a.await(ctx, news, until)
 	}
+}
+
+// lookEvery is how often the password file of a paused account is looked at.
+const lookEvery = 5 * time.Second
+
+// await waits for an event, or until a time. While a refused password has
+// paused the account, it also looks at the password file. A corrected file is
+// worth a tick.
+func (a *account) await(ctx context.Context, news listener, until time.Time) events {
+	for a.awaitsCorrection(ctx) && (until.IsZero() || time.Until(until) > lookEvery) {
+		if got := news.await(ctx, time.Now().Add(lookEvery)); got != tick {
+			return got
+		}
+		if a.corrected(ctx) {
+			return tick
+		}
+	}
+	return news.await(ctx, until)
 }
 
 // runPass makes one pass over an account unless it is paused. If whole is
@@ -75,9 +94,15 @@ func (e *Engine) runPass(ctx context.Context, a *account, every time.Duration, w
 	defer release()
 	var row storage.Account
 	var run storage.RunID
+	corrected := whole && a.corrected(ctx)
 	err = e.queued(ctx, func(tx *storage.Writer) (err error) {
 		begun = false
-		if row, err = tx.Account(a.id); err != nil || row.Paused {
+		if row, err = tx.Account(a.id); err == nil && corrected && row.PauseClass == class.Auth {
+			if err = tx.ResumeAccount(a.id); err == nil {
+				row, err = tx.Account(a.id)
+			}
+		}
+		if err != nil || row.Paused {
 			return err
 		}
 		if _, err := e.queue.ReleaseTx(tx, a.id); err != nil {
@@ -194,12 +219,14 @@ func (e *Engine) syncAccount(ctx context.Context, id storage.AccountID, o SyncOp
 		return Summary{Type: "summary", Account: row.Name, Result: Failed, Detail: err.Error(), Interrupted: true}
 	}
 	defer release()
+	corrected := a.corrected(ctx)
 	err = e.queued(ctx, func(tx *storage.Writer) (err error) {
 		if row, err = tx.Account(id); err != nil {
 			return err
 		}
 		paused := row.Paused && row.PauseClass != class.Manual
-		if err := a.setRow(row).allowRetryTx(tx, paused && !a.hasPassword(), false); err != nil {
+		again := paused && !corrected && !a.hasPassword() // the same password, as far as is known
+		if err := a.setRow(row).allowRetryTx(tx, again, false); err != nil {
 			return err
 		}
 		if paused {

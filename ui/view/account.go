@@ -11,6 +11,7 @@ import (
 	"mailcote/engine"
 	"mailcote/engine/health"
 	"mailcote/engine/progress"
+	"mailcote/engine/secret"
 	"mailcote/queue"
 	"mailcote/storage"
 	"mailcote/storage/class"
@@ -120,6 +121,10 @@ func (one *Account) nextStep(a storage.Account, owned bool) string {
 func Resume(a storage.Account) string {
 	if a.PauseClass == class.Manual {
 		return "mailcote account resume " + ShellWord(a.Name)
+	}
+	if ref, err := secret.ParseRef(a.SecretRef); err == nil && ref.Kind == secret.File && a.PauseClass == class.Auth {
+		return "correct the password in " + ref.Value + " (an agent notices that by itself), then mailcote sync " +
+			ShellWord(a.Name)
 	}
 	return "correct it, then mailcote sync " + ShellWord(a.Name)
 }
