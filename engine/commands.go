@@ -11,6 +11,7 @@ import (
 	"mailcote/engine/health"
 	"mailcote/engine/meter"
 	"mailcote/engine/plan"
+	"mailcote/engine/secret"
 	"mailcote/queue"
 	"mailcote/storage"
 	"mailcote/storage/class"
@@ -117,6 +118,15 @@ func (e *Engine) ResumeAccounts(ctx context.Context, ids []storage.AccountID) er
 		e.queue.Notify(a.id)
 	}
 	return err
+}
+
+// endPauseTx ends the pause of a refused password if there is another password
+// now. It is tried once, as any is.
+func (n NewAccount) endPauseTx(tx *storage.Writer, have storage.Account) error {
+	if have.PauseClass != class.Auth || n.Ref.Kind == secret.None && n.Login.Password.Empty() {
+		return nil
+	}
+	return tx.ResumeAccount(have.ID)
 }
 
 // restingMeters returns the meters of the accounts that rest.

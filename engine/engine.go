@@ -208,12 +208,10 @@ func (e *Engine) AddAccount(ctx context.Context, n NewAccount) (id storage.Accou
 		created = false
 		have, err := w.AccountByIdentity(l.User, l.Host, l.Port)
 		if err == nil {
-			id = have.ID
-			if given := n.Ref.Kind != secret.None || !l.Password.Empty(); given && have.PauseClass == class.Auth {
-				if err := w.ResumeAccount(id); err != nil {
-					return err
-				}
+			if err := n.endPauseTx(w, have); err != nil {
+				return err
 			}
+			id = have.ID
 			if n.Ref.Kind != secret.None {
 				if err := w.SetSecretRef(id, n.Ref.String()); err != nil {
 					return err

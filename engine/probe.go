@@ -19,6 +19,8 @@ type Step struct {
 	Detail string      `json:"detail,omitempty"`
 	Hint   string      `json:"hint,omitempty"` // what to do about a failure
 	Class  class.Class `json:"class,omitempty"`
+
+	Refused bool `json:"-"` // the server refused the password
 }
 
 // Probe tests a login in steps, connect, sign in and list, and stops at the
@@ -27,7 +29,8 @@ func Probe(ctx context.Context, l Login, o imap.Options) []Step {
 	var steps []Step
 	failed := func(name, phase string, err error) []Step {
 		f := fault.Classify(fault.In(phase, err))
-		return append(steps, Step{Name: name, Detail: f.Detail, Hint: f.NextStep(l.named("")), Class: f.Class})
+		return append(steps, Step{Name: name, Detail: f.Detail, Hint: f.NextStep(l.named("")), Class: f.Class,
+			Refused: f.Refused()})
 	}
 	dial := func() (*imap.Session, error) { return imap.Dial(ctx, l.Endpoint(), o) }
 	s, err := dial()

@@ -45,6 +45,7 @@ type Summary struct {
 	Wire        int64       `json:"wire_bytes"`       // read from the server, below TLS
 
 	Interrupted bool  `json:"-"`
+	Refused     bool  `json:"-"` // the server refused the password
 	Err         error `json:"-"` // the cause behind Class and Detail
 
 	incomplete int  // mailboxes that are not complete
@@ -135,7 +136,7 @@ func (w *worker) concludeTx(tx *storage.Writer, s *Summary, interrupted bool) er
 	switch {
 	case w.failed != nil:
 		s.Result, s.Class, s.Detail, s.Err = Failed, w.failed.Class, w.failed.Detail, w.failed.Err
-		s.NextStep = w.failed.NextStep(w.account.addressee())
+		s.NextStep, s.Refused = w.failed.NextStep(w.account.addressee()), w.failed.Refused()
 		if s.Fetched > 0 {
 			s.Result = Partial
 		}

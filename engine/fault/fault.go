@@ -10,8 +10,10 @@ import (
 
 	"mailcote/engine/connpool"
 	"mailcote/engine/fault/policy"
+	"mailcote/engine/imap"
 	"mailcote/engine/secret"
 	"mailcote/storage"
+	"mailcote/storage/class"
 	"mailcote/storage/disk"
 )
 
@@ -32,6 +34,15 @@ func (f Fault) Error() string { return fmt.Sprintf("%s: %s", f.Class, f.Detail) 
 
 // Unwrap returns the cause.
 func (f Fault) Unwrap() error { return f.Err }
+
+// Refused reports whether the server refused the password itself. A server that
+// takes none, or that did not understand, said nothing about it.
+func (f Fault) Refused() bool {
+	var answer *imap.StatusError
+	var passwordless *connpool.PasswordlessError
+	return f.Class == class.Auth && f.Phase == PhaseSignIn && errors.As(f.Err, &answer) &&
+		(answer.Type == "NO" || f.Row != nil) && !errors.As(f.Err, &passwordless)
+}
 
 // NextStep says what a person can do, or what happens by itself.
 func (f Fault) NextStep(account Account) string {

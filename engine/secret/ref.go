@@ -96,7 +96,7 @@ func fromFile(ctx context.Context, path string) (Secret, error) {
 	if err != nil {
 		return Secret{}, fmt.Errorf("password file: %w", err)
 	}
-	return firstLine(text, "password file "+path)
+	return FirstLine(text, "password file "+path)
 }
 
 func fromCommand(ctx context.Context, line string) (Secret, error) {
@@ -117,14 +117,14 @@ func fromCommand(ctx context.Context, line string) (Secret, error) {
 		}
 		return Secret{}, fmt.Errorf("password command: %w", err)
 	}
-	return firstLine(out.Bytes(), "password command")
+	return FirstLine(out.Bytes(), "password command")
 }
 
-// firstLine returns the first line as the password. Editors and shells of
-// Windows begin a text with a byte order mark. The mark is no part of the
-// password. UTF-16 is refused, because its octets are not those of the
-// password.
-func firstLine(text []byte, what string) (Secret, error) {
+// FirstLine returns the first line of a text as the password. what names the
+// text in an error. Editors and shells of Windows begin a text with a byte
+// order mark, which is no part of the password. UTF-16 is refused, because its
+// octets are not those of the password.
+func FirstLine(text []byte, what string) (Secret, error) {
 	line, _, _ := strings.Cut(string(bytes.TrimPrefix(text, []byte("\ufeff"))), "\n")
 	line = strings.TrimSuffix(line, "\r")
 	if strings.HasPrefix(line, "\xff\xfe") || strings.HasPrefix(line, "\xfe\xff") ||

@@ -132,7 +132,7 @@ func (a *app) accountTest() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.probe(c.Context(), l, insecure) // changes nothing, so it works beside a running owner
+			return a.probeAsking(c.Context(), &s, &l, insecure) // changes nothing, so it works beside a running owner
 		},
 	}
 	s.flags(c)
@@ -163,8 +163,11 @@ func (a *app) testLogin(ctx context.Context, s *sources, arg string) (engine.Log
 		return engine.Login{}, false, err
 	}
 	l := loginOf(one)
+	if err := s.onlyOne(a); err != nil {
+		return l, false, err
+	}
 	ref, err := s.ref()
-	if err == nil && ref.Kind == secret.None {
+	if err == nil && ref.Kind == secret.None && !s.stdin {
 		ref, err = secret.ParseRef(one.SecretRef)
 	}
 	if err != nil {
@@ -216,6 +219,9 @@ func (a *app) probe(ctx context.Context, l engine.Login, insecure bool) error {
 		if !step.OK && failed == nil {
 			failed = &failure{statusOfClass(step.Class), fmt.Errorf("%s at %s: %s", l.User, l.Host,
 				joined(cmp.Or(detail, step.Name+" failed"), step.Hint))}
+			if step.Refused {
+				failed = &refusedError{failed}
+			}
 		}
 	}
 	return failed

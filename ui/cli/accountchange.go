@@ -19,8 +19,9 @@ func (a *app) accountAdd() *cobra.Command {
 	c := &cobra.Command{
 		Use: "add URL", Short: "Add an account", Args: exactly(1, "URL"),
 		Long: `Add an account. The login is tried first. The password comes from
---password-file, --password-command or the prompt. One that was typed is kept
-in the secrets file beside the store, which only you can read.`,
+--password-file, --password-command, --password-stdin or the prompt. One that
+was typed or came from stdin is kept in the secrets file beside the store, which
+only you can read.`,
 		Example: `  mailcote account add imaps://you@example.org
   mailcote account add imaps://anna%40example.org@imap.example.org --name work
   mailcote account add imap+starttls://you@example.org \
@@ -59,7 +60,7 @@ func (a *app) tried(ctx context.Context, s *sources, l *engine.Login, st *storag
 		return ref, err
 	}
 	if !noTest {
-		if err := a.probe(ctx, *l, s.insecure); err != nil {
+		if err := a.probeAsking(ctx, s, l, s.insecure); err != nil {
 			a.voice.Note("The account was not added; --no-test adds it without trying.")
 			return ref, err
 		}

@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"path/filepath"
@@ -20,14 +21,19 @@ import (
 type sources struct {
 	file         string
 	command      string
+	stdin        bool
 	noSecretFile bool
 	insecure     bool
+
+	read  *secret.Secret // what stdin gave; nil: it was not read yet
+	asked bool           // the password was typed at the prompt, and may be asked for once more
 }
 
 func (s *sources) flags(c *cobra.Command) {
 	c.Flags().StringVar(&s.file, "password-file", "", "read the password from the first line of `FILE`, now and later")
 	c.Flags().StringVar(&s.command, "password-command", "",
 		"read the password from the first line that `CMD` prints, now and later")
+	c.Flags().BoolVar(&s.stdin, "password-stdin", false, "read the password from the first line of stdin")
 	c.Flags().BoolVar(&s.noSecretFile, "no-secret-file", false,
 		"never write a password into the secrets file beside the store")
 	c.Flags().BoolVar(&s.insecure, "insecure", false, "allow imap:// (no TLS) to another machine")
@@ -39,8 +45,8 @@ func (s *sources) login(a *app, url string) (engine.Login, error) {
 	if err != nil {
 		return l, err
 	}
-	if s.file != "" && s.command != "" {
-		return l, usagef("--password-file and --password-command exclude each other: give one")
+	if err := s.onlyOne(a); err != nil {
+		return l, err
 	}
 	local := isLoopback(l.Host)
 	if l.Security == imap.Plain && !local && !s.insecure {
@@ -81,9 +87,9 @@ func (s *sources) canGive(a *app, l engine.Login, keep bool) error {
 	switch {
 	case s.file != "" || s.command != "":
 		return nil
-	case l.Password.Empty() && !a.voice.CanAsk():
-		return usagef("no password for %s, and nobody to ask: give --password-file FILE or --password-command CMD",
-			l.Key())
+	case l.Password.Empty() && !s.stdin && !a.voice.CanAsk():
+		return usagef("no password for %s, and nobody to ask: give --password-file FILE, --password-command CMD or "+
+			"--password-stdin", l.Key())
 	case keep && s.noSecretFile:
 		return usagef("--no-secret-file leaves no place for the password of %s: give --password-file FILE or "+
 			"--password-command CMD", l.Key())
@@ -100,6 +106,7 @@ func (s *sources) get(ctx context.Context, a *app, l engine.Login, store string)
 	if ref.Kind != secret.None {
 		value, err := ref.Resolve(ctx, secret.BoxOf(store), l.Key())
 		switch {
+		case errors.Is(err, secret.ErrNotText):
 		case err != nil && ref.Kind == secret.Command:
 			err = fmt.Errorf("%w: run it in a shell to see why", err)
 		case err != nil:
@@ -107,14 +114,19 @@ func (s *sources) get(ctx context.Context, a *app, l engine.Login, store string)
 		}
 		return value, ref, err
 	}
+	if s.stdin {
+		value, err := s.fromStdin(ctx, a)
+		return value, ref, err
+	}
 	if !l.Password.Empty() {
 		return l.Password, ref, nil
 	}
-	value, err := a.voice.Password(ctx, fmt.Sprintf("Password for %s at %s: ", voice.Line(l.User), voice.Line(l.Host)))
-	if err == nil && value == "" {
+	s.asked = true
+	value, err := s.ask(ctx, a, l, "")
+	if err == nil && value.Empty() {
 		err = usagef("no password was typed: nothing was added")
 	}
-	return secret.New(value), ref, err
+	return value, ref, err
 }
 
 // remember saves a typed password into the secrets file, and says so.

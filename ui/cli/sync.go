@@ -49,7 +49,11 @@ once when it is named; it stays paused.`,
 					return err
 				}
 				all = a.syncNow(ctx, e, ids, s.mailboxes)
-				return s.unknown(ctx, st, ids)
+				again, err := s.again(ctx, a, st, e, login, ids, all)
+				if again {
+					all = a.syncNow(ctx, e, ids, s.mailboxes)
+				}
+				return errors.Join(err, s.unknown(ctx, st, ids))
 			})
 			if mistyped := (*usageError)(nil); errors.As(err, &mistyped) && !a.json {
 				return err // clearer than the summaries
@@ -71,9 +75,9 @@ once when it is named; it stays paused.`,
 // check reads a URL and refuses what cannot work before the store is touched.
 func (s *syncing) check(a *app, args []string) (*engine.Login, error) {
 	if !slices.ContainsFunc(args, isURL) {
-		if s.file != "" || s.command != "" {
-			return nil, usagef("--password-file and --password-command belong to a URL: mailcote sync URL, or " +
-				"mailcote account add URL")
+		if s.given() {
+			return nil, usagef("--password-file, --password-command and --password-stdin belong to a URL: mailcote " +
+				"sync URL, or mailcote account add URL")
 		}
 		return nil, nil
 	}
@@ -81,7 +85,7 @@ func (s *syncing) check(a *app, args []string) (*engine.Login, error) {
 		return nil, usagef("sync takes one URL, or names of accounts: mailcote sync URL")
 	}
 	l, err := s.login(a, args[0])
-	if err == nil && !s.once && !l.Password.Empty() {
+	if err == nil && !s.once && (s.stdin || !l.Password.Empty()) {
 		err = s.canGive(a, l, true)
 	}
 	return &l, err
@@ -144,7 +148,7 @@ func (s *syncing) fromURL(ctx context.Context, a *app, st *storage.Store, e *eng
 	}); err != nil {
 		return 0, err
 	}
-	if !known || s.file != "" || s.command != "" || !l.Password.Empty() {
+	if !known || s.given() || !l.Password.Empty() {
 		if err := s.canGive(a, l, !s.once); err != nil {
 			return 0, err
 		}

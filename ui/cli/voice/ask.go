@@ -1,6 +1,7 @@
 package voice
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -11,8 +12,12 @@ import (
 	"golang.org/x/term"
 )
 
-// ErrNobody says that nobody can be asked.
-var ErrNobody = errors.New("stdin is not a terminal")
+var (
+	// ErrNobody says that nobody can be asked.
+	ErrNobody = errors.New("stdin is not a terminal")
+	// ErrTerminal says that somebody would have to type what is to be read.
+	ErrTerminal = errors.New("stdin is a terminal")
+)
 
 // terminal is where a question is printed: stdout and stderr may be redirected.
 func (v *Voice) terminal() (w io.Writer, done func()) {
@@ -25,6 +30,38 @@ func (v *Voice) terminal() (w io.Writer, done func()) {
 		return v.Err(), func() {}
 	}
 	return f, func() { _ = f.Close() } // nothing is buffered
+}
+
+// most bounds what is read of stdin.
+const most = 64 << 10
+
+// FirstLine reads stdin up to the end of its first line, without a prompt. A
+// terminal would show what is typed, so it is refused.
+func (v *Voice) FirstLine(ctx context.Context) ([]byte, error) {
+	if v.CanAsk() {
+		return nil, ErrTerminal
+	}
+	type answer struct {
+		text []byte
+		err  error
+	}
+	answers := make(chan answer, 1)
+	go func() { // ends with the line, or with the process
+		text, err := bufio.NewReader(io.LimitReader(v.in, most)).ReadBytes('\n')
+		if errors.Is(err, io.EOF) {
+			err = nil
+		}
+		answers <- answer{text, err}
+	}()
+	select {
+	case a := <-answers:
+		if a.err != nil {
+			return nil, fmt.Errorf("read stdin: %w", a.err)
+		}
+		return a.text, nil
+	case <-ctx.Done():
+		return nil, context.Canceled
+	}
 }
 
 // Password asks for a password without echo. When ctx ends, the terminal is
