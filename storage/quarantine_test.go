@@ -50,9 +50,9 @@ func TestQuarantineSums(t *testing.T) {
 	alter(`UPDATE quarantine SET asked_at = 1 WHERE mailbox_id = ? AND uid = 77`, box)
 	at := func(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
 	want := []QuarantineSum{
-		{box, "INBOX", 1, many, at(1000), at(1000), true},
-		{other, "Archive", 1, 1, at(1000), at(1000), false},
-		{other, "Archive", 3, 2, at(1000), at(5000), false},
+		{box, "INBOX", 1, many, at(1000), at(1000), true, true},
+		{other, "Archive", 1, 1, at(1000), at(1000), false, true},
+		{other, "Archive", 3, 2, at(1000), at(5000), false, true},
 	}
 	read(t, b.Store, func(r *Reader) error {
 		got, err := r.QuarantineSums(b.account, 3)
