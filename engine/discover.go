@@ -19,7 +19,7 @@ import (
 // statusItems returns the STATUS items that a pass needs of a mailbox it does
 // not open.
 func statusItems(s *imap.Session) []string {
-	items := []string{"MESSAGES", "UIDNEXT", "UIDVALIDITY"}
+	items := []string{"MESSAGES", "UIDNEXT", "UIDVALIDITY", "UNSEEN"}
 	if s.Has("CONDSTORE") {
 		items = append(items, "HIGHESTMODSEQ")
 	}
@@ -209,8 +209,12 @@ func (d *discovery) status(ctx context.Context, s *imap.Session, entry imap.List
 	if data == nil || !data.HasMessages {
 		return plan.Status{}, nil
 	}
-	return plan.Status{Said: true, Messages: int64(data.Messages), UIDNext: storage.UID(data.UIDNext),
-		UIDValidity: storage.UIDValidity(data.UIDValidity), ModSeq: storage.ModSeq(data.HighestModSeq)}, nil
+	said := plan.Status{Said: true, Messages: int64(data.Messages), UIDNext: storage.UID(data.UIDNext),
+		UIDValidity: storage.UIDValidity(data.UIDValidity), ModSeq: storage.ModSeq(data.HighestModSeq)}
+	if unseen := int64(data.Unseen); data.HasUnseen {
+		said.Unseen = &unseen
+	}
+	return said, nil
 }
 
 // load returns the mailboxes in the store, and which of them have quarantined
@@ -279,6 +283,7 @@ func (d *discovery) enqueue(tx *storage.Writer, t queue.Task, all []found, due m
 		if err := tx.BreakPass(id); err != nil { // complete again when the task succeeds
 			return err
 		}
+		d.said[id] = one.status
 		next := queue.NewTask{Account: d.account.id, Type: queue.FolderSync, Priority: m.Priority,
 			Payload: queue.Payload{Folder: m.Path, Mailbox: id, PageSize: fetch.PageMost}}
 		if _, _, err := d.e.queue.EnqueueTx(tx, next); err != nil {

@@ -10,6 +10,7 @@ import (
 	"mailcote/engine/fetch"
 	"mailcote/engine/health"
 	"mailcote/engine/meter"
+	"mailcote/engine/plan"
 	"mailcote/engine/progress"
 	"mailcote/engine/reconcile"
 	"mailcote/queue"
@@ -33,11 +34,12 @@ type worker struct {
 	streak     streak
 	dialFailed bool // the last dial failed, so the host's breaker counts
 
-	batches    atomic.Int64               // committed, for the watchdog
-	progressed atomic.Bool                // a batch was committed since the last fault
-	relisted   map[storage.MailboxID]bool // mailboxes whose refusal has already led to a new listing
-	discovered bool                       // the account's mailboxes were listed
-	incomplete string                     // why the listing is incomplete; "": it is complete
+	batches    atomic.Int64                      // committed, for the watchdog
+	progressed atomic.Bool                       // a batch was committed since the last fault
+	relisted   map[storage.MailboxID]bool        // mailboxes whose refusal has already led to a new listing
+	discovered bool                              // the account's mailboxes were listed
+	incomplete string                            // why the listing is incomplete; "": it is complete
+	said       map[storage.MailboxID]plan.Status // of mailboxes to open, what STATUS said
 
 	failed *fault.Fault // what ended the work; nil while it goes on
 }
@@ -53,7 +55,8 @@ type streak struct {
 func newWorker(e *Engine, a *account, once bool) *worker {
 	e.progress.Update(a.name(), func(p *AccountProgress) { p.Fetched, p.Bytes = 0, 0 })
 	return &worker{e: e, stream: stream{account: a, once: once},
-		started: time.Now().Truncate(time.Millisecond), relisted: map[storage.MailboxID]bool{}}
+		started: time.Now().Truncate(time.Millisecond), relisted: map[storage.MailboxID]bool{},
+		said: map[storage.MailboxID]plan.Status{}}
 }
 
 // work runs the account's tasks until none is left (once) or ctx ends. If a
@@ -153,7 +156,7 @@ func (w *worker) syncFolder(ctx context.Context, t queue.Task) error {
 	}
 	err := reconcile.Folder(ctx, reconcile.Task{
 		Account: w.account.id, Mailbox: t.Payload.Mailbox, Sessions: &w.stream,
-		Fetcher: w.fetcher, Memory: &w.memory, Tries: w.mayRetry,
+		Fetcher: w.fetcher, Memory: &w.memory, Tries: w.mayRetry, Said: w.said[t.Payload.Mailbox],
 		Fetching: fetch.Job{
 			Memory:     w.waitForMemory,
 			Progressed: func() { w.progressed.Store(true) },

@@ -71,11 +71,12 @@ func Page(todo []storage.UID, size int) (page, rest []storage.UID) {
 	return todo[:n], todo[n:]
 }
 
-// Status is what the server says of a mailbox that is not open. A zero field
-// was not said.
+// Status is what the server says of a mailbox that is not open. A zero field,
+// or a nil one, was not said.
 type Status struct {
 	Said        bool
 	Messages    int64
+	Unseen      *int64
 	UIDNext     storage.UID
 	UIDValidity storage.UIDValidity
 	ModSeq      storage.ModSeq

@@ -34,6 +34,9 @@ type Task struct {
 	Sessions mailbox.Sessions
 	Fetcher  *fetch.Fetcher
 	Memory   *Memory
+	// Said is what STATUS said before the mailbox was opened. If more came
+	// since, the next STATUS differs from it, and the mailbox is opened again.
+	Said plan.Status
 
 	// Fetching has the functions of a fetch.Job. The pass fills in the rest.
 	Fetching fetch.Job
@@ -296,7 +299,7 @@ func (p *pass) end(ctx context.Context, moved bool) error {
 		modseq = 0
 	}
 	done := storage.Pass{UIDNext: storage.UID(p.box.Selected.UIDNext), Total: int64(len(p.listing)), ModSeq: modseq,
-		At: time.Now().UTC()}
+		Unseen: p.Said.Unseen, At: time.Now().UTC()}
 	if n := len(p.listing); n > 0 {
 		done.UIDNext = max(done.UIDNext, p.listing[n-1]+1)
 	}

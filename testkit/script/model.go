@@ -153,6 +153,16 @@ func (b *Box) Renumber(validity, first uint32) {
 	}
 }
 
+// unseen counts the messages without \Seen.
+func (b *Box) unseen() (n int) {
+	for _, m := range b.Messages {
+		if !slices.Contains(strings.Fields(m.Flags), `\Seen`) {
+			n++
+		}
+	}
+	return n
+}
+
 func (b *Box) uids() []uint32 {
 	all := make([]uint32, len(b.Messages))
 	for i, m := range b.Messages {

@@ -302,6 +302,8 @@ func (c *session) status(name, items string) bool {
 		switch item {
 		case "MESSAGES":
 			said = append(said, fmt.Sprintf("MESSAGES %d", c.exists(name, len(b.Messages))))
+		case "UNSEEN":
+			said = append(said, fmt.Sprintf("UNSEEN %d", b.unseen()))
 		case "UIDNEXT":
 			said = append(said, fmt.Sprintf("UIDNEXT %d", b.UIDNext))
 		case "UIDVALIDITY":
