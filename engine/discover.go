@@ -23,6 +23,9 @@ func statusItems(s *imap.Session) []string {
 	if s.Has("CONDSTORE") {
 		items = append(items, "HIGHESTMODSEQ")
 	}
+	if s.Has("OBJECTID") {
+		items = append(items, "MAILBOXID")
+	}
 	return items
 }
 
@@ -85,8 +88,15 @@ func (d *discovery) run(ctx context.Context, t queue.Task) error {
 	if err != nil {
 		return err
 	}
+	renames, err := d.renames(ctx, stored, found)
+	if err != nil {
+		return err
+	}
 	failpoint.Hit("engine.beforeDiscovered")
 	err = w.e.store.Write(ctx, storage.Interactive, 0, func(tx *storage.Writer) error {
+		if err := d.rename(tx, renames); err != nil {
+			return err
+		}
 		return d.enqueue(tx, t, found, due)
 	})
 	if err != nil {
@@ -210,7 +220,8 @@ func (d *discovery) status(ctx context.Context, s *imap.Session, entry imap.List
 		return plan.Status{}, nil
 	}
 	said := plan.Status{Said: true, Messages: int64(data.Messages), UIDNext: storage.UID(data.UIDNext),
-		UIDValidity: storage.UIDValidity(data.UIDValidity), ModSeq: storage.ModSeq(data.HighestModSeq)}
+		UIDValidity: storage.UIDValidity(data.UIDValidity), ModSeq: storage.ModSeq(data.HighestModSeq),
+		ObjectID: data.MailboxID}
 	if unseen := int64(data.Unseen); data.HasUnseen {
 		said.Unseen = &unseen
 	}
@@ -262,6 +273,11 @@ func (d *discovery) enqueue(tx *storage.Writer, t queue.Task, all []found, due m
 		listed[id] = true
 		if one.status.Said && one.mailbox.Selectable {
 			if err := tx.Announce(id, one.status.Messages); err != nil {
+				return err
+			}
+		}
+		if one.status.ObjectID != "" {
+			if err := tx.NoteObjectID(id, one.status.ObjectID); err != nil {
 				return err
 			}
 		}
@@ -363,7 +379,7 @@ func (d *discovery) addInbox(ctx context.Context, s *imap.Session, stored []stor
 	if err == nil {
 		return append(others, imap.ListEntry{Raw: plan.Inbox, Name: plan.Inbox, Status: &imap.StatusData{
 			Messages: selected.Exists, HasMessages: true, UIDNext: selected.UIDNext,
-			UIDValidity: selected.UIDValidity, HighestModSeq: selected.HighestModSeq,
+			UIDValidity: selected.UIDValidity, HighestModSeq: selected.HighestModSeq, MailboxID: selected.MailboxID,
 		}}), nil
 	}
 	err = fault.In(fault.PhaseOpen, err)

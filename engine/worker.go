@@ -37,6 +37,7 @@ type worker struct {
 	batches    atomic.Int64                      // committed, for the watchdog
 	progressed atomic.Bool                       // a batch was committed since the last fault
 	relisted   map[storage.MailboxID]bool        // mailboxes whose refusal has already led to a new listing
+	broke      map[string]int                    // how often comparing a mailbox with stored ones broke the session
 	discovered bool                              // the account's mailboxes were listed
 	incomplete string                            // why the listing is incomplete; "": it is complete
 	said       map[storage.MailboxID]plan.Status // of mailboxes to open, what STATUS said
@@ -56,7 +57,7 @@ func newWorker(e *Engine, a *account, once bool) *worker {
 	e.progress.Update(a.name(), func(p *AccountProgress) { p.Fetched, p.Bytes = 0, 0 })
 	return &worker{e: e, stream: stream{account: a, once: once},
 		started: time.Now().Truncate(time.Millisecond), relisted: map[storage.MailboxID]bool{},
-		said: map[storage.MailboxID]plan.Status{}}
+		said: map[storage.MailboxID]plan.Status{}, broke: map[string]int{}}
 }
 
 // work runs the account's tasks until none is left (once) or ctx ends. If a

@@ -1,6 +1,7 @@
 package imap
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -29,6 +30,7 @@ type StatusData struct {
 	UIDNext       uint32
 	UIDValidity   uint32
 	HighestModSeq uint64
+	MailboxID     string // "": not said
 }
 
 // listing collects LIST and STATUS responses, at most Limits.Mailboxes of them.
@@ -306,7 +308,7 @@ func (l *listing) readStatus(sc *scanner) error {
 			return err
 		}
 	}
-	if l.room(len(l.statuses), len(raw)) {
+	if l.room(len(l.statuses), len(raw)+len(st.MailboxID)) {
 		l.statuses[inbox(raw)] = st
 	}
 	return sc.skipLine()
@@ -329,6 +331,18 @@ func (st *StatusData) item(sc *scanner, name string) error {
 		st.UIDValidity = number32(keep.out)
 	case "HIGHESTMODSEQ":
 		st.HighestModSeq = modSeq(keep.out)
+	case "MAILBOXID":
+		st.MailboxID = objectID(keep.out)
 	}
 	return nil
+}
+
+// objectID reads an identifier in parentheses (RFC 8474 §7). It returns "" for
+// what is none.
+func objectID(t []byte) string {
+	t = bytes.Trim(t, "() ")
+	if len(t) > 255 || bytes.ContainsFunc(t, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
+		return ""
+	}
+	return string(t)
 }

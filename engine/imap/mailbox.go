@@ -12,6 +12,7 @@ type SelectData struct {
 	UIDValidity   uint32 // 0: not said
 	HighestModSeq uint64 // 0: not said, or over 2^63-1
 	NoModSeq      bool   // the mailbox keeps no MODSEQ
+	MailboxID     string // "": not said
 
 	hasExists bool
 }

@@ -207,6 +207,8 @@ func (s *Session) applyCode(code, args []byte) {
 		s.sel.HighestModSeq = modSeq(args)
 	case is(code, "NOMODSEQ"):
 		s.sel.NoModSeq = true
+	case is(code, "MAILBOXID"):
+		s.sel.MailboxID = objectID(args)
 	}
 }
 

@@ -42,12 +42,29 @@ func (m *Mailbox) Describe(ctx context.Context, uids []storage.UID, header bool,
 			return nil
 		},
 	}
+	return m.eachPage(ctx, uids, items, handler)
+}
+
+// Look asks for the size and date of messages. What the server does not give
+// both of is left out.
+func (m *Mailbox) Look(ctx context.Context, uids []storage.UID, take func(storage.Mark)) error {
+	handler := imap.FetchHandler{Fetch: func(msg *imap.Message) error {
+		if date := row.Dated(msg.InternalDate, time.Now()); msg.Size >= 0 && !date.IsZero() {
+			take(storage.Mark{UID: storage.UID(msg.UID), Size: msg.Size, Date: date.Unix()})
+		}
+		return nil
+	}}
+	return m.eachPage(ctx, uids, []imap.Item{imap.ItemSize, imap.ItemDate}, handler)
+}
+
+// eachPage asks for items of as many messages at once as the server allows.
+func (m *Mailbox) eachPage(ctx context.Context, uids []storage.UID, items []imap.Item, take imap.FetchHandler) error {
 	most := cmp.Or(m.s.MostMessages(), len(uids), 1)
 	for some := range slices.Chunk(uids, most) {
 		if err := m.Yield(ctx); err != nil {
 			return err
 		}
-		if err := m.Fetch(ctx, SetOf(some), 0, items, handler); err != nil {
+		if err := m.Fetch(ctx, SetOf(some), 0, items, take); err != nil {
 			return fault.In(fault.PhaseList, err)
 		}
 	}

@@ -80,6 +80,7 @@ type Status struct {
 	UIDNext     storage.UID
 	UIDValidity storage.UIDValidity
 	ModSeq      storage.ModSeq
+	ObjectID    string // MAILBOXID (RFC 8474)
 }
 
 // Moved reports whether a mailbox must be opened. It was never complete, or

@@ -18,6 +18,7 @@ type Model struct {
 type Box struct {
 	Name        string // as on the wire
 	Attrs       string // such as `\Sent \HasNoChildren`
+	ObjectID    string // MAILBOXID, for servers with OBJECTID
 	UIDValidity uint32
 	UIDNext     uint32
 	ModSeq      uint64 // HIGHESTMODSEQ

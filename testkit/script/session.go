@@ -310,6 +310,8 @@ func (c *session) status(name, items string) bool {
 			said = append(said, fmt.Sprintf("UIDVALIDITY %d", b.UIDValidity))
 		case "HIGHESTMODSEQ":
 			said = append(said, fmt.Sprintf("HIGHESTMODSEQ %d", b.ModSeq))
+		case "MAILBOXID":
+			said = append(said, fmt.Sprintf("MAILBOXID (%s)", b.ObjectID))
 		}
 	}
 	c.say("* STATUS %s (%s)", quote(name), strings.Join(said, " "))
@@ -338,6 +340,9 @@ func (c *session) examine(tag string, cmd Command) {
 	c.say("* 0 RECENT")
 	c.say("* OK [UIDVALIDITY %d] this", b.UIDValidity)
 	c.say("* OK [UIDNEXT %d] next", b.UIDNext)
+	if b.ObjectID != "" {
+		c.say("* OK [MAILBOXID (%s)] its own", b.ObjectID)
+	}
 	if c.condstore {
 		c.say("* OK [HIGHESTMODSEQ %d] highest", b.ModSeq)
 	}
