@@ -154,19 +154,12 @@ func TestThrottledFetch(t *testing.T) {
 // TestRefusedMailbox: one mailbox that cannot be opened is named and does not go round for ever.
 func TestRefusedMailbox(t *testing.T) {
 	for _, test := range []struct {
-		name   string
-		on     script.Action
-		faults script.Faults
+		name string
+		on   script.Action
 	}{
 		{name: "NO", on: "NO [NOPERM] not for you"},
 		{name: "NO without code", on: "NO broken index"},
 		{name: "BAD", on: "BAD no"},
-		{name: "no UIDVALIDITY", faults: script.Faults{Validity: func(_ int, box string, v uint32) uint32 {
-			if box == "Broken" {
-				return 0
-			}
-			return v
-		}}},
 		{name: "dropped", on: script.Drop},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -174,15 +167,13 @@ func TestRefusedMailbox(t *testing.T) {
 			s, w := scripted(t, 20, script.Options{}, Options{})
 			put(s, "Broken", 5)
 			put(s, "Later", 5)
-			if test.on != "" {
-				test.faults.On = func(c script.Command) script.Action {
-					if c.Name == "EXAMINE" && strings.Contains(c.Args, "Broken") {
-						return test.on
-					}
-					return script.Answer
+			faults := script.Faults{On: func(c script.Command) script.Action {
+				if c.Name == "EXAMINE" && strings.Contains(c.Args, "Broken") {
+					return test.on
 				}
-			}
-			s.Misbehave(test.faults)
+				return script.Answer
+			}}
+			s.Misbehave(faults)
 			sum := w.sync()
 			if sum.Result != Partial || sum.Fetched < 20 {
 				t.Fatalf("summary %+v", sum)
@@ -195,7 +186,7 @@ func TestRefusedMailbox(t *testing.T) {
 			w.equals(s)
 			// Complete once, a mailbox that fails later must not be called complete.
 			put(s, "Broken", 1)
-			s.Misbehave(test.faults)
+			s.Misbehave(faults)
 			if sum := w.sync(); sum.Result == Complete {
 				t.Errorf("a message is missing and the result is %+v", sum)
 			}

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"mailcote/storage/class"
 	"mailcote/testkit/dovecot"
 	"mailcote/testkit/form"
 	"mailcote/testkit/script"
@@ -308,39 +307,4 @@ func TestReusedUIDs(t *testing.T) {
 			t.Errorf("%+v did not come back as it was", now[29])
 		}
 	})
-}
-
-// TestNoUIDValidity: a mailbox without UIDVALIDITY waits, longer each time, and the others go on.
-func TestNoUIDValidity(t *testing.T) {
-	for name, line := range map[string]func(string) string{
-		"0":       func(l string) string { return strings.Replace(l, "[UIDVALIDITY 1000]", "[UIDVALIDITY 0]", 1) },
-		"missing": func(string) string { return "" },
-	} {
-		t.Run(name, func(t *testing.T) {
-			s, w := scripted(t, 10, script.Options{}, Options{})
-			put(s, "Archive", 5)
-			w.complete()
-			before := w.lines()
-			s.Change(func(m *script.Model) { m.Box("INBOX").Add(mail("new", 1)); m.Box("Archive").Add(mail("new", 2)) })
-			s.Misbehave(script.Faults{Line: func(c script.Command, l string) string {
-				if c.Name == "EXAMINE" && strings.Contains(c.Args, "INBOX") && strings.Contains(l, "[UIDVALIDITY") {
-					return line(l)
-				}
-				return l
-			}})
-			if sum := w.sync(); sum.Result != Partial {
-				t.Errorf("summary %+v", sum)
-			}
-			if got := w.lines(); len(got) != len(before)+1 {
-				t.Errorf("%d messages, want %d", len(got), len(before)+1)
-			}
-			f := w.faults()
-			if len(f) == 0 || f[0].Class != class.Mailbox || f[0].Scope != "mailbox" {
-				t.Errorf("faults %+v", f)
-			}
-			s.Misbehave(script.Faults{})
-			w.complete()
-			w.equals(s)
-		})
-	}
 }

@@ -98,8 +98,7 @@ func (c *renameCheck) compare(ctx context.Context, l plan.Named, candidates []st
 
 // unanswered passes over a refusal. The mailbox then counts as a new one.
 func (c *renameCheck) unanswered(err error) error {
-	for _, passed := range []error{fault.ErrTooMany, fault.ErrRenumbered, fault.ErrNoValidity,
-		imap.ErrCommand} {
+	for _, passed := range []error{fault.ErrTooMany, fault.ErrRenumbered, imap.ErrCommand} {
 		if errors.Is(err, passed) {
 			return nil
 		}

@@ -18,7 +18,8 @@ func (w *world) rows() string {
 // feed gives what the change feed says since a number, in order.
 func (w *world) feed(since string) string {
 	w.t.Helper()
-	return w.text(`SELECT type || ' ' || CASE WHEN destroyed THEN 'destroyed' WHEN created_no > ?1 THEN 'created' ELSE 'updated' END
+	return w.text(`SELECT type || ' ' || CASE WHEN destroyed THEN 'destroyed'
+		WHEN created_no > ?1 THEN 'created' ELSE 'updated' END
 		FROM change WHERE changed_no > CAST(?1 AS INTEGER) ORDER BY changed_no`, since)
 }
 

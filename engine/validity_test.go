@@ -31,25 +31,29 @@ func unsized(c script.Command) script.Action {
 // stopAfter cancels a sync when the server has sent n messages and half of the next, and the full batches of them
 // are stored.
 func (w *world) stopAfter(s *script.Server, n int32) Summary {
+	return w.stopWith(s, n, script.Faults{})
+}
+
+// stopWith is stopAfter of a server that misbehaves in other ways too.
+func (w *world) stopWith(s *script.Server, n int32, faults script.Faults) Summary {
 	w.t.Helper()
 	ctx, cancel := context.WithCancel(w.t.Context())
 	defer cancel()
 	var seen atomic.Int32
-	s.Misbehave(script.Faults{
-		On: unsized,
-		Message: func(string, uint32) script.Fault {
-			if seen.Add(1) > n {
-				return script.Stall
-			}
-			return script.Whole
-		},
-		Stalled: func() {
-			until(w.t, time.Minute, "the full batches", w.engine.ProgressChanged, func() bool {
-				return w.engine.Progress()[0].Fetched >= int64(n)/fetch.BatchMessages*fetch.BatchMessages
-			})
-			cancel()
-		},
-	})
+	faults.On = unsized
+	faults.Message = func(string, uint32) script.Fault {
+		if seen.Add(1) > n {
+			return script.Stall
+		}
+		return script.Whole
+	}
+	faults.Stalled = func() {
+		until(w.t, time.Minute, "the full batches", w.engine.ProgressChanged, func() bool {
+			return w.engine.Progress()[0].Fetched >= int64(n)/fetch.BatchMessages*fetch.BatchMessages
+		})
+		cancel()
+	}
+	s.Misbehave(faults)
 	defer s.Misbehave(script.Faults{})
 	return w.engine.Sync(ctx, []storage.AccountID{w.id}, SyncOptions{})[0]
 }

@@ -178,6 +178,13 @@ func (w *Writer) OpenGeneration(id MailboxID, validity UIDValidity, modseq ModSe
 	return explain("open generation of "+m.Path, err)
 }
 
+// NoteValidity notes the number that stands in for the UIDVALIDITY that the
+// server does not give; 0: it gives one.
+func (w *Writer) NoteValidity(id MailboxID, own UIDValidity) error {
+	_, err := w.tx.Exec(`UPDATE mailbox SET own_validity = nullif(?, 0) WHERE id = ?`, own, id)
+	return explain("note UIDVALIDITY", err)
+}
+
 // abandon gives up a generation that was being built.
 func (w *Writer) abandon(m Mailbox) error {
 	if err := w.expungeWhere(m, `mailbox_id = ? AND uidvalidity = ?`, m.ID, *m.Building); err != nil {

@@ -92,9 +92,6 @@ func kind(err error) Fault {
 		if f.Phase == PhaseSignIn {
 			f.Wait.Floor = connpool.Resend
 		}
-	case errors.Is(err, ErrNoValidity): // no UID means anything: the mailbox waits, the account goes on
-		f.Class, f.Scope, f.Do, f.Tries = class.Mailbox, "mailbox", policy.Limit, 10
-		f.Wait = policy.Wait{Floor: time.Minute, Factor: 4, Cap: time.Hour}
 	// another connection gets the same: it is tried later, and the account goes
 	// on
 	case errors.Is(err, ErrTooMany):

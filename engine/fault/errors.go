@@ -15,8 +15,6 @@ var (
 	ErrDisagrees = errors.New("the server's listing and its message count disagree")
 	// ErrRenumbered ends a pass whose UIDs now mean something else.
 	ErrRenumbered = fmt.Errorf("UIDVALIDITY moved during the pass: %w", ErrDisagrees)
-	// ErrNoValidity ends a pass whose UIDs mean nothing at all.
-	ErrNoValidity = errors.New("the server gives the mailbox no UIDVALIDITY")
 	// ErrTooMany ends a pass over a mailbox of which the server says more than
 	// plan.Caps allow.
 	ErrTooMany = errors.New("more than mailcote takes of one mailbox")

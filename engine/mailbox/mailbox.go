@@ -1,6 +1,7 @@
 package mailbox
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,7 +32,8 @@ type Mailbox struct {
 	Most      int    // messages that are taken of it; more are an error
 
 	Selected imap.SelectData
-	Validity storage.UIDValidity // what UIDs belong to; 0: whatever the server says
+	Validity storage.UIDValidity // what UIDs belong to; 0: the server gives nothing, and Own is 0
+	Own      storage.UIDValidity // stands in for the number that the server does not give
 	Excess   int64               // by how much EXISTS always exceeds the listing; 0: they are known to agree
 
 	sessions Sessions
@@ -39,10 +41,11 @@ type Mailbox struct {
 
 	// during a FETCH: gets what the server says of other messages; may be nil
 	unasked       func(*imap.Message) error
-	changed       bool          // a message came or went since List
-	listed        plan.Listing  // by List
-	latest        []storage.UID // the last listing
-	stale         bool          // a message came or went since the last listing
+	changed       bool                // a message came or went since List
+	listed        plan.Listing        // by List
+	latest        []storage.UID       // the last listing
+	stale         bool                // a message came or went since the last listing
+	said          storage.UIDValidity // by the server, when the mailbox was opened last; 0: nothing
 	renumbered    bool
 	expungeIssued bool // since the last FETCH began
 }
@@ -53,7 +56,7 @@ func New(sessions Sessions, raw, path string, most int) *Mailbox {
 }
 
 // Open examines the mailbox. Its UIDVALIDITY is what UIDs belong to from now
-// on.
+// on. If the server gives none, Validity is Own.
 func (m *Mailbox) Open(ctx context.Context) error {
 	if err := m.examine(ctx); err != nil {
 		return err
@@ -62,10 +65,7 @@ func (m *Mailbox) Open(ctx context.Context) error {
 	if n := uint64(m.Selected.Exists); n > uint64(m.Most) {
 		return m.TooMany(fault.PhaseOpen, n, "messages", m.Most)
 	}
-	m.Validity = storage.UIDValidity(m.Selected.UIDValidity)
-	if m.Validity == 0 {
-		return fault.In(fault.PhaseOpen, fmt.Errorf("%s: %w", m.Path, fault.ErrNoValidity))
-	}
+	m.Validity = cmp.Or(m.said, m.Own)
 	return nil
 }
 
@@ -78,8 +78,23 @@ func (m *Mailbox) examine(ctx context.Context) (err error) {
 		m.Selected, err = m.s.Examine(ctx, m.Raw, false)
 		err = fault.In(fault.PhaseOpen, err)
 	}
+	if err != nil {
+		return err
+	}
+	if m.said = storage.UIDValidity(m.Selected.UIDValidity); m.said != 0 {
+		return nil
+	}
+	status, err := m.s.Status(ctx, m.Raw, []string{"UIDVALIDITY"})
+	m.said = storage.UIDValidity(status.UIDValidity)
+	if err = fault.In(fault.PhaseOpen, err); m.Refused(err) {
+		return nil
+	}
 	return err
 }
+
+// Said is the UIDVALIDITY that the server gave when the mailbox was opened last;
+// 0: none.
+func (m *Mailbox) Said() storage.UIDValidity { return m.said }
 
 // Session is the session on which the mailbox is open.
 func (m *Mailbox) Session() *imap.Session { return m.s }
@@ -87,13 +102,13 @@ func (m *Mailbox) Session() *imap.Session { return m.s }
 // Reopen examines the mailbox on a session that may have had another one open.
 func (m *Mailbox) Reopen(ctx context.Context, s *imap.Session) error {
 	m.s = s
-	before := m.Selected
+	before, said := m.Selected, m.said
 	if err := m.examine(ctx); err != nil {
 		return err
 	}
 	m.watch()
 	now := &m.Selected
-	if storage.UIDValidity(now.UIDValidity) != m.Validity {
+	if m.said != said || m.said == 0 && now.UIDNext < before.UIDNext {
 		return fault.In(fault.PhaseOpen, fault.ErrRenumbered)
 	}
 	// Nothing reported what came and went meanwhile.
@@ -138,7 +153,7 @@ func (m *Mailbox) watch() {
 		Status: func(st imap.Status) {
 			switch st.Code {
 			case "UIDVALIDITY":
-				other := m.Validity != 0 && st.CodeArgs != strconv.FormatUint(uint64(m.Validity), 10)
+				other := m.said != 0 && st.CodeArgs != strconv.FormatUint(uint64(m.said), 10)
 				m.renumbered = m.renumbered || other
 			case "EXPUNGEISSUED":
 				m.expungeIssued = true

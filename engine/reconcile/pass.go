@@ -108,6 +108,9 @@ func (p *pass) open(ctx context.Context) (err error) {
 		return err
 	}
 	failpoint.Hit("engine.examined")
+	if err := p.settleValidity(ctx); err != nil {
+		return err
+	}
 	if err := p.Fetcher.Store.Write(ctx, storage.Interactive, 0, func(tx *storage.Writer) error {
 		if err := tx.SetRefused(p.row.ID, "", time.Time{}); err != nil {
 			return err

@@ -114,6 +114,7 @@ func (c *comparison) add(a Account, m storage.Mailbox, uid storage.UID, what, fo
 
 func (c *comparison) mailbox(ctx context.Context, s *imap.Session, a Account, m storage.Mailbox) error {
 	box := mailbox.New(mailbox.Only(s), m.Raw, m.Path, c.o.Messages)
+	box.Own = m.OwnValidity
 	box.Excess = plan.Excess(m.Pass)
 	if err := box.Open(ctx); err != nil {
 		if !fault.Declined(s, err, class.Mailbox) {

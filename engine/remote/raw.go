@@ -96,6 +96,7 @@ func (d *raw) examine(ctx context.Context) error {
 		return err
 	}
 	d.release, d.box = release, mailbox.New(mailbox.Only(s), d.row.Raw, d.row.Path, d.most)
+	d.box.Own = d.row.OwnValidity
 	if err := d.box.Open(ctx); err != nil {
 		return errors.Join(err, d.commandFailed(ctx, err))
 	}
