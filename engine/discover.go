@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"mailcote/engine/fault"
 	"mailcote/engine/fetch"
@@ -292,7 +293,7 @@ func (d *discovery) enqueue(tx *storage.Writer, t queue.Task, all []found, due m
 			}
 			continue
 		}
-		if !m.Selectable || !d.wants(m.Path) || !d.asks(m) || !plan.Moved(m, one.status) && !due[id] ||
+		if !m.Selectable || !d.wants(m.Path) || !d.asks(m) || !moved(m, one.status) && !due[id] ||
 			d.coolingDown(id) {
 			continue
 		}
@@ -320,6 +321,14 @@ func (d *discovery) enqueue(tx *storage.Writer, t queue.Task, all []found, due m
 	}
 	_, err = d.e.queue.CompleteTx(tx, t)
 	return err
+}
+
+// moved reports whether a mailbox must be opened.
+func moved(m storage.Mailbox, s plan.Status) bool {
+	if m.Unstable >= plan.Unlasting {
+		return plan.Stirred(m, s, time.Now())
+	}
+	return plan.Moved(m, s)
 }
 
 // withinLimit leaves out new mailboxes over the store's limit. A server that

@@ -179,9 +179,10 @@ func (w *Writer) OpenGeneration(id MailboxID, validity UIDValidity, modseq ModSe
 }
 
 // NoteValidity notes the number that stands in for the UIDVALIDITY that the
-// server does not give; 0: it gives one.
-func (w *Writer) NoteValidity(id MailboxID, own UIDValidity) error {
-	_, err := w.tx.Exec(`UPDATE mailbox SET own_validity = nullif(?, 0) WHERE id = ?`, own, id)
+// server does not give (0: it gives one), and how often in a row it gave another
+// one.
+func (w *Writer) NoteValidity(id MailboxID, own UIDValidity, unstable int) error {
+	_, err := w.tx.Exec(`UPDATE mailbox SET own_validity = nullif(?, 0), unstable = ? WHERE id = ?`, own, unstable, id)
 	return explain("note UIDVALIDITY", err)
 }
 

@@ -129,6 +129,18 @@ func (m *Mailbox) Renew(ctx context.Context) error {
 	return m.Reopen(ctx, s)
 }
 
+// Anew opens the mailbox on a new session, where UIDs may mean other messages
+// than before. Validity stays what it is.
+func (m *Mailbox) Anew(ctx context.Context) (err error) {
+	if m.s, err = m.sessions.Renew(ctx); err != nil {
+		return err
+	}
+	stays := m.Validity
+	err = m.Open(ctx)
+	m.Validity = stays
+	return err
+}
+
 // Yield fails if the work has to stop, or lets an interactive command have the
 // session and then opens the mailbox again. It is called between commands.
 func (m *Mailbox) Yield(ctx context.Context) error {

@@ -67,6 +67,8 @@ type pass struct {
 	listing        []storage.UID
 	flagsShort     bool // an answer lacked flags that were asked for: the next pass compares all of them
 	reuseChecked   bool // stored messages were checked for UIDs given out again
+	inPlace        bool // the server's number does not last: messages are told by what they look like (align)
+	realigned      bool // they were compared on a second connection
 	builtConfirmed bool // a new connection confirmed that the new generation is so small
 }
 
@@ -74,6 +76,19 @@ type pass struct {
 func Folder(ctx context.Context, t Task) error {
 	p := &pass{Task: t, seed: maphash.MakeSeed()}
 	if err := p.open(ctx); err != nil {
+		return err
+	}
+	if p.inPlace {
+		quiet := plan.Quiet(p.row, p.Said) && time.Since(p.row.CompletedAt) < plan.LookDaily && len(p.aside) == 0
+		same, err := p.align(ctx, quiet)
+		if err == nil && same {
+			err = p.endQuiet(ctx)
+		}
+		if err != nil || same {
+			return err
+		}
+	}
+	if err := p.begin(ctx); err != nil {
 		return err
 	}
 	for round := 1; ; round++ {
@@ -120,8 +135,15 @@ func (p *pass) open(ctx context.Context) (err error) {
 	}); err != nil {
 		return fault.In(fault.PhaseStore, err)
 	}
-	if err := p.load(ctx); err != nil {
-		return err
+	return p.load(ctx)
+}
+
+// begin prepares to fetch messages of the generation.
+func (p *pass) begin(ctx context.Context) error {
+	if p.inPlace { // UIDs in quarantine may have moved
+		if err := p.load(ctx); err != nil {
+			return err
+		}
 	}
 	j := p.Fetching
 	j.Mailbox, j.Row, j.Aside = p.box, p.row, p.aside
@@ -184,7 +206,11 @@ func (p *pass) round(ctx context.Context) (moved bool, err error) {
 	failpoint.Hit("engine.listed")
 	d := plan.Compare(p.listing, have)
 	if plan.Mass(len(d.Gone), len(have)) || len(d.Gone) > 0 && !p.box.Agrees() {
-		if d, err = p.confirmGone(ctx, d, have); err != nil {
+		if p.inPlace {
+			if again, err := p.realign(ctx); again || err != nil {
+				return again, err
+			}
+		} else if d, err = p.confirmGone(ctx, d, have); err != nil {
 			return false, err
 		}
 	}

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -16,10 +17,20 @@ import (
 // settleValidity decides to which generation the UIDs of the open mailbox
 // belong.
 func (p *pass) settleValidity(ctx context.Context) error {
-	if p.box.Validity == 0 {
+	v := p.box.Validity
+	switch {
+	case v == 0:
 		return p.ownValidity(ctx)
+	case p.row.UIDValidity == 0, v == p.row.UIDValidity, p.row.Building != nil && v == *p.row.Building:
+		return p.noteValidity(ctx, 0, 0, nil)
 	}
-	return p.noteValidity(ctx, 0, nil)
+	keeps, err := p.keepsNumber(ctx)
+	if keeps || err != nil {
+		return errors.Join(err, p.noteValidity(ctx, 0, 0, nil))
+	}
+	p.inPlace, p.box.Validity = true, p.row.UIDValidity
+	p.box.Selected.HighestModSeq = 0 // it belongs to no number that lasts
+	return p.noteValidity(ctx, 0, plan.Unlasting, p.unlasting())
 }
 
 // ownValidity gives the mailbox a number of ours, because the server gives none.
@@ -42,22 +53,23 @@ func (p *pass) ownValidity(ctx context.Context) error {
 		lasts = own != 0 && own != p.row.UIDValidity && (p.row.Building == nil || own != *p.row.Building)
 	}
 	p.box.Own, p.box.Validity = own, own
-	return p.noteValidity(ctx, own, &fault.Fault{
+	return p.noteValidity(ctx, own, 0, &fault.Fault{
 		Verdict: policy.Verdict{Class: class.Protocol, Scope: "nothing",
 			Hint: "the mailbox is synced, and messages are told by their headers if its UIDs begin anew; " +
 				"tell the server's operator"},
 		Phase: fault.PhaseOpen, Detail: fmt.Sprintf("%s: the server gives the mailbox no UIDVALIDITY", p.row.Path)})
 }
 
-// noteValidity stores what stands in for the server's UIDVALIDITY. why is
-// recorded when it is news.
-func (p *pass) noteValidity(ctx context.Context, own storage.UIDValidity, why *fault.Fault) error {
-	if own == p.row.OwnValidity {
+// noteValidity stores what stands in for the server's UIDVALIDITY, and whether
+// that lasts. why is recorded when it is news.
+func (p *pass) noteValidity(ctx context.Context, own storage.UIDValidity, unstable int, why *fault.Fault) error {
+	if own == p.row.OwnValidity && unstable == p.row.Unstable {
 		return nil
 	}
+	news := own != 0 && p.row.OwnValidity == 0 || unstable > p.row.Unstable
 	return fault.In(fault.PhaseStore, p.Fetcher.Store.Write(ctx, storage.Interactive, 0,
 		func(tx *storage.Writer) error {
-			if err := tx.NoteValidity(p.row.ID, own); err != nil || own == 0 || p.row.OwnValidity != 0 {
+			if err := tx.NoteValidity(p.row.ID, own, unstable); err != nil || !news {
 				return err
 			}
 			return p.Fetching.RecordTx(tx, 0, *why, false)

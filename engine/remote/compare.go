@@ -123,6 +123,9 @@ func (c *comparison) mailbox(ctx context.Context, s *imap.Session, a Account, m 
 		c.add(a, m, 0, "other mailbox", "The server does not open it: it says %q.", fault.Classify(err).ServerText)
 		return nil
 	}
+	if m.Unstable >= plan.Unlasting {
+		return c.contents(ctx, box, a, m)
+	}
 	if box.Validity != m.UIDValidity {
 		c.add(a, m, 0, "other mailbox",
 			"The server gave it new numbers (UIDVALIDITY %d, the store has %d): sync, then check again.",
@@ -267,12 +270,7 @@ func (c *comparison) comparePage(ctx context.Context, s *imap.Session, a Account
 	}
 	err := fault.In(fault.PhaseFetch, s.UIDFetch(ctx, mailbox.SetOf(page), []imap.Item{imap.ItemState, imap.ItemDate,
 		imap.ItemBody}, take))
-	if !c.store.ReadOnly() {
-		if counted := c.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0, c.meter.CountTx); err == nil {
-			err = fault.In(fault.PhaseStore, counted)
-		}
-	}
-	if err != nil {
+	if err := c.counted(ctx, err, len(page)); err != nil {
 		return err
 	}
 	for _, uid := range page {
@@ -281,7 +279,20 @@ func (c *comparison) comparePage(ctx context.Context, s *imap.Session, a Account
 				"The server lists it and does not give it: it was deleted in this moment, or cannot be read there.")
 		}
 	}
-	if c.done += int64(len(page)); c.o.Progress != nil {
+	return nil
+}
+
+// counted counts what a page of messages cost, and the page if it came whole.
+func (c *comparison) counted(ctx context.Context, err error, messages int) error {
+	if !c.store.ReadOnly() {
+		if counted := c.store.Write(context.WithoutCancel(ctx), storage.Interactive, 0, c.meter.CountTx); err == nil {
+			err = fault.In(fault.PhaseStore, counted)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if c.done += int64(messages); c.o.Progress != nil {
 		c.o.Progress(min(c.done, c.total), c.total)
 	}
 	return nil
