@@ -119,6 +119,7 @@ const CommandLine = 1000
 type Manners struct {
 	Without     []string // capabilities to treat as not offered
 	CommandLine int      // longest line in octets; 0: CommandLine
+	OneByOne    bool     // a command is sent only when the one before was answered
 }
 
 func (m Manners) commandLine() int {

@@ -114,8 +114,12 @@ func (s *Session) Status(ctx context.Context, raw string, items []string) (Statu
 	l := &listing{lim: &s.lim, statuses: map[string]StatusData{}}
 	s.list = l
 	defer func() { s.list = nil }()
-	_, err := s.run(ctx, s.command("STATUS").text(raw).raw(" ("+strings.Join(items, " ")+")"))
+	_, err := s.run(ctx, s.statusOf(raw, items))
 	return l.statuses[inbox(raw)], err
+}
+
+func (s *Session) statusOf(raw string, items []string) *command {
+	return s.command("STATUS").text(raw).raw(" (" + strings.Join(items, " ") + ")")
 }
 
 // inbox normalises INBOX, the only name that is case-insensitive.
