@@ -104,18 +104,29 @@ func (h Harm) do(path string) error {
 // UIDVALIDITY; a message may get another UID or the same. Flags stay, keywords
 // may not. No session may have the mailbox open.
 func (s *Server) Renumber(user, mailbox string) error {
+	return s.lose(user, mailbox, "dovecot-uidlist", "dovecot.index*")
+}
+
+// LoseIndex removes a mailbox's index. UIDVALIDITY and UIDs stay, and MODSEQs
+// count anew from 1. No session may have the mailbox open.
+func (s *Server) LoseIndex(user, mailbox string) error {
+	return s.lose(user, mailbox, "dovecot.index*")
+}
+
+// lose removes the files of a mailbox that match patterns.
+func (s *Server) lose(user, mailbox string, patterns ...string) error {
 	dir, err := s.mailboxDir(user, mailbox)
 	if err != nil {
-		return fmt.Errorf("dovecot: renumber %s: %w", mailbox, err)
+		return fmt.Errorf("dovecot: files of %s: %w", mailbox, err)
 	}
-	for _, pattern := range []string{"dovecot-uidlist", "dovecot.index*"} {
+	for _, pattern := range patterns {
 		names, err := filepath.Glob(filepath.Join(dir, pattern))
 		if err != nil {
-			return fmt.Errorf("dovecot: renumber %s: %w", mailbox, err)
+			return fmt.Errorf("dovecot: files of %s: %w", mailbox, err)
 		}
 		for _, name := range names {
 			if err := os.Remove(name); err != nil {
-				return fmt.Errorf("dovecot: renumber %s: %w", mailbox, err)
+				return fmt.Errorf("dovecot: files of %s: %w", mailbox, err)
 			}
 		}
 	}

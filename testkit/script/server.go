@@ -127,6 +127,7 @@ type Server struct {
 	counts   map[string]int
 	conns    map[net.Conn]struct{}
 	opened   int
+	turns    int
 	closed   bool
 }
 
@@ -211,6 +212,20 @@ func (s *Server) Connections() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.opened
+}
+
+// Turns is how often a session has waited for a command, having answered all
+// that came. Each is a round trip for the client.
+func (s *Server) Turns() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.turns
+}
+
+func (s *Server) waits() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.turns++
 }
 
 // Close ends every connection and waits for every goroutine. It may be called twice.

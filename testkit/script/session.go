@@ -64,6 +64,9 @@ func (c *session) run() {
 		if c.out.Flush() != nil {
 			return
 		}
+		if c.in.Buffered() == 0 {
+			c.server.waits()
+		}
 		line, err := c.line()
 		if err != nil {
 			return
