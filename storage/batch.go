@@ -182,8 +182,8 @@ func (w *Writer) replay(m Mailbox, have known, a Arrival, done *intake) error {
 	if err := w.touchEmail(have.email); err != nil {
 		return err
 	}
-	if _, err := w.tx.Exec(`UPDATE entry SET flags = ?, modseq = max(modseq, ?) WHERE id = ?`,
-		a.Flags, a.ModSeq, have.id); err != nil {
+	if _, err := w.tx.Exec(`UPDATE entry SET flags = ?1, modseq = max(modseq, ?2) WHERE id = ?3
+		AND (expunged_at IS NOT NULL OR ?2 = 0 OR modseq <= ?2)`, a.Flags, a.ModSeq, have.id); err != nil {
 		return fmt.Errorf("update entry: %w", err)
 	}
 	if !have.expunged {

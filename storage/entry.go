@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"math"
+	"slices"
 	"time"
 
 	"mailcote/storage/internal/file"
@@ -34,6 +35,28 @@ func (r *Reader) Entries(mailbox MailboxID, validity UIDValidity, seed maphash.S
 		all = append(all, e)
 		return err
 	})
+}
+
+// EntriesIn is Entries for a range of UIDs, and of those for the newest. newest
+// 0 means all.
+func (r *Reader) EntriesIn(mailbox MailboxID, validity UIDValidity, uids Range, newest int, seed maphash.Seed) (
+	all []Listed, err error) {
+	if newest == 0 {
+		newest = -1 // no limit
+	}
+	rows, err := r.snap.Query(`SELECT uid, flags FROM entry
+		WHERE mailbox_id = ? AND uidvalidity = ? AND uid BETWEEN ? AND ? AND expunged_at IS NULL
+		ORDER BY uid DESC LIMIT ?`, mailbox, validity, uids.Lo, uids.Hi, newest)
+	err = file.Each(rows, err, func(rows *sql.Rows) error {
+		var e Listed
+		var flags Flags
+		err := rows.Scan(&e.UID, &flags)
+		e.Flags = flags.Sum(seed)
+		all = append(all, e)
+		return err
+	})
+	slices.Reverse(all)
+	return all, err
 }
 
 // HasEntries reports whether a generation of a mailbox has a live entry.
@@ -150,7 +173,8 @@ type FlagChange struct {
 }
 
 // ApplyFlags sets the server's flags of live entries and says how many changed.
-// UIDs that the store does not hold are passed over.
+// UIDs that the store does not hold are passed over, and flags that are older
+// than the stored ones by their MODSEQ.
 func (w *Writer) ApplyFlags(mailbox MailboxID, validity UIDValidity, changes []FlagChange) (int, error) {
 	m, err := w.Mailbox(mailbox)
 	if err != nil {
@@ -159,9 +183,10 @@ func (w *Writer) ApplyFlags(mailbox MailboxID, validity UIDValidity, changes []F
 	moved := 0
 	for _, c := range changes {
 		var id EntryID
-		err := w.tx.QueryRow(`UPDATE entry SET flags = ?, modseq = max(modseq, ?)
-			WHERE mailbox_id = ? AND uidvalidity = ? AND uid = ? AND expunged_at IS NULL AND flags <> ? RETURNING id`,
-			c.Flags, c.ModSeq, mailbox, validity, c.UID, c.Flags).Scan(&id)
+		err := w.tx.QueryRow(`UPDATE entry SET flags = ?1, modseq = max(modseq, ?2)
+			WHERE mailbox_id = ?3 AND uidvalidity = ?4 AND uid = ?5 AND expunged_at IS NULL AND flags <> ?1
+			AND (?2 = 0 OR modseq <= ?2) RETURNING id`,
+			c.Flags, c.ModSeq, mailbox, validity, c.UID).Scan(&id)
 		if err == sql.ErrNoRows { //nolint:errorlint // Scan returns it bare
 			continue
 		}

@@ -12,18 +12,19 @@ import (
 const mailboxColumns = `id, account_id, raw, path, delimiter, role, attributes, selectable, priority, uidvalidity,
 	building, modseq, remote_total, pass_uidnext, pass_total, pass_modseq, pass_at, total, unread, gone_at IS NOT NULL,
 	coalesce(object_id, ''), coalesce(own_validity, 0), synced, completed_at, refused, refused_at, pass_unseen,
-	pass_exists, unstable, flags_at, flags_uid`
+	pass_exists, unstable, flags_at, flags_uid, hidden_at`
 
 func scanMailbox(row interface{ Scan(...any) error }) (Mailbox, error) {
 	var m Mailbox
 	var raw []byte
-	var building, pass, completed, refused, flags *int64
+	var building, pass, completed, refused, flags, hidden *int64
 	err := row.Scan(&m.ID, &m.Account, &raw, &m.Path, &m.Delimiter, &m.Role, &m.Attributes, &m.Selectable, &m.Priority,
 		&m.UIDValidity, &building, &m.ModSeq, &m.RemoteTotal, &m.Pass.UIDNext, &m.Pass.Total, &m.Pass.ModSeq, &pass,
 		&m.Total, &m.Unread, &m.Gone, &m.ObjectID, &m.OwnValidity, &m.Synced, &completed, &m.Refused, &refused,
-		&m.Pass.Unseen, &m.Pass.Exists, &m.Unstable, &flags, &m.FlagsUID)
+		&m.Pass.Unseen, &m.Pass.Exists, &m.Unstable, &flags, &m.FlagsUID, &hidden)
 	m.Raw, m.Pass.At = string(raw), fromMillis(pass)
 	m.CompletedAt, m.RefusedAt, m.FlagsAt = fromMillis(completed), fromMillis(refused), fromMillis(flags)
+	m.HiddenAt = fromMillis(hidden)
 	if building != nil {
 		v := UIDValidity(*building)
 		m.Building = &v
@@ -64,6 +65,12 @@ func (r *Reader) MailboxRows(account AccountID) (n int, err error) {
 	return n, explain("count mailboxes", err)
 }
 
+// ListedAs reports whether a mailbox already has what LIST says of it.
+func (m Mailbox) ListedAs(now Mailbox) bool {
+	return m.Path == strings.ToValidUTF8(now.Path, "\ufffd") && m.Delimiter == now.Delimiter && m.Role == now.Role &&
+		m.Attributes == now.Attributes && m.Selectable == now.Selectable && m.Priority == now.Priority
+}
+
 // PutMailbox inserts a mailbox or updates what LIST says about it. It revives
 // one that was gone. It reads only the fields that LIST decides.
 func (w *Writer) PutMailbox(m Mailbox) (MailboxID, error) {
@@ -82,9 +89,7 @@ func (w *Writer) PutMailbox(m Mailbox) (MailboxID, error) {
 		w.touchMailbox(m.Account, MailboxID(id))
 		return MailboxID(id), nil
 	}
-	if !have.Gone && have.Path == path && have.Delimiter == m.Delimiter && have.Role == m.Role &&
-		have.Attributes == m.Attributes &&
-		have.Selectable == m.Selectable && have.Priority == m.Priority {
+	if !have.Gone && have.ListedAs(m) {
 		return have.ID, nil
 	}
 	if _, err := w.tx.Exec(`UPDATE mailbox SET path = ?, delimiter = ?, role = ?, attributes = ?, selectable = ?,
@@ -233,7 +238,7 @@ func (w *Writer) SwitchGeneration(id MailboxID, modseq ModSeq) error {
 		return err
 	}
 	w.touchMailbox(m.Account, id)
-	_, err = w.tx.Exec(`UPDATE mailbox SET uidvalidity = building, building = NULL, modseq = ?,
+	_, err = w.tx.Exec(`UPDATE mailbox SET uidvalidity = building, building = NULL, modseq = ?, hidden_at = NULL,
 		total = (SELECT count(*) FROM entry WHERE mailbox_id = mailbox.id AND uidvalidity = mailbox.building
 		AND expunged_at IS NULL),
 		unread = (SELECT count(*) FROM entry WHERE mailbox_id = mailbox.id AND uidvalidity = mailbox.building
@@ -241,12 +246,6 @@ func (w *Writer) SwitchGeneration(id MailboxID, modseq ModSeq) error {
 		          AND instr(' ' || flags || ' ', ' \Seen ') = 0)
 		WHERE id = ?`, modseq, id)
 	return explain("switch generation of "+m.Path, err)
-}
-
-// SetModSeq notes that every entry's flags are current up to modseq.
-func (w *Writer) SetModSeq(id MailboxID, modseq ModSeq) error {
-	_, err := w.tx.Exec(`UPDATE mailbox SET modseq = ? WHERE id = ?`, modseq, id)
-	return explain("set modseq", err)
 }
 
 // EndPass notes what the server said when the mailbox was complete. The next

@@ -106,6 +106,7 @@ type Mailbox struct {
 	Unstable    int         // how often in a row STATUS and EXAMINE gave different UIDVALIDITYs
 	FlagsAt     time.Time   // when a comparison of all flags last ended; zero: never
 	FlagsUID    UID         // where the present comparison goes on; 0: at the beginning
+	HiddenAt    time.Time   // when a comparison last found a change that MODSEQ had not shown; zero: never
 }
 
 // Counts reports whether the account is incomplete without the mailbox: it can

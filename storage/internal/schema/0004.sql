@@ -3,6 +3,7 @@
 -- open the mailbox, at refused_at. pass_unseen is what STATUS said when the last pass ended complete (NULL: nothing), pass_exists
 -- what EXISTS said where it never agrees with the listing (NULL: it agrees). unstable counts how often in a row STATUS and EXAMINE
 -- gave different UIDVALIDITYs. flags_at is when a comparison of all flags last ended, flags_uid where the present one goes on.
+-- hidden_at is when such a comparison last found a change that MODSEQ had not shown (NULL: never).
 ALTER TABLE mailbox ADD COLUMN synced INTEGER NOT NULL DEFAULT 1 CHECK (synced IN (0, 1));
 ALTER TABLE mailbox ADD COLUMN completed_at INTEGER;
 ALTER TABLE mailbox ADD COLUMN refused TEXT NOT NULL DEFAULT '';
@@ -12,4 +13,5 @@ ALTER TABLE mailbox ADD COLUMN pass_exists INTEGER CHECK (pass_exists >= 0);
 ALTER TABLE mailbox ADD COLUMN unstable INTEGER NOT NULL DEFAULT 0 CHECK (unstable >= 0);
 ALTER TABLE mailbox ADD COLUMN flags_at INTEGER;
 ALTER TABLE mailbox ADD COLUMN flags_uid INTEGER NOT NULL DEFAULT 0 CHECK (flags_uid BETWEEN 0 AND 4294967295);
+ALTER TABLE mailbox ADD COLUMN hidden_at INTEGER;
 UPDATE mailbox SET completed_at = pass_at;
