@@ -10,6 +10,7 @@ import (
 
 	"mailcote/engine/fault"
 	"mailcote/engine/fault/policy"
+	"mailcote/engine/mailbox"
 	"mailcote/engine/message"
 	"mailcote/engine/plan"
 	"mailcote/engine/row"
@@ -136,7 +137,8 @@ func (t *intake) learn(tx *storage.Writer, batch []arrival) (*storage.Sizes, err
 // pack parses, hashes and compresses a message. It returns the row to store and
 // the document to index.
 func (t *intake) pack(a *arrival) (storage.Arrival, storage.IndexDoc) {
-	out := storage.Arrival{UID: a.uid, Flags: a.said.Flags, ModSeq: a.said.ModSeq}
+	said := mailbox.FlagsOf(a.said.UID, a.said.State)
+	out := storage.Arrival{UID: a.uid, Flags: said.Flags, ModSeq: said.ModSeq}
 	var view message.View
 	if a.staged != nil {
 		out.Body, view = *a.staged, *a.view
@@ -144,7 +146,7 @@ func (t *intake) pack(a *arrival) (storage.Arrival, storage.IndexDoc) {
 		out.Body, view = t.p.Packer.Pack(a.raw), message.Parse(bytes.NewReader(a.raw), message.Limits{})
 	}
 	out.Header = row.Header(view)
-	out.InternalDate = row.ReceivedAt(a.date, view)
+	out.InternalDate = row.ReceivedAt(a.said.InternalDate, view)
 	return out, row.Document(view)
 }
 

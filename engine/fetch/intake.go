@@ -32,8 +32,7 @@ const (
 // arrival is one message on its way from the wire to a batch.
 type arrival struct {
 	uid          storage.UID
-	said         storage.FlagChange
-	date         time.Time
+	said         imap.Message  // what was said of it
 	raw          []byte        // nil if the body was staged
 	staged       *storage.Body // of a large message
 	view         *message.View // parsed while it was staged
@@ -59,7 +58,9 @@ type intake struct {
 	budget context.Context // for waiting for memory: a stop ends it
 	wanted map[storage.UID]bool
 	// flags that came in a response of their own, before or after the body
-	late         map[storage.UID]storage.FlagChange
+	late map[storage.UID]storage.FlagChange
+	// messages whose body is still to come, with what was said of them so far
+	early        map[storage.UID]imap.Message
 	flagsPending map[storage.UID]bool // arrivals without flags
 	// what the server said earlier of the one message asked for; nil: nothing
 	described *imap.Message
@@ -67,9 +68,12 @@ type intake struct {
 	inside    storage.UID // whose response is not over; 0: none, or not known yet
 	batch     []arrival
 	bytes     int64
-	flushed   []storage.UID // of earlier batches
-	empty     []arrival     // messages without octets, as two sessions say
-	resolved  []*rescue     // of messages that came whole after all
+	flushed   []storage.UID        // of earlier batches
+	empty     []arrival            // messages without octets, as two sessions say
+	resolved  []*rescue            // of messages that came whole after all
+	took      map[storage.UID]bool // whose body came, whole or not
+	twice     []storage.UID        // whose body came more than once, the first of them
+	another   bool                 // a response has a second body
 
 	slots chan struct{}
 	done  sync.WaitGroup
@@ -82,6 +86,7 @@ type intake struct {
 func newIntake(ctx context.Context, p *Pass, page []storage.UID) *intake {
 	take := &intake{p: p, ctx: context.WithoutCancel(ctx), budget: ctx, wanted: make(map[storage.UID]bool, len(page)),
 		late: map[storage.UID]storage.FlagChange{}, flagsPending: map[storage.UID]bool{},
+		early: map[storage.UID]imap.Message{}, took: make(map[storage.UID]bool, len(page)),
 		slots: make(chan struct{}, batchesAhead)}
 	for _, uid := range page {
 		take.wanted[uid] = true
@@ -92,8 +97,15 @@ func newIntake(ctx context.Context, p *Pass, page []storage.UID) *intake {
 // body reads a message's literal. It goes into memory against the budget. A
 // large one, or any while memory is short, goes straight into the store.
 func (t *intake) body(m *imap.Message, section string, size int64, r io.Reader) error {
-	if section != "" || t.current != nil || m.UID != 0 && !t.wanted[storage.UID(m.UID)] {
+	if section != "" {
 		return nil // not what was asked for; the session discards it
+	}
+	if t.current != nil || t.took[storage.UID(m.UID)] {
+		t.another = true
+		return nil
+	}
+	if m.UID != 0 && !t.wanted[storage.UID(m.UID)] {
+		return nil
 	}
 	if err := t.failure(); err != nil {
 		return err
@@ -152,7 +164,8 @@ func (t *intake) stage(r io.Reader) (storage.Body, message.View, error) {
 	return body, <-views, err
 }
 
-// fetched takes a message whose response is complete.
+// fetched takes a message whose response is complete. The items of one message
+// may come in several responses.
 func (t *intake) fetched(m *imap.Message) error {
 	a := t.current
 	t.current, t.inside = nil, 0
@@ -160,13 +173,32 @@ func (t *intake) fetched(m *imap.Message) error {
 		return errors.Join(fault.ErrRenumbered, t.discard(a))
 	}
 	uid := storage.UID(m.UID)
+	t.noteTwice(uid, a)
 	if a == nil || !t.wanted[uid] {
 		if _, listed := slices.BinarySearch(t.p.listing, uid); listed && m.HasFlags && t.keepsFlags(uid) {
 			t.late[uid] = mailbox.FlagsOf(m.UID, m.State)
 		}
+		if a == nil && t.wanted[uid] {
+			t.early[uid] = merge(t.early[uid], *m)
+		} else if i := t.inBatch(uid); a == nil && i >= 0 {
+			return t.amend(i, m)
+		}
 		return t.discard(a)
 	}
-	whole, err := t.checkWhole(uid, m, a)
+	t.took[uid] = true
+	a.said = merge(t.early[uid], *m)
+	if delete(t.early, uid); a.said.HasFlags {
+		delete(t.late, uid)
+	}
+	return t.settle(uid, a)
+}
+
+// settle decides what becomes of a message whose body came.
+func (t *intake) settle(uid storage.UID, a *arrival) error {
+	if t.described != nil {
+		a.said = merge(*t.described, a.said)
+	}
+	whole, err := t.checkWhole(uid, a)
 	if err != nil {
 		return err
 	}
@@ -174,26 +206,18 @@ func (t *intake) fetched(m *imap.Message) error {
 	if !whole {
 		return nil
 	}
-	if m.HasFlags { // they are newer than what came before
-		delete(t.late, uid)
+	if a.uid, a.flagsPending = uid, !a.said.HasFlags; a.flagsPending {
+		t.flagsPending[uid] = true
 	}
-	said := m
-	if t.described != nil && !m.HasFlags {
-		said = t.described
-	}
-	if !said.HasFlags {
-		t.flagsPending[uid], a.flagsPending = true, true
-	}
-	a.uid, a.said, a.date = uid, mailbox.FlagsOf(m.UID, said.State), said.InternalDate
 	if a.size() == 0 { // the end of the answer may say why
 		t.empty = append(t.empty, *a)
 		return nil
 	}
-	t.batch = append(t.batch, *a)
-	t.bytes += int64(len(a.raw))
 	if len(t.batch) >= BatchMessages || t.bytes >= BatchBytes {
 		t.flush()
 	}
+	t.batch = append(t.batch, *a)
+	t.bytes += int64(len(a.raw))
 	return nil
 }
 
@@ -210,8 +234,8 @@ func (t *intake) doubtEmpty() {
 
 // checkWhole reports whether the body that came is the whole message. Otherwise
 // it notes and keeps what came.
-func (t *intake) checkWhole(uid storage.UID, m *imap.Message, a *arrival) (whole bool, err error) {
-	p, now := t.p, plan.Received{Size: m.Size, Got: a.size()}
+func (t *intake) checkWhole(uid storage.UID, a *arrival) (whole bool, err error) {
+	p, now := t.p, plan.Received{Size: a.said.Size, Got: a.size()}
 	if now.Size < 0 && t.described != nil {
 		now.Size = t.described.Size
 	}

@@ -300,6 +300,9 @@ func (p *Pass) fetchOnce(ctx context.Context, page []storage.UID, items []imap.I
 	if stored != nil {
 		return result{}, fault.In(fault.PhaseStore, stored)
 	}
+	if err := take.recordTwice(); err != nil {
+		return result{}, fault.In(fault.PhaseStore, err)
+	}
 	if take.learned != nil {
 		p.learned = *take.learned
 	}
