@@ -54,6 +54,7 @@ type account struct {
 	limits          *meter.Meter    // nil: not loaded yet
 	pool            *pool           // nil: nothing was dialled yet
 	suspects        fetch.Suspects
+	opened          map[storage.MailboxID]bool // by a task of their own when flags are compared
 }
 
 func newAccount(s *shared, id storage.AccountID) *account {
@@ -68,6 +69,23 @@ func (a *account) setRow(row storage.Account) *account {
 	defer a.mu.Unlock()
 	a.latest = row
 	return a
+}
+
+// openWhenDue notes that a session ended when a mailbox's flags were compared
+// beside others. From now on its own task compares them.
+func (a *account) openWhenDue(id storage.MailboxID) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.opened == nil {
+		a.opened = map[storage.MailboxID]bool{}
+	}
+	a.opened[id] = true
+}
+
+func (a *account) opensWhenDue(id storage.MailboxID) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.opened[id]
 }
 
 // row returns the row as last read.

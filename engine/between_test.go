@@ -49,6 +49,7 @@ var longWork = map[string]struct {
 				put(s, box, 2)
 			}
 			w.complete()
+			w.meter().OneByOne() // otherwise all of them are in flight together
 			return script.Faults{}
 		},
 		asks: func(c script.Command) bool { return c.Name == "STATUS" },

@@ -34,6 +34,7 @@ func statusItems(s *imap.Session) []string {
 type found struct {
 	mailbox storage.Mailbox
 	status  plan.Status
+	differs bool // nothing moved, but flags differ from the stored ones
 }
 
 // discovery is one listing of an account's mailboxes.
@@ -93,10 +94,21 @@ func (d *discovery) run(ctx context.Context, t queue.Task) error {
 	if err != nil {
 		return err
 	}
+	var compared []plan.Window
+	if len(renames) == 0 { // otherwise names in the store are those of before
+		if compared, err = d.compareFlags(ctx, d.unmoved(found, due)); err != nil {
+			return err
+		}
+	}
 	failpoint.Hit("engine.beforeDiscovered")
 	err = w.e.store.Write(ctx, storage.Interactive, 0, func(tx *storage.Writer) error {
 		if err := d.rename(tx, renames); err != nil {
 			return err
+		}
+		for _, c := range compared {
+			if err := tx.SetFlagsPlace(c.ID, c.Ends(), c.Next, w.e.o.wall()); err != nil {
+				return err
+			}
 		}
 		return d.enqueue(tx, t, found, due)
 	})
@@ -170,67 +182,8 @@ func (d *discovery) readable(entries []imap.ListEntry, err error) ([]imap.ListEn
 	return entries, nil
 }
 
-// statuses returns what LIST and STATUS say of the mailboxes. A refusal may be
-// about the account though it names a mailbox (Fault.Words). It is when a
-// second mailbox is refused and none has answered. Each attempt begins with
-// other mailboxes.
-func (d *discovery) statuses(ctx context.Context, t queue.Task, entries []imap.ListEntry) ([]found, error) {
-	all := make([]found, 0, len(entries))
-	answered, refused := false, 0
-	for i := range entries {
-		if _, err := d.Yield(ctx); err != nil {
-			return nil, err
-		}
-		s := d.lease.Session()
-		entry := entries[(i+2*t.RetryCount)%len(entries)]
-		one := found{mailbox: plan.Describe(d.account.id, entry)}
-		wanted := one.mailbox.Selectable && d.asksFor(one.mailbox.Raw, one.mailbox.Path)
-		var err error
-		if one.status, err = d.status(ctx, s, entry, wanted, t.Type); err != nil {
-			refused++
-			err = fault.In(fault.PhaseDiscover, err)
-			if fault.Classify(err).Words == "" || s.Err() != nil || refused > 1 && !answered {
-				return nil, err
-			}
-		}
-		answered = answered || one.status.Said
-		all = append(all, one)
-	}
-	return all, nil
-}
-
-// status returns what LIST said of a mailbox's status, or asks for it. A
-// refusal that is about the mailbox leaves the status unknown. The mailbox is
-// then opened.
-func (d *discovery) status(ctx context.Context, s *imap.Session, entry imap.ListEntry, wanted bool,
-	kind queue.Type) (plan.Status, error) {
-	data := entry.Status
-	if data == nil && wanted && kind == queue.IncrementalSync {
-		asked, err := s.Status(ctx, entry.Raw, statusItems(s))
-		// EXAMINE will show the cause
-		if fault.Declined(s, fault.In(fault.PhaseOpen, err), class.Mailbox) ||
-			errors.Is(err, imap.ErrCommand) && s.Err() == nil {
-			return plan.Status{}, nil
-		}
-		if err != nil {
-			return plan.Status{}, err
-		}
-		data = &asked
-	}
-	if data == nil || !data.HasMessages {
-		return plan.Status{}, nil
-	}
-	said := plan.Status{Said: true, Messages: int64(data.Messages), UIDNext: storage.UID(data.UIDNext),
-		UIDValidity: storage.UIDValidity(data.UIDValidity), ModSeq: storage.ModSeq(data.HighestModSeq),
-		ObjectID: data.MailboxID}
-	if unseen := int64(data.Unseen); data.HasUnseen {
-		said.Unseen = &unseen
-	}
-	return said, nil
-}
-
-// load returns the mailboxes in the store, and which of them have quarantined
-// messages to try again.
+// load returns the mailboxes in the store. due has those with quarantined
+// messages, and says whether any is tried again.
 func (d *discovery) load(ctx context.Context) (all []storage.Mailbox, due map[storage.MailboxID]bool, err error) {
 	err = d.e.store.Read(ctx, func(r *storage.Reader) error {
 		if all, err = r.Mailboxes(d.account.id); err != nil {
@@ -266,26 +219,21 @@ func (d *discovery) enqueue(tx *storage.Writer, t queue.Task, all []found, due m
 	if err != nil {
 		return err
 	}
+	before, err := tx.Mailboxes(d.account.id)
+	if err != nil {
+		return err
+	}
+	rows := make(map[string]storage.Mailbox, len(before))
+	for _, m := range before {
+		rows[m.Raw] = m
+	}
 	for _, one := range all {
-		id, err := tx.PutMailbox(one.mailbox)
+		m, err := putMailbox(tx, rows, one)
 		if err != nil {
 			return err
 		}
+		id := m.ID
 		listed[id] = true
-		if one.status.Said && one.mailbox.Selectable {
-			if err := tx.Announce(id, one.status.Messages); err != nil {
-				return err
-			}
-		}
-		if one.status.ObjectID != "" {
-			if err := tx.NoteObjectID(id, one.status.ObjectID); err != nil {
-				return err
-			}
-		}
-		m, err := tx.Mailbox(id)
-		if err != nil {
-			return err
-		}
 		// only its name is left, because it has children
 		if !m.Selectable && m.UIDValidity != 0 && m.Total > 0 {
 			if err := d.emptyMailbox(tx, id, one.mailbox); err != nil {
@@ -293,23 +241,27 @@ func (d *discovery) enqueue(tx *storage.Writer, t queue.Task, all []found, due m
 			}
 			continue
 		}
-		if !m.Selectable || !d.wants(m.Path) || !d.asks(m) || !moved(m, one.status) && !due[id] ||
+		_, aside := due[id]
+		if !m.Selectable || !d.wants(m.Path) || !d.asks(m) || !moved(m, one.status) && !one.differs && !due[id] ||
 			d.coolingDown(id) {
+			continue
+		}
+		if !aside && plan.Empty(m, one.status) {
+			if err := endEmpty(tx, m, one.status); err != nil {
+				return err
+			}
+			d.account.health.Clear(id)
 			continue
 		}
 		if err := tx.BreakPass(id); err != nil { // complete again when the task succeeds
 			return err
 		}
-		d.said[id] = one.status
+		d.said[id], d.differs[id] = one.status, one.differs
 		next := queue.NewTask{Account: d.account.id, Type: queue.FolderSync, Priority: m.Priority,
 			Payload: queue.Payload{Folder: m.Path, Mailbox: id, PageSize: fetch.PageMost}}
 		if _, _, err := d.e.queue.EnqueueTx(tx, next); err != nil {
 			return err
 		}
-	}
-	before, err := tx.Mailboxes(d.account.id)
-	if err != nil {
-		return err
 	}
 	for _, m := range before {
 		if !listed[m.ID] && d.incomplete == "" {
@@ -329,6 +281,49 @@ func moved(m storage.Mailbox, s plan.Status) bool {
 		return plan.Stirred(m, s, time.Now())
 	}
 	return plan.Moved(m, s)
+}
+
+// putMailbox records what LIST and STATUS say of a mailbox and returns its row.
+func putMailbox(tx *storage.Writer, rows map[string]storage.Mailbox, one found) (storage.Mailbox, error) {
+	m, known := rows[one.mailbox.Raw]
+	announced := one.status.Said && one.mailbox.Selectable && m.UIDValidity == 0
+	object := one.status.ObjectID != "" && one.status.ObjectID != m.ObjectID
+	if known && m.ListedAs(one.mailbox) && !announced && !object {
+		return m, nil
+	}
+	id, err := tx.PutMailbox(one.mailbox)
+	if err == nil && announced {
+		err = tx.Announce(id, one.status.Messages)
+	}
+	if err == nil && object {
+		err = tx.NoteObjectID(id, one.status.ObjectID)
+	}
+	if err != nil {
+		return m, err
+	}
+	return tx.Mailbox(id)
+}
+
+// endEmpty ends the pass of a mailbox that holds nothing here or there. It
+// writes nothing if nothing is new.
+func endEmpty(tx *storage.Writer, m storage.Mailbox, s plan.Status) error {
+	if m.UIDValidity == 0 && s.UIDValidity != 0 {
+		if err := tx.OpenGeneration(m.ID, s.UIDValidity, s.ModSeq, 0); err != nil {
+			return err
+		}
+	}
+	unseen := func(n *int64) int64 {
+		if n == nil {
+			return -1
+		}
+		return *n
+	}
+	p := m.Pass
+	if !p.At.IsZero() && p.UIDNext == s.UIDNext && p.Total == 0 && p.ModSeq == s.ModSeq && p.Exists == nil &&
+		unseen(p.Unseen) == unseen(s.Unseen) {
+		return nil
+	}
+	return tx.EndPass(m.ID, storage.Pass{UIDNext: s.UIDNext, ModSeq: s.ModSeq, Unseen: s.Unseen, At: time.Now().UTC()})
 }
 
 // withinLimit leaves out new mailboxes over the store's limit. A server that

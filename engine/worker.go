@@ -41,6 +41,7 @@ type worker struct {
 	discovered bool                              // the account's mailboxes were listed
 	incomplete string                            // why the listing is incomplete; "": it is complete
 	said       map[storage.MailboxID]plan.Status // of mailboxes to open, what STATUS said
+	differs    map[storage.MailboxID]bool        // of them, those whose flags differ though nothing moved
 
 	failed *fault.Fault // what ended the work; nil while it goes on
 }
@@ -57,7 +58,7 @@ func newWorker(e *Engine, a *account, once bool) *worker {
 	e.progress.Update(a.name(), func(p *AccountProgress) { p.Fetched, p.Bytes = 0, 0 })
 	return &worker{e: e, stream: stream{account: a, once: once},
 		started: time.Now().Truncate(time.Millisecond), relisted: map[storage.MailboxID]bool{},
-		said: map[storage.MailboxID]plan.Status{}, broke: map[string]int{}}
+		said: map[storage.MailboxID]plan.Status{}, differs: map[storage.MailboxID]bool{}, broke: map[string]int{}}
 }
 
 // work runs the account's tasks until none is left (once) or ctx ends. If a
@@ -158,6 +159,7 @@ func (w *worker) syncFolder(ctx context.Context, t queue.Task) error {
 	err := reconcile.Folder(ctx, reconcile.Task{
 		Account: w.account.id, Mailbox: t.Payload.Mailbox, Sessions: &w.stream,
 		Fetcher: w.fetcher, Memory: &w.memory, Tries: w.mayRetry, Said: w.said[t.Payload.Mailbox],
+		Verify: w.differs[t.Payload.Mailbox], Wall: w.e.o.wall,
 		Fetching: fetch.Job{
 			Memory:     w.waitForMemory,
 			Progressed: func() { w.progressed.Store(true) },
@@ -222,8 +224,8 @@ func (w *worker) mayRetry(q storage.Quarantined) bool {
 	return !now.Before(NextTry(q)) || now.Before(q.LastAt) // the clock was set back
 }
 
-// retriesDue returns the mailboxes that have a quarantined message to try
-// again.
+// retriesDue returns the mailboxes that have quarantined messages, and whether
+// any of them is tried again.
 func (w *worker) retriesDue(r *storage.Reader) (map[storage.MailboxID]bool, error) {
 	due := map[storage.MailboxID]bool{}
 	sums, err := r.QuarantineSums(w.account.id, health.MostTries)
@@ -232,9 +234,7 @@ func (w *worker) retriesDue(r *storage.Reader) (map[storage.MailboxID]bool, erro
 		newest := oldest
 		newest.LastAt = s.Newest
 		// the newest alone is due if the clock was set back
-		if w.mayRetry(oldest) || w.mayRetry(newest) {
-			due[s.Mailbox] = true
-		}
+		due[s.Mailbox] = due[s.Mailbox] || w.mayRetry(oldest) || w.mayRetry(newest)
 	}
 	return due, err
 }

@@ -71,6 +71,7 @@ type Meter struct {
 	account storage.AccountID
 	host    string
 	metered atomic.Bool // whether octets are counted; read without the lock
+	alone   atomic.Bool // whether each command waits for the answer to the one before
 
 	mu      sync.Mutex
 	limiter *limit.Limiter
@@ -109,8 +110,12 @@ func (m *Meter) Gone() {
 // Manners returns how sessions must speak to this server.
 func (m *Meter) Manners() imap.Manners {
 	p := m.Profile()
-	return imap.Manners{Without: p.Distrust, CommandLine: p.Line}
+	return imap.Manners{Without: p.Distrust, CommandLine: p.Line, OneByOne: m.alone.Load()}
 }
+
+// OneByOne has later sessions send each command only when the one before was
+// answered.
+func (m *Meter) OneByOne() { m.alone.Store(true) }
 
 // Profile returns what is known about the server.
 func (m *Meter) Profile() limit.Profile {

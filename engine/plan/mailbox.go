@@ -3,6 +3,7 @@ package plan
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"mailcote/storage"
 )
@@ -83,11 +84,39 @@ type Status struct {
 	ObjectID    string // MAILBOXID (RFC 8474)
 }
 
-// Moved reports whether a mailbox must be opened. It was never complete, or
-// something changed, or nothing shows whether flags changed.
+// Moved reports whether a mailbox must be opened. It was never complete, or a
+// number changed, or a number was not said that would show a change. Without
+// MODSEQ, flags other than \Seen change unseen: see Rotate.
 func Moved(m storage.Mailbox, s Status) bool {
-	return m.Pass.At.IsZero() || !s.Said || s.UIDValidity != m.UIDValidity || s.UIDNext != m.Pass.UIDNext ||
-		s.Messages != counted(m.Pass) || s.ModSeq == 0 || s.ModSeq != m.Pass.ModSeq
+	return m.Pass.At.IsZero() || !s.Said || s.UIDValidity != m.UIDValidity || s.UIDNext == 0 ||
+		s.UIDNext != m.Pass.UIDNext || s.Messages != counted(m.Pass) || s.ModSeq != m.Pass.ModSeq ||
+		s.Unseen == nil || m.Pass.Unseen == nil || *s.Unseen != *m.Pass.Unseen
+}
+
+// Hides reports whether a mailbox changed, as STATUS says, and HIGHESTMODSEQ
+// does not show it. In a mailbox without CONDSTORE it shows nothing.
+func Hides(m storage.Mailbox, s Status) bool {
+	if !s.Said || s.ModSeq == 0 || s.ModSeq != m.Pass.ModSeq {
+		return false
+	}
+	return s.UIDNext != m.Pass.UIDNext ||
+		s.Messages == counted(m.Pass) && s.Unseen != nil && m.Pass.Unseen != nil && *s.Unseen != *m.Pass.Unseen
+}
+
+// trustAgain is how long MODSEQs are not used after they hid a change.
+const trustAgain = 30 * 24 * time.Hour
+
+// Trusted reports whether a mailbox's MODSEQs show each change of a flag, as
+// far as is known.
+func Trusted(m storage.Mailbox, now time.Time) bool {
+	return m.HiddenAt.IsZero() || now.Sub(m.HiddenAt) > trustAgain
+}
+
+// Empty reports whether a mailbox holds nothing, neither here nor, as STATUS
+// says, on the server. Whether mail that is here is gone there takes more than
+// a STATUS.
+func Empty(m storage.Mailbox, s Status) bool {
+	return s.Said && s.Messages == 0 && m.Total == 0 && m.Building == nil
 }
 
 // Role finds a mailbox's role (RFC 8621 §2): by its special-use attributes,

@@ -127,11 +127,18 @@ func TestPage(t *testing.T) {
 }
 
 func TestMoved(t *testing.T) {
-	m := storage.Mailbox{UIDValidity: 7, Pass: storage.Pass{UIDNext: 10, Total: 5, ModSeq: 3, At: time.Now()}}
-	still := Status{Said: true, Messages: 5, UIDNext: 10, UIDValidity: 7, ModSeq: 3}
+	two, three := int64(2), int64(3)
+	m := storage.Mailbox{UIDValidity: 7, Pass: storage.Pass{UIDNext: 10, Total: 5, ModSeq: 3, Unseen: &two,
+		At: time.Now()}}
+	still := Status{Said: true, Messages: 5, UIDNext: 10, UIDValidity: 7, ModSeq: 3, Unseen: &two}
 	if Moved(m, still) {
 		t.Error("nothing moved")
 	}
+	m.Pass.ModSeq, still.ModSeq = 0, 0
+	if Moved(m, still) {
+		t.Error("nothing moved, and there is no MODSEQ")
+	}
+	m.Pass.ModSeq, still.ModSeq = 3, 3
 	for name, change := range map[string]func(*storage.Mailbox, *Status){
 		"never complete": func(m *storage.Mailbox, _ *Status) { m.Pass.At = time.Time{} },
 		"not said":       func(_ *storage.Mailbox, s *Status) { s.Said = false },
@@ -141,7 +148,12 @@ func TestMoved(t *testing.T) {
 		"generation":     func(_ *storage.Mailbox, s *Status) { s.UIDValidity = 8 },
 		"flags":          func(_ *storage.Mailbox, s *Status) { s.ModSeq = 4 },
 		"modseq lower":   func(_ *storage.Mailbox, s *Status) { s.ModSeq = 2 },
-		"no modseq":      func(m *storage.Mailbox, s *Status) { m.Pass.ModSeq, s.ModSeq = 0, 0 },
+		"no modseq now":  func(_ *storage.Mailbox, s *Status) { s.ModSeq = 0 },
+		"modseq now":     func(m *storage.Mailbox, _ *Status) { m.Pass.ModSeq = 0 },
+		"no UIDNEXT":     func(m *storage.Mailbox, s *Status) { m.Pass.UIDNext, s.UIDNext = 0, 0 },
+		"unseen":         func(_ *storage.Mailbox, s *Status) { s.Unseen = &three },
+		"unseen unsaid":  func(_ *storage.Mailbox, s *Status) { s.Unseen = nil },
+		"unseen unknown": func(m *storage.Mailbox, _ *Status) { m.Pass.Unseen = nil },
 	} {
 		m, s := m, still
 		change(&m, &s)

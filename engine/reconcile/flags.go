@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"math"
 	"slices"
 
 	goimap "github.com/emersion/go-imap/v2"
@@ -14,33 +15,36 @@ import (
 	"mailcote/engine/fetch"
 	"mailcote/engine/imap"
 	"mailcote/engine/mailbox"
+	"mailcote/engine/plan"
 	"mailcote/storage"
 	"mailcote/storage/class"
 	"mailcote/testkit/failpoint"
 )
 
 // flags updates the flags of stored messages. It uses CHANGEDSINCE if the
-// server keeps MODSEQ and its HIGHESTMODSEQ has not fallen. Otherwise it
-// compares all flags.
+// server's MODSEQ can be relied on. Otherwise it compares all flags.
 func (p *pass) flags(ctx context.Context, stored []storage.Listed) error {
-	if len(stored) == 0 || p.box.Session().Exists() == 0 { // nothing here or nothing there
-		return nil
-	}
-	since, now := p.row.ModSeq, storage.ModSeq(p.box.Selected.HighestModSeq)
-	condstore := p.box.Session().Has("CONDSTORE") && !p.box.Selected.NoModSeq && now > 0
-	if p.row.Building != nil {
-		since = 0 // the watermark is the shown generation's
-	}
-	if !condstore || now < since {
+	condstore, now := p.condstore()
+	since := p.row.ModSeq
+	fell := since > 0 && (!condstore || now < since)
+	if p.row.Building != nil || fell { // then the watermark is the shown generation's, or worth nothing
 		since = 0
 	}
-	if since > 0 && since == now {
+	if len(stored) == 0 || p.box.Session().Exists() == 0 { // nothing here or nothing there
+		p.allCompared = len(stored) == 0
+		if fell && p.row.Building == nil {
+			return p.applyFlags(ctx, flagUpdate{anew: true, advance: true})
+		}
+		return nil
+	}
+	doubted := since > 0 && !p.doubtSettled && (p.Verify || plan.Hides(p.row, p.Said))
+	if since > 0 && since == now && !doubted {
 		return nil
 	}
 	c := &flagCheck{p: p, stored: stored, answered: make([]bool, len(stored)), changes: map[int]storage.FlagChange{},
 		flagsPending: map[int]bool{}}
 	advance := condstore && p.row.Building == nil
-	if since > 0 {
+	if since > 0 && !doubted {
 		err := c.ask(ctx, 0, len(stored), since)
 		switch {
 		case err == nil && !c.overflowed:
@@ -52,6 +56,13 @@ func (p *pass) flags(ctx context.Context, stored []storage.Listed) error {
 		// Some servers offer CONDSTORE and do not know how. And more changes
 		// than are kept at once come in parts.
 		c.reset()
+	}
+	var err error
+	if c.anew, err = p.countsAnew(ctx, condstore, now); err != nil {
+		return err
+	}
+	if c.unmoved = since; doubted && since == now { // the differences are older than this EXAMINE
+		c.unmoved = math.MaxInt64
 	}
 	for from, most := 0, p.Fetcher.Caps.Flags; from < len(stored); from += most {
 		to := min(from+most, len(stored))
@@ -68,6 +79,7 @@ func (p *pass) flags(ctx context.Context, stored []storage.Listed) error {
 				p.Fetcher.Caps.Octets)
 		}
 	}
+	p.allCompared, p.doubtSettled = true, true
 	return nil
 }
 
@@ -79,9 +91,12 @@ type flagCheck struct {
 	answered        []bool // by index of stored: its flags came
 	received, asked int    // messages whose flags came, and messages asked for
 	changes         map[int]storage.FlagChange
-	octets          int          // of the flags in changes
-	flagsPending    map[int]bool // by index of stored: an answer came without flags
-	overflowed      bool         // the caps left changes out
+	octets          int            // of the flags in changes
+	flagsPending    map[int]bool   // by index of stored: an answer came without flags
+	overflowed      bool           // the caps left changes out
+	unmoved         storage.ModSeq // a message up to which has not changed, says the server; 0: it says nothing
+	hidden          bool           // flags of such a message differ
+	anew            bool           // the stored MODSEQs are worth nothing
 }
 
 // ask asks for the flags of stored[from:to].
@@ -133,7 +148,17 @@ func (c *flagCheck) noteFlags(i int, now storage.FlagChange) {
 	default:
 		c.changes[i] = now
 		c.octets += len(now.Flags)
+		c.hidden = c.hidden || c.hides(now)
 	}
+}
+
+// hides reports whether flags differ of which the server says that they have
+// not changed.
+func (c *flagCheck) hides(now storage.FlagChange) bool {
+	if c.unmoved == math.MaxInt64 {
+		return true
+	}
+	return now.ModSeq > 0 && now.ModSeq <= c.unmoved
 }
 
 // apply stores the changes. With advance it also stores that all flags are as
@@ -142,17 +167,20 @@ func (c *flagCheck) apply(ctx context.Context, advance bool, now storage.ModSeq)
 	if c.p.box.Renumbered() {
 		return fault.In(fault.PhaseFlags, fault.ErrRenumbered)
 	}
-	changes := make([]storage.FlagChange, 0, len(c.changes))
+	u := flagUpdate{changes: make([]storage.FlagChange, 0, len(c.changes)), advance: advance, now: now, anew: c.anew,
+		hidden: c.hidden}
 	for _, i := range slices.Sorted(maps.Keys(c.changes)) {
 		c.stored[i].Flags = c.changes[i].Flags.Sum(c.p.seed)
-		changes = append(changes, c.changes[i])
+		u.changes = append(u.changes, c.changes[i])
 	}
 	clear(c.changes)
-	// a short answer vouches for nothing and ends what was vouched for before
-	if c.p.flagsShort {
-		now = 0
+	// a short answer vouches for nothing and ends what was vouched for before,
+	// and so does a MODSEQ that hides changes
+	if c.p.flagsShort || c.hidden {
+		u.now = 0
 	}
-	return c.p.applyFlags(ctx, changes, advance, now)
+	c.anew = false
+	return c.p.applyFlags(ctx, u)
 }
 
 // reset begins the comparison anew.
@@ -284,33 +312,51 @@ func (p *pass) askFlags(ctx context.Context, pending fetch.FlagsPending) error {
 		p.flagsShort, p.row.ModSeq = true, 0
 	}
 	complete := err == nil && p.row.Building == nil
-	return errors.Join(err, p.applyFlags(context.WithoutCancel(ctx), slices.Collect(maps.Values(said)), complete,
-		p.row.ModSeq))
+	return errors.Join(err, p.applyFlags(context.WithoutCancel(ctx), flagUpdate{
+		changes: slices.Collect(maps.Values(said)), advance: complete, now: p.row.ModSeq}))
 }
 
-// applyFlags commits changed flags in slices. The watermark moves with the last
-// slice.
-func (p *pass) applyFlags(ctx context.Context, changes []storage.FlagChange, advance bool, now storage.ModSeq) error {
-	for first := true; first || len(changes) > 0; first = false {
-		n := min(len(changes), 1000)
-		some := changes[:n]
-		changes = changes[n:]
-		last := len(changes) == 0
+// flagUpdate is what a comparison of flags stores.
+type flagUpdate struct {
+	changes []storage.FlagChange
+	advance bool           // the watermark becomes now
+	now     storage.ModSeq // 0: nothing is vouched for
+	anew    bool           // the stored MODSEQs are worth nothing
+	hidden  bool           // MODSEQ had not shown the changes
+}
+
+// applyFlags commits changed flags in slices. Stored MODSEQs are cleared with
+// the first, or they would keep the changes out. The watermark moves with the
+// last.
+func (p *pass) applyFlags(ctx context.Context, u flagUpdate) error {
+	for first := true; first || len(u.changes) > 0; first = false {
+		n := min(len(u.changes), 1000)
+		some := u.changes[:n]
+		u.changes = u.changes[n:]
+		last := len(u.changes) == 0
 		failpoint.Hit("engine.beforeFlags")
 		if err := p.Fetcher.Store.Write(ctx, storage.Bulk, 0, func(tx *storage.Writer) error {
+			if first && (u.anew || u.hidden) {
+				if err := p.clearModSeqs(tx, u.hidden); err != nil {
+					return err
+				}
+			}
 			if _, err := tx.ApplyFlags(p.row.ID, p.box.Validity, some); err != nil {
 				return err
 			}
-			if last && advance {
-				return tx.SetModSeq(p.row.ID, now)
+			if last && u.advance {
+				return tx.SetModSeq(p.row.ID, u.now)
 			}
 			return nil
 		}); err != nil {
 			return fault.In(fault.PhaseStore, err)
 		}
 	}
-	if advance {
-		p.row.ModSeq = now
+	if u.advance {
+		p.row.ModSeq = u.now
+	}
+	if u.hidden {
+		p.row.HiddenAt = p.Wall()
 	}
 	return nil
 }

@@ -37,6 +37,10 @@ type Task struct {
 	// Said is what STATUS said before the mailbox was opened. If more came
 	// since, the next STATUS differs from it, and the mailbox is opened again.
 	Said plan.Status
+	// Verify: flags differ from the stored ones though MODSEQ shows no change.
+	Verify bool
+	// Wall is the wall clock.
+	Wall func() time.Time
 
 	// Fetching has the functions of a fetch.Job. The pass fills in the rest.
 	Fetching fetch.Job
@@ -65,6 +69,8 @@ type pass struct {
 	sizes          storage.Sizes        // what is known of the server's RFC822.SIZEs
 	fetching       *fetch.Pass
 	listing        []storage.UID
+	doubtSettled   bool // all flags were compared because MODSEQ may hide a change
+	allCompared    bool // the flags of every stored message
 	flagsShort     bool // an answer lacked flags that were asked for: the next pass compares all of them
 	reuseChecked   bool // stored messages were checked for UIDs given out again
 	inPlace        bool // the server's number does not last: messages are told by what they look like (align)
@@ -148,7 +154,7 @@ func (p *pass) begin(ctx context.Context) error {
 	j := p.Fetching
 	j.Mailbox, j.Row, j.Aside = p.box, p.row, p.aside
 	j.StoreFlags = func(ctx context.Context, changes []storage.FlagChange) error {
-		return p.applyFlags(ctx, changes, false, 0)
+		return p.applyFlags(ctx, flagUpdate{changes: changes})
 	}
 	j.AskFlags = p.askFlags
 	p.fetching = p.Fetcher.Begin(j, p.sizes)
@@ -223,6 +229,7 @@ func (p *pass) round(ctx context.Context) (moved bool, err error) {
 	if err := fetch.Expunge(ctx, p.Fetcher.Store, p.row.ID, p.box.Validity, d.Gone); err != nil {
 		return false, err
 	}
+	quiet := len(d.Gone)+len(d.New) == 0
 	if d.New, err = p.rebind(ctx, d.New); err != nil {
 		return false, err
 	}
@@ -232,14 +239,17 @@ func (p *pass) round(ctx context.Context) (moved bool, err error) {
 			return false, err
 		}
 		d.New, p.reuseChecked = append(d.New, again...), true
+		quiet = quiet && len(again) == 0
 	}
 	d.New = slices.DeleteFunc(d.New, func(uid storage.UID) bool { return p.untried[uid] })
 	p.Show(p.row.Path, int64(len(p.listing)-len(d.New)), int64(len(p.listing)))
 	if err := p.fetching.Fetch(ctx, p.listing, d.New); err != nil {
 		return false, err
 	}
-	if err := p.box.Session().Noop(ctx); err != nil {
-		return false, fault.In(fault.PhaseList, err)
+	if !quiet { // otherwise nothing took any time since the listing
+		if err := p.box.Session().Noop(ctx); err != nil {
+			return false, fault.In(fault.PhaseList, err)
+		}
 	}
 	if p.box.Renumbered() {
 		return false, fault.In(fault.PhaseList, fault.ErrRenumbered)
@@ -319,16 +329,26 @@ func (p *pass) relist(ctx context.Context) (err error) {
 	return err
 }
 
+// uidNext returns the mailbox's UIDNEXT. Where EXAMINE does not say it, STATUS
+// did. 0 means that neither did.
+func (p *pass) uidNext() storage.UID {
+	next := storage.UID(p.box.Selected.UIDNext)
+	if next == 0 && p.Said.UIDValidity == p.box.Validity {
+		next = p.Said.UIDNext
+	}
+	return next
+}
+
 // end closes the pass in one transaction: it shows the generation, sets what
 // the next pass compares with STATUS, and completes the task.
 func (p *pass) end(ctx context.Context, moved bool) error {
 	failpoint.Hit("engine.beforePassEnd")
 	modseq := storage.ModSeq(p.box.Selected.HighestModSeq)
-	if p.flagsShort {
-		modseq = 0
+	done := storage.Pass{UIDNext: p.uidNext(), Total: int64(len(p.listing)), ModSeq: modseq, Unseen: p.Said.Unseen,
+		At: time.Now().UTC()}
+	if p.flagsShort { // the next pass opens it
+		done.ModSeq, done.Unseen, modseq = 0, nil, 0
 	}
-	done := storage.Pass{UIDNext: storage.UID(p.box.Selected.UIDNext), Total: int64(len(p.listing)), ModSeq: modseq,
-		Unseen: p.Said.Unseen, At: time.Now().UTC()}
 	if n := len(p.listing); n > 0 {
 		done.UIDNext = max(done.UIDNext, p.listing[n-1]+1)
 	}
@@ -366,6 +386,11 @@ func (p *pass) end(ctx context.Context, moved bool) error {
 				}
 			} else if err := tx.EndPass(m.ID, done); err != nil {
 				return err
+			}
+			if p.allCompared && !p.flagsShort {
+				if err := tx.SetFlagsPlace(m.ID, true, 0, p.Wall()); err != nil {
+					return err
+				}
 			}
 			return p.CompleteTx(tx)
 		}))

@@ -21,7 +21,7 @@ func (p *pass) reusedUIDs(ctx context.Context, stored []storage.Listed) ([]stora
 	if p.row.Building == nil {
 		noted = max(noted, p.row.Pass.UIDNext)
 	}
-	doubt := plan.DoubtOf(storage.UID(p.box.Selected.UIDNext), p.listing[len(p.listing)-1], noted)
+	doubt := plan.DoubtOf(p.uidNext(), p.listing[len(p.listing)-1], noted)
 	if doubt == plan.Sure {
 		return nil, nil
 	}
