@@ -110,6 +110,8 @@ func sample() *fake {
 				NextStep: "mailcote account set robin.ardent@mail.example.com", Errors: 1, Quarantined: 2,
 				Mailboxes: []view.Mailbox{
 					{ID: 6, Path: "INBOX", Role: "inbox", Stored: 10671, Total: 10671, Unread: 3021},
+					{ID: 7, Path: "Team", Refused: "NO [NOPERM] <not> yours"},
+					{ID: 8, Path: "Old", Stored: 12, Total: 12, LeftOut: true},
 				}},
 			{ID: 3, Name: "club@example.net", Standing: view.Standing{State: view.OK},
 				LastSuccess: testNow.Add(-40 * time.Second)},

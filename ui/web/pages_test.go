@@ -103,8 +103,21 @@ func TestProgressJSON(t *testing.T) {
 		p.Accounts[1].Errors != 1 {
 		t.Errorf("%+v", p)
 	}
+	if note := p.Accounts[1].Mailboxes[1].Note; note != "not readable: NO [NOPERM] <not> yours" {
+		t.Errorf("note %q", note)
+	}
 	if w.Header().Get("Content-Type") != "application/json" {
 		t.Error(w.Header())
+	}
+}
+
+// TestNotesOfMailboxes: the page says of a mailbox that it is not readable or not synced.
+func TestNotesOfMailboxes(t *testing.T) {
+	page := get(t, sample(), "/").Body.String()
+	for _, note := range []string{"not readable: NO [NOPERM] &lt;not&gt; yours", "not synced"} {
+		if !strings.Contains(page, `<span class="note" dir="auto">`+note+`</span>`) {
+			t.Errorf("the page lacks %q", note)
+		}
 	}
 }
 
@@ -142,7 +155,7 @@ func TestCanaryIsOnlyText(t *testing.T) {
 		source := &fake{
 			overview: view.Overview{Accounts: []view.Account{{ID: 1, Name: c,
 				Standing: view.Standing{State: view.State(c), Cause: c}, NextStep: c,
-				Mailboxes: []view.Mailbox{{ID: 1, Path: c, Role: c}}}}},
+				Mailboxes: []view.Mailbox{{ID: 1, Path: c, Role: c, Refused: c}}}}},
 			lists: map[int64]view.MessageList{0: {Items: []view.MessageItem{item}, Next: c},
 				1: {Title: c, Account: c, Items: []view.MessageItem{item}, Next: c}},
 			messages: map[string]view.MessageView{"m": mail},
