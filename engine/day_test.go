@@ -44,8 +44,8 @@ var grudges = []grudge{
 	{"NO [INUSE] to EXAMINE", command("EXAMINE", "NO [INUSE] not now"), nil, false},
 	{"BYE to EXAMINE", command("EXAMINE", "BYE not now"), nil, false},
 	{"BYE to SEARCH", command("UID SEARCH", "BYE not now"), nil, false},
-	{"NO to SEARCH", command("UID SEARCH", "NO not now"), nil, false},
-	{"NO to SEARCH in one mailbox", inArchive("NO not now"), nil, true},
+	{"NO to SEARCH and FETCH", on(listsAll, "NO not now"), nil, false},
+	{"NO to SEARCH and FETCH in one mailbox", inArchive("NO not now"), nil, true},
 	{"nonsense in one mailbox", inArchive("* SEARCH (("), nil, true},
 	{"BYE to SEARCH in one mailbox", inArchive("BYE not now"), nil, true},
 	{"BYE to FETCH", command("UID FETCH", "BYE not now"), nil, false},
@@ -60,7 +60,7 @@ func command(name string, a script.Action) func(script.Command) script.Action {
 }
 
 func inArchive(a script.Action) func(script.Command) script.Action {
-	return on(func(c script.Command) bool { return c.Name == "UID SEARCH" && c.Box == "Archive" }, a)
+	return on(func(c script.Command) bool { return listsAll(c) && c.Box == "Archive" }, a)
 }
 
 // dials counts connection attempts.

@@ -306,3 +306,66 @@ func TestGoneWhereCountsDiffer(t *testing.T) {
 		}
 	})
 }
+
+// TestQuarantineWhereCountsDiffer: a message in quarantine that a listing lacks stays there while EXISTS and the
+// listing never agree.
+func TestQuarantineWhereCountsDiffer(t *testing.T) {
+	s, w := scripted(t, 6, script.Options{}, Options{})
+	bad := func(_ string, uid uint32) script.Fault {
+		if uid == 3 {
+			return script.Refuse
+		}
+		return script.Whole
+	}
+	held := func() string { return w.text(`SELECT uid FROM quarantine`) }
+	s.Misbehave(script.Faults{Exists: countsMore(1), Message: bad})
+	w.sync()
+	if held() != "3" {
+		t.Fatalf("in quarantine: %q", held())
+	}
+	put(s, "INBOX", 1)
+	s.Misbehave(script.Faults{Exists: countsMore(0), Message: bad, Listing: searchLacks(3), Line: fetchLacks(3)})
+	w.sync()
+	if held() != "3" || w.stored("INBOX") != "6" {
+		t.Errorf("in quarantine: %q; %s stored", held(), w.stored("INBOX"))
+	}
+	s.Misbehave(script.Faults{})
+	s.Change(func(m *script.Model) { m.Box("INBOX").Expunge(3) })
+	w.complete()
+	w.equals(s)
+	if held() != "" {
+		t.Errorf("in quarantine: %q", held())
+	}
+}
+
+// TestRenumberedWhereCountsDiffer: a new generation whose listing does not agree with EXISTS replaces the old one
+// only if another connection lists the same.
+func TestRenumberedWhereCountsDiffer(t *testing.T) {
+	s, w := scripted(t, 10, script.Options{}, Options{})
+	s.Misbehave(script.Faults{Exists: countsMore(1)})
+	w.complete()
+	s.Change(func(m *script.Model) { m.Box("INBOX").Renumber(2000, 101) })
+	first := s.Connections() + 1
+	s.Misbehave(script.Faults{
+		Exists: func(connection int, _ string, n int) int {
+			if connection == first {
+				return n - 3
+			}
+			return n + 1
+		},
+		Listing: func(c script.Command, uids []uint32) []uint32 {
+			if c.Connection == first {
+				return searchLacks(101, 104, 107, 110)(c, uids)
+			}
+			return uids
+		},
+		Line: func(c script.Command, line string) string {
+			if c.Connection == first {
+				return fetchLacks(101, 104, 107, 110)(c, line)
+			}
+			return line
+		},
+	})
+	w.complete()
+	w.equals(s)
+}

@@ -53,6 +53,12 @@ func TestOrphanWaits(t *testing.T) {
 		"not listed": {false, script.Faults{On: on(func(c script.Command) bool {
 			return listsAll(c) && c.Box == "Team"
 		}, "NO cannot list it")}, nil, true},
+		"counts more than it lists": {false, script.Faults{Exists: func(_ int, box string, n int) int {
+			if box == "Team" {
+				return n + 1
+			}
+			return n
+		}}, nil, true},
 		"no longer listed": {false, script.Faults{On: on(opensIt("Team"), "NO [NONEXISTENT] gone")},
 			func(m *script.Model) {
 				m.Drop("Team")

@@ -157,7 +157,7 @@ func TestRefusedMailbox(t *testing.T) {
 		name string
 		on   script.Action
 	}{
-		{name: "NO", on: "NO [NOPERM] not for you"},
+		{name: "NO", on: "NO [X-CLOSED] not for you"},
 		{name: "NO without code", on: "NO broken index"},
 		{name: "BAD", on: "BAD no"},
 		{name: "dropped", on: script.Drop},
