@@ -324,12 +324,6 @@ SELECT id, name, user, host, port, security, state, pause_class, pause_reason,
        strftime('%Y-%m-%dT%H:%M:%SZ', last_success_at / 1000, 'unixepoch') AS last_success_at,
        server_id, capabilities
   FROM account;
-CREATE VIEW mailboxes AS
-SELECT m.id, a.name AS account, m.path, m.role, m.delimiter, m.selectable, m.priority, m.uidvalidity, m.modseq,
-       m.remote_total, m.total, m.unread, m.pass_at IS NOT NULL AS complete,
-       strftime('%Y-%m-%dT%H:%M:%SZ', m.pass_at / 1000, 'unixepoch') AS completed_at,
-       strftime('%Y-%m-%dT%H:%M:%SZ', m.gone_at / 1000, 'unixepoch') AS gone_at
-  FROM mailbox m JOIN account a ON a.id = m.account_id;
 CREATE VIEW mail AS
 SELECT a.name AS account, m.path AS mailbox, n.uid, e.jmap_id AS email_id, e.message_id, t.jmap_id AS thread_id,
        strftime('%Y-%m-%dT%H:%M:%SZ', n.internal_date / 1000, 'unixepoch') AS date,
@@ -407,29 +401,36 @@ CREATE INDEX mailbox_account ON mailbox (account_id, raw);
 CREATE TABLE unindexed (
   email_id INTEGER PRIMARY KEY REFERENCES email (id) ON DELETE CASCADE
 ) STRICT;
+CREATE VIEW mailboxes AS
+SELECT m.id, a.name AS account, m.path, m.role, m.delimiter, m.selectable, m.priority, m.uidvalidity, m.modseq,
+       m.remote_total, m.total, m.unread, m.pass_at IS NOT NULL AS complete,
+       strftime('%Y-%m-%dT%H:%M:%SZ', m.pass_at / 1000, 'unixepoch') AS completed_at,
+       strftime('%Y-%m-%dT%H:%M:%SZ', m.gone_at / 1000, 'unixepoch') AS gone_at,
+       m.synced, m.refused
+  FROM mailbox m JOIN account a ON a.id = m.account_id;
 INSERT INTO meta VALUES ('change_no', 8);
-INSERT INTO meta VALUES ('created_at', 1796041297165);
+INSERT INTO meta VALUES ('created_at', 1796044009185);
 INSERT INTO meta VALUES ('epoch', 1);
-INSERT INTO meta VALUES ('store_id', '6446aae997bd426abb479bc85ad4d81a');
-INSERT INTO blob VALUES (1, X'83DD1DC4882A94A59B8FA0AD65CDA5EAAFC4ABC96E0DCF316134DC0F09EF9D06', 111, 107, 'sealed', 1796041297675);
-INSERT INTO blob VALUES (2, X'0F3BE79CEACD3945A11233A104FE22A817D5D2C93EF344C6A9349EFC0C2A32FE', 111, 107, 'sealed', 1796041297677);
+INSERT INTO meta VALUES ('store_id', '821c116bb7d91a0d5e27ee8115c85dfc');
+INSERT INTO blob VALUES (1, X'83DD1DC4882A94A59B8FA0AD65CDA5EAAFC4ABC96E0DCF316134DC0F09EF9D06', 111, 107, 'sealed', 1796044009322);
+INSERT INTO blob VALUES (2, X'0F3BE79CEACD3945A11233A104FE22A817D5D2C93EF344C6A9349EFC0C2A32FE', 111, 107, 'sealed', 1796044009326);
 INSERT INTO blob_piece VALUES (1, 0, X'28B52FFD0400F50200A2C5141B706B130044C6DA126B97C45B93F5C01E21888DDECC9A41F10038108728993D51C7E1C5727BDE7CA6791B6FC3240E5349C4A90CAC74B1C261B25A35C5198983380C2C6CA1371E9ACF0509B12218005F72F787021005680F4F031953FADD45');
 INSERT INTO blob_piece VALUES (2, 0, X'28B52FFD0400F50200A2C5141B706B130044C6DA126B97C45B93F5C01E21888DC3DC9A42890170208728993D51C7E1C5727BDE7CA6791B6FC3240E5349C4A90CAC74B1C261B25A35C5198983380C2C6CA1371E9ACF0509B12218005F72F787021005680F4F03196B15D5D7');
-INSERT INTO thread VALUES (1, 1, 'ttmknrkmd6rtd0b9mpdjp5l32');
-INSERT INTO thread VALUES (2, 1, 'tn77rrlt56iju56cu11k9sfod');
+INSERT INTO thread VALUES (1, 1, 'tdjr5gbud0n2b7uveharva944');
+INSERT INTO thread VALUES (2, 1, 'tpf1shbg9a28o1bkeefnehdiv');
 INSERT INTO thread_reference VALUES (1, X'0D5C73DC1D34A4754B3DDAB392EA15A6', 1);
 INSERT INTO thread_reference VALUES (1, X'06EFD581F8CA13285F23942861AF7908', 2);
-INSERT INTO email VALUES (1, 1, 'eok6lq8fdlerfuhb0g6javjqd', 1, X'83DD1DC4882A94A59B8FA0AD65CDA5EAAFC4ABC96E0DCF316134DC0F09EF9D06', '<1@example.org>', 'message 1', 'Ada <ada@example.org>', '', 1600000000000, 1700000001000, 111, 'This is the text', 0, 0, 1, NULL);
-INSERT INTO email VALUES (2, 1, 'e20men15d39lckeh0dpvtaad0', 2, X'0F3BE79CEACD3945A11233A104FE22A817D5D2C93EF344C6A9349EFC0C2A32FE', '<2@example.org>', 'message 2', 'Ada <ada@example.org>', '', 1600000000000, 1700000002000, 111, 'This is the text', 0, 0, 0, NULL);
+INSERT INTO email VALUES (1, 1, 'ecqsvb8b1d1jrlat39d28597k', 1, X'83DD1DC4882A94A59B8FA0AD65CDA5EAAFC4ABC96E0DCF316134DC0F09EF9D06', '<1@example.org>', 'message 1', 'Ada <ada@example.org>', '', 1600000000000, 1700000001000, 111, 'This is the text', 0, 0, 1, NULL);
+INSERT INTO email VALUES (2, 1, 'e91giam1pfc6gd01n4a8el7g1', 2, X'0F3BE79CEACD3945A11233A104FE22A817D5D2C93EF344C6A9349EFC0C2A32FE', '<2@example.org>', 'message 2', 'Ada <ada@example.org>', '', 1600000000000, 1700000002000, 111, 'This is the text', 0, 0, 0, NULL);
 INSERT INTO entry VALUES (1, 1, 7, 1, NULL, 1, 1, '\Seen', 1, 1700000001000, 111, NULL, NULL);
-INSERT INTO entry VALUES (2, 1, 7, 2, NULL, 2, 2, '', 1, 1700000002000, 111, 1796041297686, NULL);
+INSERT INTO entry VALUES (2, 1, 7, 2, NULL, 2, 2, '', 1, 1700000002000, 111, 1796044009338, NULL);
 INSERT INTO coverage VALUES (1, 7, 'body', 1, 2);
-INSERT INTO change VALUES (1, 'Email', 'e20men15d39lckeh0dpvtaad0', 5, 7, 0, 1796041297687);
-INSERT INTO change VALUES (1, 'Email', 'eok6lq8fdlerfuhb0g6javjqd', 3, 3, 0, 1796041297676);
-INSERT INTO change VALUES (1, 'Mailbox', 'M1', 1, 8, 0, 1796041297687);
-INSERT INTO change VALUES (1, 'Thread', 'tn77rrlt56iju56cu11k9sfod', 4, 4, 0, 1796041297677);
-INSERT INTO change VALUES (1, 'Thread', 'ttmknrkmd6rtd0b9mpdjp5l32', 2, 2, 0, 1796041297675);
-INSERT INTO account VALUES (1, 'imap', 'ada', 'ada', 'localhost', 143, 'plain', 0, '', 'active', '', '', NULL, '', '', 1796041297367, NULL, 'all', 'mirror');
+INSERT INTO change VALUES (1, 'Email', 'e91giam1pfc6gd01n4a8el7g1', 5, 7, 0, 1796044009338);
+INSERT INTO change VALUES (1, 'Email', 'ecqsvb8b1d1jrlat39d28597k', 3, 3, 0, 1796044009326);
+INSERT INTO change VALUES (1, 'Mailbox', 'M1', 1, 8, 0, 1796044009338);
+INSERT INTO change VALUES (1, 'Thread', 'tdjr5gbud0n2b7uveharva944', 2, 2, 0, 1796044009325);
+INSERT INTO change VALUES (1, 'Thread', 'tpf1shbg9a28o1bkeefnehdiv', 4, 4, 0, 1796044009326);
+INSERT INTO account VALUES (1, 'imap', 'ada', 'ada', 'localhost', 143, 'plain', 0, '', 'active', '', '', NULL, '', '', 1796044009279, NULL, 'all', 'mirror');
 INSERT INTO mailbox VALUES (1, 1, X'494E424F58', 'INBOX', '/', '', '', 1, 5, NULL, NULL, 7, NULL, NULL, 1, 0, 0, 0, 0, NULL, 1, 0, NULL, NULL, NULL, 1, NULL, '', NULL, NULL, NULL, 0, NULL, 0, NULL);
 INSERT INTO unindexed VALUES (1);
 INSERT INTO unindexed VALUES (2);

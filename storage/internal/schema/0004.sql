@@ -15,3 +15,12 @@ ALTER TABLE mailbox ADD COLUMN flags_at INTEGER;
 ALTER TABLE mailbox ADD COLUMN flags_uid INTEGER NOT NULL DEFAULT 0 CHECK (flags_uid BETWEEN 0 AND 4294967295);
 ALTER TABLE mailbox ADD COLUMN hidden_at INTEGER;
 UPDATE mailbox SET completed_at = pass_at;
+
+DROP VIEW mailboxes;
+CREATE VIEW mailboxes AS
+SELECT m.id, a.name AS account, m.path, m.role, m.delimiter, m.selectable, m.priority, m.uidvalidity, m.modseq,
+       m.remote_total, m.total, m.unread, m.pass_at IS NOT NULL AS complete,
+       strftime('%Y-%m-%dT%H:%M:%SZ', m.pass_at / 1000, 'unixepoch') AS completed_at,
+       strftime('%Y-%m-%dT%H:%M:%SZ', m.gone_at / 1000, 'unixepoch') AS gone_at,
+       m.synced, m.refused
+  FROM mailbox m JOIN account a ON a.id = m.account_id;
