@@ -9,7 +9,7 @@ import (
 	"mailcote/storage"
 )
 
-// SetSynced leaves mailboxes out of the sync or takes them in again. Of one that
+// SetSynced leaves a mailbox out of the sync or takes it in again. Of one that
 // is left out no task stays, and its mail does. One that is taken in goes on
 // with what it has.
 func (e *Engine) SetSynced(ctx context.Context, account storage.AccountID, id storage.MailboxID, on bool) error {

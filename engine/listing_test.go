@@ -64,7 +64,9 @@ func TestListedByFetch(t *testing.T) {
 		"short":          {Listing: searchLacks(1)},
 		"empty":          {Listing: func(script.Command, []uint32) []uint32 { return nil }},
 		"what is gone":   {Listing: func(_ script.Command, uids []uint32) []uint32 { return append(uids, 77, 78) }},
-		"one twice":      {Listing: func(_ script.Command, uids []uint32) []uint32 { return append(uids[1:], uids[1]) }},
+		"one twice": {Listing: func(_ script.Command, uids []uint32) []uint32 {
+			return append(uids[1:], uids[1])
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -96,7 +98,9 @@ func TestNothingLists(t *testing.T) {
 	s, w := several(t, script.Options{}, Options{}, "Archive")
 	w.complete()
 	put(s, "INBOX", 1)
-	s.Misbehave(script.Faults{On: on(func(c script.Command) bool { return listsAll(c) && c.Box == "INBOX" }, "NO not here")})
+	s.Misbehave(script.Faults{On: on(func(c script.Command) bool {
+		return listsAll(c) && c.Box == "INBOX"
+	}, "NO not here")})
 	if sum := w.sync(); sum.Result != Partial || w.stored("INBOX") != "2" {
 		t.Errorf("%s stored, %+v", w.stored("INBOX"), sum)
 	}
@@ -223,18 +227,22 @@ func TestUnsteadyCount(t *testing.T) {
 // mailbox without it and a FETCH of it brings nothing. Others that are gone do not keep it, nor it them.
 func TestGoneWhereCountsDiffer(t *testing.T) {
 	asked := func(c script.Command) bool { return c.Name == "UID FETCH" && strings.HasPrefix(c.Args, "4") }
-	for name, test := range map[string]struct {
+	type test struct {
 		hidden  []uint32 // are there and are not listed
 		faults  script.Faults
 		expunge []uint32
 		left    int
-	}{
+	}
+	refused := func(answer script.Action) test {
+		return test{expunge: []uint32{4}, faults: script.Faults{On: on(asked, answer)}, left: 10}
+	}
+	for name, test := range map[string]test{
 		"it is gone":                 {expunge: []uint32{4}, left: 9},
 		"FETCH gives it":             {hidden: []uint32{4}, left: 10},
 		"FETCH gives one of two":     {hidden: []uint32{4}, expunge: []uint32{7}, left: 9},
-		"FETCH is refused":           {expunge: []uint32{4}, faults: script.Faults{On: on(asked, "NO not now")}, left: 10},
-		"FETCH is out of order":      {expunge: []uint32{4}, faults: script.Faults{On: on(asked, "BAD Invalid messageset")}, left: 10},
-		"FETCH is [UNAVAILABLE]":     {expunge: []uint32{4}, faults: script.Faults{On: on(asked, "NO [UNAVAILABLE] later")}, left: 10},
+		"FETCH is refused":           refused("NO not now"),
+		"FETCH is out of order":      refused("BAD Invalid messageset"),
+		"FETCH is [UNAVAILABLE]":     refused("NO [UNAVAILABLE] later"),
 		"all are gone, few of a few": {expunge: []uint32{1, 2, 3, 4, 5, 6, 7, 8, 9}, left: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
