@@ -170,8 +170,8 @@ func (c *renameCheck) marks(ctx context.Context, m storage.Mailbox, from storage
 }
 
 // ask asks the server what tells these messages.
-func (c *renameCheck) ask(ctx context.Context, box *mailbox.Mailbox, uids []storage.UID) (map[storage.UID]storage.Mark,
+func (c *renameCheck) ask(ctx context.Context, box *mailbox.Mailbox, uids []storage.UID) (map[storage.UID]plan.Seen,
 	error) {
-	server := make(map[storage.UID]storage.Mark, len(uids))
-	return server, box.Look(ctx, uids, func(m storage.Mark) { server[m.UID] = m })
+	server := make(map[storage.UID]plan.Seen, len(uids))
+	return server, box.Look(ctx, uids, func(m plan.Seen) { server[m.UID] = m })
 }

@@ -97,7 +97,7 @@ func TestNumbersFromClock(t *testing.T) {
 	s, w := scripted(t, 10, script.Options{}, Options{})
 	var pass atomic.Uint32 // a second each
 	s.Misbehave(script.Faults{Validity: func(int, string, uint32) uint32 {
-		return uint32(time.Now().Unix()) + pass.Load()
+		return uint32(time.Now().Unix()) - 1_000_000_000 + pass.Load()
 	}})
 	w.complete()
 	rows := w.text(`SELECT count(*) FROM entry`)

@@ -11,6 +11,7 @@ import (
 
 	"mailcote/engine/fault"
 	"mailcote/engine/imap"
+	"mailcote/engine/message"
 	"mailcote/engine/plan"
 	"mailcote/engine/row"
 	"mailcote/storage"
@@ -47,10 +48,11 @@ func (m *Mailbox) Describe(ctx context.Context, uids []storage.UID, header bool,
 
 // Look asks for the size and date of messages. What the server does not give
 // both of is left out.
-func (m *Mailbox) Look(ctx context.Context, uids []storage.UID, take func(storage.Mark)) error {
+func (m *Mailbox) Look(ctx context.Context, uids []storage.UID, take func(plan.Seen)) error {
 	handler := imap.FetchHandler{Fetch: func(msg *imap.Message) error {
-		if date := row.Dated(msg.InternalDate, time.Now()); msg.Size >= 0 && !date.IsZero() {
-			take(storage.Mark{UID: storage.UID(msg.UID), Size: msg.Size, Date: date.Unix()})
+		if date := msg.InternalDate; msg.Size >= 0 && !date.IsZero() {
+			take(plan.Seen{Mark: storage.Mark{UID: storage.UID(msg.UID), Size: msg.Size,
+				Date: row.ReceivedAt(date, message.View{}).Unix()}, Doubted: row.Dated(date, time.Now()).IsZero()})
 		}
 		return nil
 	}}

@@ -114,15 +114,22 @@ type Likeness struct {
 	Other  int64 // of them, those that look different
 }
 
+// Seen is a message as the server describes it.
+type Seen struct {
+	storage.Mark
+	Doubted bool // the store may have another date
+}
+
 // Compare compares stored messages with what the server says of their UIDs.
-// What is not there, and what has no size or date, says nothing.
-func (k *Likeness) Compare(stored []storage.Mark, server map[storage.UID]storage.Mark) {
+// What is not there says nothing, nor does another date that is doubted.
+func (k *Likeness) Compare(stored []storage.Mark, server map[storage.UID]Seen) {
 	for _, s := range stored {
 		k.Stored++
 		switch now, ok := server[s.UID]; {
 		case !ok:
-		case now == s:
+		case now.Mark == s:
 			k.Same++
+		case now.Doubted && now.Size == s.Size:
 		default:
 			k.Other++
 		}

@@ -83,17 +83,20 @@ func TestAlike(t *testing.T) {
 	for _, test := range []struct {
 		name         string
 		there, other int
+		doubted      bool
 		want         bool
 	}{
-		{"all", 20, 0, true}, {"90 of 100", 18, 0, true}, {"fewer", 17, 0, false}, {"one differs", 20, 1, false},
-		{"none", 0, 0, false},
+		{"all", 20, 0, false, true}, {"90 of 100", 18, 0, false, true}, {"fewer", 17, 0, false, false},
+		{"one differs", 20, 1, false, false}, {"none", 0, 0, false, false},
+		{"doubted dates that are the same", 20, 0, true, true}, {"and some that are not", 20, 2, true, true},
+		{"and too many", 20, 3, true, false},
 	} {
-		server := map[storage.UID]storage.Mark{}
+		server := map[storage.UID]Seen{}
 		for i, m := range stored[:test.there] {
 			if i < test.other {
 				m.Date++
 			}
-			server[m.UID] = m
+			server[m.UID] = Seen{Mark: m, Doubted: test.doubted}
 		}
 		var k Likeness
 		k.Compare(stored, server)

@@ -101,15 +101,16 @@ func Align(stored, listed []Copy) Aligned {
 		at[lookOf(c)] = c
 		a.storedAt[c.Entry] = c.UID
 	}
-	told := func(c Copy) bool { return c.Size >= 0 && !c.Date.IsZero() }
-	sure := true // each listed message could be compared
+	dateless := map[int64]bool{} // sizes of listed messages without a date; < 0: without a size
 	for _, c := range listed {
 		there[lookOf(c)]++
-		sure = sure && told(c)
+		if c.Size < 0 || c.Date.IsZero() {
+			dateless[max(c.Size, -1)] = true
+		}
 	}
 	paired := map[storage.EntryID]bool{}
 	for _, c := range listed {
-		if k := lookOf(c); sure && here[k] == 1 && there[k] == 1 {
+		if k := lookOf(c); here[k] == 1 && there[k] == 1 && !dateless[c.Size] && !dateless[-1] {
 			a.pair(c.UID, at[k].Entry)
 			paired[at[k].Entry] = true
 		} else {

@@ -85,6 +85,8 @@ func TestAlign(t *testing.T) {
 	}
 	looks['x'], looks['y'] = Copy{Size: 50, Date: time.Unix(9, 0), Header: Digest{90}}, // as long, as old
 		Copy{Size: 50, Date: time.Unix(9, 0), Header: Digest{91}}
+	looks['u'], looks['v'] = Copy{Size: 70, Date: time.Unix(20, 0), Header: Digest{80}}, // as long; the server says no
+		Copy{Size: 70, Header: Digest{81}} // date of the second
 	side := func(text string, entries bool) (all []Copy) {
 		for i, r := range text {
 			if c := looks[r]; r != '-' {
@@ -102,6 +104,7 @@ func TestAlign(t *testing.T) {
 		{"one is new", "abc", "abcd", "1<1 2<2 3<3"},
 		{"another order", "abcd", "dacb", "1<4 2<1 3<3 4<2"},
 		{"alike but for the header", "axy", "yx", "1<3 2<2"},
+		{"one without a date", "aub", "bvu", "1<3 3<2"},
 		{"twins stay in place", "aggb", "aggb", "1<1 2<2 3<3 4<4"},
 		{"twins that moved are told by nothing", "aggb", "ggb", "3<4"},
 		{"one twin is gone", "agg", "ag-", "1<1"},

@@ -17,6 +17,9 @@ import (
 // clockStep is a little longer than what a clock needs to show another second.
 const clockStep = 1100 * time.Millisecond
 
+// clockSlack is how long a first pass may take after it was given its number.
+const clockSlack = 15 * time.Minute
+
 // keepsNumber reports whether the server keeps the UIDVALIDITY of the open
 // mailbox, which is not the stored one. Some servers take a new number from the
 // clock at each STATUS and EXAMINE of a mailbox that nobody has written to. The
@@ -32,12 +35,12 @@ func (p *pass) keepsNumber(ctx context.Context) (bool, error) {
 		}
 	case said != 0 && said != p.box.Said():
 		differ++
-	case !fromClock(p.box.Said()):
+	case !p.fromClock():
 		return true, nil
 	}
 	for differ < plan.Unlasting {
 		before := p.box.Said()
-		if fromClock(before) {
+		if p.row.Unstable >= plan.Unlasting || p.fromClock() {
 			select {
 			case <-ctx.Done():
 				return false, fault.In(fault.PhaseOpen, ctx.Err())
@@ -55,10 +58,15 @@ func (p *pass) keepsNumber(ctx context.Context) (bool, error) {
 	return false, nil
 }
 
-// fromClock reports whether a UIDVALIDITY may have been taken from the clock
-// just now.
-func fromClock(v storage.UIDValidity) bool {
-	return time.Since(time.Unix(int64(v), 0)).Abs() < 10*time.Minute
+// fromClock reports whether the UIDVALIDITY may run with a clock: since the last
+// pass it has moved by about as many seconds as have passed. The clock may have
+// begun at any time: Courier's begins in 2001.
+func (p *pass) fromClock() bool {
+	if p.row.CompletedAt.IsZero() {
+		return true
+	}
+	moved := time.Duration(int64(p.box.Said())-int64(p.row.UIDValidity)) * time.Second
+	return (moved - time.Since(p.row.CompletedAt)).Abs() < clockSlack
 }
 
 // unlasting is what is recorded once of a mailbox whose numbers do not last.
@@ -173,8 +181,8 @@ func (p *pass) sampled(ctx context.Context, stored []plan.Copy) (bool, error) {
 		uids = append(uids, c.UID)
 	}
 	same := 0
-	err := p.box.Look(ctx, uids, func(m storage.Mark) {
-		if want[m.UID] == m {
+	err := p.box.Look(ctx, uids, func(m plan.Seen) {
+		if want[m.UID] == m.Mark {
 			same++
 		}
 	})
