@@ -1,10 +1,15 @@
 package engine
 
 import (
+	"crypto/tls"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"mailcote/engine/imap"
+	"mailcote/engine/secret"
+	"mailcote/storage/class"
+	"mailcote/testkit/dovecot"
 	"mailcote/testkit/script"
 )
 
@@ -102,4 +107,40 @@ func TestNoPasswordTaken(t *testing.T) {
 			t.Errorf("%s: a sign-in that was not sent is noted as unanswered", test.caps)
 		}
 	}
+}
+
+// TestLoginDisabledDovecot is the same with Dovecot, which counts a connection as safe only if both ends have one
+// address. It announces LOGINDISABLED and STARTTLS, and after STARTTLS it takes the password.
+func TestLoginDisabledDovecot(t *testing.T) {
+	t.Parallel()
+	server := dovecot.Start(t, dovecot.Config{TLS: true, Extra: "listen = 127.0.0.1, 127.0.0.2\n" +
+		"disable_plaintext_auth = yes\n"})
+	fill(t, server, 5, 3, 1)
+	const host = "127.0.0.2"
+	reached := func(security imap.Security) *world {
+		t.Helper()
+		w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{TLSConfig: &tls.Config{RootCAs: server.Roots,
+			ServerName: "localhost"}})
+		id, _, err := w.engine.AddAccount(t.Context(), NewAccount{Login: Login{User: dovecot.User, Host: host,
+			Port: server.Port(), Security: security, Password: secret.New(dovecot.Password)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.id = id
+		return w
+	}
+	w := reached(imap.Plain)
+	before, err := server.Logins()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := w.sync()
+	if url := (Login{User: dovecot.User, Host: host, Port: server.Port(), Security: imap.StartTLS}).URL(); sum.Class !=
+		class.Auth || !w.find().Paused || !strings.Contains(sum.NextStep, url) {
+		t.Errorf("summary %+v", sum)
+	}
+	if n, err := server.Logins(); n != before || err != nil {
+		t.Errorf("%d sign-ins in the clear, %v", n-before, err)
+	}
+	reached(imap.StartTLS).complete()
 }

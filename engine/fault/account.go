@@ -38,6 +38,12 @@ func (a Account) fill(words string) string {
 		words, _, _ = strings.Cut(words, "then mailcote sync {account}")
 		words = strings.TrimRight(words, ",; ")
 	}
+	startTLS, withTLS := "mailcote account add with that URL", "mailcote account add with that URL"
+	if a.Name != "" {
+		startTLS = "mailcote account set " + a.Name + " --security starttls"
+		withTLS = "mailcote account set " + a.Name + " --security tls --port 993"
+	}
 	return strings.NewReplacer("{account}", a.Name, "{url}", a.URL(), "{starttls}", a.at(imap.StartTLS, a.Port),
-		"{imaps}", a.at(imap.TLS, 993), "{server}", net.JoinHostPort(a.Host, strconv.Itoa(a.Port))).Replace(words)
+		"{imaps}", a.at(imap.TLS, 993), "{set starttls}", startTLS, "{set imaps}", withTLS,
+		"{server}", net.JoinHostPort(a.Host, strconv.Itoa(a.Port))).Replace(words)
 }

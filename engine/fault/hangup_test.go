@@ -66,8 +66,10 @@ func TestNextStepNamesTheAccount(t *testing.T) {
 		{refused, Account{"work", "ada $(x)", "::1", 1143, imap.StartTLS},
 			"mailcote account add imap+starttls://ada%20%24%28x%29@[::1]:1143", ""},
 		{refused, Account{"", "ada", "mail.example", 143, imap.Plain}, "check the password", "mailcote"},
-		{plain, Account{"work", "ada", "mail.example", 1143, imap.Plain}, "imap+starttls://ada@mail.example:1143 ", ""},
-		{plain, Account{"", "ada", "mail.example", 143, imap.Plain}, "imap+starttls://ada@mail.example:143 ", "sync"},
+		{plain, Account{"work", "ada", "mail.example", 1143, imap.Plain},
+			"imap+starttls://ada@mail.example:1143 (mailcote account set work --security starttls)", ""},
+		{plain, Account{"", "ada", "mail.example", 143, imap.Plain},
+			"imap+starttls://ada@mail.example:143 (mailcote account add with that URL)", "account set"},
 		{bare, Account{"work", "ada", "mail.example", 143, imap.Plain}, "imaps://ada@mail.example:993 ", ""},
 	} {
 		got := test.fault.NextStep(test.of)

@@ -174,7 +174,8 @@ func short(d time.Duration) string {
 
 func shows(words string) string {
 	return strings.NewReplacer("{account}", "ACCOUNT", "{url}", "URL", "{starttls}", "imap+starttls://USER@HOST:PORT",
-		"{imaps}", "imaps://USER@HOST:993").Replace(words)
+		"{imaps}", "imaps://USER@HOST:993", "{set starttls}", "mailcote account set ACCOUNT --security starttls",
+		"{set imaps}", "mailcote account set ACCOUNT --security tls --port 993").Replace(words)
 }
 
 func or(a, b string) string {

@@ -28,10 +28,9 @@ const (
 		"for an app password or a switch that allows passwords, then mailcote sync {account}"
 	noPlain = "ask the server's operator to allow sign-in with a password (PLAIN) on an encrypted connection, then " +
 		"mailcote sync {account}"
-	wantsStartTLS = "the server takes no password on a connection without encryption: use {starttls} (mailcote " +
-		"account add with that URL)"
-	wantsTLS = "the server takes no password on a connection without encryption: try {imaps} (mailcote account add " +
-		"with that URL)"
+	wantsStartTLS = "the server takes no password on a connection without encryption: use {starttls} " +
+		"({set starttls})"
+	wantsTLS = "the server takes no password on a connection without encryption: try {imaps} ({set imaps})"
 )
 
 // Offered describes SASL mechanisms, such as "OAuth tokens (XOAUTH2)". It is ""

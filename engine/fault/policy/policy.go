@@ -25,7 +25,9 @@ type Policy struct {
 	Do    Action
 	Tries int  // for Limit: attempts without progress before the task fails
 	Wait  Wait // least wait, in addition to the backoff
-	// the next step, for the user; {account} is the account's name, {url}, {starttls} and {imaps} are URLs of it
+	// The next step, for the user. {account} is the account's name and {server}
+	// its host and port. {url}, {starttls} and {imaps} are URLs of it, and
+	// {set starttls} and {set imaps} are the commands that make it use them.
 	Shows string
 	Why   string // what is done, for docs/errors.md
 }

@@ -208,8 +208,7 @@ func Codes() []Row {
 			Hint: "the password has expired: set a new one at the provider, then mailcote sync {account}"},
 		{Code: "WEBALERT", Class: class.Auth, Scope: "account", Hint: browser},
 		{Code: "PRIVACYREQUIRED", Class: class.TLS, Scope: "account",
-			Hint: "the server wants an encrypted connection: try {starttls} or {imaps} (mailcote account add with " +
-				"that URL)"},
+			Hint: "the server wants an encrypted connection: try {starttls} ({set starttls}) or {imaps} ({set imaps})"},
 		{Code: "INUSE", On: SignIn, Class: class.Network, Scope: "account", Wait: Wait{5 * second, 2, 2 * minute},
 			Hint: cannotNow},
 		{Code: "INUSE", Class: class.Mailbox, Scope: "mailbox",
