@@ -179,6 +179,7 @@ func (a *Account) Throttled(f fault.Fault, opened time.Time) fault.Fault {
 	}
 	limit := policy.PolicyOf(class.Quota)
 	f.Class, f.Scope, f.Do, f.Wait = class.Quota, limit.Scope, limit.Do, limit.Wait
+	f.Hint = "" // it was of the class before
 	f.Detail = fmt.Sprintf("%d short sessions in %v: %s", maxByes, byeWindow, f.Detail)
 	return f
 }
