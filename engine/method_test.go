@@ -46,7 +46,8 @@ func TestPlainNotUnderstood(t *testing.T) {
 				plains != test.plains || logins != test.login1 {
 				t.Errorf("%d AUTHENTICATE, %d LOGIN, summary %+v", plains, logins, sum)
 			}
-			if strings.HasSuffix(test.name, "not understood") && !strings.Contains(sum.NextStep, "did not understand") {
+			unread := strings.HasSuffix(test.name, "not understood") || strings.HasSuffix(test.name, "LOGIN disabled")
+			if unread && !strings.Contains(sum.NextStep, "did not understand") {
 				t.Errorf("next step: %s", sum.NextStep)
 			}
 		})

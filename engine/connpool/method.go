@@ -54,7 +54,7 @@ type Method struct {
 func (m *Method) Authenticate(ctx context.Context, s *imap.Session, user string, password secret.Secret) error {
 	disabled := s.Has("LOGINDISABLED")
 	switch {
-	case s.Has("AUTH=PLAIN") && !(m.noPlain.Load() && !disabled):
+	case s.Has("AUTH=PLAIN") && (disabled || !m.noPlain.Load()):
 		err := s.Authenticate(ctx, sasl.NewPlainClient("", user, password.Reveal()))
 		if !notUnderstood(err) || disabled {
 			return err

@@ -181,7 +181,7 @@ func (a *app) testLogin(ctx context.Context, s *sources, arg string) (engine.Log
 	} else {
 		l.Password, err = ref.Resolve(ctx, secret.BoxOf(path), l.Key())
 	}
-	return l, one.Insecure, err
+	return l, one.Insecure, ofLogin(l, err)
 }
 
 func loginOf(a storage.Account) engine.Login {

@@ -98,9 +98,27 @@ func statusOf(err error) Status {
 	return Failed
 }
 
+// missingPasswordError is secret.ErrNoPassword with the URL of its account.
+type missingPasswordError struct {
+	url string
+	err error
+}
+
+func (e *missingPasswordError) Error() string { return e.err.Error() }
+func (e *missingPasswordError) Unwrap() error { return e.err }
+
+// ofLogin adds the URL of a login to the error of a missing password.
+func ofLogin(l engine.Login, err error) error {
+	if errors.Is(err, secret.ErrNoPassword) {
+		return &missingPasswordError{l.URL(), err}
+	}
+	return err
+}
+
 // explained adds what to do to an error that does not say it.
 func explained(err error) error {
 	add := ""
+	var missing *missingPasswordError
 	switch {
 	case errors.Is(err, context.Canceled):
 		return &failure{Failed, errors.New("interrupted: nothing more was done")}
@@ -113,8 +131,9 @@ func explained(err error) error {
 		add = "restore a backup, or move the store away and add the accounts again"
 	case errors.Is(err, imap.ErrPlainRefused):
 		add = "write imaps:// or imap+starttls://, or accept the risk with --insecure"
-	case errors.Is(err, secret.ErrNoPassword):
-		add = "give it with --password-file FILE, --password-command CMD or at a terminal: mailcote account add URL"
+	case errors.As(err, &missing):
+		add = "give it with --password-file FILE, --password-command CMD, --password-stdin or at a terminal: " +
+			"mailcote account add " + missing.url
 	}
 	if add == "" {
 		return err

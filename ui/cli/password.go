@@ -112,11 +112,11 @@ func (s *sources) get(ctx context.Context, a *app, l engine.Login, store string)
 		case err != nil:
 			err = fmt.Errorf("%w: name a file whose first line is the password", err)
 		}
-		return value, ref, err
+		return value, ref, ofLogin(l, err)
 	}
 	if s.stdin {
 		value, err := s.fromStdin(ctx, a)
-		return value, ref, err
+		return value, ref, ofLogin(l, err)
 	}
 	if !l.Password.Empty() {
 		return l.Password, ref, nil
