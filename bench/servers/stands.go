@@ -185,8 +185,8 @@ func startHoodiecrow(dir string, o options) (*stand, error) {
 		return nil, err
 	}
 	script := fmt.Sprintf(`require(%s)({plugins: ["ID", "SASL-IR", "AUTH-PLAIN", "NAMESPACE", "IDLE", "ENABLE", `+
-		`"CONDSTORE", "UNSELECT", "SPECIAL-USE", "LITERALPLUS"], storage: {INBOX: {}, "": {separator: "/", folders: {}}}})`+
-		`.listen(%s)`, strconv.Quote(module), port)
+		`"CONDSTORE", "UNSELECT", "SPECIAL-USE", "LITERALPLUS"], storage: {INBOX: {}, "": {separator: "/", `+
+		`folders: {}}}}).listen(%s)`, strconv.Quote(module), port)
 	file := filepath.Join(dir, "server.js")
 	if err := os.WriteFile(file, []byte(script), 0o600); err != nil {
 		return nil, err
@@ -248,6 +248,7 @@ var odd = []string{
 // message makes a message that no other name and number has.
 func message(box string, n int) []byte {
 	return fmt.Appendf(nil, "From: Ada <ada@example.org>\r\nTo: bob@example.org\r\nSubject: number %[2]d\r\n"+
-		"Date: Mon, 1 Jan 2024 00:00:00 +0000\r\nMessage-ID: <%[1]x.%[2]d@example.org>\r\n\r\nThe text of %[2]d.\r\n%[3]s",
+		"Date: Mon, 1 Jan 2024 00:00:00 +0000\r\nMessage-ID: <%[1]x.%[2]d@example.org>\r\n\r\n"+
+		"The text of %[2]d.\r\n%[3]s",
 		box, n, strings.Repeat("More text.\r\n", n%20))
 }

@@ -29,7 +29,6 @@ type course struct {
 	dice    *rand.Rand
 	written int
 	move    bool // the server has MOVE
-	byUID   bool // the server has UIDPLUS
 	refused int
 	wrong   int
 }
@@ -87,7 +86,7 @@ func (c *course) dial(ctx context.Context) (err error) {
 	}
 	lines, err := c.other.Do("CAPABILITY")
 	words := strings.Fields(strings.ToUpper(strings.Join(lines, " ")))
-	c.move, c.byUID = slices.Contains(words, "MOVE"), slices.Contains(words, "UIDPLUS")
+	c.move = slices.Contains(words, "MOVE")
 	return err
 }
 
@@ -137,8 +136,9 @@ func (c *course) compare(ctx context.Context, when string) error {
 		c.deviation("%s: sync ends with %d: %s%s%s", when, code, said, errs, faults)
 	}
 	want, err := truth.Read(ctx, c.server.addr, c.server.user, c.server.password, c.server.unreadable...)
-	if err != nil {
-		return err
+	if err != nil { // it lists a mailbox that cannot be opened, or it is gone
+		c.deviation("%s: %v", when, err)
+		return ctx.Err()
 	}
 	have, err := c.stored()
 	if err != nil {
