@@ -159,9 +159,11 @@ func servers() []Profile {
 		},
 		{
 			Name: "cyrus", IDs: []string{"cyrus"}, Greetings: []string{"cyrus"}, Start: 2, Most: 4, Line: 8 * kb,
+			Distrust: []string{"OBJECTID"},
 			Sources: []Source{
 				{connections, "documented: cyrusimap.org, maxlogins_per_user is the operator's"},
 				{line, "source: MailKit ImapEngine, 8000 octets"},
+				{distrust, "seen: Cyrus 3.6.1 says freed memory, line ends too, as MAILBOXID of STATUS"},
 			},
 		},
 		{
