@@ -177,7 +177,7 @@ func (a *account) password(ctx context.Context) (secret.Secret, error) {
 	case given != nil:
 		password, err = *given, nil
 	case err == nil:
-		password, err = ref.Resolve(ctx, a.box, row.User+"@"+row.Host)
+		password, err = loginOf(row).Resolve(ctx, ref, a.box)
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -196,28 +196,31 @@ type NewAccount struct {
 	Name     string     // "": Login.Name
 	Ref      secret.Ref // where later processes find the password
 	Insecure bool       // plain text to another host was asked for
+	Move     bool       // an account that exists may get another port and security
 }
 
-// AddAccount adds an account together with its first task. If the user and host
-// exist already, it updates how the server is reached. Another password ends a
-// pause that a refused one made, and is tried once.
+// AddAccount adds an account together with its first task. One that exists
+// already gets the reference, if there is one. If it is reached at another port
+// or in another way than the login says, it changes only with Move; otherwise
+// the error is an *ElsewhereError. Another password ends a pause that a refused one
+// made, and is tried once.
 func (e *Engine) AddAccount(ctx context.Context, n NewAccount) (id storage.AccountID, created bool, err error) {
 	l := n.Login
+	unused := ""
 	failpoint.Hit("engine.beforeAddAccount")
 	err = e.queued(ctx, func(w *storage.Writer) error {
 		created = false
 		have, err := w.AccountByIdentity(l.User, l.Host, l.Port)
 		if err == nil {
+			if err := Elsewhere(have, l); err != nil && !n.Move {
+				return err
+			}
 			if err := n.endPauseTx(w, have); err != nil {
 				return err
 			}
 			id = have.ID
-			if n.Ref.Kind != secret.None {
-				if err := w.SetSecretRef(id, n.Ref.String()); err != nil {
-					return err
-				}
-			}
-			return w.SetAccountEndpoint(id, l.Port, string(l.Security), n.Insecure)
+			unused, err = e.setTx(w, have, Change{Port: l.Port, Security: l.Security, Insecure: n.Insecure, Ref: n.Ref})
+			return err
 		}
 		if !errors.Is(err, storage.ErrNotFound) {
 			return err
@@ -241,6 +244,9 @@ func (e *Engine) AddAccount(ctx context.Context, n NewAccount) (id storage.Accou
 		return 0, false, err
 	}
 	failpoint.Hit("engine.afterAddAccount")
+	if err := e.forget(unused); err != nil {
+		return 0, false, err
+	}
 	if !l.Password.Empty() {
 		e.UsePassword(id, l.Password)
 	}
@@ -249,16 +255,15 @@ func (e *Engine) AddAccount(ctx context.Context, n NewAccount) (id storage.Accou
 }
 
 // freeName returns a name that no account has. One address may be used at
-// several hosts, and at several ports of a loopback host.
+// several hosts, and at several ports of a loopback host, and a name may be
+// taken by choice.
 func freeName(w *storage.Writer, l Login) (string, error) {
 	for n := 1; ; n++ {
 		name := l.Name()
 		switch {
 		case n == 2:
 			name = l.Key()
-		case n == 3:
-			name = l.User + "@" + l.Endpoint().Addr()
-		case n > 3:
+		case n > 2:
 			name = l.Key() + " " + strconv.Itoa(n)
 		}
 		if _, err := w.AccountByName(name); errors.Is(err, storage.ErrNotFound) {

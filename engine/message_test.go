@@ -241,8 +241,9 @@ func TestSecondAccount(t *testing.T) {
 			t.Fatalf("%s: %v %v", host, created, err)
 		}
 	}
-	if names := w.text(`SELECT name FROM account ORDER BY id`); names != "alice@127.0.0.1\n"+
-		"alice@localhost\nada@example.org\nada@example.org@127.0.0.2\nada@example.org@localhost" {
+	port := fmt.Sprint(":", s.Port())
+	if names := w.text(`SELECT name FROM account ORDER BY id`); names != "alice@127.0.0.1"+port+"\nalice@localhost"+port+
+		"\nada@example.org\nada@example.org@127.0.0.2:1\nada@example.org@localhost:1" {
 		t.Errorf("names %q", names)
 	}
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -37,15 +38,16 @@ func ParseURL(s string) (Login, error) {
 	}
 	switch strings.ToLower(scheme) {
 	case "imap":
-		l.Security, l.Port = imap.Plain, 143
+		l.Security = imap.Plain
 	case "imaps":
-		l.Security, l.Port = imap.TLS, 993
+		l.Security = imap.TLS
 	case "imap+starttls":
-		l.Security, l.Port = imap.StartTLS, 143
+		l.Security = imap.StartTLS
 	default: // do not repeat the text: it may be a password
 		return l, fmt.Errorf("%w: it begins with no scheme that is known: use imaps, imap+starttls or, for this "+
 			"machine only, imap", ErrURL)
 	}
+	l.Port = l.Security.Port()
 	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
 		if strings.Trim(rest[i:], "/") != "" {
 			return l, fmt.Errorf("%w: it ends after host and port; percent-encode / ? # in user and password", ErrURL)
@@ -105,11 +107,38 @@ func (l Login) Name() string {
 	if strings.Contains(l.User, "@") {
 		return l.User
 	}
-	return l.User + "@" + l.Host
+	return l.Key()
 }
 
-// Key names the login in the secrets file.
-func (l Login) Key() string { return l.User + "@" + l.Host }
+// Key names the login among others: user and host, on a loopback host also the
+// port, where each may be another server. The secrets file has it too.
+func (l Login) Key() string {
+	if imap.Loopback(l.Host) {
+		return l.User + "@" + l.Endpoint().Addr()
+	}
+	return l.oldKey()
+}
+
+// oldKey is the key that earlier versions used for every host.
+func (l Login) oldKey() string { return l.User + "@" + l.Host }
+
+// SavedRef returns the reference to a password that is saved under Key. That of
+// an account whose password an earlier version saved under oldKey has no value.
+func (l Login) SavedRef() secret.Ref {
+	if l.Key() == l.oldKey() {
+		return secret.Ref{Kind: secret.Saved}
+	}
+	return secret.Ref{Kind: secret.Saved, Value: l.Key()}
+}
+
+// Resolve returns the password that an account's reference leads to. A saved one
+// is found under the account's own keys only, whatever the reference says.
+func (l Login) Resolve(ctx context.Context, ref secret.Ref, box secret.Box) (secret.Secret, error) {
+	if ref.Kind == secret.Saved && ref.Value != "" {
+		ref.Value = l.Key()
+	}
+	return ref.Resolve(ctx, box, l.oldKey())
+}
 
 // URL returns the login as a URL without its password.
 func (l Login) URL() string { return l.named("").URL() }

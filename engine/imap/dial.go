@@ -24,6 +24,14 @@ const (
 	Plain    Security = "plain"
 )
 
+// Port returns the usual port of a server that is reached in this way.
+func (s Security) Port() int {
+	if s == TLS {
+		return 993
+	}
+	return 143
+}
+
 // Endpoint is where a server listens.
 type Endpoint struct {
 	Host     string

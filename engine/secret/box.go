@@ -40,6 +40,18 @@ func (b Box) Put(key string, s Secret) error {
 	return b.write(all)
 }
 
+// Copy saves under to the password that is saved under from. There may be none.
+func (b Box) Copy(from, to string) error {
+	value, err := b.Get(from)
+	if errors.Is(err, ErrNoPassword) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return b.Put(to, value)
+}
+
 // Drop deletes a password.
 func (b Box) Drop(key string) error {
 	all, err := b.read()

@@ -25,13 +25,14 @@ import (
 func (a *app) account() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "account COMMAND",
-		Short: "Add, list, show, test, pause and resume accounts",
+		Short: "Add, list, show, set, test, pause and resume accounts",
 		Example: `  mailcote account add imaps://you@example.org
   mailcote account test you@example.org`,
 		Args: cobra.ArbitraryArgs,
 		RunE: group,
 	}
-	c.AddCommand(a.accountAdd(), a.accountList(), a.accountShow(), a.accountTest(), a.accountPause(), a.accountResume())
+	c.AddCommand(a.accountAdd(), a.accountList(), a.accountShow(), a.accountSet(), a.accountTest(), a.accountPause(),
+		a.accountResume())
 	return c
 }
 
@@ -179,7 +180,7 @@ func (a *app) testLogin(ctx context.Context, s *sources, arg string) (engine.Log
 		}
 		l.Password, _, err = s.get(ctx, a, l, path)
 	} else {
-		l.Password, err = ref.Resolve(ctx, secret.BoxOf(path), l.Key())
+		l.Password, err = l.Resolve(ctx, ref, secret.BoxOf(path))
 	}
 	return l, one.Insecure, ofLogin(l, err)
 }

@@ -35,12 +35,16 @@ only you can read.`,
 				return err
 			}
 			return a.owning(c.Context(), "mailcote account add", func(st *storage.Store, e *engine.Engine) error {
+				move, err := a.move(c.Context(), st, l)
+				if err != nil {
+					return err
+				}
 				ref, err := a.tried(c.Context(), &s, &l, st, noTest)
 				if err != nil {
 					return err
 				}
 				return a.added(c.Context(), e, engine.NewAccount{Login: l, Name: name, Ref: ref,
-					Insecure: s.insecure}, st)
+					Insecure: s.insecure, Move: move}, st)
 			})
 		},
 	}

@@ -34,7 +34,7 @@ func TestResumes(t *testing.T) {
 		s.Connections() != knocks {
 		t.Errorf("want %s, stderr: %s; %d connections more", at, again.errs, s.Connections()-knocks)
 	}
-	if o := r.exits(0, "status"); !strings.Contains(o.out, account+"  waiting") ||
+	if o := r.exits(0, "status"); !strings.Contains(o.out, r.name()+"  waiting") ||
 		!strings.Contains(o.out, "gmail: ") ||
 		!strings.Contains(o.out, " of 2.50 GB in 24 hours, slowed down to 50 %, "+at) {
 		t.Errorf("status: %s", o.out)

@@ -67,7 +67,7 @@ func TestManyAccounts(t *testing.T) {
 			t.Fatal(err)
 		}
 		mail += len(want)
-		if differ := truth.Diff(want, have[user+"@127.0.0.1"]); len(differ) > 0 {
+		if differ := truth.Diff(want, have[user+"@"+r.addr]); len(differ) > 0 {
 			t.Errorf("%s: %d lines differ, the first: %s", user, len(differ), differ[0])
 		}
 	}

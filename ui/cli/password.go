@@ -1,13 +1,10 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -30,12 +27,17 @@ type sources struct {
 }
 
 func (s *sources) flags(c *cobra.Command) {
-	c.Flags().StringVar(&s.file, "password-file", "", "read the password from the first line of `FILE`, now and later")
-	c.Flags().StringVar(&s.command, "password-command", "",
-		"read the password from the first line that `CMD` prints, now and later")
+	s.refFlags(c)
 	c.Flags().BoolVar(&s.stdin, "password-stdin", false, "read the password from the first line of stdin")
 	c.Flags().BoolVar(&s.noSecretFile, "no-secret-file", false,
 		"never write a password into the secrets file beside the store")
+}
+
+// refFlags are the flags that say where a later process finds a password.
+func (s *sources) refFlags(c *cobra.Command) {
+	c.Flags().StringVar(&s.file, "password-file", "", "read the password from the first line of `FILE`, now and later")
+	c.Flags().StringVar(&s.command, "password-command", "",
+		"read the password from the first line that `CMD` prints, now and later")
 	c.Flags().BoolVar(&s.insecure, "insecure", false, "allow imap:// (no TLS) to another machine")
 }
 
@@ -48,7 +50,7 @@ func (s *sources) login(a *app, url string) (engine.Login, error) {
 	if err := s.onlyOne(a); err != nil {
 		return l, err
 	}
-	local := isLoopback(l.Host)
+	local := imap.Loopback(l.Host)
 	if l.Security == imap.Plain && !local && !s.insecure {
 		return l, usagef("imap:// would send the password to %s in the clear: write imaps:// or imap+starttls://, or "+
 			"accept the risk with --insecure", l.Host)
@@ -58,12 +60,6 @@ func (s *sources) login(a *app, url string) (engine.Login, error) {
 			"use --password-file, --password-command or the prompt")
 	}
 	return l, nil
-}
-
-// isLoopback reports whether a host is this machine, without a look-up.
-func isLoopback(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return strings.EqualFold(host, "localhost") || err == nil && ip.Unmap().IsLoopback()
 }
 
 // ref is what the flags say; the zero value when there is none.
@@ -104,7 +100,7 @@ func (s *sources) get(ctx context.Context, a *app, l engine.Login, store string)
 		return secret.Secret{}, ref, err
 	}
 	if ref.Kind != secret.None {
-		value, err := ref.Resolve(ctx, secret.BoxOf(store), l.Key())
+		value, err := l.Resolve(ctx, ref, secret.BoxOf(store))
 		switch {
 		case errors.Is(err, secret.ErrNotText):
 		case err != nil && ref.Kind == secret.Command:
@@ -131,13 +127,10 @@ func (s *sources) get(ctx context.Context, a *app, l engine.Login, store string)
 
 // remember saves a typed password into the secrets file, and says so.
 func (s *sources) remember(a *app, store string, l engine.Login, value secret.Secret) (secret.Ref, error) {
-	box, ref := secret.BoxOf(store), secret.Ref{Kind: secret.Saved}
-	if imap.Loopback(l.Host) { // each port may be another server
-		ref.Value = l.User + "@" + l.Endpoint().Addr()
-	}
-	if err := box.Put(cmp.Or(ref.Value, l.Key()), value); err != nil {
+	box := secret.BoxOf(store)
+	if err := box.Put(l.Key(), value); err != nil {
 		return secret.Ref{}, err
 	}
 	a.voice.Note("The password is kept in %s, which only you can read.", voice.Line(box.Path))
-	return ref, nil
+	return l.SavedRef(), nil
 }

@@ -38,7 +38,7 @@ func TestWrongPassword(t *testing.T) {
 	before := r.logins()
 	o := r.exits(77, "sync", r.urlWith("wrong"), "--no-secret-file", "--once")
 	if strings.Count("\n"+o.errs, "\nmailcote: ") != 1 || !strings.Contains(o.errs, "check the password") ||
-		!strings.Contains(o.errs, "mailcote sync "+account) {
+		!strings.Contains(o.errs, "mailcote sync "+r.name()) {
 		t.Errorf("stderr: %s", o.errs)
 	}
 	if n := r.logins() - before; n != 1 {
@@ -72,7 +72,7 @@ func TestWrongPassword(t *testing.T) {
 
 	// The right one, by a person: everything goes on.
 	r.exits(0, "sync", r.url())
-	if n := r.number(`SELECT count(*) AS n FROM mail WHERE account = '` + account + `'`); n != 30 {
+	if n := r.number(`SELECT count(*) AS n FROM mail WHERE account = '` + r.name() + `'`); n != 30 {
 		t.Errorf("%d messages after the right password", n)
 	}
 	r.sound()
@@ -143,7 +143,7 @@ func TestRefusals(t *testing.T) {
 	r := newRig(t, dovecot.Config{})
 	r.fill(32, 20, 2, corpus.Options{AvgSize: 3000})
 	r.exits(0, "sync", r.url())
-	r.refuses(2, []string{"sync", "nobody@example.org"}, []string{`unknown account "nobody@example.org"`, account,
+	r.refuses(2, []string{"sync", "nobody@example.org"}, []string{`unknown account "nobody@example.org"`, r.name(),
 		"mailcote account list"})
 	r.refuses(2, []string{"sync", "pop3://someone@example.org"}, []string{"account URL", "imaps"})
 	r.refuses(2, []string{"sync", "imaps://example.org"}, []string{"there is no user", "imaps://user@host"})

@@ -123,8 +123,11 @@ func (r *rig) urlWith(password string) string {
 	return u.String()
 }
 
-// account is what the account is called.
+// account finds the account, as long as it is the only one of its user here.
 const account = dovecot.User + "@127.0.0.1"
+
+// name is what the account is called.
+func (r *rig) name() string { return dovecot.User + "@" + r.addr }
 
 func (r *rig) start(args ...string) *child.Proc {
 	r.t.Helper()

@@ -43,9 +43,9 @@ func TestScreens(t *testing.T) {
 	}{
 		{"status", []string{
 			`(?m)^` + account + `  waiting \(as of [-0-9: ]{16}\): a\n    task is tried again then$`,
-			`(?m)^alice\+1@127\.0\.0\.1  paused: the server refused the password:\n    \[AUTHENTICATION`,
+			`(?m)^alice\+1@127\.0\.0\.1:\d+  paused: the server refused the password:\n    \[AUTHENTICATION`,
 			`(?m)^  Mail +81 of 81 messages in 2 mailboxes$`, `(?m)^Store  /`}},
-		{"account list", []string{`^ACCOUNT +STATE `, `(?m)^robin\.hedgehog.*…  `, `(?m)^alice\+1@127\.0\.0\.1  `,
+		{"account list", []string{`^ACCOUNT +STATE `, `(?m)^robin\.hedgehog.*…  `, `(?m)^alice\+1@127\.0\.0\.1:\d+  `,
 			`  paused: the .*…  `}},
 		{"account show alice+1@127.0.0.1", []string{`(?m)^Server +imap://`,
 			`(?m)^Correspondence/2026.* +archive| +\d+ +\d+ +\d+$`}},

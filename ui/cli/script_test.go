@@ -52,7 +52,7 @@ func program() {
 // TestScripts runs testdata/script/*.txtar, each with a server of its own:
 //
 //	$URL       its account with the password, $BADURL with a wrong one, $PASSURL without
-//	$PASSWORD  the password
+//	$PASSWORD  the password; $PORT its port
 //	$DOWN      an account where nothing listens
 func TestScripts(t *testing.T) {
 	dir, some := filepath.Join("testdata", "script"), []string(nil)
@@ -102,8 +102,8 @@ func variables(env *testscript.Env, url string) error {
 	}
 	for name, value := range map[string]string{
 		"URL": url, "PASSWORD": password, "BADURL": scheme + "://" + user + ":wrong@" + host,
-		"PASSURL": scheme + "://" + user + "@" + host,
-		"DOWN":    "imap://someone:secret@" + down.Addr().String(), "ACCOUNT": user + "@127.0.0.1",
+		"PASSURL": scheme + "://" + user + "@" + host, "PORT": host[strings.LastIndex(host, ":")+1:],
+		"DOWN": "imap://someone:secret@" + down.Addr().String(), "ACCOUNT": user + "@" + host,
 		"XDG_STATE_HOME": filepath.Join(env.WorkDir, "state"), "XDG_DATA_HOME": filepath.Join(env.WorkDir, "data"),
 		"MAILCOTE_STORE": filepath.Join(env.WorkDir, "t.db"), "TMPDIR": env.WorkDir,
 	} {

@@ -29,7 +29,8 @@ func (a *app) sync() *cobra.Command {
 	c := &cobra.Command{
 		Use: "sync [ACCOUNT…|URL]", Short: "Fetch what is new, then end",
 		Long: `Bring accounts to the server's state, then end: every account, those named, or
-the one a URL says. A URL's account is added if it is new. With --once its
+the one a URL says. A URL's account is added if it is new. One that is known at
+another port or with other security is not changed unless you say so. With --once its
 password is used and not kept. An account paused by hand is left out, or synced
 once when it is named; it stays paused.`,
 		Example: `  mailcote sync
@@ -136,7 +137,11 @@ func noAccount() error {
 // password, at least for this run.
 func (s *syncing) fromURL(ctx context.Context, a *app, st *storage.Store, e *engine.Engine,
 	l engine.Login) (storage.AccountID, error) {
-	n := engine.NewAccount{Login: l, Insecure: s.insecure}
+	move, err := a.move(ctx, st, l)
+	if err != nil {
+		return 0, err
+	}
+	n := engine.NewAccount{Login: l, Insecure: s.insecure, Move: move}
 	known := false
 	if err := st.Read(ctx, func(r *storage.Reader) error {
 		one, err := r.AccountByIdentity(l.User, l.Host, l.Port)
