@@ -177,7 +177,9 @@ func (a *account) password(ctx context.Context) (secret.Secret, error) {
 	case given != nil:
 		password, err = *given, nil
 	case err == nil:
-		password, err = loginOf(row).Resolve(ctx, ref, a.box)
+		if err = a.mayUse(ctx, row, ref); err == nil {
+			password, err = loginOf(row).Resolve(ctx, ref, a.box)
+		}
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -242,7 +244,7 @@ func (a *account) corrected(ctx context.Context) bool {
 	}
 	ref := a.setRow(row).refusedFile()
 	now, isFile := ref.Reads()
-	if !isFile {
+	if !isFile || a.mayUse(ctx, row, ref) != nil {
 		return false
 	}
 	a.mu.Lock()

@@ -49,15 +49,14 @@ func (e *Engine) CheckRemote(ctx context.Context, o RemoteOptions) ([]storage.Fi
 // CheckRemoteBeside is CheckRemote for a process that does not own the store.
 // It signs in by itself and respects the pauses, waits and limits in the store.
 // It records nothing, so its downloads do not count.
-func CheckRemoteBeside(ctx context.Context, s *storage.Store, trace io.Writer,
-	o RemoteOptions) ([]storage.Finding, error) {
-	loaded, err := health.Load(ctx, s, health.Options{})
+func CheckRemoteBeside(ctx context.Context, e Options, o RemoteOptions) ([]storage.Finding, error) {
+	loaded, err := health.Load(ctx, e.Store, health.Options{})
 	if err != nil {
 		return nil, err
 	}
 	o.Messages = plan.Caps{}.OrDefaults().Messages
-	process := newShared(Options{Store: s, Trace: trace}, loaded)
-	return remote.Compare(ctx, s, o, func(row storage.Account) remote.Account {
+	process := newShared(e, loaded)
+	return remote.Compare(ctx, e.Store, o, func(row storage.Account) remote.Account {
 		return &interactive{newAccount(process, row.ID).setRow(row)}
 	})
 }

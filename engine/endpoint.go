@@ -53,17 +53,18 @@ type Change struct {
 // comes from. Its name and its mail stay. A pause that this may have mended ends,
 // so that it is tried once. Errors: *TakenError.
 func (e *Engine) SetAccount(ctx context.Context, id storage.AccountID, c Change) error {
-	unused := ""
+	unused, named := "", c.Ref.Kind != secret.None
 	err := e.queued(ctx, func(w *storage.Writer) error {
 		have, err := w.Account(id)
 		if err != nil {
 			return err
 		}
+		named = named || e.approved(w, have)
 		unused, err = e.setTx(w, have, c)
 		return err
 	})
 	if err == nil {
-		err = e.forget(unused)
+		err = e.afterChange(ctx, id, unused, named)
 		e.queue.Notify(id)
 	}
 	return err
@@ -124,10 +125,15 @@ func (e *Engine) setTx(w *storage.Writer, have storage.Account, c Change) (unuse
 	return unused, e.queue.HurryTx(w, have.ID)
 }
 
-// forget deletes a saved password; "" means none.
-func (e *Engine) forget(key string) error {
-	if key == "" {
-		return nil
+// afterChange ends a change outside the store: a saved password that nothing leads to
+// is deleted, and the source of the password is approved if it was named here.
+func (e *Engine) afterChange(ctx context.Context, id storage.AccountID, unused string, named bool) error {
+	var err error
+	if unused != "" {
+		err = e.box.Drop(unused)
 	}
-	return e.box.Drop(key)
+	if named {
+		err = errors.Join(err, e.approve(ctx, id))
+	}
+	return err
 }

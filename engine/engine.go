@@ -48,6 +48,7 @@ type Options struct {
 	Trace     io.Writer      // wire log, secrets masked; nil: none
 	Keep      time.Duration  // retention of expunged mail; 0: 30 days, < 0: forever
 	Direct    bool           // never use the queue's own table
+	Approvals secret.Approvals
 
 	dialer   func(ctx context.Context, network, addr string) (net.Conn, error) // nil: the network; set by tests
 	resolver *net.Resolver                                                     // nil: the system's; set by tests
@@ -206,7 +207,7 @@ type NewAccount struct {
 // made, and is tried once.
 func (e *Engine) AddAccount(ctx context.Context, n NewAccount) (id storage.AccountID, created bool, err error) {
 	l := n.Login
-	unused := ""
+	unused, named := "", n.Ref.Kind != secret.None
 	failpoint.Hit("engine.beforeAddAccount")
 	err = e.queued(ctx, func(w *storage.Writer) error {
 		created = false
@@ -219,7 +220,9 @@ func (e *Engine) AddAccount(ctx context.Context, n NewAccount) (id storage.Accou
 				return err
 			}
 			id = have.ID
-			unused, err = e.setTx(w, have, Change{Port: l.Port, Security: l.Security, Insecure: n.Insecure, Ref: n.Ref})
+			c := Change{Port: l.Port, Security: l.Security, Insecure: n.Insecure, Ref: n.Ref}
+			named = named || e.approved(w, have)
+			unused, err = e.setTx(w, have, c)
 			return err
 		}
 		if !errors.Is(err, storage.ErrNotFound) {
@@ -244,7 +247,7 @@ func (e *Engine) AddAccount(ctx context.Context, n NewAccount) (id storage.Accou
 		return 0, false, err
 	}
 	failpoint.Hit("engine.afterAddAccount")
-	if err := e.forget(unused); err != nil {
+	if err := e.afterChange(ctx, id, unused, named); err != nil {
 		return 0, false, err
 	}
 	if !l.Password.Empty() {

@@ -33,7 +33,8 @@ func (w *world) besideCompares() class.Class {
 		w.t.Fatal(err)
 	}
 	defer s.Close() //nolint:errcheck // it was only read
-	return w.classOf(CheckRemoteBeside(w.t.Context(), s, nil, RemoteOptions{Accounts: []storage.Account{w.find()}}))
+	return w.classOf(CheckRemoteBeside(w.t.Context(), Options{Store: s},
+		RemoteOptions{Accounts: []storage.Account{w.find()}}))
 }
 
 func (w *world) classOf(found []storage.Finding, err error) class.Class {

@@ -23,6 +23,12 @@ func scanAccount(row interface{ Scan(...any) error }) (Account, error) {
 	return a, err
 }
 
+// StoreID is the store's own id. Its copies have it too.
+func (r *Reader) StoreID() (id string, err error) {
+	err = r.snap.QueryRow(`SELECT value FROM meta WHERE key = 'store_id'`).Scan(&id)
+	return id, explain("read the store's id", err)
+}
+
 // Accounts lists every account by name.
 func (r *Reader) Accounts() ([]Account, error) {
 	var all []Account

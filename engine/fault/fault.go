@@ -46,7 +46,10 @@ func (f Fault) Refused() bool {
 
 // NextStep says what a person can do, or what happens by itself.
 func (f Fault) NextStep(account Account) string {
+	var unapproved *secret.UnapprovedError
 	switch {
+	case errors.As(f.Err, &unapproved):
+		return "if you want that, approve it: mailcote account set " + account.Name + " " + unapproved.Flag()
 	case errors.Is(f.Err, secret.ErrNoPassword):
 		return account.fill("give the password: mailcote account add {url} --password-file FILE")
 	case errors.Is(f.Err, connpool.ErrSecret):

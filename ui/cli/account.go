@@ -156,24 +156,26 @@ func (a *app) testLogin(ctx context.Context, s *sources, arg string) (engine.Log
 		}
 		return l, s.insecure, err
 	}
+	if err := s.onlyOne(a); err != nil {
+		return engine.Login{}, false, err
+	}
+	ref, err := s.ref()
+	if err != nil {
+		return engine.Login{}, false, err
+	}
 	var one storage.Account
 	if err := a.read(ctx, func(r *storage.Reader) (err error) {
-		one, err = findAccount(r, arg)
-		return err
+		if one, err = findAccount(r, arg); err != nil || ref.Kind != secret.None || s.stdin {
+			return err
+		}
+		if ref, err = secret.ParseRef(one.SecretRef); err != nil {
+			return err
+		}
+		return unapproved(one, engine.MayUse(r, approvals(), one, ref))
 	}); err != nil {
 		return engine.Login{}, false, err
 	}
 	l := loginOf(one)
-	if err := s.onlyOne(a); err != nil {
-		return l, false, err
-	}
-	ref, err := s.ref()
-	if err == nil && ref.Kind == secret.None && !s.stdin {
-		ref, err = secret.ParseRef(one.SecretRef)
-	}
-	if err != nil {
-		return l, false, err
-	}
 	if ref.Kind == secret.None {
 		if err := s.canGive(a, l, false); err != nil {
 			return l, false, err
@@ -183,6 +185,16 @@ func (a *app) testLogin(ctx context.Context, s *sources, arg string) (engine.Log
 		l.Password, err = l.Resolve(ctx, ref, secret.BoxOf(path))
 	}
 	return l, one.Insecure, ofLogin(l, err)
+}
+
+// unapproved adds what to do to the error of a password's source that nobody
+// named on this machine.
+func unapproved(a storage.Account, err error) error {
+	if one := (*secret.UnapprovedError)(nil); errors.As(err, &one) {
+		return &failure{Denied, fmt.Errorf("%s: %w: if you want that, approve it: mailcote account set %s %s", a.Name,
+			err, view.ShellWord(a.Name), one.Flag())}
+	}
+	return err
 }
 
 func loginOf(a storage.Account) engine.Login {

@@ -13,6 +13,7 @@ import (
 	"github.com/adrg/xdg"
 
 	"mailcote/engine"
+	"mailcote/engine/secret"
 	"mailcote/storage"
 	"mailcote/ui/agent"
 	"mailcote/ui/cli/voice"
@@ -108,6 +109,12 @@ func stateDir(store string) string {
 	return filepath.Join(xdg.StateHome, "mailcote")
 }
 
+// approvals are in the state directory of the person, never next to the store:
+// who sends a store may send a directory with it.
+func approvals() secret.Approvals {
+	return secret.Approvals{Dir: filepath.Join(xdg.StateHome, "mailcote", "approved")}
+}
+
 const stateSuffix = ".state"
 
 // reading opens the store for the length of fn. The store may have an owner.
@@ -157,7 +164,7 @@ func (a *app) owningWith(ctx context.Context, path string, o storage.Options,
 	for _, warning := range s.Warnings() {
 		a.voice.Warn("%s", voice.Line(warning))
 	}
-	e, err := engine.New(ctx, engine.Options{Store: s, Trace: a.trace(), Direct: a.direct})
+	e, err := engine.New(ctx, a.engineOptions(s))
 	if err != nil {
 		return errors.Join(err, s.Close())
 	}
@@ -166,6 +173,10 @@ func (a *app) owningWith(ctx context.Context, path string, o storage.Options,
 	}
 	err = fn(s, e)
 	return errors.Join(err, e.Close(), s.Close())
+}
+
+func (a *app) engineOptions(s *storage.Store) engine.Options {
+	return engine.Options{Store: s, Trace: a.trace(), Direct: a.direct, Approvals: approvals()}
 }
 
 // tending is owning for a command that syncs. A damaged store is salvaged,

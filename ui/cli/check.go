@@ -91,7 +91,9 @@ func (a *app) compare(ctx context.Context, report func(done, total int64)) (foun
 	})
 	if held := (*owner.HeldError)(nil); errors.As(err, &held) {
 		err = a.reading(ctx, func(s *storage.Store) error {
-			return with(s, func() ([]storage.Finding, error) { return engine.CheckRemoteBeside(ctx, s, a.trace(), o) })
+			return with(s, func() ([]storage.Finding, error) {
+				return engine.CheckRemoteBeside(ctx, a.engineOptions(s), o)
+			})
 		})
 	}
 	if err == nil && apart > 0 {

@@ -72,7 +72,8 @@ func (r *rig) accounts(s *script.Server, n int) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	e, err := engine.New(r.t.Context(), engine.Options{Store: store})
+	e, err := engine.New(r.t.Context(), engine.Options{Store: store,
+		Approvals: secret.Approvals{Dir: filepath.Join(r.dir, "state", "mailcote", "approved")}})
 	if err != nil {
 		r.t.Fatal(err)
 	}
