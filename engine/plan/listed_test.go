@@ -57,11 +57,11 @@ func TestListed(t *testing.T) {
 
 // TestMovedWhereCountsDiffer: where EXISTS and the listing never agree, STATUS is compared with EXISTS.
 func TestMovedWhereCountsDiffer(t *testing.T) {
-	eleven := int64(11)
+	eleven, unseen := int64(11), int64(2)
 	m := storage.Mailbox{UIDValidity: 7, Pass: storage.Pass{UIDNext: 20, Total: 10, Exists: &eleven, ModSeq: 5,
-		At: time.Now()}}
+		Unseen: &unseen, At: time.Now()}}
 	for messages, moved := range map[int64]bool{9: true, 10: true, 11: false, 12: true} {
-		s := Status{Said: true, Messages: messages, UIDNext: 20, UIDValidity: 7, ModSeq: 5}
+		s := Status{Said: true, Messages: messages, UIDNext: 20, UIDValidity: 7, ModSeq: 5, Unseen: &unseen}
 		if got := Moved(m, s); got != moved {
 			t.Errorf("%d messages: moved %v", messages, got)
 		}
