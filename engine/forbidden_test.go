@@ -231,3 +231,23 @@ func (w *world) archive(tx *storage.Writer) storage.Mailbox {
 	}
 	return m
 }
+
+// TestLeftOutAndMadeAnew: a mailbox that is left out is not opened either when another one got its name.
+func TestLeftOutAndMadeAnew(t *testing.T) {
+	s, w := several(t, script.Options{}, Options{}, "Archive", "Team")
+	w.complete()
+	if err := w.engine.SetSynced(t.Context(), w.id, w.box("Team").ID, false); err != nil {
+		t.Fatal(err)
+	}
+	s.Change(func(m *script.Model) { m.Box("Team").Renumber(2000, 1); m.Drop("Archive") })
+	s.Misbehave(script.Faults{On: func(c script.Command) script.Action {
+		if strings.Contains(c.Args, `"Team"`) {
+			t.Errorf("asked: %s %s", c.Name, c.Args)
+		}
+		return script.Answer
+	}})
+	w.complete()
+	if w.stored("Team") != "2" || w.stored("Archive") != "0" {
+		t.Errorf("Team %s, Archive %s", w.stored("Team"), w.stored("Archive"))
+	}
+}

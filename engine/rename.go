@@ -41,7 +41,8 @@ func (d *discovery) renames(ctx context.Context, stored []storage.Mailbox, all [
 		heads: map[storage.MailboxID][]storage.Mark{}}
 	for _, l := range c.Listed {
 		candidates := c.Candidates(l)
-		if len(candidates) == 0 || d.broke[l.Raw] >= mostBreaks {
+		m, known := d.known[l.Raw]
+		if len(candidates) == 0 || d.broke[l.Raw] >= mostBreaks || known && !d.asks(m) {
 			continue
 		}
 		if err := c.compare(ctx, l, candidates); err != nil {
