@@ -87,6 +87,8 @@ func TestAlign(t *testing.T) {
 		Copy{Size: 50, Date: time.Unix(9, 0), Header: Digest{91}}
 	looks['u'], looks['v'] = Copy{Size: 70, Date: time.Unix(20, 0), Header: Digest{80}}, // as long; the server says no
 		Copy{Size: 70, Header: Digest{81}} // date of the second
+	looks['w'], looks['z'] = Copy{Size: 70, Date: time.Unix(20, 0), Header: Digest{82}}, // another one, dated as u was
+		Copy{Size: 70, Header: Digest{80}} // and u without its date
 	side := func(text string, entries bool) (all []Copy) {
 		for i, r := range text {
 			if c := looks[r]; r != '-' {
@@ -105,6 +107,8 @@ func TestAlign(t *testing.T) {
 		{"another order", "abcd", "dacb", "1<4 2<1 3<3 4<2"},
 		{"alike but for the header", "axy", "yx", "1<3 2<2"},
 		{"one without a date", "aub", "bvu", "1<3 3<2"},
+		{"its date is another one's now", "au", "awz", "1<1 3<2"},
+		{"twins in place, and others moved", "aggb", "bgga", "1<4 4<1"},
 		{"twins stay in place", "aggb", "aggb", "1<1 2<2 3<3 4<4"},
 		{"twins that moved are told by nothing", "aggb", "ggb", "3<4"},
 		{"one twin is gone", "agg", "ag-", "1<1"},
