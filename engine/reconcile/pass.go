@@ -86,9 +86,9 @@ func Folder(ctx context.Context, t Task) error {
 	}
 	if p.inPlace {
 		quiet := plan.Quiet(p.row, p.Said) && time.Since(p.row.CompletedAt) < plan.LookDaily && len(p.aside) == 0
-		same, err := p.align(ctx, quiet)
+		same, err := numbers{p}.align(ctx, quiet)
 		if err == nil && same {
-			err = p.endQuiet(ctx)
+			err = numbers{p}.endQuiet(ctx)
 		}
 		if err != nil || same {
 			return err
@@ -129,7 +129,7 @@ func (p *pass) open(ctx context.Context) (err error) {
 		return err
 	}
 	failpoint.Hit("engine.examined")
-	if err := p.settleValidity(ctx); err != nil {
+	if err := (numbers{p}).settleValidity(ctx); err != nil {
 		return err
 	}
 	if err := p.Fetcher.Store.Write(ctx, storage.Interactive, 0, func(tx *storage.Writer) error {
@@ -213,7 +213,7 @@ func (p *pass) round(ctx context.Context) (moved bool, err error) {
 	d := plan.Compare(p.listing, have)
 	if plan.Mass(len(d.Gone), len(have)) || len(d.Gone) > 0 && !p.box.Agrees() {
 		if p.inPlace {
-			if again, err := p.realign(ctx); again || err != nil {
+			if again, err := (numbers{p}).realign(ctx); again || err != nil {
 				return again, err
 			}
 		} else if d, err = p.confirmGone(ctx, d, have); err != nil {

@@ -25,7 +25,7 @@ const clockSlack = 15 * time.Minute
 // clock at each STATUS and EXAMINE of a mailbox that nobody has written to. The
 // mailbox is examined again until an answer repeats the one before it, or two in
 // a row did not.
-func (p *pass) keepsNumber(ctx context.Context) (bool, error) {
+func (p numbers) keepsNumber(ctx context.Context) (bool, error) {
 	differ := 0
 	switch said := p.Said.UIDValidity; {
 	case p.row.Unstable >= plan.Unlasting:
@@ -61,7 +61,7 @@ func (p *pass) keepsNumber(ctx context.Context) (bool, error) {
 // fromClock reports whether the UIDVALIDITY may run with a clock: since the last
 // pass it has moved by about as many seconds as have passed. The clock may have
 // begun at any time: Courier's begins in 2001.
-func (p *pass) fromClock() bool {
+func (p numbers) fromClock() bool {
 	if p.row.CompletedAt.IsZero() {
 		return true
 	}
@@ -70,7 +70,7 @@ func (p *pass) fromClock() bool {
 }
 
 // unlasting is what is recorded once of a mailbox whose numbers do not last.
-func (p *pass) unlasting() *fault.Fault {
+func (p numbers) unlasting() *fault.Fault {
 	return &fault.Fault{
 		Verdict: policy.Verdict{Class: class.Protocol, Scope: "nothing",
 			Hint: "the mailbox is synced when its count or its unread count changes, and once a day; a mail program " +
@@ -84,7 +84,7 @@ func (p *pass) unlasting() *fault.Fault {
 // What the server does not list any more gets a UID beyond its own, so that the
 // round finds it gone. quiet: STATUS says that nothing changed, and a sample
 // shows whether UIDs did.
-func (p *pass) align(ctx context.Context, quiet bool) (same bool, err error) {
+func (p numbers) align(ctx context.Context, quiet bool) (same bool, err error) {
 	p.reuseChecked = true // each message is compared here
 	stored, err := p.aligning(ctx)
 	if err != nil {
@@ -152,7 +152,7 @@ func (p *pass) align(ctx context.Context, quiet bool) (same bool, err error) {
 
 // aligning reads what the store has of the generation, if it is little enough to
 // be compared.
-func (p *pass) aligning(ctx context.Context) (all []plan.Copy, err error) {
+func (p numbers) aligning(ctx context.Context) (all []plan.Copy, err error) {
 	if most := p.Fetcher.Caps.Rebound; p.row.Total+int64(p.box.Selected.Exists) > int64(most) {
 		return nil, p.box.TooMany(fault.PhaseOpen, uint64(p.row.Total)+uint64(p.box.Selected.Exists),
 			"messages whose numbers do not last", most)
@@ -172,7 +172,7 @@ func (p *pass) aligning(ctx context.Context) (all []plan.Copy, err error) {
 
 // sampled reports whether some of the stored messages are the server's under
 // their UIDs.
-func (p *pass) sampled(ctx context.Context, stored []plan.Copy) (bool, error) {
+func (p numbers) sampled(ctx context.Context, stored []plan.Copy) (bool, error) {
 	want := map[storage.UID]storage.Mark{}
 	var uids []storage.UID
 	for _, i := range plan.Sample(len(stored)) {
@@ -190,7 +190,7 @@ func (p *pass) sampled(ctx context.Context, stored []plan.Copy) (bool, error) {
 }
 
 // alignHeaders asks for the headers that tell doubtful copies apart.
-func (p *pass) alignHeaders(ctx context.Context, a *plan.Aligned) error {
+func (p numbers) alignHeaders(ctx context.Context, a *plan.Aligned) error {
 	if len(a.Stored) == 0 || len(a.Listed) == 0 {
 		return nil
 	}
@@ -224,7 +224,7 @@ func (p *pass) alignHeaders(ctx context.Context, a *plan.Aligned) error {
 
 // realign compares again on a new connection, whose numbers may be others,
 // before messages go. again: it did, and the mailbox must be listed again.
-func (p *pass) realign(ctx context.Context) (again bool, err error) {
+func (p numbers) realign(ctx context.Context) (again bool, err error) {
 	if p.realigned {
 		return false, nil
 	}
@@ -239,7 +239,7 @@ func (p *pass) realign(ctx context.Context) (again bool, err error) {
 }
 
 // endQuiet ends a pass that found nothing to do.
-func (p *pass) endQuiet(ctx context.Context) error {
+func (p numbers) endQuiet(ctx context.Context) error {
 	return fault.In(fault.PhaseStore, p.Fetcher.Store.Write(ctx, storage.Interactive, 0,
 		func(tx *storage.Writer) error {
 			if err := tx.EndPass(p.row.ID, storage.Pass{UIDNext: p.row.Pass.UIDNext, Total: p.row.Total,

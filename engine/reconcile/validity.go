@@ -14,9 +14,13 @@ import (
 	"mailcote/storage/class"
 )
 
+// numbers decides what the UIDs of the open mailbox mean, where UIDVALIDITY does
+// not tell.
+type numbers struct{ *pass }
+
 // settleValidity decides to which generation the UIDs of the open mailbox
 // belong.
-func (p *pass) settleValidity(ctx context.Context) error {
+func (p numbers) settleValidity(ctx context.Context) error {
 	v := p.box.Validity
 	switch {
 	case v == 0:
@@ -35,7 +39,7 @@ func (p *pass) settleValidity(ctx context.Context) error {
 
 // ownValidity gives the mailbox a number of ours, because the server gives none.
 // It is the number that the store has, as long as the UIDs last (plan.Lasts).
-func (p *pass) ownValidity(ctx context.Context) error {
+func (p numbers) ownValidity(ctx context.Context) error {
 	have := p.row.UIDValidity
 	if p.row.Building != nil && *p.row.Building == p.row.OwnValidity {
 		have = *p.row.Building
@@ -62,7 +66,7 @@ func (p *pass) ownValidity(ctx context.Context) error {
 
 // noteValidity stores what stands in for the server's UIDVALIDITY, and whether
 // that lasts. why is recorded when it is news.
-func (p *pass) noteValidity(ctx context.Context, own storage.UIDValidity, unstable int, why *fault.Fault) error {
+func (p numbers) noteValidity(ctx context.Context, own storage.UIDValidity, unstable int, why *fault.Fault) error {
 	if own == p.row.OwnValidity && unstable == p.row.Unstable {
 		return nil
 	}
@@ -77,7 +81,7 @@ func (p *pass) noteValidity(ctx context.Context, own storage.UIDValidity, unstab
 }
 
 // lasts looks at a sample of a generation's messages.
-func (p *pass) lasts(ctx context.Context, validity storage.UIDValidity) (bool, error) {
+func (p numbers) lasts(ctx context.Context, validity storage.UIDValidity) (bool, error) {
 	var noted storage.UID
 	if validity == p.row.UIDValidity {
 		noted = p.row.Pass.UIDNext
