@@ -113,6 +113,8 @@ func TestCorrectedWhileDown(t *testing.T) {
 			f.touch()
 			time.Sleep(3 * lookEvery)
 		})
+		w.restart()
+		w.during(func() { time.Sleep(3 * lookEvery) })
 		if n := s.Count("LOGIN"); n != 1 {
 			t.Fatalf("%d sign-ins with the same password", n)
 		}
@@ -121,6 +123,21 @@ func TestCorrectedWhileDown(t *testing.T) {
 		w.during(func() { time.Sleep(time.Second) }) // the first pass looks already
 		if n := s.Count("LOGIN"); n != 2 || w.find().Paused {
 			t.Errorf("%d sign-ins, account %+v", n, w.find())
+		}
+		w.equals(s)
+	})
+}
+
+// TestCorrectedBeforeStart: a process that never saw the refused file notices that it is another one now.
+func TestCorrectedBeforeStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, w, f := fromFile(t, "wrong\n")
+		w.sync()
+		f.write(script.Password + "\n")
+		w.restart()
+		w.during(func() { time.Sleep(time.Second) })
+		if n := s.Count("LOGIN"); n != 2 {
+			t.Errorf("%d sign-ins", n)
 		}
 		w.equals(s)
 	})
