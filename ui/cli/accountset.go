@@ -27,7 +27,8 @@ type setting struct {
 func (a *app) accountSet() *cobra.Command {
 	var s setting
 	c := &cobra.Command{
-		Use: "set ACCOUNT", Short: "Change how an account is reached, or where its password is", Args: exactly(1, "ACCOUNT"),
+		Use: "set ACCOUNT", Short: "Change how an account is reached, or where its password is",
+		Args: exactly(1, "ACCOUNT"),
 		Long: `Change the port or the security of an account, or where its password comes
 from. Its name and its mail stay, and the next sync uses what is new. A pause
 that the change may have mended ends: the account is tried once.
