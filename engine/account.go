@@ -177,7 +177,7 @@ func (a *account) password(ctx context.Context) (secret.Secret, error) {
 	case given != nil:
 		password, err = *given, nil
 	case err == nil:
-		if err = a.mayUse(ctx, row, ref); err == nil {
+		if err = mayUse(ctx, a.o, row, ref); err == nil {
 			password, err = loginOf(row).Resolve(ctx, ref, a.box)
 		}
 	}
@@ -244,7 +244,7 @@ func (a *account) corrected(ctx context.Context) bool {
 	}
 	ref := a.setRow(row).refusedFile()
 	now, isFile := ref.Reads()
-	if !isFile || a.mayUse(ctx, row, ref) != nil {
+	if !isFile || mayUse(ctx, a.o, row, ref) != nil {
 		return false
 	}
 	a.mu.Lock()

@@ -47,8 +47,9 @@ func TestItemsApart(t *testing.T) {
 			s.Misbehave(f)
 			w.complete()
 			w.equals(s)
-			if got := w.text(`SELECT count(*) FROM mail WHERE date <> strftime('%Y-%m-%dT%H:%M:00.000Z', '2024-01-01', '+' ||
-				uid || ' minutes') AND date <> strftime('%Y-%m-%dT%H:%M:00Z', '2024-01-01', '+' || uid || ' minutes')`); got != "0" {
+			if got := w.text(`SELECT count(*) FROM mail
+				WHERE date <> strftime('%Y-%m-%dT%H:%M:00.000Z', '2024-01-01', '+' || uid || ' minutes')
+				AND date <> strftime('%Y-%m-%dT%H:%M:00Z', '2024-01-01', '+' || uid || ' minutes')`); got != "0" {
 				t.Errorf("%s dates are wrong: %s", got, w.text(`SELECT date FROM mail LIMIT 2`))
 			}
 			if n := s.Count("UID FETCH"); n != 1 {
@@ -109,7 +110,8 @@ func TestTwoBodies(t *testing.T) {
 			if got := w.text(`SELECT count(*) FROM mail WHERE subject = 'another'`); got != "0" {
 				t.Error("the second is stored")
 			}
-			if got := w.text(`SELECT count(*) FROM sync_error WHERE uid = 3 AND detail LIKE '%two bodies%'`); got != "1" {
+			if got := w.text(`SELECT count(*) FROM sync_error
+				WHERE uid = 3 AND detail LIKE '%two bodies%'`); got != "1" {
 				t.Errorf("recorded %s times", got)
 			}
 		})

@@ -10,7 +10,8 @@ import (
 // grant is the approval that a reference of an account needs.
 func grant(r *storage.Reader, row storage.Account, ref secret.Ref) (secret.Grant, error) {
 	store, err := r.StoreID()
-	return secret.Grant{Store: store, User: row.User, Addr: loginOf(row).Endpoint().Addr(), How: row.Security, Ref: ref},
+	return secret.Grant{Store: store, User: row.User, Addr: loginOf(row).Endpoint().Addr(), How: row.Security,
+		Ref: ref},
 		err
 }
 
@@ -25,21 +26,21 @@ func MayUse(r *storage.Reader, approvals secret.Approvals, row storage.Account, 
 }
 
 // mayUse is MayUse for a reference that is about to be followed.
-func (a *account) mayUse(ctx context.Context, row storage.Account, ref secret.Ref) error {
-	return a.store.Read(ctx, func(r *storage.Reader) error { return MayUse(r, a.o.Approvals, row, ref) })
+func mayUse(ctx context.Context, o Options, row storage.Account, ref secret.Ref) error {
+	return o.Store.Read(ctx, func(r *storage.Reader) error { return MayUse(r, o.Approvals, row, ref) })
 }
 
 // approved reports whether the source of an account's password may be used here,
 // so that it may still be when the account is reached elsewhere.
-func (e *Engine) approved(w *storage.Writer, row storage.Account) bool {
+func approved(w *storage.Writer, approvals secret.Approvals, row storage.Account) bool {
 	ref, err := secret.ParseRef(row.SecretRef)
-	return err == nil && MayUse(&w.Reader, e.o.Approvals, row, ref) == nil
+	return err == nil && MayUse(&w.Reader, approvals, row, ref) == nil
 }
 
 // approve lets this machine use what an account's password comes from.
-func (e *Engine) approve(ctx context.Context, id storage.AccountID) error {
+func approve(ctx context.Context, s *storage.Store, approvals secret.Approvals, id storage.AccountID) error {
 	var g secret.Grant
-	if err := e.store.Read(ctx, func(r *storage.Reader) error {
+	if err := s.Read(ctx, func(r *storage.Reader) error {
 		row, err := r.Account(id)
 		if err != nil {
 			return err
@@ -52,5 +53,5 @@ func (e *Engine) approve(ctx context.Context, id storage.AccountID) error {
 	}); err != nil {
 		return err
 	}
-	return e.o.Approvals.Approve(g)
+	return approvals.Approve(g)
 }

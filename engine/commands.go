@@ -287,3 +287,42 @@ func (a *account) commandFailed(ctx context.Context, m *meter.Meter, f fault.Fau
 func NextTry(q storage.Quarantined) (at time.Time) {
 	return health.OfMessage(q).Until
 }
+
+// SetSynced leaves a mailbox out of the sync or takes it in again. Of one that
+// is left out no task stays, and its mail does. One that is taken in goes on
+// with what it has.
+func (e *Engine) SetSynced(ctx context.Context, account storage.AccountID, id storage.MailboxID, on bool) error {
+	err := e.queued(ctx, func(w *storage.Writer) error {
+		if err := w.SetSynced(id, on); err != nil || on {
+			return err
+		}
+		_, err := e.queue.ByHandTx(w, queue.Order{Verb: queue.VerbCancel,
+			Selection: queue.Selection{Account: account, Mailbox: id, Type: queue.FolderSync}})
+		return err
+	})
+	if err == nil {
+		e.queue.Notify(account)
+	}
+	return err
+}
+
+// SetAccount changes how an account's server is reached and where its password
+// comes from. Its name and its mail stay. A pause that this may have mended ends,
+// so that it is tried once. Errors: *TakenError.
+func (e *Engine) SetAccount(ctx context.Context, id storage.AccountID, c Change) error {
+	unused, named := "", c.Ref.Kind != secret.None
+	err := e.queued(ctx, func(w *storage.Writer) error {
+		have, err := w.Account(id)
+		if err != nil {
+			return err
+		}
+		named = named || approved(w, e.o.Approvals, have)
+		unused, err = change{e}.writeTx(w, have, c)
+		return err
+	})
+	if err == nil {
+		err = (change{e}).end(ctx, id, unused, named)
+		e.queue.Notify(id)
+	}
+	return err
+}

@@ -49,30 +49,12 @@ type Change struct {
 	Ref      secret.Ref // where its password comes from
 }
 
-// SetAccount changes how an account's server is reached and where its password
-// comes from. Its name and its mail stay. A pause that this may have mended ends,
-// so that it is tried once. Errors: *TakenError.
-func (e *Engine) SetAccount(ctx context.Context, id storage.AccountID, c Change) error {
-	unused, named := "", c.Ref.Kind != secret.None
-	err := e.queued(ctx, func(w *storage.Writer) error {
-		have, err := w.Account(id)
-		if err != nil {
-			return err
-		}
-		named = named || e.approved(w, have)
-		unused, err = e.setTx(w, have, c)
-		return err
-	})
-	if err == nil {
-		err = e.afterChange(ctx, id, unused, named)
-		e.queue.Notify(id)
-	}
-	return err
-}
+// change is the way of a Change into the store and beyond it.
+type change struct{ *Engine }
 
-// setTx changes an account and what follows from it. unused is a key whose saved
+// writeTx changes an account and what follows from it. unused is a key whose saved
 // password nothing leads to after the commit; "" if there is none.
-func (e *Engine) setTx(w *storage.Writer, have storage.Account, c Change) (unused string, err error) {
+func (e change) writeTx(w *storage.Writer, have storage.Account, c Change) (unused string, err error) {
 	before := loginOf(have)
 	now := before
 	if c.Port != 0 {
@@ -125,15 +107,15 @@ func (e *Engine) setTx(w *storage.Writer, have storage.Account, c Change) (unuse
 	return unused, e.queue.HurryTx(w, have.ID)
 }
 
-// afterChange ends a change outside the store: a saved password that nothing leads to
+// end ends a change outside the store: a saved password that nothing leads to
 // is deleted, and the source of the password is approved if it was named here.
-func (e *Engine) afterChange(ctx context.Context, id storage.AccountID, unused string, named bool) error {
+func (e change) end(ctx context.Context, id storage.AccountID, unused string, named bool) error {
 	var err error
 	if unused != "" {
 		err = e.box.Drop(unused)
 	}
 	if named {
-		err = errors.Join(err, e.approve(ctx, id))
+		err = errors.Join(err, approve(ctx, e.store, e.o.Approvals, id))
 	}
 	return err
 }

@@ -221,8 +221,8 @@ func (e *Engine) AddAccount(ctx context.Context, n NewAccount) (id storage.Accou
 			}
 			id = have.ID
 			c := Change{Port: l.Port, Security: l.Security, Insecure: n.Insecure, Ref: n.Ref}
-			named = named || e.approved(w, have)
-			unused, err = e.setTx(w, have, c)
+			named = named || approved(w, e.o.Approvals, have)
+			unused, err = change{e}.writeTx(w, have, c)
 			return err
 		}
 		if !errors.Is(err, storage.ErrNotFound) {
@@ -247,7 +247,7 @@ func (e *Engine) AddAccount(ctx context.Context, n NewAccount) (id storage.Accou
 		return 0, false, err
 	}
 	failpoint.Hit("engine.afterAddAccount")
-	if err := e.afterChange(ctx, id, unused, named); err != nil {
+	if err := (change{e}).end(ctx, id, unused, named); err != nil {
 		return 0, false, err
 	}
 	if !l.Password.Empty() {

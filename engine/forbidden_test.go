@@ -41,7 +41,8 @@ func TestForbidden(t *testing.T) {
 			}
 			words := "NO [NOPERM] you may not read this"
 			asked := func() int { return s.Count("EXAMINE") }
-			s.Misbehave(script.Faults{On: on(forbidden, script.Action(words)), Line: func(c script.Command, line string) string {
+			s.Misbehave(script.Faults{On: on(forbidden, script.Action(words)),
+				Line: func(c script.Command, line string) string {
 				if c.Name == "LIST" && strings.HasPrefix(line, `* STATUS "Team"`) {
 					return ""
 				}

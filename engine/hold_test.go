@@ -283,7 +283,8 @@ func TestCooldown(t *testing.T) {
 				var asked atomic.Int32
 				s.Misbehave(script.Faults{On: func(c script.Command) script.Action {
 					instead := test.command == "UID SEARCH" && listsByFetch(c)
-					if c.Name != test.command && !instead || c.Box != "Archive" && !strings.Contains(c.Args, "Archive") {
+					if c.Name != test.command && !instead || c.Box != "Archive" &&
+						!strings.Contains(c.Args, "Archive") {
 						return script.Answer
 					}
 					if !instead {

@@ -135,7 +135,9 @@ func TestCountNeverAgrees(t *testing.T) {
 			s.Misbehave(test.faults)
 			w.complete()
 			w.equals(s)
-			pass := func() string { return w.text(`SELECT coalesce(pass_exists, '') FROM mailbox WHERE path = 'INBOX'`) }
+			pass := func() string {
+				return w.text(`SELECT coalesce(pass_exists, '') FROM mailbox WHERE path = 'INBOX'`)
+			}
 			if pass() != test.exists || len(w.faults()) > 0 {
 				t.Errorf("EXISTS %s, want %s; %+v", pass(), test.exists, w.faults())
 			}

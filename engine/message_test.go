@@ -242,8 +242,9 @@ func TestSecondAccount(t *testing.T) {
 		}
 	}
 	port := fmt.Sprint(":", s.Port())
-	if names := w.text(`SELECT name FROM account ORDER BY id`); names != "alice@127.0.0.1"+port+"\nalice@localhost"+port+
-		"\nada@example.org\nada@example.org@127.0.0.2:1\nada@example.org@localhost:1" {
+	if names := w.text(`SELECT name FROM account ORDER BY id`); names !=
+		"alice@127.0.0.1"+port+"\nalice@localhost"+port+
+			"\nada@example.org\nada@example.org@127.0.0.2:1\nada@example.org@localhost:1" {
 		t.Errorf("names %q", names)
 	}
 }

@@ -72,7 +72,8 @@ func TestOwnUIDValidity(t *testing.T) {
 		return s, w
 	}
 	own := func(w *world) string {
-		return w.text(`SELECT uidvalidity FROM mailbox WHERE uidvalidity = own_validity AND raw = CAST('INBOX' AS BLOB)`)
+		return w.text(`SELECT uidvalidity FROM mailbox
+			WHERE uidvalidity = own_validity AND raw = CAST('INBOX' AS BLOB)`)
 	}
 	for name, caps := range map[string]string{"STATUS in LIST": "", "plain": plainCaps} {
 		t.Run(name, func(t *testing.T) {

@@ -62,17 +62,17 @@ func (e *Engine) keepCurrent(ctx context.Context, id storage.AccountID, every ti
 		if _, rests := e.store.Pause(); rests { // then begin the interrupted pass again at once
 			until, news.reopened = time.Time{}, opened
 		}
-		got = a.await(ctx, news, until)
+		got = awaitEvent(ctx, a, news, until)
 	}
 }
 
 // lookEvery is how often the password file of a paused account is looked at.
 const lookEvery = 5 * time.Second
 
-// await waits for an event, or until a time. While a refused password has
+// awaitEvent waits for an event, or until a time. While a refused password has
 // paused the account, it also looks at the password file. A corrected file is
 // worth a tick.
-func (a *account) await(ctx context.Context, news listener, until time.Time) events {
+func awaitEvent(ctx context.Context, a *account, news listener, until time.Time) events {
 	for a.awaitsCorrection(ctx) && (until.IsZero() || time.Until(until) > lookEvery) {
 		if got := news.await(ctx, time.Now().Add(lookEvery)); got != tick {
 			return got

@@ -71,7 +71,8 @@ func TestNumbersDoNotLast(t *testing.T) {
 			}
 			if w.changeNo() != since || w.text(`SELECT count(*) FROM entry`) != rows ||
 				w.text(`SELECT uidvalidity FROM mailbox`) != number {
-				t.Errorf("changes %s after %s, %s rows after %s", w.changeNo(), since, w.text(`SELECT count(*) FROM entry`), rows)
+				t.Errorf("changes %s after %s, %s rows after %s", w.changeNo(), since,
+					w.text(`SELECT count(*) FROM entry`), rows)
 			}
 			w.equals(s)
 			w.checkRemote()

@@ -250,3 +250,38 @@ func (w *worker) activity() int64 {
 	}
 	return n
 }
+
+// asks reports whether this worker asks the server for a mailbox.
+func (w *worker) asks(m storage.Mailbox) bool { return plan.Asks(m, w.e.o.wall(), w.only != nil) }
+
+// endUnsynced completes the task of a mailbox that was left out since.
+func (w *worker) endUnsynced(ctx context.Context, t queue.Task) (ended bool, err error) {
+	var m storage.Mailbox
+	if err := w.e.store.Read(ctx, func(r *storage.Reader) (err error) {
+		m, err = r.Mailbox(t.Payload.Mailbox)
+		return err
+	}); err != nil || m.Synced {
+		return false, fault.In(fault.PhaseStore, err)
+	}
+	return true, fault.In(fault.PhaseStore, w.e.store.Write(ctx, storage.Interactive, 0,
+		func(tx *storage.Writer) error {
+			_, err := w.e.queue.CompleteTx(tx, t)
+			return err
+		}))
+}
+
+// noteForbidden completes the task of a mailbox that the account may not read,
+// and notes the server's words with the mailbox. Any other error stays.
+func (w *worker) noteForbidden(ctx context.Context, t queue.Task, err error) error {
+	words, forbidden := fault.Forbidden(err)
+	if !forbidden {
+		return err
+	}
+	return fault.In(fault.PhaseStore, w.e.store.Write(ctx, storage.Interactive, 0, func(tx *storage.Writer) error {
+		if err := tx.SetRefused(t.Payload.Mailbox, words, w.e.o.wall()); err != nil {
+			return err
+		}
+		_, err := w.e.queue.CompleteTx(tx, t)
+		return err
+	}))
+}

@@ -37,7 +37,8 @@ func (w *Writer) SetSynced(id MailboxID, on bool) error {
 		return err
 	}
 	if _, err := w.tx.Exec(`UPDATE mailbox SET synced = ?1, completed_at = CASE WHEN ?1 OR pass_at IS NULL
-		THEN completed_at ELSE max(completed_at, coalesce((SELECT last_success_at FROM account WHERE id = account_id), 0))
+		THEN completed_at
+		ELSE max(completed_at, coalesce((SELECT last_success_at FROM account WHERE id = account_id), 0))
 		END WHERE id = ?2`, on, id); err != nil {
 		return fmt.Errorf("set whether %s is synced: %w", m.Path, err)
 	}

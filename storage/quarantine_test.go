@@ -33,7 +33,8 @@ func TestQuarantineSums(t *testing.T) {
 			uid      UID
 			tries    int
 		}{{other, 8, 1, 1}, {other, 8, 2, 3}, {other, 8, 3, 5}, {other, 7, 4, 1}, {gone, 9, 1, 1}} {
-			if err := put(w, Quarantined{Mailbox: one.box, Validity: one.validity, UID: one.uid}, one.tries); err != nil {
+			if err := put(w, Quarantined{Mailbox: one.box, Validity: one.validity, UID: one.uid},
+				one.tries); err != nil {
 				return err
 			}
 		}

@@ -72,8 +72,10 @@ func (t *intake) recordTwice() error {
 	}
 	return t.p.Store.Write(t.ctx, storage.Bulk, 0, func(tx *storage.Writer) error {
 		for _, uid := range t.twice {
-			if err := t.p.RecordTx(tx, uid, fault.Fault{Verdict: policy.Verdict{Class: class.Protocol, Scope: "message"},
-				Phase: fault.PhaseFetch, Command: "UID FETCH", Detail: "the server gives two bodies under this UID in one " +
+			if err := t.p.RecordTx(tx, uid, fault.Fault{Verdict: policy.Verdict{Class: class.Protocol,
+				Scope: "message"},
+				Phase: fault.PhaseFetch, Command: "UID FETCH",
+					Detail: "the server gives two bodies under this UID in one " +
 					"answer: the first is stored"}, true); err != nil {
 				return err
 			}

@@ -19,7 +19,8 @@ func TestStatuses(t *testing.T) {
 	s, p := offering(t, "", func(p *peer) {
 		first, _ := p.next() // nothing is answered until the flight is here
 		second, _ := p.next()
-		p.say("* STATUS b (MESSAGES 1)", first+" OK done", "* STATUS INBOX (MESSAGES 4)", second+" NO [NONEXISTENT] none")
+		p.say("* STATUS b (MESSAGES 1)", first+" OK done", "* STATUS INBOX (MESSAGES 4)",
+			second+" NO [NONEXISTENT] none")
 		for i := 2; i < len(raws); i++ {
 			tag, rest := p.next()
 			if strings.HasSuffix(rest, "{4}") {
@@ -84,12 +85,14 @@ func TestGlances(t *testing.T) {
 				if box == "refused" {
 					p.say(open + " NO [NOPERM] not yours")
 				} else {
-					p.say(fmt.Sprintf("* %d EXISTS", i+1), fmt.Sprintf("* OK [UIDVALIDITY %d] this", 10+i), open+" OK done")
+					p.say(fmt.Sprintf("* %d EXISTS", i+1), fmt.Sprintf("* OK [UIDVALIDITY %d] this", 10+i),
+						open+" OK done")
 				}
 				if alone {
 					fetch, _ = p.next()
 				}
-				p.say(fmt.Sprintf("* 1 FETCH (UID 5 FLAGS ($%s))", box), "* 2 FETCH (UID 9 FLAGS ($Unasked))", fetch+" OK done")
+				p.say(fmt.Sprintf("* 1 FETCH (UID 5 FLAGS ($%s))", box), "* 2 FETCH (UID 9 FLAGS ($Unasked))",
+					fetch+" OK done")
 			}
 		})
 		s.SetManners(Manners{OneByOne: alone})

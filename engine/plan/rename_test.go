@@ -14,7 +14,8 @@ func kept(id storage.MailboxID, raw string, validity storage.UIDValidity, total 
 }
 
 func status(m storage.Mailbox) Status {
-	return Status{Said: true, Messages: m.Total, UIDNext: m.Pass.UIDNext, UIDValidity: m.UIDValidity, ObjectID: m.ObjectID}
+	return Status{Said: true, Messages: m.Total, UIDNext: m.Pass.UIDNext, UIDValidity: m.UIDValidity,
+		ObjectID: m.ObjectID}
 }
 
 func named(raw string, s Status) Named { return Named{Raw: raw, Selectable: true, Status: s} }
@@ -52,7 +53,8 @@ func TestFindRenames(t *testing.T) {
 		{"a number that does not last", []storage.Mailbox{other(a, func(m *storage.Mailbox) { m.Unstable = 2 })},
 			[]Named{named("X", status(a))}, []string{"X:"}},
 		{"another MAILBOXID", []storage.Mailbox{other(a, func(m *storage.Mailbox) { m.ObjectID = "i" })},
-			[]Named{named("X", Status{Said: true, Messages: 10, UIDNext: 11, UIDValidity: 5, ObjectID: "j"})}, []string{"X:"}},
+			[]Named{named("X", Status{Said: true, Messages: 10, UIDNext: 11, UIDValidity: 5, ObjectID: "j"})},
+				[]string{"X:"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			r := FindRenames(test.stored, test.listed)

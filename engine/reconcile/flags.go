@@ -21,9 +21,13 @@ import (
 	"mailcote/testkit/failpoint"
 )
 
+// flagSync is the part of a pass that makes the flags of stored messages equal
+// to the server's.
+type flagSync struct{ *pass }
+
 // flags updates the flags of stored messages. It uses CHANGEDSINCE if the
 // server's MODSEQ can be relied on. Otherwise it compares all flags.
-func (p *pass) flags(ctx context.Context, stored []storage.Listed) error {
+func (p flagSync) flags(ctx context.Context, stored []storage.Listed) error {
 	condstore, now := p.condstore()
 	since := p.row.ModSeq
 	fell := since > 0 && (!condstore || now < since)
@@ -86,7 +90,7 @@ func (p *pass) flags(ctx context.Context, stored []storage.Listed) error {
 // flagCheck is one comparison of the flags of stored messages. It has the
 // changes of one answer, as many as the caps allow.
 type flagCheck struct {
-	p               *pass
+	p               flagSync
 	stored          []storage.Listed
 	answered        []bool // by index of stored: its flags came
 	received, asked int    // messages whose flags came, and messages asked for
@@ -209,7 +213,7 @@ func (c *flagCheck) noteBreak(ctx context.Context, err error) error {
 
 // askable returns the set of stored messages without those whose flags end
 // sessions, and how many are asked for.
-func (p *pass) askable(stored []storage.Listed) (set goimap.UIDSet, asked int) {
+func (p flagSync) askable(stored []storage.Listed) (set goimap.UIDSet, asked int) {
 	skipped := p.flagFailures().skipped
 	if len(skipped) == 0 {
 		set.AddRange(goimap.UID(stored[0].UID), goimap.UID(stored[len(stored)-1].UID))
@@ -234,7 +238,7 @@ type flagFailures struct {
 }
 
 // flagFailures returns those of the mailbox under its present UIDVALIDITY.
-func (p *pass) flagFailures() flagFailures {
+func (p flagSync) flagFailures() flagFailures {
 	if c := p.Memory.failures[p.row.ID]; c.validity == p.box.Validity {
 		return c
 	}
@@ -253,7 +257,7 @@ const (
 // flagsFailed notes that the session broke when the flags of a message were
 // due. If it keeps breaking there, the flags of that message are skipped on
 // this stream from now on.
-func (p *pass) flagsFailed(ctx context.Context, at storage.UID) error {
+func (p flagSync) flagsFailed(ctx context.Context, at storage.UID) error {
 	c := p.flagFailures()
 	if c.at != at {
 		c.at, c.times = at, 0
@@ -282,7 +286,7 @@ func (p *pass) flagsFailed(ctx context.Context, at storage.UID) error {
 // askFlags asks for the flags that a FETCH left out, and restores the watermark
 // that its batches dropped. If the session breaks or the answer is short, the
 // watermark stays dropped and the next pass compares all flags.
-func (p *pass) askFlags(ctx context.Context, pending fetch.FlagsPending) error {
+func (p flagSync) askFlags(ctx context.Context, pending fetch.FlagsPending) error {
 	if !pending.Dropped {
 		return nil
 	}
@@ -328,7 +332,7 @@ type flagUpdate struct {
 // applyFlags commits changed flags in slices. Stored MODSEQs are cleared with
 // the first, or they would keep the changes out. The watermark moves with the
 // last.
-func (p *pass) applyFlags(ctx context.Context, u flagUpdate) error {
+func (p flagSync) applyFlags(ctx context.Context, u flagUpdate) error {
 	for first := true; first || len(u.changes) > 0; first = false {
 		n := min(len(u.changes), 1000)
 		some := u.changes[:n]
@@ -362,7 +366,7 @@ func (p *pass) applyFlags(ctx context.Context, u flagUpdate) error {
 }
 
 // recordOdd records what is odd about the flags of a message.
-func (p *pass) recordOdd(ctx context.Context, uid storage.UID, f fault.Fault) error {
+func (p flagSync) recordOdd(ctx context.Context, uid storage.UID, f fault.Fault) error {
 	return fault.In(fault.PhaseStore, p.Fetcher.Store.Write(ctx, storage.Interactive, 0,
 		func(tx *storage.Writer) error {
 			return p.Fetching.RecordTx(tx, uid, f, true)

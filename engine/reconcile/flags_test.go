@@ -20,7 +20,7 @@ func TestFailuresOfGeneration(t *testing.T) {
 	stored := []storage.Listed{{UID: 1}, {UID: 2}, {UID: 3}}
 	for validity, want := range map[storage.UIDValidity]int{1000: 2, 2000: 3} {
 		p.box.Validity = validity
-		if set, asked := p.askable(stored); asked != want || set.Contains(2) != (want == 3) {
+		if set, asked := (flagSync{p}).askable(stored); asked != want || set.Contains(2) != (want == 3) {
 			t.Errorf("UIDVALIDITY %d: %d are asked for, %v", validity, asked, set)
 		}
 	}

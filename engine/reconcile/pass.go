@@ -154,9 +154,9 @@ func (p *pass) begin(ctx context.Context) error {
 	j := p.Fetching
 	j.Mailbox, j.Row, j.Aside = p.box, p.row, p.aside
 	j.StoreFlags = func(ctx context.Context, changes []storage.FlagChange) error {
-		return p.applyFlags(ctx, flagUpdate{changes: changes})
+		return (flagSync{p}).applyFlags(ctx, flagUpdate{changes: changes})
 	}
-	j.AskFlags = p.askFlags
+	j.AskFlags = (flagSync{p}).askFlags
 	p.fetching = p.Fetcher.Begin(j, p.sizes)
 	return nil
 }
@@ -199,7 +199,7 @@ func (p *pass) round(ctx context.Context) (moved bool, err error) {
 		return false, err
 	}
 	empty := p.box.Session().Exists() == 0 // then no flags are asked for
-	if err := p.flags(ctx, stored); err != nil {
+	if err := (flagSync{p}).flags(ctx, stored); err != nil {
 		return false, err
 	}
 	if p.listing, err = p.box.List(ctx); err != nil {

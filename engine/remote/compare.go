@@ -256,7 +256,8 @@ func (c *comparison) comparePage(ctx context.Context, s *imap.Session, a Account
 					"The store has %q, the server %q: a sync settles it, if the server notes such "+
 						"changes.", have.Flags, now)
 			}
-			if t := row.Dated(msg.InternalDate, time.Now()); !t.IsZero() && !t.Equal(have.InternalDate.Truncate(time.Second)) {
+			if t := row.Dated(msg.InternalDate, time.Now()); !t.IsZero() &&
+				!t.Equal(have.InternalDate.Truncate(time.Second)) {
 				c.add(a, m, uid, "other date", "It arrived at %s by the store, at %s by the server.",
 					have.InternalDate.Format(time.RFC3339), t.Format(time.RFC3339))
 			}

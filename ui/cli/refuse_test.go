@@ -173,7 +173,8 @@ func TestRefusals(t *testing.T) {
 	}{
 		{"garbage", garbage, []string{"garbage.db", "not a mailcote store", "--store"}},
 		{"damaged", cut, []string{"cut.db", "malformed"}},
-		{"newer", newer, []string{"newer.db", "schema 999", fmt.Sprintf("this program knows %d", storage.SchemaVersion()),
+		{"newer", newer, []string{"newer.db", "schema 999", fmt.Sprintf("this program knows %d",
+			storage.SchemaVersion()),
 			"update mailcote"}},
 		{"foreign", foreign, []string{"foreign.db", "belongs to another program", "--store"}},
 	} {
