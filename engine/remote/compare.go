@@ -126,6 +126,9 @@ func (c *comparison) mailbox(ctx context.Context, s *imap.Session, a Account, m 
 	if m.Unstable >= plan.Unlasting {
 		return c.contents(ctx, box, a, m)
 	}
+	if m.Total == 0 && box.Selected.Exists == 0 { // an empty mailbox has no UIDs whose numbers could be old
+		return nil
+	}
 	if box.Validity != m.UIDValidity {
 		c.add(a, m, 0, "other mailbox",
 			"The server gave it new numbers (UIDVALIDITY %d, the store has %d): sync, then check again.",
