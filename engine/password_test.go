@@ -46,7 +46,8 @@ func fromFile(t *testing.T, text string) (*script.Server, *world, *passwordFile)
 	if text != "" {
 		f.write(text)
 	}
-	w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{dialer: s.Dial, backoff: quick})
+	w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{dialer: s.Dial, backoff: quick,
+		Approvals: secret.Approvals{Dir: filepath.Join(t.TempDir(), "approvals")}})
 	id, _, err := w.engine.AddAccount(t.Context(), NewAccount{Login: Login{User: script.User, Host: "127.0.0.1",
 		Port: 143, Security: "plain"}, Ref: secret.Ref{Kind: secret.File, Value: f.path}})
 	if err != nil {
@@ -140,6 +141,24 @@ func TestCorrectedBeforeStart(t *testing.T) {
 			t.Errorf("%d sign-ins", n)
 		}
 		w.equals(s)
+	})
+}
+
+// TestUnapprovedFile: a file that nobody allowed on this machine is not read, however often it changes.
+func TestUnapprovedFile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, w, f := fromFile(t, script.Password)
+		w.engine.o.Approvals = secret.Approvals{Dir: filepath.Join(t.TempDir(), "others")}
+		w.sync()
+		n := len(w.faults())
+		w.during(func() {
+			time.Sleep(3 * lookEvery)
+			f.touch()
+			time.Sleep(3 * lookEvery)
+		})
+		if s.Connections() != 0 || len(w.faults()) != n || !w.find().Paused {
+			t.Errorf("%d connections, faults %+v", s.Connections(), w.faults())
+		}
 	})
 }
 
