@@ -58,7 +58,6 @@ func (s *sources) askAgain(ctx context.Context, a *app, l engine.Login) (secret.
 	if !s.asked {
 		return secret.Secret{}, nil
 	}
-	s.asked = false
 	return s.ask(ctx, a, l, "The server refused it. ")
 }
 

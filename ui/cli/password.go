@@ -23,7 +23,7 @@ type sources struct {
 	insecure     bool
 
 	read  *secret.Secret // what stdin gave; nil: it was not read yet
-	asked bool           // the password was typed at the prompt, and may be asked for once more
+	asked bool           // the password was typed at the prompt
 }
 
 func (s *sources) flags(c *cobra.Command) {
