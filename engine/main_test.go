@@ -93,6 +93,9 @@ func open(t *testing.T, path string, o Options) *world {
 		t.Fatal(err)
 	}
 	o.Store = store
+	if o.Approvals.Dir == "" { // a machine whose user may name commands and files
+		o.Approvals.Dir = filepath.Join(t.TempDir(), "approved")
+	}
 	e, err := New(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
