@@ -11,7 +11,7 @@ import (
 func grant(r *storage.Reader, row storage.Account, ref secret.Ref) (secret.Grant, error) {
 	store, err := r.StoreID()
 	return secret.Grant{Store: store, User: row.User, Addr: loginOf(row).Endpoint().Addr(), How: row.Security,
-		Ref: ref},
+			Ref: ref},
 		err
 }
 

@@ -49,11 +49,11 @@ func TestForbidden(t *testing.T) {
 			asked := func() int { return int(opened.Load()) }
 			s.Misbehave(script.Faults{On: on(forbidden, script.Action(words)),
 				Line: func(c script.Command, line string) string {
-				if c.Name == "LIST" && strings.HasPrefix(line, `* STATUS "Team"`) {
-					return ""
-				}
-				return line
-			}})
+					if c.Name == "LIST" && strings.HasPrefix(line, `* STATUS "Team"`) {
+						return ""
+					}
+					return line
+				}})
 			if sum := w.complete(); sum.Mailboxes != 2 || sum.Fetched != 4 {
 				t.Errorf("%+v", sum)
 			}

@@ -75,7 +75,7 @@ func (t *intake) recordTwice() error {
 			if err := t.p.RecordTx(tx, uid, fault.Fault{Verdict: policy.Verdict{Class: class.Protocol,
 				Scope: "message"},
 				Phase: fault.PhaseFetch, Command: "UID FETCH",
-					Detail: "the server gives two bodies under this UID in one " +
+				Detail: "the server gives two bodies under this UID in one " +
 					"answer: the first is stored"}, true); err != nil {
 				return err
 			}

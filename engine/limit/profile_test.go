@@ -35,7 +35,7 @@ func TestProfiles(t *testing.T) {
 		"proton-bridge": {Server{Host: "127.0.0.1", ID: "gluon"}, Profile{Start: 4, Distrust: []string{"SPECIAL-USE"}}},
 		"davmail":       {Server{Host: "localhost", Greeting: "IMAP4rev1 DavMail 6.2 server ready"}, Profile{Most: 2}},
 		"dovecot":       {Server{Host: "mail.example.org", ID: "Dovecot"}, Profile{Most: 8, Line: 8000}},
-		"cyrus":         {Server{Host: "mail.example.org", ID: "Cyrus IMAP"},
+		"cyrus": {Server{Host: "mail.example.org", ID: "Cyrus IMAP"},
 			Profile{Line: 8000, Distrust: []string{"OBJECTID"}}},
 		"courier": {Server{Host: "mail.example.org", Greeting: "Courier-IMAP ready."},
 			Profile{Start: 1, Most: 2, Line: 8000}},

@@ -54,7 +54,7 @@ func TestFindRenames(t *testing.T) {
 			[]Named{named("X", status(a))}, []string{"X:"}},
 		{"another MAILBOXID", []storage.Mailbox{other(a, func(m *storage.Mailbox) { m.ObjectID = "i" })},
 			[]Named{named("X", Status{Said: true, Messages: 10, UIDNext: 11, UIDValidity: 5, ObjectID: "j"})},
-				[]string{"X:"}},
+			[]string{"X:"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			r := FindRenames(test.stored, test.listed)

@@ -44,7 +44,7 @@ func (p flagSync) clearModSeqs(tx *storage.Writer, hidden bool) error {
 		if err := p.Fetching.RecordTx(tx, 0, fault.Fault{Verdict: policy.Verdict{Class: class.Protocol,
 			Scope: "mailbox"},
 			Phase: fault.PhaseFlags,
-				Detail: p.row.Path + ": flags changed and HIGHESTMODSEQ did not: from now on flags " +
+			Detail: p.row.Path + ": flags changed and HIGHESTMODSEQ did not: from now on flags " +
 				"are compared as if the server kept no MODSEQ"}, true); err != nil {
 			return err
 		}

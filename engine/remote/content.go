@@ -57,7 +57,7 @@ func (c *comparison) contents(ctx context.Context, box *mailbox.Mailbox, a Accou
 		for _, h := range left {
 			if h.HasBody {
 				c.add(a, m, h.UID, "not on the server",
-					"The store has it and the server does not: it was deleted there since the last sync; a sync " +
+					"The store has it and the server does not: it was deleted there since the last sync; a sync "+
 						"settles it.")
 			}
 		}
@@ -127,7 +127,7 @@ func (c *content) compare(msg *imap.Message, sum [sha256.Size]byte) {
 		if i < 0 && msg.HasFlags {
 			c.add(c.a, c.m, same[0].UID, "other flags",
 				"The store has %q, the server %q: a sync settles it, if the server notes such changes.",
-					same[0].Flags, now)
+				same[0].Flags, now)
 		}
 		c.stored[sum] = slices.Delete(same, max(i, 0), max(i, 0)+1)
 	}
