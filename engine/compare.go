@@ -19,10 +19,9 @@ import (
 type comparison struct {
 	plan.Window
 	imap.Glance
-	found   *found
-	stored  []storage.Listed
-	same    []bool // by index of stored
-	differs bool
+	found  *found
+	stored []storage.Listed
+	same   []bool // by index of stored
 }
 
 // compareFlags compares flags with the server's where STATUS shows no change,
