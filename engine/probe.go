@@ -53,7 +53,7 @@ func Probe(ctx context.Context, l Login, o imap.Options) []Step {
 	if _, err := connpool.Introduce(ctx, s, false); err != nil {
 		return failed("sign in", fault.PhaseSignIn, err)
 	}
-	entries, err := s.List(ctx, statusItems(s))
+	entries, err := s.List(ctx, []string{"MESSAGES"})
 	if lines := (*imap.UnreadableError)(nil); err != nil && !errors.As(err, &lines) {
 		return failed("list mailboxes", fault.PhaseDiscover, err)
 	}
