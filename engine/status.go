@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"mailcote/engine/fault"
 	"mailcote/engine/imap"
@@ -21,6 +22,7 @@ func (d *discovery) statuses(ctx context.Context, t queue.Task, entries []imap.L
 	var asked []int // of all: STATUS is asked for them
 	var raws []string
 	answered, refused := false, 0
+	var absent []int // of all: the server lists them, and says that they do not exist
 	for i := range entries {
 		entry := entries[(i+2*t.RetryCount)%len(entries)]
 		all[i] = found{mailbox: plan.Describe(d.account.id, entry)}
@@ -40,6 +42,9 @@ func (d *discovery) statuses(ctx context.Context, t queue.Task, entries []imap.L
 		answers, err := s.Statuses(ctx, raws[:n], statusItems(s))
 		for i, a := range answers {
 			one := &all[asked[i]]
+			if fault.Nonexistent(a.Err) {
+				absent = append(absent, asked[i])
+			}
 			var refusal error
 			if one.status, refusal = d.status(s, a); refusal != nil {
 				refused++
@@ -56,7 +61,30 @@ func (d *discovery) statuses(ctx context.Context, t queue.Task, entries []imap.L
 		}
 		asked, raws = asked[n:], raws[n:]
 	}
+	if d.incomplete == "" && slices.ContainsFunc(entries, func(e imap.ListEntry) bool { return e.Status != nil }) {
+		d.onlyNames(all, absent)
+	}
 	return all, nil
+}
+
+// onlyNames takes mailboxes for mere names: the listing has them without the
+// STATUS that it has of others, and STATUS says that they do not exist. Dovecot
+// lists a deleted mailbox with children like that. If most of the account's mail
+// would go, EXAMINE has the last word.
+func (d *discovery) onlyNames(all []found, absent []int) {
+	var gone, stored int64
+	for _, m := range d.known {
+		stored += m.Total
+	}
+	for _, i := range absent {
+		gone += d.known[all[i].mailbox.Raw].Total
+	}
+	if plan.Mass(int(gone), int(stored)) {
+		return
+	}
+	for _, i := range absent {
+		all[i].mailbox.Selectable = false
+	}
 }
 
 // flightBroke notes that a session ended while n commands were in flight. The

@@ -2,6 +2,7 @@ package fault
 
 import (
 	"errors"
+	"strings"
 
 	"mailcote/engine/imap"
 	"mailcote/storage/class"
@@ -18,4 +19,13 @@ func Forbidden(err error) (words string, ok bool) {
 	}
 	f := Classify(err)
 	return f.ServerText, f.Class == class.Mailbox
+}
+
+// Nonexistent reports whether an error is the server's word that a mailbox does
+// not exist (NONEXISTENT, RFC 5530 §3). Dovecot leaves the code out where a
+// mailbox was deleted and has children.
+func Nonexistent(err error) bool {
+	var status *imap.StatusError
+	return errors.As(err, &status) && status.Type == "NO" && (status.Code == "NONEXISTENT" ||
+		status.Code == "" && strings.HasPrefix(strings.ToLower(status.Text), "mailbox doesn't exist"))
 }

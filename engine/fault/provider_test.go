@@ -130,6 +130,7 @@ func TestServerWords(t *testing.T) {
 		{PhaseSignIn, "LOGIN", "NO no such user", class.Auth, "account", 0, policy.Pause, "bridge"},
 		{PhaseSignIn, "LOGIN", "NO user ada not found", class.Auth, "account", 0, policy.Pause, "bridge"},
 		{PhaseSignIn, "LOGIN", "NO [ALERT] country blocked", class.Auth, "account", 0, policy.Pause, "where you are"},
+		{PhaseOpen, "EXAMINE", "NO Mailbox doesn't exist: X", class.Mailbox, "mailbox", 0, policy.Relist, ""},
 		{PhaseOpen, "EXAMINE", "NO [NONEXISTENT] Unknown Mailbox: X (Failure)", class.Mailbox, "mailbox", 0,
 			policy.Relist, ""},
 		{PhaseOpen, "EXAMINE", "NO [CANNOT] Folder contains excess whitespace (Failure)", class.Mailbox, "mailbox", 0,

@@ -175,6 +175,7 @@ func Texts() []Row {
 
 		// Mailboxes and changes.
 		{Text: "unknown mailbox", Code: "NONEXISTENT", Who: "Gmail", Class: class.Mailbox, Scope: "mailbox"},
+		{Text: "mailbox doesn't exist", Who: "Dovecot", Class: class.Mailbox, Scope: "mailbox"},
 		{Text: "folder contains excess whitespace", On: Open, Who: "Gmail", Class: class.Mailbox, Scope: "mailbox"},
 		{Text: "folder contains excess whitespace", On: Writing, Who: "Gmail", Class: class.Conflict,
 			Scope: "operation", Hint: noWrite},
