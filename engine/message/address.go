@@ -75,6 +75,9 @@ func (r *addressReader) step() bool {
 	case c == '<':
 		r.brackets()
 		return true
+	case c == '>' && r.angled: // one bracket too many
+		r.pos++
+		return true
 	case c == ':' && !r.angled && r.bare.Len() > 0 && !strings.Contains(r.bare.String(), "@"):
 		r.pos++ // it was the name of a group
 		r.name.Reset()
@@ -197,7 +200,7 @@ scan:
 			text = after
 		}
 	}
-	if !r.angled || r.angle == "" {
+	if !r.angled || strings.TrimSpace(r.angle) == "" {
 		r.angle, r.angled = text, true
 	}
 }
