@@ -37,18 +37,18 @@ func refusals() []refusing {
 		}
 	}
 	// In the order of places. A STATUS that is refused for a reason of the mailbox is left out: EXAMINE has the
-	// last word.
+	// last word. Where UID SEARCH is refused without meaning the account, UID FETCH lists.
 	row("UNAVAILABLE", 40, class.Network, class.Network, class.Network, class.Network, class.Network, class.Network,
 		class.Network)
 	row("INUSE", 80, class.Network, class.Mailbox, "", class.Mailbox, class.Mailbox, class.Mailbox, class.Mailbox)
 	row("LIMIT", 16, class.Quota, class.Quota, class.Quota, class.Quota, class.Quota, class.Quota, class.Quota)
 	row("OVERQUOTA", 16, class.Quota, class.Quota, class.Quota, class.Quota, class.Quota, class.Quota, class.Quota)
 	row("THROTTLED", 16, class.Quota, class.Quota, class.Quota, class.Quota, class.Quota, class.Quota, class.Quota)
-	row("SERVERBUG", 150, class.Network, class.Protocol, "", class.Mailbox, class.Protocol, class.Protocol,
+	row("SERVERBUG", 150, class.Network, class.Protocol, "", class.Mailbox, "", class.Protocol,
 		class.Parsing)
-	row("CONTACTADMIN", 150, class.Auth, class.Protocol, "", class.Mailbox, class.Protocol, class.Protocol,
+	row("CONTACTADMIN", 150, class.Auth, class.Protocol, "", class.Mailbox, "", class.Protocol,
 		class.Parsing)
-	row("X-NEVER-HEARD-OF", 150, class.Auth, class.Protocol, "", class.Mailbox, class.Protocol, class.Protocol,
+	row("X-NEVER-HEARD-OF", 150, class.Auth, class.Protocol, "", class.Mailbox, "", class.Protocol,
 		class.Parsing)
 	for _, soft := range []string{"* OK [THROTTLED] slow down", "* NO [THROTTLED] slow down",
 		"* NO [UNAVAILABLE] perhaps", "* OK [X-NEVER-HEARD-OF] words"} {

@@ -267,8 +267,10 @@ func TestPassBeforeItsTime(t *testing.T) {
 // waits are the places where an account waits inside a pass.
 var waits = map[string]func(a *agent){
 	"for a retry": func(a *agent) {
-		search := func(c script.Command) bool { return c.Name == "UID SEARCH" && c.Box == "Archive" }
-		a.s.Misbehave(script.Faults{On: on(search, "NO not now")})
+		listing := func(c script.Command) bool {
+			return c.Box == "Archive" && (c.Name == "UID SEARCH" || c.Name == "UID FETCH" && strings.HasPrefix(c.Args, "1:*"))
+		}
+		a.s.Misbehave(script.Faults{On: on(listing, "NO not now")})
 	},
 	"for a host": func(a *agent) { a.away.Store(true) },
 	"for room": func(a *agent) {

@@ -39,6 +39,9 @@ func (d *discovery) statuses(ctx context.Context, t queue.Task, entries []imap.L
 		}
 		s := d.lease.Session()
 		n := min(len(asked), s.Flight())
+		if !answered { // two refusals are enough to tell that the account is refused
+			n = min(n, 2)
+		}
 		answers, err := s.Statuses(ctx, raws[:n], statusItems(s))
 		for i, a := range answers {
 			one := &all[asked[i]]

@@ -14,10 +14,11 @@ import (
 	"pgregory.net/rapid"
 )
 
-// message is what the model knows of one entry: which content, which flags.
+// message is what the model knows of one entry: which content, which flags, and whether a change has said these.
 type message struct {
-	n     int
-	flags Flags
+	n       int
+	flags   Flags
+	changed bool
 }
 
 // world is the model: what the server holds and the store was told, and a client that follows the change feed.
@@ -73,9 +74,14 @@ func (w *world) arrivals(rt *rapid.T, into map[UID]message) (all []Arrival, cove
 	for _, uid := range uids {
 		m := message{rapid.IntRange(1, 4).Draw(rt, "content"),
 			NewFlags(rapid.SliceOfNDistinct(rapid.SampledFrom([]string{`\Seen`, `\Flagged`, "custom"}), 0, 2,
-				rapid.ID).Draw(rt, "flags"))}
+				rapid.ID).Draw(rt, "flags")), false}
+		arrived := m
+		// what a change has said of the same message since has the higher MODSEQ
+		if have, ok := into[UID(uid)]; ok && have.n == m.n && have.changed {
+			m = have
+		}
 		into[UID(uid)] = m
-		all = append(all, w.b.arrival(UID(uid), m.n, strings.Fields(string(m.flags))...))
+		all = append(all, w.b.arrival(UID(uid), arrived.n, strings.Fields(string(arrived.flags))...))
 		cover = append(cover, Range{UID(uid), UID(uid)})
 	}
 	return all, cover
@@ -151,7 +157,7 @@ func (w *world) flag(rt *rapid.T) {
 			2).Draw(rt, "flags")), 2}
 		changes = append(changes, c)
 		if m, ok := w.held[i][c.UID]; ok {
-			w.held[i][c.UID] = message{m.n, c.Flags}
+			w.held[i][c.UID] = message{m.n, c.Flags, m.changed || m.flags != c.Flags}
 		}
 	}
 	w.last = nil
