@@ -98,7 +98,8 @@ func limitsDocument(t *testing.T) string {
 		{"A mailbox and an account", "`plan.Caps` (`engine/plan/caps.go`).", caps, []capRow{
 			{"Messages", "messages of one mailbox, by EXISTS or by a listing", caps.Messages, mailbox},
 			{"Rebound", "messages, listed and stored, that are compared by header after UIDVALIDITY moved or UIDs " +
-				"were given out again", caps.Rebound, "what is new is downloaded, and what is the same is stored once"},
+				"were given out again", caps.Rebound, "what is new is downloaded, and what is the same is stored once; " +
+				"where numbers do not last, mailbox fault"},
 			{"Flags", "messages whose flags one FETCH asks for, and changes that one answer leaves in memory",
 				caps.Flags, "flags are compared in parts of that size"},
 			{"Octets", "octets of changed flags in one answer", octets(caps.Octets), mailbox +
@@ -109,6 +110,9 @@ func limitsDocument(t *testing.T) string {
 			{"AllAside", "quarantined messages of one account", caps.AllAside, "as above"},
 			{"Culprits", "messages of one mailbox that are found in one pass to end sessions", caps.Culprits,
 				"the account waits as after trouble of the network, and goes on behind them"},
+			{"", "stored mailboxes that begin like one new name and are compared with it as a whole (`engine/rename.go`)",
+				mostAlike, "the name is a new mailbox"},
+			{"", "sessions that such a comparison may break", mostBreaks, "the name is a new mailbox"},
 			{"Rows", "mailboxes of one account in the store, with those that are gone for less than 30 days",
 				caps.Rows, "new mailboxes are left out, the account is partial, a fault of the account says so"},
 		}},

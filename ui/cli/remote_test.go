@@ -53,7 +53,7 @@ func TestCheckRemote(t *testing.T) {
 	for name, text := range sound {
 		one.write(one.dir+"/"+name, text)
 	}
-	one.alter(one.store, `UPDATE account SET port = 1`)
+	one.exits(0, "account", "set", r.name(), "--port", "1")
 	one.refuses(75, []string{"check", "--remote"}, []string{"network"})
 	owner, err := storage.Open(t.Context(), r.store, storage.Options{Holder: "somebody"})
 	if err != nil {

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -250,10 +251,12 @@ func (a *app) summary(s engine.Summary) error {
 	}
 	name := voice.Line(s.Account)
 	if !a.voice.Quiet && s.Result != engine.Failed {
-		if err := a.voice.Say("%s: %s, %s, %s fetched (%s) in %s", a.voice.Strong(name), s.Result,
+		text := fmt.Sprintf("%s, %s, %s fetched (%s) in %s", s.Result,
 			format.Plural(int64(s.Mailboxes), "mailbox", "mailboxes"),
-			format.Plural(s.Fetched, "message", "messages"), format.Octets(s.Bytes),
-			format.Seconds(s.Seconds)); err != nil {
+			format.Plural(s.Fetched, "message", "messages"), format.Octets(s.Bytes), format.Seconds(s.Seconds))
+		lines := a.voice.Wrap(name+": ", 2, text)
+		lines[0] = a.voice.Strong(name) + strings.TrimPrefix(lines[0], name)
+		if err := a.voice.Say("%s", strings.Join(lines, "\n")); err != nil {
 			return err
 		}
 	}
