@@ -228,7 +228,7 @@ func TestInterrupt(t *testing.T) {
 		t.Fatal(err)
 	}
 	var stopped atomic.Int32
-	sideBySide(volume(16), func(i int) {
+	sideBySide(volume(10), func(i int) {
 		random := rand.New(rand.NewPCG(4, uint64(i)))
 		w := open(t, filepath.Join(t.TempDir(), "mail.db"), Options{}).account(server.Host(), server.Port())
 		defer w.close()
