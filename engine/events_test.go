@@ -268,7 +268,8 @@ func TestPassBeforeItsTime(t *testing.T) {
 var waits = map[string]func(a *agent){
 	"for a retry": func(a *agent) {
 		listing := func(c script.Command) bool {
-			return c.Box == "Archive" && (c.Name == "UID SEARCH" || c.Name == "UID FETCH" && strings.HasPrefix(c.Args, "1:*"))
+			return c.Box == "Archive" && (c.Name == "UID SEARCH" || c.Name == "UID FETCH" &&
+				strings.HasPrefix(c.Args, "1:*"))
 		}
 		a.s.Misbehave(script.Faults{On: on(listing, "NO not now")})
 	},

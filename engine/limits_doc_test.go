@@ -98,8 +98,9 @@ func limitsDocument(t *testing.T) string {
 		{"A mailbox and an account", "`plan.Caps` (`engine/plan/caps.go`).", caps, []capRow{
 			{"Messages", "messages of one mailbox, by EXISTS or by a listing", caps.Messages, mailbox},
 			{"Rebound", "messages, listed and stored, that are compared by header after UIDVALIDITY moved or UIDs " +
-				"were given out again", caps.Rebound, "what is new is downloaded, and what is the same is stored once; " +
-				"where numbers do not last, mailbox fault"},
+				"were given out again", caps.Rebound,
+				"what is new is downloaded, and what is the same is stored once; " +
+					"where numbers do not last, mailbox fault"},
 			{"Flags", "messages whose flags one FETCH asks for, and changes that one answer leaves in memory",
 				caps.Flags, "flags are compared in parts of that size"},
 			{"Octets", "octets of changed flags in one answer", octets(caps.Octets), mailbox +
