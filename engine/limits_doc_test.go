@@ -111,7 +111,8 @@ func limitsDocument(t *testing.T) string {
 			{"AllAside", "quarantined messages of one account", caps.AllAside, "as above"},
 			{"Culprits", "messages of one mailbox that are found in one pass to end sessions", caps.Culprits,
 				"the account waits as after trouble of the network, and goes on behind them"},
-			{"", "stored mailboxes that begin like one new name and are compared with it as a whole (`engine/rename.go`)",
+			{"", "stored mailboxes that begin like one new name and are compared with it as a whole " +
+				"(`engine/rename.go`)",
 				mostAlike, "the name is a new mailbox"},
 			{"", "sessions that such a comparison may break", mostBreaks, "the name is a new mailbox"},
 			{"Rows", "mailboxes of one account in the store, with those that are gone for less than 30 days",
