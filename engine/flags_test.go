@@ -77,7 +77,7 @@ func TestShortFlags(t *testing.T) {
 		}},
 	}
 	times := []int32{1, 2, always}
-	if form.Race {
+	if !form.Long() {
 		times = times[:1]
 	}
 	for name, q := range questions {
