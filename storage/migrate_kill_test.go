@@ -4,6 +4,7 @@ package storage
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"strings"
@@ -16,10 +17,14 @@ func TestFailpointsOfMigration(t *testing.T) {
 		openAt(t, path, Options{})
 		return
 	}
-	points := map[string]int{"schema.beforeRename": 1, "schema.beforeDrop": 2, "schema.renamed": 2, "schema.remade": 2,
-		"schema.beforeCommit": 1, "schema.afterCommit": 1}
+	points := map[string]int{"schema.beforeRename": 1, "schema.beforeCommit": 1, "schema.afterCommit": 1}
+	rebuilding := map[string]int{"schema.beforeDrop": 2, "schema.renamed": 2, "schema.remade": 2}
 	for version := 1; version < SchemaVersion(); version++ {
-		for point, hits := range points {
+		hit := maps.Clone(points)
+		if version < 3 { // the third schema rebuilds two tables, later ones none
+			maps.Copy(hit, rebuilding)
+		}
+		for point, hits := range hit {
 			for n := 1; n <= hits; n++ {
 				t.Run(fmt.Sprintf("%d/%s/%d", version, point, n), func(t *testing.T) {
 					path := older(t, version, more)
