@@ -49,16 +49,10 @@ type result struct {
 
 func (b *bench) tools(ctx context.Context, program, earlier string) ([]tool, error) {
 	var tools []tool
-	switch {
-	case program == "none":
-	case program != "":
-		tools = append(tools, mailcote(program))
-	default:
-		built := filepath.Join(b.dir, "mailcote")
-		build := exec.CommandContext(ctx, "go", "build", "-o", built, "mailcote")
-		build.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := build.CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("build mailcote: %w\n%s", err, out)
+	if program != "none" {
+		built, err := child.Build(ctx, b.dir, program)
+		if err != nil {
+			return nil, err
 		}
 		tools = append(tools, mailcote(built))
 	}

@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"os/signal"
-	"path/filepath"
 	"syscall"
 	"time"
+
+	"mailcote/testkit/child"
 )
 
 type options struct {
@@ -50,7 +50,7 @@ func run(ctx context.Context, out io.Writer, o options) (err error) {
 	if err := os.Chmod(dir, 0o755); err != nil { // Dovecot's processes belong to another user when we are root
 		return err
 	}
-	program, err := build(ctx, dir, o.mailcote)
+	program, err := child.Build(ctx, dir, o.mailcote)
 	if err != nil {
 		return err
 	}
@@ -72,16 +72,3 @@ func run(ctx context.Context, out io.Writer, o options) (err error) {
 }
 
 func (o options) lasting() time.Duration { return time.Duration(o.minutes * float64(time.Minute)) }
-
-func build(ctx context.Context, dir, program string) (string, error) {
-	if program != "" {
-		return program, nil
-	}
-	built := filepath.Join(dir, "mailcote")
-	command := exec.CommandContext(ctx, "go", "build", "-o", built, "mailcote")
-	command.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if said, err := command.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build mailcote: %w\n%s", err, said)
-	}
-	return built, nil
-}

@@ -7,13 +7,14 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
 	"time"
+
+	"mailcote/testkit/child"
 )
 
 type options struct {
@@ -54,7 +55,7 @@ func run(ctx context.Context, out io.Writer, o options) error {
 	if err := os.Chmod(dir, 0o755); err != nil { // servers give up root's rights
 		return err
 	}
-	program, err := build(ctx, dir, o.mailcote)
+	program, err := child.Build(ctx, dir, o.mailcote)
 	if err != nil {
 		return err
 	}
@@ -86,17 +87,4 @@ func names() (all []string) {
 		all = append(all, k.name)
 	}
 	return all
-}
-
-func build(ctx context.Context, dir, program string) (string, error) {
-	if program != "" {
-		return program, nil
-	}
-	built := filepath.Join(dir, "mailcote")
-	command := exec.CommandContext(ctx, "go", "build", "-o", built, "mailcote")
-	command.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if said, err := command.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build mailcote: %w\n%s", err, said)
-	}
-	return built, nil
 }

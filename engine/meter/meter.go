@@ -12,7 +12,6 @@ package meter
 
 import (
 	"context"
-	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -37,16 +36,10 @@ func Load(ctx context.Context, s *storage.Store, a storage.Account) (*Meter, err
 	}
 	one := &Meter{account: a.ID, host: a.Host}
 	server := limit.Server{Host: a.Host, Capabilities: strings.Fields(a.Capabilities), ID: a.ServerID}
-	one.limiter = limit.New(limit.Choose(server), isLoopback(a.Host), time.Now(), saved)
+	// spacing connections to this machine would spare nobody
+	one.limiter = limit.New(limit.Choose(server), imap.Loopback(a.Host), time.Now(), saved)
 	one.metered.Store(one.limiter.Metered())
 	return one, nil
-}
-
-// isLoopback reports whether a host is this machine. Spacing connections to it
-// would spare nobody.
-func isLoopback(host string) bool {
-	ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
-	return strings.EqualFold(host, "localhost") || err == nil && ip.Unmap().IsLoopback()
 }
 
 func load(r *storage.Reader, account storage.AccountID) (s limit.State, err error) {

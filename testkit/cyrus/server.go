@@ -1,8 +1,6 @@
 package cyrus
 
 import (
-	"bufio"
-	"context"
 	"crypto/rand"
 	"fmt"
 	"io/fs"
@@ -13,7 +11,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -177,37 +174,12 @@ func (s *Server) launch() error {
 	}
 	argv := []string{filepath.Join(s.programs, "master"), "-D", "-C", conf, "-M", services,
 		"-p", filepath.Join(s.dir, "run", "master.pid")}
-	proc, err := child.New(argv, []string{s.libraries, "CYRUS_USER=" + s.owner.Username})
+	proc, err := child.Serve(argv, []string{s.libraries, "CYRUS_USER=" + s.owner.Username}, s.Addr(), s.token)
 	if err != nil {
 		return err
 	}
 	s.proc = proc
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	poll := time.NewTicker(5 * time.Millisecond)
-	defer poll.Stop()
-	for !s.greets(ctx) {
-		select {
-		case <-proc.Done():
-			return fmt.Errorf("it ended at once: %s", proc.Stderr())
-		case <-ctx.Done():
-			proc.Kill()
-			return fmt.Errorf("no greeting: %w", ctx.Err())
-		case <-poll.C:
-		}
-	}
 	return nil
-}
-
-func (s *Server) greets(ctx context.Context) bool {
-	conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", s.Addr())
-	if err != nil {
-		return false
-	}
-	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(10 * time.Second)) // a failure shows in the read
-	line, _ := bufio.NewReader(conn).ReadString('\n')
-	return strings.Contains(line, s.token)
 }
 
 // Stop ends the server and its connections; the mail stays. Restart brings it back.
@@ -215,14 +187,7 @@ func (s *Server) Stop() {
 	if s.proc == nil {
 		return
 	}
-	_ = s.proc.Signal(syscall.SIGTERM)  // it may have ended already
-	timer := time.NewTimer(time.Second) // a process that has a client does not end
-	defer timer.Stop()
-	select {
-	case <-s.proc.Done():
-	case <-timer.C:
-		s.proc.Kill()
-	}
+	s.proc.Stop(time.Second) // a process that has a client does not end
 	s.proc = nil
 }
 

@@ -1,7 +1,6 @@
 package dovecot
 
 import (
-	"context"
 	"crypto/rand"
 	"crypto/x509"
 	"errors"
@@ -14,7 +13,6 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -147,38 +145,12 @@ func (s *Server) launch() error {
 	if err := os.WriteFile(conf, []byte(s.render()), 0o644); err != nil {
 		return err
 	}
-	proc, err := child.New([]string{s.binary, "-F", "-c", conf}, nil)
+	proc, err := child.Serve([]string{s.binary, "-F", "-c", conf}, nil, s.Addr(), s.token)
 	if err != nil {
 		return err
 	}
 	s.proc = proc
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	poll := time.NewTicker(5 * time.Millisecond)
-	defer poll.Stop()
-	for !s.greets(ctx) {
-		select {
-		case <-proc.Done():
-			return fmt.Errorf("it ended at once: %s", proc.Stderr())
-		case <-ctx.Done():
-			proc.Kill()
-			return fmt.Errorf("no greeting: %w", ctx.Err())
-		case <-poll.C:
-		}
-	}
 	return nil
-}
-
-func (s *Server) greets(ctx context.Context) bool {
-	conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", s.Addr())
-	if err != nil {
-		return false
-	}
-	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(10 * time.Second)) // a failure shows in the read
-	buf := make([]byte, 1024)
-	n, _ := conn.Read(buf)
-	return strings.Contains(string(buf[:n]), s.token)
 }
 
 // Stop ends the server and its connections; the mail stays. Restart brings it back. Dovecot takes a second for it.
@@ -186,14 +158,7 @@ func (s *Server) Stop() {
 	if s.proc == nil {
 		return
 	}
-	_ = s.proc.Signal(syscall.SIGTERM) // it may have ended already
-	timer := time.NewTimer(10 * time.Second)
-	defer timer.Stop()
-	select {
-	case <-s.proc.Done():
-	case <-timer.C:
-		s.proc.Kill()
-	}
+	s.proc.Stop(10 * time.Second)
 	s.proc = nil
 }
 
