@@ -177,8 +177,7 @@ func (d *discovery) readable(entries []imap.ListEntry, err error) ([]imap.ListEn
 	f := fault.Classify(fault.In(fault.PhaseDiscover, err))
 	f.Scope, f.Command = "mailbox", "LIST"
 	f.Hint = "the other mailboxes are synced, and none is taken for deleted meanwhile: ask the server's operator " +
-		"about " +
-		"the mailbox's name"
+		"about the mailbox's name"
 	d.account.health.Notice(f)
 	return entries, nil
 }

@@ -23,18 +23,7 @@ type Listed struct {
 // Entries lists the live entries of one generation of a mailbox by ascending
 // UID.
 func (r *Reader) Entries(mailbox MailboxID, validity UIDValidity, seed maphash.Seed) ([]Listed, error) {
-	var all []Listed
-	rows, err := r.snap.Query(`SELECT uid, flags FROM entry
-		WHERE mailbox_id = ? AND uidvalidity = ? AND uid IS NOT NULL AND expunged_at IS NULL ORDER BY uid`,
-		mailbox, validity)
-	return all, file.Each(rows, err, func(rows *sql.Rows) error {
-		var e Listed
-		var flags Flags
-		err := rows.Scan(&e.UID, &flags)
-		e.Flags = flags.Sum(seed)
-		all = append(all, e)
-		return err
-	})
+	return r.EntriesIn(mailbox, validity, AllUIDs(), 0, seed)
 }
 
 // EntriesIn is Entries for a range of UIDs, and of those for the newest. newest

@@ -6,11 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mailcote/storage/internal/file"
-	"mailcote/testkit/faultvfs"
 	"path/filepath"
 	"testing"
 	"time"
+
+	"mailcote/storage/internal/file"
+	"mailcote/testkit/faultvfs"
 
 	"go.uber.org/goleak"
 )

@@ -40,8 +40,7 @@ func (w *Writer) SetFlagsPlace(id MailboxID, whole bool, next UID, at time.Time)
 	if whole {
 		next = 0
 	}
-	_, err := w.tx.Exec(`UPDATE mailbox SET flags_uid = ?1, flags_at = iif(?2, ?3, flags_at) WHERE id = ?4`, next,
-		whole,
-		millis(at), id)
+	_, err := w.tx.Exec(`UPDATE mailbox SET flags_uid = ?1, flags_at = iif(?2, ?3, flags_at) WHERE id = ?4`,
+		next, whole, millis(at), id)
 	return explain("note compared flags", err)
 }

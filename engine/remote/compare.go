@@ -236,17 +236,7 @@ func (c *comparison) comparePage(ctx context.Context, s *imap.Session, a Account
 	seen := map[storage.UID]bool{}
 	var sum [sha256.Size]byte
 	take := imap.FetchHandler{
-		Body: func(_ *imap.Message, section string, _ int64, r io.Reader) error {
-			if section != "" {
-				return nil
-			}
-			h := sha256.New()
-			if _, err := io.Copy(h, r); err != nil {
-				return fmt.Errorf("read message: %w", err)
-			}
-			h.Sum(sum[:0])
-			return nil
-		},
+		Body: hashing(&sum),
 		Fetch: func(msg *imap.Message) error {
 			uid := storage.UID(msg.UID)
 			have, found := stored[uid]
@@ -300,4 +290,19 @@ func (c *comparison) counted(ctx context.Context, err error, messages int) error
 		c.o.Progress(min(c.done, c.total), c.total)
 	}
 	return nil
+}
+
+// hashing hashes the bytes of each message into sum as they come.
+func hashing(sum *[sha256.Size]byte) func(*imap.Message, string, int64, io.Reader) error {
+	return func(_ *imap.Message, section string, _ int64, r io.Reader) error {
+		if section != "" {
+			return nil
+		}
+		h := sha256.New()
+		if _, err := io.Copy(h, r); err != nil {
+			return fmt.Errorf("read message: %w", err)
+		}
+		h.Sum(sum[:0])
+		return nil
+	}
 }

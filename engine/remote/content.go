@@ -3,8 +3,6 @@ package remote
 import (
 	"context"
 	"crypto/sha256"
-	"fmt"
-	"io"
 	"slices"
 	"time"
 
@@ -87,17 +85,7 @@ func (c *content) page(ctx context.Context, page []storage.UID) error {
 	var sum [sha256.Size]byte
 	seen := map[storage.UID]bool{}
 	take := imap.FetchHandler{
-		Body: func(_ *imap.Message, section string, _ int64, r io.Reader) error {
-			if section != "" {
-				return nil
-			}
-			h := sha256.New()
-			if _, err := io.Copy(h, r); err != nil {
-				return fmt.Errorf("read message: %w", err)
-			}
-			h.Sum(sum[:0])
-			return nil
-		},
+		Body: hashing(&sum),
 		Fetch: func(msg *imap.Message) error {
 			if uid := storage.UID(msg.UID); msg.HasBody && !seen[uid] {
 				seen[uid] = true

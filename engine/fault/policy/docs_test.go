@@ -115,9 +115,8 @@ func document() string {
 	line("")
 	line("For answers whose words are not known. A code that is not here says nothing about the class: the place " +
 		"decides.")
-	line("NO [NOPERM] to the sync of a mailbox is no fault: the mailbox is shown as not readable and asked for once " +
-		"a " +
-		"day.")
+	line("NO [NOPERM] to the sync of a mailbox is no fault: the mailbox is shown as not readable and asked for " +
+		"once a day.")
 	line("")
 	line("| code | status | while | class | scope | policy | least wait | what the user sees |")
 	line("|---|---|---|---|---|---|---|---|")
