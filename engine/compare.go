@@ -77,8 +77,8 @@ type unmoved struct {
 func (d *discovery) unmoved(all []found, due map[storage.MailboxID]bool) (still []unmoved) {
 	for i := range all {
 		m, known := d.known[all[i].mailbox.Raw]
-		if known && all[i].mailbox.Selectable && m.Total > 0 && m.Unstable < plan.Unlasting && d.wants(m.Path) &&
-			d.asks(m) && !due[m.ID] && !d.coolingDown(m.ID) && !plan.Moved(m, all[i].status) {
+		if known && all[i].mailbox.Selectable && m.Total > 0 && m.Unstable < plan.Unlasting &&
+			d.wants(all[i].mailbox.Path) && d.asks(m) && !due[m.ID] && !d.coolingDown(m.ID) && !plan.Moved(m, all[i].status) {
 			still = append(still, unmoved{m, &all[i]})
 		}
 	}

@@ -64,10 +64,7 @@ func (d *discovery) run(ctx context.Context, t queue.Task) error {
 	if err != nil {
 		return err
 	}
-	d.known = make(map[string]storage.Mailbox, len(stored))
-	for _, m := range stored {
-		d.known[m.Raw] = m
-	}
+	d.known = byName(stored, nil)
 	entries, err := d.list(ctx, s, stored)
 	if err != nil {
 		return err
@@ -94,11 +91,10 @@ func (d *discovery) run(ctx context.Context, t queue.Task) error {
 	if err != nil {
 		return err
 	}
-	var compared []plan.Window
-	if len(renames) == 0 { // otherwise names in the store are those of before
-		if compared, err = d.compareFlags(ctx, d.unmoved(found, due)); err != nil {
-			return err
-		}
+	d.known = byName(stored, renames)
+	compared, err := d.compareFlags(ctx, d.unmoved(found, due))
+	if err != nil {
+		return err
 	}
 	failpoint.Hit("engine.beforeDiscovered")
 	err = w.e.store.Write(ctx, storage.Interactive, 0, func(tx *storage.Writer) error {

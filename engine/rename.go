@@ -53,6 +53,28 @@ func (d *discovery) renames(ctx context.Context, stored []storage.Mailbox, all [
 	return plan.Settle(stored, c.Sure), nil
 }
 
+// byName returns the stored mailboxes by the names that they have on the server
+// now. A mailbox whose name another one took is not among them.
+func byName(stored []storage.Mailbox, renames []storage.Rename) map[string]storage.Mailbox {
+	names := make(map[storage.MailboxID]string, len(renames))
+	for _, r := range renames {
+		names[r.Mailbox] = r.Raw
+	}
+	known := make(map[string]storage.Mailbox, len(stored))
+	for _, m := range stored {
+		if names[m.ID] == "" {
+			known[m.Raw] = m
+		}
+	}
+	for _, m := range stored {
+		if name := names[m.ID]; name != "" {
+			m.Raw = name
+			known[name] = m
+		}
+	}
+	return known
+}
+
 // rename records other names, and forgets what was known of the mailboxes that
 // lost theirs to another one.
 func (d *discovery) rename(tx *storage.Writer, all []storage.Rename) error {

@@ -72,6 +72,12 @@ func TestRename(t *testing.T) {
 				b.Expunge(2, 30)
 				b.Flag(7, `\Answered`)
 			}, rows: "1 INBOX\n2 Done"},
+		{name: "and flags that STATUS does not show, there and elsewhere", caps: plainCaps,
+			boxes: []string{"Plans", "Notes"}, numbered: true, pairs: []string{"Plans", "Done"},
+			change: func(m *script.Model) {
+				m.Box("Notes").Flag(7, `\Answered`)
+				m.Box("Done").Flag(9, `\Answered`)
+			}, rows: "1 INBOX\n2 Done\n3 Notes"},
 		{name: "its parent renamed, one number for all", boxes: []string{"Work", "Work/Sales", "Work/Team", "Home"},
 			pairs: []string{"Work", "Job", "Work/Sales", "Job/Sales", "Work/Team", "Job/Team"},
 			rows:  "1 INBOX\n2 Job\n3 Job/Sales\n4 Job/Team\n5 Home"},

@@ -42,6 +42,9 @@ func Read(ctx context.Context, addr, user, password string, except ...string) ([
 			continue
 		}
 		lines, err := c.mailbox(name)
+		if err != nil && strings.Contains(err.Error(), "Mailbox doesn't exist") {
+			continue // Dovecot lists a deleted mailbox with children
+		}
 		if err != nil {
 			return nil, fmt.Errorf("truth: read %s: %w", name, err)
 		}
