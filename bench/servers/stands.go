@@ -32,6 +32,7 @@ type stand struct {
 	restart              func() error // nil: it keeps nothing
 	close                func()
 	unreadable           []string // mailboxes that may not be opened
+	late                 bool     // FETCH of another session may say the old flags for a moment
 }
 
 var kinds = []kind{
@@ -170,8 +171,12 @@ func startGluon(dir string, o options) (*stand, error) {
 	if err != nil {
 		return nil, err
 	}
-	return launch(addr, "user1@example.com", "pass", false, []string{filepath.Join(o.extra, "demo")},
+	s, err := launch(addr, "user1@example.com", "pass", false, []string{filepath.Join(o.extra, "demo")},
 		[]string{"GLUON_DIR=" + dir, "GLUON_HOST=" + addr, "GLUON_USER_COUNT=1", "GLUON_LOG_LEVEL=error"})
+	if s != nil {
+		s.late = true
+	}
+	return s, err
 }
 
 func startHoodiecrow(dir string, o options) (*stand, error) {
