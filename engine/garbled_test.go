@@ -52,6 +52,25 @@ func TestListLineUnreadable(t *testing.T) {
 	}
 }
 
+// TestListLineUnreadableIsNoRename: a mailbox whose line cannot be read is still there, though another one is its exact copy.
+func TestListLineUnreadableIsNoRename(t *testing.T) {
+	s, w := several(t, script.Options{}, Options{}, "Team")
+	put(s, "Team", 18)
+	w.complete()
+	s.Change(func(m *script.Model) {
+		b := m.Box("Copy")
+		*b = *m.Box("Team")
+		b.Name = "Copy"
+	})
+	s.Misbehave(garbles("Team", `* LIST (\Marked "/" "Team"`))
+	if sum := w.sync(); sum.Result != Partial || sum.Fetched != 20 {
+		t.Errorf("%+v", sum)
+	}
+	if w.stored("Team") != "20" || w.stored("Copy") != "20" {
+		t.Errorf("Team %s, Copy %s", w.stored("Team"), w.stored("Copy"))
+	}
+}
+
 // TestListLineUnreadableAtFirst: so it is in a first sync, and in the second list that a loss of much mail asks for.
 func TestListLineUnreadableAtFirst(t *testing.T) {
 	s, w := several(t, script.Options{}, Options{}, "Archive", "Team")
