@@ -2,6 +2,7 @@ package message
 
 import (
 	"strings"
+	"unicode"
 )
 
 // maxAddresses bounds ParseAddressList. Parse uses Limits.Addresses.
@@ -31,34 +32,29 @@ type addressReader struct {
 	comment string
 	angle   string
 	angled  bool
+	after   int // length of name at the end of <>
 
 	// A quote, comment or word that is never closed is text. Remembering that
 	// no more of a kind close keeps a flood of openers linear.
 	noQuote, noComment bool
 	wordEnd            int
+
+	list         []Address
+	max, dropped int
 }
 
 func (cs *charsets) addresses(s string, max int) (list []Address, dropped int) {
 	if !plain(s) {
-		s = cs.toUTF8([]byte(unfold(s)), headerCharset(s))
+		s = cs.toUTF8([]byte(unfold(s)), "")
 	}
-	r := addressReader{s: s, cs: cs}
+	r := addressReader{s: s, cs: cs, max: max}
 	for r.pos < len(r.s) {
-		if r.step() {
-			continue
-		}
-		if a, ok := r.take(); ok && len(list) < max {
-			list = append(list, a)
-		} else if ok {
-			dropped++
+		if !r.step() {
+			r.take()
 		}
 	}
-	if a, ok := r.take(); ok && len(list) < max {
-		list = append(list, a)
-	} else if ok {
-		dropped++
-	}
-	return list, dropped
+	r.take()
+	return r.list, r.dropped
 }
 
 // step consumes one element. It returns false at the end of an entry.
@@ -73,6 +69,9 @@ func (r *addressReader) step() bool {
 	case c == '(' && !r.noComment:
 		return r.parenthesis()
 	case c == '<':
+		if strings.Contains(r.angle, "@") && !strings.HasPrefix(strings.TrimLeft(s[r.pos+1:], " <"), r.angle) {
+			r.split()
+		}
 		r.brackets()
 		return true
 	case c == '>' && r.angled: // one bracket too many
@@ -82,6 +81,7 @@ func (r *addressReader) step() bool {
 		r.pos++ // it was the name of a group
 		r.name.Reset()
 		r.bare.Reset()
+		r.comment = ""
 		return true
 	case c == '=' && r.pos+1 < len(s) && s[r.pos+1] == '?':
 		if w, ok := wordAt(s, r.pos, &r.wordEnd); ok && w.end-r.pos <= 4*maxName && !strings.ContainsAny(w.text, "<>") {
@@ -200,21 +200,46 @@ scan:
 			text = after
 		}
 	}
+	if strings.HasSuffix(text, ":") && !strings.Contains(text, "@") { // a group that somebody put into brackets
+		text = ""
+		if end := strings.IndexAny(r.s[r.pos:], ">,"); end >= 0 && r.s[r.pos+end] == '>' {
+			r.pos += end + 1
+		}
+	}
 	if !r.angled || strings.TrimSpace(r.angle) == "" {
-		r.angle, r.angled = text, true
+		r.angle, r.angled, r.after = text, true, r.name.Len()
 	}
 }
 
-// take makes an address of what was read and starts the next entry.
-func (r *addressReader) take() (Address, bool) {
+// split ends an entry before another address in brackets. The words between the
+// two are the name of the second one.
+func (r *addressReader) split() {
+	name := r.name.String()
+	first, second := name[:r.after], name[r.after:]
+	r.name.Reset()
+	r.name.WriteString(first)
+	r.take()
+	r.name.WriteString(strings.TrimLeft(second, " "))
+}
+
+// take lists the address that was read and starts the next entry.
+func (r *addressReader) take() {
 	name, bare := strings.TrimSpace(r.name.String()), strings.TrimSpace(r.bare.String())
-	var a Address
-	if r.angled {
-		a = Address{Name: name, Email: compact(r.angle)}
-	} else {
-		a = looseAddress(bare, name)
+	switch {
+	case r.angled:
+		r.add(Address{Name: name, Email: address(r.angle)})
+	case bare != "":
+		for _, a := range looseAddresses(bare, name) {
+			r.add(a)
+		}
 	}
-	if a.Name == "" {
+	r.name.Reset()
+	r.bare.Reset()
+	r.comment, r.angle, r.angled, r.after = "", "", false, 0
+}
+
+func (r *addressReader) add(a Address) {
+	if a.Name == "" && a.Email != "" {
 		a.Name = r.comment
 	}
 	a.Name = unquote(r.cs.header(a.Name))
@@ -222,31 +247,88 @@ func (r *addressReader) take() (Address, bool) {
 		a.Name = ""
 	}
 	a.Name, a.Email = strings.Clone(clipBytes(a.Name)), strings.Clone(clipBytes(a.Email))
-	r.name.Reset()
-	r.bare.Reset()
-	r.comment, r.angle, r.angled = "", "", false
-	return a, a.Name != "" || a.Email != ""
+	switch {
+	case a == Address{}, !strings.Contains(a.Email, "@") && nobody(a.Name+a.Email):
+	case len(r.list) < r.max:
+		r.list = append(r.list, a)
+	default:
+		r.dropped++
+	}
 }
 
-// looseAddress reads an entry without brackets: an address, a name, or both.
-func looseAddress(bare, name string) Address {
+// nobody recognises what programs write where no recipient is told. Marks
+// without a letter or digit are nobody, too.
+func nobody(s string) bool {
+	s = strings.ToLower(s)
+	for _, prefix := range []string{"undisclosed", "unlisted-recipient", "unspecified-recipient",
+		"recipient list not shown", "recipient list suppressed", "list suppressed"} {
+		if strings.HasPrefix(s, prefix) {
+			return true
+		}
+	}
+	return !strings.ContainsFunc(s, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) || r > 0x2000 })
+}
+
+// looseAddresses reads an entry without brackets: an address, a name, or both.
+// Several addresses may have blanks between them in place of commas.
+func looseAddresses(bare, name string) []Address {
+	bare = closeUp(bare)
 	at := strings.LastIndexByte(bare, '@')
 	switch {
-	case at < 0 && strings.ContainsAny(bare, " \""), strings.HasPrefix(bare, "=?"):
-		return Address{Name: name}
+	case at < 0 && strings.ContainsAny(bare, " \""), strings.HasPrefix(bare, "=?") && !strings.Contains(bare, " "):
+		return []Address{{Name: name}}
 	case at < 0:
-		return Address{Email: bare}
+		return []Address{{Email: address(bare)}}
 	case strings.HasPrefix(bare, `"`) || !strings.Contains(bare, " "):
-		return Address{Email: compact(bare)}
+		return []Address{{Email: address(bare)}}
 	}
-	local, domain := strings.TrimRight(bare[:at], " "), strings.TrimLeft(bare[at+1:], " ")
-	start := strings.LastIndexByte(local, ' ') + 1
-	end := strings.IndexByte(domain, ' ')
-	if end < 0 {
-		end = len(domain)
+	var list []Address
+	words := strings.Split(bare, " ")
+	from := 0
+	for i, w := range words {
+		if at := strings.IndexByte(w, '@'); at > 0 && at < len(w)-1 && !strings.HasPrefix(w, "=?") {
+			list = append(list, Address{Name: strings.Join(words[from:i], " "), Email: address(w)})
+			from = i + 1
+		}
 	}
-	rest := strings.TrimSpace(local[:start] + domain[end:])
-	return Address{Name: rest, Email: compact(local[start:] + "@" + domain[:end])}
+	rest := strings.Join(words[from:], " ")
+	switch n := len(list); {
+	case n == 0:
+		return []Address{{Name: name}}
+	case rest != "":
+		list[n-1].Name = strings.TrimSpace(list[n-1].Name + " " + rest)
+	}
+	return list
+}
+
+// closeUp removes blanks around the "@" and the dots of an address, where RFC
+// 5322 §4.4 allowed them. A dot that ends a word of a name keeps its blank.
+func closeUp(s string) string {
+	for _, sep := range []string{"@", "."} {
+		if !strings.Contains(s, " "+sep) && (sep != "@" || !strings.Contains(s, "@ ")) {
+			continue
+		}
+		s = strings.ReplaceAll(s, " "+sep+" ", sep)
+		s = strings.ReplaceAll(s, " "+sep, sep)
+		if sep == "@" {
+			s = strings.ReplaceAll(s, "@ ", "@")
+		}
+	}
+	return s
+}
+
+// address cleans an address. One in the syntax of a group, or with a word of
+// RFC 2047 for its name of a host, is none.
+func address(s string) string {
+	s = compact(string(withoutComments([]byte(s))))
+	if len(s) > 7 && strings.EqualFold(s[:7], "mailto:") {
+		s = s[7:]
+	}
+	s = strings.Trim(s, "<>")
+	if strings.Contains(s, ":;") || strings.Contains(s, `:"@`) {
+		return ""
+	}
+	return s
 }
 
 // unquote removes quotes around a whole name. Some programs add more with each

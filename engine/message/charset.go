@@ -7,164 +7,287 @@ import (
 	"unicode/utf16"
 	"unicode/utf8"
 
-	"github.com/wlynxg/chardet"
 	"golang.org/x/text/encoding"
 	"golang.org/x/text/encoding/charmap"
-	"golang.org/x/text/encoding/htmlindex"
-	"golang.org/x/text/encoding/ianaindex"
+	"golang.org/x/text/encoding/japanese"
+	"golang.org/x/text/encoding/korean"
 	"golang.org/x/text/encoding/simplifiedchinese"
+	"golang.org/x/text/encoding/unicode"
+	"golang.org/x/text/encoding/unicode/utf32"
 )
 
-// guessSample bounds what a statistical guess reads.
-const guessSample = 4 << 10
-
-// charsets decodes text and counts the statistical guesses it may still make.
-// Each guess costs about a millisecond and 870 kB of garbage, however short the
-// text (measured), and a mail can ask for one in every word and part.
+// charsets decodes the texts of one message. It remembers what it has learnt of
+// the sender's charset and counts the statistical guesses it may still make.
 type charsets struct {
-	guesses int
-	params  params // scratch of splitParams
+	guesses  int
+	declared charset   // of the text, for what has no charset of its own
+	learnt   [2]learnt // by whether the 8-bit bytes stand in runs
+	params   params    // scratch of splitParams
 }
 
 // newCharsets allows the guesses of one message or one field.
-func newCharsets() *charsets { return &charsets{guesses: 8} }
+func newCharsets() *charsets { return &charsets{guesses: maxGuesses} }
+
+// declare notes the charset that the text of a message declares. It serves what
+// declares none, as raw header fields and names of files. ASCII and UTF-8 say
+// nothing of bytes that are neither.
+func (cs *charsets) declare(label string) {
+	if c := charsetOf(label); c.kind == singleByte || c.kind == multiByte {
+		cs.declared = c
+	}
+}
+
+// What bytes a text has besides printable ASCII.
+type content uint8
+
+const (
+	hasHigh   content = 1 << iota // 8-bit bytes
+	hasEscape                     // ESC
+	hasNUL
+)
+
+func contentOf(b []byte) (c content) {
+	for _, x := range b {
+		switch {
+		case x >= utf8.RuneSelf:
+			c |= hasHigh
+		case x >= ' ':
+		case x == 0x1b:
+			c |= hasEscape
+		case x == 0:
+			c |= hasNUL
+		}
+	}
+	return c
+}
 
 // toUTF8 decodes text in the declared charset; "" means that none is declared.
 // It is total: what no charset explains becomes U+FFFD.
 //
-// Declarations are wrong in known ways. Valid UTF-8 is taken as UTF-8 if it was
-// declared as nothing, ASCII, Latin-1 or UTF-8, since other text is valid UTF-8
-// only by a rare accident. Text declared as ASCII or UTF-8 that is neither is
-// guessed.
+// What the bytes prove comes before what the label says: a byte order mark, the
+// escapes of ISO 2022, valid UTF-8. A label that the bytes disprove counts as
+// none. The rules are in the package comment.
 func (cs *charsets) toUTF8(b []byte, declared string) string {
-	name := strings.ToLower(strings.Trim(declared, " \t\r\n\"';"))
-	if !stateful(name) && ascii(b) {
+	has := contentOf(b)
+	if s, ok := marked(b); ok {
+		return s
+	}
+	c := charsetOf(declared)
+	if has == 0 && c.kind <= multiByte {
 		return string(b)
 	}
-	switch name {
-	case "", "utf-8", "utf8", "us-ascii", "ascii", "ansi_x3.4-1968", "unknown-8bit", "x-unknown", "unknown", "default",
-		"8bit", "7bit", "binary", "none", "x-utf_8j", "utf8mb4", "unicode-1-1-utf-8":
-		return cs.guess(b, strings.Contains(name, "utf"))
-	case "iso-8859-1", "latin1", "iso8859-1", "windows-1252", "cp1252", "iso-8859-15":
-		if utf8.Valid(b) {
-			return string(b)
+	if has&hasEscape != 0 {
+		if kind, ok := escapes(b); ok {
+			c.kind = kind
+			return decode7bit(c.kind, b)
 		}
-	case "utf-7", "utf7", "unicode-1-1-utf-7", "x-unicode-2-0-utf-7":
-		return strings.ToValidUTF8(string(fromUTF7(b)), "\ufffd")
-	case "iso-2022-kr":
-		b, name = fromISO2022KR(b), "euc-kr"
 	}
-	if enc := lookup(name); enc != nil {
-		return decode(enc, b)
+	switch {
+	case c.kind >= iso2022jp && has&hasHigh == 0:
+		return decode7bit(c.kind, b)
+	case c.kind == iso2022jp:
+		return cs.japanese(b)
+	case c.kind == utf16Label || c.kind == utf32Label:
+		if has&hasNUL == 0 && utf8.Valid(b) && (has&hasHigh == 0 || c.kind == utf32Label) {
+			return string(b) // such text has a NUL in each space and line end
+		}
+		return decodeWide(c, b)
+	case has&hasNUL != 0 && c.kind <= utf8Label:
+		if order, ok := wide(b); ok {
+			return decodeWide(charset{kind: utf16Label, bigEndian: order}, b)
+		}
 	}
-	if utf8.Valid(b) {
+	switch {
+	case has&hasHigh == 0:
 		return string(b)
+	case c.kind == singleByte:
+		return decodeSingle(c.enc, b)
+	case c.kind == multiByte:
+		return cs.decodeMulti(c.enc, b)
 	}
-	return asciiOnly(b)
+	return cs.guess(b, c.kind == utf8Label)
 }
 
-// stateful reports whether ASCII bytes are not always ASCII text in a charset.
-func stateful(name string) bool {
-	for _, prefix := range []string{"iso-2022-", "csiso2022", "hz", "utf-7", "utf7", "unicode-1-1-utf-7",
-		"x-unicode-2-0", "utf-16", "utf16", "ucs-2", "iso-10646-ucs", "unicode", "csunicode", "ibm0", "cp037",
-		"x-user"} {
-		if strings.HasPrefix(name, prefix) {
-			return name != "unicode-1-1-utf-8"
+// marked decodes text that begins with a byte order mark.
+func marked(b []byte) (string, bool) {
+	if len(b) < 2 || b[0] < 0xef && b[0] != 0 {
+		return "", false
+	}
+	switch {
+	case bytes.HasPrefix(b, []byte("\xef\xbb\xbf")):
+		if b = b[3:]; utf8.Valid(b) {
+			return string(b), true
+		}
+		return strings.ToValidUTF8(string(b), "\ufffd"), true
+	case bytes.HasPrefix(b, []byte("\xff\xfe\x00\x00")):
+		return decodeWide(charset{kind: utf32Label}, b[4:]), true
+	case bytes.HasPrefix(b, []byte("\x00\x00\xfe\xff")):
+		return decodeWide(charset{kind: utf32Label, bigEndian: true}, b[4:]), true
+	case bytes.HasPrefix(b, []byte("\xff\xfe")):
+		return decodeWide(charset{kind: utf16Label}, b[2:]), true
+	case bytes.HasPrefix(b, []byte("\xfe\xff")):
+		return decodeWide(charset{kind: utf16Label, bigEndian: true}, b[2:]), true
+	}
+	return "", false
+}
+
+// decodeWide decodes UTF-16 and UTF-32 without its mark. An unmarked order is
+// that in which more characters have their NULs where ASCII has them.
+func decodeWide(c charset, b []byte) string {
+	if even, odd := nuls(b); c.kind == utf16Label && even != odd && min(even, odd)*4 <= max(even, odd) {
+		c.bigEndian = even > odd
+	}
+	if c.kind == utf32Label {
+		order := utf32.LittleEndian
+		if c.bigEndian || len(b) > 3 && b[0] == 0 && b[1] == 0 && b[3] != 0 {
+			order = utf32.BigEndian
+		}
+		return decode(utf32.UTF32(order, utf32.IgnoreBOM), b)
+	}
+	order := unicode.LittleEndian
+	if c.bigEndian {
+		order = unicode.BigEndian
+	}
+	return decode(unicode.UTF16(order, unicode.IgnoreBOM), b)
+}
+
+// nuls counts the NULs at even and at odd places.
+func nuls(b []byte) (even, odd int) {
+	for i, c := range b[:min(len(b), guessSample)] {
+		if c == 0 {
+			if i&1 == 0 {
+				even++
+			} else {
+				odd++
+			}
 		}
 	}
-	return false
+	return even, odd
 }
 
-func ascii(b []byte) bool {
-	for _, c := range b {
-		if c >= utf8.RuneSelf {
-			return false
+// wide reports whether text without a label is UTF-16, because nearly every
+// second byte is NUL, and its byte order.
+func wide(b []byte) (bigEndian, ok bool) {
+	even, odd := nuls(b)
+	n := min(len(b), guessSample)
+	return even > odd, n >= 8 && max(even, odd)*8 >= n*3 && min(even, odd)*8 <= max(even, odd)
+}
+
+// escapes recognises the charsets of ISO 2022 by the sequences that switch to
+// their sets of characters (RFC 1468, 1554, 1557, 1922).
+func escapes(b []byte) (charsetKind, bool) {
+	for i := bytes.IndexByte(b, 0x1b); i >= 0 && i+2 < len(b); {
+		switch seq := string(b[i+1 : min(len(b), i+4)]); {
+		case seq[:2] == "$B", seq[:2] == "$@", seq[:2] == "(I", seq == "$(D", seq == "$(@", seq == "$(B":
+			return iso2022jp, true
+		case seq == "$)C":
+			return iso2022kr, true
+		case seq == "$)A", seq == "$)G":
+			return iso2022cn, true
 		}
+		n := bytes.IndexByte(b[i+1:], 0x1b)
+		if n < 0 {
+			break
+		}
+		i += 1 + n
 	}
-	return true
+	return 0, false
 }
 
-// lookup finds a charset by the name that browsers use, then by its IANA name;
-// nil: it is unknown.
-func lookup(name string) encoding.Encoding {
-	if len(name) > 64 {
-		return nil
+func decode7bit(kind charsetKind, b []byte) string {
+	switch kind {
+	case iso2022jp:
+		b = bytes.ReplaceAll(b, []byte("\x1b$(B"), []byte("\x1b$B"))
+		return decode(japanese.ISO2022JP, bytes.ReplaceAll(b, []byte("\x1b$(@"), []byte("\x1b$@")))
+	case iso2022kr:
+		return decode(korean.EUCKR, shifted(b))
+	case iso2022cn:
+		return decode(simplifiedchinese.GB18030, shifted(b))
+	case hz:
+		return decode(simplifiedchinese.HZGB2312, b)
 	}
-	switch name {
-	case "cp932", "windows-932", "ms_kanji":
-		name = "shift_jis"
-	case "cp936", "x-gbk", "gb_2312":
-		name = "gbk"
-	case "cp949", "uhc", "ms949":
-		name = "euc-kr"
-	case "cp950", "big5-eten":
-		name = "big5"
-	case "hz-gb-2312", "hz":
-		return simplifiedchinese.HZGB2312
-	case "ansi_x3.110-1983":
+	return strings.ToValidUTF8(string(fromUTF7(b)), "\ufffd")
+}
+
+// isoControls are the charsets of ISO 8859 whose C1 controls senders use for the
+// quotes and letters of a Windows charset.
+func isoControls(enc encoding.Encoding) encoding.Encoding {
+	switch enc {
+	case charmap.ISO8859_2:
+		return charmap.Windows1250
+	case charmap.ISO8859_4, charmap.ISO8859_13:
+		return charmap.Windows1257
+	case charmap.ISO8859_6:
+		return charmap.Windows1256
+	case charmap.ISO8859_7:
+		return charmap.Windows1253
+	case charmap.ISO8859_8:
+		return charmap.Windows1255
+	case charmap.ISO8859_15:
 		return charmap.Windows1252
-	}
-	for _, n := range []string{name, strings.ReplaceAll(name, "_", "-"),
-		strings.Replace(name, "windows1", "windows-1", 1)} {
-		if enc, err := htmlindex.Get(n); err == nil && enc != encoding.Replacement {
-			return enc
-		}
-		if enc, err := ianaindex.IANA.Encoding(n); err == nil && enc != nil && enc != encoding.Replacement {
-			return enc
-		}
 	}
 	return nil
 }
 
+// decodeSingle decodes a charset that gives every byte a meaning. Such a label
+// is disproved by valid UTF-8, unless it is so little that it may be an
+// accident: then its characters must be in the charset.
+func decodeSingle(enc encoding.Encoding, b []byte) string {
+	good, bad := multibyte(b)
+	if bad == 0 {
+		_, err := enc.NewEncoder().Bytes(b)
+		if good >= 3 || err == nil || enc == charmap.Windows1252 || enc == charmap.ISO8859_15 {
+			return string(b)
+		}
+	} else if good >= 10*bad {
+		return strings.ToValidUTF8(string(b), "\ufffd")
+	}
+	if other := isoControls(enc); other != nil {
+		for _, c := range b {
+			if 0x80 <= c && c < 0xa0 && c != 0x85 {
+				return decode(other, b)
+			}
+		}
+	}
+	return decode(enc, b)
+}
+
+// decodeMulti decodes a charset of several bytes a character. Its label is
+// disproved by bytes that make no characters of it, and by valid UTF-8.
+func (cs *charsets) decodeMulti(enc encoding.Encoding, b []byte) string {
+	s := decode(enc, b)
+	wrong := strings.Count(s, "\ufffd")
+	good, bad := multibyte(b)
+	switch {
+	case bad == 0 && (wrong > 0 || good >= 4):
+		return string(b)
+	case good >= 10*bad && wrong > bad:
+		return strings.ToValidUTF8(string(b), "\ufffd")
+	case wrong*8 > utf8.RuneCountInString(s)-asciiBytes(b):
+		if other := cs.guess(b, false); strings.Count(other, "\ufffd") < wrong {
+			return other
+		}
+	}
+	return s
+}
+
+// asciiBytes counts the bytes that are ASCII.
+func asciiBytes(b []byte) (n int) {
+	for _, c := range b {
+		if c < utf8.RuneSelf {
+			n++
+		}
+	}
+	return n
+}
+
+// decode decodes with an encoding and makes the result valid UTF-8.
 func decode(enc encoding.Encoding, b []byte) string {
 	out, err := enc.NewDecoder().Bytes(b)
 	if err != nil {
 		return asciiOnly(b)
 	}
 	return strings.ToValidUTF8(string(out), "\ufffd")
-}
-
-// guess decodes text of an unknown charset. mostlyUTF8 accepts declared UTF-8
-// with a few bad bytes. Usually the text was cut or holds one foreign byte.
-func (cs *charsets) guess(b []byte, mostlyUTF8 bool) string {
-	if utf8.Valid(b) {
-		return string(b)
-	}
-	if good, bad := multibyte(b); good > 0 && (mostlyUTF8 && good >= bad || good >= 10*bad) {
-		return strings.ToValidUTF8(string(b), "\ufffd")
-	}
-	if cs.guesses--; cs.guesses < 0 {
-		return decode(charmap.Windows1252, b)
-	}
-	sample := b[:min(len(b), guessSample)]
-	if r := chardet.Detect(sample); r.Confidence >= 0.5 {
-		name := strings.ToLower(r.Encoding)
-		if enc := lookup(name); enc != nil && name != "ascii" && !strings.HasPrefix(name, "utf-8") {
-			if s := decode(enc, b); strings.Count(s, "\ufffd")*20 <= len(b) {
-				return s
-			}
-		}
-	}
-	return decode(charmap.Windows1252, b)
-}
-
-// multibyte counts UTF-8 sequences longer than a byte, and bytes that belong to
-// no sequence.
-func multibyte(b []byte) (good, bad int) {
-	for len(b) > 0 {
-		if b[0] < utf8.RuneSelf {
-			b = b[1:]
-			continue
-		}
-		r, n := utf8.DecodeRune(b)
-		if r == utf8.RuneError && n == 1 {
-			bad++
-		} else {
-			good++
-		}
-		b = b[n:]
-	}
-	return good, bad
 }
 
 func asciiOnly(b []byte) string {
@@ -213,16 +336,18 @@ func fromUTF7(b []byte) []byte {
 	return out
 }
 
-// fromISO2022KR converts RFC 1557 to EUC-KR: shifted bytes get their high bit.
-func fromISO2022KR(b []byte) []byte {
-	b = bytes.ReplaceAll(b, []byte("\x1b$)C"), nil)
+// shifted converts the 7-bit forms of Korean and Chinese (RFC 1557, RFC 1922) to
+// the 8-bit ones: shifted bytes get their high bit.
+func shifted(b []byte) []byte {
 	out := make([]byte, 0, len(b))
-	shifted := false
-	for _, c := range b {
-		switch {
+	shift := false
+	for i := 0; i < len(b); i++ {
+		switch c := b[i]; {
+		case c == 0x1b && i+3 < len(b) && b[i+1] == '$' && b[i+2] == ')':
+			i += 3
 		case c == 0x0e || c == 0x0f:
-			shifted = c == 0x0e
-		case shifted && c > ' ':
+			shift = c == 0x0e
+		case shift && c > ' ':
 			out = append(out, c|0x80)
 		default:
 			out = append(out, c)

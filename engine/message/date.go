@@ -7,32 +7,75 @@ import (
 
 // parseDate parses the date of a Date or Received field, or an INTERNALDATE. It
 // accepts the forms that mail programs have used: RFC 5322 with its obsolete
-// zones and years, asctime, ISO 8601, "02-Jan-2006". The result is UTC, clamped
-// to [1971, 9999). A date without a time is midnight, and one without a zone is
-// UTC.
+// zones and years, asctime, ISO 8601, "02-Jan-2006". The result is UTC, in
+// [1971, 9999). A date without a time is midnight, and one without a zone is
+// UTC. What is ambiguous, impossible or outside these years is no date: another
+// one would be worse than none.
 func parseDate(s string) (time.Time, bool) {
 	if len(s) > 200 {
 		s = s[:200]
 	}
+	comment := ""
+	if open := strings.IndexByte(s, '('); open >= 0 {
+		comment = s[open:]
+		s = string(withoutComments([]byte(s)))
+	}
+	if strings.Contains(s, " :") || strings.Contains(s, ": ") {
+		s = joinColons(s)
+	}
 	d := dateParts{day: -1, month: -1, year: -1, hour: -1}
-	for len(s) > 0 {
+	for first := true; len(s) > 0; {
 		i := 0
 		for i < len(s) && !dateGap(s[i]) {
 			i++
 		}
-		if i > 0 && !d.token(s[:i]) {
-			return time.Time{}, false
-		}
+		word := s[:i]
+		comma := i < len(s) && s[i] == ','
 		for i < len(s) && dateGap(s[i]) {
 			i++
 		}
 		s = s[i:]
+		if word == "" {
+			continue
+		}
+		switch weekday := first && comma && !digit(word[0]); {
+		case weekday: // "Mar," is a Tuesday in four languages
+		case !d.token(word):
+			return time.Time{}, false
+		}
+		first = false
+	}
+	for !d.zoned && comment != "" { // "(CET)" gives the zone where nothing else does
+		comment = strings.TrimLeft(comment, "( ")
+		i := strings.IndexAny(comment, "() ")
+		if i < 0 {
+			i = len(comment)
+		}
+		if i > 0 && month(comment[:i]) < 0 && comment[0] > '9' && len(comment[:i]) > 2 {
+			d.word(comment[:i])
+		}
+		comment = strings.TrimLeft(comment[i:], ")")
 	}
 	return d.time()
 }
 
-// dateGap reports whether a character separates words. Parentheses do, so that
-// the comment "(CET)" gives the zone where nothing else does.
+// joinColons removes blanks around the colons of a time (RFC 5322 §4.3).
+func joinColons(s string) string {
+	for i := 1; i < len(s); i++ {
+		if s[i] != ':' {
+			continue
+		}
+		before, after := strings.TrimRight(s[:i], " \t\r\n"), strings.TrimLeft(s[i+1:], " \t\r\n")
+		if before != "" && after != "" && digit(before[len(before)-1]) && digit(after[0]) {
+			s, i = before+":"+after, len(before)
+		}
+	}
+	return s
+}
+
+func digit(c byte) bool { return '0' <= c && c <= '9' }
+
+// dateGap reports whether a character separates words.
 func dateGap(c byte) bool {
 	return c <= ' ' || c == ',' || c == '(' || c == ')' || c == '"' || c == ';' || c >= 0x7f
 }
@@ -57,8 +100,8 @@ func (d *dateParts) token(s string) bool {
 		return d.clock(s)
 	}
 	n, rest := number(s)
-	if rest == "" {
-		return d.number(n, len(s))
+	if rest == "" || rest == "." {
+		return d.number(n, len(s)-len(rest))
 	}
 	switch sep := rest[0]; {
 	case sep == '-' || sep == '/' || sep == '.':
@@ -79,12 +122,13 @@ func number(s string) (int, string) {
 }
 
 func (d *dateParts) number(n, digits int) bool {
-	if digits <= 2 && d.day < 0 {
+	switch {
+	case digits <= 2 && d.day < 0:
 		d.day = n
-		return true
-	}
-	if d.year < 0 {
+	case d.year < 0:
 		d.setYear(n, digits)
+	case d.hour < 0: // an hour without minutes
+		return false
 	}
 	return true
 }
@@ -102,6 +146,12 @@ func (d *dateParts) setYear(n, digits int) {
 
 // dashed reads "2006-01-02", "2006-01-02T15:04:05Z", "2-Jan-2006", "2.1.2006".
 func (d *dateParts) dashed(s string, sep byte) bool {
+	if d.day >= 0 || d.month >= 0 {
+		if sep == '.' && d.hour < 0 && strings.Count(s, ".") <= 2 { // Finnish and Italian times
+			return d.clock(strings.ReplaceAll(s, ".", ":"))
+		}
+		return d.year >= 0 && d.hour >= 0
+	}
 	rest := ""
 	if t := strings.IndexByte(s, 'T'); t > 0 {
 		s, rest = s[:t], s[t+1:]
@@ -128,6 +178,8 @@ func (d *dateParts) dashed(s string, sep byte) bool {
 		d.day = y
 	} else if sep == '/' && mtail == "" {
 		return false // 01/02/2006 is ambiguous
+	} else if sep == '-' && mtail == "" && n <= 12 && m < 12 && n != m+1 {
+		return false // and so is 01-02-2006
 	} else {
 		d.day = n
 		d.setYear(y, len(c))
@@ -193,7 +245,10 @@ func (d *dateParts) offset(s string) bool {
 }
 
 func (d *dateParts) word(s string) bool {
-	if m := month(s); m >= 0 && d.month < 0 {
+	if m := month(s); m >= 0 {
+		if d.month >= 0 && d.month != m {
+			return false // one of them is a weekday, and which one is not known
+		}
 		d.month = m
 		return true
 	}
@@ -215,11 +270,18 @@ func (d *dateParts) word(s string) bool {
 		return true
 	case len(s) > 3 && (name[:3] == "GMT" || name[:3] == "UTC") && (s[3] == '+' || s[3] == '-'):
 		return d.offset(s[3:])
-	case d.zoned || len(s) > 5:
-		return true
+	}
+	// A word between the day and the year is a month, or belongs to one. If
+	// another word was taken for the month, that was wrong.
+	if d.month >= 0 && d.day >= 0 && d.year < 0 && d.hour < 0 {
+		return name == "AT" || name == "OF" || name == "DE" || name == "DEL"
+	}
+	if d.zoned || len(s) > 5 {
+		return true // a weekday, or the long name of a zone
 	}
 	if hours, ok := zoneHours(name); ok {
 		d.zone, d.zoned = int(hours*3600), true
+		return true
 	}
 	return true // weekdays and ambiguous zones
 }
@@ -264,24 +326,35 @@ func zoneHours(name string) (float64, bool) {
 	return 0, false
 }
 
-// month returns 0–11 for an English month name or its first three letters; -1:
-// it is none.
+// month returns 0–11 for an English month name or the beginning of one, and for
+// the names of other languages that begin alike; -1: it is none. Three letters
+// are not enough: "mardi" is a Tuesday, and "marraskuu" is November.
 func month(s string) int {
-	if len(s) < 3 || len(s) > 9 {
+	s = strings.TrimRight(s, ".")
+	if len(s) < 3 || len(s) > 10 {
 		return -1
 	}
-	const names = "janfebmaraprmayjunjulaugsepoctnovdec"
-	a, b, c := s[0]|0x20, s[1]|0x20, s[2]|0x20
-	for i := 0; i < len(names); i += 3 {
-		if names[i] == a && names[i+1] == b && names[i+2] == c {
-			return i / 3
+	s = strings.ToLower(s)
+	for i, name := range [...]string{
+		"january januar janvier januari janeiro januarie", "february februar februari februarie",
+		"march mars marzo mart marts martie", "april aprile", "may", "june juni juno junio junho",
+		"july juli julio julho", "august augusti augustus", "september septembre septiembre septembrie",
+		"october octobre octubre octombrie", "november novembre noviembre novembro noiembrie",
+		"december decembre decembrie",
+	} {
+		if name[:3] != s[:3] {
+			continue
+		}
+		english, others, _ := strings.Cut(name, " ")
+		if strings.HasPrefix(english, s) || strings.Contains(" "+others+" ", " "+s+" ") {
+			return i
 		}
 	}
 	return -1
 }
 
 func (d *dateParts) time() (time.Time, bool) {
-	if d.day < 1 || d.day > 31 || d.month < 0 || d.month > 11 || d.year < 0 {
+	if d.day < 1 || d.day > 31 || d.month < 0 || d.month > 11 || d.year < 0 || d.hour < 0 && (d.am || d.pm) {
 		return time.Time{}, false
 	}
 	hour := max(d.hour, 0)
@@ -291,18 +364,16 @@ func (d *dateParts) time() (time.Time, bool) {
 	case d.am && hour == 12:
 		hour = 0
 	}
-	if hour > 24 || d.minute > 59 || d.sec > 60 {
+	if hour > 24 || hour == 24 && (d.minute > 0 || d.sec > 0) || d.minute > 59 || d.sec > 60 {
 		return time.Time{}, false
 	}
-	first := time.Date(1971, 1, 1, 0, 0, 0, 0, time.UTC)
-	last := time.Date(9998, 12, 31, 23, 59, 59, 0, time.UTC)
 	t := time.Date(min(d.year, 10_000), time.Month(d.month+1), d.day, hour, d.minute, d.sec, 0, time.UTC)
+	if days := time.Date(min(d.year, 10_000), time.Month(d.month+2), 0, 0, 0, 0, 0, time.UTC).Day(); d.day > days {
+		return time.Time{}, false // 31 February
+	}
 	t = t.Add(-time.Duration(d.zone) * time.Second)
-	switch {
-	case t.Before(first):
-		t = first
-	case t.After(last):
-		t = last
+	if t.Year() < 1971 || t.Year() >= 9999 {
+		return time.Time{}, false
 	}
 	return t, true
 }

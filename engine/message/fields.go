@@ -1,8 +1,11 @@
 package message
 
 import (
+	"bytes"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // fields fills the view from the message's header. Of a repeated field the
@@ -15,6 +18,8 @@ func (b *builder) fields(fields []field) {
 			if v.MessageID == "" {
 				if ids := messageIDs(string(f.body), 1); len(ids) > 0 {
 					v.MessageID = ids[0]
+				} else {
+					v.MessageID = bareID(f.body)
 				}
 			}
 		case fieldInReplyTo:
@@ -52,6 +57,47 @@ func (b *builder) fields(fields []field) {
 		}
 	}
 	v.BaseSubject = baseSubject(v.Subject)
+}
+
+// bareID reads a Message-ID that is one word without <> and "@". It is no valid
+// one (RFC 5322 §3.6.4), but it names the message and answers refer to it.
+func bareID(body []byte) string {
+	words := bytes.Fields(withoutComments(body))
+	if len(words) != 1 {
+		return ""
+	}
+	id := cleanID(strings.Trim(string(words[0]), "<>"))
+	if !strings.ContainsFunc(id, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }) {
+		return ""
+	}
+	return id
+}
+
+// inTextCharset returns a copy of a header that has raw 8-bit text which is no
+// UTF-8. Its charset is likely that of the text, which may be known only later.
+// nil: the header can be read at once.
+func inTextCharset(fields []field) []field {
+	raw := false
+	for _, f := range fields {
+		raw = raw || !utf8.Valid(f.body)
+	}
+	if !raw {
+		return nil
+	}
+	kept := make([]field, len(fields))
+	for i, f := range fields {
+		kept[i] = field{f.name, bytes.Clone(f.body)}
+	}
+	return kept
+}
+
+// settle reads a header that had to wait.
+func (b *builder) settle() {
+	late := b.late
+	b.late = nil
+	if late != nil {
+		b.fields(late)
+	}
 }
 
 // maxSubject bounds a subject, in bytes before decoding.

@@ -84,12 +84,13 @@ func knownField(name []byte) fieldName {
 }
 
 // readHeader collects a header into s.head, each line ended by \n. It stops at
-// the empty line, at a boundary (and then sets s.hit), or at the end of the
-// message.
+// the empty line, at a boundary (and then sets s.hit), at a line that begins the
+// body although no empty line came, or at the end of the message.
 func (s *scanner) readHeader(limit int64) {
-	s.head, s.boundaryHit = s.head[:0], false
+	s.head, s.boundaryHit, s.noHeader, s.blankEnd = s.head[:0], false, false, ""
 	last := ""              // line end before this line
 	leading := s.parts == 1 // some servers put empty lines and NULs before a message
+	parameters := false     // the last field has parameters
 	for {
 		text, end, start, ok := s.line()
 		if !ok {
@@ -102,13 +103,36 @@ func (s *scanner) readHeader(limit int64) {
 		last = end
 		if start && leading {
 			text = bytes.TrimLeft(text, "\x00\ufeff")
-			if len(text) == 0 && end != "" {
+			if len(bytes.TrimLeft(text, " \t")) == 0 && end != "" {
 				continue
 			}
 			leading = false
 		}
 		if start && end != "" && len(text) == 0 {
+			s.blankEnd = end
 			return
+		}
+		if start && len(text) > 0 && text[0] != ' ' && text[0] != '\t' {
+			name, _, ok := splitField(text)
+			switch {
+			case parameters && isParam(text):
+				s.head = append(s.head, ' ') // a continuation line that lost its indent
+			case ok:
+				known := knownField(name)
+				parameters = known == fieldType || known == fieldDisposition
+			case !isFromLine(text):
+				line := bytes.Clone(text) // looking ahead moves the buffer
+				if text = line; s.bodyBegins(line) {
+					s.unread, s.unreadEnd, s.unreadAt = line, end, s.lineAt
+					s.noHeader = len(s.head) == 0
+					return
+				}
+			}
+		} else if start && end != "" && len(bytes.TrimSpace(text)) == 0 && len(s.head) > 0 {
+			line := bytes.Clone(text)
+			if text = line; s.bodyFollows() {
+				return
+			}
 		}
 		if room := limit - int64(len(s.head)); int64(len(text)) > room {
 			s.problem("header cut")
@@ -121,11 +145,114 @@ func (s *scanner) readHeader(limit int64) {
 	}
 }
 
+// maxAhead bounds how far is looked ahead for the end of a header.
+const maxAhead = 4 << 10
+
+// ahead tells of the lines up to the next empty one, or up to a boundary: how
+// many they are, whether one is a field of a header, whether the first one is
+// indented, and whether text follows the empty line.
+func (s *scanner) ahead() (lines int, field, indented, after bool) {
+	b, _ := s.br.Peek(maxAhead)
+	for pos := 0; pos < len(b); lines++ {
+		next := len(b)
+		if i := bytes.IndexByte(b[pos:], s.delim); i >= 0 {
+			next = pos + i + 1
+		}
+		line := bytes.TrimRight(b[pos:next], "\r\n")
+		if _, _, hit := s.delimits(line); hit {
+			return lines, false, indented, false
+		}
+		if len(line) == 0 {
+			rest := bytes.TrimSpace(b[next:])
+			s.headerUntil = s.offset + int64(next)
+			if line, _, _ = bytes.Cut(rest, []byte{s.delim}); len(line) == 0 {
+				return lines, false, indented, false
+			}
+			_, _, hit := s.delimits(bytes.TrimRight(line, "\r\n"))
+			return lines, false, indented, !hit
+		}
+		if line[0] != ' ' && line[0] != '\t' {
+			if headerField(line) {
+				s.headerUntil = s.offset + int64(pos)
+				return lines, true, indented, true
+			}
+		} else {
+			indented = indented || lines == 0
+		}
+		pos = next
+	}
+	s.headerUntil = s.offset + int64(len(b))
+	return lines, false, indented, false
+}
+
+// bodyBegins reports whether a line within a header, which is no field, is the
+// first of the body. It is if no field follows, and if it reads like text. A
+// short line before an empty one is a damage.
+func (s *scanner) bodyBegins(line []byte) bool {
+	if s.offset < s.headerUntil {
+		return false
+	}
+	lines, field, _, after := s.ahead()
+	if field {
+		return false
+	}
+	begins := len(s.head) == 0 || lines > 0 || !after || bytes.HasPrefix(line, []byte("--")) ||
+		len(bytes.Fields(line[:min(len(line), 200)])) >= 4
+	if begins {
+		s.headerUntil = 0
+		if len(s.head) > 0 {
+			s.problem("no empty line after the header")
+		}
+	}
+	return begins
+}
+
+// bodyFollows reports whether a line of white space stands for the empty line.
+// It is part of a folded field (RFC 5322 §4.2, obsolete) if another field or
+// line of it follows.
+func (s *scanner) bodyFollows() bool {
+	if s.offset < s.headerUntil {
+		return false
+	}
+	_, field, indented, after := s.ahead()
+	if field || indented && after {
+		return false
+	}
+	s.headerUntil = 0
+	return true
+}
+
+// headerField reports whether a line is a field that mail has, and not a line of
+// text with a colon in it.
+func headerField(line []byte) bool {
+	name, _, ok := splitField(line)
+	if !ok {
+		return false
+	}
+	if knownField(name) != fieldNone {
+		return true
+	}
+	var buf [40]byte
+	if len(name) > len(buf) {
+		return bytes.IndexByte(name, '-') > 0
+	}
+	low := lower(buf[:0], name)
+	switch first, _, compound := bytes.Cut(low, []byte("-")); string(first) {
+	case "x", "content", "list", "dkim", "arc", "return", "delivered", "mime", "authentication", "user", "resent",
+		"thread", "auto", "feedback", "envelope", "original", "disposition", "errors", "domainkey", "message",
+		"in", "reply", "apparently", "old", "mailing", "require", "openpgp", "iron":
+		return compound
+	case "precedence", "importance", "priority", "sensitivity", "organization", "status", "lines", "newsgroups",
+		"xref", "autocrypt", "mailer", "received":
+		return true
+	}
+	return false
+}
+
 // parseFields finds the known fields of s.head. A line that is no field is
-// dropped together with its continuation lines. A block without any field is
-// the body of a part whose header is missing.
+// dropped together with its continuation lines.
 func (s *scanner) parseFields() {
-	rest, any, bad := s.head, false, false
+	rest, bad := s.head, false
 	for len(rest) > 0 {
 		end := fieldEnd(rest)
 		line := rest[:end]
@@ -135,20 +262,16 @@ func (s *scanner) parseFields() {
 			bad = bad || !isFromLine(line)
 			continue
 		}
-		any = true
 		known := knownField(name)
 		if known == fieldNone || len(s.fields) == maxFields {
 			continue
 		}
 		s.fields = append(s.fields, field{known, body})
 	}
-	switch {
-	case any && bad:
-		s.problem("header line without a name")
-	case bad && len(bytes.TrimSpace(s.head)) > 0:
+	if s.noHeader {
 		s.problem("no header")
-		s.pushback = append(s.head, '\n')
-		s.head = nil
+	} else if bad {
+		s.problem("header line without a name")
 	}
 }
 

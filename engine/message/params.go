@@ -12,6 +12,9 @@ type part struct {
 	mediaType  string // lower case
 	boundary   string
 	charset    string // as declared
+	untyped    bool   // there is no type that can be read
+	flowed     bool   // format=flowed (RFC 3676)
+	delSp      bool
 	encoding   codec
 	attachment bool // Content-Disposition: attachment
 	inline     bool // Content-Disposition: inline
@@ -31,12 +34,13 @@ const maxParam = 2000
 // describe reads the MIME fields of a header. Of repeated fields the first
 // counts.
 func (cs *charsets) describe(fields []field, digest bool) part {
-	p := part{mediaType: "text/plain"}
+	p := part{mediaType: "text/plain", untyped: true}
 	if digest {
 		p.mediaType = "message/rfc822"
 	}
 	var seen [fieldContentID + 1]bool
-	var dispositionName string
+	var typeName, dispositionName string
+	broken := false // a type that is there and cannot be read
 	for _, f := range fields {
 		if f.name < fieldType || seen[f.name] {
 			continue
@@ -45,14 +49,17 @@ func (cs *charsets) describe(fields []field, digest bool) part {
 		switch f.name {
 		case fieldType:
 			value, params := cs.splitParams(f.body)
-			if strings.Contains(value, "/") && !strings.ContainsFunc(value, func(r rune) bool {
-				return r <= ' ' || r == 0x7f || r == '"'
-			}) {
-				p.mediaType = strings.ToValidUTF8(value, "\ufffd")
-			}
 			p.charset = params.get("charset", cs)
-			p.boundary = params.get("boundary", cs)
-			p.name = params.text("name", cs)
+			cs.declare(p.charset)
+			// RFC 2046 §5.1.1: a boundary does not end in white space.
+			p.boundary = strings.TrimRight(params.get("boundary", cs), " \t\r\n")
+			p.flowed = strings.EqualFold(params.value("format"), "flowed")
+			p.delSp = strings.EqualFold(params.value("delsp"), "yes")
+			typeName = params.text("name", cs)
+			mediaType, ok := knownType(value, p.boundary != "")
+			if p.untyped, broken = !ok, !ok && value != ""; ok {
+				p.mediaType = strings.ToValidUTF8(mediaType, "\ufffd")
+			}
 		case fieldEncoding:
 			p.encoding = codecOf(f.body)
 		case fieldDisposition:
@@ -60,6 +67,9 @@ func (cs *charsets) describe(fields []field, digest bool) part {
 			p.attachment = value == "attachment"
 			p.inline = value == "inline"
 			dispositionName = params.text("filename", cs)
+			if dispositionName == "" {
+				dispositionName = params.text("name", cs)
+			}
 		case fieldContentID:
 			id := string(f.body[:min(len(f.body), maxParam)])
 			if ids := messageIDs(id, 1); len(ids) == 1 {
@@ -67,11 +77,36 @@ func (cs *charsets) describe(fields []field, digest bool) part {
 			}
 		}
 	}
+	p.name = clip(typeName, 255)
 	if dispositionName != "" {
-		p.name = dispositionName
+		p.name = clip(dispositionName, 255)
 	}
-	p.name = clip(p.name, 255)
+	if broken && (p.name != "" || p.attachment || p.encoding != identity) {
+		// RFC 2045 §5.2 calls it text, but text needs neither name nor base64.
+		p.mediaType, p.untyped = "application/octet-stream", false
+	}
 	return p
+}
+
+// knownType reads the value of a Content-Type without its parameters. A value
+// that is no type and subtype may still have one meaning only.
+func knownType(value string, boundary bool) (string, bool) {
+	major, minor, slash := strings.Cut(value, "/")
+	switch {
+	case slash && major != "" && minor != "":
+		return value, true
+	case major == "multipart" || !slash && boundary:
+		return "multipart/mixed", true
+	case major == "text" || value == "plain":
+		return "text/plain", true
+	case value == "html":
+		return "text/html", true
+	case value == "message" || value == "rfc822":
+		return "message/rfc822", true
+	case slash && major != "":
+		return major + "/octet-stream", true
+	}
+	return "", false
 }
 
 // param is one "name=value". The name is lower case and keeps its RFC 2231
@@ -80,21 +115,20 @@ type param struct{ name, value string }
 
 type params []param
 
-// splitParams parses "value; name=value; …" as far as possible. Unquoted values
-// may contain spaces (Outlook: name=my file.pdf) and end at a semicolon. The
+// splitParams parses "value; name=value; …" as far as possible. The value ends
+// at whatever cannot belong to it, so a missing semicolon loses nothing, and its
+// comments are dropped. Unquoted parameters may contain spaces (Outlook:
+// name=my file.pdf) and end at a semicolon, or at the name of another one. The
 // parameters are valid until the next call.
 func (cs *charsets) splitParams(body []byte) (string, params) {
 	if len(body) > 64<<10 {
 		body = body[:64<<10]
 	}
-	head, rest, _ := bytes.Cut(body, []byte(";"))
-	value := strings.ToLower(string(bytes.TrimSpace(head)))
-	if len(value) > 255 {
-		value = value[:255]
-	}
+	body = withoutComments(body)
+	value, rest := cutValue(body)
 	list := cs.params[:0]
 	for len(rest) > 0 && len(list) < 100 {
-		rest = bytes.TrimLeft(rest, "; \t\r\n\x00")
+		rest = bytes.TrimLeft(rest, ";, \t\r\n\x00")
 		eq := bytes.IndexAny(rest, "=;")
 		if eq < 0 {
 			break
@@ -103,6 +137,9 @@ func (cs *charsets) splitParams(body []byte) (string, params) {
 		if rest[eq] == ';' {
 			rest = rest[eq:]
 			continue
+		}
+		if i := strings.LastIndexAny(name, " \t\r\n"); i >= 0 {
+			name = name[i+1:]
 		}
 		var v string
 		v, rest = paramValue(bytes.TrimLeft(rest[eq+1:], " \t\r\n"))
@@ -114,11 +151,99 @@ func (cs *charsets) splitParams(body []byte) (string, params) {
 	return value, list
 }
 
+// cutValue cuts the leading value off a field body: a token, or two with a slash
+// between them (RFC 2045 §5.1).
+func cutValue(body []byte) (string, []byte) {
+	body = bytes.TrimLeft(body, "\"' \t\r\n")
+	if n := len("content-type:"); len(body) > n && bytes.EqualFold(body[:n], []byte("content-type:")) {
+		body = bytes.TrimLeft(body[n:], " \t\r\n") // the name of the field, twice
+	}
+	token := func(b []byte) int {
+		for i, c := range b {
+			if c <= ' ' || c >= 0x7f || strings.IndexByte("()<>@,;:\\\"/[]?='", c) >= 0 {
+				return i
+			}
+		}
+		return len(b)
+	}
+	n := token(body)
+	value, rest := body[:n], body[n:]
+	after := bytes.TrimLeft(rest, " \t\r\n")
+	if len(after) > 0 && after[0] == '/' {
+		after = bytes.TrimLeft(after[1:], " \t\r\n")
+		n := token(after)
+		value = append(append(bytes.Clone(value), '/'), after[:n]...)
+		rest = after[n:]
+	} else if len(after) > 0 && after[0] == '=' { // a parameter, and no value before it
+		value, rest = nil, body
+	}
+	if len(value) > 255 {
+		value = value[:255]
+	}
+	return strings.ToLower(string(value)), bytes.TrimLeft(rest, "\"'/:, \t\r\n")
+}
+
+// withoutComments removes the comments of a structured field body (RFC 5322
+// §3.2.2). One that never ends is text.
+func withoutComments(body []byte) []byte {
+	if bytes.IndexByte(body, '(') < 0 {
+		return body
+	}
+	out := make([]byte, 0, len(body))
+	quoted, depth, begin := false, 0, 0
+	for i := 0; i < len(body); i++ {
+		c := body[i]
+		switch {
+		case c == '\\' && (quoted || depth > 0) && i+1 < len(body):
+			if i++; depth == 0 {
+				out = append(out, c, body[i])
+			}
+			continue
+		case c == '"' && depth == 0:
+			quoted = !quoted
+		case c == '(' && !quoted && !inWord(body, i):
+			if depth++; depth == 1 {
+				begin = i
+			}
+			continue
+		case c == ')' && depth > 0:
+			if depth--; depth == 0 {
+				out = append(out, ' ')
+			}
+			continue
+		}
+		if depth == 0 {
+			out = append(out, c)
+		}
+	}
+	if depth > 0 {
+		out = append(out, body[begin:]...)
+	}
+	return out
+}
+
+// inWord reports whether the parenthesis at i belongs to an unquoted name, as
+// in name=report (2).pdf.
+func inWord(body []byte, i int) bool {
+	from := bytes.LastIndexByte(body[:i], ';') + 1
+	eq := bytes.IndexByte(body[from:i], '=')
+	if eq < 0 || bytes.IndexByte(body[from:i], '"') >= 0 {
+		return false
+	}
+	end := bytes.IndexByte(body[i:], ')')
+	return end >= 0 && i+end+1 < len(body) && body[i+end+1] > ' ' && body[i+end+1] != ';'
+}
+
 func paramValue(b []byte) (string, []byte) {
 	if len(b) == 0 || b[0] != '"' {
 		end := bytes.IndexByte(b, ';')
 		if end < 0 {
 			end = len(b)
+		}
+		for i := 1; i < end; i++ {
+			if (b[i-1] == ' ' || b[i-1] == '\t' || b[i-1] == '\n') && isParam(b[i:end]) {
+				end = i
+			}
 		}
 		return strings.TrimSpace(string(b[:end])), b[end:]
 	}
@@ -136,6 +261,33 @@ func paramValue(b []byte) (string, []byte) {
 		}
 	}
 	return v.String(), nil
+}
+
+// isParam reports whether text begins with a parameter that mail knows.
+func isParam(b []byte) bool {
+	eq := bytes.IndexByte(b[:min(len(b), 24)], '=')
+	if eq < 0 {
+		return false
+	}
+	name, _, _ := bytes.Cut(bytes.TrimRight(b[:eq], " \t"), []byte("*"))
+	var buf [24]byte
+	switch string(lower(buf[:0], name)) {
+	case "boundary", "charset", "name", "filename", "format", "delsp", "type", "start", "method", "report-type",
+		"protocol", "micalg", "size", "creation-date", "modification-date", "read-date":
+		return true
+	}
+	return false
+}
+
+// lower appends text in lower case.
+func lower(dst, s []byte) []byte {
+	for _, c := range s {
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		dst = append(dst, c)
+	}
+	return dst
 }
 
 // value returns a parameter as written.
@@ -169,8 +321,9 @@ func (ps params) text(name string, cs *charsets) string {
 // extended joins name*, name*0, name*1*… (RFC 2231 §3, §4).
 func (ps params) extended(name string, cs *charsets) string {
 	var raw []byte
-	charset, found := "", false
+	charset, found, percent := "", false, false
 	add := func(v string, encoded, first bool) {
+		percent = percent || encoded
 		if found = true; !encoded {
 			raw = append(raw, v...)
 			return
@@ -197,14 +350,21 @@ func (ps params) extended(name string, cs *charsets) string {
 				break
 			}
 		}
-		if (n < 0 && hit) || (n >= 0 && !hit) {
-			break
+		if (n < 0 && hit) || (n > 0 && !hit) || (n == 0 && !hit && ps.value(name) != "") {
+			break // some senders count from 1
 		}
 	}
-	if !found {
+	switch {
+	case !found:
 		return ""
+	case !percent:
+		return cs.header(string(raw)) // RFC 2047 words, cut into pieces
 	}
-	return oneLine(cs.toUTF8(raw, charset))
+	text := oneLine(cs.toUTF8(raw, charset))
+	if strings.Contains(text, "=?") {
+		return oneLine(cs.words(text))
+	}
+	return text
 }
 
 func appendPercent(dst []byte, s string) []byte {

@@ -4,6 +4,7 @@ import (
 	"io"
 	"runtime/debug"
 	"strings"
+	"unicode"
 )
 
 // Parse reads a whole message and returns its view. It is total: every input
@@ -15,6 +16,7 @@ func Parse(r io.Reader, lim Limits) (v View) {
 	defer func() {
 		if p := recover(); p != nil { // a bug here or in a decoder must not stop a mailbox
 			b.problem("bug: " + firstFrame(debug.Stack()))
+			b.late = nil
 			v = b.finish()
 		}
 	}()
@@ -47,7 +49,8 @@ const (
 	toNothing sink = iota
 	toText
 	toHTML
-	toSize // only counted, for an attachment
+	toSpare // text of another type, which counts if there is no other text
+	toSize  // only counted, for an attachment
 )
 
 // group is an open container, as far as text is concerned.
@@ -65,8 +68,12 @@ type group struct {
 }
 
 // enoughPlain is the length from which a plain alternative is trusted. A
-// shorter one may only say that the program cannot show HTML.
-const enoughPlain = 256
+// shorter one may only say that the program cannot show HTML. That is sure of
+// one shorter than shortPlain if the HTML says much more.
+const (
+	enoughPlain = 1024
+	shortPlain  = 256
+)
 
 // builder turns the scanner's events into a view.
 type builder struct {
@@ -76,13 +83,19 @@ type builder struct {
 	begun  bool
 	groups []group
 
-	sink  sink
-	leaf  part
-	codec transfer
-	buf   []byte // decoded bytes of the leaf
-	size  int64
-	text  []byte
-	html  int64 // bytes of HTML kept so far
+	sink   sink
+	leaf   part
+	codec  transfer
+	buf    []byte // decoded bytes of the leaf
+	size   int64
+	uu     uuScan
+	file   int // the uuencoded file that is open, in Attachments; -1: not listed
+	text   []byte
+	html   int64   // bytes of HTML kept so far
+	late   []field // the message's header, if it is in the charset of the text
+	spare  *spare
+	opened int // encoded messages that were opened
+	nested int // … and are open
 
 	// waiting is the HTML of the open alternatives that may still be needed,
 	// outer before inner. What an inner one does not use stays for the one
@@ -114,6 +127,10 @@ func (b *builder) event(s *scanner, ev eventKind) {
 	case evLeaf:
 		b.header(s)
 		b.child()
+		if s.part.message() && s.part.encoding != identity && b.opened < maxOpened && b.nested < maxNested {
+			b.message(s)
+			return
+		}
 		b.begin(s.part)
 	case evBody:
 		b.add(s.eol, s.chunk)
@@ -140,7 +157,9 @@ func (b *builder) top() *group {
 func (b *builder) header(s *scanner) {
 	if !b.begun {
 		b.begun = true
-		b.fields(s.fields)
+		if b.late = inTextCharset(s.fields); b.late == nil {
+			b.fields(s.fields)
+		}
 		return
 	}
 	if g := b.top(); g != nil && g.message && g.children == 0 && g.attachment >= 0 {
@@ -182,19 +201,24 @@ func (b *builder) attach(p part) int {
 		b.problem("more attachments than are listed")
 		return -1
 	}
+	a := b.attachment(p)
+	b.v.HasAttachment = b.v.HasAttachment || counts(a)
+	b.v.Attachments = append(b.v.Attachments, a)
+	return len(b.v.Attachments) - 1
+}
+
+// attachment describes a part as an attachment of the open groups.
+func (b *builder) attachment(p part) Attachment {
 	inline := p.inline && p.contentID != ""
 	for i := range b.groups {
 		g := &b.groups[i]
 		inline = inline || (!p.attachment && (g.related && p.contentID != "" || g.alternative && !g.message))
 	}
-	if !inline && !signature(p.mediaType) {
-		b.v.HasAttachment = true
-	}
-	b.v.Attachments = append(b.v.Attachments, Attachment{
-		Path: p.path, Name: p.name, Type: p.mediaType, Inline: inline, ContentID: p.contentID,
-	})
-	return len(b.v.Attachments) - 1
+	return Attachment{Path: p.path, Name: p.name, Type: p.mediaType, Inline: inline, ContentID: p.contentID}
 }
+
+// counts reports whether an attachment is one that a person looks for.
+func counts(a Attachment) bool { return !a.Inline && !signature(a.Type) }
 
 func signature(mediaType string) bool {
 	switch mediaType {
@@ -210,18 +234,37 @@ func signature(mediaType string) bool {
 func (b *builder) begin(p part) {
 	b.leaf, b.size, b.buf = p, 0, b.buf[:0]
 	b.codec = transfer{kind: p.encoding}
-	isText := p.mediaType == "text/plain" || p.mediaType == "text/html" || p.mediaType == "text"
+	b.uu, b.file = uuScan{data: b.uu.data[:0]}, -1
+	b.sink = b.sinkOf(p)
+}
+
+func (b *builder) sinkOf(p part) sink {
+	minor, isText := strings.CutPrefix(p.mediaType, "text/")
 	switch {
-	case !isText || p.attachment || (p.name != "" && len(b.text) > 0):
-		b.sink = toSize
-	case p.mediaType == "text/html":
-		b.sink = toHTML
+	case !isText || p.attachment || p.encoding == uuencoded:
+		return toSize
+	case minor == "plain" && (p.name == "" || len(b.text) == 0 || b.body()):
+		return toText
+	case minor == "html" && (p.name == "" || len(b.text) == 0 || b.body()):
 		if alt := b.alternative(); alt != nil && alt.plain >= enoughPlain {
-			b.sink = toNothing
+			return toNothing
 		}
-	default:
-		b.sink = toText
+		return toHTML
+	case minor == "plain" || minor == "html":
+		return toSize
+	case p.name == "" && prose(minor) && b.alternative() == nil:
+		return toText
+	case b.spare == nil && len(b.text) == 0:
+		return toSpare
 	}
+	return toSize
+}
+
+// body reports whether the leaf is in a place of the message's own text, even if
+// it has a name: an alternative, or the root of a multipart/related.
+func (b *builder) body() bool {
+	g := b.top()
+	return g != nil && (g.alternative || g.related && g.children == 1)
 }
 
 // alternative returns the innermost open multipart/alternative of this message.
@@ -236,32 +279,41 @@ func (b *builder) alternative() *group {
 	return nil
 }
 
-// add takes more bytes of a leaf. Line ends of unencoded text become \n already
-// here.
+// add takes more bytes of a leaf.
 func (b *builder) add(eol string, chunk []byte) {
 	switch b.sink {
 	case toNothing:
 	case toSize:
 		b.count(eol, chunk)
-	case toText:
+	case toText, toSpare:
 		b.keep(eol, chunk, b.lim.Text-int64(len(b.text)))
 	case toHTML:
 		b.keep(eol, chunk, b.lim.HTML-b.html)
 	}
 }
 
+// keep adds to the text of a leaf. Line ends of unencoded text become \n already
+// here. Text that is too long is cut, unless it is no text.
 func (b *builder) keep(eol string, chunk []byte, limit int64) {
-	if b.codec.kind == identity && eol == "\r\n" {
-		eol = "\n"
-	}
 	if int64(len(b.buf)) >= limit {
+		if b.sink == toSpare || binary(b.buf) {
+			b.sink = toSize
+			b.count(eol, chunk)
+			return
+		}
 		b.problem("text cut")
 		return
 	}
-	if eol != "" {
-		b.buf = b.codec.append(b.buf, []byte(eol))
+	if b.codec.kind == identity && eol == "\r\n" {
+		eol = "\n"
+		b.size++
 	}
-	b.buf = b.codec.append(b.buf, chunk)
+	before := len(b.buf)
+	b.buf = b.codec.add(b.buf, eol, chunk)
+	b.size += int64(len(b.buf) - before)
+	if b.sink == toText {
+		b.buf = b.uu.lines(b.buf, false, b)
+	}
 }
 
 // count adds to the size of a leaf without keeping it.
@@ -270,12 +322,22 @@ func (b *builder) count(eol string, chunk []byte) {
 		b.size += int64(len(eol) + len(chunk))
 		return
 	}
-	if eol != "" && b.codec.kind == quotedPrintable {
-		b.buf = b.codec.append(b.buf[:0], []byte(eol))
-		b.size += int64(len(b.buf))
-	}
-	b.buf = b.codec.append(b.buf[:0], chunk)
+	b.buf = b.codec.add(b.buf[:0], eol, chunk)
 	b.size += int64(len(b.buf))
+}
+
+// uuFile lists a uuencoded file that begins in the text.
+func (b *builder) uuFile(name string) {
+	b.file = b.attach(part{
+		path: uuPath(b.leaf.path, b.uu.files), mediaType: "application/octet-stream", attachment: true,
+		name: clip(b.cs.header(name), 255),
+	})
+}
+
+func (b *builder) uuBytes(data []byte) {
+	if b.file >= 0 {
+		b.v.Attachments[b.file].Size += int64(len(data))
+	}
 }
 
 // end finishes a leaf.
@@ -285,25 +347,71 @@ func (b *builder) end() {
 		return
 	case toSize:
 		b.size += int64(len(b.codec.flush(b.buf[:0])))
-		if i := b.attach(b.leaf); i >= 0 {
-			b.v.Attachments[i].Size = b.size
+		b.attachLeaf()
+		if len(b.groups) == 0 {
+			b.footer()
 		}
 		return
 	}
+	before := len(b.buf)
 	b.buf = b.codec.flush(b.buf)
-	if limit := b.lim.Text; int64(len(b.buf)) > limit && b.sink == toText {
+	b.size += int64(len(b.buf) - before)
+	if binary(b.buf) && b.uu.files == 0 {
+		b.attachLeaf()
+		return
+	}
+	if b.sink == toText {
+		b.buf = b.uu.lines(b.buf, true, b)
+	}
+	if limit := b.lim.Text; int64(len(b.buf)) > limit && b.sink != toHTML {
 		b.buf = b.buf[:limit]
 	}
 	charset := b.leaf.charset
-	if b.sink == toText {
-		b.plain(cleanText(b.cs.toUTF8(b.buf, charset)))
-		return
+	switch b.sink {
+	case toText:
+		text := b.cs.toUTF8(b.buf, charset)
+		if b.leaf.flowed {
+			text = unflow(text, b.leaf.delSp)
+		}
+		b.plain(cleanText(readable(b.leaf.mediaType, text)))
+		b.footer()
+	case toSpare:
+		b.spare = &spare{attachment: b.attachment(b.leaf), at: len(b.v.Attachments)}
+		b.spare.attachment.Size = b.size
+		b.spare.text = cleanText(readable(b.leaf.mediaType, b.cs.toUTF8(b.buf, charset)))
+	case toHTML:
+		meta := metaCharset(b.buf)
+		b.cs.declare(meta)
+		if charsetOf(charset).kind == unlabelled {
+			charset = meta
+		}
+		b.html += int64(len(b.buf))
+		b.page(b.cs.toUTF8(b.buf, charset))
+		b.footer()
 	}
-	if charset == "" {
-		charset = metaCharset(b.buf)
+	b.settle()
+}
+
+// attachLeaf lists the leaf as an attachment.
+func (b *builder) attachLeaf() {
+	if b.leaf.name == "" && b.codec.name != "" {
+		b.leaf.name = clip(b.cs.header(b.codec.name), 255)
 	}
-	b.html += int64(len(b.buf))
-	page := b.cs.toUTF8(b.buf, charset)
+	if i := b.attach(b.leaf); i >= 0 {
+		b.v.Attachments[i].Size = b.size
+	}
+}
+
+// footer adds what follows the base64 of a leaf, if it is more than a rule.
+func (b *builder) footer() {
+	text := cleanText(b.cs.toUTF8(b.codec.footer, ""))
+	if strings.ContainsFunc(text, unicode.IsLetter) && !binary(b.codec.footer) {
+		b.plain(text)
+	}
+}
+
+// page adds a page of HTML, or holds it until the alternative around it ends.
+func (b *builder) page(page string) {
 	if b.alternative() != nil {
 		b.waiting = append(b.waiting, page...)
 		return
@@ -354,7 +462,7 @@ func (b *builder) close(end int64) {
 		return
 	}
 	text := htmlText(string(page), int(b.lim.Text)-g.start)
-	if len(text) > 3*g.plain {
+	if g.plain < shortPlain && len(text) > 3*g.plain || stub(string(b.text[g.start:]), text) {
 		b.text = b.text[:g.start]
 		b.reduced(text)
 	}
@@ -368,33 +476,10 @@ func (b *builder) reduced(text string) {
 
 // finish completes the view.
 func (b *builder) finish() View {
+	b.settle()
+	b.useSpare()
 	v := b.v
 	v.Text = string(b.text)
 	v.Preview = preview(v.Text)
 	return v
-}
-
-// cleanText makes line ends \n, drops NUL and all other control characters
-// except tab, and trims white space around the text.
-func cleanText(s string) string {
-	s = strings.Trim(s, " \t\r\n\x00")
-	bad := false
-	for i := 0; i < len(s) && !bad; i++ {
-		bad = (s[i] < ' ' && s[i] != '\n' && s[i] != '\t') || s[i] == 0x7f
-	}
-	if !bad {
-		return s
-	}
-	out := make([]byte, 0, len(s))
-	for i := 0; i < len(s); i++ {
-		switch c := s[i]; {
-		case c == '\r' && i+1 < len(s) && s[i+1] == '\n':
-		case c == '\r' || c == '\f':
-			out = append(out, '\n')
-		case (c < ' ' && c != '\n' && c != '\t') || c == 0x7f:
-		default:
-			out = append(out, c)
-		}
-	}
-	return string(out)
 }

@@ -1,6 +1,16 @@
 package message
 
-import "io"
+import (
+	"io"
+	"strings"
+)
+
+// Encoded messages that are opened, and how deep in each other. RFC 2046 §5.2.1
+// forbids to encode a message, and some programs do.
+const (
+	maxOpened = 100
+	maxNested = 8
+)
 
 // Part finds the part with the given path. It returns a reader of its decoded
 // bytes, which reads from r as it goes. Charsets are not converted. A
@@ -12,47 +22,141 @@ import "io"
 func Part(r io.Reader, path string, lim Limits) (io.Reader, Attachment, bool) {
 	s := newScanner(r, lim.orDefaults(), newCharsets(), func(string) {})
 	s.opaque = path
-	for ev := s.next(); ev != evDone; ev = s.next() {
-		if ev != evLeaf || s.part.path != path || path == "" {
+	leaf, file, inText := cutUUPath(path)
+	if !inText {
+		leaf = path
+	}
+	for nested := 0; ; {
+		ev := s.next()
+		switch {
+		case ev == evDone:
+			return nil, Attachment{}, false
+		case ev != evLeaf || path == "":
+			continue
+		case s.part.path == leaf:
+		case s.part.message() && s.part.encoding != identity && nested < maxNested &&
+			strings.HasPrefix(leaf, s.part.path+"."):
+			nested++
+			s = s.within()
+			continue
+		default:
 			continue
 		}
 		p := s.part
+		body := &partReader{s: s, codec: transfer{kind: p.encoding}}
+		if inText {
+			body.file = file
+		}
+		if body.file > 0 || p.encoding == uuencoded { // the name stands in the content
+			body.fill()
+		}
+		if inText {
+			if body.uu.files < file {
+				return nil, Attachment{}, false
+			}
+			return body, Attachment{
+				Path: path, Name: clip(s.cs.header(body.name), 255), Type: "application/octet-stream",
+			}, true
+		}
 		a := Attachment{Path: p.path, Name: p.name, Type: p.mediaType, ContentID: p.contentID, Inline: p.inline}
-		return &partReader{s: s, codec: transfer{kind: p.encoding}}, a, true
+		if a.Name == "" {
+			a.Name = clip(s.cs.header(body.codec.name), 255)
+		}
+		return body, a, true
 	}
-	return nil, Attachment{}, false
 }
 
-// partReader streams one leaf. It holds at most one line of it.
+// within scans the message that is the encoded leaf at hand. It reads the leaf to
+// its end.
+func (s *scanner) within() *scanner {
+	lim := s.lim
+	lim.Depth = max(lim.Depth-len(s.stack), 1)
+	lim.Parts = max(lim.Parts-s.parts, 1)
+	in := newScanner(&partReader{s: s, codec: transfer{kind: s.part.encoding}}, lim, s.cs, s.problem)
+	in.opaque = s.opaque
+	in.stack = append(in.stack, frame{message: true, path: s.part.path})
+	return in
+}
+
+// message opens a message that is transfer-encoded, as if it were not.
+func (b *builder) message(s *scanner) {
+	b.opened++
+	b.nested++
+	g := group{start: len(b.text), html: len(b.waiting), message: true, attachment: b.attach(s.part)}
+	b.groups = append(b.groups, g)
+	in := s.within()
+	for ev := in.next(); ev != evDone; ev = in.next() {
+		b.event(in, ev)
+	}
+	s.parts += in.parts
+	b.nested--
+}
+
+// partReader streams one leaf, or a file within its text. It holds at most one
+// line of it.
 type partReader struct {
 	s     *scanner
 	codec transfer
 	buf   []byte
 	off   int
 	done  bool
+
+	file int // the file to read, by its number; 0: the leaf itself
+	uu   uuScan
+	name string
+	text []byte
 }
 
 func (p *partReader) Read(out []byte) (int, error) {
 	if len(out) == 0 {
 		return 0, nil
 	}
-	for p.off == len(p.buf) {
-		if p.done {
-			if p.s.readFailed {
-				return 0, p.s.failure
-			}
-			return 0, io.EOF
+	if p.fill(); p.off == len(p.buf) {
+		if p.s.readFailed {
+			return 0, p.s.failure
 		}
-		p.buf, p.off = p.buf[:0], 0
-		if p.s.next() == evBody {
-			p.buf = p.codec.append(p.buf, []byte(p.s.eol))
-			p.buf = p.codec.append(p.buf, p.s.chunk)
-			continue
-		}
-		p.done = true
-		p.buf = p.codec.flush(p.buf)
+		return 0, io.EOF
 	}
 	n := copy(out, p.buf[p.off:])
 	p.off += n
 	return n, nil
+}
+
+// fill reads on until there are bytes, or the leaf ends.
+func (p *partReader) fill() {
+	for p.off == len(p.buf) && !p.done {
+		p.buf, p.off = p.buf[:0], 0
+		if p.file == 0 {
+			p.buf = p.more(p.buf)
+			continue
+		}
+		p.text = p.more(p.text)
+		p.text = p.uu.lines(p.text, p.done, p)
+		p.text = p.text[:min(len(p.text), p.uu.mark+maxAhead)] // a longer line is none of a file
+		if p.uu.state == uuNone {                              // what is no file is not needed
+			p.text = append(p.text[:0], p.text[p.uu.mark:]...)
+			p.uu.mark = 0
+		}
+	}
+}
+
+// more appends the next decoded bytes of the leaf.
+func (p *partReader) more(dst []byte) []byte {
+	if p.s.next() == evBody {
+		return p.codec.add(dst, p.s.eol, p.s.chunk)
+	}
+	p.done = true
+	return p.codec.flush(dst)
+}
+
+func (p *partReader) uuFile(name string) {
+	if p.uu.files == p.file {
+		p.name = name
+	}
+}
+
+func (p *partReader) uuBytes(b []byte) {
+	if p.uu.files == p.file {
+		p.buf = append(p.buf, b...)
+	}
 }

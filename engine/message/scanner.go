@@ -60,7 +60,8 @@ type scanner struct {
 	eol      string  // line end to be added before chunk
 	chunk    []byte
 	heldEnd  string // the last line end, held back: before a boundary it belongs to that
-	pushback []byte // what looked like a header but is the start of the leaf
+	blankEnd string // the end of the empty line after a header, likewise
+	noHeader bool   // the part has none, its body begins at once
 	midLine  bool   // the next fragment continues a line
 	offset   int64  // bytes read
 	lineAt   int64  // offset of the last line or fragment
@@ -69,15 +70,21 @@ type scanner struct {
 	// another boundary follows at once.
 	delimiterEnd string
 	boundaryHit  bool // a boundary was found while reading a header
-	keep         int
-	then         state
-	problem      func(string)
-	readFailed   bool
-	failure      error
+	// unread is a line that was read and belongs to what follows.
+	unread      []byte
+	unreadEnd   string
+	unreadAt    int64
+	headerUntil int64 // the header reaches at least to this offset
+	sniffs      int   // boundaries that may still be taken from a body
+	keep        int
+	then        state
+	problem     func(string)
+	readFailed  bool
+	failure     error
 }
 
 func newScanner(r io.Reader, lim Limits, cs *charsets, problem func(string)) *scanner {
-	s := &scanner{br: bufio.NewReaderSize(r, 16<<10), delim: '\n', lim: lim, cs: cs, problem: problem}
+	s := &scanner{br: bufio.NewReaderSize(r, 16<<10), delim: '\n', lim: lim, cs: cs, problem: problem, sniffs: 20}
 	start, _ := s.br.Peek(4096)
 	if bytes.IndexByte(start, '\n') < 0 && bytes.IndexByte(start, '\r') >= 0 {
 		s.delim = '\r'
@@ -88,6 +95,10 @@ func newScanner(r io.Reader, lim Limits, cs *charsets, problem func(string)) *sc
 // line reads the next line or, of a long one, the next fragment. start reports
 // whether text begins a line. end is the line end, or "" if there is none.
 func (s *scanner) line() (text []byte, end string, start, ok bool) {
+	if text = s.unread; text != nil {
+		s.unread, s.lineAt = nil, s.unreadAt
+		return text, s.unreadEnd, true, true
+	}
 	text, err := s.br.ReadSlice(s.delim)
 	s.lineAt = s.offset
 	s.offset += int64(len(text))
@@ -117,8 +128,24 @@ func (s *scanner) line() (text []byte, end string, start, ok bool) {
 // prepares to close what the line ends. The innermost match wins, because Gmail
 // nests equal boundaries. The whole line must match, so "--ab" never ends "a".
 func (s *scanner) boundary(line []byte) bool {
-	if len(line) < 3 || line[0] != '-' || line[1] != '-' {
+	i, last, ok := s.delimits(line)
+	if !ok {
 		return false
+	}
+	if last {
+		s.keep, s.then = i, inEpilogue
+	} else {
+		s.keep, s.then = i+1, atHeader
+	}
+	s.unterminated(i + 1)
+	return true
+}
+
+// delimits finds the open container that a line delimits, and whether it ends
+// it.
+func (s *scanner) delimits(line []byte) (i int, last, ok bool) {
+	if len(line) < 3 || line[0] != '-' || line[1] != '-' {
+		return 0, false, false
 	}
 	line = bytes.TrimRight(line[2:], " \t\r")
 	for i := len(s.stack) - 1; i >= 0; i-- {
@@ -128,16 +155,12 @@ func (s *scanner) boundary(line []byte) bool {
 		}
 		switch rest := line[len(b):]; {
 		case len(rest) == 0:
-			s.keep, s.then = i+1, atHeader
+			return i, false, true
 		case string(rest) == "--":
-			s.keep, s.then = i, inEpilogue
-		default:
-			continue
+			return i, true, true
 		}
-		s.unterminated(i + 1)
-		return true
 	}
-	return false
+	return 0, false, false
 }
 
 // next advances to the next event.
@@ -180,17 +203,20 @@ func (s *scanner) lines() (eventKind, bool) {
 	if s.state == inLeaf {
 		ev = evBody
 	}
-	if len(s.pushback) > 0 {
-		s.eol, s.chunk, s.pushback, s.heldEnd = "", s.pushback, nil, ""
-		return ev, true
-	}
 	if s.boundaryHit {
 		s.boundaryHit = false
 		return s.leave()
 	}
 	text, end, start, ok := s.line()
+	if ok && start && s.state == inPreamble && bytes.HasPrefix(text, []byte("--")) {
+		text = s.sniffed(text)
+	}
+	before := s.heldEnd
+	if s.blankEnd != "" { // an empty body: the line end before the boundary is that of the empty line
+		before, s.blankEnd = s.blankEnd, ""
+	}
 	if ok && start && s.boundary(text) {
-		s.endAt, s.delimiterEnd = s.lineAt-int64(len(s.heldEnd)), end
+		s.endAt, s.delimiterEnd = s.lineAt-int64(len(before)), end
 		return s.leave()
 	}
 	if s.state == inEpilogue && ok {
@@ -235,8 +261,9 @@ func (s *scanner) begin() eventKind {
 	s.fields = s.fields[:0]
 	s.parseFields()
 
-	digest := top >= 0 && s.stack[top].digest && len(s.pushback) == 0
+	digest := top >= 0 && s.stack[top].digest && !s.noHeader
 	s.part = s.cs.describe(s.fields, digest)
+	s.retype()
 	prefix, message := "", true
 	if top >= 0 {
 		f := &s.stack[top]

@@ -3,6 +3,7 @@ package message
 import (
 	"bytes"
 	"encoding/base64"
+	"unicode/utf8"
 )
 
 // codec is a content transfer encoding. An unknown one is identity.
@@ -12,29 +13,73 @@ const (
 	identity codec = iota
 	base64Encoding
 	quotedPrintable
+	uuencoded
 )
 
+// codecOf reads a Content-Transfer-Encoding. RFC 2045 §6.1 and RFC 822 §3.1.4
+// allow comments in it. Its letters and digits decide, so that "base-64" counts.
 func codecOf(body []byte) codec {
-	value, _, _ := bytes.Cut(body, []byte(";"))
-	value = bytes.Trim(value, " \t\r\n\"'")
-	switch {
-	case bytes.EqualFold(value, []byte("base64")):
+	value := withoutComments(body)
+	if i := bytes.IndexAny(value, ";,"); i >= 0 {
+		value = value[:i]
+	}
+	var buf [24]byte
+	name := buf[:0]
+	for _, c := range value {
+		if c |= 0x20; 'a' <= c && c <= 'z' || '0' <= c && c <= '9' {
+			if name = append(name, c); len(name) == len(buf) {
+				return identity
+			}
+		}
+	}
+	switch string(bytes.TrimPrefix(name, []byte("x"))) {
+	case "base64", "b64", "b":
 		return base64Encoding
-	case bytes.EqualFold(value, []byte("quoted-printable")):
+	case "quotedprintable", "qp", "q":
 		return quotedPrintable
+	case "uuencode", "uuencoded", "uue", "uu":
+		return uuencoded
 	}
 	return identity
 }
 
-// transfer decodes a transfer encoding piece by piece and keeps whatever can be
-// read. Foreign bytes in base64 are skipped. Padding ends a group wherever it
+// transfer decodes a transfer encoding line by line and keeps whatever can be
+// read. A foreign byte in base64 is skipped. Padding ends a group wherever it
 // stands. A broken quoted-printable escape stays as it is.
+//
+// Base64 and uuencode end where the data ends. What follows is no part of it,
+// because mailing lists and gateways append their text to a message as it
+// stands. What is labelled as one of them and is not stays as it is.
 type transfer struct {
-	kind codec
-	acc  uint32 // base64: bits of the open group
-	n    uint8  // base64: characters in it; quoted-printable: state
-	held byte   // quoted-printable: first hex digit
+	kind   codec
+	acc    uint32 // base64: bits of the open group
+	n      uint8  // base64: characters in it; quoted-printable: state
+	held   byte   // quoted-printable: first hex digit
+	phase  phase  // base64 and uuencode
+	begun  bool   // a line was seen
+	ended  bool   // base64: the last line was the last one by its looks
+	padded bool   // base64: … and by its padding
+	width  int    // base64: length of the first line
+	hold   []byte // what came in phase unsure
+	footer []byte // base64: what follows the data
+	name   string // uuencode: the name of the file
 }
+
+type phase uint8
+
+const (
+	unsure phase = iota // it may be another encoding
+	inData
+	afterData
+	notEncoded
+)
+
+// maxHold bounds what is held until its encoding is known, maxFooter what is
+// kept of the text that follows.
+const (
+	maxHold   = 256
+	maxFooter = 16 << 10
+)
 
 // States of quoted-printable.
 const (
@@ -45,26 +90,40 @@ const (
 	qpReturn // "=" and CR
 )
 
-func (t *transfer) append(dst, src []byte) []byte {
+// add decodes the end of the last line and then a line, or a piece of one.
+func (t *transfer) add(dst []byte, eol string, chunk []byte) []byte {
 	switch t.kind {
 	case base64Encoding:
-		return t.base64(dst, src)
+		whole := eol != "" || !t.begun
+		t.begun = true
+		return t.base64Line(dst, eol, chunk, whole)
 	case quotedPrintable:
-		return t.quoted(dst, src)
+		if eol != "" {
+			dst = t.quoted(dst, []byte(eol))
+		}
+		return t.quoted(dst, chunk)
+	case uuencoded:
+		return t.uuLine(dst, eol, chunk)
 	}
-	return append(dst, src...)
+	return append(append(dst, eol...), chunk...)
 }
 
 // flush ends the data.
 func (t *transfer) flush(dst []byte) []byte {
 	switch t.kind {
 	case base64Encoding:
+		if t.phase == unsure {
+			dst = t.decide(dst)
+		}
 		dst = t.pad(dst)
 	case quotedPrintable:
 		if t.n == qpHex {
 			dst = append(dst, '=', t.held)
 		}
 		t.n = qpText
+	case uuencoded:
+		dst = append(dst, t.hold...)
+		t.hold = nil
 	}
 	return dst
 }
@@ -86,13 +145,113 @@ func sextet(c byte) uint32 {
 	return 0xff
 }
 
-func (t *transfer) base64(dst, src []byte) []byte {
-	if t.n == 0 && len(src)%4 == 0 && len(src) > 0 && src[len(src)-1] != '=' { // the usual case: a clean line
-		out, err := base64.StdEncoding.AppendDecode(dst, src)
-		if err == nil && len(out)-len(dst) == len(src)/4*3 {
-			return out
+// base64Line decodes a line of base64 if it is one. start reports whether the
+// line begins here.
+func (t *transfer) base64Line(dst []byte, eol string, line []byte, start bool) []byte {
+	switch t.phase {
+	case inData:
+		if t.n == 0 && len(line)&3 == 0 && len(line) > 0 && !t.ended && line[len(line)-1] != '=' { // the usual case
+			out, err := base64.StdEncoding.AppendDecode(dst, line)
+			if err == nil && len(out)-len(dst) == len(line)/4*3 {
+				t.ended = start && len(line) < t.width
+				return out
+			}
+		}
+		if start && t.foreign(line) {
+			dst, t.phase = t.pad(dst), afterData
+			t.footer = append(t.footer, line...)
+			return dst
+		}
+		t.note(line, start)
+		return t.base64(dst, line)
+	case afterData:
+		if len(t.footer)+len(line) < maxFooter {
+			if eol != "" {
+				t.footer = append(t.footer, '\n')
+			}
+			t.footer = append(t.footer, line...)
+		}
+		return dst
+	case notEncoded:
+		return append(append(dst, eol...), line...)
+	}
+	if start && t.foreign(line) {
+		if dst = t.decide(dst); t.phase == inData {
+			return t.base64Line(dst, eol, line, true)
+		}
+		t.phase = notEncoded
+		return append(append(dst, eol...), line...)
+	}
+	t.hold = append(append(t.hold, eol...), line...)
+	if padded := bytes.HasSuffix(line, []byte("=")); len(t.hold) >= 40 || padded {
+		hold, width := t.hold, len(line)
+		t.hold, t.phase, t.width = nil, inData, width
+		t.note(line, start)
+		return t.base64(dst, hold)
+	}
+	t.note(line, start)
+	return dst
+}
+
+// note remembers what a line tells of the end of the data.
+func (t *transfer) note(line []byte, start bool) {
+	line = bytes.TrimSpace(line)
+	if t.width == 0 {
+		t.width = len(line)
+	}
+	pad := bytes.HasSuffix(line, []byte("="))
+	t.padded = pad || t.padded && len(line) == 0
+	t.ended = pad || start && (len(line) < t.width || len(line) == 0)
+}
+
+// decide ends phase unsure: short lines of letters and digits may be words.
+// Base64 mixes capitals, small letters and digits as words do not, and makes
+// text.
+func (t *transfer) decide(dst []byte) []byte {
+	hold := t.hold
+	t.hold, t.phase = nil, inData
+	letters := bytes.Join(bytes.Fields(hold), nil)
+	if len(letters) == 0 {
+		return dst
+	}
+	mixed := bytes.ContainsAny(letters, "0123456789+/=")
+	for i := 1; i < len(letters); i++ {
+		mixed = mixed || 'A' <= letters[i] && letters[i] <= 'Z' && 'a' <= letters[i-1] && letters[i-1] <= 'z'
+	}
+	was := len(dst)
+	out := t.base64(dst, hold)
+	if n := len(letters) % 4; n != 1 && mixed || n == 0 && utf8.Valid(out[was:]) && !binary(out[was:]) {
+		return out
+	}
+	t.acc, t.n, t.phase = 0, 0, notEncoded
+	return append(dst[:was], hold...)
+}
+
+// foreign reports whether a line is no base64. After the padding one foreign
+// byte says so. Before it the byte may be a damage.
+func (t *transfer) foreign(line []byte) bool {
+	line = bytes.TrimSpace(line)
+	other, blanks := 0, 0
+	for _, c := range line {
+		switch {
+		case c == ' ' || c == '\t':
+			blanks++
+		case c != '=' && sextet(c) == 0xff:
+			other++
 		}
 	}
+	switch {
+	case len(line) == 0:
+		return false
+	case t.padded: // another piece of base64 may follow, but no word
+		return other > 0 || blanks > 0 || len(line)%4 != 0 || len(line) < 16 && line[len(line)-1] != '='
+	case t.ended:
+		return other > 1 || blanks > 0 || other > 0 && len(line) < 24 || t.n == 0 && len(line)%4 != 0
+	}
+	return other*4 > len(line) || blanks > 0 && (other > 0 || len(line) < 40)
+}
+
+func (t *transfer) base64(dst, src []byte) []byte {
 	for _, c := range src {
 		v := sextet(c)
 		if v == 0xff {
@@ -108,6 +267,12 @@ func (t *transfer) base64(dst, src []byte) []byte {
 		}
 	}
 	return dst
+}
+
+// appendBase64 decodes the base64 of an encoded word.
+func appendBase64(dst []byte, s string) []byte {
+	var t transfer
+	return t.pad(t.base64(dst, []byte(s)))
 }
 
 // pad writes the bytes that an incomplete base64 group still determines.

@@ -9,26 +9,17 @@ import (
 // header returns the text of an unstructured field body on one line
 // (folding of RFC 5322 §2.2.1, encoded words of RFC 2047). It is total and
 // linear. A word that cannot be decoded stays as written. Raw 8-bit text is
-// taken as UTF-8, or its charset is guessed. Control characters become spaces,
-// and the result is valid UTF-8.
+// read as text without a charset. Control characters become spaces, and the
+// result is valid UTF-8.
 func (cs *charsets) header(s string) string {
 	if plain(s) {
 		return strings.TrimSpace(s)
 	}
-	s = oneLine(cs.toUTF8([]byte(unfold(s)), headerCharset(s)))
+	s = oneLine(cs.toUTF8([]byte(unfold(s)), ""))
 	if !strings.Contains(s, "=?") {
 		return s
 	}
 	return oneLine(cs.words(s))
-}
-
-// headerCharset recognises iso-2022-jp, the one charset of ASCII bytes that
-// senders put raw into headers.
-func headerCharset(s string) string {
-	if strings.Contains(s, "\x1b$") {
-		return "iso-2022-jp"
-	}
-	return ""
 }
 
 // plain reports whether a text is printable ASCII without encoded words.
@@ -128,12 +119,14 @@ func wordAt(s string, at int, close *int) (word, bool) {
 func (cs *charsets) words(s string) string {
 	var out strings.Builder
 	out.Grow(len(s))
+	var run []word
 	var raw []byte
-	charset, close, pos := "", 0, 0
+	close, pos := 0, 0
 	flush := func() {
-		if len(raw) > 0 {
-			out.WriteString(cs.toUTF8(raw, charset))
-			raw = raw[:0]
+		if len(run) > 0 {
+			raw = joinWords(raw[:0], run)
+			out.WriteString(cs.toUTF8(raw, run[0].charset))
+			run = run[:0]
 		}
 	}
 	joined := false // an encoded word ends at pos
@@ -156,11 +149,10 @@ func (cs *charsets) words(s string) string {
 			flush()
 			out.WriteString(gap)
 		}
-		if !strings.EqualFold(w.charset, charset) {
+		if len(run) > 0 && !strings.EqualFold(w.charset, run[0].charset) {
 			flush()
-			charset = w.charset
 		}
-		raw = w.append(raw)
+		run = append(run, w)
 		pos, joined = w.end, true
 	}
 	flush()
@@ -168,10 +160,67 @@ func (cs *charsets) words(s string) string {
 	return strings.ToValidUTF8(out.String(), string(utf8.RuneError))
 }
 
+// joinWords decodes adjacent words. A word that ends inside a group of base64, or
+// inside an escape, goes on in the next one, although RFC 2047 §5 forbids it.
+func joinWords(dst []byte, run []word) []byte {
+	for len(run) > 0 {
+		n := 1
+		for n < len(run) && run[n].kind == run[0].kind && run[n-1].cut() {
+			n++
+		}
+		apart := len(dst)
+		for _, w := range run[:n] {
+			dst = w.append(dst)
+		}
+		if n > 1 {
+			var whole strings.Builder
+			for _, w := range run[:n] {
+				whole.WriteString(w.text)
+			}
+			w := word{kind: run[0].kind, text: whole.String()}
+			// Words that only lack their padding are whole, and have no bits left.
+			if together := w.append(nil); w.kind == 'Q' || leftover(run[:n-1]) ||
+				!utf8.Valid(dst[apart:]) && utf8.Valid(together) {
+				dst = append(dst[:apart], together...)
+			}
+		}
+		run = run[n:]
+	}
+	return dst
+}
+
+// cut reports whether a word may go on in the next one.
+func (w word) cut() bool {
+	if w.kind == 'B' {
+		return len(w.text)%4 != 0 && !strings.HasSuffix(w.text, "=")
+	}
+	n := len(w.text)
+	return n > 0 && w.text[n-1] == '=' || n > 1 && w.text[n-2] == '=' && unhex(w.text[n-1]) >= 0
+}
+
+// leftover reports whether a word ends inside a byte.
+func leftover(run []word) bool {
+	for _, w := range run {
+		last := sextet(w.text[len(w.text)-1])
+		switch len(w.text) % 4 {
+		case 1:
+			return true
+		case 2:
+			if last&0xf != 0 {
+				return true
+			}
+		case 3:
+			if last&3 != 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 func (w word) append(dst []byte) []byte {
 	if w.kind == 'B' {
-		t := transfer{kind: base64Encoding}
-		return t.flush(t.append(dst, []byte(w.text)))
+		return appendBase64(dst, w.text)
 	}
 	for i := 0; i < len(w.text); i++ {
 		c := w.text[i]

@@ -1,0 +1,239 @@
+package message
+
+import (
+	"bytes"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/wlynxg/chardet"
+	"golang.org/x/text/encoding"
+	"golang.org/x/text/encoding/charmap"
+	"golang.org/x/text/encoding/japanese"
+)
+
+// maxGuesses bounds the statistical guesses of a message. Each costs about a
+// millisecond and 870 kB of garbage, however short the text (measured), and a
+// mail can ask for one in every word and part.
+const maxGuesses = 8
+
+// guessSample bounds what a statistical guess reads.
+const guessSample = 4 << 10
+
+// learnt is the charset of an earlier guess in the same message.
+type learnt struct {
+	enc  encoding.Encoding
+	from int // 8-bit bytes that it was guessed from
+}
+
+// guess decodes 8-bit text of an unknown charset. Text that is mostly UTF-8 was
+// cut, or holds bytes or lines of somebody else: a damaged character becomes
+// U+FFFD, and lines that are no UTF-8 are read by themselves.
+func (cs *charsets) guess(b []byte, declaredUTF8 bool) string {
+	if utf8.Valid(b) {
+		return string(b)
+	}
+	ours, theirs, foreign := 0, 0, []byte(nil)
+	for rest := b; len(rest) > 0; {
+		var unit []byte
+		unit, rest = cutUnit(rest)
+		good, bad := multibyte(unit)
+		switch {
+		case bad == 0 || damagedUTF8(unit, good, bad, declaredUTF8):
+			ours += good
+		default:
+			theirs += bad
+			foreign = append(append(foreign, unit...), '\n')
+		}
+	}
+	if ours == 0 || theirs > 0 && ours*4 < theirs && (!declaredUTF8 || inRuns(foreign)) {
+		return cs.legacy(b)
+	}
+	var enc encoding.Encoding
+	if theirs > 0 {
+		enc = cs.detect(foreign)
+	}
+	var out strings.Builder
+	out.Grow(len(b))
+	for rest := b; len(rest) > 0; {
+		var unit []byte
+		unit, rest = cutUnit(rest)
+		if good, bad := multibyte(unit); bad == 0 || damagedUTF8(unit, good, bad, declaredUTF8) {
+			out.WriteString(strings.ToValidUTF8(string(unit), "\ufffd"))
+		} else {
+			out.WriteString(decode(enc, unit))
+		}
+	}
+	return out.String()
+}
+
+// cutUnit cuts off what one program wrote at once: a line, or text up to the end
+// of an HTML tag.
+func cutUnit(b []byte) (unit, rest []byte) {
+	if i := bytes.IndexAny(b[:min(len(b), 4096)], "\n>"); i >= 0 {
+		return b[:i+1], b[i+1:]
+	}
+	if i := bytes.IndexByte(b, '\n'); i >= 0 {
+		return b[:i+1], b[i+1:]
+	}
+	return b, nil
+}
+
+// damagedUTF8 reports whether text with good and bad sequences is UTF-8. Other
+// charsets seldom make a good one. Without a label there must be more good
+// than bad ones; as many are enough if the bad ones look like halves of UTF-8.
+func damagedUTF8(b []byte, good, bad int, declared bool) bool {
+	switch {
+	case good == 0:
+		return false
+	case declared:
+		return good*2 >= bad
+	case good > bad:
+		return true
+	}
+	return good == bad && bad == 1 && halfUTF8(b)
+}
+
+// halfUTF8 reports whether the first bad sequence is the beginning of one of
+// UTF-8, as few other texts have it: at the end, or C2 or C3.
+func halfUTF8(b []byte) bool {
+	for len(b) > 0 {
+		r, n := utf8.DecodeRune(b)
+		if r == utf8.RuneError && n == 1 {
+			return b[0] == 0xc2 || b[0] == 0xc3 ||
+				b[0] > 0xc1 && !utf8.FullRune(bytes.TrimRight(b, "\r\n \t"))
+		}
+		b = b[n:]
+	}
+	return false
+}
+
+// multibyte counts UTF-8 sequences longer than a byte, and damages: bytes that
+// belong to no sequence, and sequences that were cut.
+func multibyte(b []byte) (good, bad int) {
+	for len(b) > 0 {
+		if b[0] < utf8.RuneSelf {
+			b = b[1:]
+			continue
+		}
+		r, n := utf8.DecodeRune(b)
+		if r != utf8.RuneError || n > 1 {
+			good++
+			b = b[n:]
+			continue
+		}
+		bad++
+		left := 0
+		switch c := b[0]; {
+		case c >= 0xf0 && c < 0xf5:
+			left = 2
+		case c >= 0xe0 && c < 0xf0:
+			left = 1
+		}
+		for b = b[1:]; left > 0 && len(b) > 0 && b[0]&0xc0 == 0x80; left-- {
+			b = b[1:]
+		}
+	}
+	return good, bad
+}
+
+// inRuns reports whether 8-bit bytes stand beside each other, as in all scripts
+// but Latin.
+func inRuns(b []byte) bool {
+	run := 0
+	for _, c := range b {
+		if run++; c < utf8.RuneSelf {
+			run = 0
+		} else if run == 3 {
+			return true
+		}
+	}
+	return false
+}
+
+// legacy decodes text that is no UTF-8 and has no label.
+func (cs *charsets) legacy(b []byte) string { return decode(cs.detect(b), b) }
+
+// detect finds the charset of text that is no UTF-8: the one that the message
+// declares for its text, if the bytes can be it, otherwise the likeliest. Equal
+// bytes in one message must read alike, so a guess is kept until more bytes are
+// seen.
+func (cs *charsets) detect(b []byte) encoding.Encoding {
+	if enc := cs.declared.enc; enc != nil && !strings.Contains(decode(enc, b), "\ufffd") {
+		return enc
+	}
+	kind := 0
+	if inRuns(b) {
+		kind = 1
+	}
+	known := &cs.learnt[kind]
+	high := len(b) - asciiBytes(b)
+	fits := known.enc != nil && strings.Count(decode(known.enc, b), "\ufffd")*20 <= len(b)
+	if fits && high <= 2*known.from {
+		return known.enc
+	}
+	if cs.guesses--; cs.guesses < 0 {
+		if fits {
+			return known.enc
+		}
+		return charmap.Windows1252
+	}
+	*known = learnt{enc: statistical(b), from: high}
+	return known.enc
+}
+
+func statistical(b []byte) encoding.Encoding {
+	sample := b[:min(len(b), guessSample)]
+	r := chardet.Detect(sample)
+	name := strings.ToLower(r.Encoding)
+	latin := name == "iso-8859-1" || name == "windows-1252"
+	if r.Confidence < 0.5 || latin {
+		if inRuns(b) && kana(decode(japanese.ShiftJIS, sample)) {
+			return japanese.ShiftJIS
+		}
+		return charmap.Windows1252
+	}
+	if c := charsetOf(name); c.enc != nil && strings.Count(decode(c.enc, b), "\ufffd")*20 <= len(b) {
+		return c.enc
+	}
+	return charmap.Windows1252
+}
+
+// kana reports whether text has the syllables of Japanese and nothing that
+// could not be read.
+func kana(s string) bool {
+	n := 0
+	for _, r := range s {
+		switch {
+		case r == utf8.RuneError:
+			return false
+		case 0x3041 <= r && r <= 0x30fe:
+			n++
+		}
+	}
+	return n > 0
+}
+
+// japanese decodes 8-bit text that was declared as ISO-2022-JP. Its sender
+// forgot to convert what it has, which is UTF-8, EUC or Shift_JIS.
+func (cs *charsets) japanese(b []byte) string {
+	if good, bad := multibyte(b); good > bad {
+		return strings.ToValidUTF8(string(b), "\ufffd")
+	}
+	best, wrong := "", len(b)+1
+	for _, enc := range []encoding.Encoding{japanese.EUCJP, japanese.ShiftJIS} {
+		s := decode(enc, b)
+		n := strings.Count(s, "\ufffd")
+		for _, r := range s { // half-width syllables are what other bytes look like in Shift_JIS
+			if 0xff61 <= r && r <= 0xff9f {
+				n++
+			}
+		}
+		if n < wrong {
+			best, wrong = s, n
+		}
+	}
+	if wrong*4 > len(b) {
+		return cs.guess(b, false)
+	}
+	return best
+}
