@@ -15,9 +15,12 @@ const maxQuote = 5
 // comments are dropped, blocks become lines, blockquotes get "> ", and links
 // keep their text. It reads tokens and builds no tree, so nesting costs
 // nothing.
-func htmlText(s string, limit int) string {
+func htmlText(s string, limit int) string { return reduceHTML(s, limit, nil) }
+
+// reduceHTML is htmlText that also collects the anchors, unless links is nil.
+func reduceHTML(s string, limit int, links *anchors) string {
 	z := html.NewTokenizer(strings.NewReader(s))
-	w := textWriter{limit: limit}
+	w := textWriter{limit: limit, links: links}
 	w.out.Grow(min(len(s)/3, limit))
 	var skip atom.Atom // the element whose content is not text
 	for w.out.Len() < limit {
@@ -29,8 +32,11 @@ func htmlText(s string, limit int) string {
 				w.text(z.Text())
 			}
 		case html.StartTagToken, html.SelfClosingTagToken:
-			name, _ := z.TagName()
+			name, more := z.TagName()
 			tag := atom.Lookup(name)
+			if links != nil && skip == 0 {
+				links.open(tag, z, more, w.out.Len())
+			}
 			if skip == 0 && hidden(tag) {
 				skip = tag
 			}
@@ -40,6 +46,9 @@ func htmlText(s string, limit int) string {
 			tag := atom.Lookup(name)
 			if tag == skip {
 				skip = 0
+			}
+			if links != nil && skip == 0 {
+				links.close(tag, w.out.Len())
 			}
 			w.close(tag)
 		}
@@ -67,6 +76,7 @@ type textWriter struct {
 	pre   int
 	quote int
 	mark  string
+	links *anchors // nil: not wanted
 }
 
 func (w *textWriter) open(tag atom.Atom) {
@@ -190,8 +200,17 @@ func (w *textWriter) word(s []byte) {
 	}
 	w.space = false
 	w.out.Write(s)
+	if w.links != nil {
+		w.links.word(s)
+	}
 }
 
 func (w *textWriter) String() string {
-	return cleanText(w.out.String())
+	raw := w.out.String()
+	text := cleanText(raw)
+	if w.links != nil {
+		w.links.end(len(raw))
+		w.links.settle(raw, text)
+	}
+	return text
 }

@@ -11,8 +11,12 @@ import (
 // gives a view, and Problems names what could not be read. r is always read to
 // its end; a failed read is a problem too. Time is linear in the bytes, and
 // memory is bounded by lim whatever r holds.
-func Parse(r io.Reader, lim Limits) (v View) {
+func Parse(r io.Reader, lim Limits) View {
 	b := builder{lim: lim.orDefaults(), cs: newCharsets()}
+	return b.parse(r)
+}
+
+func (b *builder) parse(r io.Reader) (v View) {
 	defer func() {
 		if p := recover(); p != nil { // a bug here or in a decoder must not stop a mailbox
 			b.problem("bug: " + firstFrame(debug.Stack()))
@@ -94,6 +98,8 @@ type builder struct {
 	html   int64   // bytes of HTML kept so far
 	late   []field // the message's header, if it is in the charset of the text
 	spare  *spare
+	whole  bool // all HTML is decoded and kept in pages, also what the text is not made of
+	pages  []htmlPage
 	opened int // encoded messages that were opened
 	nested int // … and are open
 
@@ -246,7 +252,7 @@ func (b *builder) sinkOf(p part) sink {
 	case minor == "plain" && (p.name == "" || len(b.text) == 0 || b.body()):
 		return toText
 	case minor == "html" && (p.name == "" || len(b.text) == 0 || b.body()):
-		if alt := b.alternative(); alt != nil && alt.plain >= enoughPlain {
+		if alt := b.alternative(); alt != nil && alt.plain >= enoughPlain && !b.whole {
 			return toNothing
 		}
 		return toHTML
@@ -412,6 +418,9 @@ func (b *builder) footer() {
 
 // page adds a page of HTML, or holds it until the alternative around it ends.
 func (b *builder) page(page string) {
+	if b.whole {
+		b.pages = append(b.pages, htmlPage{page, b.attached()})
+	}
 	if b.alternative() != nil {
 		b.waiting = append(b.waiting, page...)
 		return

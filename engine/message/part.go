@@ -42,28 +42,55 @@ func Part(r io.Reader, path string, lim Limits) (io.Reader, Attachment, bool) {
 		default:
 			continue
 		}
-		p := s.part
-		body := &partReader{s: s, codec: transfer{kind: p.encoding}}
-		if inText {
-			body.file = file
+		if !inText {
+			body, a := s.leaf()
+			return body, a, true
 		}
-		if body.file > 0 || p.encoding == uuencoded { // the name stands in the content
-			body.fill()
+		body := &partReader{s: s, codec: transfer{kind: s.part.encoding}, file: file}
+		body.fill() // the name stands in the content
+		if body.uu.files < file {
+			return nil, Attachment{}, false
 		}
-		if inText {
-			if body.uu.files < file {
-				return nil, Attachment{}, false
-			}
-			return body, Attachment{
-				Path: path, Name: clip(s.cs.header(body.name), 255), Type: "application/octet-stream",
-			}, true
-		}
-		a := Attachment{Path: p.path, Name: p.name, Type: p.mediaType, ContentID: p.contentID, Inline: p.inline}
-		if a.Name == "" {
-			a.Name = clip(s.cs.header(body.codec.name), 255)
-		}
-		return body, a, true
+		return body, Attachment{
+			Path: path, Name: clip(s.cs.header(body.name), 255), Type: "application/octet-stream",
+		}, true
 	}
+}
+
+// Parts visits every part with a body, in order, also those of attached
+// messages. The reader gives its decoded bytes as Part does; it is valid until
+// visit returns, and need not be read to its end. An attached message that is
+// encoded and a text with uuencoded files are one part each. An error of visit
+// ends the walk and is returned, and so is a failed read.
+func Parts(r io.Reader, lim Limits, visit func(Attachment, io.Reader) error) error {
+	s := newScanner(r, lim.orDefaults(), newCharsets(), func(string) {})
+	for ev := s.next(); ev != evDone; ev = s.next() {
+		if ev != evLeaf {
+			continue
+		}
+		body, a := s.leaf()
+		if err := visit(a, body); err != nil {
+			return err
+		}
+	}
+	if s.readFailed {
+		return s.failure
+	}
+	return nil
+}
+
+// leaf reads the leaf that the scanner has come to.
+func (s *scanner) leaf() (*partReader, Attachment) {
+	p := s.part
+	body := &partReader{s: s, codec: transfer{kind: p.encoding}}
+	if p.encoding == uuencoded { // the name stands in the content
+		body.fill()
+	}
+	a := Attachment{Path: p.path, Name: p.name, Type: p.mediaType, ContentID: p.contentID, Inline: p.inline}
+	if a.Name == "" {
+		a.Name = clip(s.cs.header(body.codec.name), 255)
+	}
+	return body, a
 }
 
 // within scans the message that is the encoded leaf at hand. It reads the leaf to
