@@ -21,7 +21,8 @@ import (
 type Link struct {
 	Target string
 	Text   string
-	At     int // offset in View.Text at which its text ends; -1: the text does not show it as a link
+	At     int  // offset in View.Text at which its text ends; -1: the text does not show it as a link
+	Spelt  bool // it is no anchor: the text spells Target out
 }
 
 // Bounds of the links of one message. What exceeds them is left out.
@@ -142,7 +143,7 @@ func (a *anchors) add(target, text string, at int) {
 		return
 	}
 	a.room -= len(target)
-	a.all = append(a.all, Link{target, linkText(text), at})
+	a.all = append(a.all, Link{Target: target, Text: linkText(text), At: at})
 }
 
 // settle turns offsets in the raw text into offsets in the clean one.

@@ -121,7 +121,7 @@ func (w *Whole) findLinks(pages []htmlPage, limit int) (missing bool) {
 			w.Links = append(w.Links, l)
 		}
 	}
-	writtenURLs(w.Text, func(target string) { add(Link{Target: target}) })
+	writtenURLs(w.Text, func(target string) { add(Link{Target: target, Spelt: true}) })
 	for _, l := range other {
 		add(l)
 	}

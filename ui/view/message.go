@@ -11,11 +11,25 @@ import (
 	"mailcote/storage"
 )
 
+// ErrNoBody says that a message is known and its bytes are not here yet.
+var ErrNoBody = errors.New("the message has not been fetched yet")
+
+// ErrNoPart says that a message has no part of a number.
+var ErrNoPart = errors.New("no such part")
+
 // Message is one email and the places it is in.
 type Message struct {
 	Copies  []storage.Mail // its live entries, at least one
-	View    message.View
+	View    message.Whole
 	HasBody bool
+}
+
+// reading is what a person's view of one message may take. Every attachment is
+// listed.
+func reading() message.Limits {
+	l := message.DefaultLimits()
+	l.Attachments = l.Parts
+	return l
 }
 
 // Note says why the text is missing or incomplete; "" when it is complete.
@@ -37,23 +51,29 @@ func Read(ctx context.Context, store *storage.Store, id storage.EmailID) (Messag
 		return m, err
 	}
 	m.HasBody = true
-	m.View = message.Parse(body, message.DefaultLimits())
+	m.View = message.ParseWhole(body, reading())
 	return m, body.Close()
 }
 
 // Raw copies the bytes of a message to w, which may be slow. Errors:
-// storage.ErrNotFound.
+// storage.ErrNotFound, ErrNoBody.
 func Raw(ctx context.Context, store *storage.Store, id storage.EmailID, w io.Writer) error {
-	var m Message
-	body, err := open(ctx, store, id, &m)
+	body, err := openBody(ctx, store, id)
 	if err != nil {
 		return err
 	}
-	if body == nil {
-		return fmt.Errorf("body of message %s: %w", id, storage.ErrNotFound)
-	}
 	_, err = io.Copy(w, body)
 	return errors.Join(err, body.Close())
+}
+
+// openBody is open for a message whose bytes are needed.
+func openBody(ctx context.Context, store *storage.Store, id storage.EmailID) (io.ReadCloser, error) {
+	var m Message
+	body, err := open(ctx, store, id, &m)
+	if err == nil && body == nil {
+		err = fmt.Errorf("message %s: %w", id, ErrNoBody)
+	}
+	return body, err
 }
 
 // open finds an email's live entries and its bytes, which are nil until they

@@ -85,13 +85,23 @@ func (s *Source) Message(ctx context.Context, id string) (MessageView, error) {
 	v := MessageView{ID: id, Subject: m.View.Subject, From: people(m.View.From), To: people(m.View.To),
 		Cc:      people(m.View.Cc),
 		ReplyTo: people(m.View.ReplyTo), Date: m.View.SentDate, Received: m.Copies[0].Date, MessageID: m.View.MessageID,
-		Size: m.Copies[0].Size, Flags: strings.Fields(string(m.Copies[0].Flags)), Text: m.View.Text,
-		FromHTML: m.View.FromHTML, Note: m.Note()}
+		Size: m.Copies[0].Size, Flags: strings.Fields(string(m.Copies[0].Flags)), Text: m.View.Numbered(),
+		Links: m.View.Links, FromHTML: m.View.FromHTML, Note: m.Note()}
 	for _, c := range m.Copies {
 		v.Mailboxes = append(v.Mailboxes, c.MailboxPath)
 	}
 	for _, a := range m.View.Attachments {
-		v.Attachments = append(v.Attachments, Attachment{Name: a.Name, Type: a.Type, Size: a.Size})
+		v.Attachments = append(v.Attachments, Attachment{Number: a.Path, Name: a.Name, Type: a.Type, Size: a.Size})
 	}
 	return v, nil
+}
+
+// Part opens a part of a message by its IMAP part number. Unknown ones and
+// messages that are not here yet are ErrNotFound.
+func (s *Source) Part(ctx context.Context, id, number string) (Part, error) {
+	p, err := OpenPart(ctx, s.store, storage.EmailID(id), number)
+	if errors.Is(err, storage.ErrNotFound) || errors.Is(err, ErrNoBody) || errors.Is(err, ErrNoPart) {
+		return Part{}, ErrNotFound
+	}
+	return p, err
 }

@@ -3,6 +3,8 @@ package view
 import (
 	"errors"
 	"time"
+
+	"mailcote/engine/message"
 )
 
 // ErrNotFound says that the mailbox or message does not exist (any more).
@@ -63,7 +65,8 @@ type MessageView struct {
 	Size         int64 // octets of the raw message
 	Mailboxes    []string
 	Flags        []string
-	Text         string // decoded body, UTF-8
+	Text         string // decoded body, UTF-8, with the numbers of links
+	Links        []message.Link
 	FromHTML     bool   // some of Text was reduced from HTML
 	Note         string // why Text is missing or partial; may be empty
 	Attachments  []Attachment
@@ -74,7 +77,8 @@ type Address struct{ Name, Addr string }
 
 // Attachment is a file of a message, by description only.
 type Attachment struct {
-	Name string
-	Type string
-	Size int64
+	Number string // the IMAP part number
+	Name   string
+	Type   string
+	Size   int64
 }
