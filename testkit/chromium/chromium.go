@@ -138,6 +138,15 @@ func (b *Browser) call(session, method string, params, result any) error {
 	}
 }
 
+// SaveTo makes the browser save downloads into a directory without asking.
+func (b *Browser) SaveTo(dir string) {
+	b.t.Helper()
+	if err := b.call("", "Browser.setDownloadBehavior", map[string]any{"behavior": "allow", "downloadPath": dir},
+		&struct{}{}); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
 // Tab is one page of a browser.
 type Tab struct {
 	b       *Browser

@@ -24,8 +24,13 @@
 //     five seconds, and cannot take the place of one that has.
 //   - No GET changes anything but the one-time link, which is used up.
 //   - Nothing that came from mail reaches HTML but through html/template;
-//     mail HTML is never sent, only its text. Control and direction-changing
-//     characters are shown as their code points.
+//     mail HTML is never sent as a page, only its text. Control and
+//     direction-changing characters are shown as their code points.
+//   - A link of a mail is shown with its whole target. Only http, https and
+//     mailto can be opened, without an opener and without a referrer.
+//   - A part of a mail is sent only as a file, behind the same guard: as an
+//     attachment with a safe name, never with the sender's type, with nosniff
+//     and in a sandbox.
 //   - A stream of changes is an answer like others, behind the same guard. At
 //     most maxStreams are open, so that they leave room for those who read.
 //   - Answers before the guard, those of net/http itself to malformed

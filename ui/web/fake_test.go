@@ -2,14 +2,18 @@ package web
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"sync"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"go.uber.org/goleak"
 
+	"mailcote/engine/message"
 	"mailcote/ui/view"
 )
 
@@ -25,6 +29,7 @@ type fake struct {
 	overview view.Overview
 	lists    map[int64]view.MessageList // by mailbox; 0 is the newest mail
 	messages map[string]view.MessageView
+	parts    map[string]fakePart // by "id number"
 	err      error
 	asked    []view.ListQuery
 	news     chan bool // one for each change; whether it is mail
@@ -73,6 +78,20 @@ func (f *fake) Message(_ context.Context, id string) (view.MessageView, error) {
 		return view.MessageView{}, view.ErrNotFound
 	}
 	return m, f.err
+}
+
+func (f *fake) Part(_ context.Context, id, number string) (view.Part, error) {
+	p, ok := f.parts[id+" "+number]
+	if !ok {
+		return view.Part{}, view.ErrNotFound
+	}
+	return view.Part{Attachment: p.Attachment, Body: io.NopCloser(p.body())}, f.err
+}
+
+// fakePart is a part whose body can be read again.
+type fakePart struct {
+	message.Attachment
+	body func() io.Reader
 }
 
 func sample() *fake {
@@ -135,11 +154,24 @@ func sample() *fake {
 					"شكرًا على الصورة، كانت واضحة جدًا.\r\n\r\nUntil soon,\r\nOtis\r\n\r\nOn 2026-11-20 10:47, Robin " +
 					"Ardent wrote:\r\n> Could you photograph the margin of page 7?\r\n> I think there is a " +
 					"column of numbers.\r\n",
+				Links: []message.Link{
+					{Target: "https://lighthouse.example/keepers?page=7&year=1911", Text: "the record"},
+					{Target: "javascript:alert(1)", Text: "https://bank.example/"},
+					{Target: "mailto:otis.pemberly@example.com"},
+				},
 				Attachments: []view.Attachment{
-					{Name: "Keepers and dates.csv", Type: "text/csv", Size: 812},
-					{Name: "invoice\u202efdp.exe", Type: "application/octet-stream", Size: 44120},
+					{Number: "2", Name: "Keepers and dates.csv", Type: "text/csv", Size: 812},
+					{Number: "3.1", Name: "invoice\u202efdp.exe", Type: "application/octet-stream", Size: 44120},
 				},
 			},
+		},
+		parts: map[string]fakePart{
+			"m1 2": {message.Attachment{Name: "Kéepers and dates.csv", Type: "text/csv"},
+				func() io.Reader { return strings.NewReader("year,keeper\n1911,\x00?\n") }},
+			"m1 1": {message.Attachment{Type: "text/html"},
+				func() io.Reader { return strings.NewReader("<script>document.title = 'ran'</script>") }},
+			"m1 4": {message.Attachment{Name: "../../x.html\r\nSet-Cookie: a=b", Type: "text/html\r\nX: y"},
+				func() io.Reader { return iotest.ErrReader(errors.New("damaged")) }},
 		},
 	}
 }

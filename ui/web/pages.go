@@ -59,8 +59,8 @@ func newPages(c Config, prefix string, streams *streams) (*pages, error) {
 		"words":   stateWords, "detail": stateDetail, "percent": percent, "query": url.QueryEscape,
 		"differ":     func(a, b string) bool { return !strings.EqualFold(a, b) },
 		"int64":      func(n int) int64 { return int64(n) },
-		"paragraphs": paragraphs,
-		"row":        func(name string, people []view.Address) addressRow { return addressRow{name, people} },
+		"paragraphs": paragraphs, "opens": opens,
+		"row": func(name string, people []view.Address) addressRow { return addressRow{name, people} },
 	}
 	for _, name := range []string{"overview", "list", "message", "problem"} {
 		t, err := template.New("base.html").Funcs(functions).ParseFS(pageFiles, "page/base.html", "page/"+name+".html")
@@ -83,6 +83,7 @@ func (p *pages) routes() http.Handler {
 	mux.HandleFunc("/mail", p.mail)
 	mux.HandleFunc("/mailbox/{id}", p.mailbox)
 	mux.HandleFunc("/message/{id}", p.message)
+	mux.HandleFunc("/message/{id}/part/{number}", p.part)
 	mux.HandleFunc("/search", p.search)
 	mux.HandleFunc(ProgressPath, p.progressJSON)
 	mux.HandleFunc(EventsPath, p.events)

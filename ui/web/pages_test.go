@@ -7,12 +7,14 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/net/html"
 
+	"mailcote/engine/message"
 	"mailcote/ui/view"
 )
 
@@ -47,6 +49,11 @@ func TestPagesShowTheStore(t *testing.T) {
 			"Otis Pemberly", "&lt;otis.pemberly@example.com&gt;", "eleven days", "Keepers and dates.csv", "812 bytes",
 			"48.2 kB",
 			"invoice‹U&#43;202E›fdp.exe", `class="quoted">&gt; Could you`, `\Flagged`, "2 attachments",
+			`<a href="/message/m1/part/2">`, `<a href="/message/m1/part/3.1">`, "3 links",
+			`<bdi>the record</bdi> <a href="https://lighthouse.example/keepers?page=7&amp;year=1911" target="_blank" ` +
+				`rel="noopener noreferrer" dir="ltr">https://lighthouse.example/keepers?page=7&amp;year=1911</a>`,
+			`<bdi>https://bank.example/</bdi> <code dir="ltr">javascript:alert(1)</code>`,
+			`<li><a href="mailto:otis.pemberly@example.com"`,
 		},
 	} {
 		w := get(t, sample(), target)
@@ -75,6 +82,9 @@ func TestPagesSayWhatIsWrong(t *testing.T) {
 		{sample(), "/mailbox/x", 404, "not here any more"},
 		{sample(), "/mailbox/-1", 404, "not here any more"},
 		{sample(), "/message/none", 404, "not here any more"},
+		{sample(), "/message/m1/part/9", 404, "not here any more"},
+		{sample(), "/message/none/part/2", 404, "not here any more"},
+		{sample(), "/message/m1/part/", 404, "nothing at this address"},
 		{sample(), "/search?q=before:soon", 400, "before: wants a date"},
 		{sample(), "/search?q=" + strings.Repeat("x", maxQuery+1), 400, "too long"},
 		{sample(), "/mail?before=" + strings.Repeat("x", maxCursor+1), 404, "not here"},
@@ -150,7 +160,9 @@ func TestCanaryIsOnlyText(t *testing.T) {
 			ID: c, Subject: c, From: address, To: address, Cc: address, ReplyTo: address, MessageID: c,
 			Mailboxes: []string{c}, Flags: []string{c},
 			Text: c + "\n\n> " + c, Note: c, FromHTML: true,
-			Attachments: []view.Attachment{{Name: c, Type: c, Size: 1}},
+			Attachments: []view.Attachment{{Number: c, Name: c, Type: c, Size: 1}},
+			Links: []message.Link{{Target: c, Text: c}, {Target: "https://a.example/" + c, Text: c},
+				{Target: "mailto:" + c}},
 		}
 		source := &fake{
 			overview: view.Overview{Accounts: []view.Account{{ID: 1, Name: c,
@@ -180,7 +192,9 @@ func inspect(t *testing.T, target, page string) {
 		`div|span|bdi|dl|dt|dd|time|code|table|caption|thead|tbody|tr|th|td|progress|ol|ul|li|article)$`)
 	attributes := regexp.MustCompile(`^(` +
 		`lang|charset|name|content|rel|href|type|src|defer|class|aria-[a-z]+|role|action|method|for|id|dir|` +
-		`maxlength|placeholder|value|tabindex|hidden|data-(account|state|mailbox)|datetime|title|scope|max)$`)
+		`maxlength|placeholder|value|tabindex|hidden|data-(account|state|mailbox)|datetime|title|scope|max|target)$`)
+	leaves := regexp.MustCompile(`^(https?://[^/]|mailto:[^/])`)
+	apart := html.Attribute{Key: "rel", Val: "noopener noreferrer"}
 	z := html.NewTokenizer(strings.NewReader(page))
 	for {
 		kind := z.Next()
@@ -200,6 +214,9 @@ func inspect(t *testing.T, target, page string) {
 		for _, a := range token.Attr {
 			if !attributes.MatchString(a.Key) {
 				t.Errorf("%s: attribute %s of <%s>", target, a.Key, token.Data)
+			}
+			if a.Key == "href" && leaves.MatchString(a.Val) && slices.Contains(token.Attr, apart) {
+				continue // a link of a mail
 			}
 			if a.Key == "src" && a.Val != "/static/live.js" && a.Val != "/static/stream.js" || a.Key == "href" &&
 				!strings.HasPrefix(a.Val, "/") && a.Val != "#main" {

@@ -16,6 +16,9 @@ type Source interface {
 	Messages(ctx context.Context, q view.ListQuery) (view.MessageList, error)
 	// Message returns one message by its email id, or view.ErrNotFound.
 	Message(ctx context.Context, id string) (view.MessageView, error)
+	// Part opens a part of a message by its IMAP part number, or returns
+	// view.ErrNotFound.
+	Part(ctx context.Context, id, number string) (view.Part, error)
 	// Watch subscribes to what changes the answers.
 	Watch() view.Watch
 }
