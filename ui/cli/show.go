@@ -100,9 +100,14 @@ func (a *app) checkShow(c *cobra.Command, f showFlags) error {
 	return nil
 }
 
-// isPartNumber reports whether s is like 1 or 2.1 (RFC 9051 §6.4.5.1).
+// isPartNumber reports whether s is like 1 or 2.1 (RFC 9051 §6.4.5.1), or like
+// 1.u2, the second uuencoded file in the text of part 1.
 func isPartNumber(s string) bool {
-	for one := range strings.SplitSeq(s, ".") {
+	number, file, ok := strings.Cut(s, ".u")
+	if ok {
+		number += "." + file
+	}
+	for one := range strings.SplitSeq(number, ".") {
 		if one == "" || one[0] == '0' || len(one) > 9 || strings.Trim(one, "0123456789") != "" {
 			return false
 		}

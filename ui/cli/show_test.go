@@ -185,7 +185,9 @@ func TestShowJSON(t *testing.T) {
 
 func TestShowSave(t *testing.T) {
 	t.Parallel()
-	r, ids := shown(t, withParts(), []byte("Subject: none\r\n\r\nx\r\n"))
+	r, ids := shown(t, withParts(), []byte("Subject: none\r\n\r\nx\r\n"), []byte("Content-Type: multipart/mixed; boundary=m\r\n"+
+		"\r\n--m\r\n\r\nhello\r\nbegin 644 ../cat.txt\r\n#0V%T\r\n`\r\nend\r\n"+
+		"--m\r\nContent-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\n"+wrapped([]byte(inner))+"--m--\r\n"))
 	dir := filepath.Join(t.TempDir(), "new")
 	paths := func(out string) (all []string) {
 		for line := range strings.Lines(out) {
@@ -220,6 +222,16 @@ func TestShowSave(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &file); err != nil || file.Type != "file" || file.Size != 5 ||
 		file.Path != filepath.Join(dir, "photo (5).jpg") || file.Name != "photo.jpg" {
 		t.Errorf("%s: %v", out, err)
+	}
+	old := filepath.Join(dir, "old")
+	r.exits(0, "show", ids[2], "--save", old)
+	for name, want := range map[string]string{"cat.txt": "Cat", "inner.eml": inner, "a.pdf": "%PDF"} {
+		if got, err := os.ReadFile(filepath.Join(old, name)); err != nil || string(got) != want {
+			t.Errorf("%s: %.60q, %v", name, got, err)
+		}
+	}
+	if got := r.exits(0, "show", ids[2], "--part", "1.u1").out; got != "Cat" {
+		t.Errorf("a file in the text: %q", got)
 	}
 	o := r.exits(0, "show", ids[1], "--save", filepath.Join(dir, "unused"))
 	if _, err := os.Stat(filepath.Join(dir, "unused")); o.out != "" || !strings.Contains(o.errs, "no attachments") ||

@@ -32,7 +32,20 @@ func OpenPart(ctx context.Context, store *storage.Store, id storage.EmailID, num
 		}
 		return Part{}, errors.Join(err, raw.Close())
 	}
-	return Part{a, &partBody{body, raw}}, nil
+	part := Part{a, &partBody{body, raw}}
+	if a.Name != "" {
+		return part, nil
+	}
+	m, err := Read(ctx, store, id) // an attached message is named by its subject
+	if err != nil {
+		return Part{}, errors.Join(err, raw.Close())
+	}
+	for _, listed := range m.View.Attachments {
+		if listed.Path == number {
+			part.Name = listed.Name
+		}
+	}
+	return part, nil
 }
 
 // partBody reads a part and then what follows it, because the digest of a
@@ -75,21 +88,22 @@ func Attachments(ctx context.Context, store *storage.Store, id storage.EmailID,
 	if err != nil {
 		return err
 	}
-	left := map[string]bool{}
+	left := map[string]message.Attachment{}
 	for _, a := range m.View.Attachments {
-		left[a.Path] = true
+		left[a.Path] = a
 	}
 	if err := walk(ctx, store, id, func(a message.Attachment, body io.Reader) error {
-		if !left[a.Path] {
+		listed, ok := left[a.Path]
+		if !ok {
 			return nil
 		}
 		delete(left, a.Path)
-		return visit(a, body)
+		return visit(listed, body)
 	}); err != nil {
 		return err
 	}
 	for _, a := range m.View.Attachments {
-		if !left[a.Path] {
+		if _, ok := left[a.Path]; !ok {
 			continue
 		}
 		part, err := OpenPart(ctx, store, id, a.Path)
