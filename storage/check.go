@@ -77,13 +77,10 @@ func derivedBy(parse func(io.Reader) Header) func(io.Reader) check.Derived {
 // derivedOf gives what StoreBatch keeps of a header.
 func derivedOf(h Header) check.Derived {
 	d := check.Derived{MessageID: h.MessageID, Subject: h.Subject, Sender: h.Sender, Recipients: h.Recipients,
-		Preview: h.Preview, HasAttachment: h.HasAttachment, Partial: h.Partial}
+		Preview: h.Preview, HasAttachment: h.HasAttachment, Partial: h.Partial, ThreadKeys: threadKeys(h)}
 	if !h.SentAt.IsZero() {
 		ms := millis(h.SentAt)
 		d.SentAt = &ms
-	}
-	for _, id := range h.ThreadKeys[:min(len(h.ThreadKeys), maxThreadKeys)] {
-		d.ThreadKeys = append(d.ThreadKeys, threadKey(id, h.BaseSubject))
 	}
 	return d
 }

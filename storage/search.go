@@ -291,13 +291,6 @@ func (r *Reader) Newest(mailbox MailboxID, after Cursor, limit int) ([]Mail, err
 	return listMail(rows, err)
 }
 
-// EmailRowOf finds an email by its JMAP id, shown or not. Errors: ErrNotFound.
-func (r *Reader) EmailRowOf(id EmailID) (EmailRow, error) {
-	var row EmailRow
-	err := r.snap.QueryRow(`SELECT id FROM email WHERE jmap_id = ?`, string(id)).Scan(&row)
-	return row, missing("email "+string(id), err)
-}
-
 // MailOf lists the live entries of an email.
 func (r *Reader) MailOf(row EmailRow) ([]Mail, error) {
 	rows, err := r.snap.Query(`SELECT `+mailColumns+mailFrom+` WHERE n.email_id = ? AND n.expunged_at IS NULL

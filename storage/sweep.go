@@ -38,6 +38,7 @@ type Swept struct {
 	Entries, Emails, Blobs, Mailboxes int64
 	Bytes                             int64 // stored bytes of the blobs
 	Tombstones, Tasks, Runs, Faults   int64
+	Aliases                           int64 // ids that emails had before
 	Pages                             int64 // pages given back to the file system
 }
 
@@ -47,10 +48,11 @@ type Swept struct {
 // repeated at will: the next sweep goes on where ctx ended this one.
 func (s *Store) Sweep(ctx context.Context, at time.Time, keep time.Duration) (Swept, error) {
 	sw := sweep{store: s, ctx: ctx, at: at}
-	steps := []func() error{sw.tombstones, sw.history, sw.vacuum}
+	steps := []func() error{sw.tombstones, sw.aliases, sw.history, sw.vacuum}
 	if keep >= 0 {
 		sw.before = millis(at.Add(-keep))
-		steps = []func() error{sw.entries, sw.emails, sw.mailboxes, sw.blobs, sw.tombstones, sw.history, sw.vacuum}
+		steps = []func() error{sw.entries, sw.emails, sw.mailboxes, sw.blobs, sw.tombstones, sw.aliases, sw.history,
+			sw.vacuum}
 	}
 	for _, step := range steps {
 		failpoint.Hit("storage.sweepStep")
@@ -77,7 +79,8 @@ func (s *Store) SweepDue(ctx context.Context, at time.Time, keep time.Duration) 
 		}
 		if err := r.snap.QueryRow(`SELECT EXISTS (SELECT 1 FROM meta WHERE key = 'sweep_blob' AND value > 0)
 			OR EXISTS (SELECT 1 FROM change WHERE destroyed = 1 AND changed_at < ?)
-			OR EXISTS (SELECT 1 FROM sync_error WHERE at < ?)`, late(tombstoneAge), late(FaultAge)).
+			OR EXISTS (SELECT 1 FROM email_alias WHERE created_at < ?)
+			OR EXISTS (SELECT 1 FROM sync_error WHERE at < ?)`, late(tombstoneAge), late(aliasAge), late(FaultAge)).
 			Scan(&due); err != nil || due || keep < 0 {
 			return err
 		}

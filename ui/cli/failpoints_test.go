@@ -175,8 +175,16 @@ func (r *rig) deeds() []deed {
 	r.server.Deliver(r.t, bob, "INBOX", []byte(raw), dovecot.Options{})
 
 	r.fill(71, 160, 4, corpus.Options{AvgSize: 3000})
+	link := func(id, references string) {
+		raw := fmt.Sprintf("From: bob@example.org\r\nSubject: late link\r\nMessage-ID: <%s>\r\nReferences: %s\r\n\r\nt\r\n",
+			id, references)
+		r.server.Deliver(r.t, dovecot.User, "INBOX", []byte(raw), dovecot.Options{})
+	}
+	link("one@example.org", "")
+	link("two@example.org", "")
 	r.exits(0, "sync", r.url())
 	once := r.files()
+	link("three@example.org", "<one@example.org> <two@example.org>")
 	c := r.other()
 	if err := c.Store("INBOX", "1:15", "+FLAGS", `\Flagged`, "$Work"); err != nil {
 		r.t.Fatal(err)

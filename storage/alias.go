@@ -1,0 +1,35 @@
+package storage
+
+import (
+	"fmt"
+	"time"
+)
+
+// aliasAge is how long an id that an email had before leads to it.
+const aliasAge = 30 * 24 * time.Hour
+
+// alias notes that an email had another id before. It names the email by its
+// row key, so an alias still leads there after the next id.
+func (w *Writer) alias(old EmailID, email EmailRow) error {
+	_, err := w.tx.Exec(`INSERT INTO email_alias (jmap_id, email_id, created_at) VALUES (?, ?, ?)`,
+		string(old), email, millis(now()))
+	if err != nil {
+		return fmt.Errorf("note the email's former id: %w", err)
+	}
+	return nil
+}
+
+// EmailRowOf finds an email by its JMAP id, or by one that it had in the last
+// 30 days, shown or not. Errors: ErrNotFound.
+func (r *Reader) EmailRowOf(id EmailID) (EmailRow, error) {
+	var row EmailRow
+	err := r.snap.QueryRow(`SELECT id FROM email WHERE jmap_id = ?1
+		UNION ALL SELECT email_id FROM email_alias WHERE jmap_id = ?1 LIMIT 1`, string(id)).Scan(&row)
+	return row, missing("email "+string(id), err)
+}
+
+// aliases drops ids that are no longer honoured.
+func (sw *sweep) aliases() error {
+	return sw.rows(&sw.done.Aliases, `DELETE FROM email_alias WHERE jmap_id IN (SELECT jmap_id FROM email_alias
+		WHERE created_at < ? LIMIT ?)`, millis(sw.at.Add(-aliasAge)), sweepRows)
+}
