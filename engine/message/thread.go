@@ -3,7 +3,6 @@ package message
 import (
 	"strings"
 	"unicode"
-	"unicode/utf8"
 )
 
 // maxID is the longest message id that is used, the length of a line (RFC 5322
@@ -11,41 +10,23 @@ import (
 const maxID = 998
 
 // messageIDs reads the ids of a Message-ID, In-Reply-To or References body,
-// without <>. Text around them is skipped. Without any <>, words that contain
-// an "@" count. If there are more than max, the first and the last ones are
-// kept: the root and the parents bind a thread.
-func messageIDs(s string, max int) []string {
-	var ids []string
-	add := func(id string) {
-		if id = cleanID(id); id != "" {
-			ids = append(ids, id)
-		}
+// without <>. Text and comments around them are skipped. Without any <>, words
+// that contain an "@" count, and without these all words if each has a digit.
+// If there are more than max, the first and the last ones are kept: the root
+// and the parents bind a thread.
+//
+// RFC 2047 §5 forbids encoded words here. Clients and gateways that fold or
+// re-code headers write them all the same.
+func (cs *charsets) messageIDs(s string, max int) []string {
+	if strings.Contains(s, "=?") {
+		s = cs.header(literalUnderscores(unfold(s)))
 	}
-	for rest := s; ; {
-		open := strings.IndexByte(rest, '<')
-		if open < 0 {
-			break
-		}
-		rest = rest[open+1:]
-		end := strings.IndexAny(rest, "<>")
-		if end < 0 {
-			break
-		}
-		if rest[end] == '<' {
-			rest = rest[end:]
-			continue
-		}
-		add(rest[:end])
-		rest = rest[end+1:]
+	if strings.Contains(s, "&lt;") {
+		s = strings.NewReplacer("&lt;", "<", "&gt;", ">").Replace(s)
 	}
+	ids := idsOf(dropComments(s))
 	if len(ids) == 0 {
-		for _, w := range strings.FieldsFunc(s, func(r rune) bool {
-			return r <= ' ' || r == ',' || r == ';' || r == '<' || r == '>'
-		}) {
-			if strings.Contains(w, "@") {
-				add(w)
-			}
-		}
+		ids = idsOf(s)
 	}
 	ids = dedupe(ids)
 	if len(ids) > max {
@@ -55,14 +36,147 @@ func messageIDs(s string, max int) []string {
 	return ids
 }
 
-// cleanID removes white space and control characters, which folding leaves in
-// an id. It returns "" if nothing usable is left.
+// idsOf reads the ids of a text without encoded words.
+func idsOf(s string) []string {
+	if ids := bracketed(s); len(ids) > 0 {
+		return ids
+	}
+	return bare(s)
+}
+
+// bracketed reads the ids in <>. The last may lack its ">".
+func bracketed(s string) (ids []string) {
+	for {
+		open := strings.IndexByte(s, '<')
+		if open < 0 {
+			return ids
+		}
+		s = s[open+1:]
+		end := strings.IndexAny(s, "<>")
+		switch {
+		case end < 0:
+			if id := cleanID(s); strings.Contains(id, "@") {
+				ids = append(ids, id)
+			}
+			return ids
+		case s[end] == '<':
+			s = s[end:]
+			continue
+		}
+		if id := cleanID(s[:end]); id != "" {
+			ids = append(ids, id)
+		}
+		s = s[end+1:]
+	}
+}
+
+// bare reads ids without <>.
+func bare(s string) (ids []string) {
+	var words []string
+	for _, w := range strings.FieldsFunc(s, func(r rune) bool {
+		return unicode.IsSpace(r) || unicode.IsControl(r) || strings.ContainsRune(",;<>\"", r)
+	}) {
+		if n := len(words) - 1; n >= 0 && (w[0] == '@' || strings.HasSuffix(words[n], "@")) {
+			words[n] += w
+		} else {
+			words = append(words, w)
+		}
+	}
+	addresses := strings.Contains(s, "@")
+	for _, w := range words {
+		switch {
+		case addresses && !strings.Contains(w, "@"):
+			continue
+		case !addresses && !strings.ContainsAny(w, "0123456789"):
+			return nil // words of a sentence
+		}
+		if id := cleanID(w); id != "" {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// dropComments replaces comments (RFC 5322 §3.2.2) by blanks. Parentheses
+// within an id are a part of it, unless they stand at its end or apart from it.
+func dropComments(s string) string {
+	if !strings.Contains(s, "(") {
+		return s
+	}
+	ends := map[int]int{} // of each parenthesis that closes
+	var open []int
+	for i := 0; i < len(s); i++ {
+		switch s[i] {
+		case '\\':
+			i++
+		case '(':
+			open = append(open, i)
+		case ')':
+			if n := len(open) - 1; n >= 0 {
+				ends[open[n]], open = i+1, open[:n]
+			}
+		}
+	}
+	var out strings.Builder
+	out.Grow(len(s))
+	inside := false
+	for i := 0; i < len(s); i++ {
+		switch end := ends[i]; {
+		case s[i] == '<' || s[i] == '>':
+			inside = s[i] == '<'
+		case end > 0 && (!inside || apart(s[i-1]) || end < len(s) && apart(s[end])):
+			out.WriteByte(' ')
+			i = end - 1
+			continue
+		}
+		out.WriteByte(s[i])
+	}
+	return out.String()
+}
+
+// apart reports whether c cannot be within an id.
+func apart(c byte) bool { return c <= ' ' || c == '<' || c == '>' }
+
+// literalUnderscores keeps the underscores of Q encoded words. There they stand
+// for blanks (RFC 2047 §4.2), which no id has. Encoders that write ids in such
+// words leave an id's underscores as they are.
+func literalUnderscores(s string) string {
+	var out strings.Builder
+	pos, close := 0, 0
+	for {
+		at := strings.Index(s[pos:], "=?")
+		if at < 0 {
+			break
+		}
+		at += pos
+		w, ok := wordAt(s, at, &close)
+		if !ok {
+			out.WriteString(s[pos : at+2])
+			pos = at + 2
+			continue
+		}
+		text := w.end - len("?=") - len(w.text)
+		out.WriteString(s[pos:text])
+		if w.kind == 'Q' {
+			out.WriteString(strings.ReplaceAll(w.text, "_", "=5F"))
+		} else {
+			out.WriteString(w.text)
+		}
+		out.WriteString("?=")
+		pos = w.end
+	}
+	out.WriteString(s[pos:])
+	return out.String()
+}
+
+// cleanID removes white space, control characters and invisible ones, which
+// folding leaves in an id. It returns "" if nothing usable is left.
 func cleanID(id string) string {
 	if len(id) > 4*maxID {
 		return ""
 	}
 	id = strings.ToValidUTF8(strings.Map(func(r rune) rune {
-		if unicode.IsSpace(r) || unicode.IsControl(r) {
+		if unicode.IsSpace(r) || unicode.IsControl(r) || unicode.Is(unicode.Cf, r) {
 			return -1
 		}
 		return r
@@ -71,97 +185,4 @@ func cleanID(id string) string {
 		return ""
 	}
 	return strings.Clone(id)
-}
-
-// maxBase bounds the work on a subject. Subjects that agree in so many bytes
-// count as equal.
-const maxBase = 1000
-
-// baseSubject is RFC 5256 §2.1 on a decoded subject, in lower case. In
-// addition, the reply words of other languages count as "Re:". Without them
-// each answer of a German or Swedish correspondent would start a new thread.
-func baseSubject(s string) string {
-	if len(s) > maxBase {
-		s = strings.ToValidUTF8(s[:maxBase], "")
-	}
-	s = strings.Join(strings.Fields(strings.ToLower(s)), " ")
-	for {
-		for {
-			t := strings.TrimSpace(strings.TrimSuffix(s, "(fwd)"))
-			if t == s {
-				break
-			}
-			s = t
-		}
-		for {
-			t := stripLeader(s)
-			if rest, ok := stripBlob(t); ok && rest != "" {
-				t = rest
-			}
-			if t == s {
-				break
-			}
-			s = t
-		}
-		inner, ok := strings.CutPrefix(s, "[fwd:")
-		if !ok || !strings.HasSuffix(inner, "]") {
-			return s
-		}
-		s = strings.TrimSpace(strings.TrimSuffix(inner, "]"))
-	}
-}
-
-// stripLeader removes one "[blob] [blob] re [blob]:", or nothing.
-func stripLeader(s string) string {
-	t := s
-	for {
-		rest, ok := stripBlob(t)
-		if !ok {
-			break
-		}
-		t = rest
-	}
-	n := 0
-	for n < len(t) {
-		r, size := utf8.DecodeRuneInString(t[n:])
-		if !unicode.IsLetter(r) {
-			break
-		}
-		n += size
-	}
-	if !replyWord(t[:n]) {
-		return s
-	}
-	t = strings.TrimLeft(t[n:], " ")
-	if rest, ok := stripBlob(t); ok {
-		t = rest
-	}
-	for _, colon := range []string{":", "："} {
-		if rest, ok := strings.CutPrefix(t, colon); ok {
-			return strings.TrimLeft(rest, " ")
-		}
-	}
-	return s
-}
-
-// stripBlob removes one "[…]".
-func stripBlob(s string) (string, bool) {
-	if s == "" || s[0] != '[' {
-		return s, false
-	}
-	end := strings.IndexAny(s[1:], "[]")
-	if end < 0 || s[1+end] != ']' {
-		return s, false
-	}
-	return strings.TrimLeft(s[end+2:], " "), true
-}
-
-func replyWord(s string) bool {
-	switch s {
-	case "re", "fw", "fwd", // RFC 5256
-		"aw", "antw", "wg", "sv", "vs", "vb", "vl", "tr", "rv", "rif", "res", "enc", "odp", "pd", "ynt", "ilt", "atb",
-		"doorst", "回复", "回覆", "答复", "转发", "轉寄", "返信", "転送", "답장", "전달":
-		return true
-	}
-	return false
 }
