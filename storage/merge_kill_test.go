@@ -27,15 +27,17 @@ func TestFailpointsOfMerge(t *testing.T) {
 	for n := 1; n <= 2; n++ {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			b := newBed(t)
-			b.store(b.mailbox("INBOX", 7), 7, b.linked(1, "tide", "a"), b.linked(2, "tide", "b"), b.linked(3, "tide", "b"),
-				b.linked(4, "tide", "c"))
-			all := `SELECT group_concat(uid || ' ' || email_id || ' ' || thread_id) FROM (SELECT * FROM mail ORDER BY uid)`
+			b.store(b.mailbox("INBOX", 7), 7, b.linked(1, "tide", "a"), b.linked(2, "tide", "b"),
+				b.linked(3, "tide", "b"), b.linked(4, "tide", "c"))
+			all := `SELECT group_concat(uid || ' ' || email_id || ' ' || thread_id)
+				FROM (SELECT * FROM mail ORDER BY uid)`
 			before := text(t, b.Store, all)
 			if err := b.Close(); err != nil {
 				t.Fatal(err)
 			}
 			c := exec.Command(os.Args[0], "-test.run=^TestFailpointsOfMerge$")
-			c.Env = append(os.Environ(), "MAILCOTE_OWNS="+b.Path(), fmt.Sprintf("MAILCOTE_FAILPOINT=storage.merging:%d:kill", n))
+			c.Env = append(os.Environ(), "MAILCOTE_OWNS="+b.Path(),
+				fmt.Sprintf("MAILCOTE_FAILPOINT=storage.merging:%d:kill", n))
 			if out, err := c.CombinedOutput(); err == nil || !strings.Contains(err.Error(), "killed") {
 				t.Fatalf("it was not killed: %v: %s", err, out)
 			}

@@ -165,7 +165,8 @@ func (w *Writer) merge(account AccountID, threads []int64) (int64, error) {
 			return 0, err
 		}
 		failpoint.Hit("storage.merging")
-		if _, err := w.tx.Exec(`UPDATE thread_reference SET thread_id = ? WHERE thread_id = ?`, into, from); err != nil {
+		if _, err := w.tx.Exec(`UPDATE thread_reference SET thread_id = ? WHERE thread_id = ?`, into,
+			from); err != nil {
 			return 0, fmt.Errorf("move thread references: %w", err)
 		}
 		if _, err := w.tx.Exec(`DELETE FROM thread WHERE id = ?`, from); err != nil {

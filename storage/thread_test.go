@@ -85,8 +85,8 @@ func TestLateLink(t *testing.T) {
 		t.Errorf("the email was %s and is %s; the old id leads to %d", one, now, b.rowOf(one))
 	}
 	feed := func(id string) string {
-		return text(t, b.Store, `SELECT iif(destroyed, 'destroyed', iif(created_no > ?1, 'created', 'updated')) FROM change
-			WHERE object_id = ?2 AND changed_no > ?1`, state, id)
+		return text(t, b.Store, `SELECT iif(destroyed, 'destroyed', iif(created_no > ?1, 'created', 'updated'))
+			FROM change WHERE object_id = ?2 AND changed_no > ?1`, state, id)
 	}
 	for id, want := range map[string]string{string(one): "destroyed", string(b.idOf(1)): "created", gone: "destroyed",
 		kept: "updated", string(b.idOf(5)): "created"} {

@@ -16,7 +16,7 @@ func (b *builder) fields(fields []field) {
 		switch f.name {
 		case fieldMessageID:
 			if v.MessageID == "" {
-				if ids := b.cs.messageIDs(string(f.body), 1); len(ids) > 0 {
+				if ids := messageIDs(b.cs, string(f.body), 1); len(ids) > 0 {
 					v.MessageID = ids[0]
 				} else {
 					v.MessageID = bareID(f.body)
@@ -118,7 +118,7 @@ func (b *builder) ids(have []string, body []byte) []string {
 	if len(have) > 0 {
 		return have
 	}
-	return b.cs.messageIDs(string(body), b.lim.References)
+	return messageIDs(b.cs, string(body), b.lim.References)
 }
 
 func (b *builder) addresses(have []Address, body []byte) []Address {

@@ -155,7 +155,7 @@ func TestMessageIDs(t *testing.T) {
 		{"<1> <2>", 1, []string{"1"}},
 		{"<\xff@b>", 9, []string{"\ufffd@b"}},
 	} {
-		if got := newCharsets().messageIDs(c.in, c.max); !cmp.Equal(got, c.want) {
+		if got := messageIDs(newCharsets(), c.in, c.max); !cmp.Equal(got, c.want) {
 			t.Errorf("%q: %q, want %q", c.in, got, c.want)
 		}
 	}

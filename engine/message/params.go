@@ -72,7 +72,7 @@ func (cs *charsets) describe(fields []field, digest bool) part {
 			}
 		case fieldContentID:
 			id := string(f.body[:min(len(f.body), maxParam)])
-			if ids := cs.messageIDs(id, 1); len(ids) == 1 {
+			if ids := messageIDs(cs, id, 1); len(ids) == 1 {
 				p.contentID = ids[0]
 			}
 		}

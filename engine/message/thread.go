@@ -17,7 +17,7 @@ const maxID = 998
 //
 // RFC 2047 §5 forbids encoded words here. Clients and gateways that fold or
 // re-code headers write them all the same.
-func (cs *charsets) messageIDs(s string, max int) []string {
+func messageIDs(cs *charsets, s string, max int) []string {
 	if strings.Contains(s, "=?") {
 		s = cs.header(literalUnderscores(unfold(s)))
 	}

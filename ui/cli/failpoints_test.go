@@ -176,8 +176,8 @@ func (r *rig) deeds() []deed {
 
 	r.fill(71, 160, 4, corpus.Options{AvgSize: 3000})
 	link := func(id, references string) {
-		raw := fmt.Sprintf("From: bob@example.org\r\nSubject: late link\r\nMessage-ID: <%s>\r\nReferences: %s\r\n\r\nt\r\n",
-			id, references)
+		raw := fmt.Sprintf("From: bob@example.org\r\nSubject: late link\r\nMessage-ID: <%s>\r\n"+
+			"References: %s\r\n\r\nt\r\n", id, references)
 		r.server.Deliver(r.t, dovecot.User, "INBOX", []byte(raw), dovecot.Options{})
 	}
 	link("one@example.org", "")
