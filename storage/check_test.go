@@ -120,7 +120,17 @@ func TestCheckFinds(t *testing.T) {
 		"changed sent date":       {`UPDATE email SET sent_at = NULL WHERE id = 2`, "stale field", "UID 2"},
 		"changed attachment mark": {`UPDATE email SET has_attachment = 1 WHERE id = 2`, "stale field", "UID 2"},
 		"wrong thread":            {`UPDATE email SET thread_id = 3 WHERE id = 2`, "wrong thread", "UID 2"},
-		"emptied thread":          {`UPDATE email SET thread_id = 3 WHERE id = 2`, "empty thread", "thread t"},
+		"reference of another thread": {`UPDATE thread_reference SET thread_id = 3 WHERE thread_id = (SELECT thread_id
+			FROM email WHERE id = 2)`, "wrong thread", "UID 2"},
+		"lost reference": {`DELETE FROM thread_reference WHERE thread_id = (SELECT thread_id FROM email WHERE id = 2)`,
+			"wrong thread", "UID 2"},
+		"reference of another account": {`UPDATE thread_reference SET account_id = 9 WHERE thread_id = 2`,
+			"wrong account", "thread t"},
+		"former id in use": {`INSERT INTO email_alias SELECT jmap_id, 3, 0 FROM email WHERE id = 2`,
+			"wrong former id", "UID 2"},
+		"former id of nothing": {`INSERT INTO email_alias VALUES ('Mformer', 99, 0)`, "broken reference",
+			"email_alias"},
+		"emptied thread": {`UPDATE email SET thread_id = 3 WHERE id = 2`, "empty thread", "thread t"},
 		"lost change": {`DELETE FROM change WHERE object_id = (SELECT jmap_id FROM email WHERE id = 2)`,
 			"missing change", "UID 2"},
 		"false tombstone": {`UPDATE change SET destroyed = 1 WHERE object_id = (SELECT jmap_id FROM email

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"crypto/sha256"
 	"flag"
 	"fmt"
 	"maps"
@@ -53,12 +54,31 @@ func TestModel(t *testing.T) {
 			w.next++
 			w.boxes[i], w.validity[i] = b.mailbox(path, w.next), w.next
 		}
+		w.keys()
 		rt.Repeat(map[string]func(*rapid.T){
 			"store": w.store, "replay": w.replay, "expunge": w.expunge, "flag": w.flag, "switch": w.switchGeneration,
 			"lose":   w.lose,
 			"settle": w.settle, "sweep": w.sweep, "follow": w.follow, "": w.check,
 		})
 		w.follow(rt)
+	})
+}
+
+// keys writes down by which keys each content joins a thread.
+func (w *world) keys() {
+	write(w.b.t, w.b.Store, func(x *Writer) error {
+		if _, err := x.tx.Exec(`CREATE TABLE model_key (digest BLOB, key BLOB)`); err != nil {
+			return err
+		}
+		for n := 1; n <= 6; n++ {
+			sum := sha256.Sum256(raw(n))
+			for _, key := range threadKeys(linkedHeader(n)) {
+				if _, err := x.tx.Exec(`INSERT INTO model_key (digest, key) VALUES (?, ?)`, sum[:], key); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
 	})
 }
 
@@ -72,7 +92,7 @@ func (w *world) arrivals(rt *rapid.T, into map[UID]message) (all []Arrival, cove
 	uids := rapid.SliceOfNDistinct(rapid.Uint32Range(1, 12), 1, 6, rapid.ID).Draw(rt, "uids")
 	slices.Sort(uids)
 	for _, uid := range uids {
-		m := message{rapid.IntRange(1, 4).Draw(rt, "content"),
+		m := message{rapid.IntRange(1, 6).Draw(rt, "content"),
 			NewFlags(rapid.SliceOfNDistinct(rapid.SampledFrom([]string{`\Seen`, `\Flagged`, "custom"}), 0, 2,
 				rapid.ID).Draw(rt, "flags")), false}
 		arrived := m
@@ -81,10 +101,22 @@ func (w *world) arrivals(rt *rapid.T, into map[UID]message) (all []Arrival, cove
 			m = have
 		}
 		into[UID(uid)] = m
-		all = append(all, w.b.arrival(UID(uid), arrived.n, strings.Fields(string(arrived.flags))...))
+		a := w.b.arrival(UID(uid), arrived.n, strings.Fields(string(arrived.flags))...)
+		a.Header = linkedHeader(arrived.n)
+		all = append(all, a)
 		cover = append(cover, Range{UID(uid), UID(uid)})
 	}
 	return all, cover
+}
+
+// linkedHeader is the header of content n, which names others: 5 links 1 with 2 and 6 those with 3 and 4.
+func linkedHeader(n int) Header {
+	h := headerOf(n)
+	h.BaseSubject = "tide"
+	h.ThreadKeys = append(h.ThreadKeys, map[int][]string{2: {"lost"}, 3: {"lost"},
+		5: {"<1@example.org>", "<2@example.org>"}, 6: {"<5@example.org>", "<3@example.org>", "<4@example.org>"},
+	}[n]...)
+	return h
 }
 
 // box draws a mailbox, bringing a lost one back first.
@@ -283,6 +315,12 @@ func (w *world) check(rt *rapid.T) {
 		"threads the feed has wrong": `SELECT count(*) FROM thread t
 			JOIN change c ON c.type = 'Thread' AND c.object_id = t.jmap_id WHERE c.destroyed = EXISTS (SELECT 1
 			FROM email WHERE thread_id = t.id AND destroyed_at IS NULL)`,
+		"emails with a key that leads elsewhere": `SELECT count(*) FROM email e
+			JOIN model_key k ON k.digest = e.digest LEFT JOIN thread_reference r ON r.account_id = e.account_id
+			AND r.key = k.key WHERE r.thread_id IS NOT e.thread_id`,
+		"threads without emails": `SELECT count(*) FROM thread WHERE id NOT IN (SELECT thread_id FROM email)`,
+		"former ids that an email has": `SELECT count(*) FROM email_alias
+			WHERE jmap_id IN (SELECT jmap_id FROM email)`,
 		"changes above the published number": `SELECT count(*) FROM change
 			WHERE changed_no > (SELECT value FROM meta WHERE key = 'change_no')`,
 	} {
@@ -325,6 +363,10 @@ func (w *world) follow(rt *rapid.T) {
 				delete(w.copy, object)
 			case created <= w.state && !has && w.state >= floor:
 				rt.Fatalf("%s is reported as updated and was never created", object)
+			case created <= w.state && strings.HasPrefix(object, "Email ") && w.state >= floor &&
+				threadIn(w.copy[object]) != threadIn(now[object]):
+				rt.Fatalf("%s is reported as updated and has another thread: %s, %s", object, w.copy[object],
+					now[object])
 			default:
 				w.copy[object] = now[object]
 			}
@@ -334,6 +376,12 @@ func (w *world) follow(rt *rapid.T) {
 		}
 		return r.snap.QueryRow(`SELECT value FROM meta WHERE key = 'change_no'`).Scan(&w.state)
 	})
+}
+
+// threadIn gives the thread in what a client would fetch of an email.
+func threadIn(email string) string {
+	thread, _, _ := strings.Cut(email, " ")
+	return thread
 }
 
 func lines(m map[string]string) string {
@@ -349,11 +397,12 @@ func lines(m map[string]string) string {
 func objects(r *Reader) (map[string]string, error) {
 	all := map[string]string{}
 	rows, err := r.snap.Query(`
-		SELECT 'Email ' || e.jmap_id, coalesce((SELECT group_concat(m.path || ':' || n.uid || n.flags, ',')
+		SELECT 'Email ' || e.jmap_id, t.jmap_id || ' ' || coalesce((SELECT group_concat(m.path || ':' || n.uid ||
+		n.flags, ',')
 		FROM entry n JOIN mailbox m ON m.id = n.mailbox_id
 		         AND m.uidvalidity = n.uidvalidity AND m.gone_at IS NULL
 		WHERE n.email_id = e.id AND n.expunged_at IS NULL ORDER BY n.id), '')
-		  FROM email e WHERE e.destroyed_at IS NULL
+		  FROM email e JOIN thread t ON t.id = e.thread_id WHERE e.destroyed_at IS NULL
 		UNION ALL
 		SELECT 'Mailbox M' || id, path || total || '/' || unread FROM mailbox WHERE gone_at IS NULL
 		UNION ALL

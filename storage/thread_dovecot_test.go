@@ -9,7 +9,6 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -213,8 +212,8 @@ func askDovecot(t *testing.T, all []letter) partition {
 	return p
 }
 
-// stored stores letters in an order and gives the store's threads, how long it took and how many ids changed.
-func stored(t *testing.T, all []letter, order []int) (partition, time.Duration, int) {
+// stored stores letters in an order and gives the store's threads and how many ids changed.
+func stored(t *testing.T, all []letter, order []int) (partition, int) {
 	t.Helper()
 	store, err := storage.Open(t.Context(), filepath.Join(t.TempDir(), "mail.db"), storage.Options{Holder: "test"})
 	if err != nil {
@@ -244,8 +243,7 @@ func stored(t *testing.T, all []letter, order []int) (partition, time.Duration, 
 	}); err != nil {
 		t.Fatal(err)
 	}
-	began := time.Now()
-	for some := range slices.Chunk(order, 100) {
+	for some := range slices.Chunk(order, 250) {
 		var batches [5]storage.Batch
 		for _, i := range some {
 			one := all[i]
@@ -267,7 +265,6 @@ func stored(t *testing.T, all []letter, order []int) (partition, time.Duration, 
 			t.Fatal(err)
 		}
 	}
-	took := time.Since(began)
 	p, aliases := make(partition, len(all)), 0
 	if err := store.Read(t.Context(), func(r *storage.Reader) error {
 		rows, err := tables.Of(r).Query(`SELECT n.uid, e.thread_id FROM entry n JOIN email e ON e.id = n.email_id`)
@@ -288,7 +285,7 @@ func stored(t *testing.T, all []letter, order []int) (partition, time.Duration, 
 			t.Errorf("check: %v, %v", found, err)
 		}
 	}
-	return p, took, aliases
+	return p, aliases
 }
 
 // orders are the orders in which n messages may come.
@@ -319,7 +316,7 @@ func TestThreadsOfDovecot(t *testing.T) {
 	linked := byKeys(all, func(_ letter, id string) string { return id })
 	ruled := byKeys(all, func(one letter, id string) string { return id + "\x00" + one.header.BaseSubject })
 	for name, order := range orders(random, all) {
-		got, took, aliases := stored(t, all, order)
+		got, aliases := stored(t, all, order)
 		same, alone, subject, wrong := 0, 0, 0, 0
 		pairs(want, got, func(i, j int) {
 			switch {
@@ -338,75 +335,12 @@ func TestThreadsOfDovecot(t *testing.T) {
 		})
 		agree := 100 * float64(same) / float64(same+wrong)
 		t.Logf("%s: %.3f %% of %d pairs agree; apart by base subject: %d; together for Dovecot by subject alone: %d; "+
-			"%d of %d ids changed; %v", name, agree, same+wrong, subject, alone, aliases, n,
-			took.Round(time.Millisecond))
+			"%d of %d ids changed", name, agree, same+wrong, subject, alone, aliases, n)
 		if agree < 99.5 || same < n {
 			t.Errorf("%s: %d pairs differ, %d agree", name, wrong, same)
 		}
 		if most := float64(n) * math.Log2(float64(n)); float64(aliases) > most {
 			t.Errorf("%s: %d ids changed, at most %.0f may", name, aliases, most)
-		}
-	}
-}
-
-// TestThreadsLinear: what merging costs grows with the number of messages. Of three growing mailboxes the ids that
-// changed are counted; the full form shows the times.
-func TestThreadsLinear(t *testing.T) {
-	sizes := []int{64, 256}
-	if form.Long() {
-		sizes = []int{10_000, 20_000, 40_000}
-	}
-	kinds := map[string]func(i, n int) []string{
-		// a link comes late for each two neighbours, so one thread grows by merges of one
-		"grows": func(i, n int) []string {
-			if i < n/2 {
-				return []string{strconv.Itoa(i)}
-			}
-			return []string{strconv.Itoa(i), strconv.Itoa(i - n/2), strconv.Itoa(i - n/2 + 1)}
-		},
-		// threads of equal size merge, then these
-		"halves": func(i, n int) []string {
-			if i < n/2 {
-				return []string{strconv.Itoa(i)}
-			}
-			step, at := 1, i-n/2
-			for width := n / 4; at >= width && width > 0; width /= 2 {
-				at, step = at-width, step*2
-			}
-			return []string{strconv.Itoa(i), strconv.Itoa(2 * step * at), strconv.Itoa(2*step*at + step)}
-		},
-		// one message names up to 1,000 threads
-		"names many": func(i, n int) []string {
-			ids := []string{strconv.Itoa(i)}
-			if span := min(1000, n/2); i%span == span-1 {
-				for j := range span {
-					ids = append(ids, strconv.Itoa(i-j))
-				}
-			}
-			return ids
-		},
-	}
-	for kind, keys := range kinds {
-		for _, n := range sizes {
-			all, order := make([]letter, n), make([]int, n)
-			for i := range all {
-				order[i] = i
-				all[i] = letter{raw: fmt.Appendf(nil, "Subject: tide\r\n\r\n%d\r\n", i),
-					header: storage.Header{ThreadKeys: keys(i, n), BaseSubject: "tide"}}
-			}
-			got, took, aliases := stored(t, all, order)
-			threads := map[int]bool{}
-			for _, thread := range got {
-				threads[thread] = true
-			}
-			t.Logf("%s: %d messages, %d threads, %d ids changed, %v", kind, n, len(threads), aliases,
-				took.Round(time.Millisecond))
-			if most := float64(n) * math.Log2(float64(n)); float64(aliases) > most {
-				t.Errorf("%s: of %d messages %d ids changed, at most %.0f may", kind, n, aliases, most)
-			}
-			if len(threads) > n/2 {
-				t.Errorf("%s: %d threads: nothing merged", kind, len(threads))
-			}
 		}
 	}
 }

@@ -3,10 +3,15 @@ package storage
 import (
 	"errors"
 	"fmt"
+	"io"
+	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 )
 
 // linked is a message that names others by their Message-IDs.
@@ -20,7 +25,8 @@ func (b *bed) linked(uid UID, subject string, keys ...string) Arrival {
 func (b *bed) partition() string {
 	b.t.Helper()
 	return text(b.t, b.Store, `SELECT coalesce(group_concat(uids, ', '), '') FROM (SELECT group_concat(uid, ' ') AS uids
-		FROM (SELECT uid, thread_id FROM mail ORDER BY uid) GROUP BY thread_id ORDER BY min(uid))`)
+		FROM (SELECT uid, thread_id FROM mail JOIN account a ON a.name = mail.account WHERE a.id = ? ORDER BY uid)
+		GROUP BY thread_id ORDER BY min(uid))`, b.account)
 }
 
 func (b *bed) idOf(uid UID) EmailID {
@@ -178,6 +184,60 @@ func TestLinksOfEveryKind(t *testing.T) {
 	}
 }
 
+// TestAnyOrder: the threads are the same in whatever order and batches the messages come.
+func TestAnyOrder(t *testing.T) {
+	b, accounts := newBed(t), 0
+	rapid.Check(t, func(rt *rapid.T) {
+		ids, want := rapid.SampledFrom([]string{"a", "b", "c", "d", "e", "f", "g"}), make([]int, 8)
+		all := make([]Arrival, len(want))
+		root := func(i int) int {
+			for want[i] != i {
+				i = want[i]
+			}
+			return i
+		}
+		first := map[string]int{}
+		for i := range all {
+			want[i] = i
+			subject := rapid.SampledFrom([]string{"tide", "tide", "kelp"}).Draw(rt, "subject")
+			keys := rapid.SliceOfN(ids, 0, 3).Draw(rt, "keys")
+			for _, key := range keys {
+				if j, ok := first[subject+key]; ok {
+					want[max(root(i), root(j))] = min(root(i), root(j))
+				} else {
+					first[subject+key] = i
+				}
+			}
+			all[i] = b.linked(UID(i+1), subject, keys...)
+		}
+		accounts++
+		one := *b
+		write(t, b.Store, func(w *Writer) (err error) {
+			name := fmt.Sprint(accounts)
+			one.account, err = w.AddAccount(Account{Name: name, User: name, Host: "localhost", Port: 143,
+				Security: "plain"})
+			return err
+		})
+		box := one.mailbox("INBOX", 7)
+		for _, some := range slices.Collect(slices.Chunk(rapid.Permutation(all).Draw(rt, "order"),
+			rapid.IntRange(1, 8).Draw(rt, "batch"))) {
+			one.store(box, 7, some...)
+		}
+		classes := map[int][]string{}
+		for i := range want {
+			classes[root(i)] = append(classes[root(i)], fmt.Sprint(i+1))
+		}
+		var text []string
+		for _, class := range slices.Sorted(maps.Keys(classes)) {
+			text = append(text, strings.Join(classes[class], " "))
+		}
+		if got := one.partition(); got != strings.Join(text, ", ") {
+			rt.Fatalf("threads %s, want %s", got, strings.Join(text, ", "))
+		}
+	})
+	b.sound()
+}
+
 // TestMergeDestroyed: mail that is gone moves with its thread and comes back into the right one.
 func TestMergeDestroyed(t *testing.T) {
 	b := newBed(t)
@@ -260,5 +320,46 @@ func TestThreadKeys(t *testing.T) {
 	if len(keys) != maxThreadKeys || !slices.Equal(keys[0], threadKey("0", "tide")) ||
 		!slices.Equal(keys[len(keys)-1], threadKey("2999", "tide")) {
 		t.Errorf("%d keys", len(keys))
+	}
+}
+
+// TestSalvageThreads: mail whose link comes after it is one thread again in a store that was saved.
+func TestSalvageThreads(t *testing.T) {
+	keys := [][]string{1: {"a"}, 2: {"b"}, 3: {"b", "lost"}, 4: {"c", "a", "b"}, 5: {"d"}, 6: {"e", "lost"}}
+	b := newBed(t)
+	box := b.mailbox("INBOX", 7)
+	for n := 1; n < len(keys); n++ {
+		b.store(box, 7, b.linked(UID(n), "tide", keys[n]...))
+	}
+	want, old, now := b.partition(), b.rowOf(b.idOf(1)), b.idOf(1)
+	if want != "1 2 3 4 6, 5" {
+		t.Fatal(want)
+	}
+	former := EmailID(text(t, b.Store, "SELECT jmap_id FROM email_alias WHERE email_id = ?", old))
+	parse := func(r io.Reader) Header {
+		h := parseRaw(r)
+		var n int
+		if _, err := fmt.Sscanf(h.Subject, "message %d", &n); err != nil || n >= len(keys) {
+			return Header{}
+		}
+		h.BaseSubject, h.ThreadKeys = "tide", keys[n]
+		return h
+	}
+	path := filepath.Join(t.TempDir(), "saved.db")
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := SalvageInto(t.Context(), b.Path(), path, Salvage{Parse: parse}); err != nil {
+		t.Fatal(err)
+	}
+	b.Store = openAt(t, path, Options{})
+	if got := b.partition(); got != want {
+		t.Errorf("saved threads %s, want %s", got, want)
+	}
+	if b.idOf(1) != now || b.rowOf(former) != b.rowOf(now) {
+		t.Error("an id was lost")
+	}
+	if found, err := b.Check(t.Context(), CheckOptions{Parse: parse}); err != nil || len(found) > 0 {
+		t.Errorf("check: %v, %v", found, err)
 	}
 }

@@ -132,21 +132,18 @@ func (c *checker) derived(s Snapshot, blob int64, fresh Derived) error {
 				return err
 			}
 		}
-		if len(fresh.ThreadKeys) == 0 {
-			return nil
-		}
 		for _, key := range fresh.ThreadKeys {
 			var found bool
 			if err := s.QueryRow(`SELECT EXISTS (SELECT 1 FROM thread_reference
 				WHERE account_id = ? AND key = ? AND thread_id = ?)`, account, key, thread).Scan(&found); err != nil {
 				return err
 			}
-			if found {
-				return nil
+			if !found {
+				return c.add("wrong thread", whereEmail(s, id),
+					"A message that it names is not known in its thread: the threads must be rebuilt.")
 			}
 		}
-		return c.add("wrong thread", whereEmail(s, id),
-			"None of the messages that it names leads to its thread: the threads must be rebuilt.")
+		return nil
 	}, `SELECT e.id, e.account_id, e.thread_id, e.message_id, e.subject, e.sender, e.recipients, e.preview, e.sent_at,
 		e.has_attachment, e.partial
 		FROM blob b CROSS JOIN account a CROSS JOIN email e ON e.account_id = a.id AND e.digest = b.sha256

@@ -128,9 +128,9 @@ func (c *checker) emails() error {
 		LIMIT ?)`, "check emails", func(s Snapshot, after, upTo int64) error {
 		return each(s, func(scan func(...any) error) error {
 			var id, live, entries int64
-			var destroyed, blob, sized, foreign bool
+			var destroyed, blob, sized, foreign, former bool
 			var feed *bool
-			if err := scan(&id, &live, &entries, &destroyed, &blob, &sized, &foreign, &feed); err != nil {
+			if err := scan(&id, &live, &entries, &destroyed, &blob, &sized, &foreign, &former, &feed); err != nil {
 				return err
 			}
 			switch {
@@ -145,6 +145,9 @@ func (c *checker) emails() error {
 					"It is noted with another size than its bytes have: the row must be rebuilt.")
 			case foreign:
 				return c.add("wrong account", whereEmail(s, id), "Its thread belongs to another account.")
+			case former:
+				return c.add("wrong former id", whereEmail(s, id),
+					"Its id is also noted as one that an email had before.")
 			case feed == nil && !destroyed:
 				return c.add("missing change", whereEmail(s, id),
 					"The change feed does not know it: a mail program would never see it.")
@@ -157,7 +160,8 @@ func (c *checker) emails() error {
 			AND expunged_at IS NULL), e.destroyed_at IS NOT NULL,
 			e.digest IS NULL OR EXISTS (SELECT 1 FROM blob WHERE sha256 = e.digest),
 			NOT EXISTS (SELECT 1 FROM blob WHERE sha256 = e.digest
-			AND size <> e.size), t.account_id <> e.account_id, c.destroyed
+			AND size <> e.size), t.account_id <> e.account_id,
+			EXISTS (SELECT 1 FROM email_alias WHERE jmap_id = e.jmap_id), c.destroyed
 			FROM email e JOIN thread t ON t.id = e.thread_id
 			LEFT JOIN change c ON c.account_id = e.account_id AND c.type = 'Email' AND c.object_id = e.jmap_id
 			WHERE e.id > ? AND e.id <= ?`, after, upTo)
@@ -170,14 +174,16 @@ func (c *checker) threads() error {
 		LIMIT ?)`, "check threads", func(s Snapshot, after, upTo int64) error {
 		return each(s, func(scan func(...any) error) error {
 			var place string
-			var emails, shown bool
+			var emails, shown, foreign bool
 			var feed *bool
-			if err := scan(&place, &emails, &shown, &feed); err != nil {
+			if err := scan(&place, &emails, &shown, &foreign, &feed); err != nil {
 				return err
 			}
 			switch {
 			case !emails:
 				return c.add("empty thread", place, "It holds no email.")
+			case foreign:
+				return c.add("wrong account", place, "A Message-ID of another account leads to it.")
 			case feed == nil && shown:
 				return c.add("missing change", place,
 					"The change feed does not know it: a mail program would never see it.")
@@ -187,7 +193,8 @@ func (c *checker) threads() error {
 			return nil
 		}, `SELECT 'account ' || a.name || ', thread ' || t.jmap_id, EXISTS (SELECT 1 FROM email
 			WHERE thread_id = t.id),
-			EXISTS (SELECT 1 FROM email WHERE thread_id = t.id AND destroyed_at IS NULL), c.destroyed
+			EXISTS (SELECT 1 FROM email WHERE thread_id = t.id AND destroyed_at IS NULL),
+			EXISTS (SELECT 1 FROM thread_reference WHERE thread_id = t.id AND account_id <> t.account_id), c.destroyed
 			FROM thread t JOIN account a ON a.id = t.account_id
 			LEFT JOIN change c ON c.account_id = t.account_id AND c.type = 'Thread' AND c.object_id = t.jmap_id
 			WHERE t.id > ? AND t.id <= ?`, after, upTo)

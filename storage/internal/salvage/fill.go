@@ -273,24 +273,26 @@ func (c *counted) Read(p []byte) (int, error) {
 }
 
 // thread finds the thread that a message joins, by the rule by which it
-// arrived: the oldest of those its keys lead to. Else it is its own thread,
+// arrived: those that its keys lead to become one. Else it is its own thread,
 // under the id it had if nobody has it.
 func (f *filler) thread(e email, keys [][]byte) (id int64, err error) {
+	var all []int64
 	for _, key := range keys {
 		var found int64
 		if err := f.tx.QueryRowContext(f.ctx, `SELECT thread_id FROM thread_reference WHERE account_id = ? AND key = ?`,
 			e.account, key).Scan(&found); err == nil {
-			if id == 0 || found < id {
-				id = found
-			}
+			all = append(all, found)
 		} else if absent(err) != nil {
 			return 0, err
 		}
 	}
-	if id == 0 {
-		if id, err = f.newThread(e); err != nil {
-			return 0, err
-		}
+	if len(all) == 0 {
+		id, err = f.newThread(e)
+	} else {
+		id, err = f.merge(all)
+	}
+	if err != nil {
+		return 0, err
 	}
 	for _, key := range keys {
 		if _, err := f.tx.ExecContext(f.ctx, `INSERT INTO thread_reference (account_id, key, thread_id)
@@ -299,6 +301,25 @@ func (f *filler) thread(e email, keys [][]byte) (id int64, err error) {
 		}
 	}
 	return id, nil
+}
+
+// merge makes one thread of several, the oldest. Emails keep their JMAP ids:
+// the change feed is a new epoch, so nobody knows their threads.
+func (f *filler) merge(threads []int64) (int64, error) {
+	slices.Sort(threads)
+	threads = slices.Compact(threads)
+	for _, from := range threads[1:] {
+		for _, statement := range []string{
+			`UPDATE email SET thread_id = ?1 WHERE thread_id = ?2`,
+			`UPDATE thread_reference SET thread_id = ?1 WHERE thread_id = ?2`,
+			`DELETE FROM thread WHERE id = ?2 AND ?1 <> ?2`,
+		} {
+			if _, err := f.tx.ExecContext(f.ctx, statement, threads[0], from); err != nil {
+				return 0, fmt.Errorf("merge threads: %w", err)
+			}
+		}
+	}
+	return threads[0], nil
 }
 
 func (f *filler) newThread(e email) (id int64, err error) {
