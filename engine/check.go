@@ -22,7 +22,7 @@ import (
 
 // Check verifies a store, also alongside its owner; see storage.Store.Check.
 func Check(ctx context.Context, s *storage.Store, progress func(done, total int64)) ([]storage.Finding, error) {
-	return s.Check(ctx, storage.CheckOptions{Parse: header, Progress: progress})
+	return s.Check(ctx, storage.CheckOptions{Parse: header, Reader: message.Version, Progress: progress})
 }
 
 // Salvage returns how a damaged store is salvaged; see storage.Salvage.

@@ -24,6 +24,7 @@ import (
 	"mailcote/engine/health"
 	"mailcote/engine/imap"
 	"mailcote/engine/index"
+	"mailcote/engine/message"
 	"mailcote/engine/plan"
 	"mailcote/engine/progress"
 	"mailcote/engine/secret"
@@ -139,6 +140,9 @@ func process(o Options, packer *storage.Packer) fetch.Process {
 
 func (e *Engine) takeOver(ctx context.Context) error {
 	return e.queued(ctx, func(w *storage.Writer) error {
+		if err := w.OutdateViews(message.Version); err != nil {
+			return err
+		}
 		_, err := e.queue.StartTx(w)
 		return err
 	})

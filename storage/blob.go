@@ -92,15 +92,15 @@ func (r *Reader) piece(dec *zstd.Decoder, id BlobID, n int) ([]byte, error) {
 func unpack(dec *zstd.Decoder, frame []byte) ([]byte, error) {
 	raw, err := dec.DecodeAll(frame, nil)
 	if err != nil {
-		return nil, fmt.Errorf("decompress: %w", err)
+		return nil, fmt.Errorf("decompress: %w: %w", ErrDamaged, err)
 	}
 	if len(raw) > pieceSize {
-		return nil, fmt.Errorf("decompress: a piece of %d bytes is over the limit", len(raw))
+		return nil, fmt.Errorf("decompress: a piece of %d bytes is over the limit: %w", len(raw), ErrDamaged)
 	}
 	return raw, nil
 }
 
-var errDigest = errors.New("the digest differs: the blob is damaged")
+var errDigest = fmt.Errorf("the digest differs: %w", ErrDamaged)
 
 // sameDigest compares a computed digest with the stored one.
 func sameDigest(sum hash.Hash, want []byte) error {

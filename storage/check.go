@@ -25,6 +25,9 @@ type CheckOptions struct {
 	// Parse reads a message as it was read when it arrived; nil: derived rows
 	// are not compared.
 	Parse func(r io.Reader) Header
+	// Reader is the version of Parse. What an older one made is not compared.
+	// 0: everything is.
+	Reader int
 	// Progress is told how many of how many rows were looked at; nil: nobody
 	// asks.
 	Progress func(done, total int64)
@@ -59,7 +62,14 @@ func (s *Store) Check(ctx context.Context, o CheckOptions) ([]Finding, error) {
 		},
 		Progress: o.Progress,
 	}
-	if o.Parse != nil {
+	var reader int
+	if err := s.Read(ctx, func(r *Reader) (err error) {
+		reader, err = r.readerVersion()
+		return err
+	}); err != nil {
+		return nil, fmt.Errorf("check: %w", err)
+	}
+	if o.Parse != nil && reader >= o.Reader {
 		src.Parse = derivedBy(o.Parse)
 	}
 	found, err := check.Run(ctx, src)

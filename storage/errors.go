@@ -40,6 +40,9 @@ var (
 	ErrMissing = errors.New("there is no store")
 	// ErrNotFound says that the row asked for does not exist.
 	ErrNotFound = errors.New("not found")
+	// ErrDamaged says that the stored bytes of a message are not those that
+	// arrived, or cannot be unpacked.
+	ErrDamaged = errors.New("the blob is damaged")
 	// ErrOutcomeUnknown says that a COMMIT failed in a way that may have kept
 	// it. Unless the error is ErrFailing too, the store was reopened: read it
 	// and go on from there.

@@ -303,6 +303,7 @@ type Counts struct {
 	Emails, Entries, Blobs int64
 	RawBytes, StoredBytes  int64
 	Indexed, Unindexed     int64
+	OutdatedViews          int64
 }
 
 // Count sums the store up.
@@ -312,10 +313,10 @@ func (r *Reader) Count() (Counts, error) {
 	err := r.snap.QueryRow(`SELECT (SELECT count(*) FROM email),
 		(SELECT count(*) FROM email WHERE live = 0 AND destroyed_at IS NULL) + (SELECT count(*) FROM email
 		WHERE destroyed_at IS NOT NULL),
-		(SELECT count(*) FROM unindexed),
+		(SELECT count(*) FROM unindexed), (SELECT count(*) FROM outdated_view),
 		(SELECT coalesce(sum(total), 0) FROM mailbox WHERE gone_at IS NULL),
 		count(*), coalesce(sum(size), 0), coalesce(sum(stored), 0) FROM blob`).
-		Scan(&emails, &gone, &c.Unindexed, &c.Entries, &c.Blobs, &c.RawBytes, &c.StoredBytes)
+		Scan(&emails, &gone, &c.Unindexed, &c.OutdatedViews, &c.Entries, &c.Blobs, &c.RawBytes, &c.StoredBytes)
 	c.Emails, c.Indexed = emails-gone, emails-c.Unindexed
 	if err != nil {
 		return c, fmt.Errorf("count: %w", err)

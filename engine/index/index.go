@@ -1,9 +1,11 @@
-// Package index makes stored mail searchable.
+// Package index makes stored mail searchable, and makes views again that an
+// older reader made.
 //
 // Invariants:
 //   - The store lists what is not indexed yet, so no committed email is ever
 //     missed.
 //   - An index that cannot be written delays no mail. It catches up later.
+//   - New mail is indexed before the next views are made again.
 package index
 
 import (
@@ -53,6 +55,7 @@ type Indexer struct {
 
 	tried     *sync.Cond
 	wakes     int // number of wake-ups
+	draining  int // number of callers in Drain
 	seenWakes int // value of wakes at the last completed try
 	err       error
 }
@@ -92,6 +95,8 @@ func (x *Indexer) Drain(ctx context.Context) error {
 	defer stop()
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	x.draining++
+	defer func() { x.draining-- }()
 	want := x.wakes
 	for x.seenWakes < want && ctx.Err() == nil {
 		x.tried.Wait()
@@ -147,29 +152,29 @@ func (x *Indexer) loop() {
 func (x *Indexer) attempt() error {
 	err := x.catchUp()
 	if errors.Is(err, storage.ErrIndex) {
-		x.report("made anew from the mail", err)
+		x.report("the search index is made anew from the mail", err)
 		if err = x.store.WriteAlone(x.ctx, (*storage.Writer).RenewIndex); err == nil {
 			err = x.catchUp()
 		}
 	}
 	if err = x.unlessStopping(err); err != nil && !x.failing {
-		x.report("tried again by itself; mail is stored meanwhile", err)
+		x.report("the search index is tried again by itself; mail is stored meanwhile", err)
 	}
 	x.failing = err != nil
 	return err
 }
 
-// report records that the index could not be written and what is done about it.
-func (x *Indexer) report(done string, why error) {
+// report records what could not be done, and what is done about it.
+func (x *Indexer) report(next string, why error) {
 	// A store that takes no row reports that everywhere else.
 	_ = x.store.Write(x.ctx, storage.Bulk, 0, func(tx *storage.Writer) error {
 		return health.ReportTx(tx, storage.Fault{At: time.Now().UTC(), Class: class.Storage, Scope: "store",
-			Phase: "index", Detail: why.Error(), NextStep: "the search index is " + done, Fingerprint: "index"})
+			Phase: "index", Detail: why.Error(), NextStep: next, Fingerprint: "index"})
 	})
 }
 
-// catchUp indexes until nothing is left. A last, partly filled batch is written
-// at once.
+// catchUp indexes until nothing is left, then makes outdated views again. A
+// last, partly filled batch is written at once.
 func (x *Indexer) catchUp() error {
 	for x.ctx.Err() == nil {
 		var rows []storage.EmailRow
@@ -181,7 +186,10 @@ func (x *Indexer) catchUp() error {
 		}
 		if len(rows) == 0 {
 			x.progress.SetUnindexed(0)
-			return nil
+			if more, err := x.rebuild(); err != nil || !more {
+				return x.unlessStopping(err)
+			}
+			continue
 		}
 		x.progress.SetUnindexed(int64(len(rows)))
 		docs, err := x.documents(rows)

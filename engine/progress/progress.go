@@ -21,6 +21,7 @@ type Account struct {
 	Fetched   int64     `json:"fetched"` // messages stored in this pass
 	Bytes     int64     `json:"bytes"`   // their raw bytes
 	Unindexed int64     `json:"unindexed"`
+	Outdated  int64     `json:"outdated_views"` // messages that an older version has read
 
 	Interval    time.Duration    `json:"interval,omitzero"` // between two passes; 0: they are not repeated
 	Connections connpool.Figures `json:"connections"`
@@ -41,6 +42,7 @@ type Progress struct {
 	mu        sync.Mutex
 	accounts  map[string]*Account
 	unindexed int64
+	outdated  int64
 	changed   chan struct{} // nil: nobody waits
 }
 
@@ -140,6 +142,16 @@ func (p *Progress) SetUnindexed(n int64) {
 	p.signal()
 }
 
+func (p *Progress) SetOutdated(n int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.outdated == n {
+		return
+	}
+	p.outdated = n
+	p.signal()
+}
+
 func (p *Progress) Snapshot() []Account {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -147,7 +159,7 @@ func (p *Progress) Snapshot() []Account {
 	for _, a := range p.accounts {
 		one := *a
 		one.Mailboxes, one.at = slices.Clone(a.Mailboxes), nil
-		one.Unindexed = p.unindexed
+		one.Unindexed, one.Outdated = p.unindexed, p.outdated
 		all = append(all, one)
 	}
 	slices.SortFunc(all, func(a, b Account) int { return cmp.Compare(a.Account, b.Account) })

@@ -37,6 +37,7 @@ func TestChanged(t *testing.T) {
 		"mailbox":   func() { p.Mailbox("x", "INBOX", 1, 2) },
 		"fetched":   func() { p.Fetched("x", "INBOX", 1, 10) },
 		"unindexed": func() { p.SetUnindexed(7) },
+		"outdated":  func() { p.SetOutdated(7) },
 		"elsewhere": p.Touch,
 	} {
 		changed := p.Changed()
@@ -58,6 +59,7 @@ func TestChanged(t *testing.T) {
 	}
 	quiet := p.Changed()
 	p.SetUnindexed(7)
+	p.SetOutdated(7)
 	select {
 	case <-quiet:
 		t.Error("told of a figure that stayed")

@@ -117,7 +117,8 @@ func (c *counter) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// derived compares the emails of a blob with a fresh parse of it.
+// derived compares the emails of a blob with a fresh parse of it. Those that
+// are listed to be read again are passed over.
 func (c *checker) derived(s Snapshot, blob int64, fresh Derived) error {
 	return each(s, func(scan func(...any) error) error {
 		var id, account, thread int64
@@ -147,7 +148,7 @@ func (c *checker) derived(s Snapshot, blob int64, fresh Derived) error {
 	}, `SELECT e.id, e.account_id, e.thread_id, e.message_id, e.subject, e.sender, e.recipients, e.preview, e.sent_at,
 		e.has_attachment, e.partial
 		FROM blob b CROSS JOIN account a CROSS JOIN email e ON e.account_id = a.id AND e.digest = b.sha256
-		WHERE b.id = ?`, blob)
+		WHERE b.id = ? AND NOT EXISTS (SELECT 1 FROM outdated_view WHERE email_id = e.id)`, blob)
 }
 
 func differences(have, fresh Derived) (fields []string) {

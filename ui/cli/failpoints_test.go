@@ -208,6 +208,7 @@ func (r *rig) deeds() []deed {
 	}
 	r.sound()
 	old := r.files()
+	outdated := r.altered(once, `DELETE FROM meta WHERE key = 'reader'; UPDATE email SET subject = 'read before'`)
 
 	u := url.URL{Scheme: "imap", User: url.UserPassword(bob, bobPassword), Host: r.addr}
 	sync := func(url string) func(r *rig) outcome {
@@ -230,8 +231,20 @@ func (r *rig) deeds() []deed {
 		{"add", dovecot.User, nil, add, func(r *rig) { r.t.Helper(); well(add)(r); well(named)(r) }, false},
 		{"run", dovecot.User, old, (*rig).sweeps, well(named), false},
 		{"migrate", dovecot.User, r.released(1), sync(r.url()), well(sync(r.url())), false},
+		{"read again", dovecot.User, outdated, sync(r.url()), well(sync(r.url())), false},
 		{"damaged", dovecot.User, r.damaged(once, "sync_task"), sync(r.url()), well(sync(r.url())), true},
 	}
+}
+
+// altered gives files in whose store a statement was run.
+func (r *rig) altered(files map[string][]byte, statement string) map[string][]byte {
+	r.t.Helper()
+	one := r.beside(r.t)
+	for name, text := range files {
+		one.write(filepath.Join(one.dir, name), text)
+	}
+	one.alter(one.store, statement)
+	return one.files()
 }
 
 // damaged gives files whose store has lost the first page of a table.

@@ -34,6 +34,7 @@ type statusView struct {
 	StoredBytes int64           `json:"stored_bytes"`    // the bodies in the store, compressed
 	FileBytes   int64           `json:"file_bytes"`      // of the store and its log
 	Unindexed   int64           `json:"unindexed"`       // emails that search does not find yet
+	Outdated    int64           `json:"outdated_views"`  // messages that an older version has read
 	Rests       string          `json:"rests,omitempty"` // why no mail can be stored now: a full disk, a log kept long
 }
 
@@ -151,6 +152,7 @@ func lookAt(ctx context.Context, s *storage.Store) (statusView, error) {
 		counts, err := r.Count()
 		v.Emails, v.RawBytes = counts.Emails, counts.RawBytes
 		v.StoredBytes, v.Unindexed = counts.StoredBytes, counts.Unindexed
+		v.Outdated = counts.OutdatedViews
 		return err
 	})
 }
@@ -319,6 +321,10 @@ func (v statusView) blocks() (all []block) {
 	}
 	if v.Unindexed > 0 {
 		lines = append(lines, [2]string{"Search", format.Count(v.Unindexed) + " not searchable yet"})
+	}
+	if v.Outdated > 0 {
+		lines = append(lines, [2]string{"Reading", format.Plural(v.Outdated, "message is", "messages are") +
+			" to be read again by this version; sync and run do it"})
 	}
 	if v.Owner != "" {
 		running := fmt.Sprintf("%s, process %d", v.Owner, v.PID) + after(": ", v.AgentError)

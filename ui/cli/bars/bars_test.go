@@ -27,6 +27,8 @@ func TestAccountWords(t *testing.T) {
 	waiting.Note, waiting.Until = "connection\x1b[2J refused", until
 	indexing := account("syncing", engine.MailboxProgress{Path: "INBOX", Done: 10, Total: 10})
 	indexing.Unindexed = 7
+	again := account("syncing", engine.MailboxProgress{Path: "INBOX", Done: 10, Total: 10})
+	again.Outdated = 7
 	moving := account("syncing", engine.MailboxProgress{Path: "INBOX", Done: 1200, Total: 5000},
 		engine.MailboxProgress{Path: "Sent", Total: 7})
 	moving.Bytes = 31_000_000
@@ -37,6 +39,7 @@ func TestAccountWords(t *testing.T) {
 		{account("connecting"), "connecting"},
 		{moving, "1,200 of 5,007 · 31.0 MB"},
 		{indexing, "10 of 10 · making 7 messages searchable"},
+		{again, "10 of 10 · reading 7 messages again"},
 		{waiting, "waiting until " + until.Local().Format("15:04:05") + `: connection\u{1b}[2J refused`},
 	} {
 		done, total := sum(one.a)

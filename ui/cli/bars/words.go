@@ -34,6 +34,8 @@ func accountWords(a engine.AccountProgress, done, total int64) string {
 			voice.Line(a.Note)))
 	case a.State == progress.Syncing && done >= total && a.Unindexed > 0:
 		parts = append(parts, "making "+format.Plural(a.Unindexed, "message", "messages")+" searchable")
+	case a.State == progress.Syncing && done >= total && a.Outdated > 0:
+		parts = append(parts, "reading "+format.Plural(a.Outdated, "message", "messages")+" again")
 	case a.Note != "" && a.State != progress.Syncing:
 		parts = append(parts, state+": "+voice.Line(a.Note))
 	case a.State != progress.Syncing:
