@@ -39,6 +39,10 @@ var scans = map[string]string{
 		"only",
 	"SELECT email_id FROM unindexed": "what is to be indexed, the first few by " +
 		"their key",
+	"INSERT INTO outdated_view": "once when the reader's version rises, by a covering index",
+	"SELECT o.email_id, e.size FROM outdated_view o": "what is to be made again, the first few by " +
+		"their key",
+	"SELECT count(*) FROM outdated_view": "a row is a number; once for 100 messages that are read again",
 	"FROM search_docsize d WHERE": "check: the whole search index",
 }
 
