@@ -100,18 +100,29 @@ func (w *Writer) storeBatch(b Batch, done *intake) error {
 }
 
 func (w *Writer) arrive(m Mailbox, validity UIDValidity, a Arrival, done *intake) (EmailRow, error) {
-	blob, fresh, err := w.putBlob(a.Body)
-	if err != nil {
-		return 0, err
-	}
 	var have known
-	err = w.tx.QueryRow(`SELECT id, email_id, blob_id, flags, expunged_at IS NOT NULL FROM entry
+	err := w.tx.QueryRow(`SELECT id, email_id, blob_id, flags, expunged_at IS NOT NULL FROM entry
 		WHERE mailbox_id = ? AND uidvalidity = ? AND uid = ?`,
 		m.ID, validity, a.UID).Scan(&have.id, &have.email, &have.blob, &have.flags, &have.expunged)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return 0, fmt.Errorf("find entry: %w", err)
 	}
-	same := err == nil && have.blob != nil && *have.blob == blob
+	known := err == nil
+	if known {
+		if have.again, err = w.refetched(have.id); err != nil {
+			return 0, err
+		}
+	}
+	blob, fresh, err := w.putBlob(a.Body, have.again)
+	if err != nil {
+		return 0, err
+	}
+	same := known && have.blob != nil && *have.blob == blob
+	if same && have.again {
+		if same, err = w.isOf(have.email, a.Body); err != nil {
+			return 0, err
+		}
+	}
 	if same {
 		taken, err := w.taken(m, validity, have)
 		if err != nil {
@@ -122,7 +133,7 @@ func (w *Writer) arrive(m Mailbox, validity UIDValidity, a Arrival, done *intake
 		}
 	}
 	w.touchMailbox(m.Account, m.ID)
-	if err == nil { // the server gives other bytes under a known UID: what it gives now is the truth
+	if known { // the server gives other bytes under a known UID: what it gives now is the truth
 		if have.blob != nil && !same {
 			done.Conflicts = append(done.Conflicts, a.UID)
 		}
@@ -157,6 +168,7 @@ type known struct {
 	blob     *BlobID
 	flags    Flags
 	expunged bool
+	again    bool // it was to be downloaded again
 }
 
 // taken reports whether the email of an expunged entry has gone to another copy

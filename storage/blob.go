@@ -114,9 +114,13 @@ func sameDigest(sum hash.Hash, want []byte) error {
 // that the same bytes are one blob. fresh says that the store did not hold
 // these bytes. Then no email has them: a blob stays as long as an email names
 // it.
-func (w *Writer) putBlob(b Body) (id BlobID, fresh bool, err error) {
+//
+// With renew, bytes that the store holds already are written anew.
+func (w *Writer) putBlob(b Body, renew bool) (id BlobID, fresh bool, err error) {
 	err = w.tx.QueryRow(`SELECT id FROM blob WHERE sha256 = ?`, b.SHA256[:]).Scan(&id)
 	switch {
+	case err == nil && renew:
+		return id, false, w.renewBlob(id, b)
 	case err == nil && b.staged != 0 && b.staged != id:
 		return id, false, w.dropBlob(b.staged)
 	case err == nil:
@@ -132,6 +136,24 @@ func (w *Writer) putBlob(b Body) (id BlobID, fresh bool, err error) {
 		return 0, false, fmt.Errorf("add blob: %w", err)
 	}
 	return BlobID(key), true, w.addPieces(BlobID(key), 0, b.frames)
+}
+
+// renewBlob writes the pieces of a blob anew.
+func (w *Writer) renewBlob(id BlobID, b Body) error {
+	if b.staged != id {
+		if _, err := w.tx.Exec(`DELETE FROM blob_piece WHERE blob_id = ?`, id); err != nil {
+			return explain("drop damaged pieces", err)
+		}
+		if _, err := w.tx.Exec(`UPDATE blob_piece SET blob_id = ? WHERE blob_id = ?`, id, b.staged); err != nil {
+			return explain("replace damaged pieces", err)
+		}
+		if err := errors.Join(w.dropBlob(b.staged), w.addPieces(id, 0, b.frames)); err != nil {
+			return err
+		}
+	}
+	_, err := w.tx.Exec(`UPDATE blob SET size = ?, stored = (SELECT coalesce(sum(length(frame)), 0) FROM blob_piece
+		WHERE blob_id = blob.id) WHERE id = ?`, b.Size, id)
+	return explain("renew blob", err)
 }
 
 func (w *Writer) addStaged() (BlobID, error) {

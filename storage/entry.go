@@ -67,11 +67,13 @@ type Held struct {
 }
 
 // Held lists the entries of one generation of a mailbox that have a body and a
-// UID in uids, by ascending UID. Expunged ones are included.
+// UID in uids, by ascending UID. Expunged ones are included, those whose body is
+// damaged are not.
 func (r *Reader) Held(mailbox MailboxID, validity UIDValidity, uids Range) ([]Held, error) {
 	var all []Held
 	rows, err := r.snap.Query(`SELECT id, uid, size, internal_date, expunged_at IS NOT NULL FROM entry
-		WHERE mailbox_id = ? AND uidvalidity = ? AND uid BETWEEN ? AND ? AND blob_id IS NOT NULL ORDER BY uid`,
+		WHERE mailbox_id = ? AND uidvalidity = ? AND uid BETWEEN ? AND ? AND blob_id IS NOT NULL
+		AND NOT EXISTS (SELECT 1 FROM refetch WHERE entry_id = entry.id) ORDER BY uid`,
 		mailbox, validity, uids.Lo, uids.Hi)
 	return all, file.Each(rows, err, func(rows *sql.Rows) error {
 		var h Held

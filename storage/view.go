@@ -76,6 +76,10 @@ type NewView struct {
 // that is searchable is indexed anew; one that waits for the index stays
 // waiting. Call it through Store.WriteAlone, as IndexDocs.
 func (w *Writer) RenewViews(views []NewView) (changed int, err error) {
+	rethread, err := w.rethreading()
+	if err != nil {
+		return 0, err
+	}
 	for _, v := range views {
 		result, err := w.tx.Exec(`DELETE FROM outdated_view WHERE email_id = ?`, v.Email)
 		if err != nil {
@@ -85,6 +89,14 @@ func (w *Writer) RenewViews(views []NewView) (changed int, err error) {
 			return changed, err
 		} else if n == 0 || !v.Read { // n is 0 for an email that is gone
 			continue
+		}
+		if v.Email <= rethread {
+			err = w.rethread(v.Email, v.Header, true)
+		} else {
+			err = w.enterThreads(v.Email, v.Header)
+		}
+		if err != nil {
+			return changed, fmt.Errorf("threads of email %d: %w", v.Email, err)
 		}
 		differs, err := w.renewView(v.Email, v.Header)
 		if err != nil {
@@ -105,14 +117,14 @@ func (w *Writer) RenewViews(views []NewView) (changed int, err error) {
 			}
 		}
 	}
-	return changed, nil
+	if rethread > 0 {
+		err = w.endRethreading()
+	}
+	return changed, err
 }
 
 // renewView writes the view of one email, if it differs.
 func (w *Writer) renewView(email EmailRow, h Header) (changed bool, err error) {
-	if err := w.enterThreads(email, h); err != nil {
-		return false, err
-	}
 	view := []any{h.MessageID, h.Subject, h.Sender, h.Recipients, nullMillis(h.SentAt), h.Preview, h.HasAttachment,
 		h.Partial}
 	var destroyed bool
@@ -141,4 +153,12 @@ func (w *Writer) enterThreads(email EmailRow, h Header) error {
 		}
 	}
 	return nil
+}
+
+// ToRebuild counts the emails whose view is to be made again, and those that
+// wait for the index.
+func (r *Reader) ToRebuild() (outdated, unindexed int64, err error) {
+	err = r.snap.QueryRow(`SELECT (SELECT count(*) FROM outdated_view), (SELECT count(*) FROM unindexed)`).
+		Scan(&outdated, &unindexed)
+	return outdated, unindexed, explain("count what is made again", err)
 }

@@ -119,8 +119,8 @@ func TestRenewViews(t *testing.T) {
 		NewView{Email: 5, Read: true, Header: other(5)}, NewView{Email: 1, Read: true, Header: other(1)}); n != 3 {
 		t.Errorf("%d views changed, want 3: one is not outdated", n)
 	}
-	if got := text(t, b.Store, `SELECT group_concat(id, ' ') FROM email WHERE subject = 'better' AND partial = 1`); got !=
-		"2 3 5" {
+	if got := text(t, b.Store, `SELECT group_concat(id, ' ') FROM email WHERE subject = 'better'
+		AND partial = 1`); got != "2 3 5" {
 		t.Errorf("changed: %s", got)
 	}
 	if got := text(t, b.Store, `SELECT group_concat(e.id, ' ' ORDER BY e.id) FROM change c JOIN email e ON e.jmap_id = c.object_id

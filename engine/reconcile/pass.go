@@ -241,6 +241,16 @@ func (p *pass) round(ctx context.Context) (moved bool, err error) {
 		d.New, p.reuseChecked = append(d.New, again...), true
 		quiet = quiet && len(again) == 0
 	}
+	damaged, err := p.damaged(ctx)
+	if err != nil {
+		return false, err
+	}
+	if len(damaged) > 0 {
+		quiet = false
+		d.New = append(d.New, damaged...)
+		slices.Sort(d.New)
+		d.New = slices.Compact(d.New)
+	}
 	d.New = slices.DeleteFunc(d.New, func(uid storage.UID) bool { return p.untried[uid] })
 	p.Show(p.row.Path, int64(len(p.listing)-len(d.New)), int64(len(p.listing)))
 	if err := p.fetching.Fetch(ctx, p.listing, d.New); err != nil {
@@ -255,6 +265,19 @@ func (p *pass) round(ctx context.Context) (moved bool, err error) {
 		return false, fault.In(fault.PhaseList, fault.ErrRenumbered)
 	}
 	return p.box.Changed() || empty && len(p.listing) > 0 || p.box.Session().Exists() != p.box.Counted(), nil
+}
+
+// damaged returns the listed messages whose stored bytes a repair has found
+// missing or damaged.
+func (p *pass) damaged(ctx context.Context) (all []storage.UID, err error) {
+	err = p.Fetcher.Store.Read(ctx, func(r *storage.Reader) error {
+		all, err = r.Refetch(p.row.ID, p.box.Validity)
+		return err
+	})
+	return slices.DeleteFunc(all, func(uid storage.UID) bool {
+		_, listed := slices.BinarySearch(p.listing, uid)
+		return !listed
+	}), fault.In(fault.PhaseStore, err)
 }
 
 // confirmGone lists again on a new connection before a mass of messages goes.

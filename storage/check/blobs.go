@@ -52,11 +52,11 @@ func (c *checker) blob(s Snapshot, id int64) error {
 	}
 	place := whereBlob(s, id)
 	if pieces != last+1 {
-		return c.add("missing piece", place, "Of %d pieces %d are there: the message must be fetched again.", last+1,
+		return c.addRow(id, true, "missing piece", place, "Of %d pieces %d are there: the message must be fetched again.", last+1,
 			pieces)
 	}
 	if stored != bytes {
-		if err := c.add("wrong size", place, "It is noted to take %d bytes in the store and takes %d.", stored,
+		if err := c.addRow(id, true, "wrong size", place, "It is noted to take %d bytes in the store and takes %d.", stored,
 			bytes); err != nil {
 			return err
 		}
@@ -66,7 +66,7 @@ func (c *checker) blob(s Snapshot, id int64) error {
 		if c.ctx.Err() != nil {
 			return err
 		}
-		return c.add("damaged message", place,
+		return c.addRow(id, true, "damaged message", place,
 			"Its bytes are not those that arrived (%v): the message must be fetched again.", err)
 	}
 	if fresh == nil {
@@ -128,7 +128,7 @@ func (c *checker) derived(s Snapshot, blob int64, fresh Derived) error {
 			return err
 		}
 		for _, field := range differences(have, fresh) {
-			if err := c.add("stale field", whereEmail(s, id),
+			if err := c.addRow(id, true, "stale field", whereEmail(s, id),
 				"Its %s is not what the message says: the row must be rebuilt.", field); err != nil {
 				return err
 			}
@@ -140,7 +140,7 @@ func (c *checker) derived(s Snapshot, blob int64, fresh Derived) error {
 				return err
 			}
 			if !found {
-				return c.add("wrong thread", whereEmail(s, id),
+				return c.addRow(id, true, "wrong thread", whereEmail(s, id),
 					"A message that it names is not known in its thread: the threads must be rebuilt.")
 			}
 		}

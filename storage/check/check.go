@@ -39,6 +39,17 @@ type Finding struct {
 	What   string // its kind, the same words for the same kind
 	Where  string // for people: account, mailbox, UID
 	Detail string // a sentence
+	Mends  bool   // a repair mends it, with what the server still has
+	Row    int64  // of the blob or email that a repair has to read; 0: it reads none
+}
+
+// mends reports whether a repair mends what is found of a kind.
+func mends(what string) bool {
+	switch what {
+	case "damaged file", "no queue table", "more findings":
+		return false
+	}
+	return true
 }
 
 const (
@@ -91,10 +102,15 @@ func (c *checker) read(fn func(Snapshot) error) error {
 }
 
 func (c *checker) add(what, where, format string, args ...any) error {
+	return c.addRow(0, mends(what), what, where, format, args...)
+}
+
+func (c *checker) addRow(row int64, mends bool, what, where, format string, args ...any) error {
 	if len(c.found) >= maxFindings {
 		return errEnough
 	}
-	c.found = append(c.found, Finding{What: what, Where: where, Detail: fmt.Sprintf(format, args...)})
+	c.found = append(c.found, Finding{What: what, Where: where, Detail: fmt.Sprintf(format, args...), Mends: mends,
+		Row: row})
 	return nil
 }
 

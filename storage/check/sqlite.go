@@ -27,7 +27,7 @@ func (c *checker) tables() error {
 				if err := scan(&verdict); err != nil || verdict == "ok" {
 					return err
 				}
-				return c.add("damaged file", "table "+name,
+				return c.addRow(0, name == "search", "damaged file", "table "+name,
 					"SQLite finds: %s. Stop mailcote, copy the file away and restore a backup.", verdict)
 			}, `PRAGMA integrity_check(`+quoted+`)`)
 		}); err != nil {
@@ -45,7 +45,7 @@ func (c *checker) tables() error {
 				if row != nil {
 					number = *row
 				}
-				return c.add("broken reference", fmt.Sprintf("table %s, row %d", table, number),
+				return c.addRow(0, parent != "account", "broken reference", fmt.Sprintf("table %s, row %d", table, number),
 					"It names a row of %s that does not exist: rows were lost.", parent)
 			}, `PRAGMA foreign_key_check(`+quoted+`)`)
 		}); err != nil {

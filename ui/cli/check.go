@@ -23,11 +23,12 @@ type findingView struct {
 	What   string `json:"what"`
 	Where  string `json:"where"`
 	Detail string `json:"detail"`
+	Mends  bool   `json:"repairable"` // check --repair mends it
 }
 
 func (a *app) check() *cobra.Command {
-	var out string
-	var remote bool
+	var out, rebuild string
+	var remote, repair bool
 	c := &cobra.Command{
 		Use: "check", Short: "Verify the store: every digest, row and index", Args: exactly(0, ""),
 		Long: `Verify the store: SQLite's own check, every digest, coverage, counters, derived
@@ -35,16 +36,30 @@ rows, the index and the queue. Nothing is changed. With --remote each message
 is compared with its server too: number, flags, arrival and, by a download,
 every byte. That keeps to pauses and limits as a sync does; beside a running
 mailcote it takes a connection of its own. With --salvage what can be read of a
-damaged store is saved into a new one.`,
+damaged store is saved into a new one.
+
+With --repair what is found is mended: what is missing or damaged is downloaded
+again, from a full comparison with the server, and derived rows are made again.
+No mail is deleted; what the server no longer has stays as it is. --rebuild makes
+derived rows again without a check: views (subject, people, dates, preview),
+search, or threads. Both own the store while they work.`,
 		Example: `  mailcote check
   mailcote check --json
   mailcote check --remote
+  mailcote check --repair
+  mailcote check --rebuild search
   mailcote check --salvage saved.db`,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if n := given(c, "salvage", "remote", "repair", "rebuild"); n > 1 {
+				return usagef("--salvage, --remote, --repair and --rebuild are tasks of their own: give one of them")
+			}
+			switch {
+			case repair:
+				return a.repair(c.Context())
+			case c.Flags().Changed("rebuild"):
+				return a.rebuild(c.Context(), engine.Rebuilding(rebuild))
+			}
 			if c.Flags().Changed("salvage") {
-				if remote {
-					return usagef("--salvage and --remote are two tasks: give one of them")
-				}
 				return a.salvageInto(c.Context(), out)
 			}
 			return a.findings(func(report func(done, total int64)) (found []storage.Finding, err error) {
@@ -60,6 +75,8 @@ damaged store is saved into a new one.`,
 		},
 	}
 	c.Flags().BoolVar(&remote, "remote", false, "compare every message with its server too; downloads all mail once")
+	c.Flags().BoolVar(&repair, "repair", false, "mend what is found; downloads again what is missing or damaged")
+	c.Flags().StringVar(&rebuild, "rebuild", "", "make `WHAT` again from the mail: views, search or threads")
 	c.Flags().StringVar(&out, "salvage", "", "save what can be read into the new store `OUT`; the store is only read")
 	return c
 }
@@ -118,7 +135,8 @@ func (a *app) findings(look func(report func(done, total int64)) ([]storage.Find
 		return err
 	}
 	if len(found) > 0 {
-		a.voice.Note("%s. Nothing was changed.", format.Plural(int64(len(found)), "finding", "findings"))
+		a.voice.Note("%s. Nothing was changed.%s", format.Plural(int64(len(found)), "finding", "findings"),
+			repairable(found))
 		return &ended{Failed}
 	}
 	a.voice.Note("%s", sound)
@@ -176,7 +194,7 @@ func (a *app) checking() func(done, total int64) {
 
 func (a *app) printFinding(f storage.Finding) error {
 	if a.json {
-		return a.voice.JSON(findingView{"finding", f.What, f.Where, f.Detail})
+		return a.voice.JSON(findingView{"finding", f.What, f.Where, f.Detail, f.Mends})
 	}
 	return a.voice.Say("%s: %s: %s", a.voice.Strong(voice.Line(f.What)), voice.Line(f.Where), voice.Line(f.Detail))
 }

@@ -4,6 +4,12 @@ CREATE TABLE outdated_view (
   email_id INTEGER PRIMARY KEY REFERENCES email (id) ON DELETE CASCADE
 ) STRICT;
 
+-- A row is an entry whose bytes are missing or damaged. Its message is downloaded again by the next pass that opens the
+-- mailbox, and the row goes when the bytes have come.
+CREATE TABLE refetch (
+  entry_id INTEGER PRIMARY KEY REFERENCES entry (id) ON DELETE CASCADE
+) STRICT;
+
 -- A row is a JMAP id that an email had before. It is looked up where somebody brings an id, for 30 days.
 CREATE TABLE email_alias (
   jmap_id    TEXT PRIMARY KEY CHECK (length(jmap_id) BETWEEN 1 AND 255),

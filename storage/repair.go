@@ -1,0 +1,421 @@
+package storage
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"mailcote/storage/internal/file"
+	"mailcote/storage/internal/schema"
+)
+
+// RepairOptions say what a repair mends.
+type RepairOptions struct {
+	Found []Finding                // of a check of this store, which nobody has written since
+	Parse func(r io.Reader) Header // reads a message afresh
+	// Synced: the server was asked meanwhile. What is still missing then is
+	// mail that it does not have.
+	Synced bool
+}
+
+// Repair mends what a check found, in one transaction. Derived rows are made
+// again from what they are derived of. An entry whose bytes are missing or
+// damaged is listed to be downloaded again by the next pass (Refetch). No mail is
+// deleted: what cannot be mended stays as it is.
+func (s *Store) Repair(ctx context.Context, o RepairOptions) error {
+	rows := map[string][]int64{}
+	for _, f := range o.Found {
+		if f.Mends {
+			rows[f.What] = append(rows[f.What], f.Row)
+		}
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	err := s.WriteAlone(ctx, func(w *Writer) error {
+		r := repair{Writer: w, o: o, rows: rows}
+		for _, step := range []struct {
+			do    func() error
+			after []string // the kinds of findings that it mends; none: it follows from the others
+		}{
+			{r.renewIndex, []string{"damaged file"}},
+			{r.facts, []string{"missing fact", "wrong change number"}},
+			{r.parents, []string{"broken reference"}},
+			{r.blobs, []string{"damaged message", "missing piece", "wrong size", "missing message", "wrong message"}},
+			{r.bodies, []string{"missing message", "wrong message", "false coverage", "broken reference", "damaged message",
+				"missing piece"}},
+			{r.accounts, []string{"wrong account"}},
+			{r.sizes, []string{"wrong size"}},
+			{r.generations, []string{"stray entry"}},
+			{r.counters, nil},
+			{r.coverage, nil},
+			{r.threads, []string{"wrong thread"}},
+			{r.emptyThreads, nil},
+			{r.feed, nil},
+			{r.index, []string{"not searchable", "stale index", "broken reference"}},
+			{r.queue, []string{"stray queue row", "stuck task"}},
+			{r.views, []string{"stale field"}},
+		} {
+			if step.after != nil && !slices.ContainsFunc(step.after, func(what string) bool { return rows[what] != nil }) {
+				continue
+			}
+			if err := step.do(); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("repair: %w", err)
+	}
+	return nil
+}
+
+// repair is one run of Repair, in its transaction.
+type repair struct {
+	*Writer
+	o    RepairOptions
+	rows map[string][]int64 // by kind of finding: the rows that it names
+}
+
+// all runs statements in their order. now is ?1 in each that has arguments.
+func (r *repair) all(what string, statements ...string) error {
+	for _, one := range statements {
+		var args []any
+		if strings.Contains(one, "?1") {
+			args = []any{millis(now())}
+		}
+		if _, err := r.tx.Raw().Exec(one, args...); err != nil {
+			if strings.HasPrefix(one, "DELETE FROM search") {
+				err = damagedIndex(err)
+			}
+			return fmt.Errorf("%s: %w", what, err)
+		}
+	}
+	return nil
+}
+
+// numbers runs do for the numbers that a query gives.
+func (r *repair) numbers(query string, do func(id int64) error) error {
+	var ids []int64
+	rows, err := r.tx.Raw().Query(query)
+	if err := file.Each(rows, err, func(rows *sql.Rows) error {
+		var id int64
+		err := rows.Scan(&id)
+		ids = append(ids, id)
+		return err
+	}); err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if err := do(id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *repair) renewIndex() error { return r.RenewIndex() }
+
+// facts finds lost facts anew. Numbers that were published and are known no
+// longer begin a new epoch, so that mail programs look at everything again.
+func (r *repair) facts() error {
+	return r.all("find facts anew",
+		`INSERT INTO meta (key, value) VALUES ('store_id', lower(hex(randomblob(16)))), ('created_at', ?1)
+			ON CONFLICT DO NOTHING`,
+		`INSERT INTO meta (key, value) SELECT 'epoch', ?1 ON CONFLICT (key) DO UPDATE SET value = value + 1
+			WHERE NOT EXISTS (SELECT 1 FROM meta WHERE key = 'change_no')`,
+		`INSERT INTO meta (key, value) SELECT 'change_no', 0 ON CONFLICT DO NOTHING`,
+		`UPDATE meta SET value = max(value, (SELECT coalesce(max(changed_no), 0) FROM change),
+			(SELECT coalesce(max(floor_no), 0) FROM change_floor)) WHERE key = 'change_no'`)
+}
+
+// parents makes again what rows name and what is lost. The mail of a lost
+// mailbox is kept as that of a mailbox that is gone; the next pass lists the
+// mailbox anew and finds its mail here.
+func (r *repair) parents() error {
+	if err := r.numbers(`SELECT DISTINCT thread_id FROM email WHERE thread_id NOT IN (SELECT id FROM thread)`,
+		func(id int64) error {
+			_, err := r.tx.Exec(`INSERT INTO thread (id, account_id, jmap_id) SELECT ?1, account_id, ?2 FROM email
+				WHERE thread_id = ?1 LIMIT 1`, id, schema.ObjectID("t"))
+			return err
+		}); err != nil {
+		return fmt.Errorf("make lost threads: %w", err)
+	}
+	if err := r.numbers(`SELECT DISTINCT mailbox_id FROM entry n WHERE mailbox_id NOT IN (SELECT id FROM mailbox)
+		AND EXISTS (SELECT 1 FROM email WHERE id = n.email_id)`, func(id int64) error {
+		_, err := r.tx.Exec(`INSERT INTO mailbox (id, account_id, raw, path, selectable, uidvalidity, gone_at)
+			SELECT n.mailbox_id, e.account_id, CAST('lost ' || n.mailbox_id AS BLOB), 'lost ' || n.mailbox_id, 0,
+			n.uidvalidity, ?2 FROM entry n JOIN email e ON e.id = n.email_id WHERE n.mailbox_id = ?1
+			ORDER BY n.expunged_at IS NOT NULL, n.id DESC LIMIT 1`, id, millis(now()))
+		return err
+	}); err != nil {
+		return fmt.Errorf("make lost mailboxes: %w", err)
+	}
+	if err := r.numbers(`SELECT id FROM entry WHERE email_id NOT IN (SELECT id FROM email)
+		AND mailbox_id IN (SELECT id FROM mailbox)`, r.ownEmail); err != nil {
+		return fmt.Errorf("make lost emails: %w", err)
+	}
+	if err := r.numbers(`SELECT DISTINCT blob_id FROM blob_piece WHERE blob_id NOT IN (SELECT id FROM blob)`,
+		r.adopt); err != nil {
+		return fmt.Errorf("make lost messages: %w", err)
+	}
+	return r.all("drop rows of nothing",
+		`DELETE FROM thread_reference WHERE thread_id NOT IN (SELECT id FROM thread)`,
+		`DELETE FROM coverage WHERE mailbox_id NOT IN (SELECT id FROM mailbox)`,
+		`DELETE FROM quarantine WHERE mailbox_id NOT IN (SELECT id FROM mailbox)`,
+		`UPDATE sync_error SET mailbox_id = NULL WHERE mailbox_id NOT IN (SELECT id FROM mailbox)`,
+		`DELETE FROM outdated_view WHERE email_id NOT IN (SELECT id FROM email)`,
+		`DELETE FROM unindexed WHERE email_id NOT IN (SELECT id FROM email)`,
+		`DELETE FROM email_alias WHERE email_id NOT IN (SELECT id FROM email)`,
+		`DELETE FROM refetch WHERE entry_id NOT IN (SELECT id FROM entry)`)
+}
+
+// ownEmail gives an entry the email of its bytes in its own account: one that
+// its mailbox does not show yet, otherwise a new one.
+func (r *repair) ownEmail(entry int64) error {
+	var account AccountID
+	var email int64
+	err := r.tx.QueryRow(`SELECT m.account_id, coalesce((SELECT e.id FROM blob b JOIN email e ON e.digest = b.sha256
+		WHERE b.id = n.blob_id AND e.account_id = m.account_id AND NOT EXISTS (SELECT 1 FROM entry o
+		WHERE o.email_id = e.id AND o.mailbox_id = n.mailbox_id AND o.uidvalidity = n.uidvalidity AND o.id <> n.id
+		AND o.expunged_at IS NULL) LIMIT 1), 0)
+		FROM entry n JOIN mailbox m ON m.id = n.mailbox_id WHERE n.id = ?`, entry).Scan(&account, &email)
+	if err != nil {
+		return err
+	}
+	if email == 0 {
+		thread, err := r.tx.Insert(`INSERT INTO thread (account_id, jmap_id) VALUES (?, ?)`, account,
+			schema.ObjectID("t"))
+		if err != nil {
+			return err
+		}
+		email, err = r.tx.Insert(`INSERT INTO email (account_id, jmap_id, thread_id, digest, received_at, size, destroyed_at)
+			SELECT ?2, ?3, ?4, b.sha256, n.internal_date, coalesce(b.size, n.size), n.expunged_at
+			FROM entry n LEFT JOIN blob b ON b.id = n.blob_id WHERE n.id = ?1`, entry, account, schema.ObjectID("e"), thread)
+		if err != nil {
+			return err
+		}
+	}
+	if _, err := r.tx.Exec(`UPDATE entry SET email_id = ? WHERE id = ?`, email, entry); err != nil {
+		return err
+	}
+	return r.outdate(email)
+}
+
+// outdate has a view made again, and the threads of its email with it.
+func (r *repair) outdate(email int64) error {
+	_, err := r.tx.Exec(`INSERT INTO outdated_view (email_id) SELECT id FROM email WHERE id = ? AND digest IS NOT NULL
+		ON CONFLICT DO NOTHING`, email)
+	return err
+}
+
+// held is what the pieces of a blob hold.
+type held struct {
+	sum          []byte
+	size, stored int64
+	whole        bool // every piece is there and can be unpacked
+}
+
+func (r *repair) held(blob int64) (h held, err error) {
+	dec, err := newDecoder()
+	if err != nil {
+		return h, err
+	}
+	defer dec.Close()
+	var pieces, last int
+	if err := r.tx.QueryRow(`SELECT count(*), coalesce(max(n), -1), coalesce(sum(length(frame)), 0) FROM blob_piece
+		WHERE blob_id = ?`, blob).Scan(&pieces, &last, &h.stored); err != nil {
+		return h, err
+	}
+	sum := sha256.New()
+	for n := range last + 1 {
+		raw, err := r.piece(dec, BlobID(blob), n)
+		if errors.Is(err, ErrNotFound) || errors.Is(err, ErrDamaged) {
+			return h, nil
+		}
+		if err != nil {
+			return h, err
+		}
+		sum.Write(raw) //nolint:errcheck // a hash never fails
+		h.size += int64(len(raw))
+	}
+	h.sum, h.whole = sum.Sum(nil), pieces == last+1
+	return h, nil
+}
+
+// adopt makes the row of a lost blob from its pieces, if some email is that of
+// their bytes. Pieces of nothing go, since nobody can read them.
+func (r *repair) adopt(blob int64) error {
+	h, err := r.held(blob)
+	if err != nil {
+		return err
+	}
+	var wanted bool
+	if err := r.tx.QueryRow(`SELECT EXISTS (SELECT 1 FROM account a CROSS JOIN email e ON e.account_id = a.id
+		AND e.digest = ?1) AND NOT EXISTS (SELECT 1 FROM blob WHERE sha256 = ?1)`, h.sum).Scan(&wanted); err != nil {
+		return err
+	}
+	if h.whole && wanted {
+		_, err := r.tx.Exec(`INSERT INTO blob (id, sha256, size, stored, state, created_at)
+			VALUES (?, ?, ?, ?, 'sealed', ?)`, blob, h.sum, h.size, h.stored, millis(now()))
+		return err
+	}
+	_, err = r.tx.Exec(`DELETE FROM blob_piece WHERE blob_id = ?`, blob)
+	return err
+}
+
+// blobs settles what blobs hold and what is noted of them. Where the bytes are
+// those that an email of the blob had, only the note was wrong. Otherwise they
+// are downloaded again.
+func (r *repair) blobs() error {
+	var all []int64
+	for _, what := range []string{"damaged message", "missing piece", "wrong size"} {
+		all = append(all, r.rows[what]...)
+	}
+	slices.Sort(all)
+	for _, blob := range slices.Compact(all) {
+		if blob == 0 {
+			continue
+		}
+		h, err := r.held(blob)
+		if err != nil {
+			return fmt.Errorf("read what is damaged: %w", err)
+		}
+		if !h.whole {
+			if err := r.refetch(refetchLive+`n.blob_id = ?`, blob); err != nil {
+				return err
+			}
+			continue
+		}
+		if _, err := r.tx.Exec(`UPDATE blob SET stored = ?1, size = iif(sha256 = ?2, ?3, size) WHERE id = ?4`,
+			h.stored, h.sum, h.size, blob); err != nil {
+			return fmt.Errorf("note sizes: %w", err)
+		}
+		if _, err := r.tx.Exec(`UPDATE blob SET sha256 = ?1, size = ?2 WHERE id = ?3 AND sha256 <> ?1
+			AND EXISTS (SELECT 1 FROM entry n JOIN email e ON e.id = n.email_id WHERE n.blob_id = ?3 AND e.digest = ?1)
+			AND NOT EXISTS (SELECT 1 FROM blob WHERE sha256 = ?1)`, h.sum, h.size, blob); err != nil {
+			return fmt.Errorf("note digests: %w", err)
+		}
+		if err := r.refetch(refetchLive+`n.blob_id = ? AND n.blob_id IN (SELECT id FROM blob WHERE sha256 <> ?)`, blob,
+			h.sum); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// refetchLive lists the live entries of a condition to be downloaded again.
+const refetchLive = `INSERT OR IGNORE INTO refetch (entry_id) SELECT n.id FROM entry n
+	WHERE n.expunged_at IS NULL AND n.uid IS NOT NULL AND `
+
+func (r *repair) refetch(statement string, args ...any) error {
+	_, err := r.tx.Raw().Exec(statement, args...)
+	return explain("list what is fetched again", err)
+}
+
+// bodies settles which bytes entries and emails name.
+func (r *repair) bodies() error {
+	// The digest of an email was changed when all its entries have one other
+	// message, and no message has its digest.
+	if err := r.all("settle which bytes emails have",
+		`UPDATE email SET digest = (SELECT min(b.sha256) FROM entry n JOIN blob b ON b.id = n.blob_id
+			WHERE n.email_id = email.id)
+			WHERE digest IS NOT NULL AND NOT EXISTS (SELECT 1 FROM blob WHERE sha256 = email.digest)
+			AND (SELECT count(DISTINCT b.sha256) FROM entry n JOIN blob b ON b.id = n.blob_id
+			WHERE n.email_id = email.id AND b.state = 'sealed') = 1`,
+		`UPDATE entry SET blob_id = NULL WHERE blob_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM blob
+			WHERE id = entry.blob_id AND state = 'sealed')`,
+		// The bytes of an entry that lost its own are here under another number.
+		`UPDATE entry SET blob_id = (SELECT b.id FROM email e JOIN blob b ON b.sha256 = e.digest
+			WHERE e.id = entry.email_id) WHERE blob_id IS NULL AND EXISTS (SELECT 1 FROM email e
+			JOIN blob b ON b.sha256 = e.digest WHERE e.id = entry.email_id)`); err != nil {
+		return err
+	}
+	if err := r.refetch(refetchLive + `(n.blob_id IS NULL OR NOT EXISTS (SELECT 1 FROM blob b JOIN email e ON e.digest = b.sha256
+		WHERE b.id = n.blob_id AND e.id = n.email_id))`); err != nil {
+		return err
+	}
+	// Expunged mail is not on the server: its bytes say which email it is.
+	if err := r.numbers(`SELECT n.id FROM entry n JOIN blob b ON b.id = n.blob_id JOIN email e ON e.id = n.email_id
+		WHERE n.expunged_at IS NOT NULL AND b.sha256 IS NOT e.digest`, r.ownEmail); err != nil {
+		return fmt.Errorf("settle expunged mail: %w", err)
+	}
+	if !r.o.Synced {
+		return nil
+	}
+	return r.all("note which emails have no bytes", `UPDATE email SET digest = NULL WHERE digest IS NOT NULL
+		AND NOT EXISTS (SELECT 1 FROM blob WHERE sha256 = email.digest) AND NOT EXISTS (SELECT 1 FROM entry
+		WHERE email_id = email.id AND expunged_at IS NULL)`,
+		`DELETE FROM search WHERE rowid IN (SELECT id FROM email WHERE digest IS NULL)`,
+		`DELETE FROM unindexed WHERE email_id IN (SELECT id FROM email WHERE digest IS NULL)`,
+		`DELETE FROM outdated_view WHERE email_id IN (SELECT id FROM email WHERE digest IS NULL)`)
+}
+
+// accounts parts what belongs to different accounts.
+func (r *repair) accounts() error {
+	if err := r.numbers(`SELECT n.id FROM entry n JOIN mailbox m ON m.id = n.mailbox_id JOIN email e ON e.id = n.email_id
+		WHERE e.account_id <> m.account_id`, r.ownEmail); err != nil {
+		return fmt.Errorf("part accounts: %w", err)
+	}
+	return r.numbers(`SELECT e.id FROM email e JOIN thread t ON t.id = e.thread_id WHERE e.account_id <> t.account_id`,
+		func(email int64) error { return r.ownThread(EmailRow(email)) })
+}
+
+// sizes notes the sizes that messages have.
+func (r *repair) sizes() error {
+	return r.all("note sizes",
+		`UPDATE email SET size = (SELECT size FROM blob WHERE sha256 = email.digest)
+			WHERE EXISTS (SELECT 1 FROM blob WHERE sha256 = email.digest AND size <> email.size)`,
+		`UPDATE entry SET size = (SELECT size FROM blob WHERE id = entry.blob_id)
+			WHERE EXISTS (SELECT 1 FROM blob WHERE id = entry.blob_id AND size <> entry.size)`)
+}
+
+// generations takes entries out of the views that belong to no generation of
+// their mailbox. If a mailbox shows a generation without any entry, and all its
+// live entries are in one other, that one is its own.
+func (r *repair) generations() error {
+	const live = `FROM entry WHERE mailbox_id = mailbox.id AND expunged_at IS NULL`
+	return r.all("settle generations",
+		`UPDATE mailbox SET uidvalidity = (SELECT max(uidvalidity) `+live+`), building = NULL
+			WHERE gone_at IS NULL AND NOT EXISTS (SELECT 1 `+live+` AND uidvalidity IN (mailbox.uidvalidity,
+			coalesce(mailbox.building, mailbox.uidvalidity)))
+			AND (SELECT count(DISTINCT uidvalidity) `+live+`) = 1`,
+		`UPDATE entry SET expunged_at = ?1 WHERE expunged_at IS NULL AND EXISTS (SELECT 1 FROM mailbox m
+			WHERE m.id = entry.mailbox_id AND (m.gone_at IS NOT NULL OR entry.uidvalidity NOT IN (m.uidvalidity,
+			coalesce(m.building, m.uidvalidity))))`)
+}
+
+// index lists what is to be indexed, and drops search rows of nothing.
+func (r *repair) index() error {
+	return r.all("mend the search index",
+		`DELETE FROM search WHERE rowid IN (SELECT id FROM search_docsize WHERE id IN (SELECT email_id FROM unindexed)
+			OR id NOT IN (SELECT id FROM email))`,
+		`INSERT INTO unindexed (email_id) SELECT id FROM email WHERE digest IS NOT NULL
+			AND NOT EXISTS (SELECT 1 FROM search_docsize WHERE id = email.id) ON CONFLICT DO NOTHING`)
+}
+
+// queue drops rows without a task and tasks without a row: each pass makes its
+// own tasks.
+func (r *repair) queue() error {
+	return r.all("mend the queue",
+		`DELETE FROM goqite WHERE NOT EXISTS (SELECT 1 FROM sync_task WHERE message_id = goqite.id)`,
+		`UPDATE sync_task SET state = 'cancelled', completed_at = ?1, message_id = NULL, next_retry_at = NULL
+			WHERE state IN ('pending', 'waiting', 'processing') AND message_id <> 'direct'
+			AND message_id NOT IN (SELECT id FROM goqite)`)
+}
+
+// views has views made again.
+func (r *repair) views() error {
+	for _, email := range r.rows["stale field"] {
+		if err := r.outdate(email); err != nil {
+			return fmt.Errorf("list outdated views: %w", err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,149 @@
+package storage
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+
+	"mailcote/storage/internal/file"
+)
+
+// counters counts again what emails and mailboxes count. An email that the
+// change feed has as gone, and that no mailbox shows, is gone.
+func (r *repair) counters() error {
+	const shown = `FROM entry WHERE mailbox_id = mailbox.id AND uidvalidity = mailbox.uidvalidity
+		AND expunged_at IS NULL`
+	const unseen = shown + ` AND instr(' ' || flags || ' ', ' \Seen ') = 0`
+	if err := r.all("count emails",
+		`UPDATE email SET live = (SELECT count(*) FROM entry WHERE email_id = email.id AND expunged_at IS NULL),
+			destroyed_at = iif(EXISTS (SELECT 1 FROM entry WHERE email_id = email.id AND expunged_at IS NULL), NULL,
+			destroyed_at)
+			WHERE live <> (SELECT count(*) FROM entry WHERE email_id = email.id AND expunged_at IS NULL)`,
+		`UPDATE email SET destroyed_at = ?1 WHERE live = 0 AND destroyed_at IS NULL AND EXISTS (SELECT 1 FROM change
+			WHERE account_id = email.account_id AND type = 'Email' AND object_id = email.jmap_id
+			AND destroyed = 1)`); err != nil {
+		return err
+	}
+	rows, err := r.tx.Raw().Query(`UPDATE mailbox SET total = (SELECT count(*) ` + shown + `),
+		unread = (SELECT count(*) ` + unseen + `) WHERE total <> (SELECT count(*) ` + shown + `) OR unread <> (SELECT count(*) ` + unseen + `)
+		RETURNING id, account_id`)
+	if err := file.Each(rows, err, func(rows *sql.Rows) error {
+		var id MailboxID
+		var account AccountID
+		err := rows.Scan(&id, &account)
+		r.touchMailbox(account, id)
+		return err
+	}); err != nil {
+		return fmt.Errorf("count mailboxes: %w", err)
+	}
+	return nil
+}
+
+// coverage vouches for what mailboxes have, where a check found that it is
+// wrong.
+func (r *repair) coverage() error {
+	if r.rows["false coverage"] == nil && r.rows["missing coverage"] == nil && r.rows["overlapping coverage"] == nil {
+		return nil
+	}
+	return r.all("vouch for what is here", `DELETE FROM coverage`,
+		`INSERT INTO coverage (mailbox_id, uidvalidity, level, lo, hi)
+			SELECT mailbox_id, uidvalidity, 'body', min(uid), max(uid) FROM (SELECT mailbox_id, uidvalidity, uid,
+			uid - row_number() OVER (PARTITION BY mailbox_id, uidvalidity ORDER BY uid) AS run
+			FROM entry WHERE expunged_at IS NULL AND uid IS NOT NULL AND blob_id IS NOT NULL)
+			GROUP BY mailbox_id, uidvalidity, run`)
+}
+
+// threads moves emails to the threads that their messages lead to.
+func (r *repair) threads() error {
+	for _, email := range r.rows["wrong thread"] {
+		h, ok, err := r.read(email)
+		if err != nil {
+			return fmt.Errorf("read email %d: %w", email, err)
+		}
+		if !ok {
+			continue
+		}
+		if err := r.rethread(EmailRow(email), h, false); err != nil {
+			return fmt.Errorf("thread of email %d: %w", email, err)
+		}
+	}
+	return nil
+}
+
+// read parses an email's message; ok: its bytes are sound.
+func (r *repair) read(email int64) (h Header, ok bool, err error) {
+	blob, err := r.EmailBlob(EmailRow(email))
+	if err != nil {
+		return h, false, notFound(err)
+	}
+	body, _, err := r.OpenBlob(blob)
+	if err != nil {
+		return h, false, notFound(err)
+	}
+	defer body.Close() //nolint:errcheck // it only frees memory
+	h = r.o.Parse(body)
+	_, err = io.Copy(io.Discard, body)
+	return h, err == nil, nil
+}
+
+// emptyThreads drops threads without an email.
+func (r *repair) emptyThreads() error {
+	return r.all("drop empty threads", `DELETE FROM thread WHERE NOT EXISTS (SELECT 1 FROM email
+		WHERE thread_id = thread.id)`)
+}
+
+// feedQueries give objects whose change is missing or wrong: account, type,
+// object, and whether it is there.
+const feedQueries = `SELECT account_id, 'Mailbox' AS type, 'M' || id AS object, 1 AS here FROM mailbox m
+	WHERE gone_at IS NULL AND NOT EXISTS (SELECT 1 FROM change WHERE account_id = m.account_id AND type = 'Mailbox'
+	AND object_id = 'M' || m.id AND destroyed = 0)
+	UNION ALL SELECT account_id, 'Email', jmap_id, 1 FROM email e WHERE destroyed_at IS NULL AND NOT EXISTS (SELECT 1
+	FROM change WHERE account_id = e.account_id AND type = 'Email' AND object_id = e.jmap_id AND destroyed = 0)
+	UNION ALL SELECT account_id, 'Thread', jmap_id, 1 FROM thread t WHERE EXISTS (SELECT 1 FROM email
+	WHERE thread_id = t.id AND destroyed_at IS NULL) AND NOT EXISTS (SELECT 1 FROM change WHERE account_id = t.account_id
+	AND type = 'Thread' AND object_id = t.jmap_id AND destroyed = 0)
+	UNION ALL SELECT account_id, type, object_id, 0 FROM change c WHERE destroyed = 0 AND NOT CASE type
+	WHEN 'Email' THEN EXISTS (SELECT 1 FROM email WHERE jmap_id = c.object_id AND account_id = c.account_id
+	AND destroyed_at IS NULL)
+	WHEN 'Thread' THEN EXISTS (SELECT 1 FROM thread t JOIN email e ON e.thread_id = t.id WHERE t.jmap_id = c.object_id
+	AND t.account_id = c.account_id AND e.destroyed_at IS NULL)
+	ELSE EXISTS (SELECT 1 FROM mailbox WHERE id = CAST(substr(c.object_id, 2) AS INTEGER)
+	AND account_id = c.account_id AND gone_at IS NULL) END`
+
+// feed tells what is here and was not told, and the end of what is not here.
+func (r *repair) feed() error {
+	type news struct {
+		account      AccountID
+		kind, object string
+		here         bool
+	}
+	var all []news
+	rows, err := r.tx.Raw().Query(feedQueries)
+	if err := file.Each(rows, err, func(rows *sql.Rows) error {
+		var n news
+		err := rows.Scan(&n.account, &n.kind, &n.object, &n.here)
+		all = append(all, n)
+		return err
+	}); err != nil {
+		return fmt.Errorf("compare the change feed: %w", err)
+	}
+	for _, n := range all {
+		tell := r.bury
+		if n.here {
+			tell = r.touch
+		}
+		if err := tell(n.account, n.kind, n.object); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// notFound drops an error that says that there is no row.
+func notFound(err error) error {
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	return err
+}
