@@ -77,6 +77,7 @@ func statusOf(err error) Status {
 		syntax *query.SyntaxError
 		held   *owner.HeldError
 		soon   *engine.TooSoonError
+		which  *storage.AmbiguousError
 		f      fault.Fault
 	)
 	switch {
@@ -86,7 +87,7 @@ func statusOf(err error) Status {
 		return over.status
 	case errors.As(err, &own):
 		return own.status
-	case errors.As(err, &usage), errors.As(err, &syntax), errors.Is(err, engine.ErrURL),
+	case errors.As(err, &usage), errors.As(err, &syntax), errors.As(err, &which), errors.Is(err, engine.ErrURL),
 		errors.Is(err, storage.ErrRefused):
 		return Usage
 	case errors.As(err, &held), errors.As(err, &soon), errors.Is(err, storage.ErrFull),

@@ -30,8 +30,9 @@ func (a *app) show() *cobra.Command {
 	c := &cobra.Command{
 		Use: "show ID", Short: "Print one message", Args: exactly(1, "ID"),
 		Long: `Print one message: its headers, its text, its links and what is attached. IDs
-are what search prints. A number in brackets after a word of the text is that of
-its link. The number of an attachment is its IMAP part number.
+are what search prints; the first characters will do that no other message has.
+A number in brackets after a word of the text is that of its link. The number of
+an attachment is its IMAP part number.
 
 --save gives attachments names that are safe, and a number when a file of that
 name exists. With --part it saves that part.`,
@@ -140,7 +141,7 @@ func (a *app) showMessage(ctx context.Context, s *storage.Store, id storage.Emai
 	case f.links:
 		return a.printLinks(m.View.Links)
 	case a.json:
-		v, err := viewMessage(ctx, s, id, m, f.html)
+		v, err := viewMessage(ctx, s, m.Copies[0].ID, m, f.html)
 		if err != nil {
 			return err
 		}

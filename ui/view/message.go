@@ -81,7 +81,7 @@ func openBody(ctx context.Context, store *storage.Store, id storage.EmailID) (io
 func open(ctx context.Context, store *storage.Store, id storage.EmailID, m *Message) (io.ReadCloser, error) {
 	var blob storage.BlobID
 	if err := store.Read(ctx, func(r *storage.Reader) error {
-		row, err := r.EmailRowOf(id)
+		row, _, err := r.FindEmail(string(id))
 		if err != nil {
 			return err
 		}

@@ -1,0 +1,116 @@
+package storage
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"mailcote/storage/internal/file"
+)
+
+const (
+	// ShortID is how many characters of an email's id a table shows: the letter
+	// and 35 random bits.
+	ShortID = 8
+	// shortestPrefix is how many characters of an id somebody types at least. A
+	// shorter one would soon mean another email.
+	shortestPrefix = 4
+	// mostMeant is how many emails an ambiguous prefix lists.
+	mostMeant = 5
+)
+
+// Meant is one of the emails that an ambiguous prefix may mean.
+type Meant struct {
+	ID      EmailID
+	Subject string
+}
+
+// AmbiguousError says that a prefix begins the ids of several emails.
+type AmbiguousError struct {
+	Prefix string
+	Emails []Meant // at most 5
+	More   bool    // there are others
+}
+
+func (e *AmbiguousError) Error() string {
+	length := len(e.Prefix) + 1
+	for i, one := range e.Emails[1:] {
+		length = max(length, shared(string(e.Emails[i].ID), string(one.ID))+1)
+	}
+	var all []string
+	for _, one := range e.Emails {
+		all = append(all, string(one.ID[:min(length, len(one.ID))])+" "+strconv.Quote(one.Subject))
+	}
+	more := ""
+	if e.More {
+		more = " and others"
+	}
+	return fmt.Sprintf("%s begins the ids of several messages: %s%s; type more of it", e.Prefix,
+		strings.Join(all, ", "), more)
+}
+
+// FindEmail finds an email by its JMAP id, or by the first characters of it, 4
+// at least, that no other email has. Emails that are shown go first: a prefix
+// means one that is gone only if it means none that is shown. Errors:
+// ErrNotFound, *AmbiguousError.
+func (r *Reader) FindEmail(prefix string) (EmailRow, EmailID, error) {
+	row, err := r.EmailRowOf(EmailID(prefix))
+	if !errors.Is(err, ErrNotFound) || len(prefix) < shortestPrefix {
+		return row, EmailID(prefix), err
+	}
+	past := prefix + "\U0010FFFF" // sorts after every id that begins with prefix
+	rows, err := r.snap.Query(`SELECT id, jmap_id, subject, live > 0 FROM email WHERE jmap_id > ?1 AND jmap_id < ?2
+		ORDER BY live = 0, jmap_id LIMIT ?3`, prefix, past, mostMeant+1)
+	found := AmbiguousError{Prefix: prefix}
+	var first bool // the first one is shown
+	if err := file.Each(rows, err, func(rows *sql.Rows) error {
+		var id EmailRow
+		var one Meant
+		var shown bool
+		err := rows.Scan(&id, &one.ID, &one.Subject, &shown)
+		if len(found.Emails) == 0 {
+			row, first = id, shown
+		}
+		if shown == first {
+			found.Emails = append(found.Emails, one)
+		}
+		return err
+	}); err != nil {
+		return 0, "", fmt.Errorf("find email %s: %w", prefix, err)
+	}
+	switch len(found.Emails) {
+	case 0:
+		return 0, "", fmt.Errorf("email %s: %w", prefix, ErrNotFound)
+	case 1:
+		return row, found.Emails[0].ID, nil
+	case mostMeant + 1:
+		found.Emails, found.More = found.Emails[:mostMeant], true
+	}
+	return 0, "", &found
+}
+
+// ShortID gives the first characters of an email's id that FindEmail finds it
+// by: 8, or more where another email begins with the same ones.
+func (r *Reader) ShortID(id EmailID) (string, error) {
+	length := ShortID
+	var before, after sql.NullString
+	if err := r.snap.QueryRow(`SELECT (SELECT max(jmap_id) FROM email WHERE jmap_id < ?1),
+		(SELECT min(jmap_id) FROM email WHERE jmap_id > ?1)`, string(id)).Scan(&before, &after); err != nil {
+		return "", fmt.Errorf("short id of %s: %w", id, err)
+	}
+	for _, other := range []sql.NullString{before, after} {
+		length = max(length, shared(string(id), other.String)+1)
+	}
+	return string(id[:min(length, len(id))]), nil
+}
+
+// shared is how many bytes two ids begin with in common.
+func shared(a, b string) int {
+	n := 0
+	for n < len(a) && n < len(b) && a[n] == b[n] {
+		n++
+	}
+	return n
+}
