@@ -77,6 +77,8 @@ type Engine struct {
 	mu        sync.Mutex
 	accounts  map[storage.AccountID]*account
 	pauseSeen time.Time // when a pause of the store was last seen
+
+	unfinished []string // removals that New could not finish, one sentence each
 }
 
 // New takes over a store. Tasks that a dead process was working on become
@@ -116,6 +118,9 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 	}
 	if err == nil {
 		err = e.takeOver(ctx)
+	}
+	if err == nil {
+		err = e.finishRemovals(ctx)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("take over the store: %w", err), e.queue.Close(), packer.Close())
@@ -369,9 +374,10 @@ func (e *Engine) goDirect(ctx context.Context, why error) error {
 // Warnings returns what the user should know about how this engine works, one
 // sentence each.
 func (e *Engine) Warnings() []string {
+	all := slices.Clone(e.unfinished)
 	if e.queue.Direct() && !e.o.Direct {
-		return []string{"the queue's table cannot be used (mailcote errors says why): syncing directly, with the " +
-			"same mail and the same checkpoints"}
+		all = append(all, "the queue's table cannot be used (mailcote errors says why): syncing directly, with the "+
+			"same mail and the same checkpoints")
 	}
-	return nil
+	return all
 }

@@ -32,7 +32,7 @@ func (r *Reader) StoreID() (id string, err error) {
 // Accounts lists every account by name.
 func (r *Reader) Accounts() ([]Account, error) {
 	var all []Account
-	rows, err := r.snap.Query(`SELECT ` + accountColumns + ` FROM account ORDER BY name`)
+	rows, err := r.snap.Query(`SELECT ` + accountColumns + ` FROM account WHERE removed_at IS NULL ORDER BY name`)
 	return all, file.Each(rows, err, func(rows *sql.Rows) error {
 		a, err := scanAccount(rows)
 		all = append(all, a)
@@ -42,13 +42,15 @@ func (r *Reader) Accounts() ([]Account, error) {
 
 // Account finds an account by row key. Errors: ErrNotFound.
 func (r *Reader) Account(id AccountID) (Account, error) {
-	a, err := scanAccount(r.snap.QueryRow(`SELECT `+accountColumns+` FROM account WHERE id = ?`, id))
+	a, err := scanAccount(r.snap.QueryRow(`SELECT `+accountColumns+` FROM account
+		WHERE id = ? AND removed_at IS NULL`, id))
 	return a, missing("account", err)
 }
 
 // AccountByName finds an account by its name. Errors: ErrNotFound.
 func (r *Reader) AccountByName(name string) (Account, error) {
-	a, err := scanAccount(r.snap.QueryRow(`SELECT `+accountColumns+` FROM account WHERE name = ?`, name))
+	a, err := scanAccount(r.snap.QueryRow(`SELECT `+accountColumns+` FROM account
+		WHERE name = ? AND removed_at IS NULL`, name))
 	return a, missing("account "+name, err)
 }
 
@@ -56,7 +58,7 @@ func (r *Reader) AccountByName(name string) (Account, error) {
 // loopback host also the port. Errors: ErrNotFound.
 func (r *Reader) AccountByIdentity(user, host string, port int) (Account, error) {
 	a, err := scanAccount(r.snap.QueryRow(`SELECT `+accountColumns+` FROM account
-		WHERE user = ?1 AND endpoint IN (?2, ?2 || ':' || ?3) AND host = ?2`, user, host, port))
+		WHERE user = ?1 AND endpoint IN (?2, ?2 || ':' || ?3) AND host = ?2 AND removed_at IS NULL`, user, host, port))
 	return a, missing("account "+user+" at "+host, err)
 }
 
@@ -79,6 +81,12 @@ func (w *Writer) SetAccountEndpoint(id AccountID, port int, security string, ins
 		WHERE id = ? AND (port <> ? OR security <> ? OR insecure <> ?)`,
 		port, security, insecure, id, port, security, insecure)
 	return explain("set account endpoint", err)
+}
+
+// RenameAccount gives an account another name, which must be new.
+func (w *Writer) RenameAccount(id AccountID, name string) error {
+	_, err := w.tx.Exec(`UPDATE account SET name = ? WHERE id = ?`, name, id)
+	return explain("rename account", err)
 }
 
 // SetSecretRef notes where the password comes from.

@@ -91,6 +91,27 @@ func (r *Reader) FindEmail(prefix string) (EmailRow, EmailID, error) {
 	return 0, "", &found
 }
 
+// IDs lists the emails that are shown whose ids begin with prefix, at most
+// limit; the newest ones if it is empty.
+func (r *Reader) IDs(prefix string, limit int) ([]Meant, error) {
+	var rows *sql.Rows
+	var err error
+	if past := prefix + "\U0010FFFF"; prefix != "" {
+		rows, err = r.snap.Query(`SELECT jmap_id, subject FROM email WHERE jmap_id >= ? AND jmap_id < ? AND live > 0
+			ORDER BY jmap_id LIMIT ?`, prefix, past, limit)
+	} else {
+		rows, err = r.snap.Query(`SELECT jmap_id, subject FROM email WHERE received_at < ? AND live > 0
+			ORDER BY received_at DESC LIMIT ?`, int64(1<<62), limit)
+	}
+	var all []Meant
+	return all, file.Each(rows, err, func(rows *sql.Rows) error {
+		var one Meant
+		err := rows.Scan(&one.ID, &one.Subject)
+		all = append(all, one)
+		return err
+	})
+}
+
 // ShortID gives the first characters of an email's id that FindEmail finds it
 // by: 8, or more where another email begins with the same ones.
 func (r *Reader) ShortID(id EmailID) (string, error) {

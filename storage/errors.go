@@ -69,6 +69,9 @@ var (
 	// ErrBusy says that another program locked the file for longer than the
 	// writer waits. Nothing of the write was kept.
 	ErrBusy = file.ErrBusy
+	// ErrLogInUse says that the log could not be emptied because somebody reads
+	// the store.
+	ErrLogInUse = file.ErrLogInUse
 	// ErrClosed says that the store was closed.
 	ErrClosed = file.ErrClosed
 	// ErrReadOnly says that the store was opened for reading alongside its

@@ -32,6 +32,9 @@ var scans = map[string]string{
 	"SELECT (SELECT count(*) FROM blob) + (SELECT count(*)": "check counts what it will look at, by covering indexes",
 	"DELETE FROM mailbox": "the faults of a swept mailbox: at most MaxFaults rows, " +
 		"once in a mailbox's life",
+	"DELETE FROM sync_error WHERE account_id = ?": "the faults of a removed account: at most MaxFaults rows, once",
+	"DELETE FROM account WHERE id = ?": "the last row of a removed account, once: what refers to an account is " +
+		"looked for in every table",
 	"WITH problem AS": "the problems of the time asked for, found by " +
 		"sync_error_at: at most MaxFaults",
 	"message_id <> 'direct' AND message_id NOT IN (SELECT id FROM goqite)": "check: every task",

@@ -193,15 +193,8 @@ func (sw *sweep) emails() error {
 				return err
 			}
 			for i, email := range emails {
-				if _, err := w.tx.Exec(`DELETE FROM search WHERE rowid = ?`, email); err != nil {
-					return fmt.Errorf("drop search row: %w", err)
-				}
-				if _, err := w.tx.Exec(`DELETE FROM email WHERE id = ?`, email); err != nil {
-					return fmt.Errorf("drop email: %w", err)
-				}
-				if _, err := w.tx.Exec(`DELETE FROM thread WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM email
-					WHERE thread_id = ?1)`, threads[i]); err != nil {
-					return fmt.Errorf("drop thread: %w", err)
+				if err := w.dropEmail(email, threads[i]); err != nil {
+					return err
 				}
 			}
 			return nil
@@ -213,6 +206,21 @@ func (sw *sweep) emails() error {
 			return nil
 		}
 	}
+}
+
+// dropEmail deletes an email without entries.
+func (w *Writer) dropEmail(email, thread int64) error {
+	if _, err := w.tx.Exec(`DELETE FROM search WHERE rowid = ?`, email); err != nil {
+		return fmt.Errorf("drop search row: %w", err)
+	}
+	if _, err := w.tx.Exec(`DELETE FROM email WHERE id = ?`, email); err != nil {
+		return fmt.Errorf("drop email: %w", err)
+	}
+	if _, err := w.tx.Exec(`DELETE FROM thread WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM email
+		WHERE thread_id = ?1)`, thread); err != nil {
+		return fmt.Errorf("drop thread: %w", err)
+	}
+	return nil
 }
 
 func (sw *sweep) mailboxes() error {

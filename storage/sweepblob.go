@@ -89,14 +89,11 @@ func (sw *sweep) drop(free []freeBlob) error {
 	if err := sw.store.Write(sw.ctx, Bulk, 1<<20, func(w *Writer) error {
 		gone = Swept{}
 		for _, one := range free {
-			result, err := w.tx.Exec(`DELETE FROM blob WHERE id = ? AND NOT EXISTS (SELECT 1 FROM entry
-				WHERE blob_id = blob.id)
-				AND NOT EXISTS (SELECT 1 FROM account a CROSS JOIN email e ON e.account_id = a.id
-				AND e.digest = blob.sha256)`, one.id)
+			took, err := w.dropFree(one.id)
 			if err != nil {
-				return fmt.Errorf("drop blob: %w", err)
+				return err
 			}
-			if took, err := result.RowsAffected(); err == nil && took > 0 {
+			if took {
 				gone.Blobs, gone.Bytes = gone.Blobs+1, gone.Bytes+one.stored
 			}
 		}
@@ -106,4 +103,17 @@ func (sw *sweep) drop(free []freeBlob) error {
 	}
 	sw.done.Blobs, sw.done.Bytes = sw.done.Blobs+gone.Blobs, sw.done.Bytes+gone.Bytes
 	return nil
+}
+
+// dropFree deletes a blob that nobody names.
+func (w *Writer) dropFree(id int64) (gone bool, err error) {
+	result, err := w.tx.Exec(`DELETE FROM blob WHERE id = ? AND NOT EXISTS (SELECT 1 FROM entry
+		WHERE blob_id = blob.id)
+		AND NOT EXISTS (SELECT 1 FROM account a CROSS JOIN email e ON e.account_id = a.id
+		AND e.digest = blob.sha256)`, id)
+	if err != nil {
+		return false, fmt.Errorf("drop blob: %w", err)
+	}
+	n, err := result.RowsAffected()
+	return n > 0, err
 }

@@ -75,6 +75,17 @@ func (a Approvals) Approve(g Grant) error {
 	return nil
 }
 
+// Revoke ends an approval. There may be none.
+func (a Approvals) Revoke(g Grant) error {
+	if !g.needed() || a.Dir == "" {
+		return nil
+	}
+	if err := os.Remove(a.file(g)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("revoke the source of a password: %w", err)
+	}
+	return nil
+}
+
 // Check returns an *UnapprovedError if a reference must not be used here.
 func (a Approvals) Check(g Grant) error {
 	if !g.needed() {

@@ -113,7 +113,8 @@ func (c *checker) entries() error {
 		}, `SELECT a.name, m.path, n.uid, n.size, b.size, b.state, n.blob_id IS NOT NULL, n.expunged_at IS NULL,
 			EXISTS (SELECT 1 FROM coverage c WHERE c.mailbox_id = n.mailbox_id AND c.uidvalidity = n.uidvalidity
 			AND c.level = 'body' AND c.lo <= n.uid AND c.hi >= n.uid),
-			m.gone_at IS NULL AND n.uidvalidity IN (m.uidvalidity, coalesce(m.building, m.uidvalidity)),
+			a.removed_at IS NOT NULL OR m.gone_at IS NULL
+			AND n.uidvalidity IN (m.uidvalidity, coalesce(m.building, m.uidvalidity)),
 			n.blob_id IS NOT NULL AND (b.sha256 IS NOT e.digest), e.account_id <> m.account_id
 			FROM entry n JOIN mailbox m ON m.id = n.mailbox_id JOIN account a ON a.id = m.account_id
 			JOIN email e ON e.id = n.email_id LEFT JOIN blob b ON b.id = n.blob_id

@@ -262,7 +262,7 @@ CREATE TABLE "account" (
   bodies          TEXT NOT NULL DEFAULT 'all'
                   CHECK (bodies IN ('all', 'headers', 'off') OR bodies GLOB '[1-9]*d' AND rtrim(bodies, 'd') NOT GLOB '*[^0-9]*'),
   keep            TEXT NOT NULL DEFAULT 'mirror'
-                  CHECK (keep IN ('mirror', 'forever') OR keep GLOB '[1-9]*d' AND rtrim(keep, 'd') NOT GLOB '*[^0-9]*'),
+                  CHECK (keep IN ('mirror', 'forever') OR keep GLOB '[1-9]*d' AND rtrim(keep, 'd') NOT GLOB '*[^0-9]*'), removed_at INTEGER,
   UNIQUE (user, endpoint),
   CHECK ((state = 'paused') = (paused_at IS NOT NULL)),
   CHECK (kind = 'local' OR user IS NOT NULL AND host IS NOT NULL AND port IS NOT NULL AND security IS NOT NULL)
@@ -317,13 +317,6 @@ END;
 CREATE TRIGGER goqite_updated_timestamp AFTER UPDATE ON goqite BEGIN
   UPDATE goqite SET updated = strftime('%Y-%m-%dT%H:%M:%fZ') WHERE id = old.id;
 END;
-CREATE VIEW accounts AS
-SELECT id, name, user, host, port, security, state, pause_class, pause_reason,
-       strftime('%Y-%m-%dT%H:%M:%SZ', paused_at / 1000, 'unixepoch') AS paused_at,
-       strftime('%Y-%m-%dT%H:%M:%SZ', created_at / 1000, 'unixepoch') AS created_at,
-       strftime('%Y-%m-%dT%H:%M:%SZ', last_success_at / 1000, 'unixepoch') AS last_success_at,
-       server_id, capabilities
-  FROM account;
 CREATE VIEW mail AS
 SELECT a.name AS account, m.path AS mailbox, n.uid, e.jmap_id AS email_id, e.message_id, t.jmap_id AS thread_id,
        strftime('%Y-%m-%dT%H:%M:%SZ', n.internal_date / 1000, 'unixepoch') AS date,
@@ -337,13 +330,6 @@ SELECT a.name AS account, m.path AS mailbox, n.uid, e.jmap_id AS email_id, e.mes
   JOIN thread t ON t.id = e.thread_id
   LEFT JOIN blob b ON b.id = n.blob_id
  WHERE n.expunged_at IS NULL;
-CREATE VIEW threads AS
-SELECT t.jmap_id AS thread_id, a.name AS account, count(*) AS emails,
-       strftime('%Y-%m-%dT%H:%M:%SZ', min(e.received_at) / 1000, 'unixepoch') AS first_date,
-       strftime('%Y-%m-%dT%H:%M:%SZ', max(e.received_at) / 1000, 'unixepoch') AS last_date,
-       (SELECT subject FROM email WHERE thread_id = t.id AND live > 0 ORDER BY received_at, id LIMIT 1) AS subject
-  FROM thread t JOIN account a ON a.id = t.account_id JOIN email e ON e.thread_id = t.id AND e.live > 0
- GROUP BY t.id;
 CREATE VIEW sync_tasks AS
 SELECT id, account_id, task_type,
        CASE state WHEN 'waiting' THEN 'pending' WHEN 'paused' THEN 'pending' WHEN 'cancelled' THEN 'failed' ELSE state END AS status,
@@ -353,9 +339,6 @@ SELECT id, account_id, task_type,
        strftime('%Y-%m-%dT%H:%M:%fZ', completed_at / 1000.0, 'unixepoch') AS completed_at,
        strftime('%Y-%m-%dT%H:%M:%fZ', next_retry_at / 1000.0, 'unixepoch') AS next_retry_at
   FROM sync_task;
-CREATE VIEW sync_coverage AS
-SELECT a.name AS account, m.path AS mailbox, c.uidvalidity, c.level, c.lo, c.hi
-  FROM coverage c JOIN mailbox m ON m.id = c.mailbox_id JOIN account a ON a.id = m.account_id;
 CREATE VIEW sync_runs AS
 SELECT r.id, a.name AS account,
        strftime('%Y-%m-%dT%H:%M:%fZ', r.started_at / 1000.0, 'unixepoch') AS started_at,
@@ -366,10 +349,6 @@ CREATE VIEW sync_errors AS
 SELECT x.id, strftime('%Y-%m-%dT%H:%M:%fZ', x.at / 1000.0, 'unixepoch') AS at, a.name AS account, m.path AS mailbox,
        x.uid, x.task_id, x.class, x.scope, x.phase, x.command, x.server_text, x.detail, x.next_step, x.attempt, x.stack, x.fingerprint
   FROM sync_error x LEFT JOIN account a ON a.id = x.account_id LEFT JOIN mailbox m ON m.id = x.mailbox_id;
-CREATE VIEW changes AS
-SELECT a.name AS account, c.type, c.object_id, c.created_no, c.changed_no, c.destroyed,
-       strftime('%Y-%m-%dT%H:%M:%fZ', c.changed_at / 1000.0, 'unixepoch') AS changed_at
-  FROM change c JOIN account a ON a.id = c.account_id;
 CREATE VIEW rate_limits AS
 SELECT a.name AS account, r.provider, r.kind,
        CASE WHEN r.kind = 'bytes' THEN (SELECT coalesce(sum(s.bytes), 0) FROM rate_slot s WHERE s.account_id = r.account_id
@@ -401,13 +380,6 @@ CREATE INDEX mailbox_account ON mailbox (account_id, raw);
 CREATE TABLE unindexed (
   email_id INTEGER PRIMARY KEY REFERENCES email (id) ON DELETE CASCADE
 ) STRICT;
-CREATE VIEW mailboxes AS
-SELECT m.id, a.name AS account, m.path, m.role, m.delimiter, m.selectable, m.priority, m.uidvalidity, m.modseq,
-       m.remote_total, m.total, m.unread, m.pass_at IS NOT NULL AS complete,
-       strftime('%Y-%m-%dT%H:%M:%SZ', m.pass_at / 1000, 'unixepoch') AS completed_at,
-       strftime('%Y-%m-%dT%H:%M:%SZ', m.gone_at / 1000, 'unixepoch') AS gone_at,
-       m.synced, m.refused
-  FROM mailbox m JOIN account a ON a.id = m.account_id;
 CREATE TABLE outdated_view (
   email_id INTEGER PRIMARY KEY REFERENCES email (id) ON DELETE CASCADE
 ) STRICT;
@@ -421,29 +393,61 @@ CREATE TABLE email_alias (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX email_alias_email ON email_alias (email_id);
 CREATE INDEX email_alias_created ON email_alias (created_at);
+CREATE VIEW accounts AS
+SELECT id, name, user, host, port, security, state, pause_class, pause_reason,
+       strftime('%Y-%m-%dT%H:%M:%SZ', paused_at / 1000, 'unixepoch') AS paused_at,
+       strftime('%Y-%m-%dT%H:%M:%SZ', created_at / 1000, 'unixepoch') AS created_at,
+       strftime('%Y-%m-%dT%H:%M:%SZ', last_success_at / 1000, 'unixepoch') AS last_success_at,
+       server_id, capabilities
+  FROM account WHERE removed_at IS NULL;
+CREATE VIEW mailboxes AS
+SELECT m.id, a.name AS account, m.path, m.role, m.delimiter, m.selectable, m.priority, m.uidvalidity, m.modseq,
+       m.remote_total, m.total, m.unread, m.pass_at IS NOT NULL AS complete,
+       strftime('%Y-%m-%dT%H:%M:%SZ', m.pass_at / 1000, 'unixepoch') AS completed_at,
+       strftime('%Y-%m-%dT%H:%M:%SZ', m.gone_at / 1000, 'unixepoch') AS gone_at,
+       m.synced, m.refused
+  FROM mailbox m JOIN account a ON a.id = m.account_id
+ WHERE a.removed_at IS NULL;
+CREATE VIEW threads AS
+SELECT t.jmap_id AS thread_id, a.name AS account, count(*) AS emails,
+       strftime('%Y-%m-%dT%H:%M:%SZ', min(e.received_at) / 1000, 'unixepoch') AS first_date,
+       strftime('%Y-%m-%dT%H:%M:%SZ', max(e.received_at) / 1000, 'unixepoch') AS last_date,
+       (SELECT subject FROM email WHERE thread_id = t.id AND live > 0 ORDER BY received_at, id LIMIT 1) AS subject
+  FROM thread t JOIN account a ON a.id = t.account_id JOIN email e ON e.thread_id = t.id AND e.live > 0
+ WHERE a.removed_at IS NULL
+ GROUP BY t.id;
+CREATE VIEW sync_coverage AS
+SELECT a.name AS account, m.path AS mailbox, c.uidvalidity, c.level, c.lo, c.hi
+  FROM coverage c JOIN mailbox m ON m.id = c.mailbox_id JOIN account a ON a.id = m.account_id
+ WHERE a.removed_at IS NULL;
+CREATE VIEW changes AS
+SELECT a.name AS account, c.type, c.object_id, c.created_no, c.changed_no, c.destroyed,
+       strftime('%Y-%m-%dT%H:%M:%fZ', c.changed_at / 1000.0, 'unixepoch') AS changed_at
+  FROM change c JOIN account a ON a.id = c.account_id
+ WHERE a.removed_at IS NULL;
 INSERT INTO meta VALUES ('change_no', 8);
-INSERT INTO meta VALUES ('created_at', 1796054095654);
+INSERT INTO meta VALUES ('created_at', 1796055638412);
 INSERT INTO meta VALUES ('epoch', 1);
-INSERT INTO meta VALUES ('store_id', '4d50bacfa7929273a3bdd04a54c293b8');
-INSERT INTO blob VALUES (1, X'83DD1DC4882A94A59B8FA0AD65CDA5EAAFC4ABC96E0DCF316134DC0F09EF9D06', 111, 107, 'sealed', 1796054095829);
-INSERT INTO blob VALUES (2, X'0F3BE79CEACD3945A11233A104FE22A817D5D2C93EF344C6A9349EFC0C2A32FE', 111, 107, 'sealed', 1796054095830);
+INSERT INTO meta VALUES ('store_id', '325736a7a0184d277a80b3f8d2db16f1');
+INSERT INTO blob VALUES (1, X'83DD1DC4882A94A59B8FA0AD65CDA5EAAFC4ABC96E0DCF316134DC0F09EF9D06', 111, 107, 'sealed', 1796055638648);
+INSERT INTO blob VALUES (2, X'0F3BE79CEACD3945A11233A104FE22A817D5D2C93EF344C6A9349EFC0C2A32FE', 111, 107, 'sealed', 1796055638677);
 INSERT INTO blob_piece VALUES (1, 0, X'28B52FFD0400F50200A2C5141B706B130044C6DA126B97C45B93F5C01E21888DDECC9A41F10038108728993D51C7E1C5727BDE7CA6791B6FC3240E5349C4A90CAC74B1C261B25A35C5198983380C2C6CA1371E9ACF0509B12218005F72F787021005680F4F031953FADD45');
 INSERT INTO blob_piece VALUES (2, 0, X'28B52FFD0400F50200A2C5141B706B130044C6DA126B97C45B93F5C01E21888DC3DC9A42890170208728993D51C7E1C5727BDE7CA6791B6FC3240E5349C4A90CAC74B1C261B25A35C5198983380C2C6CA1371E9ACF0509B12218005F72F787021005680F4F03196B15D5D7');
-INSERT INTO thread VALUES (1, 1, 'tad2mp9f27qqfl7k4ja17pio4');
-INSERT INTO thread VALUES (2, 1, 'thsgm5dngpgbjha30rqr2njqn');
+INSERT INTO thread VALUES (1, 1, 't4cc4nmv876s3kt5pqbnjp3qt');
+INSERT INTO thread VALUES (2, 1, 't32gdcsoar9cqfil9937lmver');
 INSERT INTO thread_reference VALUES (1, X'0D5C73DC1D34A4754B3DDAB392EA15A6', 1);
 INSERT INTO thread_reference VALUES (1, X'06EFD581F8CA13285F23942861AF7908', 2);
-INSERT INTO email VALUES (1, 1, 'elda96c8r42hvkdem5lekva69', 1, X'83DD1DC4882A94A59B8FA0AD65CDA5EAAFC4ABC96E0DCF316134DC0F09EF9D06', '<1@example.org>', 'message 1', 'Ada <ada@example.org>', '', 1600000000000, 1700000001000, 111, 'This is the text', 0, 0, 1, NULL);
-INSERT INTO email VALUES (2, 1, 'e5nbcim1qkgi7llka1jgci8k3', 2, X'0F3BE79CEACD3945A11233A104FE22A817D5D2C93EF344C6A9349EFC0C2A32FE', '<2@example.org>', 'message 2', 'Ada <ada@example.org>', '', 1600000000000, 1700000002000, 111, 'This is the text', 0, 0, 0, NULL);
+INSERT INTO email VALUES (1, 1, 'ejt9getri8vob4qqms69flmtp', 1, X'83DD1DC4882A94A59B8FA0AD65CDA5EAAFC4ABC96E0DCF316134DC0F09EF9D06', '<1@example.org>', 'message 1', 'Ada <ada@example.org>', '', 1600000000000, 1700000001000, 111, 'This is the text', 0, 0, 1, NULL);
+INSERT INTO email VALUES (2, 1, 'efpdhjgd4o3ae26ebehppve13', 2, X'0F3BE79CEACD3945A11233A104FE22A817D5D2C93EF344C6A9349EFC0C2A32FE', '<2@example.org>', 'message 2', 'Ada <ada@example.org>', '', 1600000000000, 1700000002000, 111, 'This is the text', 0, 0, 0, NULL);
 INSERT INTO entry VALUES (1, 1, 7, 1, NULL, 1, 1, '\Seen', 1, 1700000001000, 111, NULL, NULL);
-INSERT INTO entry VALUES (2, 1, 7, 2, NULL, 2, 2, '', 1, 1700000002000, 111, 1796054095834, NULL);
+INSERT INTO entry VALUES (2, 1, 7, 2, NULL, 2, 2, '', 1, 1700000002000, 111, 1796055638696, NULL);
 INSERT INTO coverage VALUES (1, 7, 'body', 1, 2);
-INSERT INTO change VALUES (1, 'Email', 'e5nbcim1qkgi7llka1jgci8k3', 5, 7, 0, 1796054095834);
-INSERT INTO change VALUES (1, 'Email', 'elda96c8r42hvkdem5lekva69', 3, 3, 0, 1796054095830);
-INSERT INTO change VALUES (1, 'Mailbox', 'M1', 1, 8, 0, 1796054095834);
-INSERT INTO change VALUES (1, 'Thread', 'tad2mp9f27qqfl7k4ja17pio4', 2, 2, 0, 1796054095830);
-INSERT INTO change VALUES (1, 'Thread', 'thsgm5dngpgbjha30rqr2njqn', 4, 4, 0, 1796054095830);
-INSERT INTO account VALUES (1, 'imap', 'ada', 'ada', 'localhost', 143, 'plain', 0, '', 'active', '', '', NULL, '', '', 1796054095807, NULL, 'all', 'mirror');
+INSERT INTO change VALUES (1, 'Email', 'efpdhjgd4o3ae26ebehppve13', 5, 7, 0, 1796055638697);
+INSERT INTO change VALUES (1, 'Email', 'ejt9getri8vob4qqms69flmtp', 3, 3, 0, 1796055638676);
+INSERT INTO change VALUES (1, 'Mailbox', 'M1', 1, 8, 0, 1796055638697);
+INSERT INTO change VALUES (1, 'Thread', 't32gdcsoar9cqfil9937lmver', 4, 4, 0, 1796055638677);
+INSERT INTO change VALUES (1, 'Thread', 't4cc4nmv876s3kt5pqbnjp3qt', 2, 2, 0, 1796055638675);
+INSERT INTO account VALUES (1, 'imap', 'ada', 'ada', 'localhost', 143, 'plain', 0, '', 'active', '', '', NULL, '', '', 1796055638556, NULL, 'all', 'mirror', NULL);
 INSERT INTO mailbox VALUES (1, 1, X'494E424F58', 'INBOX', '/', '', '', 1, 5, NULL, NULL, 7, NULL, NULL, 1, 0, 0, 0, 0, NULL, 1, 0, NULL, NULL, NULL, 1, NULL, '', NULL, NULL, NULL, 0, NULL, 0, NULL);
 INSERT INTO unindexed VALUES (1);
 INSERT INTO unindexed VALUES (2);

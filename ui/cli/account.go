@@ -25,14 +25,14 @@ import (
 func (a *app) account() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "account COMMAND",
-		Short: "Add, list, show, set, test, pause and resume accounts",
+		Short: "Add, list, show, set, test, pause, resume, rename and remove accounts",
 		Example: `  mailcote account add imaps://you@example.org
   mailcote account test you@example.org`,
 		Args: cobra.ArbitraryArgs,
 		RunE: group,
 	}
 	c.AddCommand(a.accountAdd(), a.accountList(), a.accountShow(), a.accountSet(), a.accountTest(), a.accountPause(),
-		a.accountResume())
+		a.accountResume(), a.accountRename(), a.accountRemove())
 	return c
 }
 
@@ -75,7 +75,7 @@ func (a *app) accountList() *cobra.Command {
 func (a *app) accountShow() *cobra.Command {
 	return &cobra.Command{
 		Use: "show ACCOUNT", Short: "Show one account and its mailboxes", Args: exactly(1, "ACCOUNT"),
-		Example: "  mailcote account show you@example.org",
+		Example: "  mailcote account show you@example.org", ValidArgsFunction: a.completeAccounts(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			var v accountView
 			var boxes []mailboxView
@@ -128,6 +128,7 @@ func (a *app) accountTest() *cobra.Command {
 		Use: "test ACCOUNT|URL", Short: "Try to sign in, step by step", Args: exactly(1, "ACCOUNT or URL"),
 		Example: `  mailcote account test you@example.org
   mailcote account test imaps://you@example.org --password-file pw`,
+		ValidArgsFunction: a.completeAccounts(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			l, insecure, err := a.testLogin(c.Context(), &s, args[0])
 			if err != nil {

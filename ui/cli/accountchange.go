@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 
 	"github.com/spf13/cobra"
 
@@ -31,12 +32,20 @@ only you can read.`,
 			if err != nil {
 				return err
 			}
+			if c.Flags().Changed("name") {
+				if err := goodName(name); err != nil {
+					return err
+				}
+			}
 			if err := s.canGive(a, l, true); err != nil {
 				return err
 			}
 			return a.owning(c.Context(), "mailcote account add", func(st *storage.Store, e *engine.Engine) error {
 				move, err := a.move(c.Context(), st, l)
 				if err != nil {
+					return err
+				}
+				if err := mayHaveName(c.Context(), st, l, name); err != nil {
 					return err
 				}
 				ref, err := a.tried(c.Context(), &s, &l, st, noTest)
@@ -52,6 +61,32 @@ only you can read.`,
 	c.Flags().StringVar(&name, "name", "", "what to call the account (default: its address)")
 	c.Flags().BoolVar(&noTest, "no-test", false, "add the account without trying to sign in")
 	return c
+}
+
+// mayHaveName refuses a name that a new account cannot get, because another one
+// has it, or that a known one would have to change for. No name is any.
+func mayHaveName(ctx context.Context, st *storage.Store, l engine.Login, name string) error {
+	if name == "" {
+		return nil
+	}
+	return st.Read(ctx, func(r *storage.Reader) error {
+		have, err := r.AccountByIdentity(l.User, l.Host, l.Port)
+		switch {
+		case err == nil && have.Name != name:
+			return usagef("that account is there and is called %s, and nothing was changed: mailcote account rename "+
+				"%s %s", have.Name, view.ShellWord(have.Name), view.ShellWord(name))
+		case err == nil:
+			return nil
+		case !errors.Is(err, storage.ErrNotFound):
+			return err
+		}
+		if _, err = r.AccountByName(name); errors.Is(err, storage.ErrNotFound) {
+			return nil
+		} else if err == nil {
+			err = taken(&engine.NameTakenError{Name: name})
+		}
+		return err
+	})
 }
 
 // tried gets the password into l and signs in with it. The reference says where
@@ -116,6 +151,7 @@ read. run and a sync of all accounts leave them out; a sync that names one
 makes one pass and leaves it paused.`,
 		Example: `  mailcote account pause you@example.org
   mailcote account pause work home --reason "on holiday"`,
+		ValidArgsFunction: a.completeAccounts(-1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.change(c.Context(), "mailcote account pause", args,
 				func(e *engine.Engine, ids []storage.AccountID) error {
@@ -130,7 +166,7 @@ makes one pass and leaves it paused.`,
 func (a *app) accountResume() *cobra.Command {
 	return &cobra.Command{
 		Use: "resume ACCOUNT…", Short: "Sync accounts again that were paused, by hand or by a fault", Args: named,
-		Example: `  mailcote account resume you@example.org`,
+		Example: `  mailcote account resume you@example.org`, ValidArgsFunction: a.completeAccounts(-1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.change(c.Context(), "mailcote account resume", args,
 				func(e *engine.Engine, ids []storage.AccountID) error {

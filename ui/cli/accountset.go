@@ -36,6 +36,7 @@ Without --port, a server at the usual port of the old security is then looked
 for at that of the new one.`,
 		Example: `  mailcote account set work --port 993 --security tls
   mailcote account set work --password-command 'pass show mail'`,
+		ValidArgsFunction: a.completeAccounts(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			port := c.Flags().Changed("port")
 			if !port && s.security == "" && s.file == "" && s.command == "" {
@@ -47,6 +48,7 @@ for at that of the new one.`,
 	c.Flags().IntVar(&s.port, "port", 0, "the server's `PORT`")
 	c.Flags().StringVar(&s.security, "security", "", "`HOW` the connection is secured: tls, starttls or plain")
 	s.refFlags(c)
+	flagged(c, "security", oneOf("tls", "starttls", "plain"))
 	return c
 }
 

@@ -78,7 +78,8 @@ func (a *app) mailboxList() *cobra.Command {
 		Long: `List the mailboxes of an account. The note says which are left out, and which
 the server does not let the account read: those are asked for once a day, and
 by sync --mailbox.`,
-		Example: "  mailcote mailbox list you@example.org\n  mailcote mailbox list work --json",
+		Example:           "  mailcote mailbox list you@example.org\n  mailcote mailbox list work --json",
+		ValidArgsFunction: a.completeAccounts(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			var all []mailboxView
 			if err := a.read(c.Context(), func(r *storage.Reader) error {
@@ -121,6 +122,7 @@ nothing; its mail stays and can be read, and the account is complete without
 it. One that is taken in goes on from what is here.`,
 		Example: "  mailcote mailbox set you@example.org Archive/2009 --sync off\n" +
 			"  mailcote mailbox set work INBOX --sync on",
+		ValidArgsFunction: a.completeMailbox(),
 		RunE: func(c *cobra.Command, args []string) error {
 			if sync != "on" && sync != "off" {
 				return usagef("--sync is on or off: %s --sync on|off", c.UseLine())
@@ -129,6 +131,7 @@ it. One that is taken in goes on from what is here.`,
 		},
 	}
 	c.Flags().StringVar(&sync, "sync", "", "`on` or off")
+	flagged(c, "sync", oneOf("on", "off"))
 	return c
 }
 

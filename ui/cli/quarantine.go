@@ -158,6 +158,7 @@ func (a *app) retryQuarantined() *cobra.Command {
 	var every bool
 	c := &cobra.Command{
 		Use: "retry ID…", Short: "Try messages in quarantine again", Args: cobra.ArbitraryArgs,
+		ValidArgsFunction: a.completeQuarantined(false),
 		Long: `Have messages in quarantine tried at the next pass, ahead of their time. The
 next sync or run does the work; the queue shows it.`,
 		Example: `  mailcote errors retry 3 4
@@ -259,7 +260,7 @@ func (a *app) raw() *cobra.Command {
 in parts or as it comes, and say how much that is. When an earlier try brought
 more, that is written. No mail in the store changes. The exit status is 0 when
 it came to its end and 3 when only a part did.`,
-		Example: "  mailcote errors raw 3 --out message.eml",
+		Example: "  mailcote errors raw 3 --out message.eml", ValidArgsFunction: a.completeQuarantined(true),
 		RunE: func(c *cobra.Command, args []string) (err error) {
 			if path == "" {
 				return usagef("--out is missing: name a file that does not exist yet, %s", c.UseLine())

@@ -131,7 +131,7 @@ func (v taskView) next() string {
 func (a *app) queueShow() *cobra.Command {
 	return &cobra.Command{
 		Use: "show ID", Short: "Show one task and its errors", Args: exactly(1, "ID"),
-		Example: "  mailcote queue show 12",
+		Example: "  mailcote queue show 12", ValidArgsFunction: a.completeTasks(0),
 		RunE: func(c *cobra.Command, args []string) error {
 			id, err := taskID(args[0])
 			if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -55,12 +56,14 @@ one account.`,
 			"  mailcote queue priority 9 12 15\n  mailcote queue priority 1 --account you@example.org"},
 	} {
 		var s chosen
+		before := strings.Count(one.use, " ") // arguments before the tasks
 		c := &cobra.Command{
 			Use: one.use + " ID…", Short: one.short, Example: one.examples, Args: cobra.ArbitraryArgs,
 			Long: one.long + `
 
 Tasks are chosen by number, or by the flags that say which (all must fit), or
 with --all: then every task is meant that the command applies to.`,
+			ValidArgsFunction: a.completeTasks(before),
 			RunE: func(c *cobra.Command, args []string) error {
 				o := queue.Order{Verb: one.verb, Force: s.force}
 				if o.Verb == queue.VerbPriority {
@@ -86,6 +89,8 @@ with --all: then every task is meant that the command applies to.`,
 		c.Flags().StringVar(&s.kind, "type", "",
 			"the tasks of this `TYPE`: initial_sync, folder_sync or incremental_sync")
 		c.Flags().BoolVar(&s.all, "all", false, "every task the command applies to")
+		flagged(c, "state", oneOf("pending", "waiting", "paused", "failed", "cancelled"))
+		flagged(c, "type", oneOf(string(queue.InitialSync), string(queue.FolderSync), string(queue.IncrementalSync)))
 		if one.verb == queue.VerbRetry {
 			c.Flags().BoolVar(&s.force, "force", false, "against the deadline of a quota too")
 		}

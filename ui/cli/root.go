@@ -35,6 +35,7 @@ func (a *app) root() *cobra.Command {
 	})
 	root.AddCommand(a.demo(), a.run(), a.sync(), a.account(), a.mailbox(), a.status(), a.search(), a.show(), a.queue(),
 		a.errors(), a.check(), a.sql(), a.token(), a.version())
+	a.completeFlags(root)
 	root.Flags().Bool("version", false, "print the version")
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetHelpTemplate(helpTemplate())

@@ -41,6 +41,7 @@ name exists. With --part it saves that part.`,
   mailcote show ID --save invoices
   mailcote show ID --part 2 > invoice.pdf
   mailcote show ID --raw > message.eml`,
+		ValidArgsFunction: a.completeMessage(),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := a.checkShow(c, f); err != nil {
 				return err

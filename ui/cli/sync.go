@@ -37,6 +37,7 @@ once when it is named; it stays paused.`,
 		Example: `  mailcote sync
   mailcote sync you@example.org --mailbox INBOX
   mailcote sync imap://test:secret@127.0.0.1:1143 --store t.db --once --json`,
+		ValidArgsFunction: a.completeAccounts(-1),
 		RunE: func(c *cobra.Command, args []string) error {
 			login, err := s.check(a, args)
 			if err != nil {

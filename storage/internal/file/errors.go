@@ -38,6 +38,9 @@ var (
 	// ErrBusy says that another program locked the file for longer than is
 	// waited for. Nothing of the write was kept.
 	ErrBusy = errors.New("another program locks the store")
+	// ErrLogInUse says that the log could not be emptied because somebody reads
+	// the file.
+	ErrLogInUse = errors.New("another program reads the store, so its log could not be emptied")
 	// ErrClosed says that the store was closed.
 	ErrClosed = errors.New("the store is closed")
 	// ErrReadOnly says that the store was opened for reading alongside its

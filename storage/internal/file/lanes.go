@@ -17,12 +17,13 @@ const (
 
 // request is one closure waiting for its turn.
 type request struct {
-	ctx   context.Context // cancels only while the request waits
-	lane  Lane
-	size  int
-	alone bool // not in a savepoint: a transaction of its own
-	fn    func(*Tx) error
-	done  chan error // buffered: the writer never waits for a caller
+	ctx    context.Context // cancels only while the request waits
+	lane   Lane
+	size   int
+	alone  bool // not in a savepoint: a transaction of its own
+	vacuum bool // in place of fn, outside every transaction
+	fn     func(*Tx) error
+	done   chan error // buffered: the writer never waits for a caller
 }
 
 // lanes are the requests that wait, and whether more may come.

@@ -22,6 +22,15 @@ func (f *File) WriteAlone(ctx context.Context, fn func(*Tx) error) error {
 	return f.enqueue(ctx, &request{ctx: ctx, lane: Bulk, alone: true, fn: fn, done: make(chan error, 1)})
 }
 
+// Vacuum writes every page anew, so that nothing is left of what was deleted,
+// and empties the log. It takes room for a second copy of the file. ctx cancels
+// it only while it waits for its turn.
+//
+// Errors: those of Write, or ErrLogInUse.
+func (f *File) Vacuum(ctx context.Context) error {
+	return f.enqueue(ctx, &request{ctx: ctx, alone: true, vacuum: true, done: make(chan error, 1)})
+}
+
 func (f *File) enqueue(ctx context.Context, r *request) error {
 	w := f.writer
 	if w == nil {

@@ -115,6 +115,8 @@ func (w *writer) run() {
 		case r.ctx.Err() != nil: // it was cancelled while it waited
 			r.done <- r.ctx.Err()
 			continue
+		case r.vacuum:
+			r.done <- w.vacuum()
 		case r.alone:
 			w.alone(r)
 		default:
@@ -156,6 +158,28 @@ func (w *writer) alone(r *request) {
 	}
 	w.outcome(r.lane, err)
 	r.done <- err
+}
+
+// vacuum rebuilds the file and empties the log, which holds the old pages.
+func (w *writer) vacuum() error {
+	failpoint.Hit("storage.beforeVacuum")
+	if _, err := w.stmts.conn.ExecContext(context.Background(), "VACUUM"); err != nil {
+		err = Explain("vacuum", err)
+		if severityOf(err) == unknown {
+			err = w.recover(err)
+		}
+		w.full(err)
+		return err
+	}
+	busy, _, err := w.empty(true)
+	if err != nil {
+		w.trouble(err)
+		return Explain("empty the log", err)
+	}
+	if busy != 0 {
+		return ErrLogInUse
+	}
+	return nil
 }
 
 // own runs a closure of the writer itself.
