@@ -43,6 +43,8 @@ type Summary struct {
 	NextStep    string      `json:"next_step,omitempty"`
 	Readable    float64     `json:"readable_seconds"` // until all mail was readable; Seconds includes the index
 	Wire        int64       `json:"wire_bytes"`       // read from the server, below TLS
+	Gone        int64       `json:"gone"`             // messages that the server no longer has
+	Flags       int64       `json:"flags"`            // messages whose flags changed there
 
 	Interrupted bool  `json:"-"`
 	Refused     bool  `json:"-"` // the server refused the password
@@ -132,7 +134,7 @@ func (w *worker) concludeTx(tx *storage.Writer, s *Summary, interrupted bool) er
 	if err != nil {
 		return err
 	}
-	s.Fetched, s.Bytes = run.Fetched, run.Bytes
+	s.Fetched, s.Bytes, s.Gone, s.Flags = run.Fetched, run.Bytes, w.gone, w.flags
 	switch {
 	case w.failed != nil:
 		s.Result, s.Class, s.Detail, s.Err = Failed, w.failed.Class, w.failed.Detail, w.failed.Err

@@ -31,6 +31,8 @@ type worker struct {
 	memory   reconcile.Memory
 	started  time.Time
 
+	gone, flags int64 // stored messages that the server no longer has, and those with other flags
+
 	streak     streak
 	dialFailed bool // the last dial failed, so the host's breaker counts
 
@@ -55,7 +57,7 @@ type streak struct {
 }
 
 func newWorker(e *Engine, a *account, once bool) *worker {
-	e.progress.Update(a.name(), func(p *AccountProgress) { p.Fetched, p.Bytes = 0, 0 })
+	e.progress.Update(a.name(), func(p *AccountProgress) { p.Fetched, p.Bytes, p.Gone, p.Flags = 0, 0, 0, 0 })
 	return &worker{e: e, stream: stream{account: a, once: once},
 		started: time.Now().Truncate(time.Millisecond), relisted: map[storage.MailboxID]bool{},
 		said: map[storage.MailboxID]plan.Status{}, differs: map[storage.MailboxID]bool{}, broke: map[string]int{}}
@@ -193,7 +195,11 @@ func (w *worker) syncFolder(ctx context.Context, t queue.Task) error {
 			_, err := w.e.queue.CompleteTx(tx, t)
 			return err
 		},
-		Show:  func(path string, done, total int64) { w.e.progress.Mailbox(w.account.name(), path, done, total) },
+		Show: func(path string, done, total int64) { w.e.progress.Mailbox(w.account.name(), path, done, total) },
+		Changed: func(gone, flags int) {
+			w.gone, w.flags = w.gone+int64(gone), w.flags+int64(flags)
+			w.e.progress.Count(w.account.name(), gone, flags)
+		},
 		Moved: func() { w.batches.Add(1) },
 	})
 	return w.noteForbidden(ctx, t, err)

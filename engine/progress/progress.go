@@ -20,6 +20,8 @@ type Account struct {
 	Mailboxes []Mailbox `json:"mailboxes"`
 	Fetched   int64     `json:"fetched"` // messages stored in this pass
 	Bytes     int64     `json:"bytes"`   // their raw bytes
+	Gone      int64     `json:"gone"`    // messages that the server no longer has, in this pass
+	Flags     int64     `json:"flags"`   // messages whose flags changed there, in this pass
 	Unindexed int64     `json:"unindexed"`
 	Outdated  int64     `json:"outdated_views"` // messages that an older version has read
 
@@ -130,6 +132,14 @@ func (p *Progress) Fetched(account, path string, messages int, bytes int64) {
 			a.Mailboxes[i].Done += int64(messages)
 		}
 	})
+}
+
+// Count adds what changed of messages that were stored before.
+func (p *Progress) Count(account string, gone, flags int) {
+	if gone == 0 && flags == 0 {
+		return
+	}
+	p.Update(account, func(a *Account) { a.Gone, a.Flags = a.Gone+int64(gone), a.Flags+int64(flags) })
 }
 
 func (p *Progress) SetUnindexed(n int64) {

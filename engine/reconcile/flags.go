@@ -338,6 +338,7 @@ func (p flagSync) applyFlags(ctx context.Context, u flagUpdate) error {
 		some := u.changes[:n]
 		u.changes = u.changes[n:]
 		last := len(u.changes) == 0
+		changed := 0
 		failpoint.Hit("engine.beforeFlags")
 		if err := p.Fetcher.Store.Write(ctx, storage.Bulk, 0, func(tx *storage.Writer) error {
 			if first && (u.anew || u.hidden) {
@@ -345,7 +346,8 @@ func (p flagSync) applyFlags(ctx context.Context, u flagUpdate) error {
 					return err
 				}
 			}
-			if _, err := tx.ApplyFlags(p.row.ID, p.box.Validity, some); err != nil {
+			var err error
+			if changed, err = tx.ApplyFlags(p.row.ID, p.box.Validity, some); err != nil {
 				return err
 			}
 			if last && u.advance {
@@ -355,6 +357,7 @@ func (p flagSync) applyFlags(ctx context.Context, u flagUpdate) error {
 		}); err != nil {
 			return fault.In(fault.PhaseStore, err)
 		}
+		p.Changed(0, changed)
 	}
 	if u.advance {
 		p.row.ModSeq = u.now

@@ -53,6 +53,9 @@ type Task struct {
 	CompleteTx func(tx *storage.Writer) error
 	// Show publishes how many of the listed messages are stored.
 	Show func(path string, done, total int64)
+	// Changed counts what the pass changed of stored messages: how many are
+	// gone, and how many have other flags.
+	Changed func(gone, flags int)
 	// Moved tells the watchdog that the task is not stuck.
 	Moved func()
 }
@@ -229,6 +232,7 @@ func (p *pass) round(ctx context.Context) (moved bool, err error) {
 	if err := fetch.Expunge(ctx, p.Fetcher.Store, p.row.ID, p.box.Validity, d.Gone); err != nil {
 		return false, err
 	}
+	p.Changed(len(d.Gone), 0)
 	quiet := len(d.Gone)+len(d.New) == 0
 	if d.New, err = p.rebind(ctx, d.New); err != nil {
 		return false, err

@@ -146,7 +146,7 @@ func TestBarsOnScreen(t *testing.T) {
 			strings.Join(some(screen.Pictures(), 5), "\n--\n"))
 	}
 	if last := screen.String(); strings.Contains(last, "▕") ||
-		!strings.Contains(last, "complete, 2 mailboxes, 501 messages fetched") {
+		!strings.Contains(last, "complete, 2 mailboxes, 501 new") {
 		t.Errorf("at the end:\n%s", last)
 	}
 }

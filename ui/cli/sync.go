@@ -252,9 +252,9 @@ func (a *app) summary(s engine.Summary) error {
 	}
 	name := voice.Line(s.Account)
 	if !a.voice.Quiet && s.Result != engine.Failed {
-		text := fmt.Sprintf("%s, %s, %s fetched (%s) in %s", s.Result,
+		text := fmt.Sprintf("%s, %s, %s in %s", s.Result,
 			format.Plural(int64(s.Mailboxes), "mailbox", "mailboxes"),
-			format.Plural(s.Fetched, "message", "messages"), format.Octets(s.Bytes), format.Seconds(s.Seconds))
+			format.Did(s.Fetched, s.Bytes, s.Gone, s.Flags), format.Seconds(s.Seconds))
 		lines := a.voice.Wrap(name+": ", 2, text)
 		lines[0] = a.voice.Strong(name) + strings.TrimPrefix(lines[0], name)
 		if err := a.voice.Say("%s", strings.Join(lines, "\n")); err != nil {

@@ -37,6 +37,22 @@ func Octets(n int64) string {
 	return fmt.Sprintf("%.2f GB", float64(n)/(unit*unit*unit))
 }
 
+// Did says what a pass did to the messages here: 3 new (31 kB), 50 gone, 12
+// flags.
+func Did(fetched, bytes, gone, flags int64) string {
+	text := Count(fetched) + " new"
+	if fetched > 0 {
+		text += " (" + Octets(bytes) + ")"
+	}
+	if gone > 0 {
+		text += ", " + Count(gone) + " gone"
+	}
+	if flags > 0 {
+		text += ", " + Plural(flags, "flag", "flags")
+	}
+	return text
+}
+
 // Moment writes a time in the local zone; "never" for the zero time.
 func Moment(t time.Time) string {
 	if t.IsZero() {
