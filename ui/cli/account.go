@@ -31,7 +31,7 @@ func (a *app) account() *cobra.Command {
 		Args: cobra.ArbitraryArgs,
 		RunE: group,
 	}
-	c.AddCommand(a.accountAdd(), a.accountList(), a.accountShow(), a.accountSet(), a.accountTest(), a.accountPause(),
+	c.AddCommand(a.accountAdd(), a.orFresh(a.accountList()), a.accountShow(), a.accountSet(), a.accountTest(), a.accountPause(),
 		a.accountResume(), a.accountRename(), a.accountRemove())
 	return c
 }
@@ -58,7 +58,7 @@ func (a *app) accountList() *cobra.Command {
 				return each(all, a.voice.JSON)
 			}
 			if len(all) == 0 {
-				a.voice.Note("No account yet: mailcote account add imaps://you@example.org")
+				a.noAccountYet()
 				return nil
 			}
 			var rows [][]string

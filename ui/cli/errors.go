@@ -57,23 +57,20 @@ type problemView struct {
 }
 
 func (a *app) errors() *cobra.Command {
-	var since time.Duration
+	from := since{text: "7d", ago: 7 * 24 * time.Hour}
 	var group bool
 	c := &cobra.Command{
 		Use: "errors", Short: "List what went wrong and what to do about it", Args: exactly(0, ""),
-		Example: "  mailcote errors\n  mailcote errors --group\n  mailcote errors --since 1h --json\n  mailcote " +
+		Example: "  mailcote errors\n  mailcote errors --group\n  mailcote errors --since 2h --json\n  mailcote " +
 			"errors quarantine",
 		RunE: func(c *cobra.Command, _ []string) error {
-			if since <= 0 {
-				return usagef("--since wants a time that has passed, such as 24h or 30m")
-			}
 			if group {
-				return a.problems(c.Context(), since)
+				return a.problems(c.Context(), from)
 			}
 			var views []faultView
 			if err := a.readWithAccounts(c.Context(), func(r *storage.Reader, accounts []view.Account) error {
 				a.noteHolds(accounts)
-				faults, err := r.Faults(time.Now().Add(-since), mostFaults)
+				faults, err := r.Faults(from.Time(), mostFaults)
 				for _, f := range faults {
 					views = append(views, viewFault(f))
 				}
@@ -85,7 +82,7 @@ func (a *app) errors() *cobra.Command {
 				return each(views, a.voice.JSON)
 			}
 			if len(views) == 0 {
-				a.voice.Note("Nothing went wrong in the last %s.", format.Span(since))
+				a.voice.Note("Nothing went wrong %s.", from.Words())
 			}
 			for _, v := range views {
 				if err := a.printFault(v); err != nil {
@@ -95,7 +92,7 @@ func (a *app) errors() *cobra.Command {
 			return nil
 		},
 	}
-	c.Flags().DurationVar(&since, "since", 7*24*time.Hour, "how far to look back, such as 24h or 30m")
+	c.Flags().Var(&from, "since", "from `WHEN` on: 7d, 2h or 2026-11-01")
 	c.Flags().BoolVar(&group, "group", false, "one line for each problem: how often, first and last")
 	c.AddCommand(a.quarantine(), a.retryQuarantined(), a.raw())
 	return c
@@ -112,11 +109,11 @@ func (a *app) noteHolds(accounts []view.Account) {
 }
 
 // problems lists each problem once, the latest first.
-func (a *app) problems(ctx context.Context, since time.Duration) error {
+func (a *app) problems(ctx context.Context, from since) error {
 	var views []problemView
 	if err := a.readWithAccounts(ctx, func(r *storage.Reader, accounts []view.Account) error {
 		a.noteHolds(accounts)
-		groups, err := r.FaultGroups(time.Now().Add(-since), mostFaults)
+		groups, err := r.FaultGroups(from.Time(), mostFaults)
 		for _, g := range groups {
 			views = append(views, problemView{"problem", g.Fault.Fingerprint, g.Count, g.First, g.Last,
 				viewFault(g.Fault)})
@@ -129,7 +126,7 @@ func (a *app) problems(ctx context.Context, since time.Duration) error {
 		return each(views, a.voice.JSON)
 	}
 	if len(views) == 0 {
-		a.voice.Note("Nothing went wrong in the last %s.", format.Span(since))
+		a.voice.Note("Nothing went wrong %s.", from.Words())
 		return nil
 	}
 	if a.voice.OutTTY {

@@ -33,8 +33,8 @@ func (a *app) root() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usagef("%s: see %s --help", strings.TrimSpace(err.Error()), c.CommandPath())
 	})
-	root.AddCommand(a.demo(), a.run(), a.sync(), a.account(), a.mailbox(), a.status(), a.search(), a.show(), a.queue(),
-		a.errors(), a.check(), a.sql(), a.token(), a.version())
+	root.AddCommand(a.demo(), a.run(), a.sync(), a.account(), a.mailbox(), a.status(), a.orFresh(a.search()), a.show(),
+		a.queue(), a.errors(), a.check(), a.sql(), a.token(), a.manual(), a.version())
 	a.completeFlags(root)
 	root.Flags().Bool("version", false, "print the version")
 	root.SetVersionTemplate("{{.Version}}\n")
@@ -91,12 +91,17 @@ func (a *app) help(print func(*cobra.Command, []string)) func(*cobra.Command, []
 	}
 }
 
+// statusLines says what each exit status means.
+func statusLines() string {
+	var lines strings.Builder
+	for _, s := range statusTable() {
+		fmt.Fprintf(&lines, "  %-3d %s\n", s.Status, s.Means)
+	}
+	return lines.String()
+}
+
 // helpTemplate puts examples first and exit statuses last.
 func helpTemplate() string {
-	var statuses strings.Builder
-	for _, s := range statusTable() {
-		fmt.Fprintf(&statuses, "  %-3d %s\n", s.Status, s.Means)
-	}
 	return `{{with (or .Long .Short)}}{{. | trimTrailingWhitespaces}}
 
 {{end}}{{if .HasExample}}Examples:
@@ -115,5 +120,5 @@ Everywhere:
 {{.InheritedFlags.FlagUsages | trimTrailingWhitespaces}}{{end}}
 
 Exit status:
-` + statuses.String()
+` + statusLines()
 }

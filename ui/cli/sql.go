@@ -9,6 +9,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"modernc.org/sqlite"
@@ -22,30 +23,61 @@ import (
 const tableRows = 1000
 
 func (a *app) sql() *cobra.Command {
-	return &cobra.Command{
+	var most time.Duration
+	c := &cobra.Command{
 		Use: "sql QUERY", Short: "Ask the store with SQL, reading only", Args: exactly(1, "QUERY"),
-		Long: `Ask the store with SQL. Only reading is possible. The views accounts,
-mailboxes, mail, threads, sync_tasks, sync_coverage, sync_runs, sync_errors and
-changes are stable (docs/sql.md); the tables below them are not. BLOBs are
-printed in hex.`,
+		Long: `Ask the store with SQL. Only reading is possible. These views are stable
+(docs/sql.md), and the tables below them are not:
+
+  accounts       mailboxes      mail             threads     changes
+  sync_tasks     sync_runs      sync_errors      breakers    rate_limits
+  sync_coverage  sync_quarantine
+
+BLOBs are printed in hex. A statement that takes longer than --timeout is ended
+(status 75); Ctrl-C ends it too.`,
 		Example: `  mailcote sql 'SELECT mailbox, count(*) FROM mail GROUP BY mailbox'
   mailcote sql --json 'SELECT date, sender, subject FROM mail
     ORDER BY date DESC LIMIT 10'`,
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.reading(c.Context(), func(s *storage.Store) error {
-				if a.json {
-					return explainedSQL(s.SQL(c.Context(), args[0], func(columns []string, values []any) error {
-						return a.voice.JSON(rowJSON{columns, values})
-					}))
-				}
-				t := table{app: a}
-				if err := explainedSQL(s.SQL(c.Context(), args[0], t.add)); err != nil {
-					return err
-				}
-				return t.flush()
-			})
+			if most < 0 {
+				return usagef("--timeout takes a time such as 30s, or 0 for none")
+			}
+			ctx, stop := c.Context(), func() {}
+			if most > 0 {
+				ctx, stop = context.WithTimeoutCause(ctx, most, &tookTooLongError{most})
+			}
+			defer stop()
+			err := a.reading(ctx, func(s *storage.Store) error { return a.ask(ctx, s, args[0]) })
+			if late := (*tookTooLongError)(nil); err != nil && errors.As(context.Cause(ctx), &late) {
+				return &failure{Temporary, late}
+			}
+			return err
 		},
 	}
+	c.Flags().DurationVar(&most, "timeout", 30*time.Second, "end the statement after `TIME`; 0: never")
+	return c
+}
+
+// ask prints what a statement gives.
+func (a *app) ask(ctx context.Context, s *storage.Store, text string) error {
+	if a.json {
+		return explainedSQL(s.SQL(ctx, text, func(columns []string, values []any) error {
+			return a.voice.JSON(rowJSON{columns, values})
+		}))
+	}
+	t := table{app: a}
+	if err := explainedSQL(s.SQL(ctx, text, t.add)); err != nil {
+		return err
+	}
+	return t.flush()
+}
+
+// tookTooLongError says that a statement was ended.
+type tookTooLongError struct{ most time.Duration }
+
+func (e *tookTooLongError) Error() string {
+	return fmt.Sprintf("the statement was ended because it took longer than %s: ask for less, or give it more time with "+
+		"--timeout", e.most)
 }
 
 // explainedSQL adds where the tables are described.

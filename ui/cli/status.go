@@ -124,6 +124,10 @@ func (a *app) viewStatus(ctx context.Context) (v statusView, err error) {
 		v, err = lookAt(ctx, s)
 		return err
 	})
+	if a.fresh(err) {
+		v = statusView{Type: "status", Accounts: []accountStatus{}}
+		v.Store, _, err = a.storePath()
+	}
 	return v, err
 }
 
@@ -282,7 +286,7 @@ func (s accountStatus) limits() string {
 
 func (a *app) printStatus(v statusView) error {
 	if len(v.Accounts) == 0 {
-		a.voice.Note("No account yet: mailcote account add imaps://you@example.org")
+		a.noAccountYet()
 	}
 	for _, b := range v.blocks() {
 		if b.account != "" {

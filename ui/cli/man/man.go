@@ -1,0 +1,110 @@
+// Package man writes the manual pages of commands, in the language of man(7).
+//
+// What always holds: a page says what the command's help says, in the same
+// words and lines. Nothing of a text is taken for an instruction of the
+// language, whatever it begins with.
+package man
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// Page is one manual page, of section 1.
+type Page struct {
+	Name string // of its file, such as mailcote-account-add.1
+	Text string
+}
+
+// Pages makes a page for a command and for each that is below it. version is
+// what the foot of each page says. statuses are the lines that follow the flags.
+func Pages(c *cobra.Command, version, statuses string) []Page {
+	pages := []Page{{name(c) + ".1", page(c, version, statuses)}}
+	for _, one := range c.Commands() {
+		if one.IsAvailableCommand() {
+			pages = append(pages, Pages(one, version, statuses)...)
+		}
+	}
+	return pages
+}
+
+// Write writes pages into a directory, which is made if it is not there.
+func Write(dir string, pages []Page) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("manual pages: %w", err)
+	}
+	for _, one := range pages {
+		if err := os.WriteFile(filepath.Join(dir, one.Name), []byte(one.Text), 0o644); err != nil {
+			return fmt.Errorf("manual pages: %w", err)
+		}
+	}
+	return nil
+}
+
+func name(c *cobra.Command) string { return strings.ReplaceAll(c.CommandPath(), " ", "-") }
+
+func page(c *cobra.Command, version, statuses string) string {
+	c.InitDefaultHelpFlag()
+	var b strings.Builder
+	fmt.Fprintf(&b, ".TH %q 1 \"\" %q\n", escape(strings.ToUpper(name(c))), escape(version))
+	fmt.Fprintf(&b, ".SH NAME\n%s \\- %s\n", escape(name(c)), escape(c.Short))
+	section(&b, "SYNOPSIS", c.UseLine())
+	if c.Long != "" {
+		section(&b, "DESCRIPTION", c.Long)
+	}
+	if c.HasAvailableSubCommands() {
+		var lines []string
+		for _, one := range c.Commands() {
+			if one.IsAvailableCommand() {
+				lines = append(lines, fmt.Sprintf("%-*s %s", c.NamePadding(), one.Name(), one.Short))
+			}
+		}
+		section(&b, "COMMANDS", strings.Join(lines, "\n"))
+	}
+	flags(&b, "OPTIONS", c.NonInheritedFlags())
+	flags(&b, "OPTIONS OF EVERY COMMAND", c.InheritedFlags())
+	if c.Example != "" {
+		section(&b, "EXAMPLES", c.Example)
+	}
+	section(&b, "EXIT STATUS", strings.TrimRight(statuses, "\n"))
+	var others []string
+	if c.HasParent() {
+		others = append(others, name(c.Parent())+"(1)")
+	}
+	for _, one := range c.Commands() {
+		if one.IsAvailableCommand() {
+			others = append(others, name(one)+"(1)")
+		}
+	}
+	fmt.Fprintf(&b, ".SH SEE ALSO\n%s\n", escape(strings.Join(others, ", ")))
+	return b.String()
+}
+
+func flags(b *strings.Builder, title string, set *pflag.FlagSet) {
+	if set.HasAvailableFlags() {
+		section(b, title, strings.TrimRight(set.FlagUsages(), "\n"))
+	}
+}
+
+// section writes text whose lines stay as they are.
+func section(b *strings.Builder, title, text string) {
+	fmt.Fprintf(b, ".SH %s\n.nf\n%s\n.fi\n", title, escape(text))
+}
+
+// escape makes text mean itself: a backslash, and a point or an apostrophe that
+// begins a line, would be instructions, and a hyphen is to be copied as one.
+func escape(text string) string {
+	text = strings.NewReplacer(`\`, `\e`, "-", `\-`).Replace(text)
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		if strings.HasPrefix(line, ".") || strings.HasPrefix(line, "'") {
+			lines[i] = `\&` + line
+		}
+	}
+	return strings.Join(lines, "\n")
+}

@@ -1,0 +1,52 @@
+package man
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+)
+
+func commands() *cobra.Command {
+	root := &cobra.Command{Use: "tool COMMAND", Short: "A tool", Long: ".ignored\n'so it is\nC:\\path -x"}
+	run := func(*cobra.Command, []string) error { return nil }
+	one := &cobra.Command{Use: "one ARG", Short: "The first", RunE: run, Example: "  tool one x"}
+	one.Flags().String("name", "", "a `NAME`")
+	root.AddCommand(one, &cobra.Command{Use: "secret", Hidden: true, RunE: run})
+	root.PersistentFlags().Bool("all", false, "all of it")
+	return root
+}
+
+func TestPages(t *testing.T) {
+	pages := Pages(commands(), "tool 1.0", "  0  done\n")
+	if len(pages) != 2 || pages[0].Name != "tool.1" || pages[1].Name != "tool-one.1" {
+		t.Fatalf("%+v", pages)
+	}
+	for text, want := range map[string][]string{
+		pages[0].Text: {".TH \"TOOL\" 1 \"\" \"tool 1.0\"\n", "\ntool \\- A tool\n",
+			"\n\\&.ignored\n\\&'so it is\nC:\\epath \\-x\n", "\none  ", "\n.SH SEE ALSO\ntool\\-one(1)\n"},
+		pages[1].Text: {"\ntool\\-one \\- The first\n", "\ntool one ARG [flags]\n", "\\-\\-name NAME ", "\\-\\-all ",
+			"\n  tool one x\n", "\n  0  done\n", "\n.SH SEE ALSO\ntool(1)\n"},
+	} {
+		for _, part := range want {
+			if !strings.Contains(text, part) {
+				t.Errorf("%q is not in\n%s", part, text)
+			}
+		}
+	}
+}
+
+func TestWrite(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "share", "man1")
+	if err := Write(dir, Pages(commands(), "", "")); err != nil {
+		t.Fatal(err)
+	}
+	if files, err := os.ReadDir(dir); err != nil || len(files) != 2 {
+		t.Errorf("%v, %v", files, err)
+	}
+	if err := Write(filepath.Join(dir, "tool.1"), nil); err == nil {
+		t.Error("a file was taken for a directory")
+	}
+}
