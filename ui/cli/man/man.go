@@ -1,7 +1,7 @@
 // Package man writes the manual pages of commands, in the language of man(7).
 //
 // What always holds: a page says what the command's help says, in the same
-// words and lines. Nothing of a text is taken for an instruction of the
+// words. Nothing of a text is taken for an instruction of the
 // language, whatever it begins with.
 package man
 
@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -22,7 +23,8 @@ type Page struct {
 }
 
 // Pages makes a page for a command and for each that is below it. version is
-// what the foot of each page says. statuses are the lines that follow the flags.
+// what the foot of each page says. statuses has a line for each exit status: the
+// status, and what it means.
 func Pages(c *cobra.Command, version, statuses string) []Page {
 	pages := []Page{{name(c) + ".1", page(c, version, statuses)}}
 	for _, one := range c.Commands() {
@@ -55,7 +57,8 @@ func page(c *cobra.Command, version, statuses string) string {
 	fmt.Fprintf(&b, ".SH NAME\n%s \\- %s\n", escape(name(c)), escape(c.Short))
 	section(&b, "SYNOPSIS", c.UseLine())
 	if c.Long != "" {
-		section(&b, "DESCRIPTION", c.Long)
+		b.WriteString(".SH DESCRIPTION\n")
+		running(&b, c.Long)
 	}
 	if c.HasAvailableSubCommands() {
 		var lines []string
@@ -71,7 +74,11 @@ func page(c *cobra.Command, version, statuses string) string {
 	if c.Example != "" {
 		section(&b, "EXAMPLES", c.Example)
 	}
-	section(&b, "EXIT STATUS", strings.TrimRight(statuses, "\n"))
+	b.WriteString(".SH EXIT STATUS\n")
+	for line := range strings.Lines(statuses) {
+		status, means, _ := strings.Cut(strings.TrimSpace(line), " ")
+		fmt.Fprintf(&b, ".TP 6\n%s\n%s\n", escape(status), escape(strings.TrimSpace(means)))
+	}
 	var others []string
 	if c.HasParent() {
 		others = append(others, name(c.Parent())+"(1)")
@@ -96,11 +103,49 @@ func section(b *strings.Builder, title, text string) {
 	fmt.Fprintf(b, ".SH %s\n.nf\n%s\n.fi\n", title, escape(text))
 }
 
+// running writes text whose lines are broken anew. Those that are indented stay
+// as they are.
+func running(b *strings.Builder, text string) {
+	kept := false
+	for line := range strings.Lines(text) {
+		line = strings.TrimRight(line, "\n")
+		if indented := strings.HasPrefix(line, " "); indented != kept && line != "" {
+			if kept = indented; kept {
+				b.WriteString(".nf\n")
+			} else {
+				b.WriteString(".fi\n")
+			}
+		}
+		if line == "" {
+			line = ".PP"
+		} else {
+			line = escape(line)
+		}
+		b.WriteString(line + "\n")
+	}
+	if kept {
+		b.WriteString(".fi\n")
+	}
+}
+
 // escape makes text mean itself: a backslash, and a point or an apostrophe that
-// begins a line, would be instructions, and a hyphen is to be copied as one.
+// begins a line, would be instructions, and a hyphen is to be copied as one. A
+// page is in ASCII.
 func escape(text string) string {
-	text = strings.NewReplacer(`\`, `\e`, "-", `\-`).Replace(text)
-	lines := strings.Split(text, "\n")
+	var b strings.Builder
+	for _, r := range text {
+		switch {
+		case r == '\\':
+			b.WriteString(`\e`)
+		case r == '-':
+			b.WriteString(`\-`)
+		case r >= utf8.RuneSelf:
+			fmt.Fprintf(&b, `\[u%04X]`, r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	lines := strings.Split(b.String(), "\n")
 	for i, line := range lines {
 		if strings.HasPrefix(line, ".") || strings.HasPrefix(line, "'") {
 			lines[i] = `\&` + line
