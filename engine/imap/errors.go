@@ -77,7 +77,10 @@ type WireError struct {
 }
 
 func (e *WireError) Error() string {
-	return fmt.Sprintf("imap: %s: %s: %v", e.Op, e.Phase, e.Cause)
+	if e.Op == "dial" && e.Phase == "connect" { // who reads it knows that much
+		return clause(e.Cause)
+	}
+	return fmt.Sprintf("imap: %s: %s: %s", e.Op, e.Phase, clause(e.Cause))
 }
 
 // Unwrap returns the cause.

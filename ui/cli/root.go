@@ -35,6 +35,9 @@ func (a *app) root() *cobra.Command {
 	})
 	root.AddCommand(a.demo(), a.run(), a.sync(), a.account(), a.mailbox(), a.status(), a.orFresh(a.search()), a.show(),
 		a.queue(), a.errors(), a.check(), a.sql(), a.token(), a.manual(), a.version())
+	root.SetHelpCommand(helpCommand())
+	root.InitDefaultCompletionCmd()
+	strict(root)
 	a.completeFlags(root)
 	root.Flags().Bool("version", false, "print the version")
 	root.SetVersionTemplate("{{.Version}}\n")
@@ -61,6 +64,35 @@ func group(c *cobra.Command, args []string) error {
 		hint = "did you mean " + strings.Join(near, " or ") + "? "
 	}
 	return usagef("unknown command %s: %s%s --help lists the commands", typed(args[0]), hint, c.CommandPath())
+}
+
+// helpCommand is help as a command.
+func helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "help COMMAND", Short: "Say what a command does", Args: cobra.ArbitraryArgs,
+		Example: "  mailcote help account add",
+		RunE: func(c *cobra.Command, args []string) error {
+			about, rest, err := c.Root().Find(args)
+			if err != nil || len(rest) > 0 {
+				return usagef("there is no command %s: %s --help lists the commands", typed(strings.Join(args, " ")),
+					c.Root().CommandPath())
+			}
+			return about.Help()
+		},
+	}
+}
+
+// strict makes commands that came with cobra refuse what they do not understand.
+func strict(root *cobra.Command) {
+	for _, c := range root.Commands() {
+		if c.Name() != "completion" {
+			continue
+		}
+		c.Args, c.RunE = cobra.ArbitraryArgs, group
+		for _, shell := range c.Commands() {
+			shell.Args = exactly(0, "")
+		}
+	}
 }
 
 // exactly checks the number of arguments; names says what they are.

@@ -32,6 +32,9 @@ once, within five minutes.`,
 		Example: `  mailcote run --open
   mailcote run --json --quiet`,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if port < 0 || port > 65535 {
+				return usagef("--port: the port must be a number from 0 to 65535, where 0 is a free one")
+			}
 			return a.tending(c.Context(), "mailcote run", func(ctx context.Context, st *storage.Store,
 				e *engine.Engine) error {
 				if err := anyAccount(ctx, st); err != nil {
