@@ -115,12 +115,15 @@ func cannotOpen(path string, err error) error {
 	return err
 }
 
-// openOwner opens the file for writing and clears what a dead process staged.
+// openOwner opens the file for writing, clears what a dead process staged, and
+// makes a copy a store of its own.
 func (s *Store) openOwner(ctx context.Context, o file.Options) (err error) {
 	if s.file, err = file.Open(ctx, o); err != nil {
 		return err
 	}
-	if err := s.Write(ctx, Interactive, 0, func(w *Writer) error { return w.dropStaged() }); err != nil {
+	if err := s.Write(ctx, Interactive, 0, func(w *Writer) error {
+		return errors.Join(w.dropStaged(), w.beginEpoch())
+	}); err != nil {
 		return errors.Join(fmt.Errorf("clear staged blobs: %w", err), s.file.Close())
 	}
 	s.warnings = append(s.warnings, dropBackups(ctx, s)...)

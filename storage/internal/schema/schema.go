@@ -197,6 +197,9 @@ func Readable(ctx context.Context, db *sql.DB, path string) error {
 	return nil
 }
 
+// Empty reports whether an error of Check says that the file holds nothing yet.
+func Empty(err error) bool { return errors.Is(err, errEmpty) }
+
 func notStore(path string, err error) error {
 	var se *sqlite.Error
 	if errors.As(err, &se) && se.Code()&0xff == lib.SQLITE_NOTADB && !WasStore(path) {
