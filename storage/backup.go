@@ -90,6 +90,8 @@ var (
 	ErrCopyRaced = copying.ErrRaced
 	// ErrCopyUnsound says that a copy is damaged. It is not used.
 	ErrCopyUnsound = copying.ErrUnsound
+	// ErrCopyUnusable says that a file is nothing that can be restored.
+	ErrCopyUnusable = copying.ErrUnusable
 	// ErrStoreRead says that a reader keeps the store from being replaced.
 	ErrStoreRead = copying.ErrRead
 )
@@ -136,6 +138,9 @@ func copyError(what string, err error) error {
 	}
 	if errors.Is(err, copying.ErrNoRoom) {
 		return fmt.Errorf("%s: %w: %w", what, ErrFull, err)
+	}
+	if errors.Is(err, copying.ErrUnusable) { // it is not the store's
+		return fmt.Errorf("%s: %w", what, err)
 	}
 	return fmt.Errorf("%s: %w", what, file.Mark(err))
 }

@@ -22,6 +22,9 @@ const (
 	keptSuffix = ".before-restore-" // before a time: the copy of the old one
 )
 
+// ErrUnusable says that the file is nothing that can take a store's place.
+var ErrUnusable = errors.New("the file cannot be restored")
+
 // ErrRead says that another program reads the store and its log cannot be
 // merged meanwhile.
 var ErrRead = errors.New("another program is reading the store, so its log cannot be merged now")
@@ -38,7 +41,7 @@ type Replacement struct {
 }
 
 // Prepare looks at both files and checks the copy. It changes nothing. Errors:
-// ErrName, ErrUnsound, those of schema.Check, SQLite's own.
+// ErrName, ErrUnusable with those of schema.Check, ErrUnsound or SQLite's own.
 func Prepare(ctx context.Context, path, from string, o Options) (*Replacement, error) {
 	if Reserved(path, from) {
 		return nil, fmt.Errorf("%s: %w", from, ErrName)
@@ -56,7 +59,7 @@ func Prepare(ctx context.Context, path, from string, o Options) (*Replacement, e
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", ErrUnusable, err)
 	}
 	for _, suffix := range []string{"", logSuffix, journalSuffix} {
 		if info, err := os.Stat(path + suffix); err == nil {
