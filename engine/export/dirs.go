@@ -1,0 +1,276 @@
+package export
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"mailcote/storage"
+	"mailcote/testkit/failpoint"
+)
+
+// syncDir makes the names in a directory last. Windows has no such call and
+// needs none.
+func syncDir(root *os.Root, name string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	d, err := root.Open(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// create writes a file that gets its name when it is whole and on the disk. at
+// is its time.
+func create(root *os.Root, temp, name string, at time.Time, raw func(io.Writer) error) error {
+	if err := root.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) { // a killed run left it
+		return err
+	}
+	f, err := root.OpenFile(temp, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	if err = raw(f); err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = root.Chtimes(temp, at, at)
+	}
+	if err == nil {
+		failpoint.Hit("export.beforeMove")
+		err = root.Rename(temp, name)
+	}
+	if err != nil {
+		return errors.Join(err, root.Remove(temp))
+	}
+	return nil
+}
+
+// base is what tells a message of a mailbox from all others there, also in
+// another run.
+func base(b box, c storage.Copy) string { return fmt.Sprintf("V%dU%d", b.UIDValidity, c.UID) }
+
+// emlSink is a mailbox as a directory of messages.
+type emlSink struct {
+	x *exporter
+	b box
+}
+
+func (s *emlSink) begin() (storage.UID, error) { return 0, s.x.root.MkdirAll(s.b.name, 0o700) }
+
+func (s *emlSink) name(c storage.Copy) string {
+	return path.Join(s.b.name, c.InternalDate.UTC().Format("20060102T150405Z")+"."+base(s.b, c)+".eml")
+}
+
+func (s *emlSink) has(c storage.Copy) bool {
+	_, err := s.x.root.Lstat(s.name(c))
+	return err == nil
+}
+
+func (s *emlSink) put(c storage.Copy, raw func(io.Writer) error) (bool, error) {
+	if raw == nil {
+		return false, nil
+	}
+	temp := path.Join(s.b.name, "."+base(s.b, c)+partialSuffix)
+	err := create(s.x.root, temp, s.name(c), c.InternalDate, raw)
+	return err == nil, err
+}
+
+func (s *emlSink) flush() error { return syncDir(s.x.root, s.b.name) }
+func (s *emlSink) end() error   { return syncDir(s.x.root, path.Dir(s.b.name)) }
+func (s *emlSink) close() error { return nil }
+
+// maildirSink is a mailbox as a Maildir.
+type maildirSink struct {
+	x        *exporter
+	b        box
+	have     []uint64 // UIDVALIDITY and UID of what is there, sorted
+	keywords []string // by letter
+}
+
+const (
+	maildirHost  = "mailcote" // in the place of a host's name
+	keywordsName = "dovecot-keywords"
+	mostKeywords = 26 // a to z
+)
+
+func (s *maildirSink) begin() (storage.UID, error) {
+	root := s.x.root
+	account, _, folder := strings.Cut(s.b.name, "/")
+	for _, dir := range []string{account, s.b.name} { // an account is a Maildir, too
+		for _, sub := range []string{"cur", "new", "tmp"} {
+			if err := root.MkdirAll(path.Join(dir, sub), 0o700); err != nil {
+				return 0, err
+			}
+		}
+	}
+	if folder { // the mark of one in a Maildir++
+		if err := root.WriteFile(path.Join(s.b.name, "maildirfolder"), nil, 0o600); err != nil {
+			return 0, err
+		}
+	}
+	for _, sub := range []string{"cur", "new"} {
+		if err := s.list(path.Join(s.b.name, sub), func(name string) error {
+			if id, ok := identity(name); ok {
+				s.have = append(s.have, id)
+			}
+			return nil
+		}); err != nil {
+			return 0, err
+		}
+	}
+	slices.Sort(s.have)
+	if err := s.list(path.Join(s.b.name, "tmp"), func(name string) error {
+		if _, ok := identity(name); ok { // a killed run left it
+			return root.Remove(path.Join(s.b.name, "tmp", name))
+		}
+		return nil
+	}); err != nil {
+		return 0, err
+	}
+	return 0, s.readKeywords()
+}
+
+// readKeywords reads which keywords have which letters.
+func (s *maildirSink) readKeywords() error {
+	text, err := s.x.root.ReadFile(path.Join(s.b.name, keywordsName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for line := range strings.Lines(string(text)) {
+		number, word, _ := strings.Cut(strings.TrimSpace(line), " ")
+		n, err := strconv.Atoi(number)
+		if err != nil || n < 0 || n >= mostKeywords {
+			continue
+		}
+		for len(s.keywords) <= n {
+			s.keywords = append(s.keywords, "")
+		}
+		s.keywords[n] = word
+	}
+	return err
+}
+
+// list gives the names in a directory.
+func (s *maildirSink) list(dir string, each func(name string) error) error {
+	d, err := s.x.root.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close() //nolint:errcheck // it was only read
+	for {
+		names, err := d.Readdirnames(1000)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			if err := each(name); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// identity reads UIDVALIDITY and UID out of the name of a message.
+func identity(name string) (id uint64, ok bool) {
+	_, rest, _ := strings.Cut(name, ".V")
+	validity, rest, _ := strings.Cut(rest, "U")
+	uid, rest, _ := strings.Cut(rest, ".")
+	v, err := strconv.ParseUint(validity, 10, 32)
+	u, failed := strconv.ParseUint(uid, 10, 32)
+	return v<<32 | u, err == nil && failed == nil && strings.HasPrefix(rest, maildirHost)
+}
+
+func (s *maildirSink) has(c storage.Copy) bool {
+	_, found := slices.BinarySearch(s.have, uint64(s.b.UIDValidity)<<32|uint64(c.UID))
+	return found
+}
+
+func (s *maildirSink) put(c storage.Copy, raw func(io.Writer) error) (bool, error) {
+	if raw == nil {
+		return false, nil
+	}
+	letters, dropped, err := s.letters(c.Flags)
+	if err != nil {
+		return false, err
+	}
+	colon := ":"
+	if runtime.GOOS == "windows" {
+		colon = ";"
+	}
+	name := fmt.Sprintf("%d.%s.%s,S=%d", c.InternalDate.Unix(), base(s.b, c), maildirHost, c.RawSize)
+	err = create(s.x.root, path.Join(s.b.name, "tmp", name), path.Join(s.b.name, "cur", name+colon+"2,"+letters),
+		c.InternalDate, raw)
+	if err == nil && dropped {
+		s.x.r.Dropped++
+	}
+	return err == nil, err
+}
+
+// letters are the flags in the name of a message. A keyword gets the next
+// letter of its mailbox; the file that says so is there before the message.
+func (s *maildirSink) letters(flags storage.Flags) (letters string, dropped bool, err error) {
+	var all []byte
+	before := len(s.keywords)
+	for one := range strings.FieldsSeq(string(flags)) {
+		switch one {
+		case `\Draft`:
+			all = append(all, 'D')
+		case `\Flagged`:
+			all = append(all, 'F')
+		case `\Answered`:
+			all = append(all, 'R')
+		case `\Seen`:
+			all = append(all, 'S')
+		case `\Deleted`:
+			all = append(all, 'T')
+		default:
+			if strings.EqualFold(one, "$Forwarded") {
+				all = append(all, 'P')
+			}
+			n := slices.IndexFunc(s.keywords, func(k string) bool { return strings.EqualFold(k, one) })
+			if n < 0 && len(s.keywords) < mostKeywords && one[0] != '\\' {
+				n = len(s.keywords)
+				s.keywords = append(s.keywords, one)
+			}
+			if n < 0 || n >= mostKeywords {
+				dropped = true
+				continue
+			}
+			all = append(all, byte('a'+n))
+		}
+	}
+	slices.Sort(all)
+	if len(s.keywords) == before {
+		return string(all), dropped, nil
+	}
+	var text bytes.Buffer
+	for i, one := range s.keywords {
+		fmt.Fprintf(&text, "%d %s\n", i, one)
+	}
+	name := path.Join(s.b.name, keywordsName)
+	return string(all), dropped, create(s.x.root, name+partialSuffix, name, time.Now(), func(w io.Writer) error {
+		_, err := w.Write(text.Bytes())
+		return err
+	})
+}
+
+func (s *maildirSink) flush() error { return syncDir(s.x.root, path.Join(s.b.name, "cur")) }
+func (s *maildirSink) end() error {
+	return errors.Join(syncDir(s.x.root, s.b.name), syncDir(s.x.root, path.Dir(s.b.name)))
+}
+func (s *maildirSink) close() error { return nil }

@@ -1,0 +1,386 @@
+package export
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"slices"
+
+	"mailcote/storage"
+	"mailcote/storage/query"
+)
+
+// Format is what files an export writes.
+type Format string
+
+// The formats.
+const (
+	Mbox    Format = "mbox"
+	Maildir Format = "maildir"
+	EML     Format = "eml"
+	JSONL   Format = "jsonl"
+)
+
+// Formats are all of them.
+func Formats() []Format { return []Format{Mbox, Maildir, EML, JSONL} }
+
+// Options say what is exported and where to.
+type Options struct {
+	Format  Format
+	Dir     string            // made when it is missing
+	Account storage.AccountID // 0: all
+	Query   *query.Query      // nil: all mail
+	Text    string            // the query as it was typed; with Format and Account it tells exports apart
+	// Progress is told how many of how many messages were looked at; nil:
+	// nobody asks.
+	Progress func(done, total int64)
+}
+
+// Result says what an export did.
+type Result struct {
+	Accounts  int
+	Mailboxes int
+	Written   int64 // messages, this time
+	Already   int64 // messages that an earlier run had written
+	Bytes     int64 // of the messages written this time
+	Missing   int64 // messages whose body is not fetched
+	Later     int64 // messages that came after their mailbox's file was finished
+	Dropped   int64 // messages that lost a keyword: a Maildir has room for 26
+	Damaged   []Damage
+}
+
+// Whole reports whether every message is in the export.
+func (r Result) Whole() bool { return r.Missing == 0 && r.Later == 0 && len(r.Damaged) == 0 }
+
+// Damage is a message that the store cannot read.
+type Damage struct {
+	Account, Mailbox string
+	UID              storage.UID
+	Err              error
+}
+
+// box is a mailbox on its way.
+type box struct {
+	storage.Mailbox
+	account string // its name
+	name    string // of its file or directory below the root
+}
+
+// sink takes the messages of one mailbox, by ascending UID.
+type sink interface {
+	// begin makes what the mailbox needs and gives the UID after which
+	// messages are wanted.
+	begin() (after storage.UID, err error)
+	// has reports whether a message is there already.
+	has(c storage.Copy) bool
+	// put takes a message. raw writes its bytes; nil: the body is not here. It
+	// reports whether the message was written.
+	put(c storage.Copy, raw func(io.Writer) error) (written bool, err error)
+	// flush makes what was put last.
+	flush() error
+	// end gives the mailbox its name.
+	end() error
+	// close frees the mailbox, after end or without it.
+	close() error
+}
+
+// exporter is one run.
+type exporter struct {
+	Options
+	store   *storage.Store
+	root    *os.Root
+	journal *journal
+	emails  []storage.EmailRow // that match, sorted; nil: all
+	r       *Result
+	done    int64
+	total   int64
+}
+
+// Run exports. What an earlier run of the same export has written stays. It
+// reads in short snapshots, so it may run beside an owner that writes.
+//
+// Errors: ErrOccupied, ErrOther, ErrBusy, what the file system says, what
+// reading the store says, or ctx's. A message that cannot be read is no error:
+// see Result.
+func Run(ctx context.Context, store *storage.Store, o Options) (r Result, err error) {
+	x := &exporter{Options: o, store: store, r: &r}
+	boxes, want, err := x.plan(ctx)
+	if err != nil {
+		return r, fmt.Errorf("export: %w", err)
+	}
+	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+		return r, fmt.Errorf("export: %w", err)
+	}
+	if x.root, err = os.OpenRoot(o.Dir); err != nil {
+		return r, fmt.Errorf("export: %w", err)
+	}
+	defer func() { err = errors.Join(err, x.root.Close()) }()
+	if x.journal, err = openJournal(x.root, o.Dir, want); err != nil {
+		return r, fmt.Errorf("export into %s: %w", o.Dir, err)
+	}
+	defer func() { err = errors.Join(err, x.journal.close()) }()
+	for _, b := range boxes {
+		if err := x.mailbox(ctx, b); err != nil {
+			return r, fmt.Errorf("export %s of %s: %w", b.Path, b.account, err)
+		}
+	}
+	return r, syncDir(x.root, ".")
+}
+
+// plan lists the mailboxes with their names, and finds what matches.
+func (x *exporter) plan(ctx context.Context) (boxes []box, want kind, err error) {
+	want = kind{Version: 1, Format: x.Format, Query: x.Text}
+	err = x.store.Read(ctx, func(r *storage.Reader) error {
+		boxes, x.total = nil, 0
+		var err error
+		if want.Store, err = r.StoreID(); err != nil {
+			return err
+		}
+		accounts, err := r.Accounts()
+		if err != nil {
+			return err
+		}
+		slices.SortFunc(accounts, func(a, b storage.Account) int { return int(a.ID - b.ID) })
+		var names []named
+		for _, one := range accounts {
+			names = append(names, named{raw: one.Name, path: one.Name})
+		}
+		dirs := fileNames(names) // of all, so that a choice of one does not change its name
+		for i, one := range accounts {
+			if x.Account != 0 && one.ID != x.Account {
+				continue
+			}
+			if x.Account != 0 {
+				want.Account = one.Name
+			}
+			x.r.Accounts++
+			more, err := x.boxes(r, one, dirs[i])
+			if err != nil {
+				return err
+			}
+			boxes = append(boxes, more...)
+		}
+		if x.Query == nil {
+			return nil
+		}
+		x.emails, err = r.FoundEmails(*x.Query, x.Account)
+		slices.Sort(x.emails)
+		if x.emails == nil {
+			x.emails = []storage.EmailRow{}
+		}
+		return err
+	})
+	return boxes, want, err
+}
+
+// boxes lists the mailboxes of an account, the oldest first.
+func (x *exporter) boxes(r *storage.Reader, of storage.Account, dir string) (boxes []box, err error) {
+	all, err := r.Mailboxes(of.ID)
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(all, func(a, b storage.Mailbox) int { return int(a.ID - b.ID) })
+	var wanted []named
+	for _, m := range all {
+		wanted = append(wanted, named{raw: m.Raw, path: m.Path, delimiter: m.Delimiter})
+	}
+	var names []string
+	switch x.Format {
+	case Maildir:
+		names = maildirNames(wanted)
+	default:
+		names = fileNames(wanted)
+	}
+	for i, m := range all {
+		if !m.Selectable && m.Total == 0 {
+			continue
+		}
+		b := box{Mailbox: m, account: of.Name, name: path.Join(dir, names[i])}
+		if x.Format == Mbox || x.Format == JSONL {
+			b.name += "." + string(x.Format)
+		}
+		boxes = append(boxes, b)
+		x.total += m.Total
+	}
+	return boxes, nil
+}
+
+// sink makes the sink of a mailbox.
+func (x *exporter) sink(b box) sink {
+	switch x.Format {
+	case Maildir:
+		return &maildirSink{x: x, b: b}
+	case EML:
+		return &emlSink{x: x, b: b}
+	}
+	return &fileSink{x: x, b: b}
+}
+
+// page is how many messages are listed, and made to last, at once.
+const page = 256
+
+// mailbox exports one mailbox. One of which nothing matches a query is left
+// out.
+func (x *exporter) mailbox(ctx context.Context, b box) (err error) {
+	s := x.sink(b)
+	begun := false
+	var after storage.UID
+	begin := func() (err error) {
+		if !begun {
+			begun = true
+			x.r.Mailboxes++
+			after, err = s.begin()
+		}
+		return err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	if x.emails == nil {
+		if err := begin(); err != nil {
+			return err
+		}
+	}
+	last, before := after, x.done
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		var copies []storage.Copy
+		if err := x.store.Read(ctx, func(r *storage.Reader) (err error) {
+			copies, err = r.Copies(b.ID, b.UIDValidity, last, page)
+			return err
+		}); err != nil {
+			return err
+		}
+		for _, c := range copies {
+			last = c.UID
+			x.done++
+			if _, found := slices.BinarySearch(x.emails, c.Email); x.emails != nil && !found {
+				continue
+			}
+			if err := begin(); err != nil {
+				return err
+			}
+			if c.UID <= after {
+				continue
+			}
+			if err := x.message(ctx, b, s, c); err != nil {
+				return err
+			}
+		}
+		if begun {
+			if err := s.flush(); err != nil {
+				return err
+			}
+		}
+		if len(copies) < page {
+			break
+		}
+		x.report()
+	}
+	x.done = before + b.Total
+	x.report()
+	if !begun {
+		return nil
+	}
+	return s.end()
+}
+
+func (x *exporter) report() {
+	if x.Progress != nil {
+		x.Progress(min(x.done, x.total), x.total)
+	}
+}
+
+// retries is how often a message is read again whose snapshot was ended.
+const retries = 5
+
+// message exports one message.
+func (x *exporter) message(ctx context.Context, b box, s sink, c storage.Copy) error {
+	if s.has(c) {
+		x.r.Already++
+		return nil
+	}
+	var raw func(io.Writer) error
+	if c.Blob != 0 {
+		raw = func(w io.Writer) error { return x.raw(ctx, c, w) }
+	} else {
+		x.r.Missing++
+	}
+	for try := 1; ; try++ {
+		written, err := s.put(c, raw)
+		unread := (*readError)(nil)
+		switch {
+		case err == nil && written:
+			x.r.Written++
+			x.r.Bytes += c.RawSize
+			return nil
+		case err == nil:
+			return nil
+		case ctx.Err() != nil || !errors.As(err, &unread):
+			return err
+		case errors.Is(err, storage.ErrSnapshotTooOld) && try < retries:
+		case errors.Is(err, storage.ErrNotFound): // it went while it was exported
+			return nil
+		case errors.Is(err, storage.ErrSnapshotTooOld), errors.Is(err, storage.ErrClosed),
+			errors.Is(err, storage.ErrFailing):
+			return err
+		default:
+			x.r.Damaged = append(x.r.Damaged, Damage{b.account, b.Path, c.UID, unread.err})
+			return nil
+		}
+	}
+}
+
+// readError is an error of the store, not of the file that is written.
+type readError struct{ err error }
+
+func (e *readError) Error() string { return e.err.Error() }
+func (e *readError) Unwrap() error { return e.err }
+
+// inMemory is up to which size a message is read before it is written, so that
+// no snapshot waits for the disk.
+const inMemory = 4 << 20
+
+// raw writes the verified bytes of a message.
+func (x *exporter) raw(ctx context.Context, c storage.Copy, w io.Writer) error {
+	var small bytes.Buffer
+	var failed error // of w
+	err := x.store.Read(ctx, func(r *storage.Reader) error {
+		small.Reset()
+		from, _, err := r.OpenBlob(c.Blob)
+		if err != nil {
+			return err
+		}
+		defer from.Close() //nolint:errcheck // it frees memory only
+		if c.RawSize <= inMemory {
+			_, err = small.ReadFrom(from)
+			return err
+		}
+		_, err = io.Copy(watched{w, &failed}, from)
+		return err
+	})
+	switch {
+	case failed != nil:
+		return failed
+	case err != nil:
+		return &readError{err}
+	}
+	_, err = w.Write(small.Bytes())
+	return err
+}
+
+// watched keeps the error of a writer apart from those of a reader.
+type watched struct {
+	w   io.Writer
+	err *error
+}
+
+func (w watched) Write(p []byte) (int, error) {
+	n, err := w.w.Write(p)
+	*w.err = err
+	return n, err
+}
