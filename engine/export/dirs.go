@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"mailcote/storage"
@@ -31,9 +32,12 @@ func syncDir(root *os.Root, name string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// create writes a file that gets its name when it is whole and on the disk. at
-// is its time.
-func create(root *os.Root, temp, name string, at time.Time, raw func(io.Writer) error) error {
+// pending is a file that is written and has neither its name nor is on the
+// disk.
+type pending struct{ temp, name string }
+
+// write makes a file under the name temp. at is its time.
+func write(root *os.Root, temp string, at time.Time, raw func(io.Writer) error) error {
 	if err := root.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) { // a killed run left it
 		return err
 	}
@@ -41,20 +45,51 @@ func create(root *os.Root, temp, name string, at time.Time, raw func(io.Writer) 
 	if err != nil {
 		return err
 	}
-	if err = raw(f); err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err == nil {
+	if err = errors.Join(raw(f), f.Close()); err == nil {
 		err = root.Chtimes(temp, at, at)
-	}
-	if err == nil {
-		failpoint.Hit("export.beforeMove")
-		err = root.Rename(temp, name)
 	}
 	if err != nil {
 		return errors.Join(err, root.Remove(temp))
 	}
 	return nil
+}
+
+// syncs is how many files are synced at once: the file system writes its
+// journal once for all of them.
+const syncs = 16
+
+// settle brings files to the disk and then gives them their names, of which
+// the last ones are in the directory dir.
+func settle(root *os.Root, all []pending, dir string) error {
+	errs := make([]error, len(all))
+	turns := make(chan struct{}, syncs)
+	var wg sync.WaitGroup
+	for i, one := range all {
+		turns <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-turns }()
+			errs[i] = syncFile(root, one.temp)
+		})
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	for _, one := range all {
+		failpoint.Hit("export.beforeMove")
+		if err := root.Rename(one.temp, one.name); err != nil {
+			return err
+		}
+	}
+	return syncDir(root, dir)
+}
+
+func syncFile(root *os.Root, name string) error {
+	f, err := root.OpenFile(name, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
 }
 
 // base is what tells a message of a mailbox from all others there, also in
@@ -63,8 +98,9 @@ func base(b box, c storage.Copy) string { return fmt.Sprintf("V%dU%d", b.UIDVali
 
 // emlSink is a mailbox as a directory of messages.
 type emlSink struct {
-	x *exporter
-	b box
+	x       *exporter
+	b       box
+	written []pending
 }
 
 func (s *emlSink) begin() (storage.UID, error) { return 0, s.x.root.MkdirAll(s.b.name, 0o700) }
@@ -80,15 +116,27 @@ func (s *emlSink) has(c storage.Copy) bool {
 
 func (s *emlSink) put(c storage.Copy, raw func(io.Writer) error) (bool, error) {
 	if raw == nil {
+		s.x.r.Missing++
 		return false, nil
 	}
 	temp := path.Join(s.b.name, "."+base(s.b, c)+partialSuffix)
-	err := create(s.x.root, temp, s.name(c), c.InternalDate, raw)
-	return err == nil, err
+	if err := write(s.x.root, temp, c.InternalDate, raw); err != nil {
+		return false, err
+	}
+	s.written = append(s.written, pending{temp, s.name(c)})
+	return true, nil
 }
 
-func (s *emlSink) flush() error { return syncDir(s.x.root, s.b.name) }
-func (s *emlSink) end() error   { return syncDir(s.x.root, path.Dir(s.b.name)) }
+func (s *emlSink) flush() error {
+	all := s.written
+	s.written = nil
+	return settle(s.x.root, all, s.b.name)
+}
+
+func (s *emlSink) end() error {
+	return errors.Join(s.flush(), syncDir(s.x.root, path.Dir(s.b.name)))
+}
+
 func (s *emlSink) close() error { return nil }
 
 // maildirSink is a mailbox as a Maildir.
@@ -97,6 +145,8 @@ type maildirSink struct {
 	b        box
 	have     []uint64 // UIDVALIDITY and UID of what is there, sorted
 	keywords []string // by letter
+	lettered int      // of them, how many are in the file that says which letter is which
+	written  []pending
 }
 
 const (
@@ -159,6 +209,7 @@ func (s *maildirSink) readKeywords() error {
 		}
 		s.keywords[n] = word
 	}
+	s.lettered = len(s.keywords)
 	return err
 }
 
@@ -202,30 +253,30 @@ func (s *maildirSink) has(c storage.Copy) bool {
 
 func (s *maildirSink) put(c storage.Copy, raw func(io.Writer) error) (bool, error) {
 	if raw == nil {
+		s.x.r.Missing++
 		return false, nil
 	}
-	letters, dropped, err := s.letters(c.Flags)
-	if err != nil {
-		return false, err
-	}
+	letters, dropped := s.letters(c.Flags)
 	colon := ":"
 	if runtime.GOOS == "windows" {
 		colon = ";"
 	}
 	name := fmt.Sprintf("%d.%s.%s,S=%d", c.InternalDate.Unix(), base(s.b, c), maildirHost, c.RawSize)
-	err = create(s.x.root, path.Join(s.b.name, "tmp", name), path.Join(s.b.name, "cur", name+colon+"2,"+letters),
-		c.InternalDate, raw)
-	if err == nil && dropped {
+	temp := path.Join(s.b.name, "tmp", name)
+	if err := write(s.x.root, temp, c.InternalDate, raw); err != nil {
+		return false, err
+	}
+	s.written = append(s.written, pending{temp, path.Join(s.b.name, "cur", name+colon+"2,"+letters)})
+	if dropped {
 		s.x.r.Dropped++
 	}
-	return err == nil, err
+	return true, nil
 }
 
 // letters are the flags in the name of a message. A keyword gets the next
-// letter of its mailbox; the file that says so is there before the message.
-func (s *maildirSink) letters(flags storage.Flags) (letters string, dropped bool, err error) {
+// letter of its mailbox.
+func (s *maildirSink) letters(flags storage.Flags) (letters string, dropped bool) {
 	var all []byte
-	before := len(s.keywords)
 	for one := range strings.FieldsSeq(string(flags)) {
 		switch one {
 		case `\Draft`:
@@ -255,22 +306,38 @@ func (s *maildirSink) letters(flags storage.Flags) (letters string, dropped bool
 		}
 	}
 	slices.Sort(all)
-	if len(s.keywords) == before {
-		return string(all), dropped, nil
+	return string(all), dropped
+}
+
+// flush gives the messages their names. The file of the keywords is there
+// before a message that needs it.
+func (s *maildirSink) flush() error {
+	all := s.written
+	s.written = nil
+	if len(s.keywords) > s.lettered {
+		name := path.Join(s.b.name, keywordsName)
+		if err := write(s.x.root, name+partialSuffix, time.Now(), s.writeKeywords); err != nil {
+			return err
+		}
+		if err := settle(s.x.root, []pending{{name + partialSuffix, name}}, s.b.name); err != nil {
+			return err
+		}
+		s.lettered = len(s.keywords)
 	}
+	return settle(s.x.root, all, path.Join(s.b.name, "cur"))
+}
+
+func (s *maildirSink) writeKeywords(w io.Writer) error {
 	var text bytes.Buffer
 	for i, one := range s.keywords {
 		fmt.Fprintf(&text, "%d %s\n", i, one)
 	}
-	name := path.Join(s.b.name, keywordsName)
-	return string(all), dropped, create(s.x.root, name+partialSuffix, name, time.Now(), func(w io.Writer) error {
-		_, err := w.Write(text.Bytes())
-		return err
-	})
+	_, err := w.Write(text.Bytes())
+	return err
 }
 
-func (s *maildirSink) flush() error { return syncDir(s.x.root, path.Join(s.b.name, "cur")) }
 func (s *maildirSink) end() error {
-	return errors.Join(syncDir(s.x.root, s.b.name), syncDir(s.x.root, path.Dir(s.b.name)))
+	return errors.Join(s.flush(), syncDir(s.x.root, s.b.name), syncDir(s.x.root, path.Dir(s.b.name)))
 }
+
 func (s *maildirSink) close() error { return nil }

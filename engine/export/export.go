@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"mailcote/storage"
+	"mailcote/storage/disk"
 	"mailcote/storage/query"
 )
 
@@ -77,12 +78,12 @@ type sink interface {
 	begin() (after storage.UID, err error)
 	// has reports whether a message is there already.
 	has(c storage.Copy) bool
-	// put takes a message. raw writes its bytes; nil: the body is not here. It
-	// reports whether the message was written.
+	// put takes a message. raw writes its bytes; nil: the body is not here, so
+	// it is counted as missing. It reports whether the message was written.
 	put(c storage.Copy, raw func(io.Writer) error) (written bool, err error)
-	// flush makes what was put last.
+	// flush makes what was put last on the disk.
 	flush() error
-	// end gives the mailbox its name.
+	// end is flush, and gives the mailbox its name.
 	end() error
 	// close frees the mailbox, after end or without it.
 	close() error
@@ -107,6 +108,7 @@ type exporter struct {
 // reading the store says, or ctx's. A message that cannot be read is no error:
 // see Result.
 func Run(ctx context.Context, store *storage.Store, o Options) (r Result, err error) {
+	defer func() { err = full(err) }()
 	x := &exporter{Options: o, store: store, r: &r}
 	boxes, want, err := x.plan(ctx)
 	if err != nil {
@@ -129,6 +131,14 @@ func Run(ctx context.Context, store *storage.Store, o Options) (r Result, err er
 		}
 	}
 	return r, syncDir(x.root, ".")
+}
+
+// full marks an error of a disk that has no room.
+func full(err error) error {
+	if disk.Full(err) {
+		return fmt.Errorf("%w: %w", storage.ErrFull, err)
+	}
+	return err
 }
 
 // plan lists the mailboxes with their names, and finds what matches.
@@ -271,13 +281,13 @@ func (x *exporter) mailbox(ctx context.Context, b box) (err error) {
 				return err
 			}
 		}
+		if len(copies) < page {
+			break
+		}
 		if begun {
 			if err := s.flush(); err != nil {
 				return err
 			}
-		}
-		if len(copies) < page {
-			break
 		}
 		x.report()
 	}
@@ -307,8 +317,6 @@ func (x *exporter) message(ctx context.Context, b box, s sink, c storage.Copy) e
 	var raw func(io.Writer) error
 	if c.Blob != 0 {
 		raw = func(w io.Writer) error { return x.raw(ctx, c, w) }
-	} else {
-		x.r.Missing++
 	}
 	for try := 1; ; try++ {
 		written, err := s.put(c, raw)

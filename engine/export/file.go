@@ -94,10 +94,13 @@ func (s *fileSink) put(c storage.Copy, raw func(io.Writer) error) (bool, error) 
 		s.x.r.Later++
 		return false, nil
 	}
-	if raw == nil && s.x.Format == Mbox {
-		s.state.UID, s.moved = c.UID, true
+	if raw == nil {
+		s.x.r.Missing++
 		s.state.Missing++
-		return false, nil
+		if s.x.Format == Mbox {
+			s.state.UID, s.moved = c.UID, true
+			return false, nil
+		}
 	}
 	n := &counter{w: s.out}
 	out := bufio.NewWriter(n)
@@ -118,7 +121,6 @@ func (s *fileSink) put(c storage.Copy, raw func(io.Writer) error) (bool, error) 
 	s.state.UID, s.moved = c.UID, true
 	s.state.Offset += n.n
 	if raw == nil {
-		s.state.Missing++
 		return false, nil
 	}
 	s.state.Messages++

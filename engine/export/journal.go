@@ -61,7 +61,7 @@ type journal struct {
 
 // openJournal locks the directory and reads how far it is. A directory that is
 // empty becomes an export of this kind.
-func openJournal(root *os.Root, dir string, want kind) (j *journal, err error) {
+func openJournal(root *os.Root, dir string, want kind) (*journal, error) {
 	info, err := root.Lstat(journalName)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err = empty(root); err != nil {
@@ -73,20 +73,18 @@ func openJournal(root *os.Root, dir string, want kind) (j *journal, err error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	j = &journal{states: map[string]state{}}
+	j := &journal{states: map[string]state{}}
 	if j.file, err = root.OpenFile(journalName, os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600); err != nil {
 		return nil, err
 	}
 	j.lock = flock.New(filepath.Join(dir, journalName), flock.SetFlag(os.O_RDWR))
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, j.close())
-		}
-	}()
 	if got, err := j.lock.TryLock(); err != nil || !got {
-		return nil, errors.Join(ErrBusy, err)
+		return nil, errors.Join(ErrBusy, err, j.close())
 	}
-	return j, j.read(want)
+	if err := j.read(want); err != nil {
+		return nil, errors.Join(err, j.close())
+	}
+	return j, nil
 }
 
 // empty refuses a directory that holds anything.

@@ -88,11 +88,16 @@ func mboxOf(t testing.TB, chunk int, messages ...[]byte) []byte {
 // awkward are messages whose ends and lines mbox readers get wrong.
 func awkward() [][]byte {
 	var all [][]byte
-	for _, one := range []string{"", "\n", "\r\n", "\r", "a", "a\n", "a\r\n", "a\n\n", "a\r\n\r\n", "a\n\r\n", "a\r", "a\r\n\r",
-		"From ", "From", "Fro\nFrom \n", "From x\r\n", ">From x\n", ">>From ", ">>>>From x\r\n>", ">", ">>", "> From x\n",
-		">F", ">>From", "\nFrom x\n", "\r\nFrom x\r\n", "a\rFrom x\n", "aFrom x\n", " From x\n", "from x\n", "FROM x\n", "From\tx\n",
-		"Status: RO\nX-Status: AF\nX-Keywords: z\n\nb\n", "X-Keywords: \n", "From a\nStatus: O\n", "a\x00b\n", "\xff\xfe\n",
-		"Subject: x\r\n\r\nFrom the start\r\n>From a reply\r\n>>From an older one\r\n\r\nFrom \r\n", strings.Repeat(">", 9000) + "From x",
+	for _, one := range []string{"", "\n", "\r\n", "\r", "a", "a\n", "a\r\n", "a\n\n", "a\r\n\r\n", "a\n\r\n",
+		"a\r", "a\r\n\r",
+		"From ", "From", "Fro\nFrom \n", "From x\r\n", ">From x\n", ">>From ", ">>>>From x\r\n>", ">", ">>",
+		"> From x\n",
+		">F", ">>From", "\nFrom x\n", "\r\nFrom x\r\n", "a\rFrom x\n", "aFrom x\n", " From x\n", "from x\n",
+		"FROM x\n", "From\tx\n",
+		"Status: RO\nX-Status: AF\nX-Keywords: z\n\nb\n", "X-Keywords: \n", "From a\nStatus: O\n", "a\x00b\n",
+		"\xff\xfe\n",
+		"Subject: x\r\n\r\nFrom the start\r\n>From a reply\r\n>>From an older one\r\n\r\nFrom \r\n",
+		strings.Repeat(">", 9000) + "From x",
 		strings.Repeat("From x\n", 500), strings.Repeat("x", 70000) + "\nFrom y"} {
 		all = append(all, []byte(one))
 	}
@@ -135,7 +140,8 @@ func TestMboxHead(t *testing.T) {
 	}{
 		{"", "Status: O\nX-Status: \nX-Keywords: \n"},
 		{`\Seen`, "Status: RO\nX-Status: \nX-Keywords: \n"},
-		{storage.NewFlags([]string{`\Seen`, `\Deleted`, `\Answered`, `\Draft`, `\Flagged`, "$Forwarded", "Work", `\X`}),
+		{storage.NewFlags([]string{`\Seen`, `\Deleted`, `\Answered`, `\Draft`, `\Flagged`, "$Forwarded", "Work",
+			`\X`}),
 			"Status: RO\nX-Status: AFTD\nX-Keywords: $Forwarded Work \\X\n"},
 	} {
 		if got := mboxHead(storage.Copy{InternalDate: at, Flags: one.flags}); got != fmt.Sprint(

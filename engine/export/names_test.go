@@ -17,16 +17,23 @@ import (
 
 // hostile are names that lead out of a directory, hide, mean something else, or differ only to a machine.
 func hostile() []string {
-	return []string{"", ".", "..", "...", "../..", "../../etc/passwd", "/etc/passwd", `..\..\x`, `C:\x`, "C:x", "a/../../b",
-		"a\x00b", "\x00", "a\nb", "a\r\nb", "\x1b[2J", "CON", "con", "Con.txt", "NUL", "nul.tar.gz", "COM1", "com¹", "LPT9.x",
-		"COM10", "CONIN$", "AUX ", "prn.", "name.", "name ", "name..", " name", "~root", "-rf", "--", "a:b", "a:b:$DATA",
-		"a*b", "a?b", `a"b`, "a<b>c|d", "\u202egnp.exe", "a\u200bb", "\ufeffa", "a\u2028b", "\u0301", "Café", "Cafe\u0301",
-		"CAFÉ", "ﬁle", "file", "FILE", "ſecret", "secret", "K", "\u212a", "ı", "I", "i", "İ", "ß", "SS", "ss", "ẞ", "Σ", "ς",
+	return []string{"", ".", "..", "...", "../..", "../../etc/passwd", "/etc/passwd", `..\..\x`, `C:\x`, "C:x",
+		"a/../../b",
+		"a\x00b", "\x00", "a\nb", "a\r\nb", "\x1b[2J", "CON", "con", "Con.txt", "NUL", "nul.tar.gz", "COM1", "com¹",
+		"LPT9.x",
+		"COM10", "CONIN$", "AUX ", "prn.", "name.", "name ", "name..", " name", "~root", "-rf", "--", "a:b",
+		"a:b:$DATA",
+		"a*b", "a?b", `a"b`, "a<b>c|d", "\u202egnp.exe", "a\u200bb", "\ufeffa", "a\u2028b", "\u0301", "Café",
+		"Cafe\u0301",
+		"CAFÉ", "ﬁle", "file", "FILE", "ſecret", "secret", "K", "\u212a", "ı", "I", "i", "İ", "ß", "SS", "ss", "ẞ",
+		"Σ", "ς",
 		"INBOX", "inbox", "Inbox", "INBOX/", "/INBOX", "INBOX//x", "cur", "new", "tmp", ".cur", "maildirfolder",
-		"dovecot-keywords", ".mailcote-export", ".mailcote-export.partial", "x.partial", "x.mbox", "x", "X.mbox.partial",
+		"dovecot-keywords", ".mailcote-export", ".mailcote-export.partial", "x.partial", "x.mbox", "x",
+		"X.mbox.partial",
 		"\xff\xfe", "a\xffb", "\xed\xa0\x80", "&AOk-", "&", "&-", "%", "100%", "a.b", "a/b", "a.b/c", "日本語", "📬",
 		strings.Repeat("a", 300), strings.Repeat("a", 300) + "b", strings.Repeat("é", 300), strings.Repeat("📬", 100),
-		strings.Repeat("a/", 500), strings.Repeat("../", 100), strings.Repeat(".", 300), strings.Repeat("\u0301", 300),
+		strings.Repeat("a/", 500), strings.Repeat("../", 100), strings.Repeat(".", 300), strings.Repeat("\u0301",
+			300),
 		"NUL.", "nul ", "a\u00a0", "a\u3000b", "Ａ", "A"}
 }
 
