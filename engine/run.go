@@ -245,7 +245,7 @@ func (e *Engine) syncAccount(ctx context.Context, id storage.AccountID, o SyncOp
 	})
 	if soon := (*TooSoonError)(nil); errors.As(err, &soon) {
 		return Summary{Type: "summary", Account: row.Name, Result: Failed, Class: class.Quota, Detail: soon.Error(),
-			NextStep: "mailcote errors says why"}
+			NextStep: "mailcote errors says why", RetryAt: soon.At}
 	}
 	if err == nil {
 		err = a.hurry(ctx, false)

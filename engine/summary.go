@@ -45,6 +45,7 @@ type Summary struct {
 	Wire        int64       `json:"wire_bytes"`       // read from the server, below TLS
 	Gone        int64       `json:"gone"`             // messages that the server no longer has
 	Flags       int64       `json:"flags"`            // messages whose flags changed there
+	RetryAt     time.Time   `json:"-"`                // when the account may be tried again; zero: at once, or unknown
 
 	Interrupted bool  `json:"-"`
 	Refused     bool  `json:"-"` // the server refused the password
@@ -69,6 +70,11 @@ func (w *worker) conclude(ctx context.Context) Summary {
 		f := fault.Classify(fault.In(fault.PhaseStore, err))
 		s.Result, s.Class, s.Detail, s.Err = Failed, f.Class, f.Detail, err
 		s.NextStep = f.NextStep(w.account.addressee())
+	}
+	if w.meter != nil && s.Result != Complete {
+		if hold, held := w.hold(); held {
+			s.RetryAt = hold.Until
+		}
 	}
 	state := map[string]progress.State{Complete: progress.Done, Partial: progress.Partial,
 		Failed: progress.Failed}[s.Result]

@@ -8,7 +8,6 @@ import (
 	"net"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -16,7 +15,7 @@ import (
 	"mailcote/engine/imap"
 	"mailcote/engine/secret"
 	"mailcote/storage"
-	"mailcote/storage/class"
+	"mailcote/ui/cli/answer"
 	"mailcote/ui/cli/voice"
 	"mailcote/ui/format"
 	"mailcote/ui/view"
@@ -41,7 +40,7 @@ func (a *app) accountList() *cobra.Command {
 		Use: "list", Short: "List the accounts", Args: exactly(0, ""),
 		Example: "  mailcote account list",
 		RunE: func(c *cobra.Command, _ []string) error {
-			var all []accountView
+			var all []standingAccount
 			err := a.readWithAccounts(c.Context(), func(r *storage.Reader, standing []view.Account) error {
 				accounts, err := r.Accounts()
 				for _, one := range accounts {
@@ -77,7 +76,7 @@ func (a *app) accountShow() *cobra.Command {
 		Use: "show ACCOUNT", Short: "Show one account and its mailboxes", Args: exactly(1, "ACCOUNT"),
 		Example: "  mailcote account show you@example.org", ValidArgsFunction: a.completeAccounts(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			var v accountView
+			var v standingAccount
 			var boxes []mailboxView
 			err := a.readWithAccounts(c.Context(), func(r *storage.Reader, standing []view.Account) error {
 				one, err := findAccount(r, args[0])
@@ -87,28 +86,31 @@ func (a *app) accountShow() *cobra.Command {
 				if v, err = viewStandingAccount(r, one, standing); err != nil {
 					return err
 				}
-				boxes, err = viewMailboxes(r, one.ID)
+				boxes, err = viewMailboxes(r, one)
 				return err
 			})
 			if err != nil {
 				return err
 			}
 			if a.json {
-				return a.voice.JSON(struct {
-					accountView
-					Boxes []mailboxView `json:"mailbox_list"`
-				}{v, boxes})
+				return a.voice.JSON(shownAccount{v, boxes})
 			}
 			return a.printAccount(v, boxes)
 		},
 	}
 }
 
-func (a *app) printAccount(v accountView, boxes []mailboxView) error {
+// shownAccount is `account show --json`.
+type shownAccount struct {
+	standingAccount
+	Boxes []mailboxView `json:"mailbox_list"` // its mailboxes
+}
+
+func (a *app) printAccount(v standingAccount, boxes []mailboxView) error {
 	lines := [][2]string{{"Account", v.Account}, {"Server", v.URL}, {"User", v.User}, {"Password", v.Password},
 		{"State", v.words},
-		{"Added", moment(v.Created)}, {"Last success", moment(v.LastSuccess)}, {"Server says", v.ServerID},
-		{"Next step", v.NextStep}}
+		{"Added", moment(v.Created)}, {"Last success", moment(v.LastSuccess)}, {"Server says", string(v.ServerID)},
+		{"Next step", string(v.NextStep)}}
 	if err := a.pairs(lines); err != nil || len(boxes) == 0 {
 		return err
 	}
@@ -204,12 +206,12 @@ func loginOf(a storage.Account) engine.Login {
 
 // stepView is one step of a test in JSON.
 type stepView struct {
-	Type   string      `json:"type"` // step
-	Name   string      `json:"name"`
-	OK     bool        `json:"ok"`
-	Detail string      `json:"detail,omitempty"`
-	Hint   string      `json:"hint,omitempty"`
-	Class  class.Class `json:"class,omitempty"`
+	Type   string      `json:"type"`   // always "step"
+	Name   string      `json:"name"`   // connect, sign in, list mailboxes and the like
+	OK     bool        `json:"ok"`     // it worked
+	Detail answer.Text `json:"detail"` // what was found, or the fault in words
+	Hint   answer.Text `json:"hint"`   // what to do about a failure
+	Class  answer.Text `json:"class"`  // of the fault, docs/errors.md; null: it worked
 }
 
 // probe signs in and reports each step. Its error has the exit status of the
@@ -224,15 +226,16 @@ func (a *app) probe(ctx context.Context, l engine.Login, insecure bool) error {
 		detail := strings.TrimPrefix(strings.TrimPrefix(step.Detail, step.Name+": "),
 			strings.ReplaceAll(step.Name, " ", "-")+": ")
 		if a.json {
-			if err := a.voice.JSON(stepView{"step", step.Name, step.OK, detail, step.Hint, step.Class}); err != nil {
+			if err := a.voice.JSON(stepView{"step", step.Name, step.OK, answer.Text(detail),
+				answer.Text(step.Hint), answer.Text(step.Class)}); err != nil {
 				return err
 			}
 		} else {
 			a.voice.Note("%s %s%s", a.voice.Mark(step.OK), voice.Line(step.Name), after(": ", voice.Line(detail)))
 		}
 		if !step.OK && failed == nil {
-			failed = &failure{statusOfClass(step.Class), fmt.Errorf("%s at %s: %s", l.User, l.Host,
-				joined(cmp.Or(detail, step.Name+" failed"), step.Hint))}
+			failed = &explainedError{&failure{statusOfClass(step.Class), fmt.Errorf("%s at %s: %s", l.User, l.Host,
+				cmp.Or(detail, step.Name+" failed"))}, step.Hint, string(step.Class)}
 			if step.Refused {
 				failed = &refusedError{failed}
 			}
@@ -263,9 +266,9 @@ func serverURL(security, host string, port int) string {
 	return scheme + "://" + net.JoinHostPort(host, strconv.Itoa(port))
 }
 
-func moment(t *time.Time) string {
-	if t == nil {
+func moment(t answer.Time) string {
+	if t.IsZero() {
 		return "never"
 	}
-	return format.Moment(*t)
+	return format.Moment(t.Time)
 }

@@ -110,6 +110,12 @@ func (a *app) tried(ctx context.Context, s *sources, l *engine.Login, st *storag
 	return ref, nil
 }
 
+// addedAccount is `account add --json`.
+type addedAccount struct {
+	accountView
+	Created bool `json:"created"` // false: it was there, and was updated
+}
+
 func (a *app) added(ctx context.Context, e *engine.Engine, n engine.NewAccount, st *storage.Store) error {
 	id, created, err := e.AddAccount(ctx, n)
 	if err != nil {
@@ -126,10 +132,7 @@ func (a *app) added(ctx context.Context, e *engine.Engine, n engine.NewAccount, 
 		return err
 	}
 	if a.json {
-		return a.voice.JSON(struct {
-			accountView
-			Created bool `json:"created"`
-		}{v, created})
+		return a.voice.JSON(addedAccount{v, created})
 	}
 	word := "Added"
 	if !created {

@@ -56,8 +56,11 @@ func Main(signals []os.Signal, args []string, in, out, err *os.File) int {
 	case status := <-ended:
 		return status
 	case <-time.After(stopTime):
-		fmt.Fprintln(err, "mailcote: not everything ended in time and the rest was left; what was stored is kept, "+
-			"and the next run goes on from there") //nolint:errcheck // there is nobody else to tell
+		v := voice.New(in, out, err)
+		v.Fail(errAbandoned())
+		if asksJSON(args) {
+			_ = v.JSON(viewError(nil, errAbandoned())) // there is nobody else to tell
+		}
 		return int(Temporary)
 	}
 }
@@ -70,10 +73,10 @@ func Run(ctx context.Context, args []string, in, out, err *os.File) int {
 	root.SetIn(in)
 	root.SetOut(a.voice.Out())
 	root.SetErr(a.voice.Err())
-	failed := root.ExecuteContext(ctx)
-	if over := (*ended)(nil); failed != nil && !errors.As(failed, &over) {
-		failed = explained(failed)
-		a.voice.Fail(failed)
+	c, failed := root.ExecuteContextC(ctx)
+	if failed != nil {
+		a.json = a.json || statusOf(failed) == Usage && asksJSON(args) // a flag before it was not understood
+		failed = a.fail(c, failed)
 	}
 	return int(statusOf(failed))
 }

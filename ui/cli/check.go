@@ -13,17 +13,18 @@ import (
 	"mailcote/engine"
 	"mailcote/storage"
 	"mailcote/storage/owner"
+	"mailcote/ui/cli/answer"
 	"mailcote/ui/cli/voice"
 	"mailcote/ui/format"
 )
 
 // findingView is what check found, in JSON.
 type findingView struct {
-	Type   string `json:"type"` // finding
-	What   string `json:"what"`
-	Where  string `json:"where"`
-	Detail string `json:"detail"`
-	Mends  bool   `json:"repairable"` // check --repair mends it
+	Type   string      `json:"type"`       // always "finding"
+	What   string      `json:"what"`       // what kind of thing is wrong
+	Where  string      `json:"where"`      // the row, mailbox or message
+	Detail answer.Text `json:"detail"`     // what is wrong, in words
+	Mends  bool        `json:"repairable"` // check --repair mends it
 }
 
 func (a *app) check() *cobra.Command {
@@ -194,24 +195,25 @@ func (a *app) checking() func(done, total int64) {
 
 func (a *app) printFinding(f storage.Finding) error {
 	if a.json {
-		return a.voice.JSON(findingView{"finding", f.What, f.Where, f.Detail, f.Mends})
+		return a.voice.JSON(findingView{"finding", f.What, f.Where, answer.Text(f.Detail), f.Mends})
 	}
 	return a.voice.Say("%s: %s: %s", a.voice.Strong(voice.Line(f.What)), voice.Line(f.Where), voice.Line(f.Detail))
 }
 
 // salvagedView is what was saved of a damaged store, in JSON.
 type salvagedView struct {
-	Type      string `json:"type"` // salvaged
-	Cause     string `json:"cause,omitempty"`
-	Kept      string `json:"kept,omitempty"` // the copy of the damaged store
-	Accounts  int64  `json:"accounts"`
-	Mailboxes int64  `json:"mailboxes"`
-	Messages  int64  `json:"messages"`
-	Missing   int64  `json:"missing"` // messages that the mailboxes counted and that could not be read
+	Type      string      `json:"type"`      // always "salvaged"
+	Cause     answer.Text `json:"cause"`     // what is damaged; null: check --salvage was asked for
+	Kept      answer.Text `json:"kept"`      // the file of the damaged store; null: it stays where it is
+	Accounts  int64       `json:"accounts"`  // how many were saved
+	Mailboxes int64       `json:"mailboxes"` // how many were saved
+	Messages  int64       `json:"messages"`  // how many were saved
+	Missing   int64       `json:"missing"`   // messages that the mailboxes counted and that could not be read
 }
 
 func viewOf(r storage.Salvaged) salvagedView {
-	return salvagedView{"salvaged", r.Cause, r.Aside, r.Accounts, r.Mailboxes, r.Messages, r.Missing}
+	return salvagedView{"salvaged", answer.Text(r.Cause), answer.Text(r.Aside), r.Accounts, r.Mailboxes, r.Messages,
+		r.Missing}
 }
 
 // salvaging shows on a terminal how far salvaging is.

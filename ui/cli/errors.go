@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mailcote/storage"
-	"mailcote/storage/class"
+	"mailcote/ui/cli/answer"
 	"mailcote/ui/cli/voice"
 	"mailcote/ui/format"
 	"mailcote/ui/view"
@@ -19,41 +20,42 @@ import (
 // mostFaults is the longest list of faults that is printed.
 const mostFaults = 1000
 
-// faultView is a fault in JSON; the names are those of the view sync_errors.
+// faultView is a recorded error in JSON: an error, and what the view
+// sync_errors has of it under the same names.
 type faultView struct {
-	Type        string      `json:"type"` // error
-	ID          int64       `json:"id"`
-	At          time.Time   `json:"at"`
-	Account     string      `json:"account,omitempty"`
-	Mailbox     string      `json:"mailbox,omitempty"`
-	UID         uint32      `json:"uid,omitempty"`
-	Task        int64       `json:"task_id,omitempty"`
-	Class       class.Class `json:"class"`
-	Scope       string      `json:"scope"`
-	Phase       string      `json:"phase,omitempty"`
-	Command     string      `json:"command,omitempty"`
-	ServerText  string      `json:"server_text,omitempty"`
-	Detail      string      `json:"detail,omitempty"`
-	NextStep    string      `json:"next_step,omitempty"`
-	Attempt     int         `json:"attempt"`
-	Stack       string      `json:"stack,omitempty"`
-	Fingerprint string      `json:"fingerprint,omitempty"`
+	errorView
+	ID          int64       `json:"id"`          // its number in the view sync_errors
+	At          answer.Time `json:"at"`          // when it happened
+	Mailbox     answer.Text `json:"mailbox"`     // null: it is of none
+	UID         *uint32     `json:"uid"`         // of the message; null: it is of none
+	Task        *int64      `json:"task_id"`     // null: it is of none
+	Scope       string      `json:"scope"`       // what it is about: message, mailbox, account and the like
+	Phase       answer.Text `json:"phase"`       // what was being done
+	Command     answer.Text `json:"command"`     // the IMAP command, without arguments
+	ServerText  answer.Text `json:"server_text"` // the server's own words
+	Detail      answer.Text `json:"detail"`      // the same as message
+	NextStep    answer.Text `json:"next_step"`   // the same as hint
+	Attempt     int         `json:"attempt"`     // which try it ended, from 1 on
+	Stack       answer.Text `json:"stack"`       // of a defect
+	Fingerprint answer.Text `json:"fingerprint"` // equal for errors that are one problem
 }
 
 func viewFault(f storage.Fault) faultView {
-	return faultView{"error", f.ID, f.At, f.AccountName, f.MailboxPath, uint32(f.UID), int64(f.Task), f.Class,
-		f.Scope, f.Phase, f.Command,
-		f.ServerText, f.Detail, f.NextStep, f.Attempt, f.Stack, f.Fingerprint}
+	e := errorView{Type: "error", Class: string(f.Class), Message: cmp.Or(f.Detail, string(f.Class)),
+		Hint: answer.Text(f.NextStep), Account: answer.Text(f.AccountName)}
+	return faultView{e, f.ID, answer.At(f.At), answer.Text(f.MailboxPath), answer.Some(uint32(f.UID)),
+		answer.Some(int64(f.Task)), f.Scope, answer.Text(f.Phase), answer.Text(f.Command), answer.Text(f.ServerText),
+		answer.Text(f.Detail), answer.Text(f.NextStep), f.Attempt, answer.Text(f.Stack), answer.Text(f.Fingerprint)}
 }
 
-// problemView is a problem in JSON: the faults with one fingerprint, and the latest of them.
+// problemView is a problem in JSON: the errors with one fingerprint, and the latest of them.
 type problemView struct {
-	Type        string    `json:"type"` // problem
-	Fingerprint string    `json:"fingerprint"`
-	Count       int       `json:"count"`
-	First       time.Time `json:"first"`
-	Last        time.Time `json:"last"`
-	Latest      faultView `json:"latest"`
+	Type        string      `json:"type"`        // always "problem"
+	Fingerprint answer.Text `json:"fingerprint"` // of its errors
+	Count       int         `json:"count"`       // how many errors there were
+	First       answer.Time `json:"first"`       // the first of them, within --since
+	Last        answer.Time `json:"last"`        // the last of them
+	Latest      faultView   `json:"latest"`      // the last of them, whole
 }
 
 func (a *app) errors() *cobra.Command {
@@ -115,8 +117,8 @@ func (a *app) problems(ctx context.Context, from since) error {
 		a.noteHolds(accounts)
 		groups, err := r.FaultGroups(from.Time(), mostFaults)
 		for _, g := range groups {
-			views = append(views, problemView{"problem", g.Fault.Fingerprint, g.Count, g.First, g.Last,
-				viewFault(g.Fault)})
+			views = append(views, problemView{"problem", answer.Text(g.Fault.Fingerprint), g.Count,
+				answer.At(g.First), answer.At(g.Last), viewFault(g.Fault)})
 		}
 		return err
 	}); err != nil {
@@ -140,8 +142,8 @@ func (a *app) problems(ctx context.Context, from since) error {
 	var rows [][]string
 	for _, v := range views {
 		f := v.Latest
-		rows = append(rows, []string{strconv.Itoa(v.Count), moment(&v.First), moment(&v.Last), string(f.Class),
-			f.Account + after(" ", f.Mailbox), f.Detail, f.NextStep})
+		rows = append(rows, []string{strconv.Itoa(v.Count), moment(v.First), moment(v.Last), f.Class,
+			f.where(), f.Message, string(f.Hint)})
 	}
 	return a.voice.Table([]string{"TIMES", "FIRST", "LAST", "CLASS", "WHERE", "WHAT", "NEXT STEP"}, rows,
 		voice.Layout{})
@@ -150,38 +152,41 @@ func (a *app) problems(ctx context.Context, from since) error {
 // printProblem prints a problem on a terminal, where a table would not fit.
 func (a *app) printProblem(v problemView) error {
 	f := v.Latest
-	if err := a.voice.Say("%s  %s  %s", format.Plural(int64(v.Count), "time", "times"), a.voice.Strong(string(f.Class)),
+	if err := a.voice.Say("%s  %s  %s", format.Plural(int64(v.Count), "time", "times"), a.voice.Strong(f.Class),
 		between(v.First, v.Last)); err != nil {
 		return err
 	}
-	return errors.Join(a.voice.Para("  ", f.Account+after(" ", f.Mailbox)+": "+f.Detail), a.printStep(f.NextStep))
+	return errors.Join(a.voice.Para("  ", f.where()+": "+f.Message), a.printStep(string(f.Hint)))
 }
 
 // between is the time from the first fault of a problem to the last.
-func between(first, last time.Time) string {
-	if from, to := moment(&first), moment(&last); from != to {
+func between(first, last answer.Time) string {
+	if from, to := moment(first), moment(last); from != to {
 		return from + " to " + to
 	}
-	return moment(&last)
+	return moment(last)
 }
 
+// where is the account and mailbox of an error.
+func (v faultView) where() string { return string(v.Account) + after(" ", string(v.Mailbox)) }
+
 func (a *app) printFault(v faultView) error {
-	where := v.Account + after(" ", v.Mailbox)
-	if v.UID != 0 {
-		where += " UID " + strconv.FormatUint(uint64(v.UID), 10)
+	where := v.where()
+	if v.UID != nil {
+		where += " UID " + strconv.FormatUint(uint64(*v.UID), 10)
 	}
 	at := v.At.Local().Format("2006-01-02 15:04:05")
 	if a.voice.OutTTY {
-		if err := a.voice.Say("%s  %s", at, a.voice.Strong(string(v.Class))); err != nil {
+		if err := a.voice.Say("%s  %s", at, a.voice.Strong(v.Class)); err != nil {
 			return err
 		}
-		return errors.Join(a.voice.Para("  ", where+": "+v.Detail), a.printStep(v.NextStep))
+		return errors.Join(a.voice.Para("  ", where+": "+v.Message), a.printStep(string(v.Hint)))
 	}
-	if err := a.voice.Say("%s  %s  %s: %s", at, a.voice.Strong(string(v.Class)), voice.Line(where),
-		voice.Line(v.Detail)); err != nil {
+	if err := a.voice.Say("%s  %s  %s: %s", at, a.voice.Strong(v.Class), voice.Line(where),
+		voice.Line(v.Message)); err != nil {
 		return err
 	}
-	return a.printStep(v.NextStep)
+	return a.printStep(string(v.Hint))
 }
 
 func (a *app) printStep(step string) error {

@@ -1,13 +1,11 @@
 package cli
 
 import (
-	"context"
 	"errors"
 	"fmt"
 
 	"mailcote/engine"
 	"mailcote/engine/fault"
-	"mailcote/engine/imap"
 	"mailcote/engine/secret"
 	"mailcote/storage"
 	"mailcote/storage/class"
@@ -114,32 +112,6 @@ func ofLogin(l engine.Login, err error) error {
 		return &missingPasswordError{l.URL(), err}
 	}
 	return err
-}
-
-// explained adds what to do to an error that does not say it.
-func explained(err error) error {
-	add := ""
-	var missing *missingPasswordError
-	switch {
-	case errors.Is(err, context.Canceled):
-		return &failure{Failed, errors.New("interrupted: nothing more was done")}
-	case errors.Is(err, storage.ErrFull):
-		add = "make room on the disk and try again"
-	case errors.Is(err, storage.ErrCorrupt) && !errors.Is(err, storage.ErrNothingSaved):
-		add = "mailcote sync saves what can be read into a new store and fetches the rest again; mailcote check " +
-			"--salvage FILE only saves"
-	case errors.Is(err, storage.ErrNothingSaved):
-		add = "restore a backup, or move the store away and add the accounts again"
-	case errors.Is(err, imap.ErrPlainRefused):
-		add = "write imaps:// or imap+starttls://, or accept the risk with --insecure"
-	case errors.As(err, &missing):
-		add = "give it with --password-file FILE, --password-command CMD, --password-stdin or at a terminal: " +
-			"mailcote account add " + missing.url
-	}
-	if add == "" {
-		return err
-	}
-	return fmt.Errorf("%w: %s", err, add)
 }
 
 // statusOfClass gives a fault class its exit status.

@@ -39,8 +39,8 @@ func TestResumes(t *testing.T) {
 		!strings.Contains(o.out, " of 2.50 GB in 24 hours, slowed down to 50 %, "+at) {
 		t.Errorf("status: %s", o.out)
 	}
-	limits := regexp.MustCompile(`"provider":"gmail","limits":\[\{"kind":"bytes","used":\d+,"allowed":2500000000,` +
-		`"window_seconds":86400,"pace":0.5\}.*"resumes_at":"`)
+	limits := regexp.MustCompile(`"provider":"gmail","limits":\[\{"type":"limit","kind":"bytes","used":\d+,` +
+		`"allowed":2500000000,"window_seconds":86400,"pace":0.5,"learned":null,.*"resumes_at":"`)
 	if o := r.exits(0, "status", "--json"); !limits.MatchString(o.out) {
 		t.Errorf("status --json: %s", o.out)
 	}

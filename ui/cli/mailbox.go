@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"mailcote/engine"
 	"mailcote/storage"
+	"mailcote/ui/cli/answer"
 	"mailcote/ui/cli/voice"
 	"mailcote/ui/format"
 	"mailcote/ui/view"
@@ -17,33 +17,35 @@ import (
 
 // mailboxView is a mailbox in JSON.
 type mailboxView struct {
-	Type      string     `json:"type,omitempty"` // mailbox
-	Account   string     `json:"account,omitempty"`
-	Path      string     `json:"path"`
-	Role      string     `json:"role,omitempty"`
-	Messages  int64      `json:"messages"`
-	Remote    int64      `json:"remote_messages"`
-	Unread    int64      `json:"unread"`
-	Sync      bool       `json:"sync"` // false: a person left it out
-	Refused   string     `json:"not_readable,omitempty"`
-	RefusedAt *time.Time `json:"not_readable_at,omitempty"`
-	Completed *time.Time `json:"completed_at,omitempty"`           // when it was last complete
-	Excess    int64      `json:"counted_and_not_listed,omitempty"` // < 0: the server counts fewer than it lists
-	note      string
+	Type      string      `json:"type"`            // always "mailbox"
+	Account   string      `json:"account"`         // the name of its account
+	Path      string      `json:"path"`            // its whole name
+	Role      answer.Text `json:"role"`            // inbox, sent and the like (RFC 8621)
+	Messages  int64       `json:"messages"`        // how many are here
+	Remote    int64       `json:"remote_messages"` // how many the server says it has
+	Unread    int64       `json:"unread"`          // of those here
+	Sync      bool        `json:"sync"`            // false: a person left it out
+	Refused   answer.Text `json:"not_readable"`    // the server's words when it would not open it; null: it does
+	RefusedAt answer.Time `json:"not_readable_at"` // when it said so
+	Completed answer.Time `json:"completed_at"`    // when it was last complete; null: never
+	// by how many messages the server always counts more than it lists; less
+	// than 0: fewer
+	Excess int64 `json:"counted_and_not_listed"`
+	note   string
 }
 
-func viewMailbox(m storage.Mailbox) mailboxView {
+func viewMailbox(of storage.Account, m storage.Mailbox) mailboxView {
 	b := view.MailboxOf(m)
-	return mailboxView{Path: b.Path, Role: b.Role, Messages: b.Stored, Remote: b.Total, Unread: b.Unread,
-		Sync: !b.LeftOut, Refused: b.Refused, RefusedAt: some(b.AskedAt), Completed: some(b.Ended), Excess: b.Excess,
-		note: b.Note()}
+	return mailboxView{Type: "mailbox", Account: of.Name, Path: b.Path, Role: answer.Text(b.Role), Messages: b.Stored,
+		Remote: b.Total, Unread: b.Unread, Sync: !b.LeftOut, Refused: answer.Text(b.Refused),
+		RefusedAt: answer.At(b.AskedAt), Completed: answer.At(b.Ended), Excess: b.Excess, note: b.Note()}
 }
 
-func viewMailboxes(r *storage.Reader, account storage.AccountID) ([]mailboxView, error) {
-	boxes, err := r.Mailboxes(account)
+func viewMailboxes(r *storage.Reader, of storage.Account) ([]mailboxView, error) {
+	boxes, err := r.Mailboxes(of.ID)
 	all := make([]mailboxView, 0, len(boxes))
 	for _, b := range boxes {
-		all = append(all, viewMailbox(b))
+		all = append(all, viewMailbox(of, b))
 	}
 	return all, err
 }
@@ -58,7 +60,8 @@ func mailboxLayout() voice.Layout {
 }
 
 func (v mailboxView) row() []string {
-	return []string{v.Path, v.Role, format.Count(v.Messages), format.Count(v.Remote), format.Count(v.Unread), v.note}
+	return []string{v.Path, string(v.Role), format.Count(v.Messages), format.Count(v.Remote), format.Count(v.Unread),
+		v.note}
 }
 
 func (a *app) mailbox() *cobra.Command {
@@ -87,10 +90,7 @@ by sync --mailbox.`,
 				if err != nil {
 					return err
 				}
-				all, err = viewMailboxes(r, one.ID)
-				for i := range all {
-					all[i].Type, all[i].Account = "mailbox", one.Name
-				}
+				all, err = viewMailboxes(r, one)
 				return err
 			}); err != nil {
 				return err
@@ -154,8 +154,8 @@ func (a *app) setMailbox(ctx context.Context, account, path string, on bool) err
 	}); err != nil {
 		return err
 	}
-	v := viewMailbox(m)
-	if v.Type, v.Account = "mailbox", of.Name; a.json {
+	v := viewMailbox(of, m)
+	if a.json {
 		return a.voice.JSON(v)
 	}
 	words := v.note
@@ -182,6 +182,6 @@ func findMailbox(r *storage.Reader, of storage.Account, path string) (storage.Ma
 			return m, nil
 		}
 	}
-	return storage.Mailbox{}, usagef("unknown mailbox %s: mailcote mailbox list %s shows their names", typed(path),
-		view.ShellWord(of.Name))
+	return storage.Mailbox{}, usageHint("mailcote mailbox list "+view.ShellWord(of.Name)+" shows their names",
+		"unknown mailbox %s", typed(path))
 }

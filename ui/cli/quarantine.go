@@ -11,37 +11,37 @@ import (
 	"os"
 	"slices"
 	"strconv"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"mailcote/engine"
 	"mailcote/engine/fault"
 	"mailcote/storage"
+	"mailcote/ui/cli/answer"
 	"mailcote/ui/cli/voice"
 	"mailcote/ui/format"
 )
 
 // heldView is a quarantined message in JSON; the names are those of the view sync_quarantine.
 type heldView struct {
-	Type     string    `json:"type"` // quarantined
-	ID       int64     `json:"id"`
-	Account  string    `json:"account"`
-	Mailbox  string    `json:"mailbox"`
-	UID      uint32    `json:"uid"`
-	Reason   string    `json:"reason"`
-	Attempts int       `json:"attempts"`
-	Received int64     `json:"received"`
-	Claimed  *int64    `json:"claimed"`
-	First    time.Time `json:"first_at"`
-	Last     time.Time `json:"last_at"`
-	Next     time.Time `json:"next_at"`
-	Asked    bool      `json:"asked"`
+	Type     string      `json:"type"`     // always "quarantined"
+	ID       int64       `json:"id"`       // its number
+	Account  string      `json:"account"`  // the name of its account
+	Mailbox  string      `json:"mailbox"`  // the mailbox that lists it
+	UID      uint32      `json:"uid"`      // its UID there
+	Reason   string      `json:"reason"`   // what the server did instead of delivering it
+	Attempts int         `json:"attempts"` // tries until now
+	Received int64       `json:"received"` // bytes that came in the best of them
+	Claimed  *int64      `json:"claimed"`  // bytes that the server says it has; null: it says nothing
+	First    answer.Time `json:"first_at"` // the first try
+	Last     answer.Time `json:"last_at"`  // the last one
+	Next     answer.Time `json:"next_at"`  // the next one
+	Asked    bool        `json:"asked"`    // a person wants it tried at the next pass
 }
 
 func viewHeld(q storage.Quarantined, account string) heldView {
 	v := heldView{"quarantined", q.ID, account, q.Path, uint32(q.UID), q.Reason, q.Attempts, q.Received, nil,
-		q.FirstAt, q.LastAt, engine.NextTry(q), q.Asked}
+		answer.At(q.FirstAt), answer.At(q.LastAt), answer.At(engine.NextTry(q)), q.Asked}
 	if q.Claimed >= 0 {
 		v.Claimed = &q.Claimed
 	}
@@ -65,7 +65,7 @@ func (a *app) printHeld(v heldView) error {
 	}
 	return errors.Join(
 		a.voice.Para("  ", fmt.Sprintf("%s, %s came; last %s, next %s",
-			format.Plural(int64(v.Attempts), "try", "tries"), v.came(), moment(&v.Last), moment(&v.Next))),
+			format.Plural(int64(v.Attempts), "try", "tries"), v.came(), moment(v.Last), moment(v.Next))),
 		a.voice.Para("  ", v.Reason))
 }
 
@@ -101,8 +101,8 @@ func find(all []storage.Quarantined, arg string) (storage.Quarantined, error) {
 	id, err := strconv.ParseInt(arg, 10, 64)
 	i := slices.IndexFunc(all, func(q storage.Quarantined) bool { return q.ID == id })
 	if err != nil || i < 0 {
-		return storage.Quarantined{}, usagef("%s is no message in quarantine: mailcote errors quarantine lists them",
-			typed(arg))
+		return storage.Quarantined{}, usageHint("mailcote errors quarantine lists them",
+			"%s is no message in quarantine", typed(arg))
 	}
 	return all[i], nil
 }
@@ -143,7 +143,7 @@ with growing delay, and whenever you sync.`,
 			for _, v := range views {
 				rows = append(rows, []string{strconv.FormatInt(v.ID, 10), v.Account, v.Mailbox,
 					strconv.FormatUint(uint64(v.UID), 10),
-					strconv.Itoa(v.Attempts), v.came(), moment(&v.Last), moment(&v.Next), v.Reason})
+					strconv.Itoa(v.Attempts), v.came(), moment(v.Last), moment(v.Next), v.Reason})
 			}
 			return a.voice.Table([]string{"ID", "ACCOUNT", "MAILBOX", "UID", "TRIES", "CAME", "LAST TRY", "NEXT TRY",
 				"WHY"}, rows, voice.Layout{})
@@ -221,15 +221,15 @@ next sync or run does the work; the queue shows it.`,
 
 // rawView is `errors raw` in JSON.
 type rawView struct {
-	Type    string `json:"type"` // raw
-	ID      int64  `json:"id"`
-	File    string `json:"file"`
-	Bytes   int64  `json:"bytes"`
-	Claimed *int64 `json:"claimed"`
-	SHA256  string `json:"sha256"`
-	Whole   bool   `json:"whole"`
-	Kept    bool   `json:"kept"` // it is from an earlier try
-	Why     string `json:"why,omitempty"`
+	Type    string      `json:"type"`    // always "raw"
+	ID      int64       `json:"id"`      // the message's number in quarantine
+	File    string      `json:"file"`    // what was written
+	Bytes   int64       `json:"bytes"`   // how much of the message is in it
+	Claimed *int64      `json:"claimed"` // bytes that the server says it has; null: it says nothing
+	SHA256  string      `json:"sha256"`  // of the file, in hex
+	Whole   bool        `json:"whole"`   // the message came to its end
+	Kept    bool        `json:"kept"`    // it is from an earlier try
+	Why     answer.Text `json:"why"`     // why it is not whole
 }
 
 // rewound is a file that the first write empties.
@@ -306,7 +306,7 @@ it came to its end and 3 when only a part did.`,
 					v.Claimed = &report.Claimed
 				}
 				if err = cmp.Or(err, report.Why); err != nil {
-					v.Why = err.Error()
+					v.Why = answer.Text(err.Error())
 				}
 				return nil
 			}); err != nil {
@@ -336,6 +336,6 @@ func (a *app) printRaw(v rawView) error {
 	if v.Kept {
 		a.voice.Note("That came in an earlier try; now the server gives less.")
 	}
-	a.voice.Warn("The message did not come to its end: %s", voice.Line(v.Why))
+	a.voice.Warn("The message did not come to its end: %s", voice.Line(string(v.Why)))
 	return &ended{Partly}
 }

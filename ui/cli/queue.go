@@ -4,12 +4,12 @@ import (
 	"errors"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"mailcote/queue"
 	"mailcote/storage"
+	"mailcote/ui/cli/answer"
 	"mailcote/ui/cli/voice"
 	"mailcote/ui/format"
 )
@@ -19,22 +19,22 @@ const mostTasks = 1000
 
 // taskView is a task in JSON; the names are those of the view sync_tasks.
 type taskView struct {
-	Type       string           `json:"type"` // task
-	ID         storage.TaskID   `json:"id"`
-	Account    string           `json:"account"`
-	TaskType   queue.Type       `json:"task_type"`
-	Status     string           `json:"status"`
-	State      queue.State      `json:"state"`
-	Priority   int              `json:"priority"`
-	Payload    queue.Payload    `json:"payload"`
-	Checkpoint queue.Checkpoint `json:"checkpoint"`
-	RetryCount int              `json:"retry_count"`
-	MaxRetries int              `json:"max_retries"`
-	ErrorLog   []queue.Failure  `json:"error_log"`
-	Created    *time.Time       `json:"created_at"`
-	Started    *time.Time       `json:"started_at"`
-	Completed  *time.Time       `json:"completed_at"`
-	NextRetry  *time.Time       `json:"next_retry_at"`
+	Type       string           `json:"type"`          // always "task"
+	ID         storage.TaskID   `json:"id"`            // its number
+	Account    string           `json:"account"`       // the name of its account
+	TaskType   queue.Type       `json:"task_type"`     // initial_sync, folder_sync or incremental_sync
+	Status     string           `json:"status"`        // pending, processing, completed or failed
+	State      queue.State      `json:"state"`         // the status, and also waiting, paused or cancelled
+	Priority   int              `json:"priority"`      // 1 to 10, higher goes first
+	Payload    queue.Payload    `json:"payload"`       // what is to be done
+	Checkpoint queue.Checkpoint `json:"checkpoint"`    // how far it got
+	RetryCount int              `json:"retry_count"`   // tries without progress
+	MaxRetries int              `json:"max_retries"`   // the most of them
+	ErrorLog   []queue.Failure  `json:"error_log"`     // why it failed, the oldest first
+	Created    answer.Time      `json:"created_at"`    // when it was made
+	Started    answer.Time      `json:"started_at"`    // when it was last begun; null: never
+	Completed  answer.Time      `json:"completed_at"`  // when it ended; null: it has not
+	NextRetry  answer.Time      `json:"next_retry_at"` // null: at once, or never
 }
 
 func viewTask(t queue.Task, account string) taskView {
@@ -43,7 +43,8 @@ func viewTask(t queue.Task, account string) taskView {
 	}
 	return taskView{"task", t.ID, account, t.Type, t.Status(), t.State, t.Priority, t.Payload, t.Checkpoint,
 		t.RetryCount, t.MaxRetries,
-		t.ErrorLog, some(t.CreatedAt), some(t.StartedAt), some(t.CompletedAt), some(t.NextRetryAt)}
+		t.ErrorLog, answer.At(t.CreatedAt), answer.At(t.StartedAt), answer.At(t.CompletedAt),
+		answer.At(t.NextRetryAt)}
 }
 
 func (a *app) queue() *cobra.Command {
@@ -122,7 +123,7 @@ func (a *app) queueList() *cobra.Command {
 }
 
 func (v taskView) next() string {
-	if v.NextRetry == nil || v.Completed != nil || v.State == queue.Paused {
+	if v.NextRetry.IsZero() || !v.Completed.IsZero() || v.State == queue.Paused {
 		return ""
 	}
 	return v.NextRetry.Local().Format("15:04:05")
@@ -162,7 +163,7 @@ func (a *app) queueShow() *cobra.Command {
 func taskID(arg string) (storage.TaskID, error) {
 	id, err := strconv.ParseInt(arg, 10, 64)
 	if err != nil {
-		return 0, usagef("%s is no task's number: mailcote queue list --all shows them", typed(arg))
+		return 0, usageHint("mailcote queue list --all shows them", "%s is no task's number", typed(arg))
 	}
 	return storage.TaskID(id), nil
 }
@@ -171,7 +172,7 @@ func taskID(arg string) (storage.TaskID, error) {
 func findTask(r *storage.Reader, id storage.TaskID) (queue.Task, error) {
 	t, err := queue.Find(r, id)
 	if errors.Is(err, storage.ErrNotFound) {
-		return t, usagef("there is no task %d: mailcote queue list --all shows them", id)
+		return t, usageHint("mailcote queue list --all shows them", "there is no task %d", id)
 	}
 	return t, err
 }

@@ -13,6 +13,8 @@ import (
 	"mailcote/engine"
 	"mailcote/queue"
 	"mailcote/storage"
+	"mailcote/storage/class"
+	"mailcote/ui/cli/answer"
 	"mailcote/ui/cli/voice"
 	"mailcote/ui/format"
 )
@@ -169,6 +171,19 @@ func (a *app) order(ctx context.Context, s chosen, args []string, o queue.Order)
 	return a.outcomes(o, all, names)
 }
 
+// refused says why a task was not changed.
+func (a *app) refused(one queue.Outcome, account string) error {
+	a.voice.Fail(one.Refused)
+	if !a.json {
+		return nil
+	}
+	v := errorView{Type: "error", Class: classUsage, Message: one.Refused.Error(), Account: answer.Text(account)}
+	if errors.Is(one.Refused, queue.ErrQuota) {
+		v.Class, v.RetryAt = string(class.Quota), answer.At(one.Task.NextRetryAt)
+	}
+	return a.voice.JSON(v)
+}
+
 // outcomes prints the tasks that changed. Why others did not goes to stderr.
 func (a *app) outcomes(o queue.Order, all []queue.Outcome, names map[storage.AccountID]string) error {
 	done, twins, status := 0, 0, Done
@@ -180,7 +195,9 @@ func (a *app) outcomes(o queue.Order, all []queue.Outcome, names map[storage.Acc
 				a.voice.Note("Left as it is: %s.", voice.Line(one.Refused.Error()))
 			}
 		case one.Refused != nil:
-			a.voice.Fail(one.Refused)
+			if err := a.refused(one, v.Account); err != nil {
+				return err
+			}
 			if errors.Is(one.Refused, queue.ErrQuota) {
 				status = max(status, Temporary)
 			} else {

@@ -69,11 +69,11 @@ type agentOptions struct {
 
 // readyView is what an agent prints in JSON when its page is served.
 type readyView struct {
-	Type string `json:"type"` // ready
-	URL  string `json:"url"`
+	Type string `json:"type"` // always "ready"
+	URL  string `json:"url"`  // of the page
 	Link string `json:"link"` // signs one browser in, once, within five minutes
 	Code string `json:"code"` // does the same when it is typed at url
-	PID  int    `json:"pid"`
+	PID  int    `json:"pid"`  // of the agent
 }
 
 // agent serves the page and keeps every account in sync until ctx ends.
@@ -153,6 +153,12 @@ func (a *app) openPage(ctx context.Context, server *web.Server, store string) (s
 	}, nil
 }
 
+// tokenView is `token --json`.
+type tokenView struct {
+	Type  string `json:"type"`  // always "token"
+	Token string `json:"token"` // whoever has it can read the mail
+}
+
 func (a *app) token() *cobra.Command {
 	var link bool
 	c := &cobra.Command{
@@ -173,10 +179,7 @@ sign one browser in, once, within five minutes.`,
 					return err
 				}
 				if a.json {
-					return a.voice.JSON(struct {
-						Type  string `json:"type"`
-						Token string `json:"token"`
-					}{"token", token})
+					return a.voice.JSON(tokenView{"token", token})
 				}
 				return a.voice.Say("%s", token)
 			})

@@ -8,6 +8,7 @@ import (
 
 	"mailcote/storage"
 	"mailcote/storage/query"
+	"mailcote/ui/cli/answer"
 	"mailcote/ui/cli/voice"
 	"mailcote/ui/format"
 	"mailcote/ui/view"
@@ -15,23 +16,23 @@ import (
 
 // hitView is one found message in JSON.
 type hitView struct {
-	Type       string      `json:"type"` // hit
-	ID         string      `json:"id"`
-	Account    string      `json:"account"`
-	Mailbox    string      `json:"mailbox"`
-	UID        storage.UID `json:"uid"`
-	Date       time.Time   `json:"date"`
-	Sender     string      `json:"sender"`
-	Recipients string      `json:"recipients"`
-	Subject    string      `json:"subject"`
-	Preview    string      `json:"preview"`
-	Flags      []string    `json:"flags"`
-	Size       int64       `json:"size"`
-	Attachment bool        `json:"has_attachment"`
+	Type       string      `json:"type"`           // always "hit"
+	ID         string      `json:"id"`             // what show takes
+	Account    string      `json:"account"`        // the name of its account
+	Mailbox    string      `json:"mailbox"`        // a mailbox that it is in
+	UID        storage.UID `json:"uid"`            // its UID there
+	Date       answer.Time `json:"date"`           // when it arrived
+	Sender     string      `json:"sender"`         // names and addresses
+	Recipients string      `json:"recipients"`     // names and addresses
+	Subject    string      `json:"subject"`        // decoded
+	Preview    string      `json:"preview"`        // the beginning of its text
+	Flags      []string    `json:"flags"`          // IMAP flags and keywords
+	Size       int64       `json:"size"`           // of the raw message
+	Attachment bool        `json:"has_attachment"` // something is attached
 }
 
 func viewHit(m storage.Mail) hitView {
-	return hitView{"hit", string(m.ID), m.AccountName, m.MailboxPath, m.UID, m.Date, m.Sender, m.Recipients,
+	return hitView{"hit", string(m.ID), m.AccountName, m.MailboxPath, m.UID, answer.At(m.Date), m.Sender, m.Recipients,
 		m.Subject, m.Preview,
 		strings.Fields(string(m.Flags)), m.Size, m.HasAttachment}
 }

@@ -12,6 +12,7 @@ import (
 
 	"mailcote/engine/message"
 	"mailcote/storage"
+	"mailcote/ui/cli/answer"
 	"mailcote/ui/cli/voice"
 	"mailcote/ui/format"
 	"mailcote/ui/save"
@@ -193,7 +194,7 @@ func (a *app) saveParts(ctx context.Context, s *storage.Store, id storage.EmailI
 			return err
 		}
 		if a.json {
-			return a.voice.JSON(fileView{"file", path, size, one.Path, one.Type, known(one.Name)})
+			return a.voice.JSON(fileView{"file", path, size, one.Path, one.Type, answer.Text(one.Name)})
 		}
 		return a.voice.Say("%s  %s", voice.Line(path), a.voice.Faint(format.Octets(size)))
 	}

@@ -3,101 +3,102 @@ package cli
 import (
 	"context"
 	"strings"
-	"time"
 
 	"mailcote/engine/message"
 	"mailcote/storage"
+	"mailcote/ui/cli/answer"
 	"mailcote/ui/view"
 )
 
 // messageView is `show --json`.
 type messageView struct {
-	Type    string     `json:"type"` // message
-	ID      string     `json:"id"`
-	Size    int64      `json:"size"`
-	Copies  []copyView `json:"copies"`
-	HasBody bool       `json:"has_body"`
-	View    *readView  `json:"view"` // null until the body is here
+	Type    string     `json:"type"`     // always "message"
+	ID      string     `json:"id"`       // what search prints
+	Size    int64      `json:"size"`     // of the raw message
+	Copies  []copyView `json:"copies"`   // the places that it is in
+	HasBody bool       `json:"has_body"` // false: only its headers are here
+	View    *readView  `json:"view"`     // what can be read of it; null until the body is here
 }
 
 // copyView is one place a message is in.
 type copyView struct {
-	Account string      `json:"account"`
-	Mailbox string      `json:"mailbox"`
-	UID     storage.UID `json:"uid"`
-	Flags   []string    `json:"flags"`
+	Type    string      `json:"type"`    // always "copy"
+	Account string      `json:"account"` // the name of an account
+	Mailbox string      `json:"mailbox"` // a mailbox that has the message
+	UID     storage.UID `json:"uid"`     // its UID there
+	Flags   []string    `json:"flags"`   // IMAP flags and keywords
 }
 
 // readView is what is read from the bytes of a message. What is absent or
 // unreadable is null.
 type readView struct {
-	MessageID   *string       `json:"message_id"`
-	InReplyTo   []string      `json:"in_reply_to"`
-	References  []string      `json:"references"`
-	Subject     *string       `json:"subject"`
-	BaseSubject *string       `json:"base_subject"`
-	From        []addressView `json:"from"`
-	Sender      []addressView `json:"sender"`
-	ReplyTo     []addressView `json:"reply_to"`
-	To          []addressView `json:"to"`
-	Cc          []addressView `json:"cc"`
-	Bcc         []addressView `json:"bcc"`
-	SentAt      *time.Time    `json:"sent_at"`
-	ReceivedAt  *time.Time    `json:"received_at"`
+	MessageID   answer.Text   `json:"message_id"`   // without angle brackets
+	InReplyTo   []string      `json:"in_reply_to"`  // ids that it answers
+	References  []string      `json:"references"`   // ids that it refers to
+	Subject     answer.Text   `json:"subject"`      // decoded
+	BaseSubject answer.Text   `json:"base_subject"` // RFC 5256, lower case
+	From        []addressView `json:"from"`         // who wrote it
+	Sender      []addressView `json:"sender"`       // who sent it for them
+	ReplyTo     []addressView `json:"reply_to"`     // where answers go
+	To          []addressView `json:"to"`           // recipients
+	Cc          []addressView `json:"cc"`           // recipients of a copy
+	Bcc         []addressView `json:"bcc"`          // hidden recipients
+	SentAt      answer.Time   `json:"sent_at"`      // the Date field
+	ReceivedAt  answer.Time   `json:"received_at"`  // the topmost Received field
 
-	Text     string  `json:"text"` // without numbers of links
-	FromHTML bool    `json:"from_html"`
+	Text     string  `json:"text"`           // without numbers of links
+	FromHTML bool    `json:"from_html"`      // some of the text was HTML
 	HTML     *string `json:"html,omitempty"` // only with --html; "" if there is none
-	Preview  string  `json:"preview"`
+	Preview  string  `json:"preview"`        // one line
 
-	Links         []linkView `json:"links"`
-	Parts         []partView `json:"parts"` // each part with a body
-	Attachments   []partView `json:"attachments"`
+	Links         []linkView `json:"links"`          // as --links lists them
+	Parts         []partView `json:"parts"`          // each part with a body
+	Attachments   []partView `json:"attachments"`    // the parts that are not its text
 	HasAttachment bool       `json:"has_attachment"` // at least one is neither inline nor a signature
 
-	Partial  bool     `json:"partial"`
-	Problems []string `json:"problems"`
+	Partial  bool     `json:"partial"`  // something was cut or could not be read
+	Problems []string `json:"problems"` // what
 }
 
 type addressView struct {
-	Name  *string `json:"name"`
-	Email string  `json:"email"`
+	Name  answer.Text `json:"name"`  // decoded
+	Email string      `json:"email"` // the address as written
 }
 
 // linkView is a link; a line of `show --links --json` too.
 type linkView struct {
-	Type   string  `json:"type"` // link
-	Number int     `json:"number"`
-	Target string  `json:"target"`
-	Text   *string `json:"text"`
+	Type   string      `json:"type"`   // always "link"
+	Number int         `json:"number"` // as in the text
+	Target string      `json:"target"` // where it leads
+	Text   answer.Text `json:"text"`   // what it says
 }
 
 // partView is a part or an attachment of a message.
 type partView struct {
-	Type      string  `json:"type"` // part
-	Number    string  `json:"number"`
-	MediaType string  `json:"media_type"`
-	Name      *string `json:"name"`
-	Size      int64   `json:"size"` // decoded bytes
-	Inline    bool    `json:"inline"`
-	ContentID *string `json:"content_id"`
+	Type      string      `json:"type"`       // always "part"
+	Number    string      `json:"number"`     // IMAP part number, for --part
+	MediaType string      `json:"media_type"` // lower case
+	Name      answer.Text `json:"name"`       // as the sender wrote it
+	Size      int64       `json:"size"`       // decoded bytes
+	Inline    bool        `json:"inline"`     // to be shown within the text
+	ContentID answer.Text `json:"content_id"` // what the HTML calls it
 }
 
 // fileView is a file that `show --save --json` wrote.
 type fileView struct {
-	Type      string  `json:"type"` // file
-	Path      string  `json:"path"`
-	Size      int64   `json:"size"`
-	Number    string  `json:"number"`
-	MediaType string  `json:"media_type"`
-	Name      *string `json:"name"` // as the sender wrote it
+	Type      string      `json:"type"`       // always "file"
+	Path      string      `json:"path"`       // of the file
+	Size      int64       `json:"size"`       // of the file
+	Number    string      `json:"number"`     // IMAP part number
+	MediaType string      `json:"media_type"` // lower case
+	Name      answer.Text `json:"name"`       // as the sender wrote it
 }
 
 func viewMessage(ctx context.Context, s *storage.Store, id storage.EmailID, m view.Message, html bool) (messageView,
 	error) {
 	v := messageView{Type: "message", ID: string(id), Size: m.Copies[0].Size, HasBody: m.HasBody}
 	for _, one := range m.Copies {
-		v.Copies = append(v.Copies, copyView{one.AccountName, one.MailboxPath, one.UID,
+		v.Copies = append(v.Copies, copyView{"copy", one.AccountName, one.MailboxPath, one.UID,
 			list(strings.Fields(string(one.Flags)))})
 	}
 	if !m.HasBody {
@@ -105,11 +106,11 @@ func viewMessage(ctx context.Context, s *storage.Store, id storage.EmailID, m vi
 	}
 	parts, err := view.Parts(ctx, s, id)
 	w := m.View
-	v.View = &readView{MessageID: known(w.MessageID), InReplyTo: list(w.InReplyTo), References: list(w.References),
-		Subject: known(w.Subject), BaseSubject: known(w.BaseSubject),
+	v.View = &readView{MessageID: answer.Text(w.MessageID), InReplyTo: list(w.InReplyTo), References: list(w.References),
+		Subject: answer.Text(w.Subject), BaseSubject: answer.Text(w.BaseSubject),
 		From: viewAddresses(w.From), Sender: viewAddresses(w.Sender), ReplyTo: viewAddresses(w.ReplyTo),
 		To: viewAddresses(w.To), Cc: viewAddresses(w.Cc), Bcc: viewAddresses(w.Bcc),
-		SentAt: some(w.SentDate), ReceivedAt: some(w.ReceivedDate),
+		SentAt: answer.At(w.SentDate), ReceivedAt: answer.At(w.ReceivedDate),
 		Text: w.Text, FromHTML: w.FromHTML, Preview: w.Preview,
 		Links: viewLinks(w.Links), Parts: viewParts(parts), Attachments: viewParts(w.Attachments),
 		HasAttachment: w.HasAttachment, Partial: w.Partial, Problems: list(w.Problems)}
@@ -117,14 +118,6 @@ func viewMessage(ctx context.Context, s *storage.Store, id storage.EmailID, m vi
 		v.View.HTML = &w.HTML
 	}
 	return v, err
-}
-
-// known is a string for JSON; nil for "".
-func known(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
 }
 
 // list is a list for JSON: an empty one is [] and not null.
@@ -138,7 +131,7 @@ func list[T any](all []T) []T {
 func viewAddresses(all []message.Address) []addressView {
 	views := make([]addressView, len(all))
 	for i, one := range all {
-		views[i] = addressView{known(one.Name), one.Email}
+		views[i] = addressView{answer.Text(one.Name), one.Email}
 	}
 	return views
 }
@@ -146,7 +139,7 @@ func viewAddresses(all []message.Address) []addressView {
 func viewLinks(all []message.Link) []linkView {
 	views := make([]linkView, len(all))
 	for i, one := range all {
-		views[i] = linkView{"link", i + 1, one.Target, known(one.Text)}
+		views[i] = linkView{"link", i + 1, one.Target, answer.Text(one.Text)}
 	}
 	return views
 }
@@ -154,7 +147,7 @@ func viewLinks(all []message.Link) []linkView {
 func viewParts(all []message.Attachment) []partView {
 	views := make([]partView, len(all))
 	for i, one := range all {
-		views[i] = partView{"part", one.Path, one.Type, known(one.Name), one.Size, one.Inline, known(one.ContentID)}
+		views[i] = partView{"part", one.Path, one.Type, answer.Text(one.Name), one.Size, one.Inline, answer.Text(one.ContentID)}
 	}
 	return views
 }

@@ -58,7 +58,7 @@ func TestSilentAgent(t *testing.T) {
 	}
 	hangs.Store(true)
 	v := lines()
-	if one := v.Accounts[0]; v.AgentError != agent.ErrSilent.Error() || one.UpToDate || one.AsOf == nil {
+	if one := v.Accounts[0]; string(v.AgentError) != agent.ErrSilent.Error() || one.UpToDate || one.AsOf.IsZero() {
 		t.Errorf("it hangs, and the status is %+v", v)
 	}
 	if err := store.Write(ctx, storage.Interactive, 1, func(w *storage.Writer) error {
@@ -67,7 +67,7 @@ func TestSilentAgent(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if one := lines().Accounts[0]; one.State != view.Syncing || one.AsOf == nil {
+	if one := lines().Accounts[0]; one.State != view.Syncing || one.AsOf.IsZero() {
 		t.Errorf("it hangs in a pass, and the account is %+v", one)
 	}
 	cancel()

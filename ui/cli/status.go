@@ -14,6 +14,7 @@ import (
 	"mailcote/storage"
 	"mailcote/storage/owner"
 	"mailcote/ui/agent"
+	"mailcote/ui/cli/answer"
 	"mailcote/ui/cli/voice"
 	"mailcote/ui/format"
 	"mailcote/ui/view"
@@ -22,75 +23,96 @@ import (
 
 // statusView is `status --json`.
 type statusView struct {
-	Type        string          `json:"type"` // status
-	Store       string          `json:"store"`
-	URL         string          `json:"url,omitempty"` // of the page, while an agent runs
-	PID         int             `json:"pid,omitempty"` // of the store's owner
-	Owner       string          `json:"owner,omitempty"`
-	AgentError  string          `json:"agent_error,omitempty"` // why the agent that runs could not be asked
-	Accounts    []accountStatus `json:"accounts"`
-	Emails      int64           `json:"emails"`
-	RawBytes    int64           `json:"raw_bytes"`
-	StoredBytes int64           `json:"stored_bytes"`    // the bodies in the store, compressed
-	FileBytes   int64           `json:"file_bytes"`      // of the store and its log
-	Unindexed   int64           `json:"unindexed"`       // emails that search does not find yet
-	Outdated    int64           `json:"outdated_views"`  // messages that an older version has read
-	Rests       string          `json:"rests,omitempty"` // why no mail can be stored now: a full disk, a log kept long
+	Type        string          `json:"type"`           // always "status"
+	Store       string          `json:"store"`          // its file
+	URL         answer.Text     `json:"url"`            // of the page; null: no agent runs
+	PID         *int            `json:"pid"`            // of the store's owner; null: it has none
+	Owner       answer.Text     `json:"owner"`          // what the owner runs; null: there is none
+	AgentError  answer.Text     `json:"agent_error"`    // why the agent that runs could not be asked
+	Accounts    []accountStatus `json:"accounts"`       // every account
+	Emails      int64           `json:"emails"`         // messages, each once
+	RawBytes    int64           `json:"raw_bytes"`      // of mail, as the servers sent it
+	StoredBytes int64           `json:"stored_bytes"`   // of mail in the store, compressed
+	FileBytes   int64           `json:"file_bytes"`     // of the store and its log
+	Unindexed   int64           `json:"unindexed"`      // emails that search does not find yet
+	Outdated    int64           `json:"outdated_views"` // messages that an older version has read
+	Rests       answer.Text     `json:"rests"`          // why no mail can be stored now: a full disk, a log kept long
 }
 
 // accountStatus is one account's part.
 type accountStatus struct {
-	Account string     `json:"account"`
-	State   view.State `json:"state"` // docs/states.md
+	Type    string     `json:"type"`    // always "account_status"
+	Account string     `json:"account"` // its name
+	State   view.State `json:"state"`   // docs/states.md
 	standing
-	Mailboxes   int        `json:"mailboxes"`
-	Messages    int64      `json:"messages"`
-	Remote      int64      `json:"remote_messages"`
-	LastSuccess *time.Time `json:"last_success_at,omitempty"`
-	Quarantined int        `json:"quarantined"`
-	Errors      int        `json:"errors_24h"`
-	Unfinished  int        `json:"unfinished_tasks"`
-	NextTry     *time.Time `json:"next_try_at,omitempty"`
-	NextStep    string     `json:"next_step,omitempty"`
-	NotReadable []boxNote  `json:"not_readable,omitempty"` // mailboxes that the server does not let the account read
-	NotSynced   []boxNote  `json:"not_synced,omitempty"`   // mailboxes that are left out
-	Differs     []boxNote  `json:"differing,omitempty"`    // mailboxes whose count never is what the server lists
-	Provider    string     `json:"provider,omitempty"`     // whose limits apply
-	Limits      []limitUse `json:"limits,omitempty"`
-	Resumes     *time.Time `json:"resumes_at,omitempty"` // the account rests until then
+	Mailboxes   int         `json:"mailboxes"`        // how many are known
+	Messages    int64       `json:"messages"`         // how many are here
+	Remote      int64       `json:"remote_messages"`  // how many the server says it has
+	LastSuccess answer.Time `json:"last_success_at"`  // the end of the last complete pass; null: there was none
+	Quarantined int         `json:"quarantined"`      // messages that the server does not deliver
+	Errors      int         `json:"errors_24h"`       // faults of the last 24 hours
+	Unfinished  int         `json:"unfinished_tasks"` // what is left to do
+	NextTry     answer.Time `json:"next_try_at"`      // null: nothing waits
+	NextStep    answer.Text `json:"next_step"`        // what a person can do
+	NotReadable []boxNote   `json:"not_readable"`     // mailboxes that the server does not let the account read
+	NotSynced   []boxNote   `json:"not_synced"`       // mailboxes that are left out
+	Differs     []boxNote   `json:"differing"`        // mailboxes whose count never is what the server lists
+	Provider    answer.Text `json:"provider"`         // whose limits apply
+	Limits      []limitUse  `json:"limits"`           // what the provider counts
+	Resumes     answer.Time `json:"resumes_at"`       // the account rests until then; null: it does not
 
-	Connections *connpool.Figures `json:"connections,omitempty"` // while an agent runs
-	Holds       []holdView        `json:"holds,omitempty"`       // what fails, and until when it is not tried
+	Connections *connectionsView `json:"connections"` // null: no agent runs
+	Holds       []holdView       `json:"holds"`       // what fails, and until when it is not tried
 }
 
 // boxNote is what is special about a mailbox.
 type boxNote struct {
-	Mailbox string `json:"mailbox"`
-	Note    string `json:"note"`
+	Type    string `json:"type"`    // always "mailbox_note"
+	Mailbox string `json:"mailbox"` // its name
+	Note    string `json:"note"`    // in words
+}
+
+// connectionsView is connpool.Figures in JSON.
+type connectionsView struct {
+	Type    string      `json:"type"`        // always "connections"
+	Open    int         `json:"open"`        // connections now, with those being opened
+	InUse   int         `json:"in_use"`      // of them, those that work
+	Waiting int         `json:"waiting"`     // how much work waits for one
+	Allowed int         `json:"allowed"`     // how many there may be
+	Dialled int64       `json:"dialled"`     // since the agent's start
+	Refused int64       `json:"refused"`     // of those, the ones that failed, also at the sign-in
+	Dead    int64       `json:"proven_dead"` // idle ones that did not answer, or were open during a sleep
+	Short   answer.Time `json:"short_since"` // since when work waits and has none; null: it does not
+}
+
+func viewConnections(f connpool.Figures) *connectionsView {
+	return &connectionsView{"connections", f.Open, f.InUse, f.Waiting, f.Allowed, f.Dialled, f.Refused, f.Dead,
+		answer.At(f.Short)}
 }
 
 // standing is the state of an account in JSON.
 type standing struct {
-	UpToDate bool       `json:"up_to_date"`
-	Cause    string     `json:"cause,omitempty"`
-	Until    *time.Time `json:"until,omitempty"`
-	AsOf     *time.Time `json:"as_of,omitempty"` // no agent answers: this is the state at that time
+	UpToDate bool        `json:"up_to_date"` // all mail is here, and an agent keeps it so
+	Cause    answer.Text `json:"cause"`      // of the state, in words
+	Until    answer.Time `json:"until"`      // the next try; null: none is due
+	AsOf     answer.Time `json:"as_of"`      // no agent answers: the state is that of this time; null: it is current
 	words    string
 }
 
 func viewStanding(s view.Standing) standing {
-	return standing{s.UpToDate(), s.Cause, some(s.Until.UTC()), some(s.AsOf.UTC()), s.String()}
+	return standing{s.UpToDate(), answer.Text(s.Cause), answer.At(s.Until), answer.At(s.AsOf), s.String()}
 }
 
 // limitUse is one row of the view rate_limits.
 type limitUse struct {
-	Kind         string     `json:"kind"` // connections, commands, messages, bytes
-	Used         int64      `json:"used"`
-	Allowed      int64      `json:"allowed"`
-	Window       int64      `json:"window_seconds"`
-	Pace         float64    `json:"pace"`
-	Learned      int        `json:"learned,omitempty"`
-	LearnedUntil *time.Time `json:"learned_until,omitempty"`
+	Type         string        `json:"type"`           // always "limit"
+	Kind         string        `json:"kind"`           // connections, commands, messages or bytes
+	Used         int64         `json:"used"`           // in the window
+	Allowed      int64         `json:"allowed"`        // in the window
+	Window       int64         `json:"window_seconds"` // what is counted together; 0: what is there at once
+	Pace         answer.Number `json:"pace"`           // 1: as fast as is allowed; less: slowed down
+	Learned      *int          `json:"learned"`        // what a refusal of the server has taught; null: nothing
+	LearnedUntil answer.Time   `json:"learned_until"`  // for how long that counts
 }
 
 func (a *app) status() *cobra.Command {
@@ -135,15 +157,15 @@ func (a *app) viewStatus(ctx context.Context) (v statusView, err error) {
 func lookAt(ctx context.Context, s *storage.Store) (statusView, error) {
 	v := statusView{Type: "status", Store: s.Path(), Accounts: []accountStatus{}, FileBytes: sizeOf(s.Path())}
 	around, failed := lookAround(ctx, s)
-	v.Rests = around.NoRoom
+	v.Rests = answer.Text(around.NoRoom)
 	if failed != nil {
-		v.AgentError = failed.Error()
+		v.AgentError = answer.Text(failed.Error())
 	}
 	if holder, held := owner.Holder(s.Path()); held {
-		v.PID, v.Owner = holder.PID, holder.Command
+		v.PID, v.Owner = answer.Some(holder.PID), answer.Text(holder.Command)
 	}
 	if running, ok := agent.Running(stateDir(s.Path()), s.Path()); ok {
-		v.URL = running.URL
+		v.URL = answer.Text(running.URL)
 	}
 	return v, s.Read(ctx, func(r *storage.Reader) error {
 		accounts, err := view.Accounts(r, around)
@@ -227,15 +249,17 @@ func askAgent(ctx context.Context, store string) (p web.Progress, err error) {
 }
 
 func viewAccountStatus(a view.Account) accountStatus {
-	s := accountStatus{Account: a.Name, State: a.Standing.State, standing: viewStanding(a.Standing),
-		Mailboxes: len(a.Mailboxes), Messages: a.Stored, Remote: a.Remote, LastSuccess: some(a.LastSuccess),
-		Quarantined: a.Quarantined, Errors: a.Errors, Unfinished: a.Unfinished, NextTry: some(a.NextTry),
-		NextStep: a.NextStep, Resumes: some(a.Resumes()), Holds: viewHolds(a.Holds)}
+	s := accountStatus{Type: "account_status", Account: a.Name, State: a.Standing.State,
+		standing: viewStanding(a.Standing), Mailboxes: len(a.Mailboxes), Messages: a.Stored, Remote: a.Remote,
+		LastSuccess: answer.At(a.LastSuccess), Quarantined: a.Quarantined, Errors: a.Errors,
+		Unfinished: a.Unfinished, NextTry: answer.At(a.NextTry), NextStep: answer.Text(a.NextStep),
+		Resumes: answer.At(a.Resumes()), Holds: viewHolds(a.Holds), NotReadable: []boxNote{},
+		NotSynced: []boxNote{}, Differs: []boxNote{}, Limits: []limitUse{}}
 	if a.Standing.State == view.Paused {
-		s.NextStep = joined(a.Standing.Cause, a.NextStep)
+		s.NextStep = answer.Text(joined(a.Standing.Cause, a.NextStep))
 	}
 	for _, m := range a.Mailboxes {
-		note := boxNote{m.Path, m.Note()}
+		note := boxNote{"mailbox_note", m.Path, m.Note()}
 		switch {
 		case m.LeftOut:
 			s.NotSynced = append(s.NotSynced, note)
@@ -246,13 +270,13 @@ func viewAccountStatus(a view.Account) accountStatus {
 		}
 	}
 	for _, u := range a.Limits {
-		s.Provider = u.Provider
-		s.Limits = append(s.Limits, limitUse{Kind: u.Kind, Used: u.Used, Allowed: u.Allowed,
-			Window: int64(u.Window / time.Second), Pace: u.Pace,
-			Learned: u.Learned, LearnedUntil: some(u.LearnedUntil)})
+		s.Provider = answer.Text(u.Provider)
+		s.Limits = append(s.Limits, limitUse{Type: "limit", Kind: u.Kind, Used: u.Used, Allowed: u.Allowed,
+			Window: int64(u.Window / time.Second), Pace: answer.Number(u.Pace), Learned: answer.Some(u.Learned),
+			LearnedUntil: answer.At(u.LearnedUntil)})
 	}
 	if a.Live != nil {
-		s.Connections = &a.Live.Connections
+		s.Connections = viewConnections(a.Live.Connections)
 	}
 	return s
 }
@@ -263,25 +287,25 @@ func (s accountStatus) limits() string {
 	var all []string
 	slow := 1.0
 	for _, l := range s.Limits {
-		slow = min(slow, l.Pace)
+		slow = min(slow, float64(l.Pace))
 		switch {
 		case l.Kind == "bytes":
 			all = append(all, fmt.Sprintf("%s of %s in 24 hours", format.Octets(l.Used), format.Octets(l.Allowed)))
-		case l.Kind == "connections" && l.Learned > 0:
+		case l.Kind == "connections" && l.Learned != nil:
 			all = append(all, fmt.Sprintf("the server takes %s, as far as is known",
-				format.Plural(int64(l.Learned), "connection", "connections")))
+				format.Plural(int64(*l.Learned), "connection", "connections")))
 		}
 	}
 	if slow < 1 {
 		all = append(all, fmt.Sprintf("slowed down to %.0f %%", slow*100))
 	}
-	if s.Resumes != nil {
+	if !s.Resumes.IsZero() {
 		all = append(all, "resumes "+s.Resumes.Local().Format("15:04"))
 	}
 	if len(all) == 0 {
 		return ""
 	}
-	return s.Provider + ": " + strings.Join(all, ", ")
+	return string(s.Provider) + ": " + strings.Join(all, ", ")
 }
 
 func (a *app) printStatus(v statusView) error {
@@ -321,7 +345,7 @@ func (v statusView) blocks() (all []block) {
 		format.Octets(v.FileBytes) + " on disk"
 	lines := [][2]string{{"Store", v.Store}, {"Size", size}}
 	if v.Rests != "" {
-		lines = append(lines, [2]string{"Disk", v.Rests})
+		lines = append(lines, [2]string{"Disk", string(v.Rests)})
 	}
 	if v.Unindexed > 0 {
 		lines = append(lines, [2]string{"Search", format.Count(v.Unindexed) + " not searchable yet"})
@@ -330,11 +354,11 @@ func (v statusView) blocks() (all []block) {
 		lines = append(lines, [2]string{"Reading", format.Plural(v.Outdated, "message is", "messages are") +
 			" to be read again by this version; sync and run do it"})
 	}
-	if v.Owner != "" {
-		running := fmt.Sprintf("%s, process %d", v.Owner, v.PID) + after(": ", v.AgentError)
+	if v.PID != nil {
+		running := fmt.Sprintf("%s, process %d", v.Owner, *v.PID) + after(": ", string(v.AgentError))
 		lines = append(lines, [2]string{"Running", running})
 	}
-	return append(all, block{lines: append(lines, [2]string{"Page", v.URL})})
+	return append(all, block{lines: append(lines, [2]string{"Page", string(v.URL)})})
 }
 
 // firstOf shows the first of some mailboxes and says where the others are shown.
@@ -367,12 +391,12 @@ func (s accountStatus) lines() [][2]string {
 	for _, notes := range [][]boxNote{s.NotReadable, s.NotSynced, s.Differs} {
 		lines = append(lines, [2]string{"  Mailbox", s.firstOf(notes)})
 	}
-	if s.NextTry != nil {
-		lines = append(lines, [2]string{"  Next try", format.Moment(*s.NextTry)})
+	if !s.NextTry.IsZero() {
+		lines = append(lines, [2]string{"  Next try", format.Moment(s.NextTry.Time)})
 	}
 	for _, h := range s.Holds {
 		lines = append(lines, [2]string{"  Trouble", h.String()})
 	}
 	lines = append(lines, [2]string{"  Limits", s.limits()})
-	return append(lines, [2]string{"  Next step", s.NextStep})
+	return append(lines, [2]string{"  Next step", string(s.NextStep)})
 }

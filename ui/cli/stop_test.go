@@ -123,7 +123,8 @@ func TestKillRun(t *testing.T) {
 	}
 	for began := time.Now(); ; { // an agent that is slow to answer is left out
 		o := r.exits(0, "status", "--json")
-		if strings.Contains(o.out, `"connections":{"open":`) && strings.Contains(o.out, `"dialled":1`) {
+		if strings.Contains(o.out, `"connections":{"type":"connections","open":`) &&
+			strings.Contains(o.out, `"dialled":1`) {
 			break
 		}
 		if time.Since(began) > 20*time.Second {
@@ -138,7 +139,7 @@ func TestKillRun(t *testing.T) {
 			t.Errorf("the test is about what a dead owner leaves: %v", err)
 		}
 	}
-	if o := r.exits(0, "status", "--json"); strings.Contains(o.out, `"owner"`) || strings.Contains(o.out, `"url"`) ||
+	if o := r.exits(0, "status", "--json"); !strings.Contains(o.out, `"url":null,"pid":null,"owner":null,`) ||
 		strings.Contains(o.out, `"state":"syncing"`) {
 		t.Errorf("after it: %s", o.out)
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"mailcote/engine/secret"
 	"mailcote/storage"
 	"mailcote/storage/class"
+	"mailcote/ui/cli/answer"
 	"mailcote/ui/cli/bars"
 	"mailcote/ui/cli/voice"
 	"mailcote/ui/format"
@@ -58,7 +60,10 @@ once when it is named; it stays paused.`,
 				}
 				return errors.Join(err, s.unknown(ctx, st, ids))
 			})
-			if mistyped := (*usageError)(nil); errors.As(err, &mistyped) && !a.json {
+			switch mistyped := (*usageError)(nil); {
+			case err != nil && a.json: // before the summaries, so that these are last
+				err = a.fail(c, err)
+			case errors.As(err, &mistyped):
 				return err // clearer than the summaries
 			}
 			if reported := a.report(all); err == nil {
@@ -132,7 +137,7 @@ func (s *syncing) accounts(ctx context.Context, a *app, st *storage.Store, e *en
 }
 
 func noAccount() error {
-	return usagef("there is no account yet: add one with mailcote account add imaps://you@example.org")
+	return usageHint("add one with mailcote account add imaps://you@example.org", "there is no account yet")
 }
 
 // fromURL gives the account of a URL, and adds it when it is new. It has a
@@ -230,6 +235,13 @@ func (a *app) onInterrupt(ctx context.Context) (end func()) {
 func (a *app) report(all []engine.Summary) error {
 	interrupted := false
 	for _, s := range all {
+		if failed := viewFailed(s); a.json && failed != nil {
+			if err := a.voice.JSON(*failed); err != nil {
+				return err
+			}
+		}
+	}
+	for _, s := range all {
 		interrupted = interrupted || s.Interrupted
 		if err := a.summary(s); err != nil {
 			return err
@@ -244,11 +256,45 @@ func (a *app) report(all []engine.Summary) error {
 	return nil
 }
 
+// summaryView is how the sync of one account ended, in JSON.
+type summaryView struct {
+	Type        string        `json:"type"`        // always "summary"
+	Account     string        `json:"account"`     // its name
+	Mailboxes   int           `json:"mailboxes"`   // how many are synced
+	Fetched     int64         `json:"fetched"`     // messages that came
+	Bytes       int64         `json:"bytes"`       // of those messages
+	Quarantined int           `json:"quarantined"` // messages that the server does not deliver
+	Seconds     answer.Number `json:"seconds"`     // that it took
+	Result      string        `json:"result"`      // complete, partial or failed
+	Class       answer.Text   `json:"class"`       // of the fault that ended it early
+	Detail      answer.Text   `json:"detail"`      // why it is not complete
+	NextStep    answer.Text   `json:"next_step"`   // what can be done
+	RetryAt     answer.Time   `json:"retry_at"`    // when the next try is made or allowed; null: nothing is known
+	// until all mail was readable; seconds has the search index too
+	Readable answer.Number `json:"readable_seconds"`
+	Wire     int64         `json:"wire_bytes"` // read from the server, below TLS
+}
+
+func viewSummary(s engine.Summary) summaryView {
+	return summaryView{"summary", s.Account, s.Mailboxes, s.Fetched, s.Bytes, s.Quarantined, answer.Number(s.Seconds),
+		s.Result, answer.Text(s.Class), answer.Text(s.Detail), answer.Text(s.NextStep), answer.At(s.RetryAt),
+		answer.Number(s.Readable), s.Wire}
+}
+
+// viewFailed is the error that ended the sync of an account; nil: none did.
+func viewFailed(s engine.Summary) *errorView {
+	if s.Class == "" || s.Interrupted {
+		return nil
+	}
+	return &errorView{"error", string(s.Class), cmp.Or(s.Detail, s.Result), answer.Text(s.NextStep),
+		answer.At(s.RetryAt), answer.Text(s.Account)}
+}
+
 // summary prints on stdout how one account ended, and on stderr why it is not
 // complete.
 func (a *app) summary(s engine.Summary) error {
 	if a.json {
-		return a.voice.JSON(s)
+		return a.voice.JSON(viewSummary(s))
 	}
 	name := voice.Line(s.Account)
 	if !a.voice.Quiet && s.Result != engine.Failed {

@@ -13,15 +13,15 @@ import (
 
 // versionView is `version --json`.
 type versionView struct {
-	Type    string `json:"type"` // version
-	Version string `json:"version"`
-	Commit  string `json:"commit"`
-	Changed bool   `json:"changed,omitempty"` // built from files that were not committed
-	Go      string `json:"go"`
-	OS      string `json:"os"`
-	Arch    string `json:"arch"`
-	SQLite  string `json:"sqlite"`
-	Schema  int    `json:"schema"`
+	Type    string `json:"type"`    // always "version"
+	Version string `json:"version"` // devel: built from no release
+	Commit  string `json:"commit"`  // unknown: built without Git
+	Changed bool   `json:"changed"` // built from files that were not committed
+	Go      string `json:"go"`      // the version of Go
+	OS      string `json:"os"`      // linux, darwin, windows and the like
+	Arch    string `json:"arch"`    // amd64, arm64 and the like
+	SQLite  string `json:"sqlite"`  // the version of SQLite
+	Schema  int    `json:"schema"`  // the version of the store that it writes
 }
 
 func (a *app) version() *cobra.Command {

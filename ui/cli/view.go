@@ -10,6 +10,7 @@ import (
 	"mailcote/engine/secret"
 	"mailcote/storage"
 	"mailcote/storage/class"
+	"mailcote/ui/cli/answer"
 	"mailcote/ui/cli/voice"
 	"mailcote/ui/format"
 	"mailcote/ui/view"
@@ -17,30 +18,35 @@ import (
 
 // accountView is an account in JSON. Its keys are the contract of `account list|show --json`.
 type accountView struct {
-	Type        string     `json:"type"` // account
-	Account     string     `json:"account"`
-	User        string     `json:"user"`
-	URL         string     `json:"url"` // without user and password
-	State       string     `json:"state"`
-	NextStep    string     `json:"next_step,omitempty"`
-	Password    string     `json:"password_from"` // file, command, saved or none; never the password
-	ServerID    string     `json:"server_id,omitempty"`
-	Mailboxes   int        `json:"mailboxes"`
-	Messages    int64      `json:"messages"`
-	Created     *time.Time `json:"created_at,omitempty"`
-	LastSuccess *time.Time `json:"last_success_at,omitempty"`
+	Type        string      `json:"type"`            // always "account"
+	Account     string      `json:"account"`         // its name
+	User        string      `json:"user"`            // who signs in
+	URL         string      `json:"url"`             // the server's, without user and password
+	State       string      `json:"state"`           // active or paused
+	NextStep    answer.Text `json:"next_step"`       // what a person can do
+	Password    string      `json:"password_from"`   // file, command, saved or none; never the password
+	ServerID    answer.Text `json:"server_id"`       // what the server says it is (RFC 2971)
+	Mailboxes   int         `json:"mailboxes"`       // how many are known
+	Messages    int64       `json:"messages"`        // how many are here
+	Created     answer.Time `json:"created_at"`      // when it was added
+	LastSuccess answer.Time `json:"last_success_at"` // the end of the last complete pass; null: there was none
+}
 
-	Standing view.State `json:"standing,omitempty"` // of list and show: the state of status --json
-	*standing
+// standingAccount is an account in JSON, with where it stands.
+type standingAccount struct {
+	accountView
+	Standing view.State `json:"standing"` // the state of status --json, docs/states.md
+	standing
 }
 
 func viewAccount(r *storage.Reader, a storage.Account) (accountView, error) {
 	v := accountView{Type: "account", Account: a.Name, User: a.User, URL: serverURL(a.Security, a.Host, a.Port),
 		State:    "active",
-		ServerID: a.ServerID, Created: some(a.CreatedAt), LastSuccess: some(a.LastSuccess), Password: "none"}
+		ServerID: answer.Text(a.ServerID), Created: answer.At(a.CreatedAt), LastSuccess: answer.At(a.LastSuccess),
+		Password: "none"}
 	if a.Paused {
 		v.State = "paused"
-		v.NextStep = pausedStep(a)
+		v.NextStep = answer.Text(pausedStep(a))
 	}
 	if ref, err := secret.ParseRef(a.SecretRef); err == nil && ref.Kind != secret.None {
 		v.Password = string(ref.Kind)
@@ -54,12 +60,12 @@ func viewAccount(r *storage.Reader, a storage.Account) (accountView, error) {
 }
 
 // viewStandingAccount is viewAccount with the account's state.
-func viewStandingAccount(r *storage.Reader, a storage.Account, all []view.Account) (accountView, error) {
-	v, err := viewAccount(r, a)
+func viewStandingAccount(r *storage.Reader, a storage.Account, all []view.Account) (standingAccount, error) {
+	plain, err := viewAccount(r, a)
+	v := standingAccount{accountView: plain}
 	for _, one := range all {
 		if one.Name == a.Name {
-			words := viewStanding(one.Standing)
-			v.Standing, v.standing = one.Standing.State, &words
+			v.Standing, v.standing = one.Standing.State, viewStanding(one.Standing)
 		}
 	}
 	return v, err
@@ -67,14 +73,6 @@ func viewStandingAccount(r *storage.Reader, a storage.Account, all []view.Accoun
 
 // pausedStep says why an account is paused and what ends it.
 func pausedStep(a storage.Account) string { return joined(a.PauseReason, view.Resume(a)) }
-
-// some is a time for JSON; nil for the zero time.
-func some(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return &t
-}
 
 // findAccount finds an account by name, otherwise by user@host or
 // user@host:port. An unknown one is a usage error.
@@ -98,19 +96,19 @@ func findAccount(r *storage.Reader, name string) (storage.Account, error) {
 	}
 	if len(meant) > 1 {
 		one := loginOf(meant[0])
-		return a, usagef("%s is more than one account: add the port, as in %s@%s", typed(name), one.User,
-			one.Endpoint().Addr())
+		return a, usageHint("add the port, as in "+one.User+"@"+one.Endpoint().Addr(), "%s is more than one account",
+			typed(name))
 	}
 	if len(all) == 0 {
-		return a, usagef("unknown account %s: there is none yet, add one with mailcote account add "+
-			"imaps://you@example.org", typed(name))
+		return a, usageHint("there is none yet, add one with mailcote account add imaps://you@example.org",
+			"unknown account %s", typed(name))
 	}
 	var names []string
 	for _, one := range all[:min(len(all), 5)] {
 		names = append(names, one.Name)
 	}
-	return a, usagef("unknown account %s: known are %s; mailcote account list shows all", typed(name),
-		strings.Join(names, ", "))
+	return a, usageHint("known are "+strings.Join(names, ", ")+"; mailcote account list shows all",
+		"unknown account %s", typed(name))
 }
 
 // typed quotes an argument. It leaves out one that may hold a password: a URL
@@ -169,23 +167,23 @@ func labelled(lines [][2]string) (all [][2]string) {
 // holdView is what fails for an account or its host, in JSON. The names are
 // those of the view breakers.
 type holdView struct {
-	Host     string      `json:"host,omitempty"` // empty: only the account fails
-	Class    class.Class `json:"class"`
+	Type     string      `json:"type"`     // always "hold"
+	Host     answer.Text `json:"host"`     // null: only the account fails
+	Class    class.Class `json:"class"`    // of the fault, docs/errors.md
 	Failures int         `json:"failures"` // in a row
 	Open     bool        `json:"open"`     // the breaker is open: one probe is made at until
-	Until    time.Time   `json:"until"`    // no try before
-	Detail   string      `json:"detail,omitempty"`
-	Offline  bool        `json:"offline"` // the network is away for longer
+	Until    answer.Time `json:"until"`    // no try before
+	Detail   answer.Text `json:"detail"`   // the fault in words
+	Offline  bool        `json:"offline"`  // the network is away for longer
 }
 
-func viewHolds(all []health.Row) (views []holdView) {
+func viewHolds(all []health.Row) []holdView {
+	views := make([]holdView, 0, len(all))
 	for _, b := range all {
-		v := holdView{Class: b.Class, Failures: b.Failures, Open: !b.OpenedAt.IsZero(), Until: b.Until,
-			Detail:  b.Detail,
-			Offline: health.Offline(b)}
-		v.Host, _ = strings.CutPrefix(b.Scope, "host:")
-		if v.Host == b.Scope {
-			v.Host = ""
+		v := holdView{Type: "hold", Class: b.Class, Failures: b.Failures, Open: !b.OpenedAt.IsZero(),
+			Until: answer.At(b.Until), Detail: answer.Text(b.Detail), Offline: health.Offline(b)}
+		if host, is := strings.CutPrefix(b.Scope, "host:"); is {
+			v.Host = answer.Text(host)
 		}
 		views = append(views, v)
 	}
@@ -195,15 +193,15 @@ func viewHolds(all []health.Row) (views []holdView) {
 func (h holdView) String() string {
 	text := format.Plural(int64(h.Failures), "failure", "failures") + " in a row (" + string(h.Class) + ")"
 	if h.Host != "" {
-		text = voice.Line(h.Host) + ": " + text
+		text = voice.Line(string(h.Host)) + ": " + text
 	}
 	switch {
 	case h.Until.Before(time.Now()):
 		text += ", tried again now"
 	case h.Open:
-		text += ", breaker open: one probe at " + format.Moment(h.Until)
+		text += ", breaker open: one probe at " + format.Moment(h.Until.Time)
 	default:
-		text += ", tried again at " + format.Moment(h.Until)
+		text += ", tried again at " + format.Moment(h.Until.Time)
 	}
-	return text + after(": ", voice.Line(h.Detail))
+	return text + after(": ", voice.Line(string(h.Detail)))
 }
