@@ -42,6 +42,7 @@ type discovery struct {
 	*worker
 	incomplete string                     // why the listing is incomplete; "": it is complete
 	leftOut    int                        // new mailboxes over the store's limit
+	lost       int64                      // messages of mailboxes that are gone
 	known      map[string]storage.Mailbox // those of the store, by their names on the server
 }
 
@@ -112,6 +113,8 @@ func (d *discovery) run(ctx context.Context, t queue.Task) error {
 		return fault.In(fault.PhaseStore, err)
 	}
 	w.discovered = true
+	w.gone += d.lost
+	w.e.progress.Count(w.account.name(), int(d.lost), 0)
 	if d.leftOut > 0 {
 		d.incomplete = tooManyListed
 		f := fault.Classify(fault.In(fault.PhaseDiscover,
@@ -211,6 +214,7 @@ func (d *discovery) showProgress(all []found) {
 // in one transaction.
 func (d *discovery) enqueue(tx *storage.Writer, t queue.Task, all []found, due map[storage.MailboxID]bool) error {
 	listed := map[storage.MailboxID]bool{}
+	d.lost = 0
 	all, err := d.withinLimit(tx, all)
 	if err != nil {
 		return err
@@ -235,6 +239,7 @@ func (d *discovery) enqueue(tx *storage.Writer, t queue.Task, all []found, due m
 			if err := d.emptyMailbox(tx, id, one.mailbox); err != nil {
 				return err
 			}
+			d.lost += m.Total
 			continue
 		}
 		_, aside := due[id]
@@ -264,6 +269,7 @@ func (d *discovery) enqueue(tx *storage.Writer, t queue.Task, all []found, due m
 			if err := tx.LoseMailbox(m.ID); err != nil {
 				return err
 			}
+			d.lost += m.Total
 			d.account.health.Clear(m.ID)
 		}
 	}

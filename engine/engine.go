@@ -71,6 +71,7 @@ type Engine struct {
 	process  fetch.Process
 	memory   *health.MemoryGate
 	indexer  *index.Indexer
+	passed   func(Summary)
 	watching sync.WaitGroup // the clock watch
 	endWatch func()
 
@@ -339,6 +340,10 @@ func (e *Engine) Progress() []AccountProgress {
 	}
 	return all
 }
+
+// OnPass has told called with each pass that Run makes, when it has ended. It
+// is for use before Run, and told is called from any goroutine.
+func (e *Engine) OnPass(told func(Summary)) { e.passed = told }
 
 // ProgressChanged returns a channel that is closed at the next change of
 // Progress.

@@ -133,7 +133,12 @@ func (e *Engine) runPass(ctx context.Context, a *account, every time.Duration, w
 		w.run, w.interval = run, every
 		w.work(ctx)
 		e.progress.Update(row.Name, func(p *AccountProgress) { p.Interval = max(every, a.pollInterval()) })
-		w.conclude(ctx)
+		s := w.conclude(ctx)
+		s.Seconds, s.Interrupted = time.Since(w.started).Seconds(), ctx.Err() != nil
+		if e.passed != nil {
+			e.passed(s)
+			e.progress.Touch()
+		}
 	}
 	return begun, row.Paused
 }

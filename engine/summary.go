@@ -45,11 +45,12 @@ type Summary struct {
 	Wire        int64       `json:"wire_bytes"`       // read from the server, below TLS
 	Gone        int64       `json:"gone"`             // messages that the server no longer has
 	Flags       int64       `json:"flags"`            // messages whose flags changed there
-	RetryAt     time.Time   `json:"-"`                // when the account may be tried again; zero: at once, or unknown
 
 	Interrupted bool  `json:"-"`
 	Refused     bool  `json:"-"` // the server refused the password
 	Err         error `json:"-"` // the cause behind Class and Detail
+
+	RetryAt time.Time `json:"-"` // when the account may be tried again; zero: at once, or unknown
 
 	incomplete int  // mailboxes that are not complete
 	finished   bool // no task is left, and nothing cut the run short

@@ -164,6 +164,9 @@ func TestAnswers(t *testing.T) {
 	a.alter(r.store, `UPDATE mailbox SET total = total - 1`)
 	a.ask(0, "token")
 	a.ask(0, "version")
+	if o := a.run("--version", "--json"); o.code != 0 || !strings.HasPrefix(o.out, `{"type":"version",`) {
+		t.Errorf("--version: %s", o.out)
+	}
 
 	// What was typed wrong: one error, and the usual status.
 	a.failed(2, "usage", `"hint":"mailcote search --help"`, "search")
@@ -181,6 +184,7 @@ func TestAnswers(t *testing.T) {
 	}
 
 	// Beside an agent.
+	s.Change(func(m *script.Model) { m.Box("INBOX").Add([]byte("Subject: late\r\n\r\nx\r\n")) })
 	a.agent(name)
 	a.demo()
 
@@ -199,8 +203,12 @@ func TestAnswers(t *testing.T) {
 // agent asks an agent, and what the commands beside it print.
 func (a *asker) agent(name string) {
 	a.t.Helper()
-	p := a.start("run", "--port", "0", "--json", "--quiet")
+	p := a.start("run", "--port", "0", "--json", "--mail", "--quiet")
 	a.ready(p)
+	mail := func(line string) bool { return strings.Contains(line, `"type":"mail"`) }
+	if _, err := p.WaitLine(a.t.Context(), mail); err != nil {
+		a.t.Fatal(fmt.Errorf("%w: %s", err, p.Stderr()))
+	}
 	a.ask(0, "status")
 	a.ask(0, "token", "--link")
 	a.failed(75, "held", `"hint":"wait for it to end, or stop it"`, "sync")

@@ -36,7 +36,8 @@ func Answers() []Answer {
 		{"account test", "One object a step, in order. The first that fails is the last.", []any{stepView{}}},
 		{"check", "One object for each thing that is wrong; none when the store is sound. With `--salvage` what was " +
 			"saved.", []any{findingView{}, salvagedView{}}},
-		{"demo", "What `run` prints, and the summary of the first sync.", []any{readyView{}, summaryView{}}},
+		{"demo", "What `run` prints, and the summary of the first sync.",
+			[]any{readyView{}, summaryView{}, stateView{}, passView{}, faultView{}}},
 		{"errors", "One object an error, the newest first. With `--group` one a problem.",
 			[]any{faultView{}, problemView{}}},
 		{"errors quarantine", "One object a message.", []any{heldView{}}},
@@ -51,8 +52,11 @@ func Answers() []Answer {
 		{"queue priority", changedTasks, []any{taskView{}}},
 		{"queue resume", changedTasks, []any{taskView{}}},
 		{"queue retry", changedTasks, []any{taskView{}}},
-		{"run", "A stream of events, each printed when it happens, until Ctrl-C.",
-			[]any{readyView{}, salvagedView{}}},
+		{"run", "A stream of events, one object a line, each written at once, until Ctrl-C. The first is `ready`. " +
+			"A `state` is printed for each account at the start and whenever it changes, a `pass` when one has " +
+			"ended, an `error` for each that is recorded, and with `--mail` a `mail` for each message that is " +
+			"stored, also in the first pass. What a pass brought comes before it.",
+			[]any{readyView{}, stateView{}, passView{}, faultView{}, mailView{}, salvagedView{}}},
 		{"search", "One object a message, the newest first.", []any{hitView{}}},
 		{"show", "One object.", []any{messageView{}}},
 		{"sql", "One object a row. Its keys are the columns of the query, and it has no `type`. BLOBs are in hex.",

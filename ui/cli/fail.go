@@ -77,7 +77,10 @@ func viewError(c *cobra.Command, err error) errorView {
 	case errors.As(err, &f):
 		v.RetryAt = answer.At(f.Resumes)
 	}
-	v.Message = strings.TrimSuffix(strings.TrimSpace(err.Error()), ": "+string(v.Hint))
+	v.Message = strings.TrimSpace(err.Error())
+	for _, before := range []string{": see ", ": "} { // the hint has a key of its own
+		v.Message = strings.TrimSuffix(v.Message, before+string(v.Hint))
+	}
 	return v
 }
 

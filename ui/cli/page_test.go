@@ -5,6 +5,7 @@ package cli_test
 import (
 	"encoding/json"
 	"net/url"
+	"strings"
 	"testing"
 
 	"mailcote/testkit/child"
@@ -58,7 +59,8 @@ func (r *rig) serves(port string) (*child.Proc, ready) {
 	p := r.start("run", "--port", port, "--json", "--quiet")
 	r.ready(p)
 	var said ready
-	if err := json.Unmarshal([]byte(p.Stdout()), &said); err != nil {
+	first, _, _ := strings.Cut(p.Stdout(), "\n") // events follow it
+	if err := json.Unmarshal([]byte(first), &said); err != nil {
 		r.t.Fatalf("%s: %v", p.Stdout(), err)
 	}
 	return p, said

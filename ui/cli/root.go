@@ -9,6 +9,7 @@ import (
 )
 
 func (a *app) root() *cobra.Command {
+	version := false
 	root := &cobra.Command{
 		Use:   "mailcote COMMAND",
 		Short: "A complete, searchable copy of your IMAP mail in one file",
@@ -18,11 +19,15 @@ func (a *app) root() *cobra.Command {
   mailcote sync                                   fetch what is new
   mailcote search from:anna invoice               find mail
   mailcote run --open                             keep in sync and show the page`,
-		Version:       viewVersion().String(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.ArbitraryArgs,
-		RunE:          group,
+		RunE: func(c *cobra.Command, args []string) error {
+			if version {
+				return a.printVersion()
+			}
+			return group(c, args)
+		},
 	}
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.store, "store", "", "the store `FILE` (also MAILCOTE_STORE)")
@@ -39,8 +44,7 @@ func (a *app) root() *cobra.Command {
 	root.InitDefaultCompletionCmd()
 	strict(root)
 	a.completeFlags(root)
-	root.Flags().Bool("version", false, "print the version")
-	root.SetVersionTemplate("{{.Version}}\n")
+	root.Flags().BoolVar(&version, "version", false, "print the version")
 	root.SetHelpTemplate(helpTemplate())
 	root.SetHelpFunc(a.help(root.HelpFunc()))
 	root.SetUsageTemplate(helpTemplate())

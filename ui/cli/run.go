@@ -22,29 +22,35 @@ import (
 const runEvery = time.Minute
 
 func (a *app) run() *cobra.Command {
-	var open bool
+	var open, mail bool
 	var port int
 	c := &cobra.Command{
 		Use: "run", Short: "Keep every account in sync and serve the page", Args: exactly(0, ""),
 		Long: `Keep every account in sync (a pass each minute) and serve the page on this
 machine, until Ctrl-C. The link and the code it prints sign one browser in,
-once, within five minutes.`,
+once, within five minutes. With --json it goes on and prints events, one object
+a line: where each account stands, each pass, each error, and with --mail each
+message that arrives.`,
 		Example: `  mailcote run --open
-  mailcote run --json --quiet`,
+  mailcote run --json --quiet --mail`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if port < 0 || port > 65535 {
 				return usagef("--port: the port must be a number from 0 to 65535, where 0 is a free one")
+			}
+			if mail && !a.json {
+				return usageHint(c.CommandPath()+" --json --mail", "--mail is for programs and belongs to --json")
 			}
 			return a.tending(c.Context(), "mailcote run", func(ctx context.Context, st *storage.Store,
 				e *engine.Engine) error {
 				if err := anyAccount(ctx, st); err != nil {
 					return err
 				}
-				return a.agent(ctx, st, e, agentOptions{port: port, open: open, every: runEvery})
+				return a.agent(ctx, st, e, agentOptions{port: port, open: open, mail: mail, every: runEvery})
 			})
 		},
 	}
 	c.Flags().BoolVar(&open, "open", false, "open the page in the browser")
+	c.Flags().BoolVar(&mail, "mail", false, "with --json, print each message that arrives")
 	c.Flags().IntVar(&port, "port", web.DefaultPort, "the page's `PORT`; a free one when it is taken")
 	return c
 }
@@ -63,6 +69,7 @@ func anyAccount(ctx context.Context, st *storage.Store) error {
 type agentOptions struct {
 	port  int
 	open  bool
+	mail  bool // among the events are messages that arrive
 	every time.Duration
 	first func() error // runs once the page is served; nil: nothing
 }
@@ -84,8 +91,8 @@ func (a *app) agent(ctx context.Context, st *storage.Store, e *engine.Engine, o 
 	}
 	// Its pages refer to this log when the store cannot be read.
 	log := slog.New(slog.NewTextHandler(a.voice.Err(), nil))
-	server, err := web.Serve(ctx, web.Config{Source: view.NewSource(st, e, o.every), Token: token, Port: o.port,
-		Log: log})
+	source := view.NewSource(st, e, o.every)
+	server, err := web.Serve(ctx, web.Config{Source: source, Token: token, Port: o.port, Log: log})
 	if err != nil {
 		return err
 	}
@@ -97,6 +104,13 @@ func (a *app) agent(ctx context.Context, st *storage.Store, e *engine.Engine, o 
 	defer func() { err = errors.Join(err, published.Withdraw()) }()
 	if err := a.announce(server); err != nil {
 		return err
+	}
+	if a.json {
+		end, err := a.tell(ctx, st, e, source, o.mail)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, end()) }()
 	}
 	if o.open {
 		shut, err := a.openPage(ctx, server, st.Path())

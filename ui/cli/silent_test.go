@@ -82,6 +82,18 @@ func TestSilentAgent(t *testing.T) {
 				t.Errorf("it says %q", said)
 			}
 		})
+		t.Run(command+" --json", func(t *testing.T) {
+			t.Parallel()
+			said := spoken(t, append(strings.Fields(command), "--store", path, "--json"))[1]
+			for line := range strings.Lines(said) {
+				if _, err := NewContract().CheckLine(strings.TrimSuffix(command, " --link"), line); err != nil {
+					t.Errorf("%v: %s", err, line)
+				}
+			}
+			if said == "" && command != "errors" {
+				t.Error("it prints nothing")
+			}
+		})
 	}
 }
 

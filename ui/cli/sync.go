@@ -273,12 +273,14 @@ type summaryView struct {
 	// until all mail was readable; seconds has the search index too
 	Readable answer.Number `json:"readable_seconds"`
 	Wire     int64         `json:"wire_bytes"` // read from the server, below TLS
+	Gone     int64         `json:"gone"`       // messages that the server no longer has
+	Flags    int64         `json:"flags"`      // messages whose flags changed
 }
 
 func viewSummary(s engine.Summary) summaryView {
 	return summaryView{"summary", s.Account, s.Mailboxes, s.Fetched, s.Bytes, s.Quarantined, answer.Number(s.Seconds),
 		s.Result, answer.Text(s.Class), answer.Text(s.Detail), answer.Text(s.NextStep), answer.At(s.RetryAt),
-		answer.Number(s.Readable), s.Wire}
+		answer.Number(s.Readable), s.Wire, s.Gone, s.Flags}
 }
 
 // viewFailed is the error that ended the sync of an account; nil: none did.

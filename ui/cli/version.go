@@ -28,14 +28,16 @@ func (a *app) version() *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Short: "Print the version", Args: exactly(0, ""),
 		Example: "  mailcote version --json",
-		RunE: func(*cobra.Command, []string) error {
-			v := viewVersion()
-			if a.json {
-				return a.voice.JSON(v)
-			}
-			return a.voice.Say("%s", v)
-		},
+		RunE:    func(*cobra.Command, []string) error { return a.printVersion() },
 	}
+}
+
+func (a *app) printVersion() error {
+	v := viewVersion()
+	if a.json {
+		return a.voice.JSON(v)
+	}
+	return a.voice.Say("%s", v)
 }
 
 func (v versionView) String() string {

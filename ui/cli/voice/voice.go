@@ -30,7 +30,9 @@ type Voice struct {
 
 	errColumns int // of stderr's terminal; 0: no limit
 
-	mu sync.Mutex // one writer at a time, so that lines stay whole
+	// one writer at a time, so that lines stay whole; a program that does not
+	// read stdout holds up nobody who writes to stderr
+	outMu, errMu sync.Mutex
 }
 
 // New makes a voice of three files.
@@ -60,32 +62,32 @@ func (v *Voice) Bars() bool { return v.ErrTTY && os.Getenv("TERM") != "dumb" && 
 func (v *Voice) CanAsk() bool { return v.inTTY }
 
 // Out is stdout, for data that is streamed.
-func (v *Voice) Out() io.Writer { return lockedWriter{v, &v.out} }
+func (v *Voice) Out() io.Writer { return lockedWriter{&v.outMu, &v.out} }
 
 // Err is stderr, for a wire trace.
-func (v *Voice) Err() io.Writer { return lockedWriter{v, &v.err} }
+func (v *Voice) Err() io.Writer { return lockedWriter{&v.errMu, &v.err} }
 
 type lockedWriter struct {
-	v *Voice
-	w *io.Writer
+	mu *sync.Mutex
+	w  *io.Writer
 }
 
 func (l lockedWriter) Write(p []byte) (int, error) {
-	l.v.mu.Lock()
-	defer l.v.mu.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	return (*l.w).Write(p)
 }
 
 // Divert sends what is said on stderr through w until restore is called, while
 // bars are drawn.
 func (v *Voice) Divert(w io.Writer) (restore func()) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
+	v.errMu.Lock()
+	defer v.errMu.Unlock()
 	before := v.err
 	v.err = w
 	return func() {
-		v.mu.Lock()
-		defer v.mu.Unlock()
+		v.errMu.Lock()
+		defer v.errMu.Unlock()
 		v.err = before
 	}
 }
