@@ -105,7 +105,7 @@ func (c Contract) CheckLine(command, line string) (string, error) {
 		if err = o.check(v); err == nil {
 			return o.of.Name(), nil
 		}
-		if o.Type == row["type"] {
+		if kind, _ := row["type"].(string); o.is(kind) {
 			wrong = err
 		}
 	}

@@ -31,7 +31,7 @@ func exempt() []reflect.Type { return []reflect.Type{reflect.TypeFor[message.Vie
 
 // Object describes one type of object.
 type Object struct {
-	Type string // the value of its key "type"; "" for one of ours
+	Type string // the value of its key "type", or more with | between; "" for one of ours
 	Keys []objectKey
 	of   reflect.Type
 }
@@ -63,8 +63,8 @@ func (d describer) object(t reflect.Type) (*Object, error) {
 			return nil, fmt.Errorf("%v: the key %q may be missing: take omitempty away, and an answer.Text, "+
 				"answer.Time or a pointer for what may be unknown", t, k.name)
 		case k.name == "type":
-			if m := regexp.MustCompile(`^always "([a-z_]+)"$`).FindStringSubmatch(k.says); m != nil {
-				o.Type = m[1]
+			if regexp.MustCompile(`^(always )?"[a-z_]+"( or "[a-z_]+")*$`).MatchString(k.says) {
+				o.Type = strings.Trim(strings.ReplaceAll(strings.TrimPrefix(k.says, "always "), `" or "`, "|"), `"`)
 			}
 		case k.says == "" && !seed:
 			return nil, fmt.Errorf("%v: the field of %q has no comment that says what it is", t, k.name)
@@ -197,13 +197,16 @@ func (d describer) of(t reflect.Type) (map[string]string, error) {
 	return says, nil
 }
 
+// is reports whether a type is that of the object.
+func (o *Object) is(kind string) bool { return slices.Contains(strings.Split(o.Type, "|"), kind) }
+
 // check compares a decoded value with the description of its object.
 func (o *Object) check(v any) error {
 	have, ok := v.(map[string]any)
 	if !ok {
 		return fmt.Errorf("%v is no object", v)
 	}
-	if o.Type != "" && have["type"] != o.Type {
+	if kind, _ := have["type"].(string); o.Type != "" && !o.is(kind) {
 		return fmt.Errorf("the type is %v, want %s", have["type"], o.Type)
 	}
 	seen := 0
