@@ -224,7 +224,10 @@ func (r *rig) deeds() []deed {
 	}
 	add := func(r *rig) outcome { return r.run("account", "add", r.url(), "--no-test") }
 	named := func(r *rig) outcome { return r.run("sync") }
+	// A removal that was killed is finished by the sync that brings the account back.
+	remove := func(r *rig) outcome { return r.run("account", "remove", r.name(), "--yes", "--wipe") }
 	return []deed{
+		{"remove", dovecot.User, once, remove, well(sync(r.url())), false},
 		{"first", dovecot.User, nil, sync(r.url()), well(sync(r.url())), false},
 		{"large", bob, nil, sync(u.String()), well(sync(u.String())), false},
 		{"later", dovecot.User, once, sync(r.url()), well(sync(r.url())), false},

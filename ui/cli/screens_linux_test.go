@@ -53,7 +53,7 @@ func TestScreens(t *testing.T) {
 		{"errors", []string{`connect:\n? *connection`, `→ check the network, or wait: it is tried again by itself`}},
 		{"errors --group", []string{`1 time  network`, `→ check the network`}},
 		{"search is:unread", []string{`^DATE +FROM +SUBJECT +ID\n`,
-			`(?m)^\d{4}-\d\d-\d\d \d\d:\d\d  Ada Lovelace  日本語の件名は二倍の…  \w+$`}},
+			`(?m)^\d{4}-\d\d-\d\d \d\d:\d\d  Ada Lovelace  日本語の件名は二倍の幅があります and …  e\w{7}$`}},
 		{"queue list", []string{`^ID  STATE `, `NEXT TRY\n`, `processing  incremental_sync`, `Correspondence.*…`,
 			`(?m)  \d\d:\d\d:\d\d$`}},
 	} {
@@ -136,10 +136,17 @@ func TestBarsOnScreen(t *testing.T) {
 		t.Errorf("status %d, colour %v", status, screen.Colour())
 	}
 	mailbox := regexp.MustCompile(`(?m)^  Correspondence/2026… +▕[█ ]+▏ +\d+ of 250$`)
-	whole := regexp.MustCompile(`(?m)^alice@127\.0\.0\.1:\d+ +▕[█ ]+▏ +\d+ of 501 · \d+\.\d kB$`)
-	shown := false
+	whole := regexp.MustCompile(`(?m)^alice@127\.0\.0\.1:\d+ +▕[█ ]+▏ +\d+ of 501 · \d+\.\d kB · [\d.]+/s · \d+ s left$`)
+	full := regexp.MustCompile(`(?m)^alice@127\.0\.0\.1:\d+ +▕█+▏  501 new \(\d+\.\d kB\)$`)
+	shown, last := false, ""
 	for _, picture := range screen.Pictures() {
 		shown = shown || mailbox.MatchString(picture) && whole.MatchString(picture)
+		if strings.Contains(picture, "▕") {
+			last = picture
+		}
+	}
+	if !full.MatchString(last) {
+		t.Errorf("the last picture with a bar is\n%s", last)
 	}
 	if !shown {
 		t.Errorf("%d pictures, none with the bars; some of them:\n%s", len(screen.Pictures()),

@@ -120,10 +120,10 @@ func (a *app) printHits(found []storage.Mail, limit int, unindexed int64) error 
 		if a.voice.OutTTY { // room is short there, and show has the address
 			from = view.Names(from)
 		}
-		rows = append(rows, []string{format.Moment(m.Date), from, m.Subject, m.MailboxPath, string(m.ID)})
+		rows = append(rows, []string{format.Moment(m.Date), from, m.Subject, m.MailboxPath, a.tableID(m.ID)})
 	}
 	if err := a.voice.Table([]string{"DATE", "FROM", "SUBJECT", "MAILBOX", "ID"}, rows,
-		voice.Layout{Flexible: []int{1, 2, 3}, Spare: []int{3}}); err != nil {
+		voice.Layout{Flexible: []int{1, 2, 3}, Spare: []int{3}, Roomy: []int{2}}); err != nil {
 		return err
 	}
 	if len(found) == limit {

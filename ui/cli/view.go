@@ -111,6 +111,16 @@ func findAccount(r *storage.Reader, name string) (storage.Account, error) {
 		"unknown account %s", typed(name))
 }
 
+// tableID is an id in a table. A terminal has no room for all of it, and these
+// characters will do: that two of 100,000 emails share them happens to one row
+// of some 300,000, and then show lists both.
+func (a *app) tableID(id storage.EmailID) string {
+	if !a.voice.OutTTY || len(id) <= storage.ShortID {
+		return string(id)
+	}
+	return string(id[:storage.ShortID])
+}
+
 // typed quotes an argument. It leaves out one that may hold a password: a URL
 // in the wrong place, also without its scheme.
 func typed(arg string) string {

@@ -27,6 +27,8 @@ type Options struct {
 	// The work has no end. Bars of accounts that are up to date stay. Lines are
 	// printed when something changed.
 	Lasting bool
+
+	columns int // of the terminal; 0: unknown
 }
 
 // Start shows progress on stderr.
@@ -36,10 +38,12 @@ func Start(v *voice.Voice, o Options) *Display {
 	switch {
 	case v.Quiet:
 	case v.Bars() && !o.Plain:
+		o.columns = v.ErrColumns()
 		d := newDrawing(os.Stderr, o)
 		restore := v.Divert(fromLeft{d.container})
 		wg.Go(func() {
 			every(end, look, d.update)
+			d.last()
 			d.close()
 			restore()
 		})

@@ -49,6 +49,39 @@ func TestAccountWords(t *testing.T) {
 	}
 }
 
+// TestBarWords: beside a bar stands what fits there; why an account waits is not cut.
+func TestBarWords(t *testing.T) {
+	moving := account("syncing", engine.MailboxProgress{Path: "INBOX", Done: 1200, Total: 5000})
+	moving.Bytes = 31_000_000
+	start := time.Now()
+	p := pace{[]sample{{start, 200}, {start.Add(5 * time.Second), 1200}}}
+	waiting := account("waiting")
+	waiting.Note, waiting.Until = "connect: connection refused", time.Now().Add(time.Minute)
+	until := waiting.Until.Local().Format("15:04:05")
+	done := account("done", engine.MailboxProgress{Path: "INBOX", Done: 10, Total: 10})
+	done.Fetched, done.Bytes, done.Gone, done.Flags = 3, 31_000, 50, 12
+	for _, one := range []struct {
+		a    engine.AccountProgress
+		room int
+		want string
+	}{
+		{moving, 80, "1,200 of 5,000 · 31.0 MB · 200/s · 19 s left"},
+		{moving, 40, "1,200 of 5,000 · 200/s · 19 s left"},
+		{moving, 25, "1,200 of 5,000 · 200/s"},
+		{moving, 14, "1,200 of 5,000"},
+		{waiting, 80, "waiting until " + until + ": connect: connection refused"},
+		{waiting, 40, "connection refused until " + until},
+		{waiting, 20, "connection refused"},
+		{done, 80, "10 of 10 · 31.0 kB · done: 3 new (31.0 kB), 50 gone, 12 flags"},
+		{done, 40, "3 new (31.0 kB), 50 gone, 12 flags"},
+	} {
+		n, total := sum(one.a)
+		if got := barWords(one.a, n, total, p, one.room); got != one.want {
+			t.Errorf("%d columns: got %q, want %q", one.room, got, one.want)
+		}
+	}
+}
+
 // TestDrawing moves bars through every change a sync makes and takes them away again.
 func TestDrawing(t *testing.T) {
 	var now []engine.AccountProgress
@@ -59,7 +92,7 @@ func TestDrawing(t *testing.T) {
 	for _, one := range []struct {
 		box  engine.MailboxProgress
 		bars int
-	}{{box(0, 0), 0}, {box(0, 10), 0}, {box(5, 10), 1}, {box(5, 20), 1}, {box(20, 20), 0}, {box(21, 30), 1},
+	}{{box(0, 0), 0}, {box(0, 10), 0}, {box(5, 10), 1}, {box(5, 20), 1}, {box(20, 20), 1}, {box(20, 20), 0}, {box(21, 30), 1},
 		{box(30, 20), 0}, {box(31, 40), 1}} {
 		now = []engine.AccountProgress{account("syncing", one.box)}
 		d.update()

@@ -15,7 +15,9 @@ import (
 
 const (
 	nameWidth = 22
-	barWidth  = 24
+	barWidth  = 24 // of a terminal that is wide
+	narrowBar = 14
+	narrow    = 100             // columns, below which a terminal is not wide
 	maxBars   = 8               // mailboxes shown at once
 	linger    = 3 * time.Second // a mailbox that stands still loses its bar
 )
@@ -27,6 +29,7 @@ type drawing struct {
 	accounts  map[string]*row
 	mailboxes map[string]*row // by account and path
 	order     int
+	room      int // for the words beside a bar
 }
 
 // row is a bar with its words.
@@ -36,11 +39,20 @@ type row struct {
 	done  int64
 	total int64
 	moved time.Time
+	pace  pace
 }
 
 func newDrawing(w io.Writer, o Options) *drawing {
+	if o.columns == 0 {
+		o.columns = 80
+	}
+	width := barWidth
+	if o.columns < narrow {
+		width = narrowBar
+	}
 	return &drawing{o: o, accounts: map[string]*row{}, mailboxes: map[string]*row{},
-		container: mpb.New(mpb.WithOutput(w), mpb.WithWidth(barWidth), mpb.WithRefreshRate(look))}
+		room:      o.columns - nameWidth - width - 4, // blanks around the bar, and the last column
+		container: mpb.New(mpb.WithOutput(w), mpb.WithWidth(width), mpb.WithRefreshRate(look))}
 }
 
 func (d *drawing) add(name string, filler mpb.BarFillerBuilder, priority int) *row {
@@ -78,7 +90,8 @@ func (d *drawing) update() {
 			d.mailbox(a.Account, m)
 		}
 		done, total := sum(a)
-		r.show(done, total, accountWords(a, done, total))
+		r.pace.add(time.Now(), done)
+		r.show(done, total, barWords(a, done, total, r.pace, d.room))
 	}
 }
 
@@ -92,12 +105,29 @@ func (d *drawing) mailbox(account string, m engine.MailboxProgress) {
 	case r == nil:
 		r = d.add("  "+m.Path, style(), d.order)
 		d.mailboxes[key] = r
+	case finished && r.done < m.Total: // one picture of a full bar
 	case finished || time.Since(r.moved) > linger:
 		r.bar.Abort(true)
 		delete(d.mailboxes, key)
 		return
 	}
 	r.show(m.Done, m.Total, format.Count(m.Done)+" of "+format.Count(m.Total))
+}
+
+// last shows how far everything came, for as long as a picture takes: otherwise
+// the last one would be that of a moment before the end.
+func (d *drawing) last() {
+	moved := false
+	for _, r := range d.accounts {
+		moved = moved || r.done > 0
+	}
+	if !moved {
+		return
+	}
+	d.update()
+	timer := time.NewTimer(2 * look)
+	defer timer.Stop()
+	<-timer.C
 }
 
 func (d *drawing) close() {

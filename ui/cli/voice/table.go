@@ -11,10 +11,11 @@ import (
 type Layout struct {
 	Flexible []int // columns that are cut until a row fits
 	Spare    []int // columns that are left out, the first one first, before a flexible one gets hard to read
+	Roomy    []int // flexible columns that are cut only when the others are hard to read
 }
 
 const (
-	readable = 16 // cells that a flexible column keeps while there is a spare one
+	readable = 16 // cells that a flexible column keeps while there is a spare one; a roomy one keeps twice that
 	shortest = 8  // cells that a flexible column keeps anyway
 )
 
@@ -81,10 +82,13 @@ func (v *Voice) fit(widths []int, l Layout) (columns []int) {
 	over := func(cut int) int {
 		total := len(gap)*(len(columns)-1) - v.columns
 		for _, i := range columns {
-			if slices.Contains(l.Flexible, i) {
-				total += min(widths[i], cut)
-			} else {
+			switch {
+			case !slices.Contains(l.Flexible, i):
 				total += widths[i]
+			case cut == readable && slices.Contains(l.Roomy, i):
+				total += min(widths[i], 2*cut)
+			default:
+				total += min(widths[i], cut)
 			}
 		}
 		return total
@@ -94,17 +98,25 @@ func (v *Voice) fit(widths []int, l Layout) (columns []int) {
 			columns = slices.DeleteFunc(columns, func(i int) bool { return i == spare })
 		}
 	}
-	for over(math.MaxInt) > 0 {
-		widest := -1
+	widest := func(roomy bool) int {
+		at := -1
 		for _, i := range columns {
-			if slices.Contains(l.Flexible, i) && (widest < 0 || widths[i] > widths[widest]) {
-				widest = i
+			if slices.Contains(l.Flexible, i) && (roomy || !slices.Contains(l.Roomy, i)) &&
+				(at < 0 || widths[i] > widths[at]) {
+				at = i
 			}
 		}
-		if widest < 0 || widths[widest] <= shortest {
+		return at
+	}
+	for over(math.MaxInt) > 0 {
+		i := widest(false)
+		if i < 0 || widths[i] <= readable {
+			i = widest(true)
+		}
+		if i < 0 || widths[i] <= shortest {
 			break
 		}
-		widths[widest]--
+		widths[i]--
 	}
 	return columns
 }

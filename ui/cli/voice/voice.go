@@ -58,6 +58,9 @@ func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 // its cursor.
 func (v *Voice) Bars() bool { return v.ErrTTY && os.Getenv("TERM") != "dumb" && !v.Quiet }
 
+// ErrColumns is how wide stderr's terminal is; 0: it is none, or does not say.
+func (v *Voice) ErrColumns() int { return v.errColumns }
+
 // CanAsk reports whether somebody can be asked.
 func (v *Voice) CanAsk() bool { return v.inTTY }
 

@@ -2,7 +2,9 @@ package voice
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -70,6 +72,21 @@ func TestEscapeJSON(t *testing.T) {
 	in := "{\"a\":\"\u202e\u009b\x7f é \U000e0001\"}"
 	if got, want := escapeJSON(in), `{"a":"\u202e\u009b\u007f é \udb40\udc01"}`; got != want {
 		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// TestRoomy: of a row that is too wide, the roomy column is cut last, and a spare one goes so that it has room.
+func TestRoomy(t *testing.T) {
+	widths := []int{16, 30, 60, 20, 8}
+	l := Layout{Flexible: []int{1, 2, 3}, Spare: []int{3}, Roomy: []int{2}}
+	for columns, want := range map[int]string{
+		200: "[0 1 2 3 4] [16 30 60 20 8]", 110: "[0 1 2 3 4] [16 16 46 16 8]", 90: "[0 1 2 4] [16 16 44 20 8]",
+		80: "[0 1 2 4] [16 16 34 20 8]", 60: "[0 1 2 4] [16 15 15 20 8]",
+	} {
+		cut := slices.Clone(widths)
+		if got := fmt.Sprint((&Voice{columns: columns}).fit(cut, l), cut); got != want {
+			t.Errorf("%d columns: %s, want %s", columns, got, want)
+		}
 	}
 }
 
