@@ -320,7 +320,10 @@ func closeUp(s string) string {
 // address cleans an address. One in the syntax of a group, or with a word of
 // RFC 2047 for its name of a host, is none.
 func address(s string) string {
-	s = compact(string(withoutComments([]byte(s))))
+	if strings.IndexByte(s, '(') >= 0 {
+		s = string(withoutComments([]byte(s)))
+	}
+	s = compact(s)
 	if len(s) > 7 && strings.EqualFold(s[:7], "mailto:") {
 		s = s[7:]
 	}

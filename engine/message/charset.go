@@ -3,6 +3,7 @@ package message
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/binary"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -47,18 +48,30 @@ const (
 )
 
 func contentOf(b []byte) (c content) {
-	for _, x := range b {
-		switch {
-		case x >= utf8.RuneSelf:
-			c |= hasHigh
-		case x >= ' ':
-		case x == 0x1b:
-			c |= hasEscape
-		case x == 0:
-			c |= hasNUL
-		}
+	if !ascii(b) {
+		c |= hasHigh
+	}
+	if bytes.IndexByte(b, 0x1b) >= 0 {
+		c |= hasEscape
+	}
+	if bytes.IndexByte(b, 0) >= 0 {
+		c |= hasNUL
 	}
 	return c
+}
+
+func ascii(b []byte) bool {
+	for ; len(b) >= 8; b = b[8:] {
+		if binary.LittleEndian.Uint64(b)&0x8080808080808080 != 0 {
+			return false
+		}
+	}
+	for _, c := range b {
+		if c >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }
 
 // toUTF8 decodes text in the declared charset; "" means that none is declared.

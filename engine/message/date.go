@@ -17,8 +17,11 @@ func parseDate(s string) (time.Time, bool) {
 	}
 	comment := ""
 	if open := strings.IndexByte(s, '('); open >= 0 {
-		comment = s[open:]
-		s = string(withoutComments([]byte(s)))
+		if comment = s[open:]; strings.IndexByte(comment, ')') == len(comment)-1 { // the usual place
+			s = s[:open]
+		} else {
+			s = string(withoutComments([]byte(s)))
+		}
 	}
 	if strings.Contains(s, " :") || strings.Contains(s, ": ") {
 		s = joinColons(s)
@@ -334,7 +337,8 @@ func month(s string) int {
 	if len(s) < 3 || len(s) > 10 {
 		return -1
 	}
-	s = strings.ToLower(s)
+	var buf [10]byte
+	s = string(lower(buf[:0], []byte(s)))
 	for i, name := range [...]string{
 		"january januar janvier januari janeiro januarie", "february februar februari februarie",
 		"march mars marzo mart marts martie", "april aprile", "may", "june juni juno junio junho",

@@ -87,7 +87,7 @@ func knownField(name []byte) fieldName {
 // the empty line, at a boundary (and then sets s.hit), at a line that begins the
 // body although no empty line came, or at the end of the message.
 func (s *scanner) readHeader(limit int64) {
-	s.head, s.boundaryHit, s.noHeader, s.blankEnd = s.head[:0], false, false, ""
+	s.head, s.boundaryHit, s.noHeader, s.blankEnd, s.firstLine = s.head[:0], false, false, "", true
 	last := ""              // line end before this line
 	leading := s.parts == 1 // some servers put empty lines and NULs before a message
 	parameters := false     // the last field has parameters
@@ -118,8 +118,8 @@ func (s *scanner) readHeader(limit int64) {
 			case parameters && isParam(text):
 				s.head = append(s.head, ' ') // a continuation line that lost its indent
 			case ok:
-				known := knownField(name)
-				parameters = known == fieldType || known == fieldDisposition
+				parameters = len(name) == len("content-type") && knownField(name) == fieldType ||
+					len(name) == len("content-disposition") && knownField(name) == fieldDisposition
 			case !isFromLine(text):
 				line := bytes.Clone(text) // looking ahead moves the buffer
 				if text = line; s.bodyBegins(line) {

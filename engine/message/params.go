@@ -2,6 +2,7 @@ package message
 
 import (
 	"bytes"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -158,18 +159,13 @@ func cutValue(body []byte) (string, []byte) {
 	if n := len("content-type:"); len(body) > n && bytes.EqualFold(body[:n], []byte("content-type:")) {
 		body = bytes.TrimLeft(body[n:], " \t\r\n") // the name of the field, twice
 	}
-	token := func(b []byte) int {
-		for i, c := range b {
-			if c <= ' ' || c >= 0x7f || strings.IndexByte("()<>@,;:\\\"/[]?='", c) >= 0 {
-				return i
-			}
-		}
-		return len(b)
-	}
 	n := token(body)
 	value, rest := body[:n], body[n:]
 	after := bytes.TrimLeft(rest, " \t\r\n")
-	if len(after) > 0 && after[0] == '/' {
+	if len(rest) > 0 && rest[0] == '/' { // the usual case
+		m := token(rest[1:])
+		value, rest = body[:n+1+m], rest[1+m:]
+	} else if len(after) > 0 && after[0] == '/' {
 		after = bytes.TrimLeft(after[1:], " \t\r\n")
 		n := token(after)
 		value = append(append(bytes.Clone(value), '/'), after[:n]...)
@@ -181,6 +177,16 @@ func cutValue(body []byte) (string, []byte) {
 		value = value[:255]
 	}
 	return strings.ToLower(string(value)), bytes.TrimLeft(rest, "\"'/:, \t\r\n")
+}
+
+// token returns the length of the token at the start of b.
+func token(b []byte) int {
+	for i, c := range b {
+		if c <= ' ' || c >= 0x7f || strings.IndexByte("()<>@,;:\\\"/[]?='", c) >= 0 {
+			return i
+		}
+	}
+	return len(b)
 }
 
 // withoutComments removes the comments of a structured field body (RFC 5322
@@ -320,6 +326,12 @@ func (ps params) text(name string, cs *charsets) string {
 
 // extended joins name*, name*0, name*1*… (RFC 2231 §3, §4).
 func (ps params) extended(name string, cs *charsets) string {
+	if !slices.ContainsFunc(ps, func(p param) bool {
+		rest, ok := strings.CutPrefix(p.name, name)
+		return ok && strings.HasPrefix(rest, "*")
+	}) {
+		return ""
+	}
 	var raw []byte
 	charset, found, percent := "", false, false
 	add := func(v string, encoded, first bool) {

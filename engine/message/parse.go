@@ -5,6 +5,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // Parse reads a whole message and returns its view. It is total: every input
@@ -92,6 +93,7 @@ type builder struct {
 	codec  transfer
 	buf    []byte // decoded bytes of the leaf
 	size   int64
+	cut    bool // the rest of the leaf is not kept
 	uu     uuScan
 	file   int // the uuencoded file that is open, in Attachments; -1: not listed
 	text   []byte
@@ -238,8 +240,11 @@ func signature(mediaType string) bool {
 
 // begin decides what happens to a leaf.
 func (b *builder) begin(p part) {
-	b.leaf, b.size, b.buf = p, 0, b.buf[:0]
+	b.leaf, b.size, b.cut, b.buf = p, 0, false, b.buf[:0]
 	b.codec = transfer{kind: p.encoding}
+	if b.buf == nil {
+		b.buf = make([]byte, 0, 4<<10)
+	}
 	b.uu, b.file = uuScan{data: b.uu.data[:0]}, -1
 	b.sink = b.sinkOf(p)
 }
@@ -301,12 +306,16 @@ func (b *builder) add(eol string, chunk []byte) {
 // keep adds to the text of a leaf. Line ends of unencoded text become \n already
 // here. Text that is too long is cut, unless it is no text.
 func (b *builder) keep(eol string, chunk []byte, limit int64) {
+	if b.cut {
+		return
+	}
 	if int64(len(b.buf)) >= limit {
-		if b.sink == toSpare || binary(b.buf) {
+		if b.sink == toSpare || b.uu.files == 0 && noText(b.buf) {
 			b.sink = toSize
 			b.count(eol, chunk)
 			return
 		}
+		b.cut = true
 		b.problem("text cut")
 		return
 	}
@@ -362,7 +371,7 @@ func (b *builder) end() {
 	before := len(b.buf)
 	b.buf = b.codec.flush(b.buf)
 	b.size += int64(len(b.buf) - before)
-	if binary(b.buf) && b.uu.files == 0 {
+	if noText(b.buf) && b.uu.files == 0 {
 		b.attachLeaf()
 		return
 	}
@@ -386,10 +395,12 @@ func (b *builder) end() {
 		b.spare.attachment.Size = b.size
 		b.spare.text = cleanText(readable(b.leaf.mediaType, b.cs.toUTF8(b.buf, charset)))
 	case toHTML:
-		meta := metaCharset(b.buf)
-		b.cs.declare(meta)
-		if charsetOf(charset).kind == unlabelled {
-			charset = meta
+		if label := charsetOf(charset); label.kind == unlabelled || label.kind == utf8Label && !utf8.Valid(b.buf) {
+			meta := metaCharset(b.buf)
+			b.cs.declare(meta)
+			if label.kind == unlabelled {
+				charset = meta
+			}
 		}
 		b.html += int64(len(b.buf))
 		b.page(b.cs.toUTF8(b.buf, charset))
@@ -411,7 +422,7 @@ func (b *builder) attachLeaf() {
 // footer adds what follows the base64 of a leaf, if it is more than a rule.
 func (b *builder) footer() {
 	text := cleanText(b.cs.toUTF8(b.codec.footer, ""))
-	if strings.ContainsFunc(text, unicode.IsLetter) && !binary(b.codec.footer) {
+	if strings.ContainsFunc(text, unicode.IsLetter) && !noText(b.codec.footer) {
 		b.plain(text)
 	}
 }

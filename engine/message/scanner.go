@@ -54,18 +54,19 @@ type scanner struct {
 	stack []frame
 	parts int
 
-	part     part
-	fields   []field // of the last header
-	head     []byte  // the bytes of that header
-	eol      string  // line end to be added before chunk
-	chunk    []byte
-	heldEnd  string // the last line end, held back: before a boundary it belongs to that
-	blankEnd string // the end of the empty line after a header, likewise
-	noHeader bool   // the part has none, its body begins at once
-	midLine  bool   // the next fragment continues a line
-	offset   int64  // bytes read
-	lineAt   int64  // offset of the last line or fragment
-	endAt    int64  // offset at which the last body ended
+	part      part
+	fields    []field // of the last header
+	head      []byte  // the bytes of that header
+	eol       string  // line end to be added before chunk
+	chunk     []byte
+	heldEnd   string // the last line end, held back: before a boundary it belongs to that
+	blankEnd  string // the end of the empty line after a header, likewise
+	firstLine bool   // the next line is the first after a header
+	noHeader  bool   // the part has none, its body begins at once
+	midLine   bool   // the next fragment continues a line
+	offset    int64  // bytes read
+	lineAt    int64  // offset of the last line or fragment
+	endAt     int64  // offset at which the last body ended
 	// delimiterEnd is the line end of the last boundary line. It is empty if
 	// another boundary follows at once.
 	delimiterEnd string
@@ -84,7 +85,11 @@ type scanner struct {
 }
 
 func newScanner(r io.Reader, lim Limits, cs *charsets, problem func(string)) *scanner {
-	s := &scanner{br: bufio.NewReaderSize(r, 16<<10), delim: '\n', lim: lim, cs: cs, problem: problem, sniffs: 20}
+	size := 16 << 10
+	if known, ok := r.(interface{ Len() int }); ok { // most messages are smaller
+		size = min(size, known.Len()+1)
+	}
+	s := &scanner{br: bufio.NewReaderSize(r, size), delim: '\n', lim: lim, cs: cs, problem: problem, sniffs: 20}
 	start, _ := s.br.Peek(4096)
 	if bytes.IndexByte(start, '\n') < 0 && bytes.IndexByte(start, '\r') >= 0 {
 		s.delim = '\r'
@@ -128,6 +133,9 @@ func (s *scanner) line() (text []byte, end string, start, ok bool) {
 // prepares to close what the line ends. The innermost match wins, because Gmail
 // nests equal boundaries. The whole line must match, so "--ab" never ends "a".
 func (s *scanner) boundary(line []byte) bool {
+	if len(line) < 3 || line[0] != '-' {
+		return false
+	}
 	i, last, ok := s.delimits(line)
 	if !ok {
 		return false
@@ -208,16 +216,20 @@ func (s *scanner) lines() (eventKind, bool) {
 		return s.leave()
 	}
 	text, end, start, ok := s.line()
-	if ok && start && s.state == inPreamble && bytes.HasPrefix(text, []byte("--")) {
-		text = s.sniffed(text)
-	}
-	before := s.heldEnd
-	if s.blankEnd != "" { // an empty body: the line end before the boundary is that of the empty line
-		before, s.blankEnd = s.blankEnd, ""
-	}
-	if ok && start && s.boundary(text) {
-		s.endAt, s.delimiterEnd = s.lineAt-int64(len(before)), end
-		return s.leave()
+	first := s.firstLine
+	s.firstLine = false
+	if ok && start && len(text) > 2 && text[0] == '-' {
+		if s.state == inPreamble {
+			text = s.sniffed(text)
+		}
+		if s.boundary(text) {
+			before := s.heldEnd
+			if first { // the body is empty: the line end before the boundary is that of the empty line
+				before = s.blankEnd
+			}
+			s.endAt, s.delimiterEnd = s.lineAt-int64(len(before)), end
+			return s.leave()
+		}
 	}
 	if s.state == inEpilogue && ok {
 		s.heldEnd = end

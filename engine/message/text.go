@@ -11,33 +11,37 @@ import (
 // except tab, and trims white space around the text.
 func cleanText(s string) string {
 	s = strings.Trim(s, " \t\r\n\x00")
-	bad := false
-	for i := 0; i < len(s) && !bad; i++ {
-		bad = (s[i] < ' ' && s[i] != '\n' && s[i] != '\t') || s[i] == 0x7f
-	}
-	if !bad {
+	i := badByte(s)
+	if i < 0 {
 		return s
 	}
-	out := make([]byte, 0, len(s))
-	for i := 0; i < len(s); i++ {
-		switch c := s[i]; {
-		case c == '\r' && i+1 < len(s) && s[i+1] == '\n':
-		case c == '\r' || c == '\f':
-			out = append(out, '\n')
-		case (c < ' ' && c != '\n' && c != '\t') || c == 0x7f:
-		default:
-			out = append(out, c)
+	var out strings.Builder
+	out.Grow(len(s))
+	for ; i >= 0; i = badByte(s) {
+		out.WriteString(s[:i])
+		if c := s[i]; c == '\f' || c == '\r' && (i+1 == len(s) || s[i+1] != '\n') {
+			out.WriteByte('\n')
 		}
+		s = s[i+1:]
 	}
-	return string(out)
+	out.WriteString(s)
+	return out.String()
 }
 
-// binary reports whether bytes that are labelled as text are none: they begin as
-// a known file does, or hold many control characters. UTF-16 has them, too.
-func binary(b []byte) bool {
-	if len(b) > guessSample {
-		b = b[:guessSample]
+// badByte finds the first control character that is no line end or tab.
+func badByte(s string) int {
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; (c < ' ' && c != '\n' && c != '\t') || c == 0x7f {
+			return i
+		}
 	}
+	return -1
+}
+
+// noText reports whether bytes that are labelled as text are none: they begin as
+// a known file does, or hold many control characters. UTF-16 has them, too.
+func noText(b []byte) bool {
+	b = b[:min(len(b), 512)]
 	controls := 0
 	for _, c := range b {
 		if c < ' ' && (c < '\b' || c > '\r') && c != 0x1b && c != 0x0e && c != 0x0f || c == 0x7f {

@@ -94,6 +94,12 @@ const (
 func (t *transfer) add(dst []byte, eol string, chunk []byte) []byte {
 	switch t.kind {
 	case base64Encoding:
+		if n := len(chunk); n == t.width && n&3 == 0 && t.n == 0 && t.phase == inData && !t.ended && n > 0 {
+			out, err := base64.StdEncoding.AppendDecode(dst, chunk) // the usual case: a full and clean line
+			if err == nil && len(out)-len(dst) == n/4*3 {
+				return out
+			}
+		}
 		whole := eol != "" || !t.begun
 		t.begun = true
 		return t.base64Line(dst, eol, chunk, whole)
@@ -150,13 +156,6 @@ func sextet(c byte) uint32 {
 func (t *transfer) base64Line(dst []byte, eol string, line []byte, start bool) []byte {
 	switch t.phase {
 	case inData:
-		if t.n == 0 && len(line)&3 == 0 && len(line) > 0 && !t.ended && line[len(line)-1] != '=' { // the usual case
-			out, err := base64.StdEncoding.AppendDecode(dst, line)
-			if err == nil && len(out)-len(dst) == len(line)/4*3 {
-				t.ended = start && len(line) < t.width
-				return out
-			}
-		}
 		if start && t.foreign(line) {
 			dst, t.phase = t.pad(dst), afterData
 			t.footer = append(t.footer, line...)
@@ -220,7 +219,7 @@ func (t *transfer) decide(dst []byte) []byte {
 	}
 	was := len(dst)
 	out := t.base64(dst, hold)
-	if n := len(letters) % 4; n != 1 && mixed || n == 0 && utf8.Valid(out[was:]) && !binary(out[was:]) {
+	if n := len(letters) % 4; n != 1 && mixed || n == 0 && utf8.Valid(out[was:]) && !noText(out[was:]) {
 		return out
 	}
 	t.acc, t.n, t.phase = 0, 0, notEncoded
