@@ -20,10 +20,26 @@ func (s *scanner) sniffed(line []byte) []byte {
 	boundary := bytes.TrimRight(line[2:], " \t\r")
 	next, _ := s.br.Peek(2 * maxAhead)
 	if len(boundary) > 0 && len(boundary) <= 200 && partField(next) &&
-		(f.boundary == "" || !bytes.Contains(next, []byte("\n--"+f.boundary))) {
+		(f.boundary == "" || !s.hasDelimiter(next, f.boundary)) {
 		f.boundary = string(boundary)
 	}
 	return line
+}
+
+// hasDelimiter reports whether one of the lines is the delimiter of a boundary.
+func (s *scanner) hasDelimiter(lines []byte, boundary string) bool {
+	mark := []byte("--" + boundary)
+	for {
+		i := bytes.Index(lines, mark)
+		if i < 0 {
+			return false
+		}
+		after := lines[i+len(mark):]
+		if (i == 0 || lines[i-1] == s.delim) && len(after) > 0 && after[0] <= ' ' {
+			return true
+		}
+		lines = after
+	}
 }
 
 // partField reports whether text begins with a field of a part.
@@ -45,11 +61,8 @@ func (s *scanner) retype() {
 		b = append(append(bytes.Clone(s.unread), '\n'), b...)
 	}
 	if p.boundary != "" {
-		mark := []byte("--" + p.boundary)
-		if i := bytes.Index(b, mark); i == 0 || i > 0 && b[i-1] == s.delim {
-			if after := b[i+len(mark):]; len(after) > 0 && (after[0] == '\r' || after[0] == '\n') {
-				p.mediaType = "multipart/mixed"
-			}
+		if s.hasDelimiter(b, p.boundary) {
+			p.mediaType = "multipart/mixed"
 		}
 		return
 	}

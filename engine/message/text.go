@@ -195,31 +195,37 @@ func enriched(s string, doubled bool) string {
 	out.Grow(len(s))
 	skip, fill := "", true
 	newlines := 0
+	line := func() { // what the line ends before a text are
+		switch {
+		case newlines > 0 && (!doubled || fill && newlines == 1):
+			out.WriteByte(' ')
+		case newlines > 0 && fill:
+			out.WriteString(strings.Repeat("\n", newlines-1))
+		default:
+			out.WriteString(strings.Repeat("\n", newlines))
+		}
+		newlines = 0
+	}
 	for s != "" {
 		i := strings.IndexAny(s, "<\n")
 		if i != 0 {
 			if i < 0 {
 				i = len(s)
 			}
-			if skip == "" {
-				out.WriteString(strings.TrimSuffix(s[:i], "\r"))
-				newlines = 0
+			if text := strings.TrimSuffix(s[:i], "\r"); skip == "" && text != "" {
+				line()
+				out.WriteString(text)
 			}
 			s = s[i:]
 			continue
 		}
 		if s[0] == '\n' {
 			s = s[1:]
-			switch newlines++; {
-			case skip != "":
-			case doubled && fill && newlines == 1 || !doubled:
-				out.WriteByte(' ')
-			default:
-				out.WriteByte('\n')
-			}
+			newlines++
 			continue
 		}
 		if doubled && strings.HasPrefix(s, "<<") {
+			line()
 			out.WriteByte('<')
 			s = s[2:]
 			continue

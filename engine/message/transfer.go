@@ -211,7 +211,8 @@ func (t *transfer) decide(dst []byte) []byte {
 	t.hold, t.phase = nil, inData
 	letters := bytes.Join(bytes.Fields(hold), nil)
 	if len(letters) == 0 {
-		return dst
+		t.phase = notEncoded
+		return append(dst, hold...)
 	}
 	mixed := bytes.ContainsAny(letters, "0123456789+/=")
 	for i := 1; i < len(letters); i++ {
