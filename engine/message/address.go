@@ -14,7 +14,7 @@ const maxAddresses = 10_000
 // flattened. An entry without anything usable is left out, and no entry makes
 // the others unreadable.
 func ParseAddressList(s string) []Address {
-	list, _ := newCharsets().addresses(s, maxAddresses)
+	list, _ := addressList(newCharsets(), s, maxAddresses)
 	return list
 }
 
@@ -43,7 +43,7 @@ type addressReader struct {
 	max, dropped int
 }
 
-func (cs *charsets) addresses(s string, max int) (list []Address, dropped int) {
+func addressList(cs *charsets, s string, max int) (list []Address, dropped int) {
 	if !plain(s) {
 		s = cs.toUTF8([]byte(unfold(s)), "")
 	}
@@ -266,7 +266,8 @@ func nobody(s string) bool {
 			return true
 		}
 	}
-	return !strings.ContainsFunc(s, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) || r > 0x2000 })
+	return !strings.ContainsFunc(s,
+		func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) || r > 0x2000 })
 }
 
 // looseAddresses reads an entry without brackets: an address, a name, or both.

@@ -122,7 +122,7 @@ func (b *builder) ids(have []string, body []byte) []string {
 }
 
 func (b *builder) addresses(have []Address, body []byte) []Address {
-	list, dropped := b.cs.addresses(string(body), max(b.lim.Addresses-len(have), 0))
+	list, dropped := addressList(b.cs, string(body), max(b.lim.Addresses-len(have), 0))
 	if dropped > 0 {
 		b.problem("more addresses than are kept")
 	}

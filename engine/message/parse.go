@@ -195,7 +195,7 @@ func (b *builder) open(s *scanner) {
 	g := group{start: len(b.text), html: len(b.waiting), attachment: -1}
 	if s.part.message() {
 		g.message = true
-		g.attachment, g.offset = b.attach(s.part), s.offset
+		g.attachment, g.offset = b.attach(s.part), s.bodyAt()
 	} else {
 		g.alternative = s.part.mediaType == "multipart/alternative"
 		g.related = s.part.mediaType == "multipart/related"

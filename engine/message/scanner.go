@@ -149,6 +149,14 @@ func (s *scanner) boundary(line []byte) bool {
 	return true
 }
 
+// bodyAt is the offset of the body whose header was read.
+func (s *scanner) bodyAt() int64 {
+	if s.unread != nil {
+		return s.unreadAt
+	}
+	return s.offset
+}
+
 // delimits finds the open container that a line delimits, and whether it ends
 // it.
 func (s *scanner) delimits(line []byte) (i int, last, ok bool) {

@@ -53,7 +53,7 @@ func partField(b []byte) bool {
 // message without a type that begins with a part.
 func (s *scanner) retype() {
 	p := &s.part
-	if p.multipart() || p.message() || s.boundaryHit || p.boundary == "" && !p.untyped || s.unread != nil && p.boundary == "" {
+	if p.multipart() || p.message() || s.boundaryHit || p.boundary == "" && (!p.untyped || s.unread != nil) {
 		return
 	}
 	b, _ := s.br.Peek(maxAhead)

@@ -112,7 +112,8 @@ func unflow(s string, delSp bool) string {
 func stub(plain, page string) bool {
 	plain, page = strings.ToLower(plain), strings.ToLower(page[:min(len(page), 64<<10)])
 	words, found := 0, 0
-	for _, w := range strings.FieldsFunc(plain, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
+	for _, w := range strings.FieldsFunc(plain,
+		func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
 		if utf8.RuneCountInString(w) < 3 {
 			continue
 		}
