@@ -16,7 +16,7 @@
 //   - There is no state between calls. All functions may run concurrently.
 //
 // Units: Limits and sizes are in bytes, Preview and file names in characters.
-// Dates are UTC, clamped to [1971, 9999). Sources: RFC 5322, 2045–2047, 2231,
+// Dates are UTC, in [1971, 9999). Sources: RFC 5322, 2045–2047, 2231, 3676,
 // 5256 §2.1, 8621 §4, and RFC 9051 §6.4.5.1 for part numbers.
 //
 // # Why the structure is not read with go-message
@@ -41,12 +41,107 @@
 // net/mail and mime. Charsets come from golang.org/x/text, guesses from
 // wlynxg/chardet, HTML tokens from x/net/html.
 //
-// # Decisions
+// # Rules for what senders get wrong
 //
-//   - Of a multipart/alternative the plain text is taken. Its HTML is decoded
-//     only if the plain text is shorter than 256 bytes, which may be a stub.
+// Bytes prove more than labels. A label is disproved by bytes that cannot be
+// it. A part that cannot be understood is an attachment: it is neither lost nor
+// shown as text. A date or an address that cannot be read is none, and never
+// another one. A damaged byte costs itself, not the text around it. A change of
+// a rule raises Version.
+//
+// Charsets:
+//
+//   - A byte order mark proves UTF-8, UTF-16 or UTF-32 and is no text (RFC 3629
+//     §6, WHATWG Encoding §6 "decode"). Unmarked UTF-16 is known by its NULs.
+//   - The escapes ESC $ B, ESC $ @, ESC ( I, ESC $ ( D prove ISO-2022-JP (RFC
+//     1468), ESC $ ) C the Korean form (RFC 1557), ESC $ ) A the Chinese one (RFC
+//     1922), whatever the label says. Thunderbird and Becky read them so.
+//   - 8-bit bytes disprove ASCII and every 7-bit label (RFC 1468: ISO-2022-JP is
+//     7-bit). Text that was declared as ISO-2022-JP is then EUC-JP, Shift_JIS or
+//     UTF-8, whichever makes fewer errors.
+//   - Valid UTF-8 disproves a single-byte label, because other text is UTF-8 only
+//     by accident. Fewer than three characters must be in the declared charset.
+//     A multi-byte label needs four, or bytes that it cannot have.
+//   - UTF-8 with cut or foreign bytes stays UTF-8. Each run of bad bytes becomes
+//     one U+FFFD (Unicode §3.9, WHATWG). Lines that are no UTF-8 at all are of
+//     another program, as footers are, and are read by themselves.
+//   - Labels count by their letters and digits: "latin-1", "x-win1251", "CP 850",
+//     "iso-2022-jp-ms", code page numbers. Then come the names of the WHATWG and
+//     of IANA. C1 controls disprove ISO 8859-2 to -15 in favour of the Windows
+//     charset around it, as browsers do for 8859-1 and -9.
+//   - Other labels count as none. Text without one has the charset that the
+//     message declares for its text, otherwise a guessed one. Raw 8-bit header
+//     fields wait for that text (Outlook and Thunderbird use it, too).
+//   - A message may cost 8 statistical guesses of about 1 ms each. A guess is kept
+//     until a text with twice the bytes is seen, so equal bytes read alike.
+//
+// Encoded words (RFC 2047) and parameters (RFC 2231):
+//
+//   - Adjacent words in one charset are joined before the charset is decoded. A
+//     word that ends inside a base64 group or an escape goes on in the next one,
+//     against §5. Outlook and many web forms send such words.
+//   - Words in the pieces of name*0, name*1 are decoded after the pieces are
+//     joined. Thunderbird, Outlook and Gmail do so against RFC 2231.
+//
+// Structure:
+//
+//   - The type ends where a token ends (RFC 2045 §5.1), not at a semicolon. A value
+//     that is no type and subtype is text (§5.2), unless it has a name, a
+//     disposition or a transfer encoding: then it is an attachment.
+//   - Text or HTML that is not text by its bytes (a known file, many control
+//     characters) is an attachment.
+//   - A boundary does not end in white space (RFC 2046 §5.1.1). A line with a
+//     parameter belongs to the field before it, even without an indent. If the
+//     declared boundary does not come, a line "--x" before a Content- field of
+//     a part is the boundary. So is the first line of a message without a type.
+//   - A header ends at an empty line, at a line of white space that no field
+//     follows, or at a line that is no field if no field follows. Thunderbird and
+//     Gmail show such text. A single short line before the empty one is a damage.
+//   - The line end before a boundary belongs to it (RFC 2046 §5.1.1), also that of
+//     the empty line after a header.
+//   - A message/rfc822 in base64 or quoted-printable is opened, against RFC 2046
+//     §5.2.1. Exchange and some scanners send it.
+//   - A Message-ID may be one word without <> and "@".
+//
+// Transfer encodings:
+//
+//   - A Content-Transfer-Encoding may have comments (RFC 2045 §6.1) and an "x-".
+//   - Base64 ends at its padding, or at a line that is none. What follows is a text
+//     of its own without a charset, since lists and gateways append it (Mailman,
+//     RFC 2045 §6.8 leaves it open). Another padded piece goes on. A foreign byte
+//     in a line is skipped (§6.8). What is no base64 from its first line stays.
+//   - A uuencoded file is an attachment, in a text or as x-uuencode (POSIX.1
+//     uuencode; Thunderbird, Outlook). Its path is that of the part with ".u1",
+//     ".u2" behind it. Its first data line must be complete, so that a sentence
+//     with "begin" stays text.
+//
+// Text:
+//
+//   - Of a multipart/alternative the plain text is taken. The HTML is taken if the
+//     plain text is a stub: shorter than 1,024 bytes, and fewer than half of its
+//     words are on the page; or shorter than 256 bytes and a third of the page.
+//   - A name makes no attachment of an alternative or of the root of a related
+//     part (RFC 2046 §5.1.4, RFC 2387). A disposition "attachment" does.
+//   - Other text/* is read as plain text if it is the only text, and prose as
+//     text/enriched wherever it stands (RFC 2046 §4.1.4). Of text/enriched (RFC
+//     1896) the words are kept, of text/calendar (RFC 5545) what a person reads.
+//   - format=flowed and DelSp are undone (RFC 3676 §4). Quote marks stay.
+//   - Soft hyphens and zero-width characters stay in the text. Search folds them.
 //   - The text of attached messages is part of Text. They are attachments too.
-//   - A message may cost 8 statistical charset guesses of about 1 ms each.
-//     After that, undeclared 8-bit text is windows-1252.
-//   - format=flowed is not undone. winmail.dat and uuencode stay opaque.
+//   - winmail.dat stays opaque.
+//
+// Addresses (RFC 5322 §3.4, §4.4):
+//
+//   - Comments and blanks inside an address are no part of it. Two addresses
+//     without a comma are two. An encoded word beside a bare address is its name.
+//   - A group without members, whatever brackets stand around it, is nobody, and so
+//     are "undisclosed recipients" and their like, and marks without a letter.
+//
+// Dates (RFC 5322 §3.3, §4.3):
+//
+//   - Comments and blanks may stand inside a time. A word before a comma at the
+//     start is a weekday: "Mar" is Tuesday in French, Italian, Spanish, Romanian.
+//   - Names of months of other languages count only if they cannot be another
+//     month. 31 February, 24:30, 01-02-2026, two months, and years before 1971
+//     or from 9999 on are no dates.
 package message

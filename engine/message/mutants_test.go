@@ -67,8 +67,10 @@ func mutate(rng *rand.Rand, seeds [][]byte) []byte {
 		case 3: // doubled
 			raw = append(raw[:end:end], raw[at:]...)
 		case 4: // what means something
-			marks := []string{"\r\n", "\n", "\r", "\x00", "--", "=?", "?=", "=", ";", "\"", "(", "<", ">", "\x1b$B", "\xff\xfe",
-				"\r\n\r\n", "begin 644 a\r\n", "end\r\n", "Content-Type: message/rfc822\r\n", " ", "\t", "\xc3", "--frontier\r\n",
+			marks := []string{"\r\n", "\n", "\r", "\x00", "--", "=?", "?=", "=", ";", "\"", "(", "<", ">", "\x1b$B",
+				"\xff\xfe",
+				"\r\n\r\n", "begin 644 a\r\n", "end\r\n", "Content-Type: message/rfc822\r\n", " ", "\t", "\xc3",
+				"--frontier\r\n",
 				"Content-Transfer-Encoding: base64\r\n", "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n"}
 			raw = append(raw[:at:at], append([]byte(marks[rng.IntN(len(marks))]), raw[at:]...)...)
 		case 5: // lines swapped

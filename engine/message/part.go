@@ -15,7 +15,8 @@ const (
 // Part finds the part with the given path. It returns a reader of its decoded
 // bytes, which reads from r as it goes. Charsets are not converted. A
 // message/rfc822 comes as its raw bytes. Attachment.Size is 0, because it is
-// unknown before the end.
+// unknown before the end. A name in raw 8-bit bytes may differ from that of the
+// view, which knows the whole message.
 //
 // false means that there is no such part; r has then been read to its end. If
 // reading r fails, the returned reader reports it.

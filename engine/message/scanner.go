@@ -314,12 +314,30 @@ func (s *scanner) begin() eventKind {
 	if !f.message {
 		f.boundary, f.digest = p.boundary, p.mediaType == "multipart/digest"
 		s.state = inPreamble
+		if s.ofOuterMessage(f.boundary) {
+			f.boundary = ""
+		}
 	}
 	s.stack = append(s.stack, f)
 	if s.boundaryHit { // a boundary cut off the header, so the container is empty
 		s.state = inEpilogue
 	}
 	return evOpen
+}
+
+// ofOuterMessage reports whether a boundary is one of a message around the one
+// at hand. Then its lines end parts of that one, as RFC 2046 §5.1.1 has it: an
+// attached message must not hold a boundary of what it is attached to.
+func (s *scanner) ofOuterMessage(boundary string) bool {
+	attached := false
+	for i := len(s.stack) - 1; i >= 0; i-- {
+		f := &s.stack[i]
+		if attached && f.boundary != "" && f.boundary == boundary {
+			return true
+		}
+		attached = attached || f.message
+	}
+	return false
 }
 
 func join(prefix string, n int) string {

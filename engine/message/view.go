@@ -59,11 +59,12 @@ type Address struct {
 
 // Attachment is a part that is not the message's own text.
 //
-// Path is the IMAP part number ("2.1", RFC 9051 §6.4.5.1). Name is decoded and
-// at most 255 characters. It is only for display and may contain slashes, dots,
-// anything. Type is lower case. Size counts decoded bytes. Inline means that
-// the sender wants it shown within the text: it has disposition inline, or is
-// an image that the HTML refers to.
+// Path is the IMAP part number ("2.1", RFC 9051 §6.4.5.1). A uuencoded file in
+// the text of a part has the part's path and its own number, "2.1.u1". Name is
+// decoded and at most 255 characters. It is only for display and may contain
+// slashes, dots, anything. Type is lower case. Size counts decoded bytes. Inline
+// means that the sender wants it shown within the text: it has disposition
+// inline, or is an image that the HTML refers to.
 type Attachment struct {
 	Path       string
 	Name, Type string
