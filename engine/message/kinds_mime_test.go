@@ -272,7 +272,7 @@ func kindsAttachedMessages() []kind {
 			att: "1 message/rfc822 a.eml 10 false"},
 		{name: "with the boundary of the outer one", raw: parts("mixed", "Content-Type: message/rfc822\r\n\r\n"+
 			"Subject: a\r\nContent-Type: multipart/mixed; boundary=frontier\r\n\r\n--frontier\r\n\r\nin"),
-			text: "in", att: "1 message/rfc822 a.eml 61 false"},
+			text: "in", att: "1 message/rfc822 a.eml 62 false"},
 		{name: "empty", raw: parts("mixed", "Content-Type: message/rfc822\r\n"), att: "1 message/rfc822  0 false"},
 		{name: "header only in a digest", raw: parts("digest", "\r\nSubject: a\r\n", "\r\nSubject: b\r\n\r\nx"),
 			att: "1 message/rfc822 a.eml 12 false; 2 message/rfc822 b.eml 15 false"},
