@@ -131,6 +131,7 @@ func (s *scanner) readHeader(limit int64) {
 		} else if start && end != "" && len(bytes.TrimSpace(text)) == 0 && len(s.head) > 0 {
 			line := bytes.Clone(text)
 			if text = line; s.bodyFollows() {
+				s.blankEnd = end
 				return
 			}
 		}

@@ -29,6 +29,9 @@ func TestMutants(t *testing.T) {
 		seeds = append(seeds, []byte(c.raw))
 	}
 	for i := range n {
+		if i > 0 && i%10_000 == 0 {
+			t.Logf("%d of %d", i, n)
+		}
 		raw := mutate(rng, seeds)
 		var v View
 		within(t, len(raw), func() { v = Parse(bytes.NewReader(raw), Limits{}) })
