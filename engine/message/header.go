@@ -87,7 +87,7 @@ func knownField(name []byte) fieldName {
 // the empty line, at a boundary (and then sets s.hit), at a line that begins the
 // body although no empty line came, or at the end of the message.
 func (s *scanner) readHeader(limit int64) {
-	s.head, s.boundaryHit, s.noHeader, s.blankEnd, s.firstLine = s.head[:0], false, false, "", true
+	s.head, s.boundaryHit, s.noHeader, s.firstLine = s.head[:0], false, false, false
 	last := ""              // line end before this line
 	leading := s.parts == 1 // some servers put empty lines and NULs before a message
 	parameters := false     // the last field has parameters
@@ -109,7 +109,7 @@ func (s *scanner) readHeader(limit int64) {
 			leading = false
 		}
 		if start && end != "" && len(text) == 0 {
-			s.blankEnd = end
+			s.blankEnd, s.firstLine = end, true
 			return
 		}
 		if start && len(text) > 0 && text[0] != ' ' && text[0] != '\t' {
@@ -131,7 +131,7 @@ func (s *scanner) readHeader(limit int64) {
 		} else if start && end != "" && len(bytes.TrimSpace(text)) == 0 && len(s.head) > 0 {
 			line := bytes.Clone(text)
 			if text = line; s.bodyFollows() {
-				s.blankEnd = end
+				s.blankEnd, s.firstLine = end, true
 				return
 			}
 		}

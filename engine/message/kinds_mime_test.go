@@ -268,6 +268,9 @@ func kindsAttachedMessages() []kind {
 			att:  "2 message/rfc822 u.eml 52 false; 2.1.u1 application/octet-stream f.bin 3 false"},
 		{name: "header only", raw: parts("mixed", "Content-Type: message/rfc822\r\n\r\nSubject: a\r\nTo: b@c\r\n"),
 			att: "1 message/rfc822 a.eml 21 false"},
+		{name: "header in a part of it cut by the boundary", raw: parts("mixed", "Content-Type: message/rfc822\r\n\r\n"+
+			"Content-Type: multipart/mixed; boundary=c\r\n\r\n--c\r\nSubject: a\r\n--c--"),
+			att: "1 message/rfc822  67 false"},
 		{name: "header only, white space", raw: parts("mixed", "Content-Type: message/rfc822\r\n\r\nSubject: a\r\n "),
 			att: "1 message/rfc822 a.eml 13 false"},
 		{name: "header only, no empty line", raw: parts("mixed", "Content-Type: message/rfc822\r\n\r\nSubject: a"),

@@ -61,7 +61,7 @@ type scanner struct {
 	chunk     []byte
 	heldEnd   string // the last line end, held back: before a boundary it belongs to that
 	blankEnd  string // the end of the empty line after a header, likewise
-	firstLine bool   // the next line is the first after a header
+	firstLine bool   // the next line is the first after that empty line
 	noHeader  bool   // the part has none, its body begins at once
 	midLine   bool   // the next fragment continues a line
 	offset    int64  // bytes read
