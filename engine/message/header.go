@@ -87,8 +87,11 @@ func knownField(name []byte) fieldName {
 // the empty line, at a boundary (and then sets s.hit), at a line that begins the
 // body although no empty line came, or at the end of the message.
 func (s *scanner) readHeader(limit int64) {
+	last := "" // line end before this line
+	if s.firstLine {
+		last = s.blankEnd
+	}
 	s.head, s.boundaryHit, s.noHeader, s.firstLine = s.head[:0], false, false, false
-	last := ""              // line end before this line
 	leading := s.parts == 1 // some servers put empty lines and NULs before a message
 	parameters := false     // the last field has parameters
 	for {

@@ -271,6 +271,11 @@ func kindsAttachedMessages() []kind {
 		{name: "header in a part of it cut by the boundary", raw: parts("mixed", "Content-Type: message/rfc822\r\n\r\n"+
 			"Content-Type: multipart/mixed; boundary=c\r\n\r\n--c\r\nSubject: a\r\n--c--"),
 			att: "1 message/rfc822  67 false"},
+		{name: "a message that holds an empty one", raw: parts("mixed", "Content-Type: message/rfc822\r\n\r\n"+
+			"Content-Type: message/rfc822\r\n"),
+			att: "1 message/rfc822  30 false; 1.1 message/rfc822  0 false"},
+		{name: "the end of the outer one, then a field", raw: parts("mixed", "Content-Type: message/rfc822\r\n\r\n"+
+			"Subject: a\r\n") + "Content-Type: text/plain\r\n", att: "1 message/rfc822 a.eml 12 false"},
 		{name: "header only, white space", raw: parts("mixed", "Content-Type: message/rfc822\r\n\r\nSubject: a\r\n "),
 			att: "1 message/rfc822 a.eml 13 false"},
 		{name: "header only, no empty line", raw: parts("mixed", "Content-Type: message/rfc822\r\n\r\nSubject: a"),

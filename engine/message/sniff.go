@@ -72,7 +72,7 @@ func (s *scanner) retype() {
 		line, rest, _ = bytes.Cut(bytes.TrimLeft(rest, "\r\n"), []byte{s.delim})
 	}
 	boundary, ok := bytes.CutPrefix(bytes.TrimRight(line, " \t\r"), []byte("--"))
-	if ok && len(boundary) > 0 && len(boundary) <= 200 && partField(rest) {
+	if _, _, hit := s.delimits(line); !hit && ok && len(boundary) > 0 && len(boundary) <= 200 && partField(rest) {
 		p.mediaType, p.boundary = "multipart/mixed", string(boundary)
 	}
 }
