@@ -15,6 +15,8 @@
 //     more than once, so they have no side effects.
 //   - Whoever inserts an entry counts it (StoreBatch). In every other case
 //     triggers keep the counters.
+//   - Every Message-ID that an email names leads to its thread. Threads join,
+//     they never part. What lasts names emails by row key, not by JMAP id.
 //   - An email's digest always names a blob. A blob goes when no email and no
 //     entry names it.
 //   - No *sql.DB leaves this package. Only package queue runs statements of its

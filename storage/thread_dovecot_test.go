@@ -243,7 +243,7 @@ func stored(t *testing.T, all []letter, order []int) (partition, int) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	for some := range slices.Chunk(order, 250) {
+	for some := range slices.Chunk(order, 100) {
 		var batches [5]storage.Batch
 		for _, i := range some {
 			one := all[i]
