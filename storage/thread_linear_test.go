@@ -5,6 +5,7 @@ package storage_test
 import (
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"strconv"
 	"syscall"
 	"testing"
@@ -61,35 +62,52 @@ func TestThreadsLinear(t *testing.T) {
 			return ids
 		},
 	}
+	kinds["conversations, shuffled"] = nil
 	for kind, keys := range kinds {
-		var least time.Duration // a message
-		for _, n := range sizes {
-			all, order := make([]letter, n), make([]int, n)
-			for i := range all {
-				order[i] = i
-				all[i] = letter{raw: fmt.Appendf(nil, "Subject: tide\r\n\r\n%d\r\n", i),
-					header: storage.Header{ThreadKeys: keys(i, n), BaseSubject: "tide"}}
+		t.Run(kind, func(t *testing.T) {
+			var least time.Duration // a message
+			for _, n := range sizes {
+				each := linear(t, n, keys)
+				if form.Long() && n > sizes[0] && each > 2*least {
+					t.Errorf("of %d messages each costs %v, of fewer %v", n, each, least)
+				} else if n == sizes[0] || each < least {
+					least = each
+				}
 			}
-			began := processor(t)
-			got, aliases := stored(t, all, order)
-			took := processor(t) - began
-			threads := map[int]bool{}
-			for _, thread := range got {
-				threads[thread] = true
-			}
-			t.Logf("%s: %d messages, %d threads, %d ids changed, processor %v, %v a message", kind, n, len(threads),
-				aliases, took.Round(time.Millisecond), (took / time.Duration(n)).Round(time.Microsecond))
-			if each := took / time.Duration(n); form.Long() && n > sizes[0] && each > 2*least {
-				t.Errorf("%s: of %d messages each costs %v, of fewer %v", kind, n, each, least)
-			} else if n == sizes[0] || each < least {
-				least = each
-			}
-			if most := float64(n) * math.Log2(float64(n)); float64(aliases) > most {
-				t.Errorf("%s: of %d messages %d ids changed, at most %.0f may", kind, n, aliases, most)
-			}
-			if len(threads) > n/2 {
-				t.Errorf("%s: %d threads: nothing merged", kind, len(threads))
-			}
+		})
+	}
+}
+
+// linear stores n messages with the keys of a kind and gives the processor time of each.
+func linear(t *testing.T, n int, keys func(i, n int) []string) time.Duration {
+	t.Helper()
+	all, order := make([]letter, n), make([]int, n)
+	for i := range all {
+		order[i] = i
+		if keys != nil {
+			all[i] = letter{raw: fmt.Appendf(nil, "Subject: tide\r\n\r\n%d\r\n", i),
+				header: storage.Header{ThreadKeys: keys(i, n), BaseSubject: "tide"}}
 		}
 	}
+	if keys == nil {
+		random := rand.New(rand.NewPCG(1, 0))
+		all = conversations(random, n)
+		order = orders(random, all)["shuffled"]
+	}
+	began := processor(t)
+	got, aliases := stored(t, all, order, false)
+	each := (processor(t) - began) / time.Duration(n)
+	threads := map[int]bool{}
+	for _, thread := range got {
+		threads[thread] = true
+	}
+	t.Logf("%d messages, %d threads, %d ids changed, processor %v a message", n, len(threads), aliases,
+		each.Round(time.Microsecond))
+	if most := float64(n) * math.Log2(float64(n)); float64(aliases) > most {
+		t.Errorf("of %d messages %d ids changed, at most %.0f may", n, aliases, most)
+	}
+	if len(threads) > n/2 {
+		t.Errorf("%d threads: nothing merged", len(threads))
+	}
+	return each
 }
