@@ -22,10 +22,16 @@ func (w *Writer) alias(old EmailID, email EmailRow) error {
 // EmailRowOf finds an email by its JMAP id, or by one that it had in the last
 // 30 days, shown or not. Errors: ErrNotFound.
 func (r *Reader) EmailRowOf(id EmailID) (EmailRow, error) {
-	var row EmailRow
-	err := r.snap.QueryRow(`SELECT id FROM email WHERE jmap_id = ?1
-		UNION ALL SELECT email_id FROM email_alias WHERE jmap_id = ?1 LIMIT 1`, string(id)).Scan(&row)
-	return row, missing("email "+string(id), err)
+	row, _, err := r.emailNamed(id)
+	return row, err
+}
+
+// emailNamed is EmailRowOf and gives the email's present id, too.
+func (r *Reader) emailNamed(id EmailID) (row EmailRow, present EmailID, err error) {
+	err = r.snap.QueryRow(`SELECT id, jmap_id FROM email WHERE jmap_id = ?1
+		UNION ALL SELECT e.id, e.jmap_id FROM email_alias a JOIN email e ON e.id = a.email_id WHERE a.jmap_id = ?1
+		LIMIT 1`, string(id)).Scan(&row, &present)
+	return row, present, missing("email "+string(id), err)
 }
 
 // aliases drops ids that are no longer honoured.

@@ -52,28 +52,31 @@ func (e *AmbiguousError) Error() string {
 }
 
 // FindEmail finds an email by its JMAP id, or by the first characters of it, 4
-// at least, that no other email has. Emails that are shown go first: a prefix
-// means one that is gone only if it means none that is shown. Errors:
-// ErrNotFound, *AmbiguousError.
+// at least, that no other email has, and gives its present id. Emails that are
+// shown go first. Then come ids that such emails had in the last 30 days, and
+// last emails that are gone. Errors: ErrNotFound, *AmbiguousError.
 func (r *Reader) FindEmail(prefix string) (EmailRow, EmailID, error) {
-	row, err := r.EmailRowOf(EmailID(prefix))
+	row, id, err := r.emailNamed(EmailID(prefix))
 	if !errors.Is(err, ErrNotFound) || len(prefix) < shortestPrefix {
-		return row, EmailID(prefix), err
+		return row, id, err
 	}
 	past := prefix + "\U0010FFFF" // sorts after every id that begins with prefix
-	rows, err := r.snap.Query(`SELECT id, jmap_id, subject, live > 0 FROM email WHERE jmap_id > ?1 AND jmap_id < ?2
-		ORDER BY live = 0, jmap_id LIMIT ?3`, prefix, past, mostMeant+1)
+	rows, err := r.snap.Query(`SELECT id, jmap_id, subject, iif(live > 0, 1, 3) AS rank FROM email
+		WHERE jmap_id > ?1 AND jmap_id < ?2
+		UNION ALL SELECT DISTINCT e.id, e.jmap_id, e.subject, 2 FROM email_alias a JOIN email e ON e.id = a.email_id
+		WHERE a.jmap_id > ?1 AND a.jmap_id < ?2 AND e.live > 0
+		ORDER BY rank, jmap_id LIMIT ?3`, prefix, past, mostMeant+1)
 	found := AmbiguousError{Prefix: prefix}
-	var first bool // the first one is shown
+	var first int // the rank of the first one
 	if err := file.Each(rows, err, func(rows *sql.Rows) error {
 		var id EmailRow
 		var one Meant
-		var shown bool
-		err := rows.Scan(&id, &one.ID, &one.Subject, &shown)
+		var rank int
+		err := rows.Scan(&id, &one.ID, &one.Subject, &rank)
 		if len(found.Emails) == 0 {
-			row, first = id, shown
+			row, first = id, rank
 		}
-		if shown == first {
+		if rank == first {
 			found.Emails = append(found.Emails, one)
 		}
 		return err

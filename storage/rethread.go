@@ -2,6 +2,7 @@ package storage
 
 import (
 	"fmt"
+	"slices"
 
 	"mailcote/storage/internal/schema"
 )
@@ -32,31 +33,33 @@ func (w *Writer) endRethreading() error {
 	return explain("note that threads were made again", err)
 }
 
-// rethread moves an email to the oldest thread that its message leads to. If it
-// leads to none, it stays where it is. With part, it leaves a thread to which
-// only other messages lead.
+// rethread moves an email to the thread that its message leads to. If it leads
+// to several, they become one. If it leads to none, it stays where it is. With
+// part, it leaves a thread to which only other messages lead.
 func (w *Writer) rethread(email EmailRow, h Header, part bool) error {
-	var account AccountID
-	var own, best int64
-	if err := w.tx.QueryRow(`SELECT account_id, thread_id FROM email WHERE id = ?`, email).Scan(&account,
-		&own); err != nil {
-		return missing("email", err)
+	account, own, err := w.threadOfEmail(email)
+	if err != nil {
+		return err
 	}
-	for _, id := range h.ThreadKeys[:min(len(h.ThreadKeys), maxThreadKeys)] {
-		var found int64
-		if err := w.tx.QueryRow(`SELECT coalesce(max(r.thread_id), 0) FROM thread_reference r JOIN thread t
-			ON t.id = r.thread_id AND t.account_id = r.account_id WHERE r.account_id = ? AND r.key = ?`, account,
-			threadKey(id, h.BaseSubject)).Scan(&found); err != nil {
+	named, _, err := w.threadsNamed(account, h)
+	if err != nil {
+		return err
+	}
+	var found []int64
+	for _, thread := range named { // one may be missing, or another account's
+		var sound bool
+		if err := w.tx.QueryRow(`SELECT EXISTS (SELECT 1 FROM thread WHERE id = ? AND account_id = ?)`, thread,
+			account).Scan(&sound); err != nil {
 			return fmt.Errorf("find thread: %w", err)
 		}
-		if found > 0 && (best == 0 || found < best) {
-			best = found
+		if sound {
+			found = append(found, thread)
 		}
 	}
 	switch {
-	case best == own:
-	case best > 0:
-		if err := w.moveEmail(account, email, own, best); err != nil {
+	case slices.Contains(found, own):
+	case len(found) > 0:
+		if err := w.moveEmail(account, email, own, found[0]); err != nil {
 			return err
 		}
 	case part:
@@ -71,16 +74,14 @@ func (w *Writer) rethread(email EmailRow, h Header, part bool) error {
 			}
 		}
 	}
-	return w.enterThreads(email, h)
+	return w.JoinThreads(email, h)
 }
 
 // ownThread gives an email a thread of its own.
 func (w *Writer) ownThread(email EmailRow) error {
-	var account AccountID
-	var own int64
-	if err := w.tx.QueryRow(`SELECT account_id, thread_id FROM email WHERE id = ?`, email).Scan(&account,
-		&own); err != nil {
-		return missing("email", err)
+	account, own, err := w.threadOfEmail(email)
+	if err != nil {
+		return err
 	}
 	thread, err := w.tx.Insert(`INSERT INTO thread (account_id, jmap_id) VALUES (?, ?)`, account, schema.ObjectID("t"))
 	if err != nil {
@@ -92,8 +93,8 @@ func (w *Writer) ownThread(email EmailRow) error {
 // moveEmail gives an email to another thread and tells of both. A thread that
 // is left empty ends.
 func (w *Writer) moveEmail(account AccountID, email EmailRow, from, to int64) error {
-	if _, err := w.tx.Exec(`UPDATE email SET thread_id = ? WHERE id = ?`, to, email); err != nil {
-		return fmt.Errorf("move email: %w", err)
+	if err := w.setThread(account, email, to); err != nil {
+		return err
 	}
 	for _, thread := range []int64{from, to} {
 		var object string
@@ -117,11 +118,5 @@ func (w *Writer) moveEmail(account AccountID, email EmailRow, from, to int64) er
 			}
 		}
 	}
-	var object string
-	var destroyed bool
-	if err := w.tx.QueryRow(`SELECT jmap_id, destroyed_at IS NOT NULL FROM email WHERE id = ?`, email).Scan(&object,
-		&destroyed); err != nil || destroyed {
-		return err
-	}
-	return w.touch(account, typeEmail, object)
+	return nil
 }

@@ -73,11 +73,9 @@ func (w *Writer) threadOf(account AccountID, h Header) (int64, error) {
 // join; what the earlier header joined stays together. The email and others of
 // its thread may get new JMAP ids. It may be repeated. Errors: ErrNotFound.
 func (w *Writer) JoinThreads(email EmailRow, h Header) error {
-	var account AccountID
-	var own int64
-	if err := w.tx.QueryRow(`SELECT account_id, thread_id FROM email WHERE id = ?`, email).
-		Scan(&account, &own); err != nil {
-		return missing("email", err)
+	account, own, err := w.threadOfEmail(email)
+	if err != nil {
+		return err
 	}
 	found, unknown, err := w.threadsNamed(account, h)
 	if err != nil {
@@ -93,6 +91,12 @@ func (w *Writer) JoinThreads(email EmailRow, h Header) error {
 	if err := w.refer(account, thread, unknown); err != nil || len(found) == 1 {
 		return err
 	}
+	return w.touchThread(account, thread)
+}
+
+// touchThread records that a thread changed, unless the feed says that all of it
+// is gone.
+func (w *Writer) touchThread(account AccountID, thread int64) error {
 	var shown bool
 	if err := w.tx.QueryRow(`SELECT EXISTS (SELECT 1 FROM email WHERE thread_id = ? AND destroyed_at IS NULL)`,
 		thread).Scan(&shown); err != nil {
@@ -106,6 +110,12 @@ func (w *Writer) JoinThreads(email EmailRow, h Header) error {
 		return err
 	}
 	return w.touch(account, typeThread, object)
+}
+
+// threadOfEmail gives an email's account and thread.
+func (w *Writer) threadOfEmail(email EmailRow) (account AccountID, thread int64, err error) {
+	err = w.tx.QueryRow(`SELECT account_id, thread_id FROM email WHERE id = ?`, email).Scan(&account, &thread)
+	return account, thread, missing("email", err)
 }
 
 // threadsNamed finds the threads that a header leads to, each once, and the
@@ -209,44 +219,48 @@ func (w *Writer) largest(threads []int64) (int64, error) {
 	return left[0], nil
 }
 
-// moveEmails gives the emails of a thread to another. An email's threadId never
-// changes (RFC 8621 §4.1.1), so each gets a new JMAP id, and the old one becomes
-// an alias.
+// moveEmails gives the emails of a thread to another.
 func (w *Writer) moveEmails(account AccountID, from, into int64) error {
-	type moved struct {
-		row       EmailRow
-		object    string
-		destroyed bool
-	}
-	var all []moved
-	rows, err := w.tx.Query(`SELECT id, jmap_id, destroyed_at IS NOT NULL FROM email WHERE thread_id = ? ORDER BY id`,
-		from)
+	var all []EmailRow
+	rows, err := w.tx.Query(`SELECT id FROM email WHERE thread_id = ? ORDER BY id`, from)
 	if err := file.Each(rows, err, func(rows *sql.Rows) error {
-		var m moved
-		err := rows.Scan(&m.row, &m.object, &m.destroyed)
-		all = append(all, m)
+		var row EmailRow
+		err := rows.Scan(&row)
+		all = append(all, row)
 		return err
 	}); err != nil {
 		return fmt.Errorf("find emails of thread: %w", err)
 	}
-	for _, m := range all {
-		object := schema.ObjectID("e")
-		if _, err := w.tx.Exec(`UPDATE email SET thread_id = ?, jmap_id = ? WHERE id = ?`, into, object,
-			m.row); err != nil {
-			return fmt.Errorf("move email: %w", err)
-		}
-		if err := w.alias(EmailID(m.object), m.row); err != nil {
-			return err
-		}
-		if m.destroyed {
-			continue // the feed says so already, and tells of the new id when the email comes back
-		}
-		if err := w.bury(account, typeEmail, m.object); err != nil {
-			return err
-		}
-		if err := w.touch(account, typeEmail, object); err != nil {
+	for _, row := range all {
+		if err := w.setThread(account, row, into); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// setThread gives an email to another thread. An email's threadId never changes
+// (RFC 8621 §4.1.1), so the email gets a new JMAP id, and the old one becomes an
+// alias.
+func (w *Writer) setThread(account AccountID, row EmailRow, into int64) error {
+	var old string
+	var destroyed bool
+	if err := w.tx.QueryRow(`SELECT jmap_id, destroyed_at IS NOT NULL FROM email WHERE id = ?`, row).
+		Scan(&old, &destroyed); err != nil {
+		return fmt.Errorf("find email: %w", err)
+	}
+	object := schema.ObjectID("e")
+	if _, err := w.tx.Exec(`UPDATE email SET thread_id = ?, jmap_id = ? WHERE id = ?`, into, object, row); err != nil {
+		return fmt.Errorf("move email: %w", err)
+	}
+	if err := w.alias(EmailID(old), row); err != nil {
+		return err
+	}
+	if destroyed {
+		return nil // the feed says so already, and tells of the new id when the email comes back
+	}
+	if err := w.bury(account, typeEmail, old); err != nil {
+		return err
+	}
+	return w.touch(account, typeEmail, object)
 }

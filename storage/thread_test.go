@@ -126,6 +126,15 @@ func TestFormerIDs(t *testing.T) {
 			t.Errorf("%s leads to email %d, want %d", id, got, row)
 		}
 	}
+	for _, typed := range []EmailID{first, first[:8], second[:8], b.idOf(1)[:8]} {
+		read(t, b.Store, func(r *Reader) error {
+			found, present, err := r.FindEmail(string(typed))
+			if err != nil || found != row || present != b.idOf(1) {
+				t.Errorf("%s finds email %d, %s, %v", typed, found, present, err)
+			}
+			return nil
+		})
+	}
 	if first == second || second == b.idOf(1) {
 		t.Errorf("ids %s, %s, %s", first, second, b.idOf(1))
 	}

@@ -93,7 +93,7 @@ func (w *Writer) RenewViews(views []NewView) (changed int, err error) {
 		if v.Email <= rethread {
 			err = w.rethread(v.Email, v.Header, true)
 		} else {
-			err = w.enterThreads(v.Email, v.Header)
+			err = w.JoinThreads(v.Email, v.Header)
 		}
 		if err != nil {
 			return changed, fmt.Errorf("threads of email %d: %w", v.Email, err)
@@ -140,19 +140,6 @@ func (w *Writer) renewView(email EmailRow, h Header) (changed bool, err error) {
 		return err == nil, err
 	}
 	return true, w.touchEmail(email)
-}
-
-// enterThreads enters the Message-IDs that lead nowhere yet under the email's
-// thread.
-func (w *Writer) enterThreads(email EmailRow, h Header) error {
-	for _, id := range h.ThreadKeys[:min(len(h.ThreadKeys), maxThreadKeys)] {
-		if _, err := w.tx.Exec(`INSERT INTO thread_reference (account_id, key, thread_id)
-			SELECT account_id, ?1, thread_id FROM email WHERE id = ?2 ON CONFLICT DO NOTHING`,
-			threadKey(id, h.BaseSubject), email); err != nil {
-			return fmt.Errorf("add thread reference: %w", err)
-		}
-	}
-	return nil
 }
 
 // ToRebuild counts the emails whose view is to be made again, and those that
