@@ -287,14 +287,17 @@ func (r *repair) blobs() error {
 		if err != nil {
 			return fmt.Errorf("read what is damaged: %w", err)
 		}
+		if _, err := r.tx.Exec(`UPDATE blob SET stored = ? WHERE id = ?`, h.stored, blob); err != nil {
+			return fmt.Errorf("note sizes: %w", err)
+		}
 		if !h.whole {
 			if err := r.refetch(refetchLive+`n.blob_id = ?`, blob); err != nil {
 				return err
 			}
 			continue
 		}
-		if _, err := r.tx.Exec(`UPDATE blob SET stored = ?1, size = iif(sha256 = ?2, ?3, size) WHERE id = ?4`,
-			h.stored, h.sum, h.size, blob); err != nil {
+		if _, err := r.tx.Exec(`UPDATE blob SET size = ? WHERE id = ? AND sha256 = ?`, h.size, blob,
+			h.sum); err != nil {
 			return fmt.Errorf("note sizes: %w", err)
 		}
 		if _, err := r.tx.Exec(`UPDATE blob SET sha256 = ?1, size = ?2 WHERE id = ?3 AND sha256 <> ?1

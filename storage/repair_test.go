@@ -1,0 +1,219 @@
+package storage
+
+import (
+	"bytes"
+	"context"
+	"testing"
+)
+
+// repaired checks and repairs until nothing changes, and gives what is left.
+func (b *bed) repaired(synced bool) []Finding {
+	b.t.Helper()
+	found := b.findings()
+	for range 4 {
+		if err := b.Repair(context.Background(), RepairOptions{Found: found, Parse: parseRaw, Synced: synced}); err != nil {
+			b.t.Fatal(err)
+		}
+		b.index(func(row EmailRow) IndexDoc { return IndexDoc{Email: row, Text: "text"} })
+		views, _ := b.outdated(100, 1<<20)
+		for _, email := range views {
+			n := number(b.t, b.Store, `SELECT CAST(substr(message_id, 2) AS INTEGER) FROM email WHERE id = ?`, email)
+			b.renew(NewView{Email: email, Read: n > 0, Header: headerOf(int(n)), Doc: IndexDoc{Text: "text"}})
+		}
+		next := b.findings()
+		if len(next) == len(found) {
+			return next
+		}
+		found = next
+	}
+	return found
+}
+
+func (b *bed) findings() []Finding {
+	b.t.Helper()
+	found, err := b.Check(context.Background(), CheckOptions{Parse: parseRaw})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return found
+}
+
+func (b *bed) execute(statements ...string) {
+	b.t.Helper()
+	write(b.t, b.Store, func(w *Writer) error {
+		for _, s := range statements {
+			if _, err := w.tx.Raw().Exec(s); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (b *bed) refetches(box MailboxID) (all []UID) {
+	b.t.Helper()
+	read(b.t, b.Store, func(r *Reader) (err error) { all, err = r.Refetch(box, 7); return err })
+	return all
+}
+
+// Mail whose bytes are damaged stays in the views until they have come again, and
+// for ever when they do not come.
+func TestRepairDeletesNothing(t *testing.T) {
+	b := checkBed(t)
+	const tables = `SELECT (SELECT count(*) FROM entry) * 1000000 + (SELECT count(*) FROM email) * 1000
+		+ (SELECT count(*) FROM blob)`
+	rows := number(t, b.Store, tables)
+	shown := number(t, b.Store, `SELECT count(*) FROM mail`)
+	b.execute(`UPDATE blob_piece SET frame = substr(frame, 1, length(frame) - 5) WHERE blob_id IN (2, 9)`,
+		`DELETE FROM blob_piece WHERE blob_id = 3`)
+	for _, synced := range []bool{false, true} {
+		if left := b.repaired(synced); len(left) != 3 {
+			t.Errorf("left: %v", left)
+		}
+		if n := number(t, b.Store, tables); n != rows {
+			t.Errorf("rows before %d, after %d", rows, n)
+		}
+		if n := number(t, b.Store, `SELECT count(*) FROM mail`); n != shown {
+			t.Errorf("%d messages shown, %d before", n, shown)
+		}
+	}
+	if got := b.refetches(1); len(got) != 2 || got[0] != 2 || got[1] != 3 {
+		t.Errorf("to be fetched again: %v; the damaged one that was expunged is not on the server", got)
+	}
+	b.store(1, 7, b.arrival(2, 2), b.arrival(3, 3))
+	if got := b.refetches(1); len(got) > 0 {
+		t.Errorf("still to be fetched: %v", got)
+	}
+	if body, err := b.body(2); err != nil || !bytes.Equal(body, raw(2)) {
+		t.Errorf("%q, %v", body, err)
+	}
+	if left := b.findings(); len(left) != 1 || left[0].What != "damaged message" {
+		t.Errorf("left: %v", left)
+	}
+}
+
+// What is fetched again replaces the damaged bytes, whichever way it comes, and
+// only then. An entry with a wrong email finds its own.
+func TestRefetch(t *testing.T) {
+	b := newBed(t)
+	box := b.mailbox("INBOX", 7)
+	big := append(raw(1), bytes.Repeat([]byte("0123456789abcdef"), 5<<16)...)
+	large := func() Arrival {
+		body, err := b.Stage(t.Context(), b.packer, bytes.NewReader(big))
+		if err != nil {
+			t.Fatal(err)
+		}
+		a := b.arrival(1, 1)
+		a.Body = body
+		return a
+	}
+	b.store(box, 7, large(), b.arrival(2, 2), b.arrival(3, 3))
+	b.execute(`DELETE FROM blob_piece WHERE blob_id = 1 AND n = 1`)
+	b.store(box, 7, large())
+	if _, err := b.body(1); err == nil {
+		t.Error("bytes that nobody missed were written anew")
+	}
+	b.execute(`INSERT INTO refetch VALUES (1)`)
+	b.store(box, 7, large())
+	if body, err := b.body(1); err != nil || !bytes.Equal(body, big) {
+		t.Errorf("%d bytes, %v", len(body), err)
+	}
+	if n := number(t, b.Store, `SELECT count(*) FROM blob`); n != 3 {
+		t.Errorf("%d blobs", n)
+	}
+	write(t, b.Store, func(w *Writer) error { return w.Expunge(box, 7, []UID{3}) })
+	b.execute(`UPDATE entry SET email_id = 3 WHERE id = 2`)
+	if left := b.repaired(false); len(left) == 0 {
+		t.Error("nothing is left before the message came again")
+	}
+	b.store(box, 7, b.arrival(2, 2))
+	b.index(func(row EmailRow) IndexDoc { return IndexDoc{Email: row, Text: "text"} })
+	if email := number(t, b.Store, `SELECT email_id FROM entry WHERE id = 2`); email != 2 {
+		t.Errorf("its email is %d", email)
+	}
+	if left := b.findings(); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+}
+
+// What can be derived is mended without a server.
+func TestRepairAlone(t *testing.T) {
+	for name, c := range map[string]struct {
+		damage string
+		want   string // a query that gives 1
+	}{
+		"counters":      {`UPDATE mailbox SET total = 77, unread = 3`, `SELECT total = 8 FROM mailbox WHERE id = 1`},
+		"a lost number": {`DELETE FROM meta WHERE key = 'change_no'`, `SELECT value = 2 FROM meta WHERE key = 'epoch'`},
+		"a number behind": {`UPDATE meta SET value = 3 WHERE key = 'change_no'`,
+			`SELECT value = 1 FROM meta WHERE key = 'epoch'`},
+		"a generation": {`UPDATE mailbox SET uidvalidity = 8 WHERE id = 1`,
+			`SELECT uidvalidity = 7 FROM mailbox WHERE id = 1`},
+		"the email's digest": {`UPDATE email SET digest = randomblob(32) WHERE id = 3`,
+			`SELECT digest = (SELECT sha256 FROM blob WHERE id = 3) FROM email WHERE id = 3`},
+		"the blob's digest": {`UPDATE blob SET sha256 = randomblob(32) WHERE id = 3`,
+			`SELECT digest = (SELECT sha256 FROM blob WHERE id = 3) FROM email WHERE id = 3`},
+		"sizes":      {`UPDATE blob SET size = size + 1, stored = stored + 1; UPDATE entry SET size = 1`, `SELECT 1`},
+		"coverage":   {`DELETE FROM coverage`, `SELECT count(*) = 3 FROM coverage`},
+		"a view":     {`UPDATE email SET subject = 'x' WHERE id = 2`, `SELECT subject = 'message 2' FROM email WHERE id = 2`},
+		"the feed":   {`DELETE FROM change WHERE object_id LIKE 'e%'`, `SELECT 1`},
+		"a thread":   {`UPDATE email SET thread_id = 4 WHERE id = 2`, `SELECT thread_id = 2 FROM email WHERE id = 2`},
+		"the index":  {`DELETE FROM search WHERE rowid < 4`, `SELECT 1`},
+		"index rows": {`INSERT INTO search (rowid, text) VALUES (999, 'x')`, `SELECT 1`},
+		"the queue":  {`DELETE FROM goqite`, `SELECT state = 'cancelled' FROM sync_task`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := checkBed(t)
+			b.execute(c.damage)
+			if len(b.findings()) == 0 {
+				t.Fatal("it is no damage")
+			}
+			if left := b.repaired(false); len(left) > 0 {
+				t.Errorf("left: %v", left)
+			}
+			if number(t, b.Store, c.want) != 1 {
+				t.Errorf("not so: %s", c.want)
+			}
+			if got := b.refetches(1); len(got) > 0 {
+				t.Errorf("to be fetched again: %v", got)
+			}
+		})
+	}
+}
+
+// Threads that are made again join what belongs together and part what does not.
+// The others keep theirs.
+func TestOutdateThreads(t *testing.T) {
+	b := newBed(t)
+	box := b.mailbox("INBOX", 7)
+	headers := map[EmailRow]Header{}
+	for n := 1; n <= 5; n++ {
+		a := b.arrival(UID(n), n)
+		a.Header.BaseSubject = "talk"
+		if n == 2 { // it answers the first
+			a.Header.ThreadKeys = append(a.Header.ThreadKeys, "<1@example.org>")
+		}
+		headers[EmailRow(n)] = a.Header
+		b.store(box, 7, a)
+	}
+	b.index(func(row EmailRow) IndexDoc { return IndexDoc{Email: row} })
+	threads := func() string {
+		return text(t, b.Store, `SELECT group_concat(thread_id, ' ' ORDER BY id) FROM email`)
+	}
+	if got := threads(); got != "1 1 2 3 4" {
+		t.Fatalf("threads %s", got)
+	}
+	b.execute(`UPDATE email SET thread_id = 2 WHERE id = 2`, `UPDATE email SET thread_id = 3 WHERE id = 5`)
+	write(t, b.Store, (*Writer).OutdateThreads)
+	for n := 1; n <= 5; n++ { // one by one: it resumes
+		b.renew(NewView{Email: EmailRow(n), Read: true, Header: headers[EmailRow(n)]})
+	}
+	if got := threads(); got != "1 1 2 3 5" {
+		t.Errorf("threads %s", got)
+	}
+	if n := number(t, b.Store, `SELECT count(*) FROM meta WHERE key = 'rethread'`); n != 0 {
+		t.Error("it has not ended")
+	}
+	if left := b.repaired(false); len(left) > 0 { // the damage left an empty thread
+		t.Errorf("left: %v", left)
+	}
+}
