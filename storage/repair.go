@@ -51,6 +51,7 @@ func (s *Store) Repair(ctx context.Context, o RepairOptions) error {
 				"missing piece"}},
 			{r.accounts, []string{"wrong account"}},
 			{r.sizes, []string{"wrong size"}},
+			{r.counters, nil}, // before entries leave, which counts
 			{r.generations, []string{"stray entry"}},
 			{r.counters, nil},
 			{r.coverage, nil},
