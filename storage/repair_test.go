@@ -114,6 +114,13 @@ func TestRefetch(t *testing.T) {
 		t.Error("bytes that nobody missed were written anew")
 	}
 	b.execute(`INSERT INTO refetch VALUES (1)`)
+	read(t, b.Store, func(r *Reader) error {
+		held, err := r.Held(box, 7, AllUIDs())
+		if len(held) != 2 || held[0].UID != 2 {
+			t.Errorf("another message may be told by the damaged one: %v", held)
+		}
+		return err
+	})
 	b.store(box, 7, large())
 	if body, err := b.body(1); err != nil || !bytes.Equal(body, big) {
 		t.Errorf("%d bytes, %v", len(body), err)
@@ -152,6 +159,9 @@ func TestRepairAlone(t *testing.T) {
 			`SELECT digest = (SELECT sha256 FROM blob WHERE id = 3) FROM email WHERE id = 3`},
 		"the blob's digest": {`UPDATE blob SET sha256 = randomblob(32) WHERE id = 3`,
 			`SELECT digest = (SELECT sha256 FROM blob WHERE id = 3) FROM email WHERE id = 3`},
+		"a counter behind, and an entry that leaves": {
+			`UPDATE mailbox SET total = 0, unread = 0; UPDATE entry SET uidvalidity = 3 WHERE id = 2`,
+			`SELECT expunged_at IS NOT NULL FROM entry WHERE id = 2`},
 		"sizes":      {`UPDATE blob SET size = size + 1, stored = stored + 1; UPDATE entry SET size = 1`, `SELECT 1`},
 		"coverage":   {`DELETE FROM coverage`, `SELECT count(*) = 3 FROM coverage`},
 		"a view":     {`UPDATE email SET subject = 'x' WHERE id = 2`, `SELECT subject = 'message 2' FROM email WHERE id = 2`},

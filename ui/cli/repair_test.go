@@ -109,7 +109,7 @@ func TestRepair(t *testing.T) {
 	if o := one.exits(0, "check", "--repair"); !strings.Contains(o.errs, "0 findings: 0 mended, 0 left") {
 		t.Errorf("a sound store: %s", o.errs)
 	}
-	one.alter(one.store, `UPDATE email SET subject = 'x' WHERE id = 2;
+	one.alter(one.store, `UPDATE email SET subject = 'x' WHERE id = 2; UPDATE entry SET flags = '$Other' WHERE id = 7;
 		DELETE FROM blob_piece WHERE blob_id = (SELECT blob_id FROM entry WHERE expunged_at IS NULL LIMIT 1)`)
 	if o := one.exits(1, "check"); !strings.Contains(o.errs, "mailcote check --repair mends") {
 		t.Errorf("check: %s", o.errs)
