@@ -12,7 +12,7 @@ import (
 //
 //	From MAILER-DAEMON Thu Jan  1 00:00:00 1970      its INTERNALDATE in UTC
 //	Status: RO                                       R is \Seen
-//	X-Status: AFTD                                   \Answered \Flagged \Deleted \Draft
+//	X-Status: AFDT                                   \Answered \Flagged \Deleted \Draft
 //	X-Keywords: $Forwarded Work                      every other flag
 //	the message, with one more > before each line that is From_, >From_, …
 //	an empty line
@@ -30,8 +30,8 @@ func mboxHead(c storage.Copy) string {
 		b.WriteByte('R')
 	}
 	b.WriteString("O\nX-Status: ")
-	for _, one := range []struct{ flag, letter string }{{`\Answered`, "A"}, {`\Flagged`, "F"}, {`\Deleted`, "T"},
-		{`\Draft`, "D"}} {
+	for _, one := range []struct{ flag, letter string }{{`\Answered`, "A"}, {`\Flagged`, "F"}, {`\Deleted`, "D"},
+		{`\Draft`, "T"}} {
 		if c.Flags.Has(one.flag) {
 			b.WriteString(one.letter)
 		}

@@ -142,7 +142,7 @@ func TestMboxHead(t *testing.T) {
 		{`\Seen`, "Status: RO\nX-Status: \nX-Keywords: \n"},
 		{storage.NewFlags([]string{`\Seen`, `\Deleted`, `\Answered`, `\Draft`, `\Flagged`, "$Forwarded", "Work",
 			`\X`}),
-			"Status: RO\nX-Status: AFTD\nX-Keywords: $Forwarded Work \\X\n"},
+			"Status: RO\nX-Status: AFDT\nX-Keywords: $Forwarded Work \\X\n"},
 	} {
 		if got := mboxHead(storage.Copy{InternalDate: at, Flags: one.flags}); got != fmt.Sprint(
 			"From MAILER-DAEMON Sat Mar  7 22:05:09 2026\n", one.want) {

@@ -2,7 +2,9 @@ package dovecot
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sort"
@@ -202,4 +204,43 @@ func (s *Server) DamageMdbox(user string, which ...int) error {
 		copy(raw[(starts[i]+starts[i+1])/2:], "no compressed data")
 	}
 	return os.WriteFile(name, raw, 0o600)
+}
+
+// Serve makes a copy of a directory a user's own: "Maildir" is the user's mail.
+// The times of files stay. There must be no such directory yet.
+func (s *Server) Serve(user, name, dir string) error {
+	to := filepath.Join(s.dir, "home", user, name)
+	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
+		return fmt.Errorf("dovecot: serve %s: %w", dir, err)
+	}
+	if err := s.give(filepath.Dir(to)); err != nil {
+		return fmt.Errorf("dovecot: serve %s: %w", dir, err)
+	}
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rest, err := filepath.Rel(dir, path)
+		if err != nil {
+			return err
+		}
+		path, at := filepath.Join(to, rest), path
+		if d.IsDir() {
+			return errors.Join(os.Mkdir(path, 0o700), s.give(path))
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		text, err := os.ReadFile(at)
+		if err != nil {
+			return err
+		}
+		return errors.Join(os.WriteFile(path, text, 0o600), os.Chtimes(path, info.ModTime(), info.ModTime()),
+			s.give(path))
+	})
+	if err != nil {
+		return fmt.Errorf("dovecot: serve %s: %w", dir, err)
+	}
+	return nil
 }

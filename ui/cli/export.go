@@ -3,8 +3,8 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"math"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -106,6 +106,9 @@ func exportOptions(kind, out, text string) (o export.Options, err error) {
 	if o.Dir, err = filepath.Abs(out); err != nil {
 		return o, usagef("%s: %s", typed(out), err)
 	}
+	if info, err := os.Stat(o.Dir); err == nil && !info.IsDir() {
+		return o, usagef("%s is no directory: name a new one with --out", typed(o.Dir))
+	}
 	if strings.TrimSpace(text) != "" {
 		q, err := query.Parse(text, time.Local)
 		if err != nil {
@@ -125,8 +128,6 @@ func exportRefused(dir string, err error) error {
 		return &failure{Temporary, err}
 	case errors.Is(err, export.ErrInTheWay):
 		return fmt.Errorf("%w: move it out of %s and try again", err, dir)
-	case errors.Is(err, fs.ErrExist):
-		return usagef("%s is no directory: name a new one with --out", typed(dir))
 	}
 	return err
 }
