@@ -226,15 +226,21 @@ func (r *rig) deeds() []deed {
 	named := func(r *rig) outcome { return r.run("sync") }
 	// A removal that was killed is finished by the sync that brings the account back.
 	remove := func(r *rig) outcome { return r.run("account", "remove", r.name(), "--yes", "--wipe") }
+	both := func(do, then func(r *rig) outcome) func(r *rig) {
+		return func(r *rig) { r.t.Helper(); well(do)(r); well(then)(r) }
+	}
 	return []deed{
 		{"remove", dovecot.User, once, remove, well(sync(r.url())), false},
 		{"first", dovecot.User, nil, sync(r.url()), well(sync(r.url())), false},
 		{"large", bob, nil, sync(u.String()), well(sync(u.String())), false},
 		{"later", dovecot.User, once, sync(r.url()), well(sync(r.url())), false},
-		{"add", dovecot.User, nil, add, func(r *rig) { r.t.Helper(); well(add)(r); well(named)(r) }, false},
+		{"add", dovecot.User, nil, add, both(add, named), false},
 		{"run", dovecot.User, old, (*rig).sweeps, well(named), false},
 		{"migrate", dovecot.User, r.released(1), sync(r.url()), well(sync(r.url())), false},
 		{"read again", dovecot.User, outdated, sync(r.url()), well(sync(r.url())), false},
+		{"backup", dovecot.User, old, (*rig).backsUp, both((*rig).backsUp, named), false},
+		{"restore", dovecot.User, old, (*rig).restores, both((*rig).restores, named), false},
+		{"export", dovecot.User, old, (*rig).exports, both((*rig).exports, named), false},
 		{"damaged", dovecot.User, r.damaged(once, "sync_task"), sync(r.url()), well(sync(r.url())), true},
 	}
 }
@@ -318,6 +324,39 @@ func (r *rig) sweeps() outcome {
 			return r.end(p)
 		}
 	}
+}
+
+// aside is a file in a directory of the program's that is no store's.
+func (r *rig) aside(name string) string {
+	r.t.Helper()
+	dir := filepath.Join(r.dir, "state")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		r.t.Fatal(err)
+	}
+	return filepath.Join(dir, name)
+}
+
+// backsUp backs up into a file that may be there.
+func (r *rig) backsUp() outcome { return r.run("backup", "--force", r.aside("backup")) }
+
+// restores restores a backup that was made before, undisturbed.
+func (r *rig) restores() outcome {
+	r.t.Helper()
+	keep := r.env
+	r.env = slices.DeleteFunc(slices.Clone(keep), func(s string) bool {
+		return strings.HasPrefix(s, "MAILCOTE_FAILPOINT")
+	})
+	r.exits(0, "backup", "--force", r.aside("backup"))
+	r.env = keep
+	return r.run("restore", "--yes", r.aside("backup"))
+}
+
+// exports exports in two formats.
+func (r *rig) exports() outcome {
+	if o := r.run("export", "--format", "mbox", "--out", r.aside("mbox")); o.code != 0 {
+		return o
+	}
+	return r.run("export", "--format", "maildir", "--out", r.aside("maildir"))
 }
 
 // wrapped breaks base64 into lines.

@@ -303,7 +303,8 @@ func (r *rig) settled() {
 	}
 	for _, f := range files {
 		if !slices.Contains([]string{"t.db", "t.db-wal", "t.db-shm", "t.db.lock", "t.db.secrets", "t.db.v1.bak",
-			"state"}, f.Name()) && !strings.HasPrefix(f.Name(), "t.db.corrupt-") {
+			"state"}, f.Name()) && !strings.HasPrefix(f.Name(), "t.db.corrupt-") &&
+			!strings.HasPrefix(f.Name(), "t.db.before-restore-") {
 			r.t.Fatalf("%s was left beside the store", f.Name())
 		}
 	}
