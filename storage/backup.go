@@ -112,7 +112,7 @@ type BackupOptions struct {
 //
 // Errors: ErrCopyName, ErrCopyForeign, ErrCopyRaced, ErrCopyUnsound,
 // fs.ErrExist, ErrFull, ErrSnapshotTooOld, or ctx's.
-func (s *Store) Backup(ctx context.Context, to string, o BackupOptions) (f CopyFacts, err error) {
+func Backup(ctx context.Context, s *Store, to string, o BackupOptions) (f CopyFacts, err error) {
 	if to, err = filepath.Abs(to); err != nil {
 		return f, fmt.Errorf("back up: %w", err)
 	}

@@ -74,7 +74,7 @@ func TestBackupsWhileWriting(t *testing.T) {
 	last := int64(0)
 	for i := range backups {
 		to := filepath.Join(dir, fmt.Sprintf("%d.db", i))
-		facts, err := beside.Backup(t.Context(), to, BackupOptions{})
+		facts, err := Backup(t.Context(), beside, to, BackupOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -115,7 +115,7 @@ func TestBackupsWhileWriting(t *testing.T) {
 func TestBackupIsOneFile(t *testing.T) {
 	b := checkBed(t)
 	to := filepath.Join(t.TempDir(), "b.db")
-	if _, err := b.Backup(t.Context(), to, BackupOptions{}); err != nil {
+	if _, err := Backup(t.Context(), b.Store, to, BackupOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	info, err := os.Stat(to)
@@ -174,7 +174,7 @@ func TestEpochs(t *testing.T) {
 	b := checkBed(t)
 	dir := t.TempDir()
 	backup, path := filepath.Join(dir, "b.db"), filepath.Join(dir, "s.db")
-	if _, err := b.Backup(t.Context(), backup, BackupOptions{}); err != nil {
+	if _, err := Backup(t.Context(), b.Store, backup, BackupOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	open := func(path string, want int64) {
@@ -256,7 +256,7 @@ func TestBackupRefuses(t *testing.T) {
 		{filepath.Join(dir, "download"), true, ErrCopyForeign},
 		{filepath.Join(dir, "none", "x.db"), false, fs.ErrNotExist},
 	} {
-		if _, err := b.Backup(t.Context(), one.to, BackupOptions{Force: one.force}); !errors.Is(err, one.want) {
+		if _, err := Backup(t.Context(), b.Store, one.to, BackupOptions{Force: one.force}); !errors.Is(err, one.want) {
 			t.Errorf("%s: %v, want %v", one.to, err, one.want)
 		}
 	}
@@ -268,7 +268,7 @@ func TestBackupRefuses(t *testing.T) {
 	if dump(t, b.Store) != before {
 		t.Error("the store changed")
 	}
-	if _, err := b.Backup(t.Context(), there, BackupOptions{Force: true}); err != nil {
+	if _, err := Backup(t.Context(), b.Store, there, BackupOptions{Force: true}); err != nil {
 		t.Error(err)
 	}
 	if text, err := os.ReadFile(filepath.Join(dir, "hard")); err != nil || string(text) != "mine" {
@@ -280,7 +280,7 @@ func TestBackupRefuses(t *testing.T) {
 		os.WriteFile(partial+"-journal", []byte("rubbish"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.Backup(t.Context(), filepath.Join(dir, "killed.db"), BackupOptions{}); err != nil {
+	if _, err := Backup(t.Context(), b.Store, filepath.Join(dir, "killed.db"), BackupOptions{}); err != nil {
 		t.Error(err)
 	}
 	if strings.Contains(ls(t, dir), "killed.db.partial") {
@@ -292,7 +292,7 @@ func TestBackupRefuses(t *testing.T) {
 func TestBackupIsVerified(t *testing.T) {
 	dir := t.TempDir()
 	good := filepath.Join(dir, "good.db")
-	if _, err := checkBed(t).Backup(t.Context(), good, BackupOptions{}); err != nil {
+	if _, err := Backup(t.Context(), checkBed(t).Store, good, BackupOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	harm := func(name, statement string) *Store {
@@ -321,7 +321,8 @@ func TestBackupIsVerified(t *testing.T) {
 		return s
 	}
 	s := harm("message.db", `UPDATE blob_piece SET frame = zeroblob(40) WHERE blob_id = (SELECT min(id) FROM blob)`)
-	if facts, err := s.Backup(t.Context(), filepath.Join(dir, "1.db"), BackupOptions{}); err != nil || facts.Damaged != 1 {
+	facts, err := Backup(t.Context(), s, filepath.Join(dir, "1.db"), BackupOptions{})
+	if err != nil || facts.Damaged != 1 {
 		t.Errorf("%d damaged, %v", facts.Damaged, err)
 	}
 	s = harm("index.db", "SELECT 1")
@@ -334,11 +335,11 @@ func TestBackupIsVerified(t *testing.T) {
 	if err := errors.Join(err, f.Close()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Backup(t.Context(), filepath.Join(dir, "2.db"), BackupOptions{}); !errors.Is(err, ErrCopyUnsound) {
+	if _, err := Backup(t.Context(), s, filepath.Join(dir, "2.db"), BackupOptions{}); !errors.Is(err, ErrCopyUnsound) {
 		t.Errorf("a damaged index: %v", err)
 	}
 	s = harm("search.db", `DELETE FROM search_data WHERE id > 10`) // it is made anew when it is used
-	if _, err := s.Backup(t.Context(), filepath.Join(dir, "3.db"), BackupOptions{}); err != nil {
+	if _, err := Backup(t.Context(), s, filepath.Join(dir, "3.db"), BackupOptions{}); err != nil {
 		t.Errorf("a damaged search index: %v", err)
 	}
 	if names := ls(t, dir); strings.Contains(names, "partial") || strings.Contains(names, "2.db") {
@@ -354,12 +355,12 @@ func TestBackupEnds(t *testing.T) {
 	b.store(b.mailbox("INBOX", 7), 7, b.arrival(1, 1))
 	dir := t.TempDir()
 	ctx, cancel := context.WithCancel(t.Context())
-	_, err := b.Backup(ctx, filepath.Join(dir, "b.db"), BackupOptions{Progress: func(int64, int64) { cancel() }})
+	_, err := Backup(ctx, b.Store, filepath.Join(dir, "b.db"), BackupOptions{Progress: func(int64, int64) { cancel() }})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
 	limits.Space = func(string) (disk.Space, error) { return disk.Space{Free: 4096, Size: 1 << 41}, nil }
-	if _, err := b.Backup(t.Context(), filepath.Join(dir, "b.db"), BackupOptions{}); !errors.Is(err, ErrFull) {
+	if _, err := Backup(t.Context(), b.Store, filepath.Join(dir, "b.db"), BackupOptions{}); !errors.Is(err, ErrFull) {
 		t.Errorf("%v", err)
 	}
 	if names := ls(t, dir); names != "" {
@@ -372,7 +373,7 @@ func TestRestoreRefuses(t *testing.T) {
 	b := checkBed(t)
 	dir := t.TempDir()
 	backup, path := filepath.Join(dir, "b.db"), filepath.Join(dir, "s.db")
-	if _, err := b.Backup(t.Context(), backup, BackupOptions{}); err != nil {
+	if _, err := Backup(t.Context(), b.Store, backup, BackupOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	sound, err := os.ReadFile(backup)
@@ -439,7 +440,7 @@ func TestRestoreRefuses(t *testing.T) {
 func TestRestoreKeeps(t *testing.T) {
 	b := checkBed(t)
 	backup := filepath.Join(t.TempDir(), "b.db")
-	if _, err := b.Backup(t.Context(), backup, BackupOptions{}); err != nil {
+	if _, err := Backup(t.Context(), b.Store, backup, BackupOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	all := number(t, b.Store, someEntries)

@@ -145,19 +145,24 @@ func (s *fileSink) flush() error {
 	if s.file == nil || !s.moved {
 		return nil
 	}
-	if err := errors.Join(s.out.Flush(), s.file.Sync()); err != nil {
+	if err := s.sync(); err != nil {
 		return err
 	}
-	failpoint.Hit("export.synced")
 	s.moved = false
 	return s.x.journal.append(s.state)
+}
+
+func (s *fileSink) sync() error {
+	err := errors.Join(s.out.Flush(), s.file.Sync())
+	failpoint.Hit("export.synced")
+	return err
 }
 
 func (s *fileSink) end() error {
 	if s.file == nil {
 		return nil
 	}
-	if err := errors.Join(s.out.Flush(), s.file.Sync()); err != nil {
+	if err := s.sync(); err != nil {
 		return err
 	}
 	s.state.Done = true

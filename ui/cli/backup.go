@@ -56,7 +56,7 @@ that ends in .secrets, and that one stays as it is when the copy is restored.`,
 			}
 			var facts storage.CopyFacts
 			if err := a.reading(c.Context(), func(s *storage.Store) (err error) {
-				facts, err = s.Backup(c.Context(), to, storage.BackupOptions{Force: force,
+				facts, err = storage.Backup(c.Context(), s, to, storage.BackupOptions{Force: force,
 					Progress: a.following("Copied", "pages")})
 				return err
 			}); err != nil {
