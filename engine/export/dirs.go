@@ -137,7 +137,8 @@ func (s *emlSink) end() error {
 	return errors.Join(s.flush(), syncDir(s.x.root, path.Dir(s.b.name)))
 }
 
-func (s *emlSink) close() error { return nil }
+func (s *emlSink) damaged(storage.Copy) {} // it is tried again
+func (s *emlSink) close() error         { return nil }
 
 // maildirSink is a mailbox as a Maildir.
 type maildirSink struct {
@@ -340,4 +341,5 @@ func (s *maildirSink) end() error {
 	return errors.Join(s.flush(), syncDir(s.x.root, s.b.name), syncDir(s.x.root, path.Dir(s.b.name)))
 }
 
-func (s *maildirSink) close() error { return nil }
+func (s *maildirSink) damaged(storage.Copy) {} // it is tried again
+func (s *maildirSink) close() error         { return nil }

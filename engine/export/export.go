@@ -52,10 +52,13 @@ type Result struct {
 	Later     int64 // messages that came after their mailbox's file was finished
 	Dropped   int64 // messages that lost a keyword: a Maildir has room for 26
 	Damaged   []Damage
+	Unread    int64 // messages that an earlier run found damaged, and went past in their mailbox's file
 }
 
 // Whole reports whether every message is in the export.
-func (r Result) Whole() bool { return r.Missing == 0 && r.Later == 0 && len(r.Damaged) == 0 }
+func (r Result) Whole() bool {
+	return r.Missing == 0 && r.Later == 0 && len(r.Damaged) == 0 && r.Unread == 0
+}
 
 // Damage is a message that the store cannot read.
 type Damage struct {
@@ -81,6 +84,8 @@ type sink interface {
 	// put takes a message. raw writes its bytes; nil: the body is not here, so
 	// it is counted as missing. It reports whether the message was written.
 	put(c storage.Copy, raw func(io.Writer) error) (written bool, err error)
+	// damaged goes past a message that the store cannot read.
+	damaged(c storage.Copy)
 	// flush makes what was put last on the disk.
 	flush() error
 	// end is flush, and gives the mailbox its name.
@@ -337,6 +342,7 @@ func (x *exporter) message(ctx context.Context, b box, s sink, c storage.Copy) e
 			errors.Is(err, storage.ErrFailing):
 			return err
 		default:
+			s.damaged(c)
 			x.r.Damaged = append(x.r.Damaged, Damage{b.account, b.Path, c.UID, unread.err})
 			return nil
 		}

@@ -236,8 +236,7 @@ func TestEveryFormat(t *testing.T) {
 			if err != nil || info.Mode().Perm() != 0o600 {
 				t.Errorf("%s: %v, %v", name, info.Mode(), err)
 			}
-			if u := strings.Index(name, "V7U1"); u >= 0 && !strings.Contains(name[u+4:u+5], "0123456789") &&
-				strings.HasPrefix(name[u+4:], ".") && !info.ModTime().Equal(time.Unix(1_700_003_607, 0)) {
+			if strings.Contains(name, "V7U1.") && !info.ModTime().Equal(time.Unix(1_700_003_607, 0)) {
 				t.Errorf("%s is of %v", name, info.ModTime())
 			}
 		}
@@ -348,8 +347,8 @@ func TestNotWhole(t *testing.T) {
 			if r.Whole() || r.Missing != 1 || r.Written+r.Already != 3 {
 				t.Errorf("%s: %+v", format, r)
 			}
-			if r.Written > 0 && (len(r.Damaged) != 1 || r.Damaged[0].UID != 4) {
-				t.Errorf("%s: %+v", format, r.Damaged)
+			if int64(len(r.Damaged))+r.Unread != 1 || r.Written > 0 && r.Damaged[0].UID != 4 {
+				t.Errorf("%s: %+v", format, r)
 			}
 			same(t, string(format), read(t, format, dir), want)
 		}

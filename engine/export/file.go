@@ -75,6 +75,7 @@ func (s *fileSink) begin() (after storage.UID, err error) {
 func (s *fileSink) count() {
 	s.x.r.Already += s.state.Messages
 	s.x.r.Missing += s.state.Missing
+	s.x.r.Unread += s.state.Damaged
 }
 
 // back cuts the file to what is whole.
@@ -112,7 +113,6 @@ func (s *fileSink) put(c storage.Copy, raw func(io.Writer) error) (bool, error) 
 		if failed := errors.Join(s.out.Flush(), s.back()); failed != nil {
 			return false, failed
 		}
-		s.state.UID = c.UID
 		return false, err
 	}
 	if err != nil {
@@ -125,6 +125,11 @@ func (s *fileSink) put(c storage.Copy, raw func(io.Writer) error) (bool, error) 
 	}
 	s.state.Messages++
 	return true, nil
+}
+
+func (s *fileSink) damaged(c storage.Copy) {
+	s.state.UID, s.moved = c.UID, true
+	s.state.Damaged++
 }
 
 func (s *fileSink) write(out *bufio.Writer, c storage.Copy, raw func(io.Writer) error) error {

@@ -49,6 +49,7 @@ type state struct {
 	Offset   int64               `json:"offset"`
 	Messages int64               `json:"messages"`
 	Missing  int64               `json:"missing"`
+	Damaged  int64               `json:"damaged"`
 	Done     bool                `json:"done"`
 }
 

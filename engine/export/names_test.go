@@ -138,6 +138,15 @@ func TestNamesOfThisKind(t *testing.T) {
 	}
 }
 
+// TestNamesStay has mailboxes come and go around one that needs a name of its own: its name does not depend on them.
+func TestNamesStay(t *testing.T) {
+	few := fileNames(listOf([]string{"Work", "work"}))
+	more := fileNames(listOf([]string{"Work", "WORK", "work", "Wörk"}))
+	if few[0] != "Work" || more[0] != "Work" || few[1] != more[2] || !strings.HasPrefix(few[1], "work~") {
+		t.Errorf("%q, %q", few, more)
+	}
+}
+
 func FuzzNames(f *testing.F) {
 	for _, one := range hostile() {
 		f.Add(one, "a/b", ".")

@@ -32,7 +32,7 @@ type exportView struct {
 	Bytes     int64   `json:"bytes"`
 	Missing   int64   `json:"missing"` // messages whose body is not fetched
 	Later     int64   `json:"later"`   // messages that came after their file was finished
-	Damaged   int     `json:"damaged"`
+	Damaged   int64   `json:"damaged"`
 	Dropped   int64   `json:"keywords_dropped"` // messages that lost a keyword
 	Seconds   float64 `json:"seconds"`
 }
@@ -136,7 +136,7 @@ func exportRefused(dir string, err error) error {
 func (a *app) exported(o export.Options, r export.Result, took time.Duration) error {
 	v := exportView{Type: "export", Format: string(o.Format), Out: o.Dir, Result: "complete", Accounts: r.Accounts,
 		Mailboxes: r.Mailboxes, Written: r.Written, Already: r.Already, Bytes: r.Bytes, Missing: r.Missing, Later: r.Later,
-		Damaged: len(r.Damaged), Dropped: r.Dropped, Seconds: math.Round(took.Seconds()*1000) / 1000}
+		Damaged: int64(len(r.Damaged)) + r.Unread, Dropped: r.Dropped, Seconds: math.Round(took.Seconds()*1000) / 1000}
 	if !r.Whole() {
 		v.Result = "partial"
 	}
@@ -165,6 +165,11 @@ func (a *app) exported(o export.Options, r export.Result, took time.Duration) er
 	if r.Later > 0 {
 		a.voice.Warn("%s came after the file of their mailbox was finished, and %s not in it: export into a new directory",
 			format.Plural(r.Later, "message", "messages"), map[bool]string{true: "is", false: "are"}[r.Later == 1])
+	}
+	if r.Unread > 0 {
+		a.voice.Warn("%s damaged in the store when %s exported before: mailcote check, then export into a new directory",
+			format.Plural(r.Unread, "message was", "messages were"),
+			map[bool]string{true: "it was", false: "they were"}[r.Unread == 1])
 	}
 	for _, one := range r.Damaged {
 		a.voice.Warn("damaged in the store, and not exported: %s of %s, UID %d (%s)", voice.Line(one.Mailbox),
