@@ -87,7 +87,7 @@ func knownField(name []byte) fieldName {
 // the empty line, at a boundary (and then sets s.hit), at a line that begins the
 // body although no empty line came, or at the end of the message.
 func (s *scanner) readHeader(limit int64) {
-	last := "" // line end before this line
+	last := s.delimiterEnd // line end before this line
 	if s.firstLine {
 		last = s.blankEnd
 	}
