@@ -144,4 +144,15 @@
 //   - Names of months of other languages count only if they cannot be another
 //     month. 31 February, 24:30, 01-02-2026, two months, and years before 1971
 //     or from 9999 on are no dates.
+//
+// # Conversations
+//
+//   - The base subject is RFC 5256 §2.1. Words that clients write before an answer
+//     in other languages count as "Re:", also with a number (Re[2], Re^2, Re(3)), a
+//     dot, a space or a full-width colon. Compatible characters are equal (NFKC),
+//     invisible ones do not count.
+//   - Ids are read in encoded words, against RFC 2047 §5, and an underscore in them
+//     is one. Comments go (RFC 5322 §3.2.2), blanks within an id too. Without <>
+//     words with an "@" are ids, otherwise words that all have a digit.
+//   - Messages are joined by ids only under an equal base subject (RFC 8621 §3).
 package message

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"go/ast"
 	"go/parser"
-	"go/token"
+	gotoken "go/token"
 	"strconv"
 	"strings"
 	"testing"
@@ -65,7 +65,7 @@ func TestSameSubject(t *testing.T) {
 
 // TestReplyWordForm: a word that is not in the form in which subjects are compared is never found.
 func TestReplyWordForm(t *testing.T) {
-	file, err := parser.ParseFile(token.NewFileSet(), "basesubject.go", nil, 0)
+	file, err := parser.ParseFile(gotoken.NewFileSet(), "basesubject.go", nil, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func TestReplyWordForm(t *testing.T) {
 			return true
 		}
 		for _, e := range c.List {
-			if one, ok := e.(*ast.BasicLit); ok && one.Kind == token.STRING {
+			if one, ok := e.(*ast.BasicLit); ok && one.Kind == gotoken.STRING {
 				word, err := strconv.Unquote(one.Value)
 				if err != nil {
 					t.Fatal(err)
