@@ -341,8 +341,8 @@ func (r *repair) bodies() error {
 			JOIN blob b ON b.sha256 = e.digest WHERE e.id = entry.email_id)`); err != nil {
 		return err
 	}
-	if err := r.refetch(refetchLive + `(n.blob_id IS NULL OR NOT EXISTS (SELECT 1 FROM blob b JOIN email e ON e.digest = b.sha256
-		WHERE b.id = n.blob_id AND e.id = n.email_id))`); err != nil {
+	if err := r.refetch(refetchLive + `(n.blob_id IS NULL OR NOT EXISTS (SELECT 1 FROM blob b
+		JOIN email e ON e.digest = b.sha256 WHERE b.id = n.blob_id AND e.id = n.email_id))`); err != nil {
 		return err
 	}
 	// Expunged mail is not on the server: its bytes say which email it is.

@@ -26,7 +26,8 @@ func (r *repair) counters() error {
 		return err
 	}
 	rows, err := r.tx.Raw().Query(`UPDATE mailbox SET total = (SELECT count(*) ` + shown + `),
-		unread = (SELECT count(*) ` + unseen + `) WHERE total <> (SELECT count(*) ` + shown + `) OR unread <> (SELECT count(*) ` + unseen + `)
+		unread = (SELECT count(*) ` + unseen + `) WHERE total <> (SELECT count(*) ` + shown + `)
+		OR unread <> (SELECT count(*) ` + unseen + `)
 		RETURNING id, account_id`)
 	if err := file.Each(rows, err, func(rows *sql.Rows) error {
 		var id MailboxID

@@ -123,7 +123,8 @@ func TestRenewViews(t *testing.T) {
 		AND partial = 1`); got != "2 3 5" {
 		t.Errorf("changed: %s", got)
 	}
-	if got := text(t, b.Store, `SELECT group_concat(e.id, ' ' ORDER BY e.id) FROM change c JOIN email e ON e.jmap_id = c.object_id
+	if got := text(t, b.Store, `SELECT group_concat(e.id, ' ' ORDER BY e.id) FROM change c
+		JOIN email e ON e.jmap_id = c.object_id
 		WHERE c.type = 'Email' AND c.destroyed = 0 AND c.changed_no > ?`, before); got != "2 3" {
 		t.Errorf("told as updated: %s", got)
 	}

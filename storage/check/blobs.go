@@ -52,8 +52,8 @@ func (c *checker) blob(s Snapshot, id int64) error {
 	}
 	place := whereBlob(s, id)
 	if pieces != last+1 {
-		return c.addRow(id, true, "missing piece", place, "Of %d pieces %d are there: the message must be fetched again.", last+1,
-			pieces)
+		return c.addRow(id, true, "missing piece", place,
+			"Of %d pieces %d are there: the message must be fetched again.", last+1, pieces)
 	}
 	if stored != bytes {
 		if err := c.addRow(id, true, "wrong size", place, "It is noted to take %d bytes in the store and takes %d.", stored,
