@@ -15,7 +15,8 @@ type Whole struct {
 
 	// Links are the links of the HTML that Text was made from, in its order. URLs
 	// that Text spells out follow, and then links of HTML that Text was not made
-	// from, each target once.
+	// from, each target once. Targets are not part of Text, so no search finds
+	// them: most are tracking addresses that would fill the index.
 	Links []Link
 
 	// HTML is the message's own HTML as UTF-8, whatever charset it had; "" if

@@ -205,11 +205,15 @@ func (a *app) saveParts(ctx context.Context, s *storage.Store, id storage.EmailI
 		}
 		return errors.Join(write(part.Attachment, part.Body), part.Body.Close())
 	}
-	if err := view.Attachments(ctx, s, id, write); err != nil {
+	m, err := view.Attachments(ctx, s, id, write)
+	if err != nil {
 		return err
 	}
 	if dir == nil {
 		a.voice.Note("The message has no attachments.")
+	}
+	if note := m.Note(); note != "" {
+		a.voice.Warn("%s", voice.Line(note))
 	}
 	return nil
 }

@@ -240,6 +240,35 @@ func TestShowSave(t *testing.T) {
 	}
 }
 
+// TestShowSaveMany: more attachments than a stored view lists are listed and
+// saved, although all have one name that leads elsewhere.
+func TestShowSaveMany(t *testing.T) {
+	t.Parallel()
+	const files = 1200
+	raw := []byte("Content-Type: multipart/mixed; boundary=m\r\n\r\n")
+	for i := range files {
+		raw = fmt.Appendf(raw, "--m\r\nContent-Disposition: attachment; filename=\"../../x/..\"\r\n\r\n%d\r\n", i)
+	}
+	r, ids := shown(t, append(raw, "--m--\r\n"...))
+	dir := t.TempDir()
+	o := r.exits(0, "show", ids[0], "--save", dir, "--quiet")
+	saved, err := os.ReadDir(dir)
+	if err != nil || len(saved) != files || strings.Count(o.out, "\n") != files || o.errs != "" {
+		t.Fatalf("%d files, %v: %s", len(saved), err, o.errs)
+	}
+	got := map[string]bool{}
+	for _, one := range saved {
+		body, err := os.ReadFile(filepath.Join(dir, one.Name()))
+		if err != nil || !one.Type().IsRegular() {
+			t.Fatal(one, err)
+		}
+		got[string(body)] = true
+	}
+	if len(got) != files {
+		t.Errorf("%d bodies", len(got))
+	}
+}
+
 func TestShowRefuses(t *testing.T) {
 	t.Parallel()
 	r, ids := shown(t, withParts(), []byte("Subject: none\r\n\r\nx\r\n"))

@@ -53,6 +53,8 @@ func TestMistyped(t *testing.T) {
 		says     string
 	}{
 		{true, []string{"show", "x", "--raw"}, "a terminal would obey"},
+		{true, []string{"show", "x", "--html"}, "a terminal would obey"},
+		{true, []string{"show", "x", "--part", "1"}, "a terminal would obey"},
 		{false, []string{"show", "x", "--raw", "--json"}, "exclude each other"},
 		{false, []string{"--json"}, "COMMAND is missing"},
 		{false, []string{"queue", "--json"}, "COMMAND is missing"},

@@ -81,12 +81,13 @@ func Parts(ctx context.Context, store *storage.Store, id storage.EmailID) ([]mes
 
 // Attachments visits the attachments of a message with their decoded bytes,
 // those with a body in the order of the message, then the attached messages.
-// Errors: storage.ErrNotFound, ErrNoBody, and those of visit.
+// What was read of the message is returned. Errors: storage.ErrNotFound,
+// ErrNoBody, and those of visit.
 func Attachments(ctx context.Context, store *storage.Store, id storage.EmailID,
-	visit func(message.Attachment, io.Reader) error) error {
+	visit func(message.Attachment, io.Reader) error) (Message, error) {
 	m, err := Read(ctx, store, id)
 	if err != nil {
-		return err
+		return m, err
 	}
 	left := map[string]message.Attachment{}
 	for _, a := range m.View.Attachments {
@@ -100,7 +101,7 @@ func Attachments(ctx context.Context, store *storage.Store, id storage.EmailID,
 		delete(left, a.Path)
 		return visit(listed, body)
 	}); err != nil {
-		return err
+		return m, err
 	}
 	for _, a := range m.View.Attachments {
 		if _, ok := left[a.Path]; !ok {
@@ -108,13 +109,13 @@ func Attachments(ctx context.Context, store *storage.Store, id storage.EmailID,
 		}
 		part, err := OpenPart(ctx, store, id, a.Path)
 		if err != nil {
-			return err
+			return m, err
 		}
 		if err := errors.Join(visit(a, part.Body), part.Body.Close()); err != nil {
-			return err
+			return m, err
 		}
 	}
-	return nil
+	return m, nil
 }
 
 func walk(ctx context.Context, store *storage.Store, id storage.EmailID,
