@@ -493,6 +493,9 @@ func TestRestoreKeeps(t *testing.T) {
 			if !one.readOld {
 				return
 			}
+			if _, err := os.Stat(r.Kept + "-wal"); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("the log of the old store was not merged: a kill before the rename would have lost it (%v)", err)
+			}
 			old := openAt(t, r.Kept, Options{Holder: "test"})
 			if n := number(t, old, someEntries); n != all+2 {
 				t.Errorf("%d entries are kept, want %d: its log is lost", n, all+2)
