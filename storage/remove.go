@@ -79,13 +79,11 @@ func (r *Reader) HiddenAccounts() ([]Account, error) {
 	})
 }
 
-// DeleteHidden deletes a hidden account in small transactions. It may be stopped
-// at any time, and the next call goes on. Bytes that another account has too
-// stay. report is told how many emails were deleted; it may be nil.
-func (s *Store) DeleteHidden(ctx context.Context, id AccountID, report func(done int64)) error {
+// deleteHidden is Store.DeleteHidden.
+func deleteHidden(ctx context.Context, s *Store, id AccountID, report func(done int64)) error {
 	var done int64
 	for {
-		n, err := s.removeEmails(ctx, id)
+		n, err := removeSome(ctx, s, id)
 		if err != nil {
 			return fmt.Errorf("delete account: %w", err)
 		}
@@ -130,9 +128,9 @@ type going struct {
 	digest        []byte
 }
 
-// removeEmails deletes the next emails of a hidden account with their entries,
+// removeSome deletes the next emails of a hidden account with their entries,
 // and the bytes that nobody else has. 0: there are no more.
-func (s *Store) removeEmails(ctx context.Context, id AccountID) (n int64, err error) {
+func removeSome(ctx context.Context, s *Store, id AccountID) (n int64, err error) {
 	failpoint.Hit("storage.removeEmails")
 	err = s.WriteAlone(ctx, func(w *Writer) error {
 		var all []going
@@ -199,17 +197,4 @@ func (w *Writer) removeEmail(account AccountID, e going) (stored int64, err erro
 		}
 	}
 	return stored, nil
-}
-
-// Wipe leaves nothing in the file of what was deleted: it merges the search
-// index, writes every page anew and empties the log. That takes room for a
-// second copy of the store. Errors: ErrLogInUse, ErrFull.
-func (s *Store) Wipe(ctx context.Context) error {
-	if err := s.WriteAlone(ctx, func(w *Writer) error {
-		_, err := w.tx.Exec(`INSERT INTO search (search) VALUES ('optimize')`)
-		return err
-	}); err != nil {
-		return fmt.Errorf("merge the search index: %w", err)
-	}
-	return s.file.Vacuum(ctx)
 }

@@ -237,6 +237,26 @@ func (s *Store) committed(notes []any) {
 // doubted tells them that anything may have changed.
 func (s *Store) doubted() { s.watches.publish(News{Any: true, Types: allTypes}) }
 
+// DeleteHidden deletes a hidden account in small transactions. It may be stopped
+// at any time, and the next call goes on. Bytes that another account has too
+// stay. report is told how many emails were deleted; it may be nil.
+func (s *Store) DeleteHidden(ctx context.Context, id AccountID, report func(done int64)) error {
+	return deleteHidden(ctx, s, id, report)
+}
+
+// Wipe leaves nothing in the file of what was deleted: it merges the search
+// index, writes every page anew and empties the log. That takes room for a
+// second copy of the store. Errors: ErrLogInUse, ErrFull.
+func (s *Store) Wipe(ctx context.Context) error {
+	if err := s.WriteAlone(ctx, func(w *Writer) error {
+		_, err := w.tx.Exec(`INSERT INTO search (search) VALUES ('optimize')`)
+		return err
+	}); err != nil {
+		return fmt.Errorf("merge the search index: %w", err)
+	}
+	return s.file.Vacuum(ctx)
+}
+
 // Migration says what bringing an older store to the newest schema takes.
 type Migration = schema.Plan
 
