@@ -243,12 +243,16 @@ func stored(t *testing.T, all []letter, order []int, check bool) (partition, int
 	}); err != nil {
 		t.Fatal(err)
 	}
+	at := map[[2]int]int{} // by mailbox and UID; a mailbox's UIDs have no gaps, so that its coverage stays small
+	var last [5]storage.UID
 	for some := range slices.Chunk(order, 100) {
 		var batches [5]storage.Batch
 		for _, i := range some {
 			one := all[i]
 			b := &batches[one.mailbox]
-			uid := storage.UID(i + 1)
+			last[one.mailbox]++
+			uid := last[one.mailbox]
+			at[[2]int{one.mailbox, int(uid)}] = i
 			b.Arrivals = append(b.Arrivals, storage.Arrival{UID: uid, ModSeq: 1,
 				InternalDate: time.Unix(1_700_000_000, 0), Body: packer.Pack(one.raw), Header: one.header})
 			b.Cover = append(b.Cover, storage.Range{Lo: uid, Hi: uid})
@@ -267,11 +271,12 @@ func stored(t *testing.T, all []letter, order []int, check bool) (partition, int
 	}
 	p, aliases := make(partition, len(all)), 0
 	if err := store.Read(t.Context(), func(r *storage.Reader) error {
-		rows, err := tables.Of(r).Query(`SELECT n.uid, e.thread_id FROM entry n JOIN email e ON e.id = n.email_id`)
+		rows, err := tables.Of(r).Query(`SELECT n.mailbox_id, n.uid, e.thread_id FROM entry n
+			JOIN email e ON e.id = n.email_id`)
 		if err := tables.Each(rows, err, func(rows *sql.Rows) error {
-			var uid, thread int
-			err := rows.Scan(&uid, &thread)
-			p[uid-1] = thread
+			var box, uid, thread int
+			err := rows.Scan(&box, &uid, &thread)
+			p[at[[2]int{slices.Index(boxes[:], storage.MailboxID(box)), uid}]] = thread
 			return err
 		}); err != nil {
 			return err
