@@ -2,11 +2,14 @@ package storage
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
+	"mailcote/storage/internal/file"
 	"mailcote/storage/query"
 )
 
@@ -98,6 +101,132 @@ func TestSearch(t *testing.T) {
 	write(t, b.Store, func(w *Writer) error { return w.LoseMailbox(archive) })
 	if got := b.find("invoice", 10); got != "" {
 		t.Errorf("in a lost mailbox: %q", got)
+	}
+}
+
+// Conditions that are no text, alone and in expressions.
+func TestSearchConditions(t *testing.T) {
+	b := newBed(t)
+	inbox, lists := b.mailbox("INBOX", 7), b.mailbox("Lists/Go", 9)
+	write(t, b.Store, func(w *Writer) error {
+		_, err := w.PutMailbox(Mailbox{Account: b.account, Raw: "Spam", Path: "Spam", Delimiter: "/", Role: "junk",
+			Selectable: true, Priority: 5})
+		return err
+	})
+	now := time.Now()
+	age := []time.Duration{time.Hour, 50 * time.Hour, 20 * 24 * time.Hour, 400 * 24 * time.Hour}
+	var all []Arrival
+	for i, ago := range age {
+		a := b.arrivalOf(UID(i+1), append(raw(i+1), strings.Repeat("x", i*1000)...), i+1)
+		a.InternalDate, a.Header.HasAttachment = now.Add(-ago), i%2 == 1
+		if i == 2 {
+			a.Flags = `\Flagged \Seen`
+		}
+		all = append(all, a)
+	}
+	b.store(inbox, 7, all...)
+	copied := b.arrivalOf(5, append(raw(3), strings.Repeat("x", 2000)...), 3)
+	copied.InternalDate = all[2].InternalDate
+	b.store(lists, 9, copied)
+	b.index(func(row EmailRow) IndexDoc {
+		return IndexDoc{Email: row, Text: map[EmailRow]string{1: "red", 2: "red green", 3: "green", 4: "blue"}[row],
+			Cc:  map[EmailRow]string{1: "Carol <carol@example.org>"}[row],
+			Bcc: map[EmailRow]string{4: "dave@example.org"}[row]}
+	})
+	for text, want := range map[string]string{
+		"has:attachment": "2 4", "-has:attachment": "1 3", "larger:1500": "3 4", "smaller:500": "1",
+		"larger:1k smaller:2500": "2 3",
+		"newer_than:2h":          "1", "older_than:30d": "4", "older_than:3d newer_than:1y": "3", "after:1m": "1 2 3",
+		"before:2w": "3 4", "-newer_than:3d": "3 4", "newer_than:3d OR older_than:1y": "1 2 4",
+		"in:inbox": "1 2 3 4", "in:INBOX red": "1 2", "in:go": "5", "in:lists/go": "5", "in:lists": "",
+		"in:Lists/*": "5",
+		"in:spam":    "", "in:junk": "", "-in:go": "1 2 4", "in:anywhere": "1 2 3 4", "in:go OR red": "1 2 3",
+		"in:nowhere": "", "-in:nowhere": "1 2 3 4", "in:inbox in:go": "3",
+		"account:ada": "1 2 3 4", "account:ADA@localhost": "1 2 3 4", "account:other": "",
+		"account:other OR blue": "4",
+		"-account:other":        "1 2 3 4", "account:other red": "",
+		"cc:carol": "1", "bcc:dave": "4", "cc:dave": "", "cc:(carol OR dave)": "1",
+		"red OR blue": "1 2 4", "red OR is:flagged": "1 2 3", "(red -green) OR is:flagged": "1 3",
+		"-(red OR is:flagged)": "4", "-(red is:unread)": "3 4", "(red OR blue) has:attachment": "2 4",
+		"red (green OR larger:3000)": "2", "(is:unread has:attachment) OR (is:read green)": "2 4",
+		"is:unread is:flagged": "3", "is:unread OR is:read": "1 2 3 4", "-(is:read OR blue) -red": "3",
+	} {
+		got := b.find(text, 10)
+		if got != want {
+			t.Errorf("%q finds %q, want %q", text, got, want)
+		}
+		q, err := query.Parse(text, time.UTC)
+		if err != nil {
+			t.Fatal(err)
+		}
+		read(t, b.Store, func(r *Reader) error {
+			n, err := r.CountHits(q, 0)
+			if int(n) != len(strings.Fields(want)) {
+				t.Errorf("%q: %d in all", text, n)
+			}
+			return err
+		})
+	}
+	read(t, b.Store, func(r *Reader) error {
+		q, err := query.Parse("in:nowhere OR -account:other in:inbox", nil)
+		if err != nil {
+			return err
+		}
+		got, err := r.UnknownNames(q)
+		if len(got) != 2 || got[0] != `There is no mailbox "nowhere".` || got[1] != `There is no account "other".` {
+			t.Errorf("%q", got)
+		}
+		return err
+	})
+}
+
+// A mailbox with a generation that is being fetched counts by what it shows.
+func TestCountHitsWhileBuilding(t *testing.T) {
+	b := newBed(t)
+	box := b.mailbox("INBOX", 7)
+	b.store(box, 7, b.arrival(1, 1))
+	write(t, b.Store, func(w *Writer) error { return w.OpenGeneration(box, 8, 3, 0) })
+	b.store(box, 8, b.arrival(1, 2), b.arrival(2, 3))
+	read(t, b.Store, func(r *Reader) error {
+		n, err := r.CountHits(query.Query{}, 0)
+		if found := b.find("", 10); n != 1 || found != "1" {
+			t.Errorf("%d in all, found %q", n, found)
+		}
+		return err
+	})
+}
+
+// meant is what a search may read from one end to the other.
+var meant = regexp.MustCompile(`USING INDEX email_newest|entry USING .*INDEX entry_(unread|flagged)|json_each VIRTUAL`)
+
+// What a search asks of SQLite reads no table whole that it could read by an index.
+func TestSearchPlans(t *testing.T) {
+	b := checkBed(t)
+	conn := another(t, b.Store)
+	for _, text := range []string{"", "red", "-red", "is:unread", "is:flagged", "in:inbox", "in:inbox OR red",
+		"account:ada",
+		"larger:1k has:attachment", "(red OR is:flagged) -in:inbox newer_than:1y", "account:ada OR smaller:5"} {
+		q, err := query.Parse(text, time.UTC)
+		if err != nil {
+			t.Fatal(err)
+		}
+		read(t, b.Store, func(r *Reader) error {
+			s, err := r.plan(q, 0, fewHits)
+			if err != nil {
+				return err
+			}
+			rows, err := conn.QueryContext(t.Context(), `EXPLAIN QUERY PLAN SELECT e.id FROM `+s.from+` WHERE `+s.where+
+				` ORDER BY e.received_at DESC, e.id DESC LIMIT 50`, s.args...)
+			return file.Each(rows, err, func(rows *sql.Rows) error {
+				var id, parent, zero int
+				var detail string
+				err := rows.Scan(&id, &parent, &zero, &detail)
+				if scan.MatchString(detail) && !small.MatchString(detail) && !meant.MatchString(detail) {
+					t.Errorf("%q: %s", text, detail)
+				}
+				return err
+			})
+		})
 	}
 }
 

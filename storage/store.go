@@ -116,15 +116,19 @@ func cannotOpen(path string, err error) error {
 }
 
 // openOwner opens the file for writing, clears what a dead process staged, and
-// makes a copy a store of its own.
+// makes a copy a store of its own. An index that holds nothing yet gets the
+// newest spelling.
 func (s *Store) openOwner(ctx context.Context, o file.Options) (err error) {
 	if s.file, err = file.Open(ctx, o); err != nil {
 		return err
 	}
 	if err := s.Write(ctx, Interactive, 0, func(w *Writer) error {
-		return errors.Join(w.dropStaged(), w.beginEpoch())
+		if err := errors.Join(w.dropStaged(), w.beginEpoch()); err != nil {
+			return fmt.Errorf("clear staged blobs: %w", err)
+		}
+		return w.respellEmpty()
 	}); err != nil {
-		return errors.Join(fmt.Errorf("clear staged blobs: %w", err), s.file.Close())
+		return errors.Join(err, s.file.Close())
 	}
 	s.warnings = append(s.warnings, dropBackups(ctx, s)...)
 	return nil

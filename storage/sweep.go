@@ -210,8 +210,8 @@ func (sw *sweep) emails() error {
 
 // dropEmail deletes an email without entries.
 func (w *Writer) dropEmail(email, thread int64) error {
-	if _, err := w.tx.Exec(`DELETE FROM search WHERE rowid = ?`, email); err != nil {
-		return fmt.Errorf("drop search row: %w", err)
+	if err := w.dropIndexRow(EmailRow(email)); err != nil {
+		return err
 	}
 	if _, err := w.tx.Exec(`DELETE FROM email WHERE id = ?`, email); err != nil {
 		return fmt.Errorf("drop email: %w", err)

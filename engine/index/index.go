@@ -6,6 +6,8 @@
 //     missed.
 //   - An index that cannot be written delays no mail. It catches up later.
 //   - New mail is indexed before the next views are made again.
+//   - An index in an older spelling answers until the one that is built beside
+//     it, between other work, has all mail. What was built outlives the process.
 package index
 
 import (
@@ -51,7 +53,9 @@ type Indexer struct {
 	ready     map[storage.EmailRow]storage.IndexDoc // parsed on arrival; only a cache
 	readySize int                                   // bytes in ready
 
-	failing bool // the last try failed; owned by the loop's goroutine
+	failing       bool // the last try failed; owned by the loop's goroutine
+	respellFailed bool // so did the last step of building the index anew; likewise
+	restarted     bool // building was begun again after damage, which is done once; likewise
 
 	tried     *sync.Cond
 	wakes     int // number of wake-ups
@@ -116,12 +120,20 @@ func (x *Indexer) loop() {
 	defer close(x.finished)
 	var again <-chan time.Time
 	pause := retryFirst
+	ready := make(chan struct{})
+	close(ready)
+	var respell <-chan struct{} // ready while an index is built anew and nothing failed
 	for {
 		select {
 		case <-x.ctx.Done():
 			return
 		case <-x.mail:
 		case <-again:
+		case <-respell:
+			if !x.respell() {
+				respell = nil
+			}
+			continue
 		}
 		select {
 		case <-x.ctx.Done():
@@ -133,8 +145,9 @@ func (x *Indexer) loop() {
 		gen := x.wakes
 		x.mu.Unlock()
 		err := x.attempt()
-		again = nil
+		again, respell = nil, ready
 		if err != nil {
+			respell = nil
 			again = time.After(pause)
 			pause = min(2*pause, retryMost)
 		} else {

@@ -89,7 +89,7 @@ func Document(v message.View) storage.IndexDoc {
 		names[i] = a.Name
 	}
 	return storage.IndexDoc{
-		Subject: v.Subject, Text: v.Text, Attachments: strings.Join(names, "\n"),
+		Subject: v.Subject, Text: v.Text, Attachments: strings.Join(names, "\n"), Cc: People(v.Cc), Bcc: People(v.Bcc),
 		People: strings.Join([]string{People(v.From), People(v.To), People(v.Cc), People(v.Bcc)}, "\n"),
 	}
 }

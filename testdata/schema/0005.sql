@@ -181,10 +181,6 @@ CREATE TABLE sync_error (
   fingerprint TEXT NOT NULL DEFAULT ''
 ) STRICT;
 CREATE INDEX sync_error_at ON sync_error (at);
-CREATE VIRTUAL TABLE search USING fts5 (
-  subject, people, text, attachments,
-  content = '', contentless_delete = 1, tokenize = "unicode61 remove_diacritics 2"
-);
 CREATE UNIQUE INDEX entry_once ON entry (email_id, mailbox_id, uidvalidity) WHERE expunged_at IS NULL;
 CREATE TABLE rate (
   account_id    INTEGER NOT NULL REFERENCES account (id) ON DELETE CASCADE,
@@ -425,29 +421,41 @@ SELECT a.name AS account, c.type, c.object_id, c.created_no, c.changed_no, c.des
        strftime('%Y-%m-%dT%H:%M:%fZ', c.changed_at / 1000.0, 'unixepoch') AS changed_at
   FROM change c JOIN account a ON a.id = c.account_id
  WHERE a.removed_at IS NULL;
+CREATE TABLE index_state (
+  id       INTEGER PRIMARY KEY CHECK (id = 1),
+  spelling INTEGER NOT NULL,
+  next     INTEGER,
+  built    INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX entry_shown ON entry (mailbox_id, uidvalidity, email_id) WHERE expunged_at IS NULL;
+CREATE VIRTUAL TABLE search USING fts5 (
+  subject, people, text, attachments,
+  content = '', contentless_delete = 1, tokenize = "ascii"
+);
 INSERT INTO meta VALUES ('change_no', 8);
-INSERT INTO meta VALUES ('created_at', 1796055638412);
+INSERT INTO meta VALUES ('created_at', 1796057082219);
 INSERT INTO meta VALUES ('epoch', 1);
-INSERT INTO meta VALUES ('store_id', '325736a7a0184d277a80b3f8d2db16f1');
-INSERT INTO blob VALUES (1, X'83DD1DC4882A94A59B8FA0AD65CDA5EAAFC4ABC96E0DCF316134DC0F09EF9D06', 111, 107, 'sealed', 1796055638648);
-INSERT INTO blob VALUES (2, X'0F3BE79CEACD3945A11233A104FE22A817D5D2C93EF344C6A9349EFC0C2A32FE', 111, 107, 'sealed', 1796055638677);
+INSERT INTO meta VALUES ('store_id', '3ca720429f670e419fd6d0a9b4751ae6');
+INSERT INTO blob VALUES (1, X'83DD1DC4882A94A59B8FA0AD65CDA5EAAFC4ABC96E0DCF316134DC0F09EF9D06', 111, 107, 'sealed', 1796057082302);
+INSERT INTO blob VALUES (2, X'0F3BE79CEACD3945A11233A104FE22A817D5D2C93EF344C6A9349EFC0C2A32FE', 111, 107, 'sealed', 1796057082302);
 INSERT INTO blob_piece VALUES (1, 0, X'28B52FFD0400F50200A2C5141B706B130044C6DA126B97C45B93F5C01E21888DDECC9A41F10038108728993D51C7E1C5727BDE7CA6791B6FC3240E5349C4A90CAC74B1C261B25A35C5198983380C2C6CA1371E9ACF0509B12218005F72F787021005680F4F031953FADD45');
 INSERT INTO blob_piece VALUES (2, 0, X'28B52FFD0400F50200A2C5141B706B130044C6DA126B97C45B93F5C01E21888DC3DC9A42890170208728993D51C7E1C5727BDE7CA6791B6FC3240E5349C4A90CAC74B1C261B25A35C5198983380C2C6CA1371E9ACF0509B12218005F72F787021005680F4F03196B15D5D7');
-INSERT INTO thread VALUES (1, 1, 't4cc4nmv876s3kt5pqbnjp3qt');
-INSERT INTO thread VALUES (2, 1, 't32gdcsoar9cqfil9937lmver');
+INSERT INTO thread VALUES (1, 1, 'tkbmo6i0907hk7k68asllcq7l');
+INSERT INTO thread VALUES (2, 1, 'truihtue9nnnv5pjbddjho51j');
 INSERT INTO thread_reference VALUES (1, X'0D5C73DC1D34A4754B3DDAB392EA15A6', 1);
 INSERT INTO thread_reference VALUES (1, X'06EFD581F8CA13285F23942861AF7908', 2);
-INSERT INTO email VALUES (1, 1, 'ejt9getri8vob4qqms69flmtp', 1, X'83DD1DC4882A94A59B8FA0AD65CDA5EAAFC4ABC96E0DCF316134DC0F09EF9D06', '<1@example.org>', 'message 1', 'Ada <ada@example.org>', '', 1600000000000, 1700000001000, 111, 'This is the text', 0, 0, 1, NULL);
-INSERT INTO email VALUES (2, 1, 'efpdhjgd4o3ae26ebehppve13', 2, X'0F3BE79CEACD3945A11233A104FE22A817D5D2C93EF344C6A9349EFC0C2A32FE', '<2@example.org>', 'message 2', 'Ada <ada@example.org>', '', 1600000000000, 1700000002000, 111, 'This is the text', 0, 0, 0, NULL);
+INSERT INTO email VALUES (1, 1, 'es2s3gmghc3bltsn3g0ibcfnu', 1, X'83DD1DC4882A94A59B8FA0AD65CDA5EAAFC4ABC96E0DCF316134DC0F09EF9D06', '<1@example.org>', 'message 1', 'Ada <ada@example.org>', '', 1600000000000, 1700000001000, 111, 'This is the text', 0, 0, 1, NULL);
+INSERT INTO email VALUES (2, 1, 'er1t6k3256f5fo23rc4hp0o3o', 2, X'0F3BE79CEACD3945A11233A104FE22A817D5D2C93EF344C6A9349EFC0C2A32FE', '<2@example.org>', 'message 2', 'Ada <ada@example.org>', '', 1600000000000, 1700000002000, 111, 'This is the text', 0, 0, 0, NULL);
 INSERT INTO entry VALUES (1, 1, 7, 1, NULL, 1, 1, '\Seen', 1, 1700000001000, 111, NULL, NULL);
-INSERT INTO entry VALUES (2, 1, 7, 2, NULL, 2, 2, '', 1, 1700000002000, 111, 1796055638696, NULL);
+INSERT INTO entry VALUES (2, 1, 7, 2, NULL, 2, 2, '', 1, 1700000002000, 111, 1796057082306, NULL);
 INSERT INTO coverage VALUES (1, 7, 'body', 1, 2);
-INSERT INTO change VALUES (1, 'Email', 'efpdhjgd4o3ae26ebehppve13', 5, 7, 0, 1796055638697);
-INSERT INTO change VALUES (1, 'Email', 'ejt9getri8vob4qqms69flmtp', 3, 3, 0, 1796055638676);
-INSERT INTO change VALUES (1, 'Mailbox', 'M1', 1, 8, 0, 1796055638697);
-INSERT INTO change VALUES (1, 'Thread', 't32gdcsoar9cqfil9937lmver', 4, 4, 0, 1796055638677);
-INSERT INTO change VALUES (1, 'Thread', 't4cc4nmv876s3kt5pqbnjp3qt', 2, 2, 0, 1796055638675);
-INSERT INTO account VALUES (1, 'imap', 'ada', 'ada', 'localhost', 143, 'plain', 0, '', 'active', '', '', NULL, '', '', 1796055638556, NULL, 'all', 'mirror', NULL);
+INSERT INTO change VALUES (1, 'Email', 'er1t6k3256f5fo23rc4hp0o3o', 5, 7, 0, 1796057082306);
+INSERT INTO change VALUES (1, 'Email', 'es2s3gmghc3bltsn3g0ibcfnu', 3, 3, 0, 1796057082302);
+INSERT INTO change VALUES (1, 'Mailbox', 'M1', 1, 8, 0, 1796057082306);
+INSERT INTO change VALUES (1, 'Thread', 'tkbmo6i0907hk7k68asllcq7l', 2, 2, 0, 1796057082302);
+INSERT INTO change VALUES (1, 'Thread', 'truihtue9nnnv5pjbddjho51j', 4, 4, 0, 1796057082302);
+INSERT INTO account VALUES (1, 'imap', 'ada', 'ada', 'localhost', 143, 'plain', 0, '', 'active', '', '', NULL, '', '', 1796057082278, NULL, 'all', 'mirror', NULL);
 INSERT INTO mailbox VALUES (1, 1, X'494E424F58', 'INBOX', '/', '', '', 1, 5, NULL, NULL, 7, NULL, NULL, 1, 0, 0, 0, 0, NULL, 1, 0, NULL, NULL, NULL, 1, NULL, '', NULL, NULL, NULL, 0, NULL, 0, NULL);
 INSERT INTO unindexed VALUES (1);
 INSERT INTO unindexed VALUES (2);
+INSERT INTO index_state VALUES (1, 2, NULL, 0);

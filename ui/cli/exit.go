@@ -22,6 +22,7 @@ const (
 	Failed    Status = 1
 	Usage     Status = 2
 	Partly    Status = 3
+	Nothing   Status = 4
 	Temporary Status = 75
 	Denied    Status = 77
 )
@@ -40,6 +41,7 @@ func statusTable() []struct {
 		{Usage, "usage: bad flag, bad URL, unknown account or message"},
 		{Partly, "done in part: items were quarantined or are missing, mailcote errors lists them; or accounts ended " +
 			"differently"},
+		{Nothing, "nothing found, where search was to say so (--exists, --wait)"},
 		{Temporary, "temporary, try again: network, timeout, quota, full disk, store held by another process"},
 		{Denied, "the server refused to sign in"},
 	}

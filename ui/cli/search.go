@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"strings"
 	"time"
 
@@ -16,42 +17,71 @@ import (
 
 // hitView is one found message in JSON.
 type hitView struct {
-	Type       string      `json:"type"`           // always "hit"
-	ID         string      `json:"id"`             // what show takes
-	Account    string      `json:"account"`        // the name of its account
-	Mailbox    string      `json:"mailbox"`        // a mailbox that it is in
-	UID        storage.UID `json:"uid"`            // its UID there
-	Date       answer.Time `json:"date"`           // when it arrived
-	Sender     string      `json:"sender"`         // names and addresses
-	Recipients string      `json:"recipients"`     // names and addresses
-	Subject    string      `json:"subject"`        // decoded
-	Preview    string      `json:"preview"`        // the beginning of its text
-	Flags      []string    `json:"flags"`          // IMAP flags and keywords
-	Size       int64       `json:"size"`           // of the raw message
-	Attachment bool        `json:"has_attachment"` // something is attached
+	Type       string       `json:"type"`           // always "hit"
+	ID         string       `json:"id"`             // what show takes
+	Account    string       `json:"account"`        // the name of its account
+	Mailbox    string       `json:"mailbox"`        // a mailbox that it is in
+	UID        storage.UID  `json:"uid"`            // its UID there
+	Date       answer.Time  `json:"date"`           // when it arrived
+	Sender     string       `json:"sender"`         // names and addresses
+	Recipients string       `json:"recipients"`     // names and addresses
+	Subject    string       `json:"subject"`        // decoded
+	Preview    string       `json:"preview"`        // the beginning of its text
+	Flags      []string     `json:"flags"`          // IMAP flags and keywords
+	Size       int64        `json:"size"`           // of the raw message
+	Attachment bool         `json:"has_attachment"` // something is attached
+	Snippet    *snippetView `json:"snippet"`        // null: no word of the query is in the text
+	Total      int64        `json:"total"`          // messages that match, whatever the limit
 }
 
-func viewHit(m storage.Mail) hitView {
-	return hitView{"hit", string(m.ID), m.AccountName, m.MailboxPath, m.UID, answer.At(m.Date), m.Sender, m.Recipients,
-		m.Subject, m.Preview,
-		strings.Fields(string(m.Flags)), m.Size, m.HasAttachment}
+// snippetView is the text around what was found. A mark is where in Text, from
+// a character (Unicode code point) to the one behind.
+type snippetView struct {
+	Text  string   `json:"text"`  // on one line
+	Marks [][2]int `json:"marks"` // pairs: the first character of a find and the one behind it
+}
+
+func viewHit(h view.Hit, total int64) hitView {
+	m := h.Mail
+	v := hitView{"hit", string(m.ID), m.AccountName, m.MailboxPath, m.UID, answer.At(m.Date), m.Sender, m.Recipients,
+		m.Subject, m.Preview, strings.Fields(string(m.Flags)), m.Size, m.HasAttachment, nil, total}
+	if h.Found {
+		v.Snippet = &snippetView{h.Snippet.Text, h.Snippet.Marks}
+	}
+	return v
+}
+
+// searching is what the flags of search say.
+type searching struct {
+	limit   int
+	account string
+	exists  bool
+	wait    time.Duration
 }
 
 func (a *app) search() *cobra.Command {
-	var limit int
-	var account string
+	var how searching
 	c := &cobra.Command{
 		Use: "search QUERY", Short: "Find messages",
 		Long: `Find messages, newest first. Every clause must hold:
 
   word  wor*  "a phrase"       in subject, people, text or attachment names
-  from:x  to:x  subject:x      there only
-  before:2026-03-01  after:2026-03-01
+  from:x  to:x  cc:x  bcc:x    there only; to: finds cc too
+  subject:x  filename:pdf
+  in:inbox  account:work       a mailbox by its name or role, an account
+  has:attachment  larger:10M  smaller:500k
   is:unread  is:read  is:flagged
-  -clause                      the opposite; write -- before the query then`,
+  before:2026-03-01  after:yesterday  after:2w
+  older_than:3d  newer_than:12h          h, d, w, m (months), y
+  a OR b  ( )                  either of two; clauses together
+  -clause                      the opposite; write -- before the query then
+
+The terminal shows the text around what was found. --json gives it as snippet,
+with marks: pairs of the first character of a find and the one behind it.`,
 		Example: `  mailcote search invoice from:anna after:2026-01-01
-  mailcote search '"quarterly report"' is:unread
-  mailcote search --limit 5 --json -- invoice -from:shop`,
+  mailcote search '"quarterly report" (from:anna OR from:bob) is:unread'
+  mailcote search --limit 5 --json -- invoice -from:shop
+  mailcote search --wait 30s 'subject:"confirm your address" newer_than:1h'`,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usagef("what to search for is missing: %s", c.UseLine())
@@ -60,36 +90,21 @@ func (a *app) search() *cobra.Command {
 		},
 		RunE: func(c *cobra.Command, args []string) error {
 			q, err := query.Parse(strings.Join(args, " "), time.Local)
-			if err != nil {
+			switch {
+			case err != nil:
 				return err
-			}
-			if limit < 1 {
+			case how.limit < 1:
 				return usagef("--limit must be 1 or more")
+			case how.wait < 0 || how.wait == 0 && c.Flags().Changed("wait"):
+				return usagef("--wait takes a time such as 30s")
 			}
-			var found []storage.Mail
-			var counts storage.Counts
-			if err := a.read(c.Context(), func(r *storage.Reader) error {
-				var in storage.AccountID
-				if account != "" {
-					one, err := findAccount(r, account)
-					if err != nil {
-						return err
-					}
-					in = one.ID
-				}
-				if found, err = r.Search(q, in, limit); err != nil {
-					return err
-				}
-				counts, err = r.Count()
-				return err
-			}); err != nil {
-				return err
-			}
-			return a.printHits(found, limit, counts.Unindexed)
+			return a.find(c.Context(), q, how)
 		},
 	}
-	c.Flags().IntVar(&limit, "limit", 50, "at most this many")
-	c.Flags().StringVar(&account, "account", "", "only in this `ACCOUNT`")
+	c.Flags().IntVar(&how.limit, "limit", 50, "at most this many")
+	c.Flags().StringVar(&how.account, "account", "", "only in this `ACCOUNT`")
+	c.Flags().BoolVar(&how.exists, "exists", false, "end with status 4 when nothing is found")
+	c.Flags().DurationVar(&how.wait, "wait", 0, "wait so long for a first hit, such as 30s; then as --exists")
 	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
 		return usagef("%s: to exclude a word, write -- before the query: mailcote search -- invoice -shop",
 			strings.TrimSpace(err.Error()))
@@ -97,37 +112,111 @@ func (a *app) search() *cobra.Command {
 	return c
 }
 
-func (a *app) printHits(found []storage.Mail, limit int, unindexed int64) error {
-	if unindexed > 0 {
+// find searches, again at each change of the store while nothing is found and
+// there is time to wait.
+func (a *app) find(ctx context.Context, q query.Query, how searching) error {
+	for _, hint := range q.Hints {
+		a.voice.Note("%s", hint)
+	}
+	return a.reading(ctx, func(s *storage.Store) error {
+		until, stop := context.WithTimeout(ctx, how.wait)
+		defer stop()
+		for {
+			var version int64
+			var err error
+			if how.wait > 0 {
+				version, err = s.DataVersion(ctx) // before the search, so that nothing slips between
+			}
+			if err != nil {
+				return err
+			}
+			found, err := a.look(ctx, s, q, how)
+			if err != nil {
+				return err
+			}
+			if how.wait > 0 && len(found.Hits) == 0 && nextVersion(until, s, version) {
+				continue
+			}
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if err := a.printHits(found, how.limit); err != nil {
+				return err
+			}
+			if len(found.Hits) == 0 && (how.exists || how.wait > 0) {
+				return &ended{Nothing}
+			}
+			return nil
+		}
+	})
+}
+
+// look searches once.
+func (a *app) look(ctx context.Context, s *storage.Store, q query.Query, how searching) (found view.Found, err error) {
+	var in storage.AccountID
+	if how.account != "" {
+		if err := s.Read(ctx, func(r *storage.Reader) error {
+			one, err := findAccount(r, how.account)
+			in = one.ID
+			return err
+		}); err != nil {
+			return found, err
+		}
+	}
+	return view.Find(ctx, s, q, in, how.limit)
+}
+
+// nextVersion waits until another connection commits. It gives false when ctx
+// ends before.
+func nextVersion(ctx context.Context, s *storage.Store, last int64) bool {
+	for wait(ctx, waitEvery, nil) == nil {
+		if version, err := s.DataVersion(ctx); err != nil || version != last {
+			return ctx.Err() == nil
+		}
+	}
+	return false
+}
+
+// waitEvery is how often a search that waits asks whether the store changed.
+const waitEvery = 250 * time.Millisecond
+
+func (a *app) printHits(found view.Found, limit int) error {
+	for _, hint := range found.Hints {
+		a.voice.Note("%s", voice.Line(hint))
+	}
+	if found.Unindexed > 0 {
 		a.voice.Note("%s not searchable yet: mailcote sync finishes that.",
-			format.Plural(unindexed, "message is", "messages are"))
+			format.Plural(found.Unindexed, "message is", "messages are"))
 	}
 	if a.json {
-		for _, m := range found {
-			if err := a.voice.JSON(viewHit(m)); err != nil {
+		for _, h := range found.Hits {
+			if err := a.voice.JSON(viewHit(h, found.Total)); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
-	if len(found) == 0 {
+	if len(found.Hits) == 0 {
 		a.voice.Note("Nothing found.")
 		return nil
 	}
+	layout := voice.Layout{Flexible: []int{1, 2, 3}, Spare: []int{3}, Roomy: []int{2}}
 	var rows [][]string
-	for _, m := range found {
+	for _, h := range found.Hits {
+		m := h.Mail
 		from := m.Sender
 		if a.voice.OutTTY { // room is short there, and show has the address
 			from = view.Names(from)
+			layout.Under = append(layout.Under, a.voice.Marked(2, h.Snippet.Text, h.Snippet.Marks))
 		}
 		rows = append(rows, []string{format.Moment(m.Date), from, m.Subject, m.MailboxPath, a.tableID(m.ID)})
 	}
-	if err := a.voice.Table([]string{"DATE", "FROM", "SUBJECT", "MAILBOX", "ID"}, rows,
-		voice.Layout{Flexible: []int{1, 2, 3}, Spare: []int{3}, Roomy: []int{2}}); err != nil {
+	if err := a.voice.Table([]string{"DATE", "FROM", "SUBJECT", "MAILBOX", "ID"}, rows, layout); err != nil {
 		return err
 	}
-	if len(found) == limit {
-		a.voice.Note("There may be more: --limit %d shows them.", 4*limit)
+	if found.Total > int64(len(found.Hits)) {
+		a.voice.Note("%s of %s: --limit %d shows more.", format.Count(int64(len(found.Hits))),
+			format.Plural(found.Total, "message", "messages"), 4*limit)
 	}
 	return nil
 }

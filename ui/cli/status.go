@@ -34,9 +34,11 @@ type statusView struct {
 	RawBytes    int64           `json:"raw_bytes"`      // of mail, as the servers sent it
 	StoredBytes int64           `json:"stored_bytes"`   // of mail in the store, compressed
 	FileBytes   int64           `json:"file_bytes"`     // of the store and its log
-	Unindexed   int64           `json:"unindexed"`      // emails that search does not find yet
+	Unindexed   int64           `json:"unindexed"`      // emails that search, or its new index, does not find yet
 	Outdated    int64           `json:"outdated_views"` // messages that an older version has read
 	Rests       answer.Text     `json:"rests"`          // why no mail can be stored now: a full disk, a log kept long
+
+	reindexing int64 // of Unindexed: found by the index that a new one will replace
 }
 
 // accountStatus is one account's part.
@@ -177,8 +179,8 @@ func lookAt(ctx context.Context, s *storage.Store) (statusView, error) {
 		}
 		counts, err := r.Count()
 		v.Emails, v.RawBytes = counts.Emails, counts.RawBytes
-		v.StoredBytes, v.Unindexed = counts.StoredBytes, counts.Unindexed
-		v.Outdated = counts.OutdatedViews
+		v.StoredBytes, v.Unindexed = counts.StoredBytes, counts.Unindexed+counts.Reindexing
+		v.Outdated, v.reindexing = counts.OutdatedViews, counts.Reindexing
 		return err
 	})
 }
@@ -347,8 +349,12 @@ func (v statusView) blocks() (all []block) {
 	if v.Rests != "" {
 		lines = append(lines, [2]string{"Disk", string(v.Rests)})
 	}
-	if v.Unindexed > 0 {
-		lines = append(lines, [2]string{"Search", format.Count(v.Unindexed) + " not searchable yet"})
+	if n := v.Unindexed - v.reindexing; n > 0 {
+		lines = append(lines, [2]string{"Search", format.Count(n) + " not searchable yet"})
+	}
+	if v.reindexing > 0 {
+		lines = append(lines, [2]string{"Search", "a new index is being made, " +
+			format.Count(v.reindexing) + " to go"})
 	}
 	if v.Outdated > 0 {
 		lines = append(lines, [2]string{"Reading", format.Plural(v.Outdated, "message is", "messages are") +

@@ -12,6 +12,7 @@ import (
 
 	"mailcote/engine/message"
 	"mailcote/storage"
+	"mailcote/storage/query"
 )
 
 // mostItems is the longest page of a list.
@@ -22,9 +23,10 @@ func (s *Source) Messages(ctx context.Context, q ListQuery) (MessageList, error)
 	q.Limit = min(max(q.Limit, 1), mostItems)
 	var list MessageList
 	var found []storage.Mail
+	var asked query.Query
 	err := s.store.Read(ctx, func(r *storage.Reader) (err error) {
 		if q.Search != "" {
-			found, list.Next, err = search(r, q.Search, q.Before, q.Limit)
+			found, asked, list.Next, err = search(r, q.Search, q.Before, q.Limit)
 			return err
 		}
 		after, err := parseCursor(q.Before)
@@ -49,7 +51,15 @@ func (s *Source) Messages(ctx context.Context, q ListQuery) (MessageList, error)
 		return list, err
 	}
 	for _, m := range found {
-		list.Items = append(list.Items, item(m))
+		one := item(m)
+		around, ok, err := snippet(ctx, s.store, asked, m.ID)
+		if err != nil {
+			return list, err
+		}
+		if ok {
+			one.Preview = around.Text
+		}
+		list.Items = append(list.Items, one)
 	}
 	return list, nil
 }

@@ -13,7 +13,8 @@ import (
 func (f *filler) rest() error {
 	others := []string{"meta", "account", "mailbox", "blob", "blob_piece", "thread", "thread_reference", "email",
 		"entry", "coverage", "quarantine",
-		"change", "change_floor", "sync_task", "goqite", "search", "unindexed"}
+		"change", "change_floor", "sync_task", "goqite", "search", "unindexed",
+		"index_state"}
 	rows, err := f.tx.QueryContext(f.ctx, `SELECT name || iif(wr, ' keyed', '') FROM pragma_table_list
 		WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite%'`)
 	if err != nil {

@@ -64,3 +64,16 @@ SELECT a.name AS account, c.type, c.object_id, c.created_no, c.changed_no, c.des
        strftime('%Y-%m-%dT%H:%M:%fZ', c.changed_at / 1000.0, 'unixepoch') AS changed_at
   FROM change c JOIN account a ON a.id = c.account_id
  WHERE a.removed_at IS NULL;
+
+-- The row says what the search index is made of: the spelling of table search (package query), and the spelling of table
+-- search_next, which is being built and takes its place (NULL: none is), and up to which email that one is written.
+CREATE TABLE index_state (
+  id       INTEGER PRIMARY KEY CHECK (id = 1),
+  spelling INTEGER NOT NULL,
+  next     INTEGER,
+  built    INTEGER NOT NULL DEFAULT 0
+) STRICT;
+INSERT INTO index_state (id, spelling) VALUES (1, 1);
+
+-- in: asks which emails a mailbox shows.
+CREATE INDEX entry_shown ON entry (mailbox_id, uidvalidity, email_id) WHERE expunged_at IS NULL;

@@ -74,3 +74,26 @@ func TestHelp(t *testing.T) {
 		t.Errorf("%s\nwant\n%s", got, want)
 	}
 }
+
+// TestMarked: what was found is strong, nothing is obeyed by the terminal, and the line fits it.
+func TestMarked(t *testing.T) {
+	v := &Voice{OutTTY: true, columns: 20}
+	for text, want := range map[string]string{
+		"a red \x1b[31mrose": "  a \x1b[1mred\x1b[0m \\u{1b}[31mro",
+		"a red":              "  a \x1b[1mred\x1b[0m",
+		"a r":                "  a \x1b[1mr\x1b[0m",
+		"":                   "",
+	} {
+		if got := v.Marked(2, text, [][2]int{{2, 5}}); got != want {
+			t.Errorf("%q is %q, want %q", text, got, want)
+		}
+	}
+	var out strings.Builder
+	v.out = &out
+	if err := v.Table([]string{"A"}, [][]string{{"one"}, {"two"}}, Layout{Under: []string{"", "  under"}}); err != nil {
+		t.Fatal(err)
+	}
+	if want := "\x1b[2mA\x1b[0m\none\ntwo\n  under\n"; out.String() != want {
+		t.Errorf("%q, want %q", out.String(), want)
+	}
+}

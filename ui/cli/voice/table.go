@@ -12,6 +12,8 @@ type Layout struct {
 	Flexible []int // columns that are cut until a row fits
 	Spare    []int // columns that are left out, the first one first, before a flexible one gets hard to read
 	Roomy    []int // flexible columns that are cut only when the others are hard to read
+
+	Under []string // a line under each row, as Marked makes it; "": none
 }
 
 const (
@@ -42,13 +44,13 @@ func (v *Voice) Table(head []string, rows [][]string, l Layout) error {
 	}
 	columns := v.fit(widths, l)
 	var b strings.Builder
-	for n, row := range all {
+	for n, cells := range all {
 		var line strings.Builder
 		for at, i := range columns {
-			if i >= len(row) {
+			if i >= len(cells) {
 				break
 			}
-			cell := row[i]
+			cell := cells[i]
 			if v.columns > 0 {
 				cell = Clip(cell, widths[i])
 			}
@@ -62,6 +64,13 @@ func (v *Voice) Table(head []string, rows [][]string, l Layout) error {
 			text = v.Faint(text)
 		}
 		b.WriteString(text + "\n")
+		row := n
+		if head != nil {
+			row--
+		}
+		if row >= 0 && row < len(l.Under) && l.Under[row] != "" {
+			b.WriteString(l.Under[row] + "\n")
+		}
 	}
 	_, err := v.Out().Write([]byte(b.String()))
 	return wrapped(err)
@@ -168,4 +177,45 @@ func (v *Voice) Help(text string) string {
 		lines = append(lines, wrap(v.columns, lead, Width(lead), line[len(lead):])...)
 	}
 	return strings.Join(lines, "\n") + "\n"
+}
+
+// Marked is untrusted text on one line behind an indent, with some of it
+// strong, and no wider than the terminal. A mark is from a character to the one
+// behind. No text gives "".
+func (v *Voice) Marked(indent int, text string, marks [][2]int) string {
+	var b strings.Builder
+	room, strong, at := v.columns-indent, strings.Builder{}, 0
+	flush := func() {
+		if strong.Len() > 0 {
+			b.WriteString(v.Strong(strong.String()))
+			strong.Reset()
+		}
+	}
+	for _, r := range text {
+		shown := Line(string(r))
+		if room -= Width(shown); v.columns > 0 && room < 0 {
+			break
+		}
+		if marked(marks, at) {
+			strong.WriteString(shown)
+		} else {
+			flush()
+			b.WriteString(shown)
+		}
+		at++
+	}
+	flush()
+	if b.Len() == 0 {
+		return ""
+	}
+	return strings.Repeat(" ", indent) + b.String()
+}
+
+func marked(marks [][2]int, at int) bool {
+	for _, m := range marks {
+		if at >= m[0] && at < m[1] {
+			return true
+		}
+	}
+	return false
 }

@@ -8,40 +8,24 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// The marks are private-use characters, which unicode61 takes as parts of words
-// and which Index removes from all text.
-const (
-	fromMark = '\uE000'
-	toMark   = '\uE001'
-)
-
-// Index is text as the search index holds it: NFC, with Bigrams. Use it for the
-// columns subject, text and attachments. Invalid UTF-8 stays as it is.
-func Index(text string) string {
-	if strings.ContainsFunc(text, isMark) {
+// bigramText is text in the spelling Bigrams.
+func bigramText(text string) string {
+	if strings.ContainsFunc(text, isSign) {
 		text = strings.Map(func(r rune) rune {
-			if isMark(r) {
+			if isSign(r) {
 				return ' '
 			}
 			return r
 		}, text)
 	}
-	return Bigrams(norm.NFC.String(text))
+	return bigrams(norm.NFC.String(text))
 }
 
-// IndexPeople is the people column of a message: its sender and recipients,
-// once as they are and once marked for from: and to:.
-func IndexPeople(sender, recipients string) string {
-	sender, recipients = Index(sender), Index(recipients)
-	return sender + "\n" + recipients + "\n" + markWords(sender, fromMark) + "\n" + markWords(recipients, toMark)
-}
-
-// Bigrams writes every run of Han, Hiragana, Katakana and Hangul as its
+// bigrams writes every run of Han, Hiragana, Katakana and Hangul as its
 // overlapping pairs, separated by spaces from one another and from what is
-// around them ("東京都A" becomes "東京 京都 A"), so that FTS5, which would take a
-// whole run for one word, finds any part of two or more characters. A run of
-// one character stays. All else is untouched. Idempotent.
-func Bigrams(s string) string {
+// around them ("東京都A" becomes "東京 京都 A"). A run of one character stays. All
+// else is untouched. Idempotent.
+func bigrams(s string) string {
 	first := strings.IndexFunc(s, isCJK)
 	if first < 0 {
 		return s
@@ -89,27 +73,19 @@ func writePairs(b *strings.Builder, run string) {
 	}
 }
 
-// markWords puts the mark before every word and a space between them. A word
+// signWords puts the sign before every word and a space between them. A word
 // here may be cut otherwise than unicode61 cuts it (the Unicode versions
 // differ); that does not matter, because index and query are cut alike.
-func markWords(s string, mark rune) string {
+func signWords(s string, sign rune) string {
 	var b strings.Builder
 	for word := range strings.FieldsFuncSeq(s, func(r rune) bool { return !indexed(r) && !unicode.Is(unicode.M, r) }) {
 		if b.Len() > 0 {
 			b.WriteByte(' ')
 		}
-		b.WriteRune(mark)
+		b.WriteRune(sign)
 		b.WriteString(word)
 	}
 	return b.String()
-}
-
-func isMark(r rune) bool { return r == fromMark || r == toMark }
-
-// indexed reports whether unicode61 takes a character as part of a word
-// (letters, numbers, private use).
-func indexed(r rune) bool {
-	return unicode.IsLetter(r) || unicode.IsNumber(r) || unicode.Is(unicode.Co, r) && !isMark(r)
 }
 
 // isCJK: the sound marks U+30FC, U+FF70, U+FF9E and U+FF9F belong to no script
@@ -124,4 +100,13 @@ func isCJK(r rune) bool {
 		return true
 	}
 	return unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Hangul) && indexed(r)
+}
+
+// endsInLoneCJK looks at text in the spelling Bigrams, where the runs of a pair
+// are two characters long.
+func endsInLoneCJK(text string) bool {
+	text = strings.TrimRightFunc(text, func(r rune) bool { return !indexed(r) })
+	last, n := utf8.DecodeLastRuneInString(text)
+	before, _ := utf8.DecodeLastRuneInString(text[:len(text)-n])
+	return isCJK(last) && !isCJK(before)
 }

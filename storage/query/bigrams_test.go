@@ -27,7 +27,7 @@ func TestBigrams(t *testing.T) {
 		"①㈱⺀":           "①㈱⺀", // symbols separate words
 		"\U00020000𠀁𠀂x": "\U00020000𠀁 𠀁𠀂 x",
 	} {
-		if got := Bigrams(in); got != want {
+		if got := bigrams(in); got != want {
 			t.Errorf("%q gives %q, want %q", in, got, want)
 		}
 	}
@@ -35,8 +35,8 @@ func TestBigrams(t *testing.T) {
 
 // checkBigrams holds the properties for any input, valid UTF-8 or not.
 func checkBigrams(t interface{ Fatalf(string, ...any) }, s string) {
-	got := Bigrams(s)
-	if Bigrams(got) != got {
+	got := bigrams(s)
+	if bigrams(got) != got {
 		t.Fatalf("%q: not idempotent", s)
 	}
 	if utf8.ValidString(s) && !utf8.ValidString(got) {
@@ -91,14 +91,20 @@ func FuzzBigrams(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		checkBigrams(t, s)
-		Index(s)
-		IndexPeople(s, s)
+		for _, spelling := range []Spelling{Bigrams, Folded} {
+			spelling.Text(s)
+			spelling.People(People{From: s, To: s, Cc: s, Bcc: s, Others: s})
+		}
 	})
 }
 
-// A sender cannot pass for another by writing the marks into the name.
-func TestMarksAreRemoved(t *testing.T) {
-	if got := Index("a" + string(fromMark) + "b" + string(toMark)); got != "a b " {
+// A sender cannot pass for another by writing the signs into the name.
+func TestSignsAreRemoved(t *testing.T) {
+	const forged = "a\uE000b\uE001c\uE002d\uE003"
+	if got := Bigrams.Text(forged); got != "a b c d " {
+		t.Errorf("%q", got)
+	}
+	if got := Folded.Text(forged); got != "a b c d" {
 		t.Errorf("%q", got)
 	}
 }

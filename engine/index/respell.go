@@ -1,0 +1,57 @@
+package index
+
+import (
+	"errors"
+
+	"mailcote/storage"
+	"mailcote/testkit/failpoint"
+)
+
+// respellBatch is how many emails are written at once to the index that is
+// built anew. New mail waits no longer than for one batch.
+const respellBatch = 100
+
+// respell does one step of building the index anew, if it must be: it begins,
+// writes one batch, or lets the new index answer. more is false when nothing is
+// left to do, and after a failure, which the next mail or start tries again.
+func (x *Indexer) respell() (more bool) {
+	more, err := x.respellStep()
+	if errors.Is(err, storage.ErrIndex) {
+		x.report("the search index is built again from the start; the old one answers meanwhile", err)
+		first := !x.restarted
+		x.restarted = true
+		err = x.store.WriteAlone(x.ctx, (*storage.Writer).RebuildIndex)
+		return err == nil && first
+	}
+	if err = x.unlessStopping(err); err != nil && !x.respellFailed {
+		x.report("the search index is built anew later; the old one answers meanwhile", err)
+	}
+	x.respellFailed = err != nil
+	return more && err == nil
+}
+
+func (x *Indexer) respellStep() (more bool, err error) {
+	var rows []storage.EmailRow
+	var building, outdated bool
+	if err := x.store.Read(x.ctx, func(r *storage.Reader) (err error) {
+		rows, building, outdated, err = r.Rebuild(respellBatch)
+		return err
+	}); err != nil {
+		return false, err
+	}
+	switch {
+	case outdated:
+		return true, x.store.WriteAlone(x.ctx, (*storage.Writer).RebuildIndex)
+	case !building:
+		return false, nil
+	case len(rows) == 0:
+		failpoint.Hit("engine.beforeSwap")
+		return true, x.store.WriteAlone(x.ctx, (*storage.Writer).SwapIndex)
+	}
+	docs, err := x.documents(rows)
+	if err != nil {
+		return false, err
+	}
+	failpoint.Hit("engine.beforeRespell")
+	return true, x.store.WriteAlone(x.ctx, func(tx *storage.Writer) error { return tx.RebuildDocs(docs) })
+}
