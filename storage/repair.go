@@ -1,7 +1,6 @@
 package storage
 
 import (
-	"context"
 	"crypto/sha256"
 	"database/sql"
 	"errors"
@@ -21,60 +20,6 @@ type RepairOptions struct {
 	// Synced: the server was asked meanwhile. What is still missing then is
 	// mail that it does not have.
 	Synced bool
-}
-
-// Repair mends what a check found, in one transaction. Derived rows are made
-// again from what they are derived of. An entry whose bytes are missing or
-// damaged is listed to be downloaded again by the next pass (Refetch). No mail is
-// deleted: what cannot be mended stays as it is.
-func (s *Store) Repair(ctx context.Context, o RepairOptions) error {
-	rows := map[string][]int64{}
-	for _, f := range o.Found {
-		if f.Mends {
-			rows[f.What] = append(rows[f.What], f.Row)
-		}
-	}
-	if len(rows) == 0 {
-		return nil
-	}
-	err := s.WriteAlone(ctx, func(w *Writer) error {
-		r := repair{Writer: w, o: o, rows: rows}
-		for _, step := range []struct {
-			do    func() error
-			after []string // the kinds of findings that it mends; none: it follows from the others
-		}{
-			{r.renewIndex, []string{"damaged file"}},
-			{r.facts, []string{"missing fact", "wrong change number"}},
-			{r.parents, []string{"broken reference"}},
-			{r.blobs, []string{"damaged message", "missing piece", "wrong size", "missing message", "wrong message"}},
-			{r.bodies, []string{"missing message", "wrong message", "false coverage", "broken reference", "damaged message",
-				"missing piece"}},
-			{r.accounts, []string{"wrong account"}},
-			{r.sizes, []string{"wrong size"}},
-			{r.counters, nil}, // before entries leave, which counts
-			{r.generations, []string{"stray entry"}},
-			{r.counters, nil},
-			{r.coverage, nil},
-			{r.threads, []string{"wrong thread"}},
-			{r.emptyThreads, nil},
-			{r.feed, nil},
-			{r.index, []string{"not searchable", "stale index", "broken reference"}},
-			{r.queue, []string{"stray queue row", "stuck task"}},
-			{r.views, []string{"stale field"}},
-		} {
-			if step.after != nil && !slices.ContainsFunc(step.after, func(what string) bool { return rows[what] != nil }) {
-				continue
-			}
-			if err := step.do(); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("repair: %w", err)
-	}
-	return nil
 }
 
 // repair is one run of Repair, in its transaction.

@@ -2,6 +2,7 @@ package message
 
 import (
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -118,6 +119,11 @@ func (b *builder) message(s *scanner) {
 	}
 	s.parts += in.parts
 	b.nested--
+}
+
+// attached reports whether an attached message is open.
+func (b *builder) attached() bool {
+	return slices.ContainsFunc(b.groups, func(g group) bool { return g.message })
 }
 
 // partReader streams one leaf, or a file within its text. It holds at most one

@@ -2,7 +2,6 @@ package message
 
 import (
 	"io"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -43,11 +42,6 @@ func ParseWhole(r io.Reader, lim Limits) Whole {
 type htmlPage struct {
 	text     string
 	attached bool // it belongs to an attached message
-}
-
-// attached reports whether an attached message is open.
-func (b *builder) attached() bool {
-	return slices.ContainsFunc(b.groups, func(g group) bool { return g.message })
 }
 
 // ownHTML joins the pages that are the message's own.

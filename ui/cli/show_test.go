@@ -22,8 +22,8 @@ func photo() []byte {
 	return b
 }
 
-// wrapped is base64 in lines.
-func wrapped(raw []byte) string {
+// base64Lines is base64 in lines.
+func base64Lines(raw []byte) string {
 	var b strings.Builder
 	for line := range slices.Chunk([]byte(base64.StdEncoding.EncodeToString(raw)), 76) {
 		b.Write(append(line, "\r\n"...))
@@ -43,8 +43,8 @@ func withParts() []byte {
 		"--m\r\nContent-Type: text/html; charset=iso-8859-1\r\n\r\n" +
 		"<p>Caf\xe9: please <a href=\"https://a.example/confirm?t=1&amp;u=2\">confirm</a> or " +
 		"<a href=\"javascript:x('\xe9')\">press</a></p>\r\n" +
-		file("photo.jpg", wrapped(photo())) + file("photo.jpg", wrapped([]byte("other"))) +
-		file("../../../etc/photo.jpg", wrapped([]byte("third"))) +
+		file("photo.jpg", base64Lines(photo())) + file("photo.jpg", base64Lines([]byte("other"))) +
+		file("../../../etc/photo.jpg", base64Lines([]byte("third"))) +
 		"--m\r\nContent-Type: message/rfc822\r\nContent-Disposition: attachment; filename=\"CON.eml\"\r\n\r\n" +
 		inner + "\r\n--m--\r\n")
 }
@@ -187,7 +187,7 @@ func TestShowSave(t *testing.T) {
 	t.Parallel()
 	r, ids := shown(t, withParts(), []byte("Subject: none\r\n\r\nx\r\n"), []byte("Content-Type: multipart/mixed; boundary=m\r\n"+
 		"\r\n--m\r\n\r\nhello\r\nbegin 644 ../cat.txt\r\n#0V%T\r\n`\r\nend\r\n"+
-		"--m\r\nContent-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\n"+wrapped([]byte(inner))+"--m--\r\n"))
+		"--m\r\nContent-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\n"+base64Lines([]byte(inner))+"--m--\r\n"))
 	dir := filepath.Join(t.TempDir(), "new")
 	paths := func(out string) (all []string) {
 		for line := range strings.Lines(out) {
