@@ -203,7 +203,8 @@ func (e *Engine) Repair(ctx context.Context, o RepairOptions) (done Repaired, er
 		if stuck || round > 0 && !slices.ContainsFunc(found, func(f storage.Finding) bool { return f.Mends }) {
 			return done, nil
 		}
-		if err := e.store.Repair(ctx, storage.RepairOptions{Found: found, Parse: header, Synced: round > 0}); err != nil {
+		if err := e.store.Repair(ctx, storage.RepairOptions{Found: found, Parse: header,
+			Synced: round > 0}); err != nil {
 			return done, err
 		}
 		missing := false

@@ -78,7 +78,8 @@ func (d *discovery) unmoved(all []found, due map[storage.MailboxID]bool) (still 
 	for i := range all {
 		m, known := d.known[all[i].mailbox.Raw]
 		if known && all[i].mailbox.Selectable && m.Total > 0 && m.Unstable < plan.Unlasting &&
-			d.wants(all[i].mailbox.Path) && d.asks(m) && !due[m.ID] && !d.coolingDown(m.ID) && !plan.Moved(m, all[i].status) {
+			d.wants(all[i].mailbox.Path) && d.asks(m) && !due[m.ID] && !d.coolingDown(m.ID) &&
+			!plan.Moved(m, all[i].status) {
 			still = append(still, unmoved{m, &all[i]})
 		}
 	}

@@ -52,7 +52,8 @@ func TestListLineUnreadable(t *testing.T) {
 	}
 }
 
-// TestListLineUnreadableIsNoRename: a mailbox whose line cannot be read is still there, though another one is its exact copy.
+// TestListLineUnreadableIsNoRename: a mailbox whose line cannot be read is still there, though another one is its
+// exact copy.
 func TestListLineUnreadableIsNoRename(t *testing.T) {
 	s, w := several(t, script.Options{}, Options{}, "Team")
 	put(s, "Team", 18)

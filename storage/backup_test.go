@@ -426,7 +426,8 @@ func TestRestoreRefuses(t *testing.T) {
 		}
 	}
 	var held *owner.HeldError
-	if _, err := Restore(t.Context(), backup, b.Path(), RestoreOptions{Holder: "second", Confirm: agree}); !errors.As(err,
+	if _, err := Restore(t.Context(), backup, b.Path(), RestoreOptions{Holder: "second",
+		Confirm: agree}); !errors.As(err,
 		&held) || held.Holder.Command != "test" {
 		t.Errorf("%v", err)
 	}
@@ -474,12 +475,13 @@ func TestRestoreKeeps(t *testing.T) {
 				os.WriteFile(path+".secrets", []byte("secret"), 0o600)); err != nil {
 				t.Fatal(err)
 			}
-			r, err := Restore(t.Context(), backup, path, RestoreOptions{Holder: "test", Confirm: func(p RestorePlan) error {
-				if !p.Replace || p.Copy.CopiedAt.IsZero() || one.readOld != (p.Unread == nil) {
-					t.Errorf("%+v", p)
-				}
-				return nil
-			}})
+			r, err := Restore(t.Context(), backup, path, RestoreOptions{Holder: "test",
+				Confirm: func(p RestorePlan) error {
+					if !p.Replace || p.Copy.CopiedAt.IsZero() || one.readOld != (p.Unread == nil) {
+						t.Errorf("%+v", p)
+					}
+					return nil
+				}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -494,7 +496,8 @@ func TestRestoreKeeps(t *testing.T) {
 				return
 			}
 			if _, err := os.Stat(r.Kept + "-wal"); !errors.Is(err, fs.ErrNotExist) {
-				t.Errorf("the log of the old store was not merged: a kill before the rename would have lost it (%v)", err)
+				t.Errorf("the log of the old store was not merged: a kill before the rename would have lost it (%v)",
+					err)
 			}
 			old := openAt(t, r.Kept, Options{Holder: "test"})
 			if n := number(t, old, someEntries); n != all+2 {

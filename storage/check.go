@@ -208,7 +208,8 @@ func (s *Store) Repair(ctx context.Context, o RepairOptions) error {
 			{r.facts, []string{"missing fact", "wrong change number"}},
 			{r.parents, []string{"broken reference"}},
 			{r.blobs, []string{"damaged message", "missing piece", "wrong size", "missing message", "wrong message"}},
-			{r.bodies, []string{"missing message", "wrong message", "false coverage", "broken reference", "damaged message",
+			{r.bodies, []string{"missing message", "wrong message", "false coverage", "broken reference",
+				"damaged message",
 				"missing piece"}},
 			{r.accounts, []string{"wrong account"}},
 			{r.sizes, []string{"wrong size"}},
@@ -223,7 +224,9 @@ func (s *Store) Repair(ctx context.Context, o RepairOptions) error {
 			{r.queue, []string{"stray queue row", "stuck task"}},
 			{r.views, []string{"stale field"}},
 		} {
-			if step.after != nil && !slices.ContainsFunc(step.after, func(what string) bool { return rows[what] != nil }) {
+			if step.after != nil && !slices.ContainsFunc(step.after, func(what string) bool {
+				return rows[what] != nil
+			}) {
 				continue
 			}
 			if err := step.do(); err != nil {

@@ -37,10 +37,12 @@ func (r *Reader) Holdings(id AccountID) (Holdings, error) {
 // Store.DeleteHidden deletes it.
 func (w *Writer) HideAccount(id AccountID) error {
 	at := millis(now())
-	if _, err := w.tx.Exec(`UPDATE account SET removed_at = ? WHERE id = ? AND removed_at IS NULL`, at, id); err != nil {
+	if _, err := w.tx.Exec(`UPDATE account SET removed_at = ? WHERE id = ? AND removed_at IS NULL`, at,
+		id); err != nil {
 		return fmt.Errorf("hide account: %w", err)
 	}
-	if _, err := w.tx.Exec(`UPDATE mailbox SET gone_at = ? WHERE account_id = ? AND gone_at IS NULL`, at, id); err != nil {
+	if _, err := w.tx.Exec(`UPDATE mailbox SET gone_at = ? WHERE account_id = ? AND gone_at IS NULL`, at,
+		id); err != nil {
 		return fmt.Errorf("hide account: %w", err)
 	}
 	if err := w.each(id, `DELETE FROM change WHERE account_id = ? AND type = 'Mailbox'`,
@@ -102,7 +104,8 @@ func deleteHidden(ctx context.Context, s *Store, id AccountID, report func(done 
 				object_id FROM change WHERE account_id = ? LIMIT ?)`, id, sweepRows)
 		},
 		func() error {
-			return r.rows(&count, `DELETE FROM mailbox WHERE id IN (SELECT id FROM mailbox WHERE account_id = ? LIMIT ?)`,
+			return r.rows(&count,
+				`DELETE FROM mailbox WHERE id IN (SELECT id FROM mailbox WHERE account_id = ? LIMIT ?)`,
 				id, sweepRows)
 		},
 		func() error {

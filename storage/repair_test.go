@@ -11,7 +11,8 @@ func (b *bed) repaired(synced bool) []Finding {
 	b.t.Helper()
 	found := b.findings()
 	for range 4 {
-		if err := b.Repair(context.Background(), RepairOptions{Found: found, Parse: parseRaw, Synced: synced}); err != nil {
+		if err := b.Repair(context.Background(), RepairOptions{Found: found, Parse: parseRaw,
+			Synced: synced}); err != nil {
 			b.t.Fatal(err)
 		}
 		b.index(func(row EmailRow) IndexDoc { return IndexDoc{Email: row, Text: "text"} })
@@ -162,9 +163,10 @@ func TestRepairAlone(t *testing.T) {
 		"a counter behind, and an entry that leaves": {
 			`UPDATE mailbox SET total = 0, unread = 0; UPDATE entry SET uidvalidity = 3 WHERE id = 2`,
 			`SELECT expunged_at IS NOT NULL FROM entry WHERE id = 2`},
-		"sizes":      {`UPDATE blob SET size = size + 1, stored = stored + 1; UPDATE entry SET size = 1`, `SELECT 1`},
-		"coverage":   {`DELETE FROM coverage`, `SELECT count(*) = 3 FROM coverage`},
-		"a view":     {`UPDATE email SET subject = 'x' WHERE id = 2`, `SELECT subject = 'message 2' FROM email WHERE id = 2`},
+		"sizes":    {`UPDATE blob SET size = size + 1, stored = stored + 1; UPDATE entry SET size = 1`, `SELECT 1`},
+		"coverage": {`DELETE FROM coverage`, `SELECT count(*) = 3 FROM coverage`},
+		"a view": {`UPDATE email SET subject = 'x' WHERE id = 2`,
+			`SELECT subject = 'message 2' FROM email WHERE id = 2`},
 		"the feed":   {`DELETE FROM change WHERE object_id LIKE 'e%'`, `SELECT 1`},
 		"a thread":   {`UPDATE email SET thread_id = 4 WHERE id = 2`, `SELECT thread_id = 2 FROM email WHERE id = 2`},
 		"the index":  {`DELETE FROM search WHERE rowid < 4`, `SELECT 1`},

@@ -120,7 +120,8 @@ func (b *bed) addIn(w *storage.Writer, box storage.MailboxID, flags string, mess
 		b.uids[box]++
 		uid := b.uids[box]
 		id := fmt.Sprintf("<%d.%d@example.org>", box, uid)
-		batch.Arrivals = append(batch.Arrivals, storage.Arrival{UID: uid, Flags: storage.NewFlags(strings.Fields(flags)),
+		batch.Arrivals = append(batch.Arrivals, storage.Arrival{UID: uid,
+			Flags:        storage.NewFlags(strings.Fields(flags)),
 			InternalDate: time.Unix(1_700_000_000+int64(uid)*3607, 0), Body: b.packer.Pack(raw),
 			Header: storage.Header{MessageID: id, ThreadKeys: []string{id}, Subject: "s", BaseSubject: "s",
 				Sender: "Ada <ada@example.org>", SentAt: time.Unix(1_600_000_000, 0)}})
@@ -267,7 +268,8 @@ func TestMaildirNames(t *testing.T) {
 	b.add(b.mailbox("ada", "Bücher/Neu"), ``, []byte("333"))
 	dir := t.TempDir()
 	b.export(Options{Format: Maildir, Dir: dir})
-	want := ".mailcote-export ada/.B&APw-cher.Neu/cur/1700003607.V7U1.mailcote,S=3:2, ada/.B&APw-cher.Neu/maildirfolder " +
+	want := ".mailcote-export ada/.B&APw-cher.Neu/cur/1700003607.V7U1.mailcote,S=3:2, " +
+		"ada/.B&APw-cher.Neu/maildirfolder " +
 		"ada/cur/1700003607.V7U1.mailcote,S=1:2,FSa ada/cur/1700007214.V7U2.mailcote,S=2:2,DPRTab ada/dovecot-keywords"
 	if got := names(t, dir); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
@@ -322,7 +324,8 @@ func TestQuery(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r := b.export(Options{Format: EML, Dir: t.TempDir(), Query: &none, Text: "x"}); r.Written != 0 || r.Mailboxes != 0 {
+	if r := b.export(Options{Format: EML, Dir: t.TempDir(), Query: &none, Text: "x"}); r.Written != 0 ||
+		r.Mailboxes != 0 {
 		t.Errorf("%+v", r)
 	}
 }

@@ -104,8 +104,9 @@ func safe(text string, most int) (name string, changed bool) {
 	for i := 0; i < len(text); {
 		r, n := utf8.DecodeRuneInString(text[i:])
 		i += n
-		if r == utf8.RuneError || strings.ContainsRune(`/\:*?"<>|`, r) || !unicode.IsPrint(r) || unicode.Is(unicode.M, r) &&
-			b.Len() == 0 {
+		if r == utf8.RuneError || strings.ContainsRune(`/\:*?"<>|`, r) || !unicode.IsPrint(r) ||
+			unicode.Is(unicode.M, r) &&
+				b.Len() == 0 {
 			r = '_'
 		}
 		if b.Len()+utf8.RuneLen(r) > most {

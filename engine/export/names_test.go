@@ -42,7 +42,8 @@ func component(t *testing.T, name string) {
 	t.Helper()
 	switch {
 	case name == "", len(name) > 200, !utf8.ValidString(name), strings.ContainsAny(name, "/\\:*?\"<>|\x00"),
-		!filepath.IsLocal(name), filepath.Base(name) != name, strings.HasSuffix(name, "."), strings.HasSuffix(name, " "),
+		!filepath.IsLocal(name), filepath.Base(name) != name, strings.HasSuffix(name, "."),
+		strings.HasSuffix(name, " "),
 		strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f }):
 		t.Errorf("%q is no safe name", name)
 	}

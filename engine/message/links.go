@@ -214,7 +214,8 @@ func (a *anchors) resolve(href string) string {
 // escapeTarget percent-encodes what is white space or cannot be seen.
 func escapeTarget(s string) string {
 	odd := func(r rune) bool {
-		return r == utf8.RuneError || r == ' ' || unicode.IsSpace(r) || unicode.IsControl(r) || unicode.Is(unicode.Cf, r) ||
+		return r == utf8.RuneError || r == ' ' || unicode.IsSpace(r) || unicode.IsControl(r) ||
+			unicode.Is(unicode.Cf, r) ||
 			filler(r)
 	}
 	if !strings.ContainsFunc(s, odd) {
@@ -336,7 +337,8 @@ func trimSentence(s string) string {
 		case ')', ']', '}':
 			if open == nil {
 				open = map[byte]int{
-					')': strings.Count(s, "(") - strings.Count(s, ")"), ']': strings.Count(s, "[") - strings.Count(s, "]"),
+					')': strings.Count(s, "(") - strings.Count(s, ")"),
+					']': strings.Count(s, "[") - strings.Count(s, "]"),
 					'}': strings.Count(s, "{") - strings.Count(s, "}"),
 				}
 			}

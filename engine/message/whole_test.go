@@ -43,7 +43,8 @@ func TestLinksOfHTML(t *testing.T) {
 			"Head\nBody [1]", "1 http://a.example/ Head Body|"},
 		{"picture", `<a href=http://a.example/><img src=x alt="Track &amp; trace"></a>Text <a href=http://b.example/>b</a>`,
 			"Text b [2]", "1 http://a.example/ Track & trace|2 http://b.example/ b|"},
-		{"picture with text", `<a href=http://a.example/><img alt=Logo>Home</a>`, "Home [1]", "1 http://a.example/ Home|"},
+		{"picture with text", `<a href=http://a.example/><img alt=Logo>Home</a>`, "Home [1]",
+			"1 http://a.example/ Home|"},
 		{"picture only", `<a href=http://a.example/><img></a>`, "", "1 http://a.example/ |"},
 		{"map", `<map><area href=http://a.example/ alt=North><area alt=South href=http://b.example/></map>t`,
 			"t", "1 http://a.example/ North|2 http://b.example/ South|"},
@@ -172,7 +173,8 @@ func asJSON(t *testing.T, v View) string {
 // is something else.
 func TestHTMLDeclaresItsCharset(t *testing.T) {
 	for _, c := range []struct{ charset, page, want string }{
-		{"iso-8859-1", "<META content=\"text/html; CHARSET=ISO-8859-1\">caf\xe9", "<META content=\"text/html; CHARSET=utf-8\">café"},
+		{"iso-8859-1", "<META content=\"text/html; CHARSET=ISO-8859-1\">caf\xe9",
+			"<META content=\"text/html; CHARSET=utf-8\">café"},
 		{"", "<meta charset='windows-1252'>\x80", "<meta charset='utf-8'>€"},
 		{"utf-8", "<meta charset=utf-8><b>é", "<meta charset=utf-8><b>é"},
 		{"utf-8", "İK<meta charset=koi8-r>é", "İK<meta charset=utf-8>é"},
@@ -204,11 +206,12 @@ func TestHTMLOfAttachedMessages(t *testing.T) {
 func TestHostileLinks(t *testing.T) {
 	repeat := func(s string) string { return strings.Repeat(s, mib/4/len(s)) }
 	for name, page := range map[string]string{
-		"nested anchors":       strings.Repeat("<a href=http://a.example/>x", mib/20),
-		"empty anchors":        repeat("<a href=x></a>"),
-		"ends only":            repeat("</a></td>"),
-		"cells":                repeat("<td><a href=x>y"),
-		"long base":            "<base href=http://a.example/" + strings.Repeat("b", 2000) + "/>" + repeat("<a href=x>y</a>"),
+		"nested anchors": strings.Repeat("<a href=http://a.example/>x", mib/20),
+		"empty anchors":  repeat("<a href=x></a>"),
+		"ends only":      repeat("</a></td>"),
+		"cells":          repeat("<td><a href=x>y"),
+		"long base": "<base href=http://a.example/" + strings.Repeat("b",
+			2000) + "/>" + repeat("<a href=x>y</a>"),
 		"endless base":         "<base href=http://a.example/" + repeat("b") + "/><a href=x>y</a>",
 		"one long target":      "<a href=http://a.example/" + repeat("y") + ">z</a>",
 		"many long targets":    repeat("<a href=http://a.example/" + strings.Repeat("y", 30_000) + ">z</a>"),
@@ -270,7 +273,8 @@ func TestManyPagesThatAreNotShown(t *testing.T) {
 	var b strings.Builder
 	b.WriteString("Content-Type: multipart/mixed; boundary=m\r\n\r\n--m\r\nContent-Type: text/html\r\n\r\n<p>seen\r\n" +
 		"--m\r\nContent-Type: text/plain\r\n\r\n" + strings.Repeat("aaaaaaa ", 125_000) + "\r\n")
-	b.WriteString("--m\r\nContent-Type: multipart/alternative; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain\r\n\r\n" +
+	b.WriteString("--m\r\nContent-Type: multipart/alternative; boundary=b\r\n\r\n--b\r\nContent-Type: " +
+		"text/plain\r\n\r\n" +
 		strings.Repeat("plain ", 300))
 	needle := strings.Repeat("aaaaaaa ", 10)
 	for i := range 3000 {

@@ -56,7 +56,8 @@ func (c *checker) blob(s Snapshot, id int64) error {
 			"Of %d pieces %d are there: the message must be fetched again.", last+1, pieces)
 	}
 	if stored != bytes {
-		if err := c.addRow(id, true, "wrong size", place, "It is noted to take %d bytes in the store and takes %d.", stored,
+		if err := c.addRow(id, true, "wrong size", place, "It is noted to take %d bytes in the store and takes %d.",
+			stored,
 			bytes); err != nil {
 			return err
 		}

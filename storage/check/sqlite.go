@@ -45,7 +45,8 @@ func (c *checker) tables() error {
 				if row != nil {
 					number = *row
 				}
-				return c.addRow(0, parent != "account", "broken reference", fmt.Sprintf("table %s, row %d", table, number),
+				return c.addRow(0, parent != "account", "broken reference",
+					fmt.Sprintf("table %s, row %d", table, number),
 					"It names a row of %s that does not exist: rows were lost.", parent)
 			}, `PRAGMA foreign_key_check(`+quoted+`)`)
 		}); err != nil {

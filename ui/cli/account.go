@@ -30,7 +30,8 @@ func (a *app) account() *cobra.Command {
 		Args: cobra.ArbitraryArgs,
 		RunE: group,
 	}
-	c.AddCommand(a.accountAdd(), a.orFresh(a.accountList()), a.accountShow(), a.accountSet(), a.accountTest(), a.accountPause(),
+	c.AddCommand(a.accountAdd(), a.orFresh(a.accountList()), a.accountShow(), a.accountSet(), a.accountTest(),
+		a.accountPause(),
 		a.accountResume(), a.accountRename(), a.accountRemove())
 	return c
 }

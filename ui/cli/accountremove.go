@@ -21,12 +21,12 @@ import (
 
 // removedView is `account remove --json`.
 type removedView struct {
-	Type      string `json:"type"` // removed
-	Account   string `json:"account"`
-	Mailboxes int64  `json:"mailboxes"`
-	Messages  int64  `json:"messages"`
-	Bytes     int64  `json:"bytes"` // of the messages
-	Wiped     bool   `json:"wiped"`
+	Type      string `json:"type"`      // always "removed"
+	Account   string `json:"account"`   // the name that it had
+	Mailboxes int64  `json:"mailboxes"` // how many went with it
+	Messages  int64  `json:"messages"`  // how many went with it
+	Bytes     int64  `json:"bytes"`     // of the messages
+	Wiped     bool   `json:"wiped"`     // every page of the file was written anew
 }
 
 func (a *app) accountRemove() *cobra.Command {

@@ -10,31 +10,27 @@ import (
 	"github.com/spf13/cobra"
 
 	"mailcote/storage"
+	"mailcote/ui/cli/answer"
 	"mailcote/ui/cli/voice"
 	"mailcote/ui/format"
 )
 
 // storeCopyView is a store that was copied, in JSON.
 type storeCopyView struct {
-	Type      string  `json:"type"` // backup or restore
-	File      string  `json:"file"`
-	CopiedAt  *string `json:"copied_at"` // null: it was no backup
-	Schema    int     `json:"schema"`
-	Accounts  int64   `json:"accounts"`
-	Mailboxes int64   `json:"mailboxes"`
-	Messages  int64   `json:"messages"`
-	Bytes     int64   `json:"bytes"`
-	Kept      *string `json:"kept"` // the file with the store that was replaced
+	Type      string      `json:"type"`      // "backup" or "restore"
+	File      string      `json:"file"`      // the backup
+	CopiedAt  answer.Time `json:"copied_at"` // when the backup was made; null: it was no backup
+	Schema    int         `json:"schema"`    // its version
+	Accounts  int64       `json:"accounts"`  // how many it has
+	Mailboxes int64       `json:"mailboxes"` // how many it has
+	Messages  int64       `json:"messages"`  // how many it has
+	Bytes     int64       `json:"bytes"`     // of the file
+	Kept      answer.Text `json:"kept"`      // the file with the store that was replaced; null: none was
 }
 
 func viewCopy(kind, file string, f storage.CopyFacts, bytes int64) storeCopyView {
-	v := storeCopyView{Type: kind, File: file, Schema: f.Schema, Accounts: f.Accounts, Mailboxes: f.Mailboxes,
+	return storeCopyView{Type: kind, CopiedAt: answer.At(f.CopiedAt), File: file, Schema: f.Schema, Accounts: f.Accounts, Mailboxes: f.Mailboxes,
 		Messages: f.Messages, Bytes: bytes}
-	if !f.CopiedAt.IsZero() {
-		at := f.CopiedAt.UTC().Format(time.RFC3339)
-		v.CopiedAt = &at
-	}
-	return v
 }
 
 func (a *app) backup() *cobra.Command {

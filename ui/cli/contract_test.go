@@ -30,12 +30,17 @@ func Answers() []Answer {
 		{"account add", "The steps of the sign-in, then the account.", []any{stepView{}, addedAccount{}}},
 		{"account list", "One object an account.", []any{standingAccount{}}},
 		{"account pause", "One object for each account named.", []any{accountView{}}},
+		{"account remove", "One object.", []any{removedView{}}},
+		{"account rename", "The account as it is now.", []any{accountView{}}},
 		{"account resume", "One object for each account named.", []any{accountView{}}},
 		{"account set", "The account as it is now.", []any{accountView{}}},
 		{"account show", "One object.", []any{shownAccount{}}},
 		{"account test", "One object a step, in order. The first that fails is the last.", []any{stepView{}}},
+		{"backup", "One object.", []any{storeCopyView{}}},
 		{"check", "One object for each thing that is wrong; none when the store is sound. With `--salvage` what was " +
-			"saved.", []any{findingView{}, salvagedView{}}},
+			"saved. With `--repair` what is left, the summaries of the sync that it makes, and last what was mended. With " +
+			"`--rebuild` what was made again.", []any{findingView{}, salvagedView{}, summaryView{}, repairView{},
+			rebuildView{}}},
 		{"demo", "What `run` prints, and the summary of the first sync.",
 			[]any{readyView{}, summaryView{}, stateView{}, passView{}, faultView{}}},
 		{"errors", "One object an error, the newest first. With `--group` one a problem.",
@@ -43,6 +48,7 @@ func Answers() []Answer {
 		{"errors quarantine", "One object a message.", []any{heldView{}}},
 		{"errors raw", "One object.", []any{rawView{}}},
 		{"errors retry", "One object for each message that is tried.", []any{heldView{}}},
+		{"export", "One object.", []any{exportView{}}},
 		{"mailbox list", "One object a mailbox.", []any{mailboxView{}}},
 		{"mailbox set", "The mailbox as it is now.", []any{mailboxView{}}},
 		{"queue list", "One object a task.", []any{taskView{}}},
@@ -52,6 +58,8 @@ func Answers() []Answer {
 		{"queue priority", changedTasks, []any{taskView{}}},
 		{"queue resume", changedTasks, []any{taskView{}}},
 		{"queue retry", changedTasks, []any{taskView{}}},
+		{"man", "One object.", []any{writtenView{}}},
+		{"restore", "One object.", []any{storeCopyView{}}},
 		{"run", "A stream of events, one object a line, each written at once, until Ctrl-C. The first is `ready`. " +
 			"A `state` is printed for each account at the start and whenever it changes, a `pass` when one has " +
 			"ended, an `error` for each that is recorded, and with `--mail` a `mail` for each message that is " +

@@ -14,7 +14,6 @@ import (
 	"strings"
 	"time"
 
-	"mailcote/engine/message"
 	"mailcote/queue"
 	"mailcote/ui/cli/answer"
 )
@@ -25,9 +24,6 @@ func ours() []reflect.Type {
 	return []reflect.Type{reflect.TypeFor[queue.Payload](), reflect.TypeFor[queue.Checkpoint](),
 		reflect.TypeFor[queue.Failure]()}
 }
-
-// exempt are types that are not described yet.
-func exempt() []reflect.Type { return []reflect.Type{reflect.TypeFor[message.View]()} }
 
 // Object describes one type of object.
 type Object struct {
@@ -107,9 +103,6 @@ func (d describer) fields(o *Object, t reflect.Type) error {
 
 func (d describer) kind(k *objectKey, t reflect.Type) (err error) {
 	switch {
-	case slices.Contains(exempt(), t):
-		k.kind = "any"
-		return nil
 	case t == reflect.TypeFor[answer.Time]():
 		k.kind, k.null = "time", true
 		return nil
@@ -137,11 +130,11 @@ func (d describer) kind(k *objectKey, t reflect.Type) (err error) {
 	case reflect.Struct:
 		k.kind = "object"
 		k.of, err = d.object(t)
-	case reflect.Slice:
+	case reflect.Slice, reflect.Array:
 		one := *k
 		if err = d.kind(&one, t.Elem()); err == nil {
 			k.kind, k.of = "list", one.of
-			if k.of == nil {
+			if k.of == nil || one.kind == "list" {
 				k.of = &Object{Keys: []objectKey{one}}
 			}
 		}

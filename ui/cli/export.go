@@ -3,7 +3,6 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,32 +14,34 @@ import (
 	"mailcote/engine/export"
 	"mailcote/storage"
 	"mailcote/storage/query"
+	"mailcote/ui/cli/answer"
 	"mailcote/ui/cli/voice"
 	"mailcote/ui/format"
 )
 
 // exportView is what an export did, in JSON.
 type exportView struct {
-	Type      string  `json:"type"` // export
-	Format    string  `json:"format"`
-	Out       string  `json:"out"`
-	Result    string  `json:"result"` // complete or partial
-	Accounts  int     `json:"accounts"`
-	Mailboxes int     `json:"mailboxes"`
-	Written   int64   `json:"written"` // messages, this time
-	Already   int64   `json:"already"` // messages that an earlier run wrote
-	Bytes     int64   `json:"bytes"`
-	Missing   int64   `json:"missing"` // messages whose body is not fetched
-	Later     int64   `json:"later"`   // messages that came after their file was finished
-	Damaged   int64   `json:"damaged"`
-	Dropped   int64   `json:"keywords_dropped"` // messages that lost a keyword
-	Seconds   float64 `json:"seconds"`
+	Type      string        `json:"type"`             // always "export"
+	Format    string        `json:"format"`           // mbox, maildir, eml or jsonl
+	Out       string        `json:"out"`              // the directory
+	Result    string        `json:"result"`           // complete or partial
+	Accounts  int           `json:"accounts"`         // how many have mail there
+	Mailboxes int           `json:"mailboxes"`        // how many have mail there
+	Written   int64         `json:"written"`          // messages, this time
+	Already   int64         `json:"already"`          // messages that an earlier run wrote
+	Bytes     int64         `json:"bytes"`            // written this time
+	Missing   int64         `json:"missing"`          // messages whose body is not fetched
+	Later     int64         `json:"later"`            // messages that came after their file was finished
+	Damaged   int64         `json:"damaged"`          // messages that the store cannot read
+	Dropped   int64         `json:"keywords_dropped"` // messages that lost a keyword
+	Seconds   answer.Number `json:"seconds"`          // that it took
 }
 
 func (a *app) export() *cobra.Command {
 	var kind, out, account string
 	c := &cobra.Command{
-		Use: "export --format mbox|maildir|eml|jsonl --out DIR [QUERY]", Short: "Write mail into files of other programs",
+		Use:   "export --format mbox|maildir|eml|jsonl --out DIR [QUERY]",
+		Short: "Write mail into files of other programs",
 		Long: `Write mail into files that other programs read: all of it, or every copy of what
 a search finds. DIR is made, or is empty, or holds the same export, which then
 goes on; nothing that is there is overwritten. A running mailcote goes on
@@ -135,8 +136,9 @@ func exportRefused(dir string, err error) error {
 // exported says what was done.
 func (a *app) exported(o export.Options, r export.Result, took time.Duration) error {
 	v := exportView{Type: "export", Format: string(o.Format), Out: o.Dir, Result: "complete", Accounts: r.Accounts,
-		Mailboxes: r.Mailboxes, Written: r.Written, Already: r.Already, Bytes: r.Bytes, Missing: r.Missing, Later: r.Later,
-		Damaged: int64(len(r.Damaged)) + r.Unread, Dropped: r.Dropped, Seconds: math.Round(took.Seconds()*1000) / 1000}
+		Mailboxes: r.Mailboxes, Written: r.Written, Already: r.Already, Bytes: r.Bytes, Missing: r.Missing,
+		Later:   r.Later,
+		Damaged: int64(len(r.Damaged)) + r.Unread, Dropped: r.Dropped, Seconds: answer.Number(took.Seconds())}
 	if !r.Whole() {
 		v.Result = "partial"
 	}
@@ -159,15 +161,18 @@ func (a *app) exported(o export.Options, r export.Result, took time.Duration) er
 		return nil
 	}
 	if r.Missing > 0 {
-		a.voice.Warn("%s not fetched, so these messages are not exported: mailcote sync, then export into a new directory",
+		a.voice.Warn("%s not fetched, so these messages are not exported: mailcote sync, then export into a new "+
+			"directory",
 			format.Plural(r.Missing, "body is", "bodies are"))
 	}
 	if r.Later > 0 {
-		a.voice.Warn("%s came after the file of their mailbox was finished, and %s not in it: export into a new directory",
+		a.voice.Warn("%s came after the file of their mailbox was finished, and %s not in it: export into a new "+
+			"directory",
 			format.Plural(r.Later, "message", "messages"), map[bool]string{true: "is", false: "are"}[r.Later == 1])
 	}
 	if r.Unread > 0 {
-		a.voice.Warn("%s damaged in the store when %s exported before: mailcote check, then export into a new directory",
+		a.voice.Warn("%s damaged in the store when %s exported before: mailcote check, then export into a new "+
+			"directory",
 			format.Plural(r.Unread, "message was", "messages were"),
 			map[bool]string{true: "it was", false: "they were"}[r.Unread == 1])
 	}

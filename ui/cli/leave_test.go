@@ -66,12 +66,14 @@ func TestExportIsServed(t *testing.T) {
 	const second, third = "bob", "eve"
 	r := newRig(t, dovecot.Config{
 		Users: map[string]string{dovecot.User: dovecot.Password, second: "open", third: "open"},
-		Extra: "namespace files {\n prefix = files/\n separator = /\n location = mbox:~/files:UTF-8:INDEX=MEMORY\n list = yes\n}\n",
+		Extra: "namespace files {\n prefix = files/\n separator = /\n location = mbox:~/files:UTF-8:INDEX=MEMORY\n " +
+			"list = yes\n}\n",
 	})
 	r.fill(5, byLength(60, 2000), 5, corpus.Options{AvgSize: 3000})
 	other := []string{"Bücher/Neu & Alt", "日本語", "Größe 100", "a b", "Projekt/A/B/C"}
 	for i, name := range other {
-		r.server.Deliver(t, dovecot.User, name, fmt.Appendf(nil, "Subject: %d\r\n\r\n>From the start\r\nFrom here\r\n", i),
+		r.server.Deliver(t, dovecot.User, name, fmt.Appendf(nil,
+			"Subject: %d\r\n\r\n>From the start\r\nFrom here\r\n", i),
 			dovecot.Options{Date: time.Unix(1_600_000_000+int64(i)*86_400, 0)})
 	}
 	c := r.other()
@@ -261,7 +263,8 @@ func TestRestoreBesideAgent(t *testing.T) {
 		{2, []string{"export", "--format", "mbox", "--out", r.dir}, "name a new directory"},
 		{2, []string{"export", "--format", "mbox", "--out", text}, "no directory"},
 		{2, []string{"export", "--format", "mbox", "--out", filepath.Join(r.dir, "out")}, "name a new directory"},
-		{2, []string{"export", "--format", "mbox", "--out", filepath.Join(r.dir, "new"), "--account", "nobody"}, "nobody"},
+		{2, []string{"export", "--format", "mbox", "--out", filepath.Join(r.dir, "new"), "--account", "nobody"},
+			"nobody"},
 		{2, []string{"export", "--format", "mbox", "--out", filepath.Join(r.dir, "new"), "before:soon"}, "before:"},
 	} {
 		r.refuses(one.status, one.args, []string{one.want})

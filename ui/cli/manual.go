@@ -10,9 +10,9 @@ import (
 
 // writtenView is `man --json`.
 type writtenView struct {
-	Type  string `json:"type"` // written
-	Dir   string `json:"dir"`
-	Pages int    `json:"pages"`
+	Type  string `json:"type"`  // always "written"
+	Dir   string `json:"dir"`   // the directory
+	Pages int    `json:"pages"` // how many
 }
 
 func (a *app) manual() *cobra.Command {

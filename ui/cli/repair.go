@@ -11,26 +11,27 @@ import (
 	"mailcote/engine"
 	"mailcote/storage"
 	"mailcote/storage/class"
+	"mailcote/ui/cli/answer"
 	"mailcote/ui/cli/voice"
 	"mailcote/ui/format"
 )
 
 // repairView is the summary of check --repair, in JSON.
 type repairView struct {
-	Type      string  `json:"type"` // repair
-	Found     int     `json:"found"`
-	Mended    int     `json:"mended"`
-	Left      int     `json:"left"`
-	Refetched int64   `json:"refetched"` // messages that were downloaded again
-	Seconds   float64 `json:"seconds"`
+	Type      string        `json:"type"`      // always "repair"
+	Found     int           `json:"found"`     // things that were wrong
+	Mended    int           `json:"mended"`    // that are not any more
+	Left      int           `json:"left"`      // that still are
+	Refetched int64         `json:"refetched"` // messages that were downloaded again
+	Seconds   answer.Number `json:"seconds"`   // that it took
 }
 
 // rebuildView is the summary of check --rebuild, in JSON.
 type rebuildView struct {
-	Type     string  `json:"type"` // rebuild
-	What     string  `json:"what"`
-	Messages int64   `json:"messages"`
-	Seconds  float64 `json:"seconds"`
+	Type     string        `json:"type"`     // always "rebuild"
+	What     string        `json:"what"`     // views, search or threads
+	Messages int64         `json:"messages"` // of how many it was made again
+	Seconds  answer.Number `json:"seconds"`  // that it took
 }
 
 // given counts which of some flags were given.
@@ -64,7 +65,8 @@ func repairable(found []storage.Finding) string {
 func (a *app) repair(ctx context.Context) error {
 	start := time.Now()
 	var done engine.Repaired
-	err := a.tending(ctx, "mailcote check --repair", func(ctx context.Context, s *storage.Store, e *engine.Engine) error {
+	err := a.tending(ctx, "mailcote check --repair", func(ctx context.Context, s *storage.Store,
+		e *engine.Engine) error {
 		o := engine.RepairOptions{Checked: a.checking()}
 		if err := s.Read(ctx, func(r *storage.Reader) error {
 			all, err := r.Accounts()
@@ -96,9 +98,11 @@ func (a *app) repair(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	v := repairView{Type: "repair", Found: len(done.Found), Left: len(done.Left), Seconds: rounded(time.Since(start))}
+	v := repairView{Type: "repair", Found: len(done.Found), Left: len(done.Left), Seconds: answer.Number(time.Since(start).Seconds())}
 	for _, f := range done.Found {
-		if !slices.ContainsFunc(done.Left, func(l storage.Finding) bool { return l.What == f.What && l.Where == f.Where }) {
+		if !slices.ContainsFunc(done.Left, func(l storage.Finding) bool {
+			return l.What == f.What && l.Where == f.Where
+		}) {
 			v.Mended++
 		}
 	}
@@ -114,8 +118,9 @@ func (a *app) repair(ctx context.Context) error {
 			return err
 		}
 	}
-	a.voice.Note("%s: %d mended, %d left; %s fetched again in %s.", format.Plural(int64(v.Found), "finding", "findings"),
-		v.Mended, v.Left, format.Plural(v.Refetched, "message", "messages"), format.Seconds(v.Seconds))
+	a.voice.Note("%s: %d mended, %d left; %s fetched again in %s.",
+		format.Plural(int64(v.Found), "finding", "findings"),
+		v.Mended, v.Left, format.Plural(v.Refetched, "message", "messages"), format.Seconds(float64(v.Seconds)))
 	if status := combined(done.Summaries); status != Done && len(done.Summaries) > 0 {
 		return &ended{status}
 	}
@@ -143,11 +148,12 @@ func (a *app) rebuild(ctx context.Context, what engine.Rebuilding) error {
 	if err != nil {
 		return err
 	}
-	v := rebuildView{"rebuild", string(what), n, rounded(time.Since(start))}
+	v := rebuildView{"rebuild", string(what), n, answer.Number(time.Since(start).Seconds())}
 	if a.json {
 		return a.voice.JSON(v)
 	}
-	a.voice.Note("Made again: %s of %s, in %s.", what, format.Plural(n, "message", "messages"), format.Seconds(v.Seconds))
+	a.voice.Note("Made again: %s of %s, in %s.", what, format.Plural(n, "message", "messages"),
+		format.Seconds(float64(v.Seconds)))
 	return nil
 }
 
@@ -158,5 +164,3 @@ func (a *app) ended() {
 	}
 }
 
-// rounded gives seconds to three digits.
-func rounded(d time.Duration) float64 { return d.Round(time.Millisecond).Seconds() }

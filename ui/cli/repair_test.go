@@ -172,7 +172,8 @@ func TestRebuild(t *testing.T) {
 	one.alter(one.store, `UPDATE email SET subject = 'x', preview = 'y'; DELETE FROM search WHERE rowid < 20;
 		UPDATE email SET thread_id = (SELECT min(id) FROM thread)`)
 	for _, what := range []string{"views", "search", "threads"} {
-		if o := one.exits(0, "check", "--rebuild", what); !strings.Contains(o.errs, "Made again: "+what+" of 60 messages") {
+		if o := one.exits(0, "check", "--rebuild", what); !strings.Contains(o.errs,
+			"Made again: "+what+" of 60 messages") {
 			t.Errorf("%s: %s", what, o.errs)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mailcote/storage"
+	"mailcote/ui/cli/answer"
 	"mailcote/ui/cli/voice"
 	"mailcote/ui/format"
 )
@@ -66,8 +67,9 @@ func (a *app) mayRestore(ctx context.Context, from, path string, p storage.Resto
 	if p.Unread != nil {
 		old = "which cannot be read (" + p.Unread.Error() + ")"
 	}
-	ok, err := a.voice.Confirm(ctx, voice.Line(fmt.Sprintf("%s, %s with %s, takes the place of %s, %s. That one is kept "+
-		"beside it. Go on?", from, what, format.Plural(p.Copy.Messages, "message", "messages"), path, old)))
+	ok, err := a.voice.Confirm(ctx,
+		voice.Line(fmt.Sprintf("%s, %s with %s, takes the place of %s, %s. That one is kept "+
+			"beside it. Go on?", from, what, format.Plural(p.Copy.Messages, "message", "messages"), path, old)))
 	if errors.Is(err, voice.ErrNobody) {
 		return usagef("%s is a store already, and nobody can be asked whether to replace it: say --yes", typed(path))
 	}
@@ -104,9 +106,7 @@ func (a *app) restored(from, path string, done storage.Restored) error {
 			size = info.Size()
 		}
 		v := viewCopy("restore", from, done.Copy, size)
-		if done.Kept != "" {
-			v.Kept = &done.Kept
-		}
+		v.Kept = answer.Text(done.Kept)
 		if err := a.voice.JSON(v); err != nil {
 			return err
 		}

@@ -39,7 +39,8 @@ func (a *app) root() *cobra.Command {
 		return usagef("%s: see %s --help", strings.TrimSpace(err.Error()), c.CommandPath())
 	})
 	root.AddCommand(a.demo(), a.run(), a.sync(), a.account(), a.mailbox(), a.status(), a.orFresh(a.search()), a.show(),
-		a.queue(), a.errors(), a.check(), a.export(), a.backup(), a.restore(), a.sql(), a.token(), a.manual(), a.version())
+		a.queue(), a.errors(), a.check(), a.export(), a.backup(), a.restore(), a.sql(), a.token(), a.manual(),
+		a.version())
 	root.SetHelpCommand(helpCommand())
 	root.InitDefaultCompletionCmd()
 	strict(root)

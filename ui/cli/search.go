@@ -37,6 +37,7 @@ type hitView struct {
 // snippetView is the text around what was found. A mark is where in Text, from
 // a character (Unicode code point) to the one behind.
 type snippetView struct {
+	Type  string   `json:"type"`  // always "snippet"
 	Text  string   `json:"text"`  // on one line
 	Marks [][2]int `json:"marks"` // pairs: the first character of a find and the one behind it
 }
@@ -46,7 +47,7 @@ func viewHit(h view.Hit, total int64) hitView {
 	v := hitView{"hit", string(m.ID), m.AccountName, m.MailboxPath, m.UID, answer.At(m.Date), m.Sender, m.Recipients,
 		m.Subject, m.Preview, strings.Fields(string(m.Flags)), m.Size, m.HasAttachment, nil, total}
 	if h.Found {
-		v.Snippet = &snippetView{h.Snippet.Text, h.Snippet.Marks}
+		v.Snippet = &snippetView{"snippet", h.Snippet.Text, h.Snippet.Marks}
 	}
 	return v
 }

@@ -86,7 +86,8 @@ func (a *app) checkShow(c *cobra.Command, f showFlags) error {
 	case saves && f.save == "":
 		return usagef("--save needs a directory: --save . is this one")
 	case part && !isPartNumber(f.part):
-		return usagef("--part %s is no part number: give one that mailcote show prints, such as 2 or 1.2", typed(f.part))
+		return usagef("--part %s is no part number: give one that mailcote show prints, such as 2 or 1.2",
+			typed(f.part))
 	case f.raw && a.json:
 		return usagef("--raw and --json exclude each other: give one")
 	case part && !saves && a.json:
@@ -98,7 +99,8 @@ func (a *app) checkShow(c *cobra.Command, f showFlags) error {
 		return usagef("--html prints bytes that a terminal would obey: write them to a file, mailcote show ID " +
 			"--html > message.html")
 	case part && !saves && terminal:
-		return usagef("--part prints bytes that a terminal would obey: write them to a file, or save it with --save DIR")
+		return usagef("--part prints bytes that a terminal would obey: write them to a file, or save it with --save " +
+			"DIR")
 	}
 	return nil
 }

@@ -142,8 +142,9 @@ func TestShowJSON(t *testing.T) {
 	for key, want := range map[string]string{
 		"subject": `"Confirm"`, "from": `[{"name":"Shop","email":"shop@a.example"}]`,
 		"to": `[{"name":null,"email":"bob@example.org"}]`, "cc": `[]`, "sent_at": `null`, "received_at": `null`,
-		"in_reply_to": `[]`, "message_id": `"parts@a.example"`, "from_html": `true`, "partial": `false`, "problems": `[]`,
-		"html": ``,
+		"in_reply_to": `[]`, "message_id": `"parts@a.example"`, "from_html": `true`, "partial": `false`,
+		"problems": `[]`,
+		"html":     ``,
 	} {
 		if got := string(v.View[key]); got != want {
 			t.Errorf("%s: %s, want %s", key, got, want)
@@ -185,9 +186,11 @@ func TestShowJSON(t *testing.T) {
 
 func TestShowSave(t *testing.T) {
 	t.Parallel()
-	r, ids := shown(t, withParts(), []byte("Subject: none\r\n\r\nx\r\n"), []byte("Content-Type: multipart/mixed; boundary=m\r\n"+
-		"\r\n--m\r\n\r\nhello\r\nbegin 644 ../cat.txt\r\n#0V%T\r\n`\r\nend\r\n"+
-		"--m\r\nContent-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\n"+base64Lines([]byte(inner))+"--m--\r\n"))
+	r, ids := shown(t, withParts(), []byte("Subject: none\r\n\r\nx\r\n"),
+		[]byte("Content-Type: multipart/mixed; boundary=m\r\n"+
+			"\r\n--m\r\n\r\nhello\r\nbegin 644 ../cat.txt\r\n#0V%T\r\n`\r\nend\r\n"+
+			"--m\r\nContent-Type: message/rfc822\r\nContent-Transfer-Encoding: "+
+			"base64\r\n\r\n"+base64Lines([]byte(inner))+"--m--\r\n"))
 	dir := filepath.Join(t.TempDir(), "new")
 	paths := func(out string) (all []string) {
 		for line := range strings.Lines(out) {

@@ -32,6 +32,7 @@ type copyView struct {
 // readView is what is read from the bytes of a message. What is absent or
 // unreadable is null.
 type readView struct {
+	Type        string        `json:"type"`         // always "view"
 	MessageID   answer.Text   `json:"message_id"`   // without angle brackets
 	InReplyTo   []string      `json:"in_reply_to"`  // ids that it answers
 	References  []string      `json:"references"`   // ids that it refers to
@@ -46,10 +47,10 @@ type readView struct {
 	SentAt      answer.Time   `json:"sent_at"`      // the Date field
 	ReceivedAt  answer.Time   `json:"received_at"`  // the topmost Received field
 
-	Text     string  `json:"text"`           // without numbers of links
-	FromHTML bool    `json:"from_html"`      // some of the text was HTML
-	HTML     *string `json:"html,omitempty"` // only with --html; "" if there is none
-	Preview  string  `json:"preview"`        // one line
+	Text     string  `json:"text"`      // without numbers of links
+	FromHTML bool    `json:"from_html"` // some of the text was HTML
+	HTML     *string `json:"html"`      // with --html, "" if there is none; null without --html
+	Preview  string  `json:"preview"`   // one line
 
 	Links         []linkView `json:"links"`          // as --links lists them
 	Parts         []partView `json:"parts"`          // each part with a body
@@ -61,6 +62,7 @@ type readView struct {
 }
 
 type addressView struct {
+	Type  string      `json:"type"`  // always "address"
 	Name  answer.Text `json:"name"`  // decoded
 	Email string      `json:"email"` // the address as written
 }
@@ -106,8 +108,9 @@ func viewMessage(ctx context.Context, s *storage.Store, id storage.EmailID, m vi
 	}
 	parts, err := view.Parts(ctx, s, id)
 	w := m.View
-	v.View = &readView{MessageID: answer.Text(w.MessageID), InReplyTo: list(w.InReplyTo), References: list(w.References),
-		Subject: answer.Text(w.Subject), BaseSubject: answer.Text(w.BaseSubject),
+	v.View = &readView{Type: "view", MessageID: answer.Text(w.MessageID), InReplyTo: list(w.InReplyTo),
+		References: list(w.References),
+		Subject:    answer.Text(w.Subject), BaseSubject: answer.Text(w.BaseSubject),
 		From: viewAddresses(w.From), Sender: viewAddresses(w.Sender), ReplyTo: viewAddresses(w.ReplyTo),
 		To: viewAddresses(w.To), Cc: viewAddresses(w.Cc), Bcc: viewAddresses(w.Bcc),
 		SentAt: answer.At(w.SentDate), ReceivedAt: answer.At(w.ReceivedDate),
@@ -131,7 +134,7 @@ func list[T any](all []T) []T {
 func viewAddresses(all []message.Address) []addressView {
 	views := make([]addressView, len(all))
 	for i, one := range all {
-		views[i] = addressView{answer.Text(one.Name), one.Email}
+		views[i] = addressView{"address", answer.Text(one.Name), one.Email}
 	}
 	return views
 }
@@ -147,7 +150,8 @@ func viewLinks(all []message.Link) []linkView {
 func viewParts(all []message.Attachment) []partView {
 	views := make([]partView, len(all))
 	for i, one := range all {
-		views[i] = partView{"part", one.Path, one.Type, answer.Text(one.Name), one.Size, one.Inline, answer.Text(one.ContentID)}
+		views[i] = partView{"part", one.Path, one.Type, answer.Text(one.Name), one.Size, one.Inline,
+			answer.Text(one.ContentID)}
 	}
 	return views
 }

@@ -6,8 +6,9 @@ import (
 )
 
 func TestSince(t *testing.T) {
-	for text, ago := range map[string]time.Duration{"7d": 7 * 24 * time.Hour, "2h": 2 * time.Hour, "30m": 30 * time.Minute,
-		"1w": 7 * 24 * time.Hour, "1h30m": 90 * time.Minute, "1d": 24 * time.Hour} {
+	for text, ago := range map[string]time.Duration{"7d": 7 * 24 * time.Hour, "2h": 2 * time.Hour,
+		"30m": 30 * time.Minute,
+		"1w":  7 * 24 * time.Hour, "1h30m": 90 * time.Minute, "1d": 24 * time.Hour} {
 		var s since
 		if err := s.Set(text); err != nil || s.ago != ago || s.String() != text {
 			t.Errorf("%s: %+v, %v", text, s, err)

@@ -76,7 +76,8 @@ func (a *app) ask(ctx context.Context, s *storage.Store, text string) error {
 type tookTooLongError struct{ most time.Duration }
 
 func (e *tookTooLongError) Error() string {
-	return fmt.Sprintf("the statement was ended because it took longer than %s: ask for less, or give it more time with "+
+	return fmt.Sprintf("the statement was ended because it took longer than %s: ask for less, or give it more time "+
+		"with "+
 		"--timeout", e.most)
 }
 

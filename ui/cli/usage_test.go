@@ -68,7 +68,8 @@ func TestUsageErrors(t *testing.T) {
 	if commands < 40 {
 		t.Errorf("only %d commands", commands)
 	}
-	for _, line := range []string{"nosuch", "account nosuch", "completion nosuch", "completion bash extra", "help nosuch",
+	for _, line := range []string{"nosuch", "account nosuch", "completion nosuch", "completion bash extra",
+		"help nosuch",
 		"help account nosuch", "errors --since x", "errors --since -1d", "queue priority 11 1", "queue retry",
 		"search --limit x y", "search before:x", "sql --timeout -1s x", "run --port 99999", "run --port -1",
 		"account add http://x@y", "account add x", "account set a", "account set a --port 0", "account remove a",

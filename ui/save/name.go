@@ -47,7 +47,8 @@ func cleaned(name string) string {
 		return r
 	}, name)
 	name = strings.Join(strings.Fields(name), " ")
-	name = strings.TrimRight(strings.TrimLeft(name, ". \u200c\u200d"), ". ") // no hidden file; Windows drops dots at the end
+	// no hidden file; Windows drops dots at the end
+	name = strings.TrimRight(strings.TrimLeft(name, ". \u200c\u200d"), ". ")
 	if strings.Trim(name, "_-. ") == "" {
 		return ""
 	}

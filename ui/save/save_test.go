@@ -59,9 +59,12 @@ func TestNames(t *testing.T) {
 
 // hostileName is a name that a sender may give to a file.
 func hostileName(r *rand.Rand) string {
-	pieces := []string{"..", "/", `\`, ".", "a", "etc", "passwd", "C:", "CON", "nul", "com1", ":", "\x00", "\n", "\u202e",
-		"\u200d", "／", "＼", "~", "-", " ", "$HOME", "%2e%2e%2f", "..%c0%af", "\xff", "\xc0\xae", "*", "?", "|", "é", "e\u0301",
-		"界", "🏴", strings.Repeat("x", 250), ".lnk", "outside", "link", "dir", "\ufeff", "`id`", "..\\", "//host/share", `\\?\`}
+	pieces := []string{"..", "/", `\`, ".", "a", "etc", "passwd", "C:", "CON", "nul", "com1", ":", "\x00", "\n",
+		"\u202e",
+		"\u200d", "／", "＼", "~", "-", " ", "$HOME", "%2e%2e%2f", "..%c0%af", "\xff", "\xc0\xae", "*", "?", "|", "é",
+		"e\u0301",
+		"界", "🏴", strings.Repeat("x", 250), ".lnk", "outside", "link", "dir", "\ufeff", "`id`", "..\\",
+		"//host/share", `\\?\`}
 	var b strings.Builder
 	for range 1 + r.IntN(6) {
 		b.WriteString(pieces[r.IntN(len(pieces))])
@@ -80,7 +83,8 @@ func TestHostileNamesStayInside(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for link, target := range map[string]string{"link": "../outside", "passwd": "../outside/new", "etc": "/etc", "a": "a"} {
+	for link, target := range map[string]string{"link": "../outside", "passwd": "../outside/new", "etc": "/etc",
+		"a": "a"} {
 		if err := os.Symlink(target, filepath.Join(inner, link)); err != nil {
 			t.Fatal(err)
 		}
@@ -177,7 +181,8 @@ func FuzzName(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, sender, mediaType string) {
 		name := Name(sender, mediaType, "1")
-		if name == "" || len(name) > 255 || !utf8.ValidString(name) || !filepath.IsLocal(name) || filepath.Base(name) != name ||
+		if name == "" || len(name) > 255 || !utf8.ValidString(name) || !filepath.IsLocal(name) ||
+			filepath.Base(name) != name ||
 			strings.ContainsAny(name, "<>:\"/\\|?*\x00\n") {
 			t.Errorf("%q: %q", sender, name)
 		}

@@ -96,8 +96,10 @@ func TestWhatOpens(t *testing.T) {
 		"https://a.example/": true, "HTTP://a.example": true, "mailto:a@a.example": true, "MailTo:a": true,
 		"javascript:alert(1)": false, "JavaScript://a.example/%0aalert(1)": false, "data:text/html,x": false,
 		"vbscript:x": false, "file:///etc/passwd": false, "ftp://a.example/": false, "blob:https://a.example/": false,
-		"about:blank": false, "tel:1": false, "ms-word:x": false, "www.a.example": false, "/mail": false, "//a.example/": false,
-		"https:a.example": false, "https://": false, "http:": false, "mailto:": false, "": false, ":": false, "https": false,
+		"about:blank": false, "tel:1": false, "ms-word:x": false, "www.a.example": false, "/mail": false,
+		"//a.example/":    false,
+		"https:a.example": false, "https://": false, "http:": false, "mailto:": false, "": false, ":": false,
+		"https":               false,
 		" https://a.example/": false, "view-source:https://a.example/": false,
 	} {
 		if got := opens(target); got != want {

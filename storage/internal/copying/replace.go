@@ -127,7 +127,9 @@ func (r *Replacement) copyNew(ctx context.Context) error {
 		return err
 	}
 	err = reading(ctx, r.from, func(_ *sql.DB, conn *sql.Conn) error {
-		if err := snapshot(ctx, conn, func() error { return pages(ctx, conn, r.path+newSuffix, r.o.Progress) }); err != nil {
+		if err := snapshot(ctx, conn, func() error {
+			return pages(ctx, conn, r.path+newSuffix, r.o.Progress)
+		}); err != nil {
 			return err
 		}
 		at := r.New.CopiedAt

@@ -92,7 +92,8 @@ func TestDrawing(t *testing.T) {
 	for _, one := range []struct {
 		box  engine.MailboxProgress
 		bars int
-	}{{box(0, 0), 0}, {box(0, 10), 0}, {box(5, 10), 1}, {box(5, 20), 1}, {box(20, 20), 1}, {box(20, 20), 0}, {box(21, 30), 1},
+	}{{box(0, 0), 0}, {box(0, 10), 0}, {box(5, 10), 1}, {box(5, 20), 1}, {box(20, 20), 1}, {box(20, 20), 0},
+		{box(21, 30), 1},
 		{box(30, 20), 0}, {box(31, 40), 1}} {
 		now = []engine.AccountProgress{account("syncing", one.box)}
 		d.update()

@@ -10,7 +10,8 @@ import (
 )
 
 func commands() *cobra.Command {
-	root := &cobra.Command{Use: "tool COMMAND", Short: "A tool", Long: ".ignored\n'so it is\nC:\\path -x…\n\n  kept  as it is\nand on"}
+	root := &cobra.Command{Use: "tool COMMAND", Short: "A tool",
+		Long: ".ignored\n'so it is\nC:\\path -x…\n\n  kept  as it is\nand on"}
 	run := func(*cobra.Command, []string) error { return nil }
 	one := &cobra.Command{Use: "one ARG", Short: "The first", RunE: run, Example: "  tool one x"}
 	one.Flags().String("name", "", "a `NAME`")
@@ -26,7 +27,8 @@ func TestPages(t *testing.T) {
 	}
 	for text, want := range map[string][]string{
 		pages[0].Text: {".TH \"TOOL\" 1 \"\" \"tool 1.0\"\n", "\ntool \\- A tool\n",
-			"\n\\&.ignored\n\\&'so it is\nC:\\epath \\-x\\[u2026]\n.PP\n.nf\n  kept  as it is\n.fi\nand on\n", "\none  ", "\n.SH SEE ALSO\ntool\\-one(1)\n"},
+			"\n\\&.ignored\n\\&'so it is\nC:\\epath \\-x\\[u2026]\n.PP\n.nf\n  kept  as it is\n.fi\nand on\n",
+			"\none  ", "\n.SH SEE ALSO\ntool\\-one(1)\n"},
 		pages[1].Text: {"\ntool\\-one \\- The first\n", "\ntool one ARG [flags]\n", "\\-\\-name NAME ", "\\-\\-all ",
 			"\n  tool one x\n", "\n.TP 6\n0\ndone\n", "\n.SH SEE ALSO\ntool(1)\n"},
 	} {
