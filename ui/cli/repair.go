@@ -163,4 +163,3 @@ func (a *app) ended() {
 		a.voice.Over("")
 	}
 }
-
