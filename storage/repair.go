@@ -141,9 +141,11 @@ func (r *repair) ownEmail(entry int64) error {
 		if err != nil {
 			return err
 		}
-		email, err = r.tx.Insert(`INSERT INTO email (account_id, jmap_id, thread_id, digest, received_at, size, destroyed_at)
+		email, err = r.tx.Insert(`INSERT INTO email (account_id, jmap_id, thread_id, digest, received_at, size,
+			destroyed_at)
 			SELECT ?2, ?3, ?4, b.sha256, n.internal_date, coalesce(b.size, n.size), n.expunged_at
-			FROM entry n LEFT JOIN blob b ON b.id = n.blob_id WHERE n.id = ?1`, entry, account, schema.ObjectID("e"), thread)
+			FROM entry n LEFT JOIN blob b ON b.id = n.blob_id WHERE n.id = ?1`, entry, account, schema.ObjectID("e"),
+			thread)
 		if err != nil {
 			return err
 		}
@@ -308,7 +310,8 @@ func (r *repair) bodies() error {
 
 // accounts parts what belongs to different accounts.
 func (r *repair) accounts() error {
-	if err := r.numbers(`SELECT n.id FROM entry n JOIN mailbox m ON m.id = n.mailbox_id JOIN email e ON e.id = n.email_id
+	if err := r.numbers(`SELECT n.id FROM entry n JOIN mailbox m ON m.id = n.mailbox_id
+		JOIN email e ON e.id = n.email_id
 		WHERE e.account_id <> m.account_id`, r.ownEmail); err != nil {
 		return fmt.Errorf("part accounts: %w", err)
 	}

@@ -102,7 +102,8 @@ const feedQueries = `SELECT account_id, 'Mailbox' AS type, 'M' || id AS object, 
 	UNION ALL SELECT account_id, 'Email', jmap_id, 1 FROM email e WHERE destroyed_at IS NULL AND NOT EXISTS (SELECT 1
 	FROM change WHERE account_id = e.account_id AND type = 'Email' AND object_id = e.jmap_id AND destroyed = 0)
 	UNION ALL SELECT account_id, 'Thread', jmap_id, 1 FROM thread t WHERE EXISTS (SELECT 1 FROM email
-	WHERE thread_id = t.id AND destroyed_at IS NULL) AND NOT EXISTS (SELECT 1 FROM change WHERE account_id = t.account_id
+	WHERE thread_id = t.id AND destroyed_at IS NULL) AND NOT EXISTS (SELECT 1 FROM change
+	WHERE account_id = t.account_id
 	AND type = 'Thread' AND object_id = t.jmap_id AND destroyed = 0)
 	UNION ALL SELECT account_id, type, object_id, 0 FROM change c WHERE destroyed = 0 AND NOT CASE type
 	WHEN 'Email' THEN EXISTS (SELECT 1 FROM email WHERE jmap_id = c.object_id AND account_id = c.account_id

@@ -340,7 +340,8 @@ func TestNotWhole(t *testing.T) {
 	}
 	b.add(inbox, ``, all...)
 	b.alter(`UPDATE entry SET blob_id = NULL WHERE uid = 2;
-		UPDATE blob_piece SET frame = (SELECT frame FROM blob_piece WHERE blob_id = (SELECT blob_id FROM entry WHERE uid = 5))
+		UPDATE blob_piece SET frame = (SELECT frame FROM blob_piece
+		WHERE blob_id = (SELECT blob_id FROM entry WHERE uid = 5))
 		WHERE blob_id = (SELECT blob_id FROM entry WHERE uid = 4)`)
 	want := [][]byte{all[0], all[2], all[4]}
 	for _, format := range Formats() {

@@ -29,8 +29,8 @@ type storeCopyView struct {
 }
 
 func viewCopy(kind, file string, f storage.CopyFacts, bytes int64) storeCopyView {
-	return storeCopyView{Type: kind, CopiedAt: answer.At(f.CopiedAt), File: file, Schema: f.Schema, Accounts: f.Accounts, Mailboxes: f.Mailboxes,
-		Messages: f.Messages, Bytes: bytes}
+	return storeCopyView{Type: kind, CopiedAt: answer.At(f.CopiedAt), File: file, Schema: f.Schema,
+		Accounts: f.Accounts, Mailboxes: f.Mailboxes, Messages: f.Messages, Bytes: bytes}
 }
 
 func (a *app) backup() *cobra.Command {

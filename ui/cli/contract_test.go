@@ -38,8 +38,8 @@ func Answers() []Answer {
 		{"account test", "One object a step, in order. The first that fails is the last.", []any{stepView{}}},
 		{"backup", "One object.", []any{storeCopyView{}}},
 		{"check", "One object for each thing that is wrong; none when the store is sound. With `--salvage` what was " +
-			"saved. With `--repair` what is left, the summaries of the sync that it makes, and last what was mended. With " +
-			"`--rebuild` what was made again.", []any{findingView{}, salvagedView{}, summaryView{}, repairView{},
+			"saved. With `--repair` what is left, the summaries of the sync that it makes, and last what was mended. " +
+			"With `--rebuild` what was made again.", []any{findingView{}, salvagedView{}, summaryView{}, repairView{},
 			rebuildView{}}},
 		{"demo", "What `run` prints, and the summary of the first sync.",
 			[]any{readyView{}, summaryView{}, stateView{}, passView{}, faultView{}}},

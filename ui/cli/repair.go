@@ -98,7 +98,8 @@ func (a *app) repair(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	v := repairView{Type: "repair", Found: len(done.Found), Left: len(done.Left), Seconds: answer.Number(time.Since(start).Seconds())}
+	v := repairView{Type: "repair", Found: len(done.Found), Left: len(done.Left),
+		Seconds: answer.Number(time.Since(start).Seconds())}
 	for _, f := range done.Found {
 		if !slices.ContainsFunc(done.Left, func(l storage.Finding) bool {
 			return l.What == f.What && l.Where == f.Where

@@ -106,8 +106,8 @@ func (r *repairing) mend(t *testing.T, random *rand.Rand, all []damage.Damage, f
 // gone reports whether all that is left are the bytes of messages that the server no longer has.
 func gone(out string) bool {
 	left := strings.Count(out, `"type":"finding"`)
-	return left > 0 && left == len(regexp.MustCompile(`"what":"(damaged message|missing piece)","where":"[^"]*, mailbox `+
-		`INBOX, UID [345]"`).FindAllString(out, -1))
+	return left > 0 && left == len(regexp.MustCompile(`"what":"(damaged message|missing piece)","where":"[^"]*, `+
+		`mailbox INBOX, UID [345]"`).FindAllString(out, -1))
 }
 
 // TestRepair: a person repairs a store, and makes rows again, and is told what was done.

@@ -136,7 +136,8 @@ func TestBarsOnScreen(t *testing.T) {
 		t.Errorf("status %d, colour %v", status, screen.Colour())
 	}
 	mailbox := regexp.MustCompile(`(?m)^  Correspondence/2026… +▕[█ ]+▏ +\d+ of 250$`)
-	whole := regexp.MustCompile(`(?m)^alice@127\.0\.0\.1:\d+ +▕[█ ]+▏ +\d+ of 501 · \d+\.\d kB · [\d.]+/s · \d+ s left$`)
+	whole := regexp.MustCompile(`(?m)^alice@127\.0\.0\.1:\d+ +▕[█ ]+▏ +\d+ of 501 · ` +
+		`\d+\.\d kB · [\d.]+/s · \d+ s left$`)
 	full := regexp.MustCompile(`(?m)^alice@127\.0\.0\.1:\d+ +▕█+▏  501 new \(\d+\.\d kB\)$`)
 	shown, last := false, ""
 	for _, picture := range screen.Pictures() {
