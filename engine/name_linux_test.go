@@ -55,7 +55,7 @@ func TestNames(t *testing.T) {
 		{"server failure", code(dns.Failed), false, class.Network, "server misbehaving"},
 		{"refused", code(dns.Refused), false, class.Network, ""},
 		{"no address", none, false, class.Network, "no such host"},
-		{"no answer", silent, false, class.Timeout, "not connected in"},
+		{"no answer", silent, false, class.Timeout, "no name server answered"},
 		{"an address where nobody is", func(int, bool) dns.Answer {
 			return dns.Addrs(nowhere)
 		}, false, class.Network, "refused"},

@@ -103,8 +103,7 @@ type partition []int
 // byKeys joins letters that share a key.
 func byKeys(all []letter, key func(letter, string) string) partition {
 	p, first := make(partition, len(all)), map[string]int{}
-	var root func(int) int
-	root = func(i int) int {
+	root := func(i int) int {
 		for p[i] != i {
 			p[i] = p[p[i]]
 			i = p[i]
