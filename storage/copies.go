@@ -3,7 +3,9 @@ package storage
 import (
 	"crypto/sha256"
 	"database/sql"
+	"encoding/json"
 	"fmt"
+	"math"
 	"time"
 
 	"mailcote/storage/internal/file"
@@ -58,16 +60,25 @@ func (r *Reader) Copies(mailbox MailboxID, validity UIDValidity, after UID, limi
 	return all, nil
 }
 
-// FoundEmails gives the row keys of all emails that match, in no order.
-func (r *Reader) FoundEmails(q query.Query, account AccountID) ([]EmailRow, error) {
-	const all = 1 << 40
-	found, err := r.Search(q, account, all)
+// FoundEmails gives the row keys of all emails that match, in no order, and the
+// mailboxes that the query names; nil: it names none.
+func (r *Reader) FoundEmails(q query.Query, account AccountID) (emails []EmailRow, in []MailboxID, err error) {
+	s, err := r.plan(q, account, math.MaxInt) // nothing is sorted
 	if err != nil {
-		return nil, err
+		return nil, nil, fmt.Errorf("search: %w", err)
 	}
-	rows := make([]EmailRow, len(found))
-	for i, one := range found {
-		rows[i] = one.Email
+	if s.in != "" {
+		if err := json.Unmarshal([]byte(s.in), &in); err != nil {
+			return nil, nil, fmt.Errorf("search: %w", err)
+		}
 	}
-	return rows, nil
+	statement := `SELECT e.id FROM ` + s.from + ` WHERE ` + s.where // TestSearchPlans
+	rows, err := r.snap.Query(statement, s.args...)
+	err = file.Each(rows, err, func(rows *sql.Rows) error {
+		var one EmailRow
+		err := rows.Scan(&one)
+		emails = append(emails, one)
+		return err
+	})
+	return emails, in, explain("search", err)
 }

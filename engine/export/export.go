@@ -182,7 +182,15 @@ func (x *exporter) plan(ctx context.Context) (boxes []box, want kind, err error)
 		if x.Query == nil {
 			return nil
 		}
-		x.emails, err = r.FoundEmails(*x.Query, x.Account)
+		var in []storage.MailboxID
+		x.emails, in, err = r.FoundEmails(*x.Query, x.Account)
+		boxes = slices.DeleteFunc(boxes, func(b box) bool {
+			left := in != nil && !slices.Contains(in, b.ID)
+			if left {
+				x.total -= b.Total
+			}
+			return left
+		})
 		slices.Sort(x.emails)
 		if x.emails == nil {
 			x.emails = []storage.EmailRow{}

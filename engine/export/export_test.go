@@ -303,19 +303,22 @@ func TestQuery(t *testing.T) {
 	b.add(b.mailbox("ada", "Copies"), ``, []byte("Subject: one\r\n\r\n"))
 	b.add(b.mailbox("ada", "Other"), ``, []byte("Subject: three\r\n\r\n"))
 	b.add(b.mailbox("bob", "INBOX"), `\Flagged`, []byte("Subject: four\r\n\r\n"))
-	q, err := query.Parse("is:flagged", time.UTC)
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, one := range []struct {
+		text    string
 		account storage.AccountID
 		want    string
 	}{
-		{0, ".mailcote-export ada/Copies.mbox ada/INBOX.mbox bob/INBOX.mbox"},
-		{b.account["bob"], ".mailcote-export bob/INBOX.mbox"},
+		{"is:flagged", 0, ".mailcote-export ada/Copies.mbox ada/INBOX.mbox bob/INBOX.mbox"},
+		{"is:flagged", b.account["bob"], ".mailcote-export bob/INBOX.mbox"},
+		{"is:flagged in:copies", 0, ".mailcote-export ada/Copies.mbox"}, // not its copy in INBOX
+		{"in:other OR is:flagged", 0, ".mailcote-export ada/Copies.mbox ada/INBOX.mbox ada/Other.mbox bob/INBOX.mbox"},
 	} {
+		q, err := query.Parse(one.text, time.UTC)
+		if err != nil {
+			t.Fatal(err)
+		}
 		dir := t.TempDir()
-		r := b.export(Options{Format: Mbox, Dir: dir, Query: &q, Text: "is:flagged", Account: one.account})
+		r := b.export(Options{Format: Mbox, Dir: dir, Query: &q, Text: one.text, Account: one.account})
 		if got := names(t, dir); got != one.want || !r.Whole() {
 			t.Errorf("%s, %+v", got, r)
 		}
