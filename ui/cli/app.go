@@ -56,12 +56,29 @@ func Main(signals []os.Signal, args []string, in, out, err *os.File) int {
 	case status := <-ended:
 		return status
 	case <-time.After(stopTime):
+		sayAbandoned(args, in, out, err)
+		return int(Temporary)
+	}
+}
+
+// wordTime is how long the last words may take.
+const wordTime = time.Second
+
+// sayAbandoned says that the rest was left, unless nobody reads it: that may be
+// why the command did not end.
+func sayAbandoned(args []string, in, out, err *os.File) {
+	said := make(chan struct{})
+	go func() { // ends with the words, or with the process
+		defer close(said)
 		v := voice.New(in, out, err)
 		v.Fail(errAbandoned())
 		if asksJSON(args) {
 			_ = v.JSON(viewError(nil, errAbandoned())) // there is nobody else to tell
 		}
-		return int(Temporary)
+	}()
+	select {
+	case <-said:
+	case <-time.After(wordTime):
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -18,6 +19,7 @@ import (
 	"mailcote/testkit/dovecot"
 	"mailcote/testkit/form"
 	"mailcote/testkit/proxy"
+	"mailcote/testkit/watch"
 )
 
 // TestInterruptTwice presses Ctrl-C while another program keeps the store from being written, so that the commit
@@ -96,6 +98,43 @@ func TestInterruptSilent(t *testing.T) {
 	}
 	r.sync()
 	r.whole(r.truth())
+}
+
+// TestStdoutUnread presses Ctrl-C while nobody reads stdout: the program ends all the same, though it cannot say in
+// JSON that it left something.
+func TestStdoutUnread(t *testing.T) {
+	t.Parallel()
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer read.Close()  //nolint:errcheck // nothing is lost
+	defer write.Close() //nolint:errcheck // nothing is lost
+	if err := write.SetWriteDeadline(time.Now().Add(100 * time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := write.Write(make([]byte, 16<<20)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatalf("the pipe is not full: %v", err)
+	}
+	dir := t.TempDir()
+	changed := watch.Files(t, dir)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	c := exec.CommandContext(ctx, "mailcote", "man", dir, "--json")
+	c.Stdout = write
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	watch.Until(t, changed, "the last page", func() bool { // what it prints is next
+		_, err := os.Stat(filepath.Join(dir, "mailcote-version.1"))
+		return err == nil
+	})
+	if err := c.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Wait(); ctx.Err() != nil || c.ProcessState.ExitCode() != 75 {
+		t.Errorf("status %d, %v, %v", c.ProcessState.ExitCode(), err, ctx.Err())
+	}
 }
 
 // says waits until the program has written something to stderr.
