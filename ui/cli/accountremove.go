@@ -77,11 +77,11 @@ func (a *app) remove(ctx context.Context, name string, yes, wipe bool) error {
 				return err
 			}
 			if !sure {
-				a.voice.Note("Nothing was removed.")
-				return &ended{Failed}
+				return &failure{Failed, errors.New("nothing was removed")}
 			}
 		}
 		if err := e.RemoveAccount(ctx, one.ID, a.removing(h.Messages)); err != nil {
+			a.ended()
 			a.noteHidden(ctx, st, one)
 			return err
 		}
@@ -114,14 +114,11 @@ func held(h storage.Holdings) string {
 
 // removing shows on a terminal how far a removal is.
 func (a *app) removing(total int64) func(done int64) {
-	if !a.voice.Bars() {
+	show := a.following("Removed", " messages")
+	if show == nil {
 		return nil
 	}
-	return func(done int64) {
-		if a.voice.Over("Removed %s of %s", format.Count(min(done, total)), format.Count(total)); done >= total {
-			a.voice.Over("")
-		}
-	}
+	return func(done int64) { show(min(done, total), total) }
 }
 
 // noteCopies names the files beside a store that may be copies of it.

@@ -5,7 +5,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -51,11 +50,13 @@ that ends in .secrets, and that one stays as it is when the copy is restored.`,
 				return usagef("%s: %s", typed(args[0]), err)
 			}
 			var facts storage.CopyFacts
-			if err := a.reading(c.Context(), func(s *storage.Store) (err error) {
+			err = a.reading(c.Context(), func(s *storage.Store) (err error) {
 				facts, err = storage.Backup(c.Context(), s, to, storage.BackupOptions{Force: force,
-					Progress: a.following("Copied", "pages")})
+					Progress: a.following("Copied", " pages")})
 				return err
-			}); err != nil {
+			})
+			a.ended()
+			if err != nil {
 				return backupRefused(to, err)
 			}
 			size := int64(0)
@@ -100,30 +101,4 @@ func backupRefused(to string, err error) error {
 		return &failure{Temporary, err}
 	}
 	return err
-}
-
-// following shows on a terminal how far a long piece of work is, and how long
-// the rest takes.
-func (a *app) following(done, what string) func(done, total int64) {
-	if !a.voice.Bars() {
-		return nil
-	}
-	began := time.Now()
-	var shown time.Time
-	return func(n, total int64) {
-		now := time.Now()
-		if n >= total {
-			a.voice.Over("")
-			return
-		}
-		if now.Sub(shown) < 200*time.Millisecond {
-			return
-		}
-		shown = now
-		left := ""
-		if past := now.Sub(began); n > 0 && past > 2*time.Second {
-			left = ", " + time.Duration(float64(past)/float64(n)*float64(total-n)).Round(time.Second).String() + " left"
-		}
-		a.voice.Over("%s %s of %s %s (%d %%%s)", done, format.Count(n), format.Count(total), what, 100*n/total, left)
-	}
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -78,6 +77,8 @@ search, or threads. Both own the store while they work.`,
 	c.Flags().BoolVar(&remote, "remote", false, "compare every message with its server too; downloads all mail once")
 	c.Flags().BoolVar(&repair, "repair", false, "mend what is found; downloads again what is missing or damaged")
 	c.Flags().StringVar(&rebuild, "rebuild", "", "make `WHAT` again from the mail: views, search or threads")
+	flagged(c, "rebuild", oneOf(string(engine.RebuildViews), string(engine.RebuildSearch),
+		string(engine.RebuildThreads)))
 	c.Flags().StringVar(&out, "salvage", "", "save what can be read into the new store `OUT`; the store is only read")
 	return c
 }
@@ -123,10 +124,8 @@ func (a *app) compare(ctx context.Context, report func(done, total int64)) (foun
 
 // findings prints what a check finds, or sound when it finds nothing.
 func (a *app) findings(look func(report func(done, total int64)) ([]storage.Finding, error), sound string) error {
-	found, err := look(a.checking())
-	if a.voice.Bars() {
-		a.voice.Over("")
-	}
+	found, err := look(a.following("Checked", ""))
+	a.ended()
 	for _, f := range found {
 		if err := a.printFinding(f); err != nil {
 			return err
@@ -154,9 +153,7 @@ func (a *app) salvageInto(ctx context.Context, out string) error {
 		return fmt.Errorf("salvage: %w", err)
 	}
 	r, err := storage.SalvageInto(ctx, path, out, *engine.Salvage(nil, a.salvaging()))
-	if a.voice.Bars() {
-		a.voice.Over("")
-	}
+	a.ended()
 	if errors.Is(err, storage.ErrSalvageName) {
 		return usagef("%s is a name that the store uses itself: name another file with --salvage", out)
 	}
@@ -177,20 +174,6 @@ func (a *app) salvageInto(ctx context.Context, out string) error {
 		return &ended{Partly}
 	}
 	return nil
-}
-
-// checking shows on a terminal how far a check is.
-func (a *app) checking() func(done, total int64) {
-	if !a.voice.Bars() {
-		return nil
-	}
-	var shown time.Time
-	return func(done, total int64) {
-		if now := time.Now(); now.Sub(shown) >= 200*time.Millisecond || done == total {
-			shown = now
-			a.voice.Over("Checked %s of %s", format.Count(done), format.Count(total))
-		}
-	}
 }
 
 func (a *app) printFinding(f storage.Finding) error {
@@ -218,23 +201,12 @@ func viewOf(r storage.Salvaged) salvagedView {
 
 // salvaging shows on a terminal how far salvaging is.
 func (a *app) salvaging() func(done, total int64) {
-	if !a.voice.Bars() {
-		return nil
-	}
-	var shown time.Time
-	return func(done, total int64) {
-		if now := time.Now(); now.Sub(shown) >= 200*time.Millisecond {
-			shown = now
-			a.voice.Over("The store is damaged: saved %s of %s messages", format.Count(done), format.Count(total))
-		}
-	}
+	return a.following("The store is damaged: saved", " messages")
 }
 
 // saved says what was saved and what will be fetched again.
 func (a *app) saved(r storage.Salvaged) error {
-	if a.voice.Bars() {
-		a.voice.Over("")
-	}
+	a.ended()
 	if a.json {
 		if err := a.voice.JSON(viewOf(r)); err != nil {
 			return err

@@ -26,7 +26,7 @@ func (a *app) orFresh(c *cobra.Command) *cobra.Command {
 		a.noAccountYet()
 		for _, name := range []string{"exists", "wait"} {
 			if f := c.Flags().Lookup(name); f != nil && f.Changed {
-				return &ended{Status(4)} // nothing is found
+				return &ended{Nothing}
 			}
 		}
 		return nil

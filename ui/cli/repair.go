@@ -67,7 +67,7 @@ func (a *app) repair(ctx context.Context) error {
 	var done engine.Repaired
 	err := a.tending(ctx, "mailcote check --repair", func(ctx context.Context, s *storage.Store,
 		e *engine.Engine) error {
-		o := engine.RepairOptions{Checked: a.checking()}
+		o := engine.RepairOptions{Checked: a.following("Checked", "")}
 		if err := s.Read(ctx, func(r *storage.Reader) error {
 			all, err := r.Accounts()
 			for _, one := range all {
@@ -142,7 +142,7 @@ func (a *app) rebuild(ctx context.Context, what engine.Rebuilding) error {
 	var n int64
 	err := a.tending(ctx, "mailcote check --rebuild", func(ctx context.Context, _ *storage.Store,
 		e *engine.Engine) (err error) {
-		n, err = e.Rebuild(ctx, what, a.checking())
+		n, err = e.Rebuild(ctx, what, a.following("Made again", " messages"))
 		return err
 	})
 	a.ended()
@@ -156,11 +156,4 @@ func (a *app) rebuild(ctx context.Context, what engine.Rebuilding) error {
 	a.voice.Note("Made again: %s of %s, in %s.", what, format.Plural(n, "message", "messages"),
 		format.Seconds(float64(v.Seconds)))
 	return nil
-}
-
-// ended takes away a line that is written over.
-func (a *app) ended() {
-	if a.voice.Bars() {
-		a.voice.Over("")
-	}
 }

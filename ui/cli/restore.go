@@ -42,8 +42,9 @@ Remembered passwords stay as they are.`,
 				return usagef("%s is no file that can be restored", typed(from))
 			}
 			done, err := storage.Restore(c.Context(), from, path, storage.RestoreOptions{Default: isDefault,
-				Holder: "mailcote restore", Progress: a.following("Copied", "pages"),
+				Holder: "mailcote restore", Progress: a.following("Copied", " pages"),
 				Confirm: func(p storage.RestorePlan) error { return a.mayRestore(c.Context(), from, path, p, yes) }})
+			a.ended()
 			if err != nil {
 				return restoreRefused(from, err)
 			}
@@ -77,7 +78,7 @@ func (a *app) mayRestore(ctx context.Context, from, path string, p storage.Resto
 		return err
 	}
 	if !ok {
-		return usagef("nothing was restored, and nothing has changed")
+		return &failure{Failed, errors.New("nothing was restored")}
 	}
 	return nil
 }
