@@ -63,8 +63,10 @@ func (a *app) errors() *cobra.Command {
 	var group bool
 	c := &cobra.Command{
 		Use: "errors", Short: "List what went wrong and what to do about it", Args: exactly(0, ""),
-		Example: "  mailcote errors\n  mailcote errors --group\n  mailcote errors --since 2h --json\n  mailcote " +
-			"errors quarantine",
+		Example: `  mailcote errors
+  mailcote errors --group
+  mailcote errors --since 2h --json
+  mailcote errors quarantine`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if group {
 				return a.problems(c.Context(), from)

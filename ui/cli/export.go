@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -25,8 +26,8 @@ type exportView struct {
 	Format    string        `json:"format"`           // mbox, maildir, eml or jsonl
 	Out       string        `json:"out"`              // the directory
 	Result    string        `json:"result"`           // complete or partial
-	Accounts  int           `json:"accounts"`         // how many have mail there
-	Mailboxes int           `json:"mailboxes"`        // how many have mail there
+	Accounts  int           `json:"accounts"`         // how many were looked at
+	Mailboxes int           `json:"mailboxes"`        // how many have a file or a directory
 	Written   int64         `json:"written"`          // messages, this time
 	Already   int64         `json:"already"`          // messages that an earlier run wrote
 	Bytes     int64         `json:"bytes"`            // written this time
@@ -62,25 +63,17 @@ Messages whose body is not fetched are counted, and the status is 3 then.`,
 			if err != nil {
 				return err
 			}
-			o.Progress = a.following("Exported", "messages")
+			o.Progress = a.following("Exported", " messages")
 			began := time.Now()
 			var r export.Result
-			err = a.reading(c.Context(), func(s *storage.Store) error {
-				if account != "" {
-					if err := s.Read(c.Context(), func(r *storage.Reader) error {
-						one, err := findAccount(r, account)
-						o.Account = one.ID
-						return err
-					}); err != nil {
-						return err
-					}
+			err = a.reading(c.Context(), func(s *storage.Store) (err error) {
+				if err := a.chooseMail(c.Context(), s, account, &o); err != nil {
+					return err
 				}
 				r, err = export.Run(c.Context(), s, o)
 				return err
 			})
-			if a.voice.Bars() {
-				a.voice.Over("")
-			}
+			a.ended()
 			if err != nil {
 				return exportRefused(o.Dir, err)
 			}
@@ -90,7 +83,35 @@ Messages whose body is not fetched are counted, and the status is 3 then.`,
 	c.Flags().StringVar(&kind, "format", "", "mbox, maildir, eml or jsonl (`FORMAT`)")
 	c.Flags().StringVar(&out, "out", "", "the directory `DIR` for the files")
 	c.Flags().StringVar(&account, "account", "", "only this `ACCOUNT`")
+	flagged(c, "format", oneOf("mbox", "maildir", "eml", "jsonl"))
 	return c
+}
+
+// chooseMail finds the account that is named, and says which names in the query
+// mean nothing.
+func (a *app) chooseMail(ctx context.Context, s *storage.Store, account string, o *export.Options) error {
+	var hints []string
+	if err := s.Read(ctx, func(r *storage.Reader) error {
+		if account != "" {
+			one, err := findAccount(r, account)
+			if err != nil {
+				return err
+			}
+			o.Account = one.ID
+		}
+		if o.Query == nil {
+			return nil
+		}
+		unknown, err := r.UnknownNames(*o.Query)
+		hints = slices.Concat(o.Query.Hints, unknown)
+		return err
+	}); err != nil {
+		return err
+	}
+	for _, hint := range hints {
+		a.voice.Note("%s", voice.Line(hint))
+	}
+	return nil
 }
 
 func exportOptions(kind, out, text string) (o export.Options, err error) {
@@ -137,8 +158,8 @@ func exportRefused(dir string, err error) error {
 func (a *app) exported(o export.Options, r export.Result, took time.Duration) error {
 	v := exportView{Type: "export", Format: string(o.Format), Out: o.Dir, Result: "complete", Accounts: r.Accounts,
 		Mailboxes: r.Mailboxes, Written: r.Written, Already: r.Already, Bytes: r.Bytes, Missing: r.Missing,
-		Later:   r.Later,
-		Damaged: int64(len(r.Damaged)) + r.Unread, Dropped: r.Dropped, Seconds: answer.Number(took.Seconds())}
+		Later: r.Later, Damaged: int64(len(r.Damaged)) + r.Unread, Dropped: r.Dropped,
+		Seconds: answer.Number(took.Seconds())}
 	if !r.Whole() {
 		v.Result = "partial"
 	}
@@ -161,19 +182,17 @@ func (a *app) exported(o export.Options, r export.Result, took time.Duration) er
 		return nil
 	}
 	if r.Missing > 0 {
-		a.voice.Warn("%s not fetched, so these messages are not exported: mailcote sync, then export into a new "+
-			"directory",
-			format.Plural(r.Missing, "body is", "bodies are"))
+		a.voice.Warn("%s not fetched, so these messages are not exported: mailcote sync, then export into "+
+			"a new directory", format.Plural(r.Missing, "body is", "bodies are"))
 	}
 	if r.Later > 0 {
-		a.voice.Warn("%s came after the file of their mailbox was finished, and %s not in it: export into a new "+
-			"directory",
-			format.Plural(r.Later, "message", "messages"), map[bool]string{true: "is", false: "are"}[r.Later == 1])
+		a.voice.Warn("%s came after the file of their mailbox was finished, and %s not in it: export into "+
+			"a new directory", format.Plural(r.Later, "message", "messages"),
+			map[bool]string{true: "is", false: "are"}[r.Later == 1])
 	}
 	if r.Unread > 0 {
-		a.voice.Warn("%s damaged in the store when %s exported before: mailcote check, then export into a new "+
-			"directory",
-			format.Plural(r.Unread, "message was", "messages were"),
+		a.voice.Warn("%s damaged in the store when %s exported before: mailcote check, then export into "+
+			"a new directory", format.Plural(r.Unread, "message was", "messages were"),
 			map[bool]string{true: "it was", false: "they were"}[r.Unread == 1])
 	}
 	for _, one := range r.Damaged {

@@ -102,10 +102,10 @@ with marks: pairs of the first character of a find and the one behind it.`,
 			return a.find(c.Context(), q, how)
 		},
 	}
-	c.Flags().IntVar(&how.limit, "limit", 50, "at most this many")
+	c.Flags().IntVar(&how.limit, "limit", 50, "at most `N` messages")
 	c.Flags().StringVar(&how.account, "account", "", "only in this `ACCOUNT`")
 	c.Flags().BoolVar(&how.exists, "exists", false, "end with status 4 when nothing is found")
-	c.Flags().DurationVar(&how.wait, "wait", 0, "wait so long for a first hit, such as 30s; then as --exists")
+	c.Flags().DurationVar(&how.wait, "wait", 0, "wait `TIME` for a first hit, such as 30s; then as --exists")
 	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
 		return usagef("%s: to exclude a word, write -- before the query: mailcote search -- invoice -shop",
 			strings.TrimSpace(err.Error()))
@@ -117,7 +117,7 @@ with marks: pairs of the first character of a find and the one behind it.`,
 // there is time to wait.
 func (a *app) find(ctx context.Context, q query.Query, how searching) error {
 	for _, hint := range q.Hints {
-		a.voice.Note("%s", hint)
+		a.voice.Note("%s", voice.Line(hint))
 	}
 	return a.reading(ctx, func(s *storage.Store) error {
 		until, stop := context.WithTimeout(ctx, how.wait)

@@ -77,8 +77,7 @@ type tookTooLongError struct{ most time.Duration }
 
 func (e *tookTooLongError) Error() string {
 	return fmt.Sprintf("the statement was ended because it took longer than %s: ask for less, or give it more time "+
-		"with "+
-		"--timeout", e.most)
+		"with --timeout", e.most)
 }
 
 // explainedSQL adds where the tables are described.
