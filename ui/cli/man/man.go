@@ -53,7 +53,7 @@ func name(c *cobra.Command) string { return strings.ReplaceAll(c.CommandPath(), 
 func page(c *cobra.Command, version, statuses string) string {
 	c.InitDefaultHelpFlag()
 	var b strings.Builder
-	fmt.Fprintf(&b, ".TH %q 1 \"\" %q\n", escape(strings.ToUpper(name(c))), escape(version))
+	fmt.Fprintf(&b, ".TH \"%s\" 1 \"\" \"%s\"\n", escape(strings.ToUpper(name(c))), escape(version))
 	fmt.Fprintf(&b, ".SH NAME\n%s \\- %s\n", escape(name(c)), escape(c.Short))
 	section(&b, "SYNOPSIS", c.UseLine())
 	if c.Long != "" {
