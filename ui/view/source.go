@@ -76,13 +76,14 @@ func (w *watch) Close() { w.store.Close() }
 // Message gives one message as text.
 func (s *Source) Message(ctx context.Context, id string) (MessageView, error) {
 	m, err := Read(ctx, s.store, storage.EmailID(id))
-	if errors.Is(err, storage.ErrNotFound) {
+	if unknown(err) {
 		return MessageView{}, ErrNotFound
 	}
 	if err != nil {
 		return MessageView{}, err
 	}
-	v := MessageView{ID: id, Subject: m.View.Subject, From: people(m.View.From), To: people(m.View.To),
+	v := MessageView{ID: string(m.Copies[0].ID), Subject: m.View.Subject, From: people(m.View.From),
+		To:      people(m.View.To),
 		Cc:      people(m.View.Cc),
 		ReplyTo: people(m.View.ReplyTo), Date: m.View.SentDate, Received: m.Copies[0].Date, MessageID: m.View.MessageID,
 		Size: m.Copies[0].Size, Flags: strings.Fields(string(m.Copies[0].Flags)), Text: m.View.Numbered(),
@@ -100,8 +101,15 @@ func (s *Source) Message(ctx context.Context, id string) (MessageView, error) {
 // messages that are not here yet are ErrNotFound.
 func (s *Source) Part(ctx context.Context, id, number string) (Part, error) {
 	p, err := OpenPart(ctx, s.store, storage.EmailID(id), number)
-	if errors.Is(err, storage.ErrNotFound) || errors.Is(err, ErrNoBody) || errors.Is(err, ErrNoPart) {
+	if unknown(err) || errors.Is(err, ErrNoBody) || errors.Is(err, ErrNoPart) {
 		return Part{}, ErrNotFound
 	}
 	return p, err
+}
+
+// unknown reports whether an id is that of no message, or the beginning of
+// several.
+func unknown(err error) bool {
+	which := (*storage.AmbiguousError)(nil)
+	return errors.Is(err, storage.ErrNotFound) || errors.As(err, &which)
 }
