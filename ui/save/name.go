@@ -41,7 +41,8 @@ func cleaned(name string) string {
 			return r
 		case unicode.IsSpace(r):
 			return ' '
-		case unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co, unicode.Zl, unicode.Zp):
+		case unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co, unicode.Zl, unicode.Zp,
+			unicode.Other_Default_Ignorable_Code_Point):
 			return -1
 		}
 		return r

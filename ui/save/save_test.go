@@ -35,6 +35,8 @@ func TestNames(t *testing.T) {
 		{"", "image/png", "part 2.1.png"},
 		{" \t\r\n", "message/rfc822", "part 2.1.eml"},
 		{"\u202e\u200f\x00\x1b", "", "part 2.1"},
+		{"\u3164\u034f\u115f", "", "part 2.1"},
+		{"a\u3164.pdf", "", "a.pdf"},
 		{"invoice\u202efdp.exe", "", "invoicefdp.exe"},
 		{"a\x00b\nc\x1b[31m.txt", "", "ab c[31m.txt"},
 		{"trailing. . .", "", "trailing"},
