@@ -21,6 +21,10 @@ func ParseAddressList(s string) []Address {
 // maxName bounds a display name and an address, in bytes.
 const maxName = 998
 
+// maxBrackets bounds how many brackets and blanks are passed over before an
+// address that comes twice.
+const maxBrackets = 64
+
 // addressReader reads an address list in one pass.
 type addressReader struct {
 	s   string
@@ -69,7 +73,8 @@ func (r *addressReader) step() bool {
 	case c == '(' && !r.noComment:
 		return r.parenthesis()
 	case c == '<':
-		if strings.Contains(r.angle, "@") && !strings.HasPrefix(strings.TrimLeft(s[r.pos+1:], " <"), r.angle) {
+		next := s[r.pos+1 : min(len(s), r.pos+1+maxBrackets+len(r.angle))]
+		if strings.Contains(r.angle, "@") && !strings.HasPrefix(strings.TrimLeft(next, " <"), r.angle) {
 			r.split()
 		}
 		r.brackets()
@@ -202,7 +207,8 @@ scan:
 	}
 	if strings.HasSuffix(text, ":") && !strings.Contains(text, "@") { // a group that somebody put into brackets
 		text = ""
-		if end := strings.IndexAny(r.s[r.pos:], ">,"); end >= 0 && r.s[r.pos+end] == '>' {
+		members := r.s[r.pos:min(len(r.s), r.pos+maxName)]
+		if end := strings.IndexAny(members, ">,"); end >= 0 && members[end] == '>' {
 			r.pos += end + 1
 		}
 	}

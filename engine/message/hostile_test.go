@@ -176,6 +176,36 @@ func TestWordFlood(t *testing.T) {
 	}
 }
 
+// TestLinear parses what asks for a look at everything that follows, or came
+// before, in each of its bytes.
+func TestLinear(t *testing.T) {
+	fill := func(s string) string { return strings.Repeat(s, (mib-200)/len(s)) }
+	open, end := "", ""
+	for i := range 15 { // the text of the innermost one is compared with each page around it
+		open += fmt.Sprintf("Content-Type: multipart/alternative; boundary=b%[1]d\n\n--b%[1]d\n\n%0[2]*[1]d\n--b%[1]d\n", i,
+			40+i/14*300)
+		end = fmt.Sprintf("--b%[1]d\nContent-Type: text/html\n\n%[2]s\n--b%[1]d--\n", i,
+			strings.Repeat("zzzzzzzz ", 7000)) + end
+	}
+	for name, raw := range map[string]string{
+		"parentheses":       "Content-Transfer-Encoding: x=" + fill("(") + ")x\n\nx",
+		"same address":      "To: <a@b>" + fill("<") + "<a@b>\n\nx",
+		"groups":            "To: " + fill("<a:") + "\n\nx",
+		"ids apart":         "References: " + fill("@ ") + "\n\nx",
+		"richtext":          "Content-Type: text/richtext\n\n" + fill("<"),
+		"enriched":          "Content-Type: text/enriched\n\n" + fill("< "),
+		"one line in small": "Content-Transfer-Encoding: base64\n\n" + strings.Repeat("QUJD\n", mib/3),
+		"alternatives": open + "Content-Type: multipart/alternative; boundary=c\n\n--c\n\n1\n" +
+			"--c\nContent-Type: text/html\n\n" + fill("abc ") + "\n--c--\n" + end,
+	} {
+		t.Run(name, func(t *testing.T) {
+			var v View
+			within(t, len(raw), func() { v = Parse(strings.NewReader(raw), Limits{}) })
+			check(t, v)
+		})
+	}
+}
+
 // repeat is an endless text cut to a length, without holding it.
 type repeat struct {
 	head, unit string

@@ -197,6 +197,7 @@ func withoutComments(body []byte) []byte {
 	}
 	out := make([]byte, 0, len(body))
 	quoted, depth, begin := false, 0, 0
+	var names unquotedNames
 	for i := 0; i < len(body); i++ {
 		c := body[i]
 		switch {
@@ -207,7 +208,7 @@ func withoutComments(body []byte) []byte {
 			continue
 		case c == '"' && depth == 0:
 			quoted = !quoted
-		case c == '(' && !quoted && !inWord(body, i):
+		case c == '(' && !quoted && !names.hold(body, i):
 			if depth++; depth == 1 {
 				begin = i
 			}
@@ -228,16 +229,38 @@ func withoutComments(body []byte) []byte {
 	return out
 }
 
-// inWord reports whether the parenthesis at i belongs to an unquoted name, as
-// in name=report (2).pdf.
-func inWord(body []byte, i int) bool {
-	from := bytes.LastIndexByte(body[:i], ';') + 1
-	eq := bytes.IndexByte(body[from:i], '=')
-	if eq < 0 || bytes.IndexByte(body[from:i], '"') >= 0 {
+// unquotedNames finds the parentheses that belong to an unquoted name, as in
+// name=report (2).pdf. It remembers what it has looked at, which keeps a flood
+// of parentheses linear.
+type unquotedNames struct {
+	at     int  // the first byte that was not looked at
+	value  bool // an "=" came since the last semicolon
+	quoted bool // so did a quote
+	closer int  // the next ")" when it was last looked for
+}
+
+// hold reports whether the parenthesis at i belongs to one. i only grows.
+func (n *unquotedNames) hold(body []byte, i int) bool {
+	for ; n.at < i; n.at++ {
+		switch body[n.at] {
+		case ';':
+			n.value, n.quoted = false, false
+		case '=':
+			n.value = true
+		case '"':
+			n.quoted = true
+		}
+	}
+	if !n.value || n.quoted {
 		return false
 	}
-	end := bytes.IndexByte(body[i:], ')')
-	return end >= 0 && i+end+1 < len(body) && body[i+end+1] > ' ' && body[i+end+1] != ';'
+	if n.closer < i {
+		n.closer = len(body)
+		if end := bytes.IndexByte(body[i:], ')'); end >= 0 {
+			n.closer = i + end
+		}
+	}
+	return n.closer+1 < len(body) && body[n.closer+1] > ' ' && body[n.closer+1] != ';'
 }
 
 func paramValue(b []byte) (string, []byte) {

@@ -1,6 +1,7 @@
 package message
 
 import (
+	"bytes"
 	"io"
 	"runtime/debug"
 	"strings"
@@ -326,7 +327,7 @@ func (b *builder) keep(eol string, chunk []byte, limit int64) {
 	before := len(b.buf)
 	b.buf = b.codec.add(b.buf, eol, chunk)
 	b.size += int64(len(b.buf) - before)
-	if b.sink == toText {
+	if b.sink == toText && bytes.IndexByte(b.buf[before:], '\n') >= 0 { // no line ends otherwise
 		b.buf = b.uu.lines(b.buf, false, b)
 	}
 }

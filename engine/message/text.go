@@ -110,7 +110,8 @@ func unflow(s string, delSp bool) string {
 // stub reports whether plain text is no version of the page beside it, but says
 // that there is one. Then few of its words are on the page.
 func stub(plain, page string) bool {
-	plain, page = strings.ToLower(plain), strings.ToLower(page[:min(len(page), 64<<10)])
+	plain = strings.ToLower(plain[:min(len(plain), 4*enoughPlain)])
+	page = strings.ToLower(page[:min(len(page), 64<<10)])
 	words, found := 0, 0
 	for _, w := range strings.FieldsFunc(plain,
 		func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
@@ -189,6 +190,9 @@ func readable(mediaType, s string) string {
 	return s
 }
 
+// longestTag bounds a tag of text/enriched, in bytes. A longer one is text.
+const longestTag = 61
+
 // enriched reduces text/enriched (RFC 1896) or text/richtext (RFC 1341 §7.1.3)
 // to its words.
 func enriched(s string, doubled bool) string {
@@ -231,8 +235,8 @@ func enriched(s string, doubled bool) string {
 			s = s[2:]
 			continue
 		}
-		end := strings.IndexByte(s, '>')
-		if end < 0 || end > 60 {
+		end := strings.IndexByte(s[:min(len(s), longestTag)], '>')
+		if end < 0 {
 			out.WriteByte('<')
 			s = s[1:]
 			continue

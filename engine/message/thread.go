@@ -76,7 +76,8 @@ func bare(s string) (ids []string) {
 	for _, w := range strings.FieldsFunc(s, func(r rune) bool {
 		return unicode.IsSpace(r) || unicode.IsControl(r) || strings.ContainsRune(",;<>\"", r)
 	}) {
-		if n := len(words) - 1; n >= 0 && (w[0] == '@' || strings.HasSuffix(words[n], "@")) {
+		if n := len(words) - 1; n >= 0 && len(words[n]) <= maxID &&
+			(w[0] == '@' || strings.HasSuffix(words[n], "@")) {
 			words[n] += w
 		} else {
 			words = append(words, w)
