@@ -2,15 +2,12 @@ package engine
 
 import (
 	"context"
-	"errors"
-	"slices"
-	"time"
-
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
-
-	"mailcote/storage"
+	"slices"
+	"time"
 
 	"mailcote/engine/chunk"
 	"mailcote/engine/connpool"
@@ -22,6 +19,7 @@ import (
 	"mailcote/engine/plan"
 	"mailcote/engine/remote"
 	"mailcote/engine/row"
+	"mailcote/storage"
 )
 
 // Check verifies a store, also alongside its owner; see storage.Store.Check.
