@@ -226,7 +226,8 @@ func TestBackupRefuses(t *testing.T) {
 	there := filepath.Join(dir, "there")
 	foreign := filepath.Join(dir, "download.partial")
 	symlink := filepath.Join(dir, "symlink")
-	if err := errors.Join(os.WriteFile(there, []byte("mine"), 0o600), os.WriteFile(foreign, []byte("mine"), 0o600),
+	if err := errors.Join(os.WriteFile(filepath.Join(dir, "logged-wal"), []byte("mine"), 0o600),
+		os.WriteFile(there, []byte("mine"), 0o600), os.WriteFile(foreign, []byte("mine"), 0o600),
 		os.Symlink(b.Path(), symlink), os.Link(there, filepath.Join(dir, "hard"))); err != nil {
 		t.Fatal(err)
 	}
@@ -254,6 +255,8 @@ func TestBackupRefuses(t *testing.T) {
 		{dir, true, ErrCopyForeign},
 		{os.DevNull, true, ErrCopyForeign},
 		{filepath.Join(dir, "download"), true, ErrCopyForeign},
+		{filepath.Join(dir, "logged"), false, ErrCopyForeign},
+		{filepath.Join(dir, "logged"), true, ErrCopyForeign},
 		{filepath.Join(dir, "none", "x.db"), false, fs.ErrNotExist},
 	} {
 		if _, err := Backup(t.Context(), b.Store, one.to, BackupOptions{Force: one.force}); !errors.Is(err, one.want) {

@@ -117,8 +117,14 @@ func (o Options) fit(path, to, partial string) error {
 	return nil
 }
 
-// vacant refuses a file that is there.
+// vacant refuses a file that is there. A log beside it would be taken for the
+// copy's.
 func (o Options) vacant(to string) error {
+	for _, suffix := range []string{logSuffix, journalSuffix} {
+		if info, err := os.Lstat(to + suffix); err == nil && info.Size() > 0 {
+			return fmt.Errorf("%s: %w", to+suffix, ErrForeign)
+		}
+	}
 	info, err := os.Lstat(to)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
