@@ -19,6 +19,9 @@ func (w *Writer) alias(old EmailID, email EmailRow) error {
 	return nil
 }
 
+// ofAccount leaves out the mail of accounts that are being removed.
+const ofAccount = `e.account_id NOT IN (SELECT id FROM account WHERE removed_at IS NOT NULL)`
+
 // EmailRowOf finds an email by its JMAP id, or by one that it had in the last
 // 30 days, shown or not. Errors: ErrNotFound.
 func (r *Reader) EmailRowOf(id EmailID) (EmailRow, error) {
@@ -28,9 +31,9 @@ func (r *Reader) EmailRowOf(id EmailID) (EmailRow, error) {
 
 // emailNamed is EmailRowOf and gives the email's present id, too.
 func (r *Reader) emailNamed(id EmailID) (row EmailRow, present EmailID, err error) {
-	err = r.snap.QueryRow(`SELECT id, jmap_id FROM email WHERE jmap_id = ?1
+	err = r.snap.QueryRow(`SELECT id, jmap_id FROM email e WHERE jmap_id = ?1 AND `+ofAccount+`
 		UNION ALL SELECT e.id, e.jmap_id FROM email_alias a JOIN email e ON e.id = a.email_id WHERE a.jmap_id = ?1
-		LIMIT 1`, string(id)).Scan(&row, &present)
+		AND `+ofAccount+` LIMIT 1`, string(id)).Scan(&row, &present)
 	return row, present, missing("email "+string(id), err)
 }
 

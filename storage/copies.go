@@ -72,7 +72,7 @@ func (r *Reader) FoundEmails(q query.Query, account AccountID) (emails []EmailRo
 			return nil, nil, fmt.Errorf("search: %w", err)
 		}
 	}
-	statement := `SELECT e.id FROM ` + s.from + ` WHERE ` + s.where // TestSearchPlans
+	statement := `SELECT e.id FROM ` + s.from + ` WHERE ` + s.where + ` AND EXISTS (SELECT 1 ` + shownEntries + `)`
 	rows, err := r.snap.Query(statement, s.args...)
 	err = file.Each(rows, err, func(rows *sql.Rows) error {
 		var one EmailRow

@@ -61,10 +61,10 @@ func (r *Reader) FindEmail(prefix string) (EmailRow, EmailID, error) {
 		return row, id, err
 	}
 	past := prefix + "\U0010FFFF" // sorts after every id that begins with prefix
-	rows, err := r.snap.Query(`SELECT id, jmap_id, subject, iif(live > 0, 1, 3) AS rank FROM email
-		WHERE jmap_id > ?1 AND jmap_id < ?2
+	rows, err := r.snap.Query(`SELECT id, jmap_id, subject, iif(live > 0, 1, 3) AS rank FROM email e
+		WHERE jmap_id > ?1 AND jmap_id < ?2 AND `+ofAccount+`
 		UNION ALL SELECT DISTINCT e.id, e.jmap_id, e.subject, 2 FROM email_alias a JOIN email e ON e.id = a.email_id
-		WHERE a.jmap_id > ?1 AND a.jmap_id < ?2 AND e.live > 0
+		WHERE a.jmap_id > ?1 AND a.jmap_id < ?2 AND e.live > 0 AND `+ofAccount+`
 		ORDER BY rank, jmap_id LIMIT ?3`, prefix, past, mostMeant+1)
 	found := AmbiguousError{Prefix: prefix}
 	var first int // the rank of the first one
@@ -100,11 +100,11 @@ func (r *Reader) IDs(prefix string, limit int) ([]Meant, error) {
 	var rows *sql.Rows
 	var err error
 	if past := prefix + "\U0010FFFF"; prefix != "" {
-		rows, err = r.snap.Query(`SELECT jmap_id, subject FROM email WHERE jmap_id >= ? AND jmap_id < ? AND live > 0
-			ORDER BY jmap_id LIMIT ?`, prefix, past, limit)
+		rows, err = r.snap.Query(`SELECT jmap_id, subject FROM email e WHERE jmap_id >= ? AND jmap_id < ? AND live > 0
+			AND `+ofAccount+` ORDER BY jmap_id LIMIT ?`, prefix, past, limit)
 	} else {
-		rows, err = r.snap.Query(`SELECT jmap_id, subject FROM email WHERE received_at < ? AND live > 0
-			ORDER BY received_at DESC LIMIT ?`, int64(1<<62), limit)
+		rows, err = r.snap.Query(`SELECT jmap_id, subject FROM email e WHERE received_at < ? AND live > 0
+			AND `+ofAccount+` ORDER BY received_at DESC LIMIT ?`, int64(1<<62), limit)
 	}
 	var all []Meant
 	return all, file.Each(rows, err, func(rows *sql.Rows) error {

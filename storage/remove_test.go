@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"mailcote/storage/query"
 )
 
 const marker = "zyxmarker"
@@ -90,7 +92,16 @@ func visible(t *testing.T, s *Store, id AccountID, name string) (all []string) {
 		note("by identity", !errors.Is(err, ErrNotFound))
 		boxes, err := r.Mailboxes(id)
 		note("mailboxes", err != nil || len(boxes) > 0)
-		return nil
+		ids, err := r.IDs("", 1000)
+		for _, one := range ids {
+			note("completed", one.Subject == marker)
+		}
+		q, failed := query.Parse(marker, time.UTC)
+		n, uncounted := r.CountHits(q, 0)
+		note("counted", n > 0)
+		found, lost := r.FoundEmails(q, 0)
+		note("found", len(found) > 0)
+		return errors.Join(err, failed, uncounted, lost)
 	})
 	for _, view := range []string{"accounts", "mailboxes", "mail", "threads", "sync_coverage", "sync_runs",
 		"sync_errors", "changes", "rate_limits", "breakers", "sync_quarantine"} {
@@ -236,6 +247,32 @@ func TestWipe(t *testing.T) {
 	b.store(b.mailbox("Later", 3), 3, b.arrival(1, 1)) // the writer goes on
 	if got := b.find("message", 10); got == "" {
 		t.Error("nothing is found any more")
+	}
+}
+
+// An index that is built beside the one that answers holds the deleted mail, too.
+func TestWipeOfTwoIndexes(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "t.db")
+	b, goes := twoAccounts(t, path, 40, 10)
+	var docs []IndexDoc
+	for row := range EmailRow(50) {
+		docs = append(docs, IndexDoc{Email: row + 1, Text: marker})
+	}
+	for _, do := range []func(*Writer) error{(*Writer).RebuildIndex,
+		func(w *Writer) error { return w.RebuildDocs(docs[10:]) }} {
+		if err := b.WriteAlone(t.Context(), do); err != nil {
+			t.Fatal(err)
+		}
+	}
+	hide(t, b.Store, goes)
+	if err := b.DeleteHidden(t.Context(), goes, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Wipe(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if found := filesWith(t, filepath.Dir(path)); len(found) > 0 {
+		t.Errorf("found in %v", found)
 	}
 }
 

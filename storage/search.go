@@ -68,9 +68,11 @@ func (r *Reader) CountHits(q query.Query, account AccountID) (n int64, err error
 	if err != nil {
 		return 0, fmt.Errorf("count hits: %w", err)
 	}
-	// A live entry is shown, unless a mailbox has another generation that is being fetched.
+	// A live entry is shown, unless a mailbox has another generation that is being fetched, or its account is being
+	// removed.
 	var hidden bool
-	if err := r.snap.QueryRow(`SELECT EXISTS (SELECT 1 FROM mailbox WHERE building IS NOT NULL)`).
+	if err := r.snap.QueryRow(`SELECT EXISTS (SELECT 1 FROM mailbox WHERE building IS NOT NULL)
+		OR EXISTS (SELECT 1 FROM account WHERE removed_at IS NOT NULL)`).
 		Scan(&hidden); err != nil {
 		return 0, fmt.Errorf("count hits: %w", err)
 	}
