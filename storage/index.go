@@ -126,6 +126,25 @@ func (w *Writer) dropIndexRow(email EmailRow) error {
 	return nil
 }
 
+// indexTables names the index that answers, and the one that is being built.
+func (r *Reader) indexTables() ([]string, error) {
+	state, err := r.indexState()
+	if err != nil || state.next == 0 {
+		return []string{"search"}, err
+	}
+	return []string{"search", "search_next"}, nil
+}
+
+// mergeIndex leaves nothing in the search index of what was deleted.
+func (w *Writer) mergeIndex() error {
+	tables, err := w.indexTables()
+	for _, table := range tables {
+		err = errors.Join(err, w.define("merge the search index",
+			`INSERT INTO `+table+` (`+table+`) VALUES ('optimize')`))
+	}
+	return err
+}
+
 // damagedIndex makes an error of the search index, not of the file around it,
 // an ErrIndex. Most show when the index is flushed, at the COMMIT. A damaged
 // index may even break its own constraints.
@@ -156,7 +175,7 @@ func (w *Writer) RenewIndex() error {
 		setState(query.Newest, 0))
 }
 
-// define runs statements that make and drop tables.
+// define runs statements that make, drop or merge tables.
 func (w *Writer) define(what string, statements ...string) error {
 	for _, statement := range statements {
 		if _, err := w.tx.Raw().Exec(statement); err != nil {

@@ -138,6 +138,25 @@ func TestRebuildIndex(t *testing.T) {
 	check(map[string]string{"strasse": "8 6 5 4 3 2"})
 }
 
+// A repair takes rows of nothing out of both indexes.
+func TestRepairOfTwoIndexes(t *testing.T) {
+	b := respelled(t, 3)
+	b.step()
+	b.step()
+	if err := b.WriteAlone(t.Context(), func(w *Writer) error {
+		_, err := w.tx.Raw().Exec(`INSERT INTO search_next (rowid, text) VALUES (99, 'x')`)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Repair(t.Context(), RepairOptions{Found: []Finding{{What: "stale index", Mends: true}}}); err != nil {
+		t.Fatal(err)
+	}
+	if got := text(t, b.Store, `SELECT group_concat(id) FROM search_next_docsize`); got != "1,2" {
+		t.Errorf("the index that is built has %s", got)
+	}
+}
+
 // An index can be built anew at any time, and one that was begun in a spelling that is old by now is begun again.
 func TestRebuildIndexAgain(t *testing.T) {
 	b := respelled(t, 3)

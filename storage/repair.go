@@ -37,9 +37,6 @@ func (r *repair) all(what string, statements ...string) error {
 			args = []any{millis(now())}
 		}
 		if _, err := r.tx.Raw().Exec(one, args...); err != nil {
-			if strings.HasPrefix(one, "DELETE FROM search") {
-				err = damagedIndex(err)
-			}
 			return fmt.Errorf("%s: %w", what, err)
 		}
 	}
@@ -300,12 +297,31 @@ func (r *repair) bodies() error {
 	if !r.o.Synced {
 		return nil
 	}
-	return r.all("note which emails have no bytes", `UPDATE email SET digest = NULL WHERE digest IS NOT NULL
+	if err := r.all("note which emails have no bytes", `UPDATE email SET digest = NULL WHERE digest IS NOT NULL
 		AND NOT EXISTS (SELECT 1 FROM blob WHERE sha256 = email.digest) AND NOT EXISTS (SELECT 1 FROM entry
 		WHERE email_id = email.id AND expunged_at IS NULL)`,
-		`DELETE FROM search WHERE rowid IN (SELECT id FROM email WHERE digest IS NULL)`,
 		`DELETE FROM unindexed WHERE email_id IN (SELECT id FROM email WHERE digest IS NULL)`,
-		`DELETE FROM outdated_view WHERE email_id IN (SELECT id FROM email WHERE digest IS NULL)`)
+		`DELETE FROM outdated_view WHERE email_id IN (SELECT id FROM email WHERE digest IS NULL)`); err != nil {
+		return err
+	}
+	return r.dropIndexRows(`SELECT id FROM email WHERE digest IS NULL`)
+}
+
+// dropIndexRows takes emails out of the search index. The statement gives their
+// row keys. Where it names search_docsize, the index at hand is meant.
+func (r *repair) dropIndexRows(statement string) error {
+	tables, err := r.indexTables()
+	if err != nil {
+		return err
+	}
+	for _, table := range tables {
+		drop := `DELETE FROM ` + table + ` WHERE rowid IN (` +
+			strings.ReplaceAll(statement, "search_docsize", table+"_docsize") + `)`
+		if _, err := r.tx.Raw().Exec(drop); err != nil {
+			return fmt.Errorf("drop search rows: %w", damagedIndex(err))
+		}
+	}
+	return nil
 }
 
 // accounts parts what belongs to different accounts.
@@ -345,9 +361,11 @@ func (r *repair) generations() error {
 
 // index lists what is to be indexed, and drops search rows of nothing.
 func (r *repair) index() error {
+	if err := r.dropIndexRows(`SELECT id FROM search_docsize WHERE id IN (SELECT email_id FROM unindexed)
+		OR id NOT IN (SELECT id FROM email)`); err != nil {
+		return err
+	}
 	return r.all("mend the search index",
-		`DELETE FROM search WHERE rowid IN (SELECT id FROM search_docsize WHERE id IN (SELECT email_id FROM unindexed)
-			OR id NOT IN (SELECT id FROM email))`,
 		`INSERT INTO unindexed (email_id) SELECT id FROM email WHERE digest IS NOT NULL
 			AND NOT EXISTS (SELECT 1 FROM search_docsize WHERE id = email.id) ON CONFLICT DO NOTHING`)
 }

@@ -123,8 +123,11 @@ func (s *Store) openOwner(ctx context.Context, o file.Options) (err error) {
 		return err
 	}
 	if err := s.Write(ctx, Interactive, 0, func(w *Writer) error {
-		if err := errors.Join(w.dropStaged(), w.beginEpoch()); err != nil {
+		if err := w.dropStaged(); err != nil {
 			return fmt.Errorf("clear staged blobs: %w", err)
+		}
+		if err := w.beginEpoch(); err != nil {
+			return err
 		}
 		return w.respellEmpty()
 	}); err != nil {
@@ -252,11 +255,8 @@ func (s *Store) DeleteHidden(ctx context.Context, id AccountID, report func(done
 // index, writes every page anew and empties the log. That takes room for a
 // second copy of the store. Errors: ErrLogInUse, ErrFull.
 func (s *Store) Wipe(ctx context.Context) error {
-	if err := s.WriteAlone(ctx, func(w *Writer) error {
-		_, err := w.tx.Exec(`INSERT INTO search (search) VALUES ('optimize')`)
+	if err := s.WriteAlone(ctx, (*Writer).mergeIndex); err != nil {
 		return err
-	}); err != nil {
-		return fmt.Errorf("merge the search index: %w", err)
 	}
 	return s.file.Vacuum(ctx)
 }

@@ -27,7 +27,7 @@ func (c *checker) tables() error {
 				if err := scan(&verdict); err != nil || verdict == "ok" {
 					return err
 				}
-				return c.addRow(0, name == "search", "damaged file", "table "+name,
+				return c.addRow(0, name == "search" || name == "search_next", "damaged file", "table "+name,
 					"SQLite finds: %s. Stop mailcote, copy the file away and restore a backup.", verdict)
 			}, `PRAGMA integrity_check(`+quoted+`)`)
 		}); err != nil {
