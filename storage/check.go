@@ -209,9 +209,9 @@ func (s *Store) Repair(ctx context.Context, o RepairOptions) error {
 			{r.parents, []string{"broken reference"}},
 			{r.blobs, []string{"damaged message", "missing piece", "wrong size", "missing message", "wrong message"}},
 			{r.bodies, []string{"missing message", "wrong message", "false coverage", "broken reference",
-				"damaged message",
-				"missing piece"}},
+				"damaged message", "missing piece"}},
 			{r.accounts, []string{"wrong account"}},
+			{r.formerIDs, []string{"wrong former id"}},
 			{r.sizes, []string{"wrong size"}},
 			{r.counters, nil}, // before entries leave, which counts
 			{r.generations, []string{"stray entry"}},

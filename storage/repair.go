@@ -331,8 +331,18 @@ func (r *repair) accounts() error {
 		WHERE e.account_id <> m.account_id`, r.ownEmail); err != nil {
 		return fmt.Errorf("part accounts: %w", err)
 	}
+	// The keys of the emails that have them are noted again when their thread is looked at.
+	if err := r.all("part accounts", `DELETE FROM thread_reference
+		WHERE account_id <> (SELECT account_id FROM thread WHERE id = thread_id)`); err != nil {
+		return err
+	}
 	return r.numbers(`SELECT e.id FROM email e JOIN thread t ON t.id = e.thread_id WHERE e.account_id <> t.account_id`,
 		func(email int64) error { return r.ownThread(EmailRow(email)) })
+}
+
+// formerIDs drops former ids that an email has now: the email is meant.
+func (r *repair) formerIDs() error {
+	return r.all("drop former ids", `DELETE FROM email_alias WHERE jmap_id IN (SELECT jmap_id FROM email)`)
 }
 
 // sizes notes the sizes that messages have.

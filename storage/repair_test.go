@@ -171,7 +171,13 @@ func TestRepairAlone(t *testing.T) {
 		"a thread":   {`UPDATE email SET thread_id = 4 WHERE id = 2`, `SELECT thread_id = 2 FROM email WHERE id = 2`},
 		"the index":  {`DELETE FROM search WHERE rowid < 4`, `SELECT 1`},
 		"index rows": {`INSERT INTO search (rowid, text) VALUES (999, 'x')`, `SELECT 1`},
-		"the queue":  {`DELETE FROM goqite`, `SELECT state = 'cancelled' FROM sync_task`},
+		"a former id": {`INSERT INTO email_alias SELECT jmap_id, 3, 0 FROM email WHERE id = 2`,
+			`SELECT count(*) = 0 FROM email_alias`},
+		"a key of another account": {`INSERT INTO account (name, user, host, port, security, created_at)
+			VALUES ('b', 'b', 'b.example.org', 993, 'tls', 0);
+			UPDATE thread_reference SET account_id = 2 WHERE thread_id = 2`,
+			`SELECT count(*) = 0 FROM thread_reference WHERE account_id = 2`},
+		"the queue": {`DELETE FROM goqite`, `SELECT state = 'cancelled' FROM sync_task`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := checkBed(t)
