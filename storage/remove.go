@@ -110,6 +110,9 @@ func deleteHidden(ctx context.Context, s *Store, id AccountID, report func(done 
 		},
 		func() error {
 			return s.Write(ctx, Interactive, 0, func(w *Writer) error {
+				if err := w.dropCameGone(); err != nil {
+					return err
+				}
 				_, err := w.tx.Exec(`DELETE FROM account WHERE id = ? AND removed_at IS NOT NULL`, id)
 				return err
 			})

@@ -220,6 +220,20 @@ func TestWipe(t *testing.T) {
 	if found := filesWith(t, filepath.Dir(path)); len(found) == 0 {
 		t.Fatal("the marker is nowhere before")
 	}
+	var box MailboxID
+	read(t, b.Store, func(r *Reader) error {
+		boxes, err := r.Mailboxes(goes)
+		box = boxes[0].ID
+		return err
+	})
+	part, err := b.Stage(t.Context(), b.packer, strings.NewReader(marker))
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, b.Store, func(w *Writer) error {
+		return errors.Join(w.Quarantine(Quarantined{Mailbox: box, Validity: 9, UID: 999, Reason: "cut", Claimed: -1}),
+			w.KeepCame(box, 9, 999, part))
+	})
 	hide(t, b.Store, goes)
 	if err := b.DeleteHidden(t.Context(), goes, nil); err != nil {
 		t.Fatal(err)
