@@ -58,7 +58,7 @@ only you can read.`,
 		},
 	}
 	s.flags(c)
-	c.Flags().StringVar(&name, "name", "", "what to call the account (default: its address)")
+	c.Flags().StringVar(&name, "name", "", "call the account `NAME` (default: its address)")
 	c.Flags().BoolVar(&noTest, "no-test", false, "add the account without trying to sign in")
 	return c
 }

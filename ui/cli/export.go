@@ -80,7 +80,7 @@ Messages whose body is not fetched are counted, and the status is 3 then.`,
 			return a.exported(o, r, time.Since(began))
 		},
 	}
-	c.Flags().StringVar(&kind, "format", "", "mbox, maildir, eml or jsonl (`FORMAT`)")
+	c.Flags().StringVar(&kind, "format", "", "write as `FORMAT`: mbox, maildir, eml or jsonl")
 	c.Flags().StringVar(&out, "out", "", "the directory `DIR` for the files")
 	c.Flags().StringVar(&account, "account", "", "only this `ACCOUNT`")
 	flagged(c, "format", oneOf("mbox", "maildir", "eml", "jsonl"))

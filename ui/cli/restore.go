@@ -21,8 +21,8 @@ func (a *app) restore() *cobra.Command {
 	c := &cobra.Command{
 		Use: "restore FILE", Short: "Put a backup in the store's place", Args: exactly(1, "FILE"),
 		Long: `Put a backup in the store's place. Nothing may run on the store meanwhile: stop
-mailcote run first. FILE is checked before, and stays. What the store was is kept
-beside it in a file whose name ends in .before-restore-TIME, which may be
+mailcote run first. FILE is checked before, and stays. What the store was is
+kept beside it in a file whose name ends in .before-restore-TIME, which may be
 restored in turn. The next sync fetches what came since the backup was made.
 Remembered passwords stay as they are.`,
 		Example: `  mailcote restore ~/backup/mail-2026-11-30.db
@@ -112,10 +112,10 @@ func (a *app) restored(from, path string, done storage.Restored) error {
 			return err
 		}
 	}
-	a.voice.Note("Restored %s: %s. mailcote sync fetches what came since.", voice.Line(path),
-		format.Plural(done.Copy.Messages, "message", "messages"))
+	a.voice.NotePara("Restored " + path + ": " + format.Plural(done.Copy.Messages, "message", "messages") +
+		". mailcote sync fetches what came since.")
 	if done.Kept != "" {
-		a.voice.Note("What was there is kept as %s: remove it when all is well.", voice.Line(done.Kept))
+		a.voice.NotePara("What was there is kept as " + done.Kept + ": remove it when all is well.")
 	}
 	if done.Copy.Damaged > 0 {
 		a.voice.Warn("the backup has damaged messages: mailcote check lists them")

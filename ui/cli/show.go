@@ -31,9 +31,9 @@ func (a *app) show() *cobra.Command {
 	c := &cobra.Command{
 		Use: "show ID", Short: "Print one message", Args: exactly(1, "ID"),
 		Long: `Print one message: its headers, its text, its links and what is attached. IDs
-are what search prints; the first characters will do that no other message has.
-A number in brackets after a word of the text is that of its link. The number of
-an attachment is its IMAP part number.
+are what search prints; the first characters will do, four at least, that no
+other message has. A number in brackets after a word of the text is that of its
+link. The number of an attachment is its IMAP part number.
 
 --save gives attachments names that are safe, and a number when a file of that
 name exists. With --part it saves that part.`,
