@@ -36,5 +36,5 @@ func (a *app) orFresh(c *cobra.Command) *cobra.Command {
 
 // noAccountYet says how to begin.
 func (a *app) noAccountYet() {
-	a.voice.Note("No account yet: mailcote account add imaps://you@example.org, or mailcote demo to see it work")
+	a.voice.Note("No account yet: mailcote account add imaps://you@example.org, or mailcote demo")
 }
