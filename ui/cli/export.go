@@ -81,6 +81,7 @@ Messages whose body is not fetched are counted, and the status is 3 then.`,
 		},
 	}
 	c.Flags().StringVar(&kind, "format", "", "write as `FORMAT`: mbox, maildir, eml or jsonl")
+	flagged(c, "format", oneOf(string(export.Mbox), string(export.Maildir), string(export.EML), string(export.JSONL)))
 	c.Flags().StringVar(&out, "out", "", "the directory `DIR` for the files")
 	c.Flags().StringVar(&account, "account", "", "only this `ACCOUNT`")
 	flagged(c, "format", oneOf("mbox", "maildir", "eml", "jsonl"))
