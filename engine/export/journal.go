@@ -40,6 +40,21 @@ type kind struct {
 	Account string `json:"account"`
 }
 
+// words say what an export is, beside one of a store.
+func (k kind) words(store string) string {
+	what := "format " + string(k.Format)
+	if k.Query != "" {
+		what += fmt.Sprintf(", query %q", k.Query)
+	}
+	if k.Account != "" {
+		what += fmt.Sprintf(", account %q", k.Account)
+	}
+	if k.Store != store {
+		return what + ", of another store"
+	}
+	return what + ", of this store"
+}
+
 // state is how far a mailbox file is. Of the file itself, or of its partial
 // one, the first Offset bytes are on the disk and whole.
 type state struct {
@@ -120,8 +135,7 @@ func (j *journal) read(want kind) error {
 		return fmt.Errorf("%w: %s cannot be read", ErrOther, journalName)
 	}
 	if have != want {
-		return fmt.Errorf("%w: format %s, query %q, account %q, of %s", ErrOther, have.Format, have.Query, have.Account,
-			map[bool]string{true: "this store", false: "another store"}[have.Store == want.Store])
+		return fmt.Errorf("%w (%s)", ErrOther, have.words(want.Store))
 	}
 	for {
 		line, err := lines.ReadBytes('\n')
