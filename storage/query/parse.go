@@ -278,7 +278,7 @@ func (p *parser) field() (string, error) {
 		return "", nil
 	}
 	if meant := nearest(name, fields()); meant != "" {
-		return "", p.fail("there is no field %s: did you mean %s: ? Put it in quotes to search for the text", name,
+		return "", p.fail("there is no field %s: did you mean %s:? Put it in quotes to search for the text", name,
 			meant)
 	}
 	if strings.ContainsAny(name, "_-") { // no field of ours is near, and x-spam:yes is a usual text
