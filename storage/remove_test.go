@@ -99,7 +99,7 @@ func visible(t *testing.T, s *Store, id AccountID, name string) (all []string) {
 		q, failed := query.Parse(marker, time.UTC)
 		n, uncounted := r.CountHits(q, 0)
 		note("counted", n > 0)
-		found, lost := r.FoundEmails(q, 0)
+		found, _, lost := r.FoundEmails(q, 0)
 		note("found", len(found) > 0)
 		return errors.Join(err, failed, uncounted, lost)
 	})

@@ -182,7 +182,8 @@ func TestLinear(t *testing.T) {
 	fill := func(s string) string { return strings.Repeat(s, (mib-200)/len(s)) }
 	open, end := "", ""
 	for i := range 15 { // the text of the innermost one is compared with each page around it
-		open += fmt.Sprintf("Content-Type: multipart/alternative; boundary=b%[1]d\n\n--b%[1]d\n\n%0[2]*[1]d\n--b%[1]d\n", i,
+		open += fmt.Sprintf("Content-Type: multipart/alternative; "+
+			"boundary=b%[1]d\n\n--b%[1]d\n\n%0[2]*[1]d\n--b%[1]d\n", i,
 			40+i/14*300)
 		end = fmt.Sprintf("--b%[1]d\nContent-Type: text/html\n\n%[2]s\n--b%[1]d--\n", i,
 			strings.Repeat("zzzzzzzz ", 7000)) + end
