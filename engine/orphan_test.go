@@ -323,3 +323,26 @@ func TestOrphanOfBrokenPass(t *testing.T) {
 		}
 	}
 }
+
+// TestStoppedBeforeItBegins: a signal that comes when a pass has begun and did nothing yet makes it no failure.
+func TestStoppedBeforeItBegins(t *testing.T) {
+	_, w := scripted(t, 3, script.Options{}, Options{})
+	w.complete()
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	a := w.live()
+	a.mu.Lock()
+	a.limits = nil // as in a new process
+	a.mu.Unlock()
+	pass := newWorker(w.engine, a, false)
+	if err := w.store.Write(t.Context(), storage.Interactive, 0, func(tx *storage.Writer) (err error) {
+		pass.run, err = tx.StartRun(w.id)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	pass.work(over)
+	if sum := pass.conclude(over); sum.Result != Partial || sum.Detail != "interrupted" {
+		t.Errorf("%+v", sum)
+	}
+}

@@ -115,7 +115,10 @@ func (w *worker) work(ctx context.Context) {
 // begin. A --once run ends if the account rests for longer than it waits.
 func (w *worker) loadMeter(ctx context.Context) bool {
 	m, err := w.account.meter(ctx)
-	if err != nil {
+	switch {
+	case err != nil && fault.Stopped(ctx):
+		return false
+	case err != nil:
 		f := fault.Classify(err)
 		w.failed = &f
 		return false

@@ -140,11 +140,12 @@ func TestShowJSON(t *testing.T) {
 	}
 	read(ids[0])
 	for key, want := range map[string]string{
-		"subject": `"Confirm"`, "from": `[{"name":"Shop","email":"shop@a.example"}]`,
-		"to": `[{"name":null,"email":"bob@example.org"}]`, "cc": `[]`, "sent_at": `null`, "received_at": `null`,
+		"subject": `"Confirm"`, "from": `[{"type":"address","name":"Shop","email":"shop@a.example"}]`,
+		"to": `[{"type":"address","name":null,"email":"bob@example.org"}]`, "cc": `[]`, "sent_at": `null`,
+		"received_at": `null`,
 		"in_reply_to": `[]`, "message_id": `"parts@a.example"`, "from_html": `true`, "partial": `false`,
 		"problems": `[]`,
-		"html":     ``,
+		"html":     `null`,
 	} {
 		if got := string(v.View[key]); got != want {
 			t.Errorf("%s: %s, want %s", key, got, want)
