@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"mailcote/storage/disk"
@@ -353,7 +354,13 @@ func TestBackupIsVerified(t *testing.T) {
 // TestBackupEnds cancels one and lacks room for one: nothing is left.
 func TestBackupEnds(t *testing.T) {
 	limits := file.StandardLimits()
-	limits.Space = func(string) (disk.Space, error) { return disk.Space{Free: 1 << 40, Size: 1 << 41}, nil }
+	var full atomic.Bool
+	limits.Space = func(string) (disk.Space, error) {
+		if full.Load() {
+			return disk.Space{Free: 4096, Size: 1 << 41}, nil
+		}
+		return disk.Space{Free: 1 << 40, Size: 1 << 41}, nil
+	}
 	b := bedOn(t, openAt(t, filepath.Join(t.TempDir(), "mail.db"), Options{Holder: "test", limits: &limits}))
 	b.store(b.mailbox("INBOX", 7), 7, b.arrival(1, 1))
 	dir := t.TempDir()
@@ -362,7 +369,7 @@ func TestBackupEnds(t *testing.T) {
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
-	limits.Space = func(string) (disk.Space, error) { return disk.Space{Free: 4096, Size: 1 << 41}, nil }
+	full.Store(true)
 	if _, err := Backup(t.Context(), b.Store, filepath.Join(dir, "b.db"), BackupOptions{}); !errors.Is(err, ErrFull) {
 		t.Errorf("%v", err)
 	}

@@ -175,7 +175,7 @@ func TestExportIsKilled(t *testing.T) {
 // fetches the rest.
 func TestBackupsDuringSync(t *testing.T) {
 	r := newRig(t, dovecot.Config{})
-	r.fill(8, byLength(300, 20_000), 4, corpus.Options{AvgSize: 4000})
+	r.fill(8, max(byLength(300, 20_000), 300), 4, corpus.Options{AvgSize: 4000}) // more than one batch
 	backups := 3
 	if form.Long() {
 		backups = 100
@@ -184,6 +184,7 @@ func TestBackupsDuringSync(t *testing.T) {
 	slow.Set(proxy.Faults{Rate: 50_000}) // so that it lasts
 	p := r.start("sync", r.url(), "--once")
 	r.awaits(1, someMail)
+	slow.Set(proxy.Faults{Rate: 50_000 / int64(backups)}) // it goes on until the last one is restored
 	restored := r.beside(t)
 	last, during := int64(-1), 0
 	for i := range backups {
