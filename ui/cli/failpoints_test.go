@@ -235,7 +235,7 @@ func (r *rig) deeds() []deed {
 		{"large", bob, nil, sync(u.String()), well(sync(u.String())), false},
 		{"later", dovecot.User, once, sync(r.url()), well(sync(r.url())), false},
 		{"add", dovecot.User, nil, add, both(add, named), false},
-		{"run", dovecot.User, old, (*rig).sweeps, well(named), false},
+		{"run", dovecot.User, r.altered(old, `UPDATE index_state SET spelling = 1`), (*rig).sweeps, well(named), false},
 		{"migrate", dovecot.User, r.released(1), sync(r.url()), well(sync(r.url())), false},
 		{"read again", dovecot.User, outdated, sync(r.url()), well(sync(r.url())), false},
 		{"backup", dovecot.User, old, (*rig).backsUp, both((*rig).backsUp, named), false},
@@ -297,7 +297,8 @@ func (r *rig) released(version int) map[string][]byte {
 	return map[string][]byte{"t.db": store}
 }
 
-// sweeps runs the agent until a pass has ended and what was old is gone, or until it dies.
+// sweeps runs the agent until a pass has ended, what was old is gone and the search index is made anew, or until it
+// dies.
 func (r *rig) sweeps() outcome {
 	r.t.Helper()
 	var before int64
@@ -312,7 +313,8 @@ func (r *rig) sweeps() outcome {
 	r.env = bare
 	defer func() { r.env = keep }()
 	query := fmt.Sprintf(`SELECT (SELECT count(*) FROM sync_runs WHERE result = 'complete') > %d
-		AND NOT EXISTS (SELECT 1 FROM entry WHERE expunged_at < 1000 * unixepoch() - 30 * 86400000) AS n`, before)
+		AND NOT EXISTS (SELECT 1 FROM entry WHERE expunged_at < 1000 * unixepoch() - 30 * 86400000)
+		AND (SELECT spelling > 1 AND next IS NULL FROM index_state) AS n`, before)
 	for {
 		select {
 		case <-p.Done():
