@@ -297,3 +297,70 @@ func calendar(s string) string {
 func icsText(s string) string {
 	return strings.NewReplacer(`\n`, "\n", `\N`, "\n", `\,`, ",", `\;`, ";", `\\`, `\`).Replace(s)
 }
+
+// page adds a page of HTML, or holds it until the alternative around it ends.
+func (b *builder) page(page string) {
+	if b.whole {
+		b.pages = append(b.pages, htmlPage{page, b.attached()})
+	}
+	if b.alternative() != nil {
+		b.waiting = append(b.waiting, page...)
+		return
+	}
+	b.reduced(htmlText(page, int(b.lim.Text)-len(b.text)))
+}
+
+// plain adds plain text and counts it for every alternative around it.
+func (b *builder) plain(text string) {
+	for i := range b.groups {
+		b.groups[i].plain += len(text)
+	}
+	b.write(text)
+}
+
+// write adds a piece of text after an empty line.
+func (b *builder) write(text string) {
+	if text == "" || int64(len(b.text)) >= b.lim.Text {
+		return
+	}
+	if len(b.text) > 0 {
+		b.text = append(b.text, '\n', '\n')
+	}
+	if room := int(b.lim.Text) - len(b.text); len(text) > room {
+		b.problem("text cut")
+		text = strings.ToValidUTF8(text[:max(room, 0)], "")
+	}
+	b.text = append(b.text, text...)
+}
+
+// close ends a container whose bytes end at an offset.
+func (b *builder) close(end int64) {
+	g := b.groups[len(b.groups)-1]
+	b.groups = b.groups[:len(b.groups)-1]
+	if g.attachment >= 0 {
+		b.v.Attachments[g.attachment].Size = max(end-g.offset, 0)
+	}
+	if g.children == 0 && !g.message {
+		b.problem("multipart without parts")
+		b.plain(cleanText(b.cs.toUTF8(g.preamble, "")))
+	}
+	if !g.alternative || len(b.waiting) == g.html || g.plain == 0 && b.alternative() != nil {
+		return
+	}
+	page := b.waiting[g.html:]
+	b.waiting = b.waiting[:g.html]
+	if g.plain >= enoughPlain {
+		return
+	}
+	text := htmlText(string(page), int(b.lim.Text)-g.start)
+	if g.plain < shortPlain && len(text) > 3*g.plain || stub(string(b.text[g.start:]), text) {
+		b.text = b.text[:g.start]
+		b.reduced(text)
+	}
+}
+
+// reduced adds text that was HTML.
+func (b *builder) reduced(text string) {
+	b.v.FromHTML = b.v.FromHTML || text != ""
+	b.write(text)
+}
