@@ -10,6 +10,8 @@ import (
 	"unicode/utf16"
 	"unicode/utf8"
 
+	"mailcote/engine/filename"
+
 	"golang.org/x/text/cases"
 	"golang.org/x/text/unicode/norm"
 )
@@ -118,22 +120,10 @@ func safe(text string, most int) (name string, changed bool) {
 	if trimmed := strings.TrimRight(name, ". "); trimmed != name { // Windows drops them
 		name = trimmed + "_"
 	}
-	if name == "" || strings.ContainsRune(".-~ ", rune(name[0])) || device(name) {
+	if name == "" || strings.ContainsRune(".-~ ", rune(name[0])) || filename.Device(name) {
 		name = "_" + name
 	}
 	return name, name != text
-}
-
-// device reports whether Windows takes a name for a device.
-func device(name string) bool {
-	base, _, _ := strings.Cut(strings.ToUpper(name), ".")
-	base = strings.TrimRight(base, " ")
-	switch base {
-	case "CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$":
-		return true
-	}
-	number := strings.TrimPrefix(strings.TrimPrefix(base, "COM"), "LPT")
-	return number != base && len([]rune(number)) == 1 && strings.ContainsAny(number, "0123456789¹²³")
 }
 
 // encodeLevel writes text in modified UTF-7 (RFC 3501 §5.1.3).

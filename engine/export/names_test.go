@@ -12,6 +12,7 @@ import (
 	"golang.org/x/text/cases"
 	"golang.org/x/text/unicode/norm"
 
+	"mailcote/engine/filename"
 	"mailcote/testkit/form"
 )
 
@@ -84,7 +85,7 @@ func checkNames(t *testing.T, texts []string) {
 	apart(t, dirs)
 	for i, one := range all {
 		component(t, files[i])
-		if files[i][0] == '.' || files[i][0] == '-' || files[i][0] == '~' || device(files[i]) {
+		if files[i][0] == '.' || files[i][0] == '-' || files[i][0] == '~' || filename.Device(files[i]) {
 			t.Errorf("%q became %q", one.path, files[i])
 		}
 		if dirs[i] == "" && strings.EqualFold(one.path, "INBOX") {

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"mailcote/engine/filename"
 )
 
 const (
@@ -20,7 +22,7 @@ func Name(sender, mediaType, number string) string {
 	if name == "" {
 		name = cleaned("part " + number + extension(mediaType))
 	}
-	if device(name) {
+	if filename.Device(name) {
 		name = "_" + name
 	}
 	return clip(name)
@@ -57,20 +59,6 @@ func cleaned(name string) string {
 		name = "_" + name[1:] // no option of a command, no home directory
 	}
 	return name
-}
-
-// device reports whether Windows takes a name for a device, with any extension.
-func device(name string) bool {
-	stem, _, _ := strings.Cut(name, ".")
-	stem = strings.ToUpper(strings.TrimRight(stem, " "))
-	switch stem {
-	case "CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$", "CLOCK$":
-		return true
-	}
-	if port := strings.TrimPrefix(strings.TrimPrefix(stem, "COM"), "LPT"); port != stem {
-		return utf8.RuneCountInString(port) == 1 && strings.Contains("0123456789¹²³", port)
-	}
-	return false
 }
 
 // clip shortens a name and keeps its extension.
