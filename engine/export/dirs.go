@@ -167,7 +167,11 @@ func (s *maildirSink) begin() (storage.UID, error) {
 		}
 	}
 	if folder { // the mark of one in a Maildir++
-		if err := root.WriteFile(path.Join(s.b.name, "maildirfolder"), nil, 0o600); err != nil {
+		mark, err := root.OpenFile(path.Join(s.b.name, "maildirfolder"), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+		if err == nil {
+			err = mark.Close()
+		}
+		if err != nil && !errors.Is(err, fs.ErrExist) {
 			return 0, err
 		}
 	}

@@ -278,6 +278,10 @@ func TestMaildirNames(t *testing.T) {
 		string(text) != "0 Zebra\n1 $Forwarded\n" {
 		t.Errorf("%q, %v", text, err)
 	}
+	mark := filepath.Join(dir, "ada", ".B&APw-cher.Neu", "maildirfolder")
+	if err := os.WriteFile(mark, []byte("another program's"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	// More keywords than letters. Those that have one keep it in the next run.
 	var many []string
 	for i := range 30 {
@@ -287,6 +291,9 @@ func TestMaildirNames(t *testing.T) {
 	b.add(inbox, "Zebra", []byte("55555"))
 	if r := b.export(Options{Format: Maildir, Dir: dir}); r.Dropped != 1 || r.Written != 2 || r.Already != 3 {
 		t.Errorf("%+v", r)
+	}
+	if text, err := os.ReadFile(mark); err != nil || string(text) != "another program's" {
+		t.Errorf("what was there is %q now, %v", text, err)
 	}
 	if got := names(t, dir); !strings.Contains(got, "S=4:2,cdefghijklmnopqrstuvwxyz ") ||
 		!strings.Contains(got, "S=5:2,a ") {

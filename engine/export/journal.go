@@ -94,8 +94,10 @@ func openJournal(root *os.Root, dir string, want kind) (*journal, error) {
 		return nil, err
 	}
 	j.lock = flock.New(filepath.Join(dir, journalName), flock.SetFlag(os.O_RDWR))
-	if got, err := j.lock.TryLock(); err != nil || !got {
-		return nil, errors.Join(ErrBusy, err, j.close())
+	if got, err := j.lock.TryLock(); err != nil {
+		return nil, errors.Join(fmt.Errorf("lock %s: %w", j.lock.Path(), err), j.close())
+	} else if !got {
+		return nil, errors.Join(ErrBusy, j.close())
 	}
 	if err := j.read(want); err != nil {
 		return nil, errors.Join(err, j.close())
