@@ -132,6 +132,10 @@ func (a *app) noteCopies(store string) {
 
 // isDatabase reports whether a file begins as one of SQLite does.
 func isDatabase(name string) bool {
+	// a pipe would wait for its writer
+	if info, err := os.Lstat(name); err != nil || !info.Mode().IsRegular() {
+		return false
+	}
 	f, err := os.Open(name)
 	if err != nil {
 		return false

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -57,27 +56,13 @@ func viewPass(s engine.Summary) passView {
 		s.Mailboxes, answer.Number(s.Seconds), answer.Text(s.Detail)}
 }
 
-// mailView is an event: a message arrived. Its keys are those of a hit.
+// mailView is an event: a message arrived.
 type mailView struct {
-	Type       string      `json:"type"`           // always "mail"
-	ID         string      `json:"id"`             // what show takes
-	Account    string      `json:"account"`        // the name of its account
-	Mailbox    string      `json:"mailbox"`        // a mailbox that it is in
-	UID        storage.UID `json:"uid"`            // its UID there
-	Date       answer.Time `json:"date"`           // when it arrived at the server
-	Sender     string      `json:"sender"`         // names and addresses
-	Recipients string      `json:"recipients"`     // names and addresses
-	Subject    string      `json:"subject"`        // decoded
-	Preview    string      `json:"preview"`        // the beginning of its text
-	Flags      []string    `json:"flags"`          // IMAP flags and keywords
-	Size       int64       `json:"size"`           // of the raw message
-	Attachment bool        `json:"has_attachment"` // something is attached
+	Type string `json:"type"` // always "mail"
+	shownMail
 }
 
-func viewMail(m storage.Mail) mailView {
-	return mailView{"mail", string(m.ID), m.AccountName, m.MailboxPath, m.UID, answer.At(m.Date), m.Sender,
-		m.Recipients, m.Subject, m.Preview, strings.Fields(string(m.Flags)), m.Size, m.HasAttachment}
-}
+func viewMail(m storage.Mail) mailView { return mailView{"mail", showMail(m)} }
 
 const (
 	tellEvery = 100 * time.Millisecond // between two looks, at least

@@ -17,21 +17,31 @@ import (
 
 // hitView is one found message in JSON.
 type hitView struct {
-	Type       string       `json:"type"`           // always "hit"
-	ID         string       `json:"id"`             // what show takes
-	Account    string       `json:"account"`        // the name of its account
-	Mailbox    string       `json:"mailbox"`        // a mailbox that it is in
-	UID        storage.UID  `json:"uid"`            // its UID there
-	Date       answer.Time  `json:"date"`           // when it arrived
-	Sender     string       `json:"sender"`         // names and addresses
-	Recipients string       `json:"recipients"`     // names and addresses
-	Subject    string       `json:"subject"`        // decoded
-	Preview    string       `json:"preview"`        // the beginning of its text
-	Flags      []string     `json:"flags"`          // IMAP flags and keywords
-	Size       int64        `json:"size"`           // of the raw message
-	Attachment bool         `json:"has_attachment"` // something is attached
-	Snippet    *snippetView `json:"snippet"`        // null: no word of the query is in the text
-	Total      int64        `json:"total"`          // messages that match, whatever the limit
+	Type string `json:"type"` // always "hit"
+	shownMail
+	Snippet *snippetView `json:"snippet"` // null: no word of the query is in the text
+	Total   int64        `json:"total"`   // messages that match, whatever the limit
+}
+
+// shownMail is a message in a list.
+type shownMail struct {
+	ID         string      `json:"id"`             // what show takes
+	Account    string      `json:"account"`        // the name of its account
+	Mailbox    string      `json:"mailbox"`        // a mailbox that it is in
+	UID        storage.UID `json:"uid"`            // its UID there
+	Date       answer.Time `json:"date"`           // when it arrived at the server
+	Sender     string      `json:"sender"`         // names and addresses
+	Recipients string      `json:"recipients"`     // names and addresses
+	Subject    string      `json:"subject"`        // decoded
+	Preview    string      `json:"preview"`        // the beginning of its text
+	Flags      []string    `json:"flags"`          // IMAP flags and keywords
+	Size       int64       `json:"size"`           // of the raw message
+	Attachment bool        `json:"has_attachment"` // something is attached
+}
+
+func showMail(m storage.Mail) shownMail {
+	return shownMail{string(m.ID), m.AccountName, m.MailboxPath, m.UID, answer.At(m.Date), m.Sender, m.Recipients,
+		m.Subject, m.Preview, strings.Fields(string(m.Flags)), m.Size, m.HasAttachment}
 }
 
 // snippetView is the text around what was found. A mark is where in Text, from
@@ -43,9 +53,7 @@ type snippetView struct {
 }
 
 func viewHit(h view.Hit, total int64) hitView {
-	m := h.Mail
-	v := hitView{"hit", string(m.ID), m.AccountName, m.MailboxPath, m.UID, answer.At(m.Date), m.Sender, m.Recipients,
-		m.Subject, m.Preview, strings.Fields(string(m.Flags)), m.Size, m.HasAttachment, nil, total}
+	v := hitView{"hit", showMail(h.Mail), nil, total}
 	if h.Found {
 		v.Snippet = &snippetView{"snippet", h.Snippet.Text, h.Snippet.Marks}
 	}

@@ -101,7 +101,7 @@ func viewMessage(ctx context.Context, s *storage.Store, id storage.EmailID, m vi
 	v := messageView{Type: "message", ID: string(id), Size: m.Copies[0].Size, HasBody: m.HasBody}
 	for _, one := range m.Copies {
 		v.Copies = append(v.Copies, copyView{"copy", one.AccountName, one.MailboxPath, one.UID,
-			list(strings.Fields(string(one.Flags)))})
+			strings.Fields(string(one.Flags))})
 	}
 	if !m.HasBody {
 		return v, nil
