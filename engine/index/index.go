@@ -130,9 +130,12 @@ func (x *Indexer) loop() {
 		case <-x.mail:
 		case <-again:
 		case <-respell:
+			start := time.Now()
 			if !x.respell() {
 				respell = nil
+				continue
 			}
+			x.rest(time.Since(start))
 			continue
 		}
 		select {

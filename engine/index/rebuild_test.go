@@ -25,6 +25,16 @@ type filled struct {
 
 func newFilled(t *testing.T, n int) *filled {
 	t.Helper()
+	outdate := func(w *storage.Writer) error { return w.OutdateViews(1) }
+	return &filled{t: t, s: storeOf(t, outdate, n, func(i int) ([]byte, storage.Header) {
+		return raw(i + 1), storage.Header{Subject: "as it was read before"}
+	})}
+}
+
+// storeOf makes a store with n messages in one mailbox, after first.
+func storeOf(t *testing.T, first func(*storage.Writer) error, n int,
+	message func(i int) ([]byte, storage.Header)) *storage.Store {
+	t.Helper()
 	s, err := storage.Open(t.Context(), filepath.Join(t.TempDir(), "mail.db"), storage.Options{Holder: "test"})
 	if err != nil {
 		t.Fatal(err)
@@ -38,9 +48,8 @@ func newFilled(t *testing.T, n int) *filled {
 			t.Error(err)
 		}
 	})
-	f := &filled{t: t, s: s}
-	f.write(func(w *storage.Writer) error {
-		if err := w.OutdateViews(1); err != nil {
+	if err := s.Write(t.Context(), storage.Interactive, 0, func(w *storage.Writer) error {
+		if err := first(w); err != nil {
 			return err
 		}
 		account, err := w.AddAccount(storage.Account{Name: "ada", User: "ada", Host: "localhost", Port: 143,
@@ -56,16 +65,18 @@ func newFilled(t *testing.T, n int) *filled {
 		if err := w.OpenGeneration(box, 7, 1, 0); err != nil {
 			return err
 		}
-		batch := storage.Batch{Mailbox: box, Validity: 7}
+		batch := storage.Batch{Mailbox: box, Validity: 7, Cover: []storage.Range{{Lo: 1, Hi: storage.UID(n)}}}
 		for i := range n {
+			bytes, header := message(i)
 			batch.Arrivals = append(batch.Arrivals, storage.Arrival{UID: storage.UID(i + 1),
-				InternalDate: time.Unix(int64(1_700_000_000+i), 0), Body: packer.Pack(raw(i + 1)),
-				Header: storage.Header{Subject: "as it was read before"}})
+				InternalDate: time.Unix(int64(1_700_000_000+i), 0), Body: packer.Pack(bytes), Header: header})
 		}
 		_, err = w.StoreBatch(batch)
 		return err
-	})
-	return f
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 func raw(n int) []byte {

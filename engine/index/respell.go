@@ -8,7 +8,7 @@ import (
 )
 
 // respellBatch is how many emails are written at once to the index that is
-// built anew. New mail waits no longer than for one batch.
+// built anew. New mail waits no longer than for a batch and the rest after it.
 const respellBatch = 100
 
 // respell does one step of building the index anew, if it must be: it begins,

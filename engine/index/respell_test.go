@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"testing"
-	"time"
 
 	"mailcote/engine/message"
 	"mailcote/engine/progress"
@@ -18,47 +16,11 @@ import (
 // mailed is a store with n messages that wait to be indexed.
 func mailed(t *testing.T, n int) *storage.Store {
 	t.Helper()
-	s, err := storage.Open(t.Context(), filepath.Join(t.TempDir(), "mail.db"), storage.Options{Holder: "test"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	packer, err := storage.NewPacker()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := errors.Join(packer.Close(), s.Close()); err != nil {
-			t.Error(err)
-		}
+	nothing := func(*storage.Writer) error { return nil }
+	return storeOf(t, nothing, n, func(i int) ([]byte, storage.Header) {
+		raw := fmt.Appendf(nil, "From: Ada <ada@example.org>\r\nMessage-ID: <%d@example.org>\r\n\r\nzebra %d\r\n", i, i)
+		return raw, row.Header(message.Parse(bytes.NewReader(raw), message.Limits{}))
 	})
-	if err := s.Write(t.Context(), storage.Interactive, 0, func(w *storage.Writer) error {
-		account, err := w.AddAccount(storage.Account{Name: "ada", User: "ada", Host: "localhost", Port: 143,
-			Security: "plain"})
-		if err != nil {
-			return err
-		}
-		box, err := w.PutMailbox(storage.Mailbox{Account: account, Raw: "INBOX", Path: "INBOX", Selectable: true,
-			Priority: 5})
-		if err != nil {
-			return err
-		}
-		if err := w.OpenGeneration(box, 7, 1, 0); err != nil {
-			return err
-		}
-		batch := storage.Batch{Mailbox: box, Validity: 7, Cover: []storage.Range{{Lo: 1, Hi: storage.UID(n)}}}
-		for i := range n {
-			raw := fmt.Appendf(nil, "From: Ada <ada@example.org>\r\nMessage-ID: <%d@example.org>\r\n\r\nzebra %d\r\n",
-				i, i)
-			view := message.Parse(bytes.NewReader(raw), message.Limits{})
-			batch.Arrivals = append(batch.Arrivals, storage.Arrival{UID: storage.UID(i + 1),
-				InternalDate: time.Unix(1_700_000_000, 0), Body: packer.Pack(raw), Header: row.Header(view)})
-		}
-		_, err = w.StoreBatch(batch)
-		return err
-	}); err != nil {
-		t.Fatal(err)
-	}
-	return s
 }
 
 // searchFor gives how many messages a word finds, and how many the new index lacks.
