@@ -22,14 +22,8 @@ func (w *Writer) alias(old EmailID, email EmailRow) error {
 // ofAccount leaves out the mail of accounts that are being removed.
 const ofAccount = `e.account_id NOT IN (SELECT id FROM account WHERE removed_at IS NOT NULL)`
 
-// EmailRowOf finds an email by its JMAP id, or by one that it had in the last
-// 30 days, shown or not. Errors: ErrNotFound.
-func (r *Reader) EmailRowOf(id EmailID) (EmailRow, error) {
-	row, _, err := r.emailNamed(id)
-	return row, err
-}
-
-// emailNamed is EmailRowOf and gives the email's present id, too.
+// emailNamed finds an email by its JMAP id, or by one that it had in the last 30
+// days, shown or not, and gives its present id. Errors: ErrNotFound.
 func (r *Reader) emailNamed(id EmailID) (row EmailRow, present EmailID, err error) {
 	err = r.snap.QueryRow(`SELECT id, jmap_id FROM email e WHERE jmap_id = ?1 AND `+ofAccount+`
 		UNION ALL SELECT e.id, e.jmap_id FROM email_alias a JOIN email e ON e.id = a.email_id WHERE a.jmap_id = ?1

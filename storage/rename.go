@@ -65,7 +65,6 @@ func (w *Writer) RenameMailboxes(account AccountID, all []Rename) (lost []Mailbo
 		if err := rename(one.Mailbox, one.Raw); err != nil {
 			return nil, err
 		}
-		w.touchMailbox(account, one.Mailbox)
 	}
 	return lost, nil
 }

@@ -43,7 +43,7 @@ func (b *bed) threadOf(uid UID) string {
 func (b *bed) rowOf(id EmailID) (row EmailRow) {
 	b.t.Helper()
 	read(b.t, b.Store, func(r *Reader) (err error) {
-		if row, err = r.EmailRowOf(id); errors.Is(err, ErrNotFound) {
+		if row, _, err = r.FindEmail(string(id)); errors.Is(err, ErrNotFound) {
 			err = nil
 		}
 		return err

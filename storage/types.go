@@ -32,7 +32,7 @@ type (
 
 // EmailID is an email's JMAP id (RFC 8620 §1.2): random, never computed, never
 // given to another. The email gets a new one when its thread joins a larger
-// one; Reader.EmailRowOf takes the former for 30 days.
+// one; Reader.FindEmail takes the former for 30 days.
 type EmailID string
 
 // UID is a message's unique identifier in one mailbox under one UIDVALIDITY

@@ -142,24 +142,17 @@ func (p *Progress) Count(account string, gone, flags int) {
 	p.Update(account, func(a *Account) { a.Gone, a.Flags = a.Gone+int64(gone), a.Flags+int64(flags) })
 }
 
-func (p *Progress) SetUnindexed(n int64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.unindexed == n {
-		return
-	}
-	p.unindexed = n
-	p.signal()
-}
+func (p *Progress) SetUnindexed(n int64) { p.set(&p.unindexed, n) }
 
-func (p *Progress) SetOutdated(n int64) {
+func (p *Progress) SetOutdated(n int64) { p.set(&p.outdated, n) }
+
+func (p *Progress) set(figure *int64, n int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.outdated == n {
-		return
+	if *figure != n {
+		*figure = n
+		p.signal()
 	}
-	p.outdated = n
-	p.signal()
 }
 
 func (p *Progress) Snapshot() []Account {
