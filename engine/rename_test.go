@@ -289,6 +289,11 @@ func TestRenameDoubted(t *testing.T) {
 				b.Name = name
 			}
 		}, 40},
+		{"its UIDVALIDITY changes while it is compared", func(m *script.Model) {
+			b := m.Box("Copy")
+			*b = *m.Box("Plans")
+			b.Name = "Copy"
+		}, 20},
 		{"UIDNEXT is lower", func(m *script.Model) {
 			b := m.Box("Copy")
 			*b = *m.Box("Plans")
@@ -300,6 +305,14 @@ func TestRenameDoubted(t *testing.T) {
 			put(s, "Plans", 20)
 			w.complete()
 			s.Change(func(m *script.Model) { test.change(m); m.Drop("Plans") })
+			if strings.HasPrefix(test.name, "its UIDVALIDITY") {
+				s.Misbehave(script.Faults{Line: func(c script.Command, line string) string {
+					if c.Name == "UID FETCH" && strings.Contains(c.Args, "INTERNALDATE)") {
+						return "* OK [UIDVALIDITY 5000] moved\r\n" + line
+					}
+					return line
+				}})
+			}
 			if sum := w.complete(); sum.Fetched != test.want {
 				t.Errorf("fetched %d, want %d", sum.Fetched, test.want)
 			}

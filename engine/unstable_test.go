@@ -110,6 +110,32 @@ func TestNumbersFromClock(t *testing.T) {
 		t.Errorf("%s rows", w.text(`SELECT count(*) FROM entry`))
 	}
 	w.equals(s)
+
+	// So it is where no pass has ended complete yet.
+	s.Misbehave(script.Faults{Validity: func(int, string, uint32) uint32 {
+		return uint32(time.Now().Unix()) - 1_000_000_000 + pass.Load()
+	}})
+	w = w.damaged(s, `UPDATE mailbox SET completed_at = NULL, unstable = 0`)
+	pass.Add(1)
+	w.complete()
+	if got := w.text(`SELECT count(*) FROM entry`); got != rows {
+		t.Errorf("%s rows", got)
+	}
+	w.equals(s)
+}
+
+// TestNewNumberIsBelieved: a mailbox that was made anew, as STATUS and EXAMINE say alike, is not examined again to
+// see whether its UIDVALIDITY lasts.
+func TestNewNumberIsBelieved(t *testing.T) {
+	s, w := scripted(t, 10, script.Options{}, Options{})
+	w.complete()
+	s.Change(func(m *script.Model) { m.Box("INBOX").Renumber(2000, 501) })
+	before := s.Count("EXAMINE")
+	w.complete()
+	if n := s.Count("EXAMINE") - before; n != 1 {
+		t.Errorf("examined %d times", n)
+	}
+	w.equals(s)
 }
 
 // TestUnlastingChanges: what comes, goes and changes there arrives, and the rest keeps its rows though UIDs move.
