@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mailcote/engine"
 	"mailcote/ui/cli/voice"
 )
 
@@ -306,4 +307,15 @@ func cmpErr(a, b error) error {
 func Commands() []string {
 	a := &app{voice: voice.New(os.Stdin, os.Stdout, os.Stderr)}
 	return runnable(a.root())
+}
+
+// TestPassesNobodyReads: an agent whose output is not read keeps no more than the last passes.
+func TestPassesNobodyReads(t *testing.T) {
+	v := &events{}
+	for i := range int64(tellMost + 5) {
+		v.passed(engine.Summary{Fetched: i})
+	}
+	if n := len(v.passes); n != tellMost || v.passes[0].New != 5 || v.passes[n-1].New != tellMost+4 {
+		t.Errorf("%d passes are kept, from %d to %d", n, v.passes[0].New, v.passes[n-1].New)
+	}
 }

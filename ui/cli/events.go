@@ -66,7 +66,7 @@ func viewMail(m storage.Mail) mailView { return mailView{"mail", showMail(m)} }
 
 const (
 	tellEvery = 100 * time.Millisecond // between two looks, at least
-	tellMost  = 1000                   // errors or messages of one look
+	tellMost  = 1000                   // errors or messages of one look, and passes that wait
 )
 
 // events prints what happens while an agent runs. A program that does not read
@@ -96,11 +96,7 @@ func (a *app) tell(ctx context.Context, s *storage.Store, e *engine.Engine, sour
 	if err := s.Read(ctx, v.begin); err != nil {
 		return nil, err
 	}
-	e.OnPass(func(s engine.Summary) {
-		v.mu.Lock()
-		defer v.mu.Unlock()
-		v.passes = append(v.passes, viewPass(s))
-	})
+	e.OnPass(v.passed)
 	watching, cancel := context.WithCancel(ctx)
 	watch := source.Watch()
 	told := make(chan error, 1)
@@ -115,6 +111,17 @@ func (a *app) tell(ctx context.Context, s *storage.Store, e *engine.Engine, sour
 		}
 		return v.look(context.WithoutCancel(ctx)) // the last pass
 	}, nil
+}
+
+// passed holds a pass until it is printed. Of those that nobody reads, the last
+// tellMost are kept.
+func (v *events) passed(s engine.Summary) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if len(v.passes) == tellMost {
+		v.passes = slices.Delete(v.passes, 0, 1)
+	}
+	v.passes = append(v.passes, viewPass(s))
 }
 
 // follow looks at each change until ctx ends.
