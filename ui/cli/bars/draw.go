@@ -81,18 +81,29 @@ func (r *row) show(done, total int64, words string) {
 func (d *drawing) update() {
 	for _, a := range d.o.Snapshot() {
 		d.order += 2
-		r := d.accounts[a.Account]
-		if r == nil {
-			r = d.add(a.Account, style(), 1_000_000+len(d.accounts))
-			d.accounts[a.Account] = r
-		}
+		r := d.account(a)
 		for _, m := range a.Mailboxes {
 			d.mailbox(a.Account, m)
 		}
-		done, total := sum(a)
-		r.pace.add(time.Now(), done)
-		r.show(done, total, barWords(a, done, total, r.pace, d.room))
+		d.move(r, a)
 	}
+}
+
+// account is the bar of an account; it is made when there is none.
+func (d *drawing) account(a engine.AccountProgress) *row {
+	r := d.accounts[a.Account]
+	if r == nil {
+		r = d.add(a.Account, style(), 1_000_000+len(d.accounts))
+		d.accounts[a.Account] = r
+	}
+	return r
+}
+
+// move shows in an account's bar how far it is.
+func (d *drawing) move(r *row, a engine.AccountProgress) {
+	done, total := sum(a)
+	r.pace.add(time.Now(), done)
+	r.show(done, total, barWords(a, done, total, r.pace, d.room))
 }
 
 func (d *drawing) mailbox(account string, m engine.MailboxProgress) {
@@ -114,9 +125,10 @@ func (d *drawing) mailbox(account string, m engine.MailboxProgress) {
 	r.show(m.Done, m.Total, format.Count(m.Done)+" of "+format.Count(m.Total))
 }
 
-// last shows how far everything came, for as long as a picture takes: otherwise
+// last shows how far the accounts came, for as long as a picture takes: otherwise
 // the last one would be that of a moment before the end.
 func (d *drawing) last() {
+	d.dropMailboxes()
 	moved := false
 	for _, r := range d.accounts {
 		moved = moved || r.done > 0
@@ -124,16 +136,28 @@ func (d *drawing) last() {
 	if !moved {
 		return
 	}
-	d.update()
+	for _, a := range d.o.Snapshot() {
+		d.move(d.account(a), a)
+	}
 	timer := time.NewTimer(2 * look)
 	defer timer.Stop()
 	<-timer.C
 }
 
-func (d *drawing) close() {
+// dropMailboxes takes the bars of mailboxes away and waits until none is drawn
+// any more: one that goes together with its account's may stay a picture longer.
+func (d *drawing) dropMailboxes() {
 	for _, r := range d.mailboxes {
 		r.bar.Abort(true)
 	}
+	for _, r := range d.mailboxes {
+		r.bar.Wait()
+	}
+	clear(d.mailboxes)
+}
+
+func (d *drawing) close() {
+	d.dropMailboxes()
 	for _, r := range d.accounts {
 		r.bar.Abort(true)
 	}
