@@ -1,11 +1,17 @@
 package storage
 
 import (
-	"encoding/json"
 	"errors"
+	"strconv"
 	"strings"
 
 	"mailcote/storage/query"
+)
+
+// Dates that bound nothing, in milliseconds.
+const (
+	always = -1 << 62
+	never  = 1 << 62
 )
 
 // parts are what must all hold, by kind.
@@ -13,13 +19,29 @@ type parts struct {
 	text            query.Match // of all conditions on text; zero: there is none
 	unread, flagged bool        // a copy must be so
 	after, before   int64
+	in              query.Expr // the first mailbox that is asked for; nil: none is
 	others          []query.Expr
+}
+
+// all is what neither the index nor a range of dates answers, the cheapest first.
+func (p parts) all() []query.Expr {
+	all := p.others
+	if p.flagged {
+		all = append(all, query.Flagged{})
+	}
+	if p.unread {
+		all = append(all, query.Unread{})
+	}
+	if p.in != nil {
+		all = append(all, p.in)
+	}
+	return all
 }
 
 // split sorts the conditions of a query. account becomes the account that is
 // asked for, if there is one only.
-func (c *conditions) split(all []query.Expr, account *AccountID, in *string) (p parts, err error) {
-	p.after, p.before = -1<<62, 1<<62
+func (c *conditions) split(all []query.Expr, account *AccountID, in *[]MailboxID) (p parts, err error) {
+	p.after, p.before = always, never
 	var text query.And
 	for _, e := range all {
 		if _, ok := c.spelling.Match(e); ok {
@@ -35,15 +57,18 @@ func (c *conditions) split(all []query.Expr, account *AccountID, in *string) (p 
 			continue
 		case query.Unread:
 			p.unread = true
+			continue
 		case query.Flagged:
 			p.flagged = true
+			continue
 		case query.In:
-			if *in == "" {
+			if p.in == nil {
 				ids, err := c.names.mailboxes(e.Name)
 				if err != nil {
 					return p, err
 				}
-				*in = listed(ids)
+				p.in, *in = e, append([]MailboxID{}, ids...)
+				continue
 			}
 		case query.Account:
 			ids, err := c.names.accounts(e.Name)
@@ -67,6 +92,7 @@ func (c *conditions) split(all []query.Expr, account *AccountID, in *string) (p 
 type conditions struct {
 	names    names
 	spelling query.Spelling
+	hidden   bool // some live entries may not be shown
 	where    []string
 	args     []any
 }
@@ -116,9 +142,9 @@ func (c *conditions) sql(e query.Expr) (string, error) {
 	case query.After:
 		return c.arg(`(e.received_at >= ?)`, millis(e.At)), nil
 	case query.Unread:
-		return `EXISTS (SELECT 1 ` + shownEntries + ` AND instr(' ' || x.flags || ' ', ' \Seen ') = 0)`, nil
+		return c.copyIn(unreadEntries), nil
 	case query.Flagged:
-		return `EXISTS (SELECT 1 ` + shownEntries + ` AND instr(' ' || x.flags || ' ', ' \Flagged ') > 0)`, nil
+		return c.copyIn(flaggedEntries), nil
 	case query.Attached:
 		return `(e.has_attachment = 1)`, nil
 	case query.Larger:
@@ -127,18 +153,21 @@ func (c *conditions) sql(e query.Expr) (string, error) {
 		return c.arg(`(e.size < ?)`, e.Bytes), nil
 	case query.In:
 		ids, err := c.names.mailboxes(e.Name)
-		if len(ids) == 0 {
-			return `(e.size < 0)`, err // never
-		}
-		return c.arg(`(e.id IN (SELECT x.email_id `+inMailboxes+`))`, listed(ids)), err
+		return `(e.id IN (SELECT x.email_id ` + ofMailboxes + listed(ids) + `))`, err
 	case query.Account:
 		ids, err := c.names.accounts(e.Name)
-		if len(ids) == 0 {
-			return `(e.size < 0)`, err // never
-		}
-		return c.arg(`(e.account_id IN (SELECT value FROM json_each(?)))`, listed(ids)), err
+		return `(e.account_id IN ` + listed(ids) + `)`, err
 	}
 	return "", errors.New("a condition that is not known")
+}
+
+// copyIn is the condition that one of some entries is a copy which is shown.
+func (c *conditions) copyIn(entries string) string {
+	if c.hidden {
+		entries += ` AND EXISTS (SELECT 1 FROM mailbox y WHERE y.id = mailbox_id AND y.uidvalidity = entry.uidvalidity
+			AND y.gone_at IS NULL)`
+	}
+	return `(e.id IN (SELECT email_id ` + entries + `))`
 }
 
 // apart parts what the search index can answer from what it cannot.
@@ -215,11 +244,16 @@ func (n *names) accounts(name query.Name) (ids []AccountID, err error) {
 	return ids, nil
 }
 
-// listed is ids as JSON, which json_each takes.
+// listed is ids as a list of SQL. SQLite sees from it whether they are one, which
+// a parameter would hide. Of none it makes one that no row has: an empty list
+// leaves SQLite without a use for the index that it is told to take.
 func listed[ID ~int64](ids []ID) string {
-	text, err := json.Marshal(append([]ID{}, ids...))
-	if err != nil {
-		panic(err) // numbers
+	if len(ids) == 0 {
+		return `(-1)`
 	}
-	return string(text)
+	words := make([]string, len(ids))
+	for i, id := range ids {
+		words[i] = strconv.FormatInt(int64(id), 10)
+	}
+	return `(` + strings.Join(words, `, `) + `)`
 }

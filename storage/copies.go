@@ -3,9 +3,7 @@ package storage
 import (
 	"crypto/sha256"
 	"database/sql"
-	"encoding/json"
 	"fmt"
-	"math"
 	"time"
 
 	"mailcote/storage/internal/file"
@@ -63,14 +61,9 @@ func (r *Reader) Copies(mailbox MailboxID, validity UIDValidity, after UID, limi
 // FoundEmails gives the row keys of all emails that match, in no order, and the
 // mailboxes that the query names; nil: it names none.
 func (r *Reader) FoundEmails(q query.Query, account AccountID) (emails []EmailRow, in []MailboxID, err error) {
-	s, err := r.plan(q, account, math.MaxInt) // nothing is sorted
+	s, err := r.plan(q, account, true)
 	if err != nil {
 		return nil, nil, fmt.Errorf("search: %w", err)
-	}
-	if s.in != "" {
-		if err := json.Unmarshal([]byte(s.in), &in); err != nil {
-			return nil, nil, fmt.Errorf("search: %w", err)
-		}
 	}
 	statement := `SELECT e.id FROM ` + s.from + ` WHERE ` + s.where + ` AND EXISTS (SELECT 1 ` + shownEntries + `)`
 	rows, err := r.snap.Query(statement, s.args...)
@@ -80,5 +73,5 @@ func (r *Reader) FoundEmails(q query.Query, account AccountID) (emails []EmailRo
 		emails = append(emails, one)
 		return err
 	})
-	return emails, in, explain("search", err)
+	return emails, s.in, explain("search", err)
 }

@@ -2,7 +2,6 @@ package storage
 
 import (
 	"fmt"
-	"math"
 	"strings"
 
 	"mailcote/storage/query"
@@ -11,50 +10,47 @@ import (
 // fewHits is the number of candidates up to which each is looked up and sorted.
 // Where there are more, emails are walked from new to old until enough match.
 // Both keep within the budget of 50 ms at 100 000 mails
-// (docs/decisions/0001-store.md).
-const fewHits = 1000
+// (docs/decisions/0001-store.md). What is only counted need not be sorted.
+const (
+	fewHits    = 1000
+	fewCounted = 10_000
+)
 
 // An email is shown by its first live entry in a shown mailbox. It counts as
 // unread or flagged when any of those entries is. The conditions on flags are
 // spelled as in the indexes entry_unread and entry_flagged.
 const (
-	isUnread     = `expunged_at IS NULL AND instr(' ' || flags || ' ', ' \Seen ') = 0`
-	isFlagged    = `expunged_at IS NULL AND instr(' ' || flags || ' ', ' \Flagged ') > 0`
+	unreadEntries = `FROM entry INDEXED BY entry_unread
+		WHERE expunged_at IS NULL AND instr(' ' || flags || ' ', ' \Seen ') = 0`
+	flaggedEntries = `FROM entry INDEXED BY entry_flagged
+		WHERE expunged_at IS NULL AND instr(' ' || flags || ' ', ' \Flagged ') > 0`
 	shownEntries = `FROM entry x JOIN mailbox y ON y.id = x.mailbox_id AND y.uidvalidity = x.uidvalidity
 		AND y.gone_at IS NULL
 		WHERE x.email_id = e.id AND x.expunged_at IS NULL`
-	inMailboxes = `FROM mailbox y CROSS JOIN entry x INDEXED BY entry_shown ON x.mailbox_id = y.id
-		AND x.uidvalidity = y.uidvalidity
-		WHERE y.id IN (SELECT value FROM json_each(?)) AND y.gone_at IS NULL AND x.expunged_at IS NULL`
+	ofMailboxes = `FROM mailbox y CROSS JOIN entry x INDEXED BY entry_shown ON x.mailbox_id = y.id
+		AND x.uidvalidity = y.uidvalidity WHERE y.gone_at IS NULL AND x.expunged_at IS NULL AND y.id IN `
 
-	fromHits    = `(SELECT rowid AS hit FROM search WHERE search MATCH ?) CROSS JOIN email e ON e.id = hit`
-	fromFlagged = `(SELECT DISTINCT email_id AS hit FROM entry WHERE ` + isFlagged + `)
-		CROSS JOIN email e ON e.id = hit`
-	fromUnread = `(SELECT DISTINCT email_id AS hit FROM entry WHERE ` + isUnread + `)
-		CROSS JOIN email e ON e.id = hit`
-	fromMailboxes = `(SELECT DISTINCT x.email_id AS hit ` + inMailboxes + `) CROSS JOIN email e ON e.id = hit`
-	fromAccount   = `email e INDEXED BY email_received`
-	fromAll       = `email e INDEXED BY email_newest`
+	fromAll  = `email e INDEXED BY email_newest` // most conditions read nothing but this index
+	anything = `TRUE`
 )
 
 // Search lists the emails that match, the newest arrival first, at most limit,
 // each by one live entry. account 0 means all. Mail that is not indexed yet is
 // found by what is no text only.
 func (r *Reader) Search(q query.Query, account AccountID, limit int) ([]Mail, error) {
-	s, err := r.plan(q, account, fewHits)
+	s, err := r.plan(q, account, false)
 	if err != nil {
 		return nil, fmt.Errorf("search: %w", err)
 	}
-	entries, args := shownEntries, s.args
-	if s.in != "" { // the copy there is the one that is meant
-		entries += ` AND x.mailbox_id IN (SELECT value FROM json_each(?))`
-		args = append(append(append([]any{}, args[:s.fromArgs]...), s.in), args[s.fromArgs:]...)
+	entries := shownEntries
+	if s.in != nil { // the copy there is the one that is meant
+		entries += ` AND x.mailbox_id IN ` + listed(s.in)
 	}
 	statement := `SELECT ` + mailColumns + ` FROM ` + s.from + `
 		CROSS JOIN entry n ON n.id = (SELECT x.id ` + entries + ` ORDER BY x.id LIMIT 1)
 		CROSS JOIN mailbox m ON m.id = n.mailbox_id CROSS JOIN account a ON a.id = m.account_id
 		WHERE ` + s.where + ` ORDER BY e.received_at DESC, e.id DESC LIMIT ?`
-	rows, err := r.snap.Query(statement, append(args, limit)...)
+	rows, err := r.snap.Query(statement, append(s.args, limit)...)
 	found, err := listMail(rows, err)
 	if err != nil {
 		return nil, fmt.Errorf("search: %w", err)
@@ -64,24 +60,18 @@ func (r *Reader) Search(q query.Query, account AccountID, limit int) ([]Mail, er
 
 // CountHits counts the emails that match.
 func (r *Reader) CountHits(q query.Query, account AccountID) (n int64, err error) {
-	s, err := r.plan(q, account, math.MaxInt) // nothing is sorted
+	s, err := r.plan(q, account, true)
 	if err != nil {
 		return 0, fmt.Errorf("count hits: %w", err)
 	}
-	// A live entry is shown, unless a mailbox has another generation that is being fetched, or its account is being
-	// removed.
-	var hidden bool
-	if err := r.snap.QueryRow(`SELECT EXISTS (SELECT 1 FROM mailbox WHERE building IS NOT NULL)
-		OR EXISTS (SELECT 1 FROM account WHERE removed_at IS NOT NULL)`).
-		Scan(&hidden); err != nil {
-		return 0, fmt.Errorf("count hits: %w", err)
-	}
 	statement := `SELECT count(*) FROM ` + s.from + ` WHERE ` + s.where
-	if m, ok := s.onlyText(q, account); ok && !hidden {
-		statement, s.args = countText, []any{m.Text}
-	}
-	if hidden {
+	switch m, ok := s.onlyText(q, account); {
+	case s.hidden:
 		statement += ` AND EXISTS (SELECT 1 ` + shownEntries + `)`
+	case ok:
+		statement, s.args = countText, []any{m.Text}
+	case s.where == anything:
+		statement = `SELECT count(*) FROM ` + s.hits // no email is read
 	}
 	if err := r.snap.QueryRow(statement, s.args...).Scan(&n); err != nil {
 		return 0, fmt.Errorf("count hits: %w", err)
@@ -141,83 +131,136 @@ func (r *Reader) UnknownNames(q query.Query) (all []string, err error) {
 	return all, look(q.Expr)
 }
 
-// search is a search as a statement: FROM with its arguments, WHERE with the
-// others.
+// search is a search as a statement.
 type search struct {
+	hits     string // what the statement begins with, as emails of the column hit; "": all are asked
 	from     string
 	where    string
 	args     []any
-	fromArgs int    // how many of args belong to from
-	in       string // ids of the mailboxes that every hit is in, as JSON; "": any
+	in       []MailboxID // those that every hit is in; nil: any
+	hidden   bool        // some live entries may not be shown
 	spelling query.Spelling
 }
 
-// plan begins with the first condition that leaves fewer candidates than few, if
-// one does.
-func (r *Reader) plan(q query.Query, account AccountID, few int) (s search, err error) {
+// plan begins with the first condition that leaves few candidates. If none does,
+// it walks all emails; where no order is asked for it takes the first condition
+// all the same.
+func (r *Reader) plan(q query.Query, account AccountID, unsorted bool) (s search, err error) {
 	state, err := r.indexState()
 	if err != nil {
 		return s, err
 	}
 	s.spelling = state.spelling
-	c := conditions{names: names{r: r}, spelling: state.spelling}
+	if s.hidden, err = r.hides(); err != nil {
+		return s, err
+	}
+	c := conditions{names: names{r: r}, spelling: state.spelling, hidden: s.hidden}
 	parts, err := c.split(q.All(), &account, &s.in)
 	if err != nil {
 		return s, err
 	}
-	text := parts.text
-	for _, begin := range []struct {
-		wanted      bool
-		from, count string
-		args        []any
-	}{
-		{text != (query.Match{}) && !text.Not, fromHits, `SELECT 1 FROM search WHERE search MATCH ?`, []any{text.Text}},
-		{s.in != "", fromMailboxes, `SELECT 1 ` + inMailboxes, []any{s.in}},
-		{parts.flagged, fromFlagged, `SELECT 1 FROM entry WHERE ` + isFlagged, nil},
-		{parts.unread, fromUnread, `SELECT 1 FROM entry WHERE ` + isUnread, nil},
-	} {
-		if !begin.wanted {
-			continue
-		}
-		n := 0
-		if few != math.MaxInt {
-			count := `SELECT count(*) FROM (` + begin.count + ` LIMIT ?)`
-			if err := r.snap.QueryRow(count, append(begin.args, few)...).Scan(&n); err != nil {
-				return s, err
-			}
-		}
-		if n < few {
-			s.from, s.args = begin.from, begin.args
-			break
-		}
+	first, err := r.begin(parts, s.in, unsorted)
+	if err != nil {
+		return s, err
 	}
-	if s.from == fromHits {
-		text = query.Match{} // asked once is enough
+	s.from = fromAll
+	if first.kind != walk {
+		s.hits, s.args = `(SELECT `+first.column+` AS hit `+first.from+`)`, first.args
+		s.from = s.hits + ` CROSS JOIN email e ON e.id = hit`
 	}
-	switch {
-	case s.from == "" && account != 0:
-		s.from = fromAccount
-	case s.from == "":
-		s.from = fromAll
+	// What the statement begins with is asked once. A copy that must be unread may be one that is not shown.
+	switch first.kind {
+	case hits:
+		parts.text = query.Match{}
+	case mailboxes:
+		parts.in = nil
+	case flagged:
+		parts.flagged = s.hidden
+	case unread:
+		parts.unread = s.hidden
 	}
-	s.fromArgs = len(s.args)
 	if account != 0 {
 		c.add(`e.account_id = ?`, account)
 	}
-	c.add(`e.received_at >= ?`, parts.after)
-	c.add(`e.received_at < ?`, parts.before)
-	c.add(`e.live > 0`)
-	for _, one := range parts.others {
+	if parts.after != always {
+		c.add(`e.received_at >= ?`, parts.after)
+	}
+	if parts.before != never {
+		c.add(`e.received_at < ?`, parts.before)
+	}
+	if first.kind <= hits { // of the other emails an entry is live
+		c.add(`e.live > 0`)
+	}
+	for _, one := range parts.all() {
 		part, err := c.sql(one)
 		if err != nil {
 			return s, err
 		}
 		c.add(part)
 	}
-	if text != (query.Match{}) {
-		c.add(c.match(text))
+	if parts.text != (query.Match{}) {
+		c.add(c.match(parts.text))
+	}
+	if len(c.where) == 0 {
+		c.add(anything)
 	}
 	s.where = strings.Join(c.where, " AND ")
 	s.args = append(s.args, c.args...)
 	return s, nil
+}
+
+// start is what a statement can begin with: entries or rows of the index that
+// give the emails in a column.
+type start struct {
+	kind   int
+	wanted bool
+	column string
+	from   string
+	args   []any
+}
+
+const (
+	walk = iota // all emails, from new to old
+	hits
+	mailboxes
+	flagged
+	unread
+)
+
+// begin chooses a start; see plan.
+func (r *Reader) begin(p parts, in []MailboxID, unsorted bool) (first start, err error) {
+	few := fewHits
+	if unsorted {
+		few = fewCounted
+	}
+	for _, one := range []start{
+		{hits, p.text != (query.Match{}) && !p.text.Not, `rowid`, `FROM search WHERE search MATCH ?`, []any{p.text.Text}},
+		{mailboxes, in != nil, `DISTINCT x.email_id`, ofMailboxes + listed(in), nil},
+		{flagged, p.flagged, `DISTINCT email_id`, flaggedEntries, nil},
+		{unread, p.unread, `DISTINCT email_id`, unreadEntries, nil},
+	} {
+		if !one.wanted {
+			continue
+		}
+		var n int
+		count := `SELECT count(*) FROM (SELECT 1 ` + one.from + ` LIMIT ?)`
+		if err := r.snap.QueryRow(count, append(one.args, few)...).Scan(&n); err != nil {
+			return first, err
+		}
+		if n < few {
+			return one, nil
+		}
+		if unsorted && first.kind == walk {
+			first = one
+		}
+	}
+	return first, nil
+}
+
+// hides reports whether a live entry may not be shown: its mailbox has another
+// generation that is being fetched, or its account is being removed.
+func (r *Reader) hides() (hidden bool, err error) {
+	err = r.snap.QueryRow(`SELECT EXISTS (SELECT 1 FROM mailbox WHERE building IS NOT NULL)
+		OR EXISTS (SELECT 1 FROM account WHERE removed_at IS NOT NULL)`).Scan(&hidden)
+	return hidden, err
 }
