@@ -110,14 +110,17 @@ func (s *emlSink) name(c storage.Copy) string {
 }
 
 func (s *emlSink) has(c storage.Copy) bool {
-	_, err := s.x.root.Lstat(s.name(c))
-	return err == nil
+	info, err := s.x.root.Lstat(s.name(c))
+	return err == nil && info.Mode().IsRegular()
 }
 
 func (s *emlSink) put(c storage.Copy, raw func(io.Writer) error) (bool, error) {
 	if raw == nil {
 		s.x.r.Missing++
 		return false, nil
+	}
+	if _, err := s.x.root.Lstat(s.name(c)); err == nil {
+		return false, fmt.Errorf("%s: %w", s.name(c), ErrInTheWay)
 	}
 	temp := path.Join(s.b.name, "."+base(s.b, c)+partialSuffix)
 	if err := write(s.x.root, temp, c.InternalDate, raw); err != nil {
@@ -176,8 +179,12 @@ func (s *maildirSink) begin() (storage.UID, error) {
 		}
 	}
 	for _, sub := range []string{"cur", "new"} {
-		if err := s.list(path.Join(s.b.name, sub), func(name string) error {
-			if id, ok := identity(name); ok {
+		if err := s.list(path.Join(s.b.name, sub), func(one fs.DirEntry) error {
+			id, ok := identity(one.Name())
+			if ok && !one.Type().IsRegular() {
+				return fmt.Errorf("%s: %w", path.Join(s.b.name, sub, one.Name()), ErrInTheWay)
+			}
+			if ok {
 				s.have = append(s.have, id)
 			}
 			return nil
@@ -186,9 +193,9 @@ func (s *maildirSink) begin() (storage.UID, error) {
 		}
 	}
 	slices.Sort(s.have)
-	if err := s.list(path.Join(s.b.name, "tmp"), func(name string) error {
-		if _, ok := identity(name); ok { // a killed run left it
-			return root.Remove(path.Join(s.b.name, "tmp", name))
+	if err := s.list(path.Join(s.b.name, "tmp"), func(one fs.DirEntry) error {
+		if _, ok := identity(one.Name()); ok { // a killed run left it
+			return root.Remove(path.Join(s.b.name, "tmp", one.Name()))
 		}
 		return nil
 	}); err != nil {
@@ -199,10 +206,18 @@ func (s *maildirSink) begin() (storage.UID, error) {
 
 // readKeywords reads which keywords have which letters.
 func (s *maildirSink) readKeywords() error {
-	text, err := s.x.root.ReadFile(path.Join(s.b.name, keywordsName))
+	name := path.Join(s.b.name, keywordsName)
+	info, err := s.x.root.Lstat(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
+	if err == nil && !info.Mode().IsRegular() { // a pipe would never end
+		err = fmt.Errorf("%s: %w", name, ErrInTheWay)
+	}
+	if err != nil {
+		return err
+	}
+	text, err := s.x.root.ReadFile(name)
 	for line := range strings.Lines(string(text)) {
 		number, word, _ := strings.Cut(strings.TrimSpace(line), " ")
 		n, err := strconv.Atoi(number)
@@ -218,23 +233,23 @@ func (s *maildirSink) readKeywords() error {
 	return err
 }
 
-// list gives the names in a directory.
-func (s *maildirSink) list(dir string, each func(name string) error) error {
+// list gives what is in a directory.
+func (s *maildirSink) list(dir string, each func(one fs.DirEntry) error) error {
 	d, err := s.x.root.Open(dir)
 	if err != nil {
 		return err
 	}
 	defer d.Close() //nolint:errcheck // it was only read
 	for {
-		names, err := d.Readdirnames(1000)
+		all, err := d.ReadDir(1000)
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		for _, name := range names {
-			if err := each(name); err != nil {
+		for _, one := range all {
+			if err := each(one); err != nil {
 				return err
 			}
 		}
