@@ -13,6 +13,8 @@ import (
 	"testing/iotest"
 	"unicode"
 	"unicode/utf8"
+
+	"mailcote/testkit/form"
 )
 
 func TestNames(t *testing.T) {
@@ -65,7 +67,9 @@ func hostileName(r *rand.Rand) string {
 		"\u202e",
 		"\u200d", "／", "＼", "~", "-", " ", "$HOME", "%2e%2e%2f", "..%c0%af", "\xff", "\xc0\xae", "*", "?", "|", "é",
 		"e\u0301",
-		"界", "🏴", strings.Repeat("x", 250), ".lnk", "outside", "link", "dir", "\ufeff", "`id`", "..\\",
+		"界", "🏴", "É", "E\u0301", "A", "ETC", "ﬁ", "ſ", "ı", "\r", "\x7f", "\u2028", "\u2066", "aux.", "con .",
+		strings.Repeat("é", 130), strings.Repeat("\u0301", 200), strings.Repeat("../", 90),
+		strings.Repeat("x", 250), ".lnk", "outside", "link", "dir", "\ufeff", "`id`", "..\\",
 		"//host/share", `\\?\`}
 	var b strings.Builder
 	for range 1 + r.IntN(6) {
@@ -74,8 +78,8 @@ func hostileName(r *rand.Rand) string {
 	return b.String()
 }
 
-// TestHostileNamesStayInside saves 10,000 files into a directory that also has
-// links out of it and directories. Each is saved once, and nothing is changed
+// TestHostileNamesStayInside saves files (100,000 in its long form) into a
+// directory that also has links out of it, pipes and directories. Each is saved once, and nothing is changed
 // anywhere else.
 func TestHostileNamesStayInside(t *testing.T) {
 	outer := t.TempDir()
@@ -91,13 +95,17 @@ func TestHostileNamesStayInside(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	pipes(t, inner, "passwd_", "e\u0301", "_CON", "part 7") // a write into one would wait for ever
 	d, err := Open(inner)
 	if err != nil {
 		t.Fatal(err)
 	}
 	reserved := regexp.MustCompile(`(?i)^(con|prn|aux|nul|com[0-9]|lpt[0-9])( *\.|$)|[<>:"/\\|?*]|[. ]$|^[-.~ ]`)
-	r := rand.New(rand.NewPCG(11, 30))
-	const files = 10_000
+	seed, files := uint64(11), 10_000
+	if form.Long() {
+		seed, files = 0, 100_000
+	}
+	r := rand.New(rand.NewPCG(form.Seed(t, seed), 30))
 	saved := map[string]string{}
 	for i := range files {
 		name, body := hostileName(r), fmt.Sprint("body ", i)
@@ -135,6 +143,7 @@ func TestHostileNamesStayInside(t *testing.T) {
 	}); err != nil || all != files {
 		t.Errorf("%d regular files below the directory and its parent, want %d; %v", all, files, err)
 	}
+	t.Logf("%d hostile names, %d files inside", files, len(saved))
 }
 
 // TestNothingIsOverwritten: a name that is taken gets a number, whatever took it,
