@@ -81,3 +81,22 @@ func TestDamagedIndexAtCommit(t *testing.T) {
 		t.Errorf("told %v", err)
 	}
 }
+
+// An email that is gone waits for the index no more, so that whoever indexes what waits ends.
+func TestIndexOfNothing(t *testing.T) {
+	b := newBed(t)
+	conn := another(t, b.Store)
+	for _, statement := range []string{"PRAGMA foreign_keys = OFF", "INSERT INTO unindexed VALUES (99)"} {
+		if _, err := conn.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := b.WriteAlone(t.Context(), func(w *Writer) error {
+		return w.IndexDocs([]IndexDoc{{Email: 99}})
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if n := number(t, b.Store, `SELECT count(*) FROM unindexed`); n != 0 {
+		t.Errorf("%d still wait", n)
+	}
+}
