@@ -207,13 +207,13 @@ func (w *Writer) dropBlob(id BlobID) error {
 }
 
 // dropStaged removes what a dead process was receiving. It spares what is kept
-// of messages in quarantine.
+// of messages in quarantine, and what an entry names: a repair has to see that.
 func (w *Writer) dropStaged() error {
 	if err := w.dropCameGone(); err != nil {
 		return err
 	}
 	_, err := w.tx.Exec(`DELETE FROM blob WHERE state = 'staged' AND id NOT IN (SELECT value FROM meta
-		WHERE key GLOB 'came:*')`)
+		WHERE key GLOB 'came:*') AND NOT EXISTS (SELECT 1 FROM entry WHERE blob_id = blob.id)`)
 	return explain("drop staged blobs", err)
 }
 

@@ -187,10 +187,14 @@ func salvageOptions(ctx context.Context, o *Salvage) salvage.Options {
 // Repair mends what a check found, in one transaction. Derived rows are made
 // again from what they are derived of. An entry whose bytes are missing or
 // damaged is listed to be downloaded again by the next pass (Refetch). No mail is
-// deleted: what cannot be mended stays as it is.
+// deleted: what cannot be mended stays as it is. Where pages are damaged it
+// changes nothing and gives an ErrCorrupt: the store is to be salvaged first.
 func (s *Store) Repair(ctx context.Context, o RepairOptions) error {
 	rows := map[string][]int64{}
 	for _, f := range o.Found {
+		if f.File {
+			return fmt.Errorf("repair: %w: %s: %s", ErrCorrupt, f.Where, f.Detail)
+		}
 		if f.Mends {
 			rows[f.What] = append(rows[f.What], f.Row)
 		}
@@ -206,6 +210,7 @@ func (s *Store) Repair(ctx context.Context, o RepairOptions) error {
 		}{
 			{r.renewIndex, []string{"damaged file"}},
 			{r.facts, []string{"missing fact", "wrong change number"}},
+			{r.owners, []string{"broken reference", "wrong account"}},
 			{r.parents, []string{"broken reference"}},
 			{r.blobs, []string{"damaged message", "missing piece", "wrong size", "missing message", "wrong message"}},
 			{r.bodies, []string{"missing message", "wrong message", "false coverage", "broken reference",
@@ -222,6 +227,7 @@ func (s *Store) Repair(ctx context.Context, o RepairOptions) error {
 			{r.feed, nil},
 			{r.index, []string{"not searchable", "stale index", "broken reference"}},
 			{r.queue, []string{"stray queue row", "stuck task"}},
+			{r.quarantine, []string{"stray quarantine"}},
 			{r.views, []string{"stale field"}},
 		} {
 			if step.after != nil && !slices.ContainsFunc(step.after, func(what string) bool {

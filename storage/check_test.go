@@ -147,6 +147,8 @@ func TestCheckFinds(t *testing.T) {
 		"no queue table": {`DROP TABLE goqite`, "no queue table", "goqite"},
 		"stray queue row": {`INSERT INTO goqite (id, queue, body) VALUES ('m_2', 'q', x'00')`,
 			"stray queue row", "m_2"},
+		"quarantined and here": {`INSERT INTO quarantine (mailbox_id, uidvalidity, uid, reason, first_at, last_at)
+			SELECT mailbox_id, uidvalidity, uid, 'x', 1, 1 FROM entry WHERE id = 2`, "stray quarantine", "UID 2"},
 		"broken reference": {`UPDATE entry SET email_id = 999 WHERE id = 2`, "broken reference", "entry"},
 		"damaged table index": {`PRAGMA writable_schema = ON; UPDATE sqlite_schema
 			SET sql = 'CREATE INDEX entry_email ON entry (uid)' WHERE name = 'entry_email'; PRAGMA schema_version =

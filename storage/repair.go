@@ -78,6 +78,27 @@ func (r *repair) facts() error {
 			(SELECT coalesce(max(floor_no), 0) FROM change_floor)) WHERE key = 'change_no'`)
 }
 
+// owners gives mailboxes, emails and threads that name a lost account the one
+// of what belongs to them. A mailbox that was listed anew meanwhile stays gone.
+func (r *repair) owners() error {
+	const lost = `account_id NOT IN (SELECT id FROM account)`
+	const byMail = `FROM entry n JOIN email e ON e.id = n.email_id JOIN account a ON a.id = e.account_id
+		WHERE n.mailbox_id = mailbox.id`
+	const byMailbox = `FROM entry n JOIN mailbox m ON m.id = n.mailbox_id JOIN account a ON a.id = m.account_id
+		WHERE n.email_id = email.id`
+	const byEmail = `FROM email e JOIN account a ON a.id = e.account_id WHERE e.thread_id = thread.id`
+	return r.all("find lost owners",
+		`UPDATE mailbox SET gone_at = ?1 WHERE gone_at IS NULL AND `+lost+` AND EXISTS (SELECT 1 FROM mailbox o
+			WHERE o.raw = mailbox.raw AND o.gone_at IS NULL
+			AND o.account_id = (SELECT e.account_id `+byMail+` LIMIT 1))`,
+		`UPDATE mailbox SET account_id = (SELECT e.account_id `+byMail+` LIMIT 1)
+			WHERE `+lost+` AND EXISTS (SELECT 1 `+byMail+`)`,
+		`UPDATE email SET account_id = (SELECT m.account_id `+byMailbox+` LIMIT 1)
+			WHERE `+lost+` AND EXISTS (SELECT 1 `+byMailbox+`)`,
+		`UPDATE thread SET account_id = (SELECT e.account_id `+byEmail+` LIMIT 1)
+			WHERE `+lost+` AND EXISTS (SELECT 1 `+byEmail+`)`)
+}
+
 // parents makes again what rows name and what is lost. The mail of a lost
 // mailbox is kept as that of a mailbox that is gone; the next pass lists the
 // mailbox anew and finds its mail here.
@@ -367,35 +388,4 @@ func (r *repair) generations() error {
 		`UPDATE entry SET expunged_at = ?1 WHERE expunged_at IS NULL AND EXISTS (SELECT 1 FROM mailbox m
 			WHERE m.id = entry.mailbox_id AND (m.gone_at IS NOT NULL OR entry.uidvalidity NOT IN (m.uidvalidity,
 			coalesce(m.building, m.uidvalidity))))`)
-}
-
-// index lists what is to be indexed, and drops search rows of nothing.
-func (r *repair) index() error {
-	if err := r.dropIndexRows(`SELECT id FROM search_docsize WHERE id IN (SELECT email_id FROM unindexed)
-		OR id NOT IN (SELECT id FROM email)`); err != nil {
-		return err
-	}
-	return r.all("mend the search index",
-		`INSERT INTO unindexed (email_id) SELECT id FROM email WHERE digest IS NOT NULL
-			AND NOT EXISTS (SELECT 1 FROM search_docsize WHERE id = email.id) ON CONFLICT DO NOTHING`)
-}
-
-// queue drops rows without a task and tasks without a row: each pass makes its
-// own tasks.
-func (r *repair) queue() error {
-	return r.all("mend the queue",
-		`DELETE FROM goqite WHERE NOT EXISTS (SELECT 1 FROM sync_task WHERE message_id = goqite.id)`,
-		`UPDATE sync_task SET state = 'cancelled', completed_at = ?1, message_id = NULL, next_retry_at = NULL
-			WHERE state IN ('pending', 'waiting', 'processing') AND message_id <> 'direct'
-			AND message_id NOT IN (SELECT id FROM goqite)`)
-}
-
-// views has views made again.
-func (r *repair) views() error {
-	for _, email := range r.rows["stale field"] {
-		if err := r.outdate(email); err != nil {
-			return fmt.Errorf("list outdated views: %w", err)
-		}
-	}
-	return nil
 }

@@ -178,6 +178,9 @@ func TestRepairAlone(t *testing.T) {
 			UPDATE thread_reference SET account_id = 2 WHERE thread_id = 2`,
 			`SELECT count(*) = 0 FROM thread_reference WHERE account_id = 2`},
 		"the queue": {`DELETE FROM goqite`, `SELECT state = 'cancelled' FROM sync_task`},
+		"a quarantine of what is here": {`INSERT INTO quarantine (mailbox_id, uidvalidity, uid, reason, first_at,
+			last_at) SELECT mailbox_id, uidvalidity, uid, 'x', 1, 1 FROM entry WHERE id = 2`,
+			`SELECT count(*) = 0 FROM quarantine`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := checkBed(t)
@@ -195,6 +198,57 @@ func TestRepairAlone(t *testing.T) {
 				t.Errorf("to be fetched again: %v", got)
 			}
 		})
+	}
+}
+
+// Mailboxes, emails and threads of an account that does not exist belong to that
+// of what they hold, or of what holds them. One mailbox of a name is live.
+func TestRepairOwners(t *testing.T) {
+	for name, c := range map[string]struct {
+		damage string
+		gone   int64 // mailboxes
+	}{
+		"mailbox": {`UPDATE mailbox SET account_id = 7 WHERE id = 1`, 0},
+		"mailbox, listed anew": {`UPDATE mailbox SET account_id = 7 WHERE id = 1;
+			INSERT INTO mailbox (account_id, raw, path) SELECT 1, raw, path FROM mailbox WHERE id = 1`, 1},
+		"email":                   {`UPDATE email SET account_id = 7 WHERE id = 2`, 0},
+		"thread":                  {`UPDATE thread SET account_id = 7 WHERE id = 2`, 0},
+		"email, thread":           {`UPDATE email SET account_id = 7; UPDATE thread SET account_id = 8`, 0},
+		"an email that is missed": {`UPDATE email SET account_id = 7 WHERE id = 2; DELETE FROM thread WHERE id = 2`, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := checkBed(t)
+			conn := another(t, b.Store)
+			for _, statement := range []string{"PRAGMA foreign_keys = OFF", c.damage} {
+				if _, err := conn.ExecContext(t.Context(), statement); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if len(b.findings()) == 0 {
+				t.Fatal("it is no damage")
+			}
+			if left := b.repaired(false); len(left) > 0 {
+				t.Errorf("left: %v", left)
+			}
+			if n := number(t, b.Store, `SELECT count(*) FROM mailbox WHERE gone_at IS NOT NULL`); n != c.gone {
+				t.Errorf("%d mailboxes are gone", n)
+			}
+		})
+	}
+}
+
+// A store opens whose entry names a blob that counts as half received. A repair lists its message to be downloaded
+// again.
+func TestRepairHalfBlob(t *testing.T) {
+	b := checkBed(t)
+	b.execute(`UPDATE blob SET state = 'staged', sha256 = NULL WHERE id = 2`)
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	b.Store = openAt(t, b.Path(), Options{Holder: "test"})
+	b.repaired(false)
+	if got := b.refetches(1); len(got) != 1 || got[0] != 2 {
+		t.Errorf("to be fetched again: %v", got)
 	}
 }
 

@@ -142,6 +142,44 @@ func (r *repair) feed() error {
 	return nil
 }
 
+// index lists what is to be indexed, and drops search rows of nothing.
+func (r *repair) index() error {
+	if err := r.dropIndexRows(`SELECT id FROM search_docsize WHERE id IN (SELECT email_id FROM unindexed)
+		OR id NOT IN (SELECT id FROM email)`); err != nil {
+		return err
+	}
+	return r.all("mend the search index",
+		`INSERT INTO unindexed (email_id) SELECT id FROM email WHERE digest IS NOT NULL
+			AND NOT EXISTS (SELECT 1 FROM search_docsize WHERE id = email.id) ON CONFLICT DO NOTHING`)
+}
+
+// queue drops rows without a task and tasks without a row: each pass makes its
+// own tasks.
+func (r *repair) queue() error {
+	return r.all("mend the queue",
+		`DELETE FROM goqite WHERE NOT EXISTS (SELECT 1 FROM sync_task WHERE message_id = goqite.id)`,
+		`UPDATE sync_task SET state = 'cancelled', completed_at = ?1, message_id = NULL, next_retry_at = NULL
+			WHERE state IN ('pending', 'waiting', 'processing') AND message_id <> 'direct'
+			AND message_id NOT IN (SELECT id FROM goqite)`)
+}
+
+// quarantine takes messages out of the quarantine that are here.
+func (r *repair) quarantine() error {
+	return r.all("mend the quarantine", `DELETE FROM quarantine WHERE EXISTS (SELECT 1 FROM entry n
+		WHERE n.mailbox_id = quarantine.mailbox_id AND n.uidvalidity = quarantine.uidvalidity
+		AND n.uid = quarantine.uid AND n.expunged_at IS NULL AND n.blob_id IS NOT NULL)`)
+}
+
+// views has views made again.
+func (r *repair) views() error {
+	for _, email := range r.rows["stale field"] {
+		if err := r.outdate(email); err != nil {
+			return fmt.Errorf("list outdated views: %w", err)
+		}
+	}
+	return nil
+}
+
 // notFound drops an error that says that there is no row.
 func notFound(err error) error {
 	if errors.Is(err, ErrNotFound) {

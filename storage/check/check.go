@@ -41,12 +41,13 @@ type Finding struct {
 	Detail string // a sentence
 	Mends  bool   // a repair mends it, with what the server still has
 	Row    int64  // of the blob or email that a repair has to read; 0: it reads none
+	File   bool   // pages are damaged: only a new file mends it
 }
 
 // mends reports whether a repair mends what is found of a kind.
 func mends(what string) bool {
 	switch what {
-	case "damaged file", "no queue table", "more findings":
+	case "no queue table", "more findings":
 		return false
 	}
 	return true
@@ -85,7 +86,7 @@ func (c *checker) run() error {
 	}
 	// SQLite first: where pages are damaged, the rest cannot be trusted.
 	for _, step := range []func() error{
-		c.tables, c.facts, c.mailboxes, c.entries, c.emails, c.threads, c.feed, c.queue, c.index, c.blobs,
+		c.tables, c.facts, c.mailboxes, c.entries, c.emails, c.threads, c.feed, c.queue, c.quarantine, c.index, c.blobs,
 	} {
 		if err := step(); err != nil {
 			return err

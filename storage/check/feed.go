@@ -94,6 +94,28 @@ func (c *checker) queue() error {
 	return nil
 }
 
+// quarantine looks for messages that are quarantined and are here.
+func (c *checker) quarantine() error {
+	if err := c.read(func(s Snapshot) error {
+		return each(s, func(scan func(...any) error) error {
+			var account, mailbox string
+			var uid int64
+			if err := scan(&account, &mailbox, &uid); err != nil {
+				return err
+			}
+			return c.add("stray quarantine", where(account, mailbox, &uid),
+				"It is quarantined, and it is here: no sync would end complete.")
+		}, `SELECT a.name, m.path, q.uid FROM quarantine q JOIN entry n ON n.mailbox_id = q.mailbox_id
+			AND n.uidvalidity = q.uidvalidity AND n.uid = q.uid JOIN mailbox m ON m.id = q.mailbox_id
+			JOIN account a ON a.id = m.account_id
+			WHERE n.expunged_at IS NULL AND n.blob_id IS NOT NULL
+			AND NOT EXISTS (SELECT 1 FROM refetch WHERE entry_id = n.id)`)
+	}); err != nil {
+		return fmt.Errorf("check the quarantine: %w", err)
+	}
+	return nil
+}
+
 // index compares the search index with the emails: each with a body has one row
 // or waits for it, and no row is without email.
 func (c *checker) index() error {

@@ -27,8 +27,16 @@ func (c *checker) tables() error {
 				if err := scan(&verdict); err != nil || verdict == "ok" {
 					return err
 				}
-				return c.addRow(0, name == "search" || name == "search_next", "damaged file", "table "+name,
-					"SQLite finds: %s. Stop mailcote, copy the file away and restore a backup.", verdict)
+				if name == "search" || name == "search_next" {
+					return c.add("damaged file", "table "+name,
+						"SQLite finds: %s. The search index must be rebuilt.", verdict)
+				}
+				if err := c.add("damaged file", "table "+name,
+					"SQLite finds: %s. What can be read must be saved into a new store.", verdict); err != nil {
+					return err
+				}
+				c.found[len(c.found)-1].File = true
+				return nil
 			}, `PRAGMA integrity_check(`+quoted+`)`)
 		}); err != nil {
 			return fmt.Errorf("check table %s: %w", name, err)
@@ -45,7 +53,15 @@ func (c *checker) tables() error {
 				if row != nil {
 					number = *row
 				}
-				return c.addRow(0, parent != "account", "broken reference",
+				mends := parent != "account"
+				if name == "mailbox" && row != nil { // its mail knows the account
+					if err := s.QueryRow(`SELECT EXISTS (SELECT 1 FROM entry n JOIN email e ON e.id = n.email_id
+						JOIN account a ON a.id = e.account_id WHERE n.mailbox_id = ?)`, number).
+						Scan(&mends); err != nil {
+						return err
+					}
+				}
+				return c.addRow(0, mends, "broken reference",
 					fmt.Sprintf("table %s, row %d", table, number),
 					"It names a row of %s that does not exist: rows were lost.", parent)
 			}, `PRAGMA foreign_key_check(`+quoted+`)`)

@@ -217,6 +217,8 @@ func (a *app) tending(ctx context.Context, command string, fn func(context.Conte
 			err := fn(while, st, e)
 			if errors.Is(context.Cause(while), storage.ErrCorrupt) {
 				damage = context.Cause(while)
+			} else if errors.Is(err, storage.ErrCorrupt) { // a check saw it first
+				damage = err
 			}
 			return err
 		})

@@ -56,6 +56,21 @@ func TestDamagedStore(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a page that only a check reads", func(t *testing.T) {
+		root := r.number(`SELECT rootpage AS n FROM sqlite_schema WHERE name = 'email_destroyed'`)
+		r := r.beside(t)
+		store := bytes.Clone(sound)
+		clear(store[(root-1)*8192 : root*8192])
+		r.write(r.store, store)
+		o := r.exits(1, "check", "--json")
+		if !strings.Contains(o.out, `"what":"damaged file"`) || strings.Contains(o.out, `"repairable":false`) {
+			t.Errorf("check: %s%s", o.out, o.errs)
+		}
+		r.exits(0, "account", "add", r.url(), "--no-test")
+		r.exits(0, "check", "--repair")
+		r.sound()
+		r.same(server)
+	})
 	t.Run("by hand", func(t *testing.T) {
 		r := r.beside(t)
 		r.write(r.store, bytes.Clone(sound))
