@@ -21,53 +21,74 @@ type Damage struct {
 	Do func(t testing.TB, path string, random *rand.Rand) string
 }
 
-// All gives every kind of damage.
+// kinds are some kinds of damage.
+type kinds []Damage
+
+func (k *kinds) add(name string, do func(db *sql.DB, random *rand.Rand) (string, error)) {
+	*k = append(*k, Damage{name, func(t testing.TB, path string, random *rand.Rand) string {
+		t.Helper()
+		db, err := sql.Open("sqlite", "file:"+path+"?_pragma=foreign_keys(0)")
+		if err != nil {
+			t.Fatal(err)
+		}
+		db.SetMaxOpenConns(1)
+		done, err := do(db, random)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return done
+	}})
+}
+
+// run adds a statement that breaks the store's own rules.
+func (k *kinds) run(name, statement string) {
+	k.add(name, func(db *sql.DB, random *rand.Rand) (string, error) {
+		triggers, err := withoutTriggers(db)
+		if err != nil {
+			return "", err
+		}
+		done, err := execute(db, random, statement)
+		if err == nil {
+			_, err = db.Exec(triggers)
+		}
+		return done, err
+	})
+}
+
+// keep adds a statement after which counters are right.
+func (k *kinds) keep(name, statement string) {
+	k.add(name, func(db *sql.DB, random *rand.Rand) (string, error) { return execute(db, random, statement) })
+}
+
+func execute(db *sql.DB, random *rand.Rand, statement string) (string, error) {
+	result, err := db.Exec(statement, random.Uint32())
+	if err != nil {
+		return "", err
+	}
+	if n, err := result.RowsAffected(); err != nil || n == 0 {
+		return "", err
+	}
+	return statement, nil
+}
+
+// pick is a row of a table, drawn by the number that every statement is given.
+func pick(table, key string) string { return pickOf(table, key, "true") }
+
+func pickOf(table, key, where string) string {
+	return fmt.Sprintf("%s = (SELECT %s FROM %s WHERE %s ORDER BY %s LIMIT 1 OFFSET ?1 %% (SELECT max(1, count(*)) "+
+		"FROM %s WHERE %s))", key, key, table, where, key, table, where)
+}
+
+// live draws an entry that is shown.
+func live() string { return pickOf("entry", "id", "expunged_at IS NULL") }
+
+// All gives every kind of damage that a check finds.
 func All() []Damage {
-	var all []Damage
-	add := func(name string, do func(db *sql.DB, random *rand.Rand) (string, error)) {
-		all = append(all, Damage{name, func(t testing.TB, path string, random *rand.Rand) string {
-			t.Helper()
-			db, err := sql.Open("sqlite", "file:"+path+"?_pragma=foreign_keys(0)")
-			if err != nil {
-				t.Fatal(err)
-			}
-			db.SetMaxOpenConns(1)
-			done, err := do(db, random)
-			if err != nil {
-				t.Fatalf("%s: %v", name, err)
-			}
-			if err := db.Close(); err != nil {
-				t.Fatal(err)
-			}
-			return done
-		}})
-	}
-	run := func(name, statement string) {
-		add(name, func(db *sql.DB, random *rand.Rand) (string, error) {
-			triggers, err := withoutTriggers(db)
-			if err != nil {
-				return "", err
-			}
-			result, err := db.Exec(statement, random.Uint32())
-			if err == nil {
-				_, err = db.Exec(triggers)
-			}
-			if err != nil {
-				return "", err
-			}
-			if n, err := result.RowsAffected(); err != nil || n == 0 {
-				return "", err
-			}
-			return statement, nil
-		})
-	}
-	// pick is a row of a table, drawn by the number that every statement is given.
-	pick := func(table, key string) string {
-		return fmt.Sprintf("%s = (SELECT %s FROM %s ORDER BY %s LIMIT 1 OFFSET ?1 %% (SELECT count(*) FROM %s))", key,
-			key, table, key, table)
-	}
-	live := "id = (SELECT id FROM entry WHERE expunged_at IS NULL ORDER BY id LIMIT 1 OFFSET ?1 % (SELECT count(*) " +
-		"FROM entry WHERE expunged_at IS NULL))"
+	var all kinds
+	add, run, live := all.add, all.run, live()
 	add("flipped bit in a message", flipFrame)
 	for _, column := range []string{"message_id", "subject", "sender", "preview"} {
 		add("flipped bit in "+column, func(db *sql.DB, random *rand.Rand) (string, error) {
@@ -124,6 +145,81 @@ func All() []Damage {
 		WHERE id <> entry.email_id) WHERE `+live)
 	run("swapped bytes", `UPDATE blob_piece SET frame = (SELECT frame FROM blob_piece p
 		WHERE p.blob_id <> blob_piece.blob_id LIMIT 1) WHERE `+pick("blob_piece", "rowid"))
+	run("entry taken away", `UPDATE entry SET expunged_at = 1 WHERE `+live)
+	run("entry shown again", `UPDATE entry SET expunged_at = NULL WHERE `+pickOf("entry", "id",
+		"expunged_at IS NOT NULL"))
+	run("UID of an entry", `UPDATE entry SET uid = uid + 40000 WHERE `+live)
+	run("body of an entry", `UPDATE entry SET blob_id = NULL WHERE `+live)
+	run("email of another account", `UPDATE email SET account_id = account_id + 1 + ?1 % 3
+		WHERE destroyed_at IS NULL AND `+pick("email", "id"))
+	for _, table := range []string{"mailbox", "thread"} {
+		run(table+" of another account", `UPDATE `+table+` SET account_id = account_id + 1 + ?1 % 3 WHERE `+
+			pick(table, "id"))
+	}
+	run("half a blob", `UPDATE blob SET state = 'staged', sha256 = NULL WHERE `+pick("blob", "id"))
+	run("number of a piece", `UPDATE blob_piece SET n = n + 1 WHERE `+pick("blob_piece", "rowid"))
+	run("extra piece", `INSERT INTO blob_piece (blob_id, n, frame) SELECT blob_id, n + 1, frame FROM blob_piece b
+		WHERE NOT EXISTS (SELECT 1 FROM blob_piece WHERE blob_id = b.blob_id AND n = b.n + 1)
+		AND `+pick("blob_piece", "rowid"))
+	run("overlapping coverage", `INSERT OR IGNORE INTO coverage (mailbox_id, uidvalidity, level, lo, hi)
+		SELECT mailbox_id, uidvalidity, level, lo + 1, hi FROM coverage WHERE hi > lo
+		ORDER BY mailbox_id, lo LIMIT 1 OFFSET ?1 % (SELECT max(1, count(*)) FROM coverage WHERE hi > lo)`)
+	run("mailbox that is gone", `UPDATE mailbox SET gone_at = 1 WHERE gone_at IS NULL AND `+pick("mailbox", "id"))
+	run("change that says gone", `UPDATE change SET destroyed = 1 WHERE (type, object_id) = (SELECT type, object_id
+		FROM change WHERE destroyed = 0 ORDER BY changed_no LIMIT 1 OFFSET ?1 % (SELECT count(*) FROM change
+		WHERE destroyed = 0))`)
+	run("change of nothing", `INSERT INTO change (account_id, type, object_id, created_no, changed_no, changed_at)
+		SELECT account_id, type, object_id || ?1, 1, 1 + (SELECT max(changed_no) FROM change), 1 FROM change LIMIT 1`)
+	run("number of a change", `UPDATE change SET changed_no = 1000000 + changed_no WHERE (type, object_id) =
+		(SELECT type, object_id FROM change ORDER BY changed_no LIMIT 1 OFFSET ?1 % (SELECT count(*) FROM change))`)
+	run("highest change number", `UPDATE meta SET value = 1 + ?1 % 3 WHERE key = 'change_no'`)
+	run("lost reference of a thread", `DELETE FROM thread_reference WHERE EXISTS (SELECT 1 FROM email
+		WHERE thread_id = thread_reference.thread_id AND destroyed_at IS NULL) AND (SELECT count(*) FROM
+		thread_reference r WHERE r.thread_id = thread_reference.thread_id) = 1 AND `+pick("thread_reference", "key"))
+	run("reference of another thread", `UPDATE thread_reference SET thread_id = (SELECT max(id) FROM thread
+		WHERE id <> thread_reference.thread_id) WHERE EXISTS (SELECT 1 FROM email
+		WHERE thread_id = thread_reference.thread_id AND destroyed_at IS NULL) AND (SELECT count(*) FROM
+		thread_reference r WHERE r.thread_id = thread_reference.thread_id) = 1 AND `+pick("thread_reference", "key"))
+	run("pages of the index", `UPDATE search_data SET block = zeroblob(length(block)) WHERE `+
+		pickOf("search_data", "id", "id > 10"))
+	run("queue row of nothing", `INSERT INTO goqite (id, queue, body) VALUES ('m_' || ?1, 'q', x'00')`)
+	for _, table := range []string{"unindexed", "outdated_view"} {
+		run(table+" of nothing", `INSERT INTO `+table+` (email_id) SELECT max(id) + 1 + ?1 % 5 FROM email`)
+	}
+	run("refetch of nothing", `INSERT INTO refetch (entry_id) SELECT max(id) + 1 + ?1 % 5 FROM entry`)
+	run("former id of nothing", `INSERT INTO email_alias (jmap_id, email_id, created_at)
+		SELECT 'e' || ?1, max(id) + 1, 1 FROM email`)
+	run("former id that is one", `INSERT INTO email_alias (jmap_id, email_id, created_at)
+		SELECT jmap_id, id, 1 FROM email WHERE `+pick("email", "id"))
+	run("quarantine of nothing", `INSERT INTO quarantine (mailbox_id, uidvalidity, uid, reason, first_at, last_at)
+		SELECT max(id) + 1 + ?1 % 5, 1, 1, 'x', 1, 1 FROM mailbox`)
+	run("quarantined and here", `INSERT INTO quarantine (mailbox_id, uidvalidity, uid, reason, first_at, last_at)
+		SELECT mailbox_id, uidvalidity, uid, 'x', 1, 1 FROM entry WHERE `+live+` ON CONFLICT DO NOTHING`)
+	return all
+}
+
+// Silent gives the kinds of damage that only the server can tell from a sound
+// store.
+func Silent() []Damage {
+	var all kinds
+	keep := all.keep
+	keep("flags of an entry", `UPDATE entry SET flags = iif(?1 & 1, '$Other', '\Seen') WHERE `+live())
+	keep("entry expunged", `UPDATE entry SET expunged_at = 1 WHERE `+live())
+	keep("entry back", `UPDATE entry SET expunged_at = NULL WHERE `+
+		pickOf("entry", "id", "expunged_at IS NOT NULL"))
+	keep("modification sequence", `UPDATE mailbox SET modseq = modseq + 1000000, pass_modseq = modseq WHERE `+
+		pick("mailbox", "id"))
+	keep("what a pass saw", `UPDATE mailbox SET pass_uidnext = pass_uidnext + 7, pass_total = pass_total + 7,
+		flags_uid = 4000000, flags_at = 4000000000000 WHERE `+pick("mailbox", "id"))
+	keep("generation that is fetched", `UPDATE mailbox SET building = uidvalidity / 2 WHERE `+pick("mailbox", "id"))
+	keep("name of a mailbox", `UPDATE mailbox SET raw = CAST('x' || id AS BLOB) WHERE `+pick("mailbox", "id"))
+	keep("path of a mailbox", `UPDATE mailbox SET path = 'x' || id, delimiter = '|', role = 'junk', selectable = 0
+		WHERE `+pick("mailbox", "id"))
+	keep("quarantined and unknown", `INSERT INTO quarantine (mailbox_id, uidvalidity, uid, reason, attempts, alone,
+		first_at, last_at)
+		SELECT mailbox_id, uidvalidity, 1 + max(uid), 'x', 50, 1, 4000000000000, 4000000000000 FROM entry
+		GROUP BY mailbox_id ORDER BY mailbox_id LIMIT 1 OFFSET ?1 % (SELECT count(DISTINCT mailbox_id) FROM entry)
+		ON CONFLICT DO NOTHING`)
 	return all
 }
 
