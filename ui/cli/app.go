@@ -186,7 +186,7 @@ func (a *app) owningWith(ctx context.Context, path string, o storage.Options,
 	}
 	e, err := engine.New(ctx, a.engineOptions(s))
 	if err != nil {
-		return errors.Join(err, s.Close())
+		return errors.Join(&startError{err}, s.Close())
 	}
 	for _, warning := range e.Warnings() {
 		a.voice.Warn("%s", voice.Line(warning))
@@ -194,6 +194,11 @@ func (a *app) owningWith(ctx context.Context, path string, o storage.Options,
 	err = fn(s, e)
 	return errors.Join(err, e.Close(), s.Close())
 }
+
+// startError is an error of the engine's start, on a store that was opened.
+type startError struct{ error }
+
+func (e *startError) Unwrap() error { return e.error }
 
 func (a *app) engineOptions(s *storage.Store) engine.Options {
 	return engine.Options{Store: s, Trace: a.trace(), Direct: a.direct, Approvals: approvals()}
@@ -222,6 +227,9 @@ func (a *app) tending(ctx context.Context, command string, fn func(context.Conte
 			}
 			return err
 		})
+		if start := (*startError)(nil); errors.As(err, &start) && errors.Is(start, storage.ErrCorrupt) {
+			damage = start
+		}
 		return damage, err
 	}
 	damage, err := tend(nil)

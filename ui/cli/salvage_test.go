@@ -24,10 +24,15 @@ func TestDamagedStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	root := r.number(`SELECT rootpage AS n FROM sqlite_schema WHERE name = 'sync_task'`)
+	first := r.number(`SELECT rootpage AS n FROM sqlite_schema WHERE name = 'breaker'`)
 	for name, damage := range map[string]func(store []byte) []byte{
 		"a first page that is none": func(store []byte) []byte { store[2] ^= 0x20; return store },
 		"a page found under way": func(store []byte) []byte {
 			clear(store[(root-1)*8192 : root*8192])
+			return store
+		},
+		"a page found at the start, under way": func(store []byte) []byte {
+			clear(store[(first-1)*8192 : first*8192])
 			return store
 		},
 		"the second half missing": func(store []byte) []byte { return store[:len(store)/2] },
