@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -110,6 +111,49 @@ func TestBackupsWhileWriting(t *testing.T) {
 	if last == 0 {
 		t.Error("nothing was written meanwhile")
 	}
+}
+
+// TestBackupOfLongLog backs a store up of which most is in the log, since a reader keeps that from being merged. All
+// that is committed is in the copy, and nothing of the log changes.
+func TestBackupOfLongLog(t *testing.T) {
+	b := newBed(t)
+	box := b.mailbox("INBOX", 7)
+	beside := openAt(t, b.Path(), Options{ReadOnly: true})
+	read(t, beside, func(*Reader) error {
+		for i := range 40 {
+			big := b.arrival(UID(i+1), i)
+			big.Body = b.packer.Pack(append(raw(i), noise(64<<10)...))
+			b.store(box, 7, big)
+		}
+		info, err := os.Stat(b.Path())
+		logged, failed := os.Stat(b.Path() + "-wal")
+		if err != nil || failed != nil || logged.Size() < 2<<20 || info.Size() > logged.Size() {
+			t.Fatalf("the log does not hold most of it: %v, %v; %v, %v", info, err, logged, failed)
+		}
+		to := filepath.Join(t.TempDir(), "b.db")
+		facts, err := Backup(t.Context(), openAt(t, b.Path(), Options{ReadOnly: true}), to, BackupOptions{})
+		if err != nil || facts.Messages != 40 {
+			t.Fatalf("%d messages, %v", facts.Messages, err)
+		}
+		if after, err := os.Stat(b.Path() + "-wal"); err != nil || after.Size() != logged.Size() {
+			t.Errorf("the log had %d bytes and has %d, %v", logged.Size(), after.Size(), err)
+		}
+		s := openAt(t, to, Options{ReadOnly: true})
+		if n := number(t, s, someEntries); n != 40 {
+			t.Errorf("the copy has %d messages", n)
+		}
+		return nil
+	})
+}
+
+// noise are bytes that do not get smaller.
+func noise(n int) []byte {
+	all := make([]byte, n)
+	random := rand.New(rand.NewPCG(1, uint64(n)))
+	for i := range all {
+		all[i] = byte(random.Uint32())
+	}
+	return all
 }
 
 // TestBackupIsOneFile looks at what a backup leaves, and that reading it changes nothing.
