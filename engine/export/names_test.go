@@ -100,23 +100,36 @@ func checkNames(t *testing.T, texts []string) {
 	}
 }
 
-// TestNames makes names of 100,000 hostile ones, of which each is a mix of others.
+// mixes makes n hostile names, of which each is a mix of others, or one of them in another case or normal form.
+func mixes(random *rand.Rand, n int) []string {
+	all, first := hostile(), hostile()
+	for len(all) < n {
+		var b strings.Builder
+		for range 1 + random.IntN(3) {
+			b.WriteString(first[random.IntN(len(first))])
+			b.WriteString([]string{"", "/", ".", " ", "\\", "é", "\x00"}[random.IntN(7)])
+		}
+		name := b.String()
+		switch random.IntN(8) {
+		case 0:
+			name = strings.ToUpper(all[random.IntN(len(all))])
+		case 1:
+			name = norm.NFD.String(all[random.IntN(len(all))])
+		case 2:
+			name = all[random.IntN(len(all))] + []string{" ", ".", "\u200d", "\u202e", "/"}[random.IntN(5)]
+		}
+		all = append(all, name)
+	}
+	return all
+}
+
+// TestNames makes names of hostile ones, 100,000 in the long form.
 func TestNames(t *testing.T) {
-	all := hostile()
 	n := 5_000
 	if form.Long() {
 		n = 100_000
 	}
-	random := rand.New(rand.NewPCG(form.Seed(t, 7), 0))
-	for len(all) < n {
-		var b strings.Builder
-		for range 1 + random.IntN(3) {
-			b.WriteString(all[random.IntN(len(hostile()))])
-			b.WriteString([]string{"", "/", ".", " ", "\\", "é", "\x00"}[random.IntN(7)])
-		}
-		all = append(all, b.String())
-	}
-	checkNames(t, all)
+	checkNames(t, mixes(rand.New(rand.NewPCG(form.Seed(t, 7), 0)), n))
 }
 
 func TestNamesOfThisKind(t *testing.T) {
