@@ -2,6 +2,8 @@ package cli_test
 
 import (
 	"errors"
+	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +14,7 @@ import (
 	"mailcote/testkit/child"
 	"mailcote/testkit/corpus"
 	"mailcote/testkit/dovecot"
+	"mailcote/testkit/form"
 )
 
 // TestDiskFull fills a small disk in the middle of a sync: it stops with one line that says what to do, what is
@@ -221,16 +224,128 @@ func (r *rig) small(size string) {
 		return
 	}
 	r.home(filepath.Join(r.dir, "disk"))
-	err := syscall.Mount("tmpfs", r.dir, "tmpfs", 0, "mode=700,size="+size)
+	smallDisk(r.t, r.dir, size)
+}
+
+// smallDisk puts a directory on a disk of its own.
+func smallDisk(t *testing.T, dir, size string) {
+	t.Helper()
+	err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "mode=700,size="+size)
 	if errors.Is(err, syscall.EPERM) && os.Getenv("MAILCOTE_REQUIRE_ALL") != "1" {
-		r.t.Skip("only root may make a small disk")
+		t.Skip("only root may make a small disk")
 	}
 	if err != nil {
-		r.t.Fatalf("make a small disk: %v", err)
+		t.Fatalf("make a small disk: %v", err)
 	}
-	r.t.Cleanup(func() {
-		if err := syscall.Unmount(r.dir, 0); err != nil {
-			r.t.Error(err)
+	t.Cleanup(func() {
+		if err := syscall.Unmount(dir, 0); err != nil {
+			t.Error(err)
 		}
 	})
+}
+
+// resize gives a small disk another size.
+func resize(t *testing.T, dir string, size int64) {
+	t.Helper()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", syscall.MS_REMOUNT, fmt.Sprintf("size=%d", size)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestDiskFullLeaving has too little room for a backup, an export and a restore, from none at all to all but the
+// last page. Each says that the disk is full, nothing that looks whole is left, and with room it is done.
+func TestDiskFullLeaving(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, dovecot.Config{})
+	r.fill(65, 150, 3, corpus.Options{AvgSize: 6000})
+	r.sync()
+	info, err := os.Stat(r.store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	disk := filepath.Join(r.dir, "disk")
+	if err := os.Mkdir(disk, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	smallDisk(t, disk, "64m")
+	full := []string{"the disk is full", "make room on the disk"}
+	list := func() (all []string) {
+		for name := range files(t, disk) {
+			all = append(all, name)
+		}
+		return all
+	}
+	backup := filepath.Join(disk, "b.db")
+	for _, room := range []int64{info.Size() / 2, info.Size() + 4096} {
+		resize(t, disk, room)
+		r.refuses(75, []string{"backup", backup}, full)
+		if left := list(); len(left) > 0 {
+			t.Errorf("a backup with room for %d of %d bytes leaves %v", room, info.Size(), left)
+		}
+	}
+	resize(t, disk, 64<<20)
+	r.exits(0, "backup", backup)
+
+	formats := []string{"mbox", "maildir"}
+	if form.Long() {
+		formats = append(formats, "eml", "jsonl")
+	}
+	for _, format := range formats {
+		alone, out := filepath.Join(r.dir, format), filepath.Join(disk, format)
+		r.exits(0, "export", "--format", format, "--out", alone)
+		want := files(t, alone)
+		for _, room := range []int64{8 << 10, 400 << 10} {
+			resize(t, disk, used(t, disk)+room)
+			r.refuses(75, []string{"export", "--format", format, "--out", out}, full)
+			for name, sum := range files(t, out) {
+				unfinished := strings.HasSuffix(name, ".partial") || filepath.Base(filepath.Dir(name)) == "tmp"
+				if !unfinished && want[name] != sum && filepath.Base(name) != "dovecot-keywords" {
+					t.Errorf("%s with room for %d bytes leaves %s, which is not whole", format, room, name)
+				}
+			}
+		}
+		resize(t, disk, 64<<20)
+		r.exits(0, "export", "--format", format, "--out", out)
+		if got := files(t, out); !maps.Equal(got, want) {
+			t.Errorf("%s after the disk was full: %d files, want %d, or others", format, len(got), len(want))
+		}
+		if err := os.RemoveAll(out); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	old := r.beside(t)
+	old.home(filepath.Join(disk, "old"))
+	old.exits(0, "restore", "--yes", backup)
+	old.exits(0, "account", "pause", account)
+	paused := `SELECT count(*) AS n FROM accounts WHERE state = 'paused'`
+	for _, room := range []int64{info.Size() / 2, 2*info.Size() - 8192} {
+		resize(t, disk, used(t, disk)+room)
+		old.refuses(75, []string{"restore", "--yes", backup}, full)
+		for _, name := range list() {
+			if strings.Contains(name, "restor") {
+				t.Errorf("a restore with room for %d bytes leaves %s", room, name)
+			}
+		}
+		resize(t, disk, 64<<20)
+		old.sound()
+		if old.number(paused) != 1 {
+			t.Errorf("a restore with room for %d bytes replaced the store", room)
+		}
+	}
+	old.exits(0, "restore", "--yes", backup)
+	old.sound()
+	if old.number(paused) != 0 {
+		t.Error("nothing was restored")
+	}
+}
+
+// used is how many bytes of a disk are taken.
+func used(t *testing.T, dir string) int64 {
+	t.Helper()
+	var st syscall.Statfs_t
+	if err := syscall.Statfs(dir, &st); err != nil {
+		t.Fatal(err)
+	}
+	return int64(st.Blocks-st.Bfree) * st.Bsize
 }
