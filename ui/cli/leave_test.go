@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -149,7 +150,8 @@ func TestExportIsServed(t *testing.T) {
 	}
 }
 
-// TestExportIsKilled kills exports at random moments. The one that ends makes what one alone makes.
+// TestExportIsKilled kills exports at random moments. The one that ends makes what one alone makes. However much mail
+// there is, none takes more memory than a few messages do.
 func TestExportIsKilled(t *testing.T) {
 	r := newRig(t, dovecot.Config{})
 	r.fill(6, byLength(400, 20_000), 3, corpus.Options{AvgSize: 3000})
@@ -167,15 +169,76 @@ func TestExportIsKilled(t *testing.T) {
 		r.exits(0, "export", "--format", format, "--out", out)
 		if a, b := files(t, alone), files(t, out); !maps.Equal(a, b) {
 			t.Errorf("%s, killed %d times: %d files, want %d, or others", format, kills, len(b), len(a))
+		} else {
+			t.Logf("%s, killed %d times: %d files are the same; %v, %d MiB at most", format, kills, len(b), whole.took,
+				whole.rss>>20)
+		}
+		if !form.Race && whole.rss > 200<<20 {
+			t.Errorf("%s: it took %d MiB of memory", format, whole.rss>>20)
+		}
+		if err := errors.Join(os.RemoveAll(alone), os.RemoveAll(out)); err != nil {
+			t.Fatal(err)
 		}
 	}
 }
 
-// TestBackupsDuringSync takes backups beside a full sync, of which each is restored: check finds nothing, and a sync
-// fetches the rest.
+// state is what a store holds at a change number: what it had told of, and the mail.
+type state struct {
+	no            int64
+	objects, mail []string
+}
+
+func (r *rig) state() state {
+	r.t.Helper()
+	return state{r.number(`SELECT coalesce(max(changed_no), 0) AS n FROM changes`),
+		r.all(`SELECT created_no, type, object_id FROM changes ORDER BY 1, 2, 3`),
+		r.all(`SELECT c.changed_no, thread_id, email_id, mailbox, uid, sha256, flags, subject FROM mail m
+			JOIN changes c ON c.type = 'Email' AND c.object_id = m.email_id ORDER BY 3, 4, 5`)}
+}
+
+// within wants a state to be what another one, to which mail was only added, was at its change number: of each
+// object that was there by then, the same, and none more; and all mail the same that has not changed since.
+func (was state) within(t *testing.T, now state) {
+	t.Helper()
+	no := func(row string) (n int64) {
+		if _, err := fmt.Sscanf(row[strings.Index(row, ":")+1:], "%d", &n); err != nil {
+			t.Fatal(row, err)
+		}
+		return n
+	}
+	until := func(rows []string) []string {
+		return slices.DeleteFunc(slices.Clone(rows), func(row string) bool { return no(row) > was.no })
+	}
+	if got, want := was.objects, until(now.objects); !slices.Equal(got, want) {
+		t.Errorf("at change %d: %d objects were told of, want %d, or others", was.no, len(got), len(want))
+	}
+	message := func(row string) string { return row[strings.Index(row, `"email_id"`):] }
+	there, later := map[string]bool{}, map[string]bool{}
+	for _, row := range was.mail {
+		there[row] = true
+	}
+	for _, row := range now.mail {
+		later[message(row)] = true
+	}
+	for _, row := range until(now.mail) {
+		if !there[row] {
+			t.Errorf("at change %d it lacks %s", was.no, row)
+		}
+		delete(there, row)
+	}
+	for row := range there { // another copy of it came, or its thread grew
+		if !later[message(row)] {
+			t.Errorf("at change %d it has %s, which never was", was.no, row)
+		}
+	}
+}
+
+// TestBackupsDuringSync takes backups beside a full sync, of which each is restored: it is the store at some change
+// number, check finds nothing, and a sync fetches the rest.
 func TestBackupsDuringSync(t *testing.T) {
 	r := newRig(t, dovecot.Config{})
-	r.fill(8, max(byLength(300, 20_000), 300), 4, corpus.Options{AvgSize: 4000}) // more than one batch
+	all := int64(max(byLength(300, 20_000), 300)) // more than one batch
+	size := r.fill(8, int(all), 4, corpus.Options{AvgSize: 4000})
 	backups := 3
 	if form.Long() {
 		backups = 100
@@ -184,10 +247,16 @@ func TestBackupsDuringSync(t *testing.T) {
 	slow.Set(proxy.Faults{Rate: 50_000}) // so that it lasts
 	p := r.start("sync", r.url(), "--once")
 	r.awaits(1, someMail)
-	slow.Set(proxy.Faults{Rate: 50_000 / int64(backups)}) // it goes on until the last one is restored
 	restored := r.beside(t)
 	last, during := int64(-1), 0
+	var states []state
 	for i := range backups {
+		// It goes on until the last one is restored, and each is of another state.
+		rate := size / int64(8*backups)
+		if last*int64(backups) > all*int64(i) {
+			rate = 1000
+		}
+		slow.Set(proxy.Faults{Rate: rate})
 		file := filepath.Join(r.dir, fmt.Sprintf("%d.db", i))
 		o := r.exits(0, "backup", file, "--json")
 		select {
@@ -205,6 +274,7 @@ func TestBackupsDuringSync(t *testing.T) {
 			t.Errorf("backup %d says %d messages and has %d; the one before had %d", i, said.Messages, n, last)
 		}
 		last = said.Messages
+		states = append(states, restored.state())
 		if err := os.Remove(file); err != nil {
 			t.Fatal(err)
 		}
@@ -215,6 +285,16 @@ func TestBackupsDuringSync(t *testing.T) {
 	slow.Set(proxy.Faults{})
 	if o := r.end(p); o.code != 0 {
 		t.Fatal(o.errs)
+	}
+	whole, different := r.state(), map[int64]bool{}
+	for _, was := range states {
+		was.within(t, whole)
+		different[was.no] = true
+	}
+	t.Logf("%d backups, %d of them during the sync, of %d states, with %d to %d of %d messages", backups, during,
+		len(different), len(states[0].mail), len(states[backups-1].mail), len(whole.mail))
+	if len(different) < backups/3 {
+		t.Errorf("%d backups are of %d states", backups, len(different))
 	}
 	restored.exits(0, "sync", r.url(), "--once")
 	restored.sound()
