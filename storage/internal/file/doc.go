@@ -4,8 +4,8 @@
 // What always holds:
 //
 //   - All writes go through one goroutine, the writer. Interactive closures go
-//     before bulk ones. Those that wait are committed as a group, each in a
-//     savepoint; an answer comes after the COMMIT.
+//     before bulk ones. Those that wait are committed as a group, each but the
+//     first in a savepoint; an answer comes after the COMMIT.
 //   - A closure may run more than once. Its own failure undoes only itself.
 //   - After a COMMIT whose outcome is unknown nothing is replayed: every handle
 //     is closed, the file is reopened and checked.

@@ -8,8 +8,12 @@ import (
 	"mailcote/testkit/failpoint"
 )
 
-// group runs requests in one transaction, each in a savepoint, until 20 ms or 4
-// MB are full or nobody waits; then one COMMIT, then the answers.
+// group runs requests in one transaction until 20 ms or 4 MB are full or nobody
+// waits; then one COMMIT, then the answers. Each but the first runs in a
+// savepoint. The first has no neighbours to spare yet: when it fails, the whole
+// transaction is undone. In a savepoint SQLite copies every page aside before
+// it changes it, and goes through all of these copies after each statement that
+// needs a journal of its own. A batch would cost more the more pages it changes.
 //
 // Only the writer's own context reaches the database: a statement cancelled by
 // a caller would make SQLite roll back the whole transaction, neighbours
@@ -38,10 +42,20 @@ func (w *writer) group(first *request) {
 			continue
 		}
 		view, rows := newTx(tx, w.stmts), w.rowsChanged()
-		own, trouble := w.member(ctx, view, r)
+		var own, trouble error
+		if r == first {
+			own, trouble = sorted(run(view, r.fn))
+		} else {
+			own, trouble = w.member(ctx, view, r)
+		}
 		if trouble != nil {
 			_ = tx.Rollback() //nolint:errcheck // the transaction is given up; trouble says why
 			w.settle(append(members, r), trouble)
+			return
+		}
+		if own != nil && r == first {
+			_ = tx.Rollback() //nolint:errcheck // as above
+			r.done <- own
 			return
 		}
 		if own != nil {
@@ -76,10 +90,10 @@ func (w *writer) member(ctx context.Context, view *Tx, r *request) (own, trouble
 	if _, err := view.tx.ExecContext(ctx, "SAVEPOINT member"); err != nil {
 		return nil, err
 	}
-	if own = run(view, r.fn); own != nil {
-		if severityOf(own) != harmless {
-			return nil, own
-		}
+	if own, trouble = sorted(run(view, r.fn)); trouble != nil {
+		return nil, trouble
+	}
+	if own != nil {
 		if _, err := view.tx.ExecContext(ctx, "ROLLBACK TO member"); err != nil {
 			return nil, errors.Join(err, own)
 		}
@@ -88,6 +102,14 @@ func (w *writer) member(ctx context.Context, view *Tx, r *request) (own, trouble
 		return nil, err
 	}
 	return own, nil
+}
+
+// sorted tells a closure's own failure from the whole transaction's.
+func sorted(err error) (own, trouble error) {
+	if err != nil && severityOf(err) != harmless {
+		return nil, err
+	}
+	return err, nil
 }
 
 // settle ends a group whose transaction was given up. After a void one each

@@ -313,6 +313,44 @@ func TestAloneHasNoSavepoint(t *testing.T) {
 	}
 }
 
+// The first of a group needs no savepoint, which would make a large batch dear. Its failure undoes only itself, too.
+func TestFirstHasNoSavepoint(t *testing.T) {
+	s := openTest(t)
+	sink(t, s)
+	mine := errors.New("mine")
+	inSavepoint := func(name string, want bool, fails error) *request {
+		return &request{fn: func(w *Tx) error {
+			if err := put(name, nil)(w); err != nil {
+				return err
+			}
+			_, err := w.tx.Exec("RELEASE member")
+			if got := err == nil; got != want {
+				t.Errorf("%s runs in a savepoint: %t, want %t", name, got, want)
+			}
+			if err == nil {
+				_, err = w.tx.Exec("SAVEPOINT member")
+				return err
+			}
+			return fails
+		}}
+	}
+	for i, fails := range []error{nil, mine} {
+		first := fmt.Sprintf("first%d", i)
+		got := together(t, s, inSavepoint(first, false, fails), &request{fn: put(first+"b", nil)},
+			&request{fn: put(first+"c", nil)})
+		if !errors.Is(got[0], fails) || got[1] != nil || got[2] != nil {
+			t.Errorf("outcomes %v", got)
+		}
+	}
+	got := together(t, s, &request{fn: put("a", nil)}, inSavepoint("second", true, nil))
+	if got[0] != nil || got[1] != nil {
+		t.Errorf("outcomes %v", got)
+	}
+	if m := marks(t, s); m != "first0 first0b first0c first1b first1c a second" {
+		t.Errorf("kept %q", m)
+	}
+}
+
 func TestCloseLetsQueuedWritesFinish(t *testing.T) {
 	s := openTest(t)
 	sink(t, s)
