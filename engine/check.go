@@ -237,13 +237,20 @@ const (
 )
 
 // Rebuild makes derived rows again from the mail and says of how many messages.
-// What it did not end, the next owner of the store ends.
+// Views and a search index that it did not end, the next owner of the store
+// ends. Of threads see storage.RebuildThreads.
 func (e *Engine) Rebuild(ctx context.Context, what Rebuilding,
 	progress func(done, total int64)) (total int64, err error) {
+	if what == RebuildThreads {
+		return e.store.RebuildThreads(ctx, storage.ThreadsOptions{Progress: progress,
+			Parse: func(r io.Reader) (h storage.Header, err error) {
+				err = fault.Guard(func() error { h = header(r); return nil })
+				return h, err
+			}})
+	}
 	left := func() (n int64, err error) {
-		err = e.store.Read(ctx, func(r *storage.Reader) error {
-			outdated, unindexed, err := r.ToRebuild()
-			n = outdated + unindexed
+		err = e.store.Read(ctx, func(r *storage.Reader) (err error) {
+			n, err = r.ToRebuild()
 			return err
 		})
 		return n, err
@@ -251,23 +258,18 @@ func (e *Engine) Rebuild(ctx context.Context, what Rebuilding,
 	if err := e.indexer.Drain(ctx); err != nil && !errors.Is(err, storage.ErrIndex) {
 		return 0, err
 	}
-	if err := e.store.WriteAlone(ctx, func(w *storage.Writer) error {
-		switch what {
-		case RebuildSearch:
-			return w.RenewIndex()
-		case RebuildThreads:
-			return w.OutdateThreads()
-		default:
-			return w.OutdateAll()
-		}
-	}); err != nil {
+	begin, wait := (*storage.Writer).OutdateAll, e.indexer.Drain
+	if what == RebuildSearch {
+		begin, wait = (*storage.Writer).RenewIndex, e.indexer.Drain
+	}
+	if err := e.store.WriteAlone(ctx, begin); err != nil {
 		return 0, err
 	}
 	if total, err = left(); err != nil {
 		return 0, err
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- e.indexer.Drain(ctx) }()
+	go func() { ended <- wait(ctx) }()
 	for tick := time.NewTicker(200 * time.Millisecond); ; {
 		select {
 		case err := <-ended:

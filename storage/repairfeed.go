@@ -58,23 +58,26 @@ func (r *repair) coverage() error {
 // threads moves emails to the threads that their messages lead to.
 func (r *repair) threads() error {
 	for _, email := range r.rows["wrong thread"] {
-		h, ok, err := r.read(email)
+		h, ok, err := r.readHeader(EmailRow(email), func(body io.Reader) (Header, error) {
+			return r.o.Parse(body), nil
+		})
 		if err != nil {
 			return fmt.Errorf("read email %d: %w", email, err)
 		}
 		if !ok {
 			continue
 		}
-		if err := r.rethread(EmailRow(email), h, false); err != nil {
+		if err := r.rethread(EmailRow(email), h); err != nil {
 			return fmt.Errorf("thread of email %d: %w", email, err)
 		}
 	}
 	return nil
 }
 
-// read parses an email's message; ok: its bytes are sound.
-func (r *repair) read(email int64) (h Header, ok bool, err error) {
-	blob, err := r.EmailBlob(EmailRow(email))
+// readHeader reads an email's message again. ok: all of its bytes are there and
+// parse could read them.
+func (r *Reader) readHeader(email EmailRow, parse func(io.Reader) (Header, error)) (h Header, ok bool, err error) {
+	blob, err := r.EmailBlob(email)
 	if err != nil {
 		return h, false, notFound(err)
 	}
@@ -83,8 +86,9 @@ func (r *repair) read(email int64) (h Header, ok bool, err error) {
 		return h, false, notFound(err)
 	}
 	defer body.Close() //nolint:errcheck // it only frees memory
-	h = r.o.Parse(body)
-	_, err = io.Copy(io.Discard, body)
+	if h, err = parse(body); err == nil {
+		_, err = io.Copy(io.Discard, body)
+	}
 	return h, err == nil, nil
 }
 

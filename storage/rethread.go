@@ -1,42 +1,212 @@
 package storage
 
 import (
+	"context"
+	"database/sql"
+	"errors"
 	"fmt"
+	"io"
 	"slices"
 
+	"mailcote/storage/internal/file"
 	"mailcote/storage/internal/schema"
+	"mailcote/storage/internal/threading"
 )
 
-// OutdateThreads forgets which Message-IDs lead to which thread and has every
-// email read again. Each then takes the thread that its Message-IDs lead to.
-func (w *Writer) OutdateThreads() error {
-	for _, statement := range []string{`DELETE FROM thread_reference`,
-		`INSERT INTO meta (key, value) SELECT 'rethread', coalesce(max(id), 0) FROM email WHERE true
-			ON CONFLICT DO UPDATE SET value = excluded.value`} {
-		if _, err := w.tx.Exec(statement); err != nil {
-			return explain("forget threads", err)
+// ThreadsOptions say how threads are made again and who watches.
+type ThreadsOptions struct {
+	// Parse reads a message afresh. A message that it cannot read keeps its
+	// thread together.
+	Parse func(r io.Reader) (Header, error)
+	// Progress is told how many of how many messages were read; nil: nobody
+	// asks.
+	Progress func(done, total int64)
+}
+
+// rethreadBatch is how many emails are listed at once to be read.
+const rethreadBatch = 100
+
+// RebuildThreads makes the threads again from the messages and gives how many
+// messages there are. Emails whose messages lead to each other become one
+// thread, others part. Of a sound thread nothing changes.
+//
+// All messages of an account are read first. Until then its threads stay as
+// they are, and new mail joins them as ever. Then one transaction writes what
+// differs, so a rebuild that is stopped has changed nothing of that account.
+func (s *Store) RebuildThreads(ctx context.Context, o ThreadsOptions) (messages int64, err error) {
+	var accounts []Account
+	var total int64
+	if err := s.Read(ctx, func(r *Reader) (err error) {
+		if accounts, err = r.Accounts(); err != nil {
+			return err
+		}
+		return r.snap.QueryRow(`SELECT count(*) FROM email WHERE digest IS NOT NULL`).Scan(&total)
+	}); err != nil {
+		return 0, explain("count messages", err)
+	}
+	for _, a := range accounts {
+		t := &rethreading{account: a.ID, parse: o.Parse, set: threading.New()}
+		for more := true; more; {
+			if more, err = t.read(ctx, s); err != nil {
+				return messages, fmt.Errorf("read the messages of account %s: %w", a.Name, err)
+			}
+			if o.Progress != nil {
+				o.Progress(min(messages+t.seen, total), total)
+			}
+		}
+		if err := s.WriteAlone(ctx, t.write); err != nil {
+			return messages, fmt.Errorf("make the threads of account %s again: %w", a.Name, err)
+		}
+		messages += t.seen
+	}
+	return messages, nil
+}
+
+// rethreading is what was read of one account.
+type rethreading struct {
+	account AccountID
+	parse   func(r io.Reader) (Header, error)
+	set     *threading.Set
+	seen    int64    // messages
+	last    EmailRow // of them
+}
+
+// read looks at the next messages and reports whether there may be more.
+func (t *rethreading) read(ctx context.Context, s *Store) (more bool, err error) {
+	var batch []EmailRow
+	if err := s.Read(ctx, func(r *Reader) (err error) {
+		batch, err = t.next(r)
+		return err
+	}); err != nil {
+		return false, err
+	}
+	for _, email := range batch { // each in its own snapshot, since parsing takes time
+		if err := s.Read(ctx, func(r *Reader) error { return t.add(r, email) }); err != nil {
+			return false, err
 		}
 	}
-	return w.OutdateAll()
+	return len(batch) > 0, nil
 }
 
-// rethreading is the last email that OutdateThreads found; 0: no threads are
-// being made again.
-func (r *Reader) rethreading() (last EmailRow, err error) {
-	err = r.snap.QueryRow(`SELECT coalesce((SELECT value FROM meta WHERE key = 'rethread'), 0)`).Scan(&last)
-	return last, explain("look whether threads are made again", err)
+// next lists the next emails that have a message.
+func (t *rethreading) next(r *Reader) (batch []EmailRow, err error) {
+	rows, err := r.snap.Query(`SELECT id FROM email WHERE id > ? AND +account_id = ? AND digest IS NOT NULL
+		ORDER BY id LIMIT ?`, t.last, t.account, rethreadBatch)
+	return batch, file.Each(rows, err, func(rows *sql.Rows) error {
+		var one EmailRow
+		err := rows.Scan(&one)
+		batch = append(batch, one)
+		return err
+	})
 }
 
-// endRethreading notes that every thread was made again.
-func (w *Writer) endRethreading() error {
-	_, err := w.tx.Exec(`DELETE FROM meta WHERE key = 'rethread' AND NOT EXISTS (SELECT 1 FROM outdated_view)`)
-	return explain("note that threads were made again", err)
+func (t *rethreading) add(r *Reader, email EmailRow) error {
+	h, ok, err := r.readHeader(email, t.parse)
+	if err != nil {
+		return fmt.Errorf("read email %d: %w", email, err)
+	}
+	if t.seen, t.last = t.seen+1, email; ok {
+		t.set.Add(int64(email), threadKeys(h))
+	}
+	return nil
+}
+
+// write gives each email its thread, and leads each Message-ID to the thread of
+// those who name it. It may run again.
+func (t *rethreading) write(w *Writer) error {
+	for more := true; more; { // what came since the last was read
+		batch, err := t.next(&w.Reader)
+		if err != nil {
+			return err
+		}
+		for _, email := range batch {
+			if err := t.add(&w.Reader, email); err != nil {
+				return err
+			}
+		}
+		more = len(batch) > 0
+	}
+	is, sound, err := t.threads(&w.Reader)
+	if err != nil {
+		return err
+	}
+	want, added := t.set.Plan(sound), map[int64]int64{}
+	for i, email := range t.set.IDs() {
+		if is[i] == 0 { // it is gone
+			continue
+		}
+		if number := want[i]; number < 0 {
+			if added[number] == 0 {
+				if added[number], err = w.addThread(t.account); err != nil {
+					return err
+				}
+			}
+			want[i] = added[number]
+		}
+		if want[i] != is[i] {
+			if err := w.moveEmail(t.account, EmailRow(email), is[i], want[i]); err != nil {
+				return err
+			}
+		}
+	}
+	for key, i := range t.set.Keys() {
+		if is[i] == 0 {
+			continue
+		}
+		if _, err := w.tx.Exec(`INSERT INTO thread_reference (account_id, key, thread_id) VALUES (?, ?, ?)
+			ON CONFLICT DO UPDATE SET thread_id = excluded.thread_id WHERE thread_id <> excluded.thread_id`,
+			t.account, key, want[i]); err != nil {
+			return fmt.Errorf("note thread reference: %w", err)
+		}
+	}
+	return nil
+}
+
+// threads finds the threads of the emails that were read, by their places. is:
+// the one that a row names; 0: the email is gone. sound: the same if the thread
+// is there and of this account, otherwise 0. Emails of a thread in which one
+// could not be read are joined: that one may be what joins them.
+func (t *rethreading) threads(r *Reader) (is, sound []int64, err error) {
+	ids := t.set.IDs()
+	is, sound = make([]int64, len(ids)), make([]int64, len(ids))
+	unread, at := map[int64]bool{}, 0
+	rows, err := r.snap.Query(`SELECT e.id, e.thread_id, coalesce(t.id, 0) FROM email e
+		LEFT JOIN thread t ON t.id = e.thread_id AND t.account_id = e.account_id
+		WHERE e.id > 0 AND +e.account_id = ? ORDER BY e.id`, t.account)
+	if err := file.Each(rows, err, func(rows *sql.Rows) error {
+		var id, thread, there int64
+		if err := rows.Scan(&id, &thread, &there); err != nil {
+			return err
+		}
+		for at < len(ids) && ids[at] < id {
+			at++
+		}
+		if at < len(ids) && ids[at] == id {
+			is[at], sound[at] = thread, there
+		} else {
+			unread[there] = true
+		}
+		return nil
+	}); err != nil {
+		return nil, nil, fmt.Errorf("find threads: %w", err)
+	}
+	first := map[int64]int{}
+	for i, thread := range sound {
+		if thread == 0 || !unread[thread] {
+			continue
+		}
+		if other, ok := first[thread]; ok {
+			t.set.Join(i, other)
+		} else {
+			first[thread] = i
+		}
+	}
+	return is, sound, nil
 }
 
 // rethread moves an email to the thread that its message leads to. If it leads
-// to several, they become one. If it leads to none, it stays where it is. With
-// part, it leaves a thread to which only other messages lead.
-func (w *Writer) rethread(email EmailRow, h Header, part bool) error {
+// to several, they become one. If it leads to none, it stays where it is.
+func (w *Writer) rethread(email EmailRow, h Header) error {
 	account, own, err := w.threadOfEmail(email)
 	if err != nil {
 		return err
@@ -62,17 +232,6 @@ func (w *Writer) rethread(email EmailRow, h Header, part bool) error {
 		if err := w.moveEmail(account, email, own, found[0]); err != nil {
 			return err
 		}
-	case part:
-		var led bool
-		if err := w.tx.QueryRow(`SELECT EXISTS (SELECT 1 FROM thread_reference WHERE thread_id = ?)`,
-			own).Scan(&led); err != nil {
-			return fmt.Errorf("look into thread: %w", err)
-		}
-		if led {
-			if err := w.ownThread(email); err != nil {
-				return err
-			}
-		}
 	}
 	return w.JoinThreads(email, h)
 }
@@ -83,11 +242,16 @@ func (w *Writer) ownThread(email EmailRow) error {
 	if err != nil {
 		return err
 	}
-	thread, err := w.tx.Insert(`INSERT INTO thread (account_id, jmap_id) VALUES (?, ?)`, account, schema.ObjectID("t"))
+	thread, err := w.addThread(account)
 	if err != nil {
-		return fmt.Errorf("add thread: %w", err)
+		return err
 	}
 	return w.moveEmail(account, email, own, thread)
+}
+
+func (w *Writer) addThread(account AccountID) (int64, error) {
+	thread, err := w.tx.Insert(`INSERT INTO thread (account_id, jmap_id) VALUES (?, ?)`, account, schema.ObjectID("t"))
+	return thread, explain("add thread", err)
 }
 
 // moveEmail gives an email to another thread and tells of both. A thread that
@@ -100,10 +264,14 @@ func (w *Writer) moveEmail(account AccountID, email EmailRow, from, to int64) er
 		var object string
 		var of AccountID
 		var emails, shown bool
-		if err := w.tx.QueryRow(`SELECT jmap_id, account_id, EXISTS (SELECT 1 FROM email WHERE thread_id = thread.id),
+		err := w.tx.QueryRow(`SELECT jmap_id, account_id, EXISTS (SELECT 1 FROM email WHERE thread_id = thread.id),
 			EXISTS (SELECT 1 FROM email WHERE thread_id = thread.id AND destroyed_at IS NULL) FROM thread WHERE id = ?`,
-			thread).Scan(&object, &of, &emails, &shown); err != nil {
-			return fmt.Errorf("look into thread: %w", missing("thread", err))
+			thread).Scan(&object, &of, &emails, &shown)
+		if errors.Is(err, sql.ErrNoRows) { // in a damaged store
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("look into thread: %w", err)
 		}
 		tell := w.bury
 		if shown {

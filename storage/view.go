@@ -76,10 +76,6 @@ type NewView struct {
 // that is searchable is indexed anew; one that waits for the index stays
 // waiting. Call it through Store.WriteAlone, as IndexDocs.
 func (w *Writer) RenewViews(views []NewView) (changed int, err error) {
-	rethread, err := w.rethreading()
-	if err != nil {
-		return 0, err
-	}
 	for _, v := range views {
 		result, err := w.tx.Exec(`DELETE FROM outdated_view WHERE email_id = ?`, v.Email)
 		if err != nil {
@@ -90,12 +86,7 @@ func (w *Writer) RenewViews(views []NewView) (changed int, err error) {
 		} else if n == 0 || !v.Read { // n is 0 for an email that is gone
 			continue
 		}
-		if v.Email <= rethread {
-			err = w.rethread(v.Email, v.Header, true)
-		} else {
-			err = w.JoinThreads(v.Email, v.Header)
-		}
-		if err != nil {
+		if err := w.JoinThreads(v.Email, v.Header); err != nil {
 			return changed, fmt.Errorf("threads of email %d: %w", v.Email, err)
 		}
 		differs, err := w.renewView(v.Email, v.Header)
@@ -117,10 +108,7 @@ func (w *Writer) RenewViews(views []NewView) (changed int, err error) {
 			}
 		}
 	}
-	if rethread > 0 {
-		err = w.endRethreading()
-	}
-	return changed, err
+	return changed, nil
 }
 
 // renewView writes the view of one email, if it differs.
@@ -142,10 +130,13 @@ func (w *Writer) renewView(email EmailRow, h Header) (changed bool, err error) {
 	return true, w.touchEmail(email)
 }
 
-// ToRebuild counts the emails whose view is to be made again, and those that
-// wait for the index.
-func (r *Reader) ToRebuild() (outdated, unindexed int64, err error) {
-	err = r.snap.QueryRow(`SELECT (SELECT count(*) FROM outdated_view), (SELECT count(*) FROM unindexed)`).
-		Scan(&outdated, &unindexed)
-	return outdated, unindexed, explain("count what is made again", err)
+// ToRebuild counts what is made again: outdated views, emails that wait for the
+// index, and those that the index lacks which is being built anew.
+func (r *Reader) ToRebuild() (n int64, err error) {
+	if err := r.snap.QueryRow(`SELECT (SELECT count(*) FROM outdated_view) + (SELECT count(*) FROM unindexed)`).
+		Scan(&n); err != nil {
+		return 0, explain("count what is made again", err)
+	}
+	reindexed, err := r.toRebuild()
+	return n + reindexed, err
 }
