@@ -260,7 +260,7 @@ func (e *Engine) Rebuild(ctx context.Context, what Rebuilding,
 	}
 	begin, wait := (*storage.Writer).OutdateAll, e.indexer.Drain
 	if what == RebuildSearch {
-		begin, wait = (*storage.Writer).RenewIndex, e.indexer.Drain
+		begin, wait = (*storage.Writer).RemakeIndex, e.indexer.Remade
 	}
 	if err := e.store.WriteAlone(ctx, begin); err != nil {
 		return 0, err

@@ -173,6 +173,25 @@ func (w *Writer) RenewIndex() error {
 		setState(query.Newest, 0))
 }
 
+// RemakeIndex begins to make the search index again. A sound one answers until
+// the one that is built beside it takes its place; what was built of that one
+// already is kept. A damaged one is dropped at once. Call it through
+// Store.WriteAlone.
+func (w *Writer) RemakeIndex() error {
+	err := w.define("check the search index", `INSERT INTO search (search) VALUES ('integrity-check')`)
+	if errors.Is(err, ErrIndex) {
+		return w.RenewIndex()
+	}
+	if err != nil {
+		return err
+	}
+	state, err := w.indexState()
+	if err != nil || state.next == query.Newest {
+		return err
+	}
+	return w.RebuildIndex()
+}
+
 // define runs statements that make, drop or merge tables.
 func (w *Writer) define(what string, statements ...string) error {
 	for _, statement := range statements {

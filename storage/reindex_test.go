@@ -198,6 +198,42 @@ func TestRebuildIndexAgain(t *testing.T) {
 	}
 }
 
+// An index is made again beside a sound one, which answers, and goes on where it was when it is asked for again. A damaged
+// or lost one is dropped at once.
+func TestRemakeIndex(t *testing.T) {
+	b := respelled(t, 5)
+	for b.step() {
+	}
+	remake := func() {
+		t.Helper()
+		if err := b.WriteAlone(t.Context(), (*Writer).RemakeIndex); err != nil {
+			t.Fatal(err)
+		}
+	}
+	remake()
+	b.step()
+	for range 2 {
+		if got, n := b.find("strasse", 9), b.reindexing(); got != "5 4 3 2 1" || n != 3 {
+			t.Errorf("found %q, %d to go", got, n)
+		}
+		remake()
+	}
+	for b.step() {
+	}
+	for _, damage := range []string{`UPDATE search_data SET block = x'0102030405' WHERE id > 10`, `DROP TABLE search`} {
+		remake() // and building goes on
+		b.execute(damage)
+		remake()
+		if n := number(t, b.Store, `SELECT count(*) FROM unindexed`); n != 5 || b.reindexing() != 0 {
+			t.Errorf("%s: %d to be indexed, %d to go", damage, n, b.reindexing())
+		}
+		b.index(respell)
+		if got := b.find("strasse", 9); got != "5 4 3 2 1" || b.step() {
+			t.Errorf("%s: found %q", damage, got)
+		}
+	}
+}
+
 // A new store has the newest spelling before the first mail comes.
 func TestEmptyIndexIsRespelled(t *testing.T) {
 	b := newBed(t)

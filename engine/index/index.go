@@ -6,7 +6,7 @@
 //     missed.
 //   - An index that cannot be written delays no mail. It catches up later.
 //   - New mail is indexed before the next views are made again.
-//   - An index in an older spelling answers until the one that is built beside
+//   - An index that is built anew answers until the one that is built beside
 //     it, between other work, has all mail. What was built outlives the process.
 package index
 
@@ -62,6 +62,9 @@ type Indexer struct {
 	draining  int // number of callers in Drain
 	seenWakes int // value of wakes at the last completed try
 	err       error
+
+	remadeWakes int // value of seenWakes when an index that is built anew was last found to be complete, or failed
+	remadeErr   error
 }
 
 // Start starts indexing.
@@ -131,8 +134,9 @@ func (x *Indexer) loop() {
 		case <-again:
 		case <-respell:
 			start := time.Now()
-			if !x.respell() {
+			if more, err := x.respell(); !more {
 				respell = nil
+				x.respelled(err)
 				continue
 			}
 			x.rest(time.Since(start))

@@ -1,6 +1,7 @@
 package index
 
 import (
+	"context"
 	"errors"
 
 	"mailcote/storage"
@@ -11,23 +12,55 @@ import (
 // built anew. New mail waits no longer than for a batch and the rest after it.
 const respellBatch = 100
 
+// Remade waits until the search index that is being built anew answers. It does
+// not wait for one that failed, and returns why.
+func (x *Indexer) Remade(ctx context.Context) error {
+	if err := x.Drain(ctx); err != nil {
+		return err
+	}
+	stop := context.AfterFunc(ctx, func() { x.mu.Lock(); defer x.mu.Unlock(); x.tried.Broadcast() })
+	defer stop()
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.draining++
+	defer func() { x.draining-- }()
+	want := x.seenWakes
+	for x.remadeWakes < want && x.err == nil && ctx.Err() == nil {
+		x.tried.Wait()
+	}
+	if x.remadeWakes < want {
+		return errors.Join(x.err, ctx.Err())
+	}
+	return x.remadeErr
+}
+
 // respell does one step of building the index anew, if it must be: it begins,
 // writes one batch, or lets the new index answer. more is false when nothing is
 // left to do, and after a failure, which the next mail or start tries again.
-func (x *Indexer) respell() (more bool) {
-	more, err := x.respellStep()
+func (x *Indexer) respell() (more bool, err error) {
+	more, err = x.respellStep()
 	if errors.Is(err, storage.ErrIndex) {
 		x.report("the search index is built again from the start; the old one answers meanwhile", err)
-		first := !x.restarted
-		x.restarted = true
-		err = x.store.WriteAlone(x.ctx, (*storage.Writer).RebuildIndex)
-		return err == nil && first
+		again := x.store.WriteAlone(x.ctx, (*storage.Writer).RebuildIndex)
+		if again == nil && !x.restarted {
+			x.restarted = true
+			return true, nil
+		}
+		return false, errors.Join(err, again)
 	}
 	if err = x.unlessStopping(err); err != nil && !x.respellFailed {
 		x.report("the search index is built anew later; the old one answers meanwhile", err)
 	}
 	x.respellFailed = err != nil
-	return more && err == nil
+	return more && err == nil, err
+}
+
+// respelled notes that respell has nothing more to do now, and why.
+func (x *Indexer) respelled(err error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.remadeWakes, x.remadeErr = x.seenWakes, err
+	x.tried.Broadcast()
 }
 
 func (x *Indexer) respellStep() (more bool, err error) {

@@ -60,8 +60,8 @@ func TestRespell(t *testing.T) {
 		t.Fatal(err)
 	}
 	one := &Indexer{store: s, ctx: t.Context()}
-	if !one.respell() {
-		t.Error("nothing is left to do after a batch")
+	if more, err := one.respell(); !more || err != nil {
+		t.Errorf("nothing is left to do after a batch: %v", err)
 	}
 	if found, lacks := searchFor(t, s, "zebra"); found != n || lacks != n-respellBatch {
 		t.Errorf("%d found, %d to go after a batch", found, lacks)
@@ -89,5 +89,44 @@ func TestRespell(t *testing.T) {
 	}
 	if found, _ := searchFor(t, s, "5"); found != 1 {
 		t.Errorf("%d found", found)
+	}
+}
+
+// The index is made again while the old one answers, also for mail that comes meanwhile. Who waits for it is answered
+// when the new one answers.
+func TestRemade(t *testing.T) {
+	const n = 2*respellBatch + 10
+	s := mailed(t, n)
+	x := Start(s, progress.New())
+	if err := errors.Join(x.Drain(t.Context()), s.WriteAlone(t.Context(), (*storage.Writer).RemakeIndex)); err != nil {
+		t.Fatal(err)
+	}
+	changed := s.Changed()
+	defer changed.Close()
+	remade, steps := make(chan error, 1), 0
+	go func() { remade <- x.Remade(t.Context()) }()
+	for ended := false; !ended; {
+		found, lacks := searchFor(t, s, "zebra")
+		if found != n {
+			t.Fatalf("%d found while %d are to go", found, lacks)
+		}
+		if lacks > 0 {
+			steps++
+		}
+		select {
+		case err := <-remade:
+			if err != nil {
+				t.Error(err)
+			}
+			ended = true
+		case <-changed.C:
+			changed.News()
+		}
+	}
+	if found, lacks := searchFor(t, s, "zebra"); found != n || lacks != 0 || steps == 0 {
+		t.Errorf("at the end %d found, %d to go; %d looks meanwhile", found, lacks, steps)
+	}
+	if err := errors.Join(x.Remade(t.Context()), x.Stop()); err != nil {
+		t.Error(err)
 	}
 }
