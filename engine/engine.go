@@ -11,6 +11,7 @@ import (
 	"net"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -50,6 +51,7 @@ type Options struct {
 	Keep      time.Duration  // retention of expunged mail; 0: 30 days, < 0: forever
 	Direct    bool           // never use the queue's own table
 	Approvals secret.Approvals
+	Removing  func(account string) // is told which interrupted removal New finishes; may be nil
 
 	dialer   func(ctx context.Context, network, addr string) (net.Conn, error) // nil: the network; set by tests
 	resolver *net.Resolver                                                     // nil: the system's; set by tests
@@ -213,12 +215,20 @@ type NewAccount struct {
 // AddAccount adds an account together with its first task. One that exists
 // already gets the reference, if there is one. If it is reached at another port
 // or in another way than the login says, it changes only with Move; otherwise
-// the error is an *ElsewhereError. Another password ends a pause that a refused one
+// the error is an *ElsewhereError. If a removed account has its name or login
+// still, that removal is finished first; otherwise the error is a
+// *RemovingError. Another password ends a pause that a refused one
 // made, and is tried once.
 func (e *Engine) AddAccount(ctx context.Context, n NewAccount) (id storage.AccountID, created bool, err error) {
 	l := n.Login
 	unused, named := "", n.Ref.Kind != secret.None
 	failpoint.Hit("engine.beforeAddAccount")
+	if err := e.makeRoom(ctx, func(old storage.Account) bool {
+		return old.User == l.User && old.Host == l.Host || old.Name == n.Name ||
+			n.Name == "" && (old.Name == l.Name() || strings.HasPrefix(old.Name, l.Key()))
+	}); err != nil {
+		return 0, false, err
+	}
 	err = e.queued(ctx, func(w *storage.Writer) error {
 		created = false
 		have, err := w.AccountByIdentity(l.User, l.Host, l.Port)

@@ -103,9 +103,54 @@ func TestRemovalEndsEarly(t *testing.T) {
 	if got := w.text(`SELECT count(*) FROM accounts`); got != "0" {
 		t.Errorf("%s accounts are shown", got)
 	}
+	name, told := w.text(`SELECT name FROM account`), ""
+	w.engine.o.Removing = func(account string) { told += account }
 	w.restart()
 	if got := w.left(); len(got) > 0 || len(w.engine.Warnings()) > 0 {
 		t.Errorf("left: %v, %v", got, w.engine.Warnings())
+	}
+	if told != name {
+		t.Errorf("told of %q, want %q", told, name)
+	}
+}
+
+// TestAddedDuringRemoval: an account whose removal was interrupted leaves its name and its login to one that is added or
+// renamed. While the removal cannot be finished, the error says so.
+func TestAddedDuringRemoval(t *testing.T) {
+	_, w := scripted(t, 30, script.Options{}, Options{})
+	w.complete()
+	old := w.find()
+	other, _, err := w.engine.AddAccount(t.Context(), NewAccount{Name: "other", Login: Login{User: "eve",
+		Host: "mail.example.org", Port: 993, Security: "tls"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.store.Write(t.Context(), storage.Interactive, 0, func(tx *storage.Writer) error {
+		return errors.Join(w.engine.queue.DropAccountTx(tx, w.id), tx.HideAccount(w.id))
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(w.engine.box.Path, 0o700); err != nil { // so that no saved password can be deleted
+		t.Fatal(err)
+	}
+	l, removing := loginOf(old), (*RemovingError)(nil)
+	for name, n := range map[string]NewAccount{"login": {Name: "new", Login: l}, "default name": {Login: l},
+		"name": {Name: old.Name, Login: Login{User: "eva", Host: "mail.example.org", Port: 993, Security: "tls"}}} {
+		if _, _, err := w.engine.AddAccount(t.Context(), n); !errors.As(err, &removing) || removing.Name != old.Name {
+			t.Errorf("the same %s: %v", name, err)
+		}
+	}
+	if err := w.engine.RenameAccount(t.Context(), other, old.Name); !errors.As(err, &removing) {
+		t.Errorf("renamed: %v", err)
+	}
+	if err := os.Remove(w.engine.box.Path); err != nil {
+		t.Fatal(err)
+	}
+	if _, created, err := w.engine.AddAccount(t.Context(), NewAccount{Name: old.Name, Login: l}); err != nil || !created {
+		t.Errorf("added: %t, %v", created, err)
+	}
+	if got := w.text(`SELECT count(*) || ' ' || (SELECT count(*) FROM email) FROM account`); got != "2 0" {
+		t.Errorf("accounts and emails: %s", got)
 	}
 }
 

@@ -201,7 +201,10 @@ type startError struct{ error }
 func (e *startError) Unwrap() error { return e.error }
 
 func (a *app) engineOptions(s *storage.Store) engine.Options {
-	return engine.Options{Store: s, Trace: a.trace(), Direct: a.direct, Approvals: approvals()}
+	return engine.Options{Store: s, Trace: a.trace(), Direct: a.direct, Approvals: approvals(),
+		Removing: func(name string) {
+			a.voice.Note("Finishing the removal of %s, which was interrupted.", voice.Line(name))
+		}}
 }
 
 // tending is owning for a command that syncs. A damaged store is salvaged,

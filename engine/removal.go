@@ -1,0 +1,122 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+
+	"mailcote/engine/secret"
+	"mailcote/storage"
+)
+
+// RemoveAccount removes an account with its mail, its saved password and its
+// approval. Once it is hidden nothing shows it any more, and what this call does
+// not delete the next New does. report is told how many emails were deleted; it
+// may be nil.
+func (e *Engine) RemoveAccount(ctx context.Context, id storage.AccountID, report func(done int64)) error {
+	var row storage.Account
+	if err := e.queued(ctx, func(w *storage.Writer) (err error) {
+		if row, err = w.Account(id); err != nil {
+			return err
+		}
+		if err := e.queue.DropAccountTx(w, id); err != nil {
+			return err
+		}
+		return w.HideAccount(id)
+	}); err != nil {
+		return err
+	}
+	return e.deleteHidden(ctx, row, report)
+}
+
+// deleteHidden deletes what a hidden account has, outside the store first: its
+// row says where that is.
+func (e *Engine) deleteHidden(ctx context.Context, row storage.Account, report func(done int64)) error {
+	ref, err := secret.ParseRef(row.SecretRef)
+	if err != nil { // a reference that nobody can follow
+		ref = secret.Ref{}
+	}
+	var g secret.Grant
+	if err := e.store.Read(ctx, func(r *storage.Reader) (err error) {
+		g, err = grant(r, row, ref)
+		return err
+	}); err != nil {
+		return err
+	}
+	if err := e.o.Approvals.Revoke(g); err != nil {
+		return err
+	}
+	l := loginOf(row)
+	keys := []string{l.Key()}
+	if ref.Kind == secret.Saved {
+		keys = append(keys, cmp.Or(ref.Value, l.oldKey()))
+	}
+	for _, key := range keys {
+		if err := e.box.Drop(key); err != nil {
+			return err
+		}
+	}
+	return e.store.DeleteHidden(ctx, row.ID, report)
+}
+
+// finishRemovals deletes the accounts that an earlier process has hidden. What
+// cannot be deleted now is tried again by the next New.
+func (e *Engine) finishRemovals(ctx context.Context) error {
+	var hidden []storage.Account
+	if err := e.store.Read(ctx, func(r *storage.Reader) (err error) {
+		hidden, err = r.HiddenAccounts()
+		return err
+	}); err != nil {
+		return err
+	}
+	for _, row := range hidden {
+		if e.o.Removing != nil {
+			e.o.Removing(row.Name)
+		}
+		err := e.deleteHidden(ctx, row, nil)
+		if err != nil && ctx.Err() == nil {
+			e.unfinished = append(e.unfinished, fmt.Sprintf("account %s is removed, and not all of its mail could be "+
+				"deleted (%v): the next start goes on", row.Name, err))
+			continue
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// RemovingError says that an account has a name or a login still which another
+// one should get. Its removal began and cannot be finished.
+type RemovingError struct {
+	Name string
+	Err  error // why not
+}
+
+func (e *RemovingError) Error() string {
+	return fmt.Sprintf("account %q is being removed, and its name and login are free only when all of it is deleted, "+
+		"which failed (%v): try again when that is mended", e.Name, e.Err)
+}
+
+func (e *RemovingError) Unwrap() error { return e.Err }
+
+// makeRoom finishes the removal of accounts that have what another one is to
+// get. Errors: *RemovingError.
+func (e *Engine) makeRoom(ctx context.Context, has func(storage.Account) bool) error {
+	var hidden []storage.Account
+	if err := e.store.Read(ctx, func(r *storage.Reader) (err error) {
+		hidden, err = r.HiddenAccounts()
+		return err
+	}); err != nil {
+		return err
+	}
+	for _, row := range hidden {
+		if !has(row) {
+			continue
+		}
+		if err := e.deleteHidden(ctx, row, nil); err != nil {
+			return &RemovingError{row.Name, err}
+		}
+	}
+	return nil
+}
