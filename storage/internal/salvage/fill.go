@@ -32,6 +32,7 @@ type filler struct {
 	tx   *sql.Tx
 	done int // rows in tx
 
+	sizes           map[int64]int // emails, by thread
 	messages, total int64
 }
 
@@ -294,6 +295,7 @@ func (f *filler) thread(e email, keys [][]byte) (id int64, err error) {
 	if err != nil {
 		return 0, err
 	}
+	f.sizes[id]++
 	for _, key := range keys {
 		if _, err := f.tx.ExecContext(f.ctx, `INSERT INTO thread_reference (account_id, key, thread_id)
 			VALUES (?, ?, ?) ON CONFLICT DO NOTHING`, e.account, key, id); err != nil {
@@ -303,23 +305,36 @@ func (f *filler) thread(e email, keys [][]byte) (id int64, err error) {
 	return id, nil
 }
 
-// merge makes one thread of several, the oldest. Emails keep their JMAP ids:
-// the change feed is a new epoch, so nobody knows their threads.
+// merge makes one thread of several. The one with the most emails stays, of
+// equal ones the oldest, so an email moves no more often than its thread
+// doubles. Emails keep their JMAP ids: the change feed is a new epoch, so nobody
+// knows their threads.
 func (f *filler) merge(threads []int64) (int64, error) {
 	slices.Sort(threads)
 	threads = slices.Compact(threads)
-	for _, from := range threads[1:] {
+	into := threads[0]
+	for _, one := range threads {
+		if f.sizes[one] > f.sizes[into] {
+			into = one
+		}
+	}
+	for _, from := range threads {
+		if from == into {
+			continue
+		}
 		for _, statement := range []string{
 			`UPDATE email SET thread_id = ?1 WHERE thread_id = ?2`,
 			`UPDATE thread_reference SET thread_id = ?1 WHERE thread_id = ?2`,
 			`DELETE FROM thread WHERE id = ?2 AND ?1 <> ?2`,
 		} {
-			if _, err := f.tx.ExecContext(f.ctx, statement, threads[0], from); err != nil {
+			if _, err := f.tx.ExecContext(f.ctx, statement, into, from); err != nil {
 				return 0, fmt.Errorf("merge threads: %w", err)
 			}
 		}
+		f.sizes[into] += f.sizes[from]
+		delete(f.sizes, from)
 	}
-	return threads[0], nil
+	return into, nil
 }
 
 func (f *filler) newThread(e email) (id int64, err error) {

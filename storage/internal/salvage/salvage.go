@@ -198,7 +198,7 @@ func fill(ctx context.Context, from, to string, o Options) (r Report, err error)
 	if err != nil {
 		return r, errors.Join(fmt.Errorf("read the damaged store: %w", err), removeSet(scratch))
 	}
-	f := &filler{ctx: ctx, o: o, old: &damaged{ctx: ctx, db: old}, db: made}
+	f := &filler{ctx: ctx, o: o, old: &damaged{ctx: ctx, db: old}, db: made, sizes: map[int64]int{}}
 	r, err = f.run()
 	if err = errors.Join(err, old.Close(), tidy(readable), removeSet(scratch)); err != nil {
 		return r, err
