@@ -49,7 +49,7 @@ type addressReader struct {
 
 func addressList(cs *charsets, s string, max int) (list []Address, dropped int) {
 	if !plain(s) {
-		s = cs.toUTF8([]byte(unfold(s)), "")
+		s = cs.unlabelled(s)
 	}
 	r := addressReader{s: s, cs: cs, max: max}
 	for r.pos < len(r.s) {
@@ -208,7 +208,7 @@ scan:
 	if strings.HasSuffix(text, ":") && !strings.Contains(text, "@") { // a group that somebody put into brackets
 		text = ""
 		members := r.s[r.pos:min(len(r.s), r.pos+maxName)]
-		if end := strings.IndexAny(members, ">,"); end >= 0 && members[end] == '>' {
+		if end := strings.IndexAny(members, "<>,"); end >= 0 && members[end] == '>' {
 			r.pos += end + 1
 		}
 	}

@@ -309,6 +309,7 @@ func TestAddressKinds(t *testing.T) {
 		{"Crew(ours): a@x.org, Bob <b@x.org>;(the end), c@x.org", "<a@x.org>,Bob<b@x.org>,<c@x.org>"},
 		{"(nobody here)", ""},
 		{"<undisclosed-recipients:;>", ""},
+		{"<crew:> Ann <ann@x.org>", "Ann<ann@x.org>"},
 		{"Undisclosed recipients:;, b@x.org", "<b@x.org>"},
 		{"undisclosed-recipients", ""},
 		{"<Undisclosed recipients>", ""},

@@ -76,6 +76,9 @@ func (b *builder) event(s *scanner, ev eventKind) {
 			b.message(s)
 			return
 		}
+		if b.buf == nil {
+			b.buf = make([]byte, 0, min(4<<10, s.br.Size()))
+		}
 		b.begin(s.part)
 	case evBody:
 		b.add(s.eol, s.chunk)
@@ -179,9 +182,6 @@ func signature(mediaType string) bool {
 func (b *builder) begin(p part) {
 	b.leaf, b.size, b.cut, b.buf = p, 0, false, b.buf[:0]
 	b.codec = transfer{kind: p.encoding}
-	if b.buf == nil {
-		b.buf = make([]byte, 0, 4<<10)
-	}
 	b.uu, b.file = uuScan{data: b.uu.data[:0]}, -1
 	b.sink = b.sinkOf(p)
 }

@@ -90,6 +90,7 @@ func newScanner(r io.Reader, lim Limits, cs *charsets, problem func(string)) *sc
 		size = min(size, known.Len()+1)
 	}
 	s := &scanner{br: bufio.NewReaderSize(r, size), delim: '\n', lim: lim, cs: cs, problem: problem, sniffs: 20}
+	s.head, s.fields = make([]byte, 0, min(size, 2<<10)), make([]field, 0, 16)
 	start, _ := s.br.Peek(4096)
 	if bytes.IndexByte(start, '\n') < 0 && bytes.IndexByte(start, '\r') >= 0 {
 		s.delim = '\r'

@@ -24,8 +24,9 @@ func messageIDs(cs *charsets, s string, max int) []string {
 	if strings.Contains(s, "&lt;") {
 		s = strings.NewReplacer("&lt;", "<", "&gt;", ">").Replace(s)
 	}
-	ids := idsOf(dropComments(s))
-	if len(ids) == 0 {
+	bare := dropComments(s)
+	ids := idsOf(bare)
+	if len(ids) == 0 && bare != s {
 		ids = idsOf(s)
 	}
 	ids = dedupe(ids)
@@ -73,15 +74,17 @@ func bracketed(s string) (ids []string) {
 // bare reads ids without <>.
 func bare(s string) (ids []string) {
 	var words []string
-	for _, w := range strings.FieldsFunc(s, func(r rune) bool {
+	var word []byte // the one at hand: an "@" joins what stands beside it
+	for w := range strings.FieldsFuncSeq(s, func(r rune) bool {
 		return unicode.IsSpace(r) || unicode.IsControl(r) || strings.ContainsRune(",;<>\"", r)
 	}) {
-		if n := len(words) - 1; n >= 0 && len(words[n]) <= maxID &&
-			(w[0] == '@' || strings.HasSuffix(words[n], "@")) {
-			words[n] += w
-		} else {
-			words = append(words, w)
+		if n := len(word); n > 0 && (n > maxID || w[0] != '@' && word[n-1] != '@') {
+			words, word = append(words, string(word)), word[:0]
 		}
+		word = append(word, w...)
+	}
+	if len(word) > 0 {
+		words = append(words, string(word))
 	}
 	addresses := strings.Contains(s, "@")
 	for _, w := range words {

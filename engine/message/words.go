@@ -2,7 +2,6 @@ package message
 
 import (
 	"strings"
-	"unicode"
 	"unicode/utf8"
 )
 
@@ -15,11 +14,22 @@ func (cs *charsets) header(s string) string {
 	if plain(s) {
 		return strings.TrimSpace(s)
 	}
-	s = oneLine(cs.toUTF8([]byte(unfold(s)), ""))
+	s = oneLine(cs.unlabelled(s))
 	if !strings.Contains(s, "=?") {
 		return s
 	}
 	return oneLine(cs.words(s))
+}
+
+// unlabelled returns a field body as UTF-8, unfolded. Nearly all are ASCII.
+func (cs *charsets) unlabelled(s string) string {
+	s = unfold(s)
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c >= utf8.RuneSelf || c == 0x1b || c == 0 {
+			return cs.toUTF8([]byte(s), "")
+		}
+	}
+	return s
 }
 
 // plain reports whether a text is printable ASCII without encoded words.
@@ -55,21 +65,24 @@ func unfold(s string) string {
 // oneLine turns control characters and line separators into spaces and drops
 // NUL.
 func oneLine(s string) string {
-	clean := strings.IndexFunc(s, func(r rune) bool {
-		return r < ' ' || r == 0x7f || unicode.In(r, unicode.Zl, unicode.Zp) || (0x80 <= r && r < 0xa0)
-	}) < 0
-	if !clean {
+	if strings.ContainsFunc(s, noInk) {
 		s = strings.Map(func(r rune) rune {
 			switch {
 			case r == 0:
 				return -1
-			case unicode.IsControl(r) || r == '\u2028' || r == '\u2029':
+			case noInk(r):
 				return ' '
 			}
 			return r
 		}, s)
 	}
 	return strings.TrimSpace(s)
+}
+
+// noInk recognises control characters and the separators of lines and
+// paragraphs.
+func noInk(r rune) bool {
+	return r < ' ' || 0x7f <= r && r < 0xa0 || r == '\u2028' || r == '\u2029'
 }
 
 // word is one encoded word and where it ends in the text.
@@ -120,7 +133,7 @@ func (cs *charsets) words(s string) string {
 	var out strings.Builder
 	out.Grow(len(s))
 	var run []word
-	var raw []byte
+	raw := make([]byte, 0, len(s))
 	close, pos := 0, 0
 	flush := func() {
 		if len(run) > 0 {
