@@ -1,0 +1,19 @@
+//go:build unix
+
+package message
+
+import (
+	"syscall"
+	"testing"
+	"time"
+)
+
+// processor is the processor time that this process has used.
+func processor(t testing.TB) time.Duration {
+	t.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
