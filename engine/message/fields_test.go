@@ -220,6 +220,19 @@ func TestLimits(t *testing.T) {
 }
 
 // TestFromHTML: the view tells whether the text was HTML.
+// TestLongFields: a field that is longer than a header may be costs itself, not
+// those behind it.
+func TestLongFields(t *testing.T) {
+	for _, name := range []string{"X-Spam-Report", "Subject", "References", "To", "Content-Disposition"} {
+		long := name + ": " + strings.Repeat("word ", 1<<18)
+		kind{name: name, raw: long + "\r\nCc: a@example.org\r\nContent-Type: text/html\r\n\r\n<p>t", text: "t"}.check(t)
+		v := Parse(strings.NewReader(long+"\r\n folded "+long+"\r\nCc: a@example.org\r\n\r\nt"), Limits{})
+		if people(v.Cc) != "<a@example.org>" || v.Text != "t" {
+			t.Errorf("%s: to %q, text %q", name, people(v.Cc), v.Text)
+		}
+	}
+}
+
 func TestFromHTML(t *testing.T) {
 	for raw, want := range map[string]bool{
 		"Content-Type: text/plain\r\n\r\n<p>hello</p>": false,

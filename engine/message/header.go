@@ -83,17 +83,27 @@ func knownField(name []byte) fieldName {
 	return fieldNone
 }
 
-// readHeader collects a header into s.head, each line ended by \n. It stops at
-// the empty line, at a boundary (and then sets s.hit), at a line that begins the
-// body although no empty line came, or at the end of the message.
+// readHeader collects the known fields of a header into s.head, each line ended
+// by \n. It stops at the empty line, at a boundary (and then sets s.hit), at a
+// line that begins the body although no empty line came, or at the end of the
+// message. A field is cut at a quarter of the limit, so that a long one leaves
+// room for those that say what the message is. A line that is no field is dropped
+// together with its continuation lines.
 func (s *scanner) readHeader(limit int64) {
 	last := s.delimiterEnd // line end before this line
 	if s.firstLine {
 		last = s.blankEnd
 	}
-	s.head, s.boundaryHit, s.noHeader, s.firstLine = s.head[:0], false, false, false
+	s.head, s.boundaryHit, s.inHeader, s.noHeader, s.firstLine = s.head[:0], false, false, false, false
 	leading := s.parts == 1 // some servers put empty lines and NULs before a message
 	parameters := false     // the last field has parameters
+	keep, from := false, 0  // the last field is known, and where it begins
+	bad := false
+	defer func() {
+		if bad && !s.noHeader {
+			s.problem("header line without a name")
+		}
+	}()
 	for {
 		text, end, start, ok := s.line()
 		if !ok {
@@ -121,24 +131,34 @@ func (s *scanner) readHeader(limit int64) {
 			case parameters && isParam(text):
 				s.head = append(s.head, ' ') // a continuation line that lost its indent
 			case ok:
-				parameters = len(name) == len("content-type") && knownField(name) == fieldType ||
-					len(name) == len("content-disposition") && knownField(name) == fieldDisposition
+				known := knownField(name)
+				parameters = known == fieldType || known == fieldDisposition
+				keep, from = known != fieldNone, len(s.head)
 			case !isFromLine(text):
 				line := bytes.Clone(text) // looking ahead moves the buffer
 				if text = line; s.bodyBegins(line) {
 					s.unread, s.unreadEnd, s.unreadAt = line, end, s.lineAt
-					s.noHeader = len(s.head) == 0
+					s.noHeader = !s.inHeader
 					return
 				}
+				keep, bad = false, true
+			default:
+				keep = false
 			}
-		} else if start && end != "" && len(bytes.TrimSpace(text)) == 0 && len(s.head) > 0 {
+		} else if start && end != "" && len(bytes.TrimSpace(text)) == 0 && s.inHeader {
 			line := bytes.Clone(text)
 			if text = line; s.bodyFollows() {
 				s.blankEnd, s.firstLine = end, true
 				return
 			}
+		} else if !s.inHeader {
+			bad = true
 		}
-		if room := limit - int64(len(s.head)); int64(len(text)) > room {
+		if s.inHeader = true; !keep {
+			continue
+		}
+		room := min(limit-int64(len(s.head)), limit/4-int64(len(s.head)-from))
+		if int64(len(text)) > room {
 			s.problem("header cut")
 			text = text[:max(room, 0)]
 		}
@@ -200,11 +220,11 @@ func (s *scanner) bodyBegins(line []byte) bool {
 	if field {
 		return false
 	}
-	begins := len(s.head) == 0 || lines > 0 || !after || bytes.HasPrefix(line, []byte("--")) ||
+	begins := !s.inHeader || lines > 0 || !after || bytes.HasPrefix(line, []byte("--")) ||
 		len(bytes.Fields(line[:min(len(line), 200)])) >= 4
 	if begins {
 		s.headerUntil = 0
-		if len(s.head) > 0 {
+		if s.inHeader {
 			s.problem("no empty line after the header")
 		}
 	}
@@ -253,29 +273,17 @@ func headerField(line []byte) bool {
 	return false
 }
 
-// parseFields finds the known fields of s.head. A line that is no field is
-// dropped together with its continuation lines.
+// parseFields splits s.head into its fields.
 func (s *scanner) parseFields() {
-	rest, bad := s.head, false
-	for len(rest) > 0 {
+	for rest := s.head; len(rest) > 0 && len(s.fields) < maxFields; {
 		end := fieldEnd(rest)
-		line := rest[:end]
+		if name, body, ok := splitField(rest[:end]); ok {
+			s.fields = append(s.fields, field{knownField(name), body})
+		}
 		rest = rest[end:]
-		name, body, ok := splitField(line)
-		if !ok {
-			bad = bad || !isFromLine(line)
-			continue
-		}
-		known := knownField(name)
-		if known == fieldNone || len(s.fields) == maxFields {
-			continue
-		}
-		s.fields = append(s.fields, field{known, body})
 	}
 	if s.noHeader {
 		s.problem("no header")
-	} else if bad {
-		s.problem("header line without a name")
 	}
 }
 

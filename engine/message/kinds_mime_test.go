@@ -169,6 +169,17 @@ func kindsWordsAndNames() []kind {
 		{name: "pieces from one",
 			raw: name("Content-Disposition: attachment; filename*1=\"long \"; filename*2=\"name.pdf\""),
 			att: "1 application/pdf long name.pdf 3 false"},
+		{name: "pieces, one is missing", raw: name("Content-Disposition: attachment; filename*0*=utf-8''%C3%BCber;",
+			" filename*2*=%20uns.pdf"), att: "1 application/pdf über uns.pdf 3 false"},
+		{name: "pieces in disorder, with a zero before the number", raw: name("Content-Disposition: attachment;",
+			" filename*01*=%9Cber.pdf; filename*00*=utf-8''%C3"), att: "1 application/pdf Über.pdf 3 false"},
+		{name: "percent pieces from one", raw: name("Content-Disposition: attachment;",
+			" filename*1*=koi8-r''%CF%CB; filename*2=.pdf"), att: "1 application/pdf ок.pdf 3 false"},
+		{name: "pieces, one number twice", raw: name("Content-Disposition: attachment;",
+			" filename*0=a; filename*1=b.pdf; filename*1=c.pdf"), att: "1 application/pdf ab.pdf 3 false"},
+		{name: "blank before the asterisk",
+			raw: name("Content-Disposition: attachment; filename *0=\"long \"; filename *1=\"name.pdf\""),
+			att: "1 application/pdf long name.pdf 3 false"},
 		{name: "percent value without a charset", raw: name("Content-Disposition: attachment; filename*=%C3%BCber.pdf"),
 			att: "1 application/pdf über.pdf 3 false"},
 		{name: "name in the disposition", raw: name("Content-Disposition: attachment; name=a.pdf"),
@@ -225,6 +236,10 @@ func kindsBoundaries() []kind {
 			body("q:1"), text: "inside", att: files},
 		{name: "unfolded in a part", raw: parts("mixed", "Content-Type: application/pdf;\r\nname=\"a.pdf\"\r\n"+
 			"Content-Disposition: attachment;\r\nfilename=\"b.pdf\"\r\n\r\nx"), att: "1 application/pdf b.pdf 1 false"},
+		{name: "blank at its end, part without a header", raw: head +
+			"Content-Type: multipart/mixed; boundary=\"q \"\r\n\r\n--q\r\n\r\ninside\r\n--q--\r\n", text: "inside"},
+		{name: "neither subtype nor parameter", raw: head + "Content-Type: multipart\r\n" + body("q"), text: "inside",
+			att: files},
 		{name: "type misspelt", raw: head + "Content-Type: mutlipart/mixed; boundary=q\r\n" + body("q"),
 			text: "inside", att: files},
 		{name: "type is text", raw: head + "Content-Type: text/plain; boundary=q\r\n" + body("q"), text: "inside",
@@ -364,7 +379,7 @@ func TestDateKinds(t *testing.T) {
 func TestBareMessageID(t *testing.T) {
 	for in, want := range map[string]string{
 		"AB12.34": "AB12.34", "<AB12.34>": "AB12.34", "<AB12.34": "AB12.34", "AB12.34 (added by a gateway)": "AB12.34",
-		"  20260101$7f  ": "20260101$7f", "two words": "", "<>": "", "--": "", "()": "", "a@b": "a@b",
+		"NOTE": "NOTE", "  20260101$7f  ": "20260101$7f", "two words": "", "<>": "", "--": "", "()": "", "a@b": "a@b",
 		"\r\n\tAB-9": "AB-9",
 	} {
 		v := Parse(strings.NewReader("Message-ID: "+in+"\r\n\r\nx"), Limits{})

@@ -7,109 +7,6 @@ import (
 	"strings"
 )
 
-// part is what a part's header says.
-type part struct {
-	path       string
-	mediaType  string // lower case
-	boundary   string
-	charset    string // as declared
-	untyped    bool   // there is no type that can be read
-	flowed     bool   // format=flowed (RFC 3676)
-	delSp      bool
-	encoding   codec
-	attachment bool // Content-Disposition: attachment
-	inline     bool // Content-Disposition: inline
-	name       string
-	contentID  string
-}
-
-func (p *part) multipart() bool { return strings.HasPrefix(p.mediaType, "multipart/") }
-func (p *part) message() bool {
-	return p.mediaType == "message/rfc822" || p.mediaType == "message/global"
-}
-
-// maxParam bounds a content id, and the subject that names an attached message,
-// in bytes before decoding.
-const maxParam = 2000
-
-// describe reads the MIME fields of a header. Of repeated fields the first
-// counts.
-func (cs *charsets) describe(fields []field, digest bool) part {
-	p := part{mediaType: "text/plain", untyped: true}
-	if digest {
-		p.mediaType = "message/rfc822"
-	}
-	var seen [fieldContentID + 1]bool
-	var typeName, dispositionName string
-	broken := false // a type that is there and cannot be read
-	for _, f := range fields {
-		if f.name < fieldType || seen[f.name] {
-			continue
-		}
-		seen[f.name] = true
-		switch f.name {
-		case fieldType:
-			value, params := cs.splitParams(f.body)
-			p.charset = params.get("charset", cs)
-			cs.declare(p.charset)
-			// RFC 2046 §5.1.1: a boundary does not end in white space.
-			p.boundary = strings.TrimRight(params.get("boundary", cs), " \t\r\n")
-			p.flowed = strings.EqualFold(params.value("format"), "flowed")
-			p.delSp = strings.EqualFold(params.value("delsp"), "yes")
-			typeName = params.text("name", cs)
-			mediaType, ok := knownType(value, p.boundary != "")
-			if p.untyped, broken = !ok, !ok && value != ""; ok {
-				p.mediaType = strings.ToValidUTF8(mediaType, "\ufffd")
-			}
-		case fieldEncoding:
-			p.encoding = codecOf(f.body)
-		case fieldDisposition:
-			value, params := cs.splitParams(f.body)
-			p.attachment = value == "attachment"
-			p.inline = value == "inline"
-			dispositionName = params.text("filename", cs)
-			if dispositionName == "" {
-				dispositionName = params.text("name", cs)
-			}
-		case fieldContentID:
-			id := string(f.body[:min(len(f.body), maxParam)])
-			if ids := messageIDs(cs, id, 1); len(ids) == 1 {
-				p.contentID = ids[0]
-			}
-		}
-	}
-	p.name = clip(typeName, 255)
-	if dispositionName != "" {
-		p.name = clip(dispositionName, 255)
-	}
-	if broken && (p.name != "" || p.attachment || p.encoding != identity) {
-		// RFC 2045 §5.2 calls it text, but text needs neither name nor base64.
-		p.mediaType, p.untyped = "application/octet-stream", false
-	}
-	return p
-}
-
-// knownType reads the value of a Content-Type without its parameters. A value
-// that is no type and subtype may still have one meaning only.
-func knownType(value string, boundary bool) (string, bool) {
-	major, minor, slash := strings.Cut(value, "/")
-	switch {
-	case slash && major != "" && minor != "":
-		return value, true
-	case major == "multipart" || !slash && boundary:
-		return "multipart/mixed", true
-	case major == "text" || value == "plain":
-		return "text/plain", true
-	case value == "html":
-		return "text/html", true
-	case value == "message" || value == "rfc822":
-		return "message/rfc822", true
-	case slash && major != "":
-		return major + "/octet-stream", true
-	}
-	return "", false
-}
-
 // param is one "name=value". The name is lower case and keeps its RFC 2231
 // asterisks.
 type param struct{ name, value string }
@@ -139,6 +36,7 @@ func (cs *charsets) splitParams(body []byte) (string, params) {
 			rest = rest[eq:]
 			continue
 		}
+		name = strings.ReplaceAll(name, " *", "*")
 		if i := strings.LastIndexAny(name, " \t\r\n"); i >= 0 {
 			name = name[i+1:]
 		}
@@ -153,20 +51,20 @@ func (cs *charsets) splitParams(body []byte) (string, params) {
 }
 
 // cutValue cuts the leading value off a field body: a token, or two with a slash
-// between them (RFC 2045 §5.1).
+// between them (RFC 2045 §5.1). Brackets, a backslash, several slashes and marks
+// behind it occur.
 func cutValue(body []byte) (string, []byte) {
-	body = bytes.TrimLeft(body, "\"' \t\r\n")
+	body = bytes.TrimLeft(body, "<\"' \t\r\n")
 	if n := len("content-type:"); len(body) > n && bytes.EqualFold(body[:n], []byte("content-type:")) {
 		body = bytes.TrimLeft(body[n:], " \t\r\n") // the name of the field, twice
 	}
 	n := token(body)
 	value, rest := body[:n], body[n:]
 	after := bytes.TrimLeft(rest, " \t\r\n")
-	if len(rest) > 0 && rest[0] == '/' { // the usual case
-		m := token(rest[1:])
+	if m := slashed(rest); m > 0 { // the usual case
 		value, rest = body[:n+1+m], rest[1+m:]
-	} else if len(after) > 0 && after[0] == '/' {
-		after = bytes.TrimLeft(after[1:], " \t\r\n")
+	} else if len(after) > 0 && (after[0] == '/' || after[0] == '\\') {
+		after = bytes.TrimLeft(after[1:], "/\\ \t\r\n")
 		n := token(after)
 		value = append(append(bytes.Clone(value), '/'), after[:n]...)
 		rest = after[n:]
@@ -176,7 +74,15 @@ func cutValue(body []byte) (string, []byte) {
 	if len(value) > 255 {
 		value = value[:255]
 	}
-	return strings.ToLower(string(value)), bytes.TrimLeft(rest, "\"'/:, \t\r\n")
+	return strings.ToLower(string(bytes.TrimRight(value, "."))), bytes.TrimLeft(rest, ">\"'/:, \t\r\n")
+}
+
+// slashed returns the length of the token behind a slash.
+func slashed(b []byte) int {
+	if len(b) == 0 || b[0] != '/' {
+		return 0
+	}
+	return token(b[1:])
 }
 
 // token returns the length of the token at the start of b.
@@ -347,52 +253,60 @@ func (ps params) text(name string, cs *charsets) string {
 	return cs.header(ps.value(name))
 }
 
+// piece is one of the pieces of a long value, "name*2*" (RFC 2231 §3).
+type piece struct {
+	n       int // -1: it is the whole
+	percent bool
+	value   string
+}
+
+// pieces returns the pieces of a value, in order. Some senders count from 1 or
+// leave one out. Of two with one number the first counts. A whole value comes
+// before pieces.
+func (ps params) pieces(name string) (list []piece) {
+	for _, p := range ps {
+		rest, ok := strings.CutPrefix(p.name, name)
+		if !ok || !strings.HasPrefix(rest, "*") {
+			continue
+		}
+		rest = rest[1:]
+		digits, percent := strings.CutSuffix(rest, "*")
+		n, err := strconv.Atoi(digits)
+		switch {
+		case rest == "":
+			return []piece{{-1, true, p.value}}
+		case err == nil && n >= 0 && !slices.ContainsFunc(list, func(p piece) bool { return p.n == n }):
+			list = append(list, piece{n, percent, p.value})
+		}
+	}
+	slices.SortFunc(list, func(a, b piece) int { return a.n - b.n })
+	return list
+}
+
 // extended joins name*, name*0, name*1*… (RFC 2231 §3, §4).
 func (ps params) extended(name string, cs *charsets) string {
-	if !slices.ContainsFunc(ps, func(p param) bool {
-		rest, ok := strings.CutPrefix(p.name, name)
-		return ok && strings.HasPrefix(rest, "*")
-	}) {
+	list := ps.pieces(name)
+	if len(list) == 0 || list[0].n > 0 && ps.value(name) != "" {
 		return ""
 	}
 	var raw []byte
-	charset, found, percent := "", false, false
-	add := func(v string, encoded, first bool) {
-		percent = percent || encoded
-		if found = true; !encoded {
-			raw = append(raw, v...)
-			return
+	charset, percent := "", false
+	for i, p := range list {
+		if !p.percent {
+			raw = append(raw, p.value...)
+			continue
 		}
-		if first {
-			if set, rest, ok := strings.Cut(v, "'"); ok {
+		percent = true
+		if i == 0 {
+			if set, rest, ok := strings.Cut(p.value, "'"); ok {
 				if _, text, ok := strings.Cut(rest, "'"); ok {
-					charset, v = set, text
+					charset, p.value = set, text
 				}
 			}
 		}
-		raw = appendPercent(raw, v)
+		raw = appendPercent(raw, p.value)
 	}
-	for n := -1; n < 100; n++ {
-		base := name
-		if n >= 0 {
-			base += "*" + strconv.Itoa(n)
-		}
-		hit := false
-		for _, p := range ps {
-			if rest, ok := strings.CutPrefix(p.name, base); ok && (rest == "*" || (rest == "" && n >= 0)) {
-				add(p.value, rest == "*", n <= 0)
-				hit = true
-				break
-			}
-		}
-		if (n < 0 && hit) || (n > 0 && !hit) || (n == 0 && !hit && ps.value(name) != "") {
-			break // some senders count from 1
-		}
-	}
-	switch {
-	case !found:
-		return ""
-	case !percent:
+	if !percent {
 		return cs.header(string(raw)) // RFC 2047 words, cut into pieces
 	}
 	text := oneLine(cs.toUTF8(raw, charset))

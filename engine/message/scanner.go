@@ -56,12 +56,13 @@ type scanner struct {
 
 	part      part
 	fields    []field // of the last header
-	head      []byte  // the bytes of that header
+	head      []byte  // their bytes
 	eol       string  // line end to be added before chunk
 	chunk     []byte
 	heldEnd   string // the last line end, held back: before a boundary it belongs to that
 	blankEnd  string // the end of the empty line after a header, likewise
 	firstLine bool   // the next line is the first after that empty line
+	inHeader  bool   // a line of the header was read
 	noHeader  bool   // the part has none, its body begins at once
 	midLine   bool   // the next fragment continues a line
 	offset    int64  // bytes read
