@@ -82,7 +82,8 @@ func (r *addressReader) step() bool {
 	case c == '>' && r.angled: // one bracket too many
 		r.pos++
 		return true
-	case c == ':' && !r.angled && r.bare.Len() > 0 && !strings.Contains(r.bare.String(), "@"):
+	case c == ':' && !r.angled && r.bare.Len() > 0 && !strings.Contains(r.bare.String(), "@") &&
+		!strings.HasSuffix(r.bare.String(), "[mailto"):
 		r.pos++ // it was the name of a group
 		r.name.Reset()
 		r.bare.Reset()
@@ -233,6 +234,9 @@ func (r *addressReader) take() {
 	name, bare := strings.TrimSpace(r.name.String()), strings.TrimSpace(r.bare.String())
 	switch {
 	case r.angled:
+		if strings.Contains(r.angle, "=?") {
+			r.angle = r.cs.header(r.angle)
+		}
 		r.add(Address{Name: name, Email: address(r.angle)})
 	case bare != "":
 		for _, a := range looseAddresses(bare, name) {
@@ -331,6 +335,9 @@ func address(s string) string {
 		s = string(withoutComments([]byte(s)))
 	}
 	s = compact(s)
+	if n := len(s) - 1; n > 0 && s[0] == '[' && s[n] == ']' {
+		s = s[1:n]
+	}
 	if len(s) > 7 && strings.EqualFold(s[:7], "mailto:") {
 		s = s[7:]
 	}

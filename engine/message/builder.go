@@ -27,7 +27,7 @@ type group struct {
 
 // enoughPlain is the length from which a plain alternative is trusted. A
 // shorter one may only say that the program cannot show HTML. That is sure of
-// one shorter than shortPlain if the HTML says much more.
+// one shorter than shortPlain if the HTML says twice as much.
 const (
 	enoughPlain = 1024
 	shortPlain  = 256

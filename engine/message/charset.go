@@ -13,6 +13,7 @@ import (
 	"golang.org/x/text/encoding/japanese"
 	"golang.org/x/text/encoding/korean"
 	"golang.org/x/text/encoding/simplifiedchinese"
+	"golang.org/x/text/encoding/traditionalchinese"
 	"golang.org/x/text/encoding/unicode"
 	"golang.org/x/text/encoding/unicode/utf32"
 )
@@ -24,6 +25,7 @@ type charsets struct {
 	declared charset   // of the text, for what has no charset of its own
 	learnt   [2]learnt // by whether the 8-bit bytes stand in runs
 	params   params    // scratch of splitParams
+	scratch  []piece   // … and of pieces
 }
 
 // newCharsets allows the guesses of one message or one field.
@@ -266,7 +268,8 @@ func decodeSingle(enc encoding.Encoding, b []byte) string {
 }
 
 // decodeMulti decodes a charset of several bytes a character. Its label is
-// disproved by bytes that make no characters of it, and by valid UTF-8.
+// disproved by bytes that make no characters of it, and by valid UTF-8. One that
+// cannot read all bytes gives way to the other one of its language that can.
 func (cs *charsets) decodeMulti(enc encoding.Encoding, b []byte) string {
 	s := decode(enc, b)
 	wrong := strings.Count(s, "\ufffd")
@@ -276,12 +279,33 @@ func (cs *charsets) decodeMulti(enc encoding.Encoding, b []byte) string {
 		return string(b)
 	case good >= 10*bad && wrong > bad:
 		return strings.ToValidUTF8(string(b), "\ufffd")
+	case wrong > 0 && sibling(enc) != nil:
+		if other := decode(sibling(enc), b); !strings.Contains(other, "\ufffd") {
+			return other
+		}
+	}
+	switch {
 	case wrong*8 > utf8.RuneCountInString(s)-asciiBytes(b):
 		if other := cs.guess(b, false); strings.Count(other, "\ufffd") < wrong {
 			return other
 		}
 	}
 	return s
+}
+
+// sibling is the other charset in which a language is written.
+func sibling(enc encoding.Encoding) encoding.Encoding {
+	switch enc {
+	case japanese.ShiftJIS:
+		return japanese.EUCJP
+	case japanese.EUCJP:
+		return japanese.ShiftJIS
+	case simplifiedchinese.GB18030:
+		return traditionalchinese.Big5
+	case traditionalchinese.Big5:
+		return simplifiedchinese.GB18030
+	}
+	return nil
 }
 
 // asciiBytes counts the bytes that are ASCII.

@@ -55,23 +55,25 @@
 //     §6, WHATWG Encoding §6 "decode"). Unmarked UTF-16 is known by its NULs.
 //   - The escapes ESC $ B, ESC $ @, ESC ( I, ESC $ ( D prove ISO-2022-JP (RFC
 //     1468), ESC $ ) C the Korean form (RFC 1557), ESC $ ) A the Chinese one (RFC
-//     1922), whatever the label says. Thunderbird and Becky read them so.
+//     1922), whatever the label says: no other text has them.
 //   - 8-bit bytes disprove ASCII and every 7-bit label (RFC 1468: ISO-2022-JP is
 //     7-bit). Text that was declared as ISO-2022-JP is then EUC-JP, Shift_JIS or
 //     UTF-8, whichever makes fewer errors.
 //   - Valid UTF-8 disproves a single-byte label, because other text is UTF-8 only
 //     by accident. Fewer than three characters must be in the declared charset.
-//     A multi-byte label needs four, or bytes that it cannot have.
+//     A multi-byte label needs four, or bytes that it cannot have. Such bytes also
+//     give way to the other charset of the language, if that can read them all
+//     (Shift_JIS and EUC-JP, GB18030 and Big5).
 //   - UTF-8 with cut or foreign bytes stays UTF-8. Each run of bad bytes becomes
 //     one U+FFFD (Unicode §3.9, WHATWG). Lines that are no UTF-8 at all are of
 //     another program, as footers are, and are read by themselves.
 //   - Labels count by their letters and digits: "latin-1", "x-win1251", "CP 850",
 //     "iso-2022-jp-ms", code page numbers. Then come the names of the WHATWG and
 //     of IANA. C1 controls disprove ISO 8859-2 to -15 in favour of the Windows
-//     charset around it, as browsers do for 8859-1 and -9.
+//     charset around it, as WHATWG Encoding §4.2 has it for 8859-1 and -9.
 //   - Other labels count as none. Text without one has the charset that the
 //     message declares for its text, otherwise a guessed one. Raw 8-bit header
-//     fields wait for that text (Outlook and Thunderbird use it, too).
+//     fields wait for that text, since one program wrote both.
 //   - A message may cost 8 statistical guesses of about 1 ms each. A guess is kept
 //     until a text with twice the bytes is seen, so equal bytes read alike.
 //
@@ -79,15 +81,18 @@
 //
 //   - Adjacent words in one charset are joined before the charset is decoded. A
 //     word that ends inside a base64 group or an escape goes on in the next one,
-//     against §5. Outlook and many web forms send such words.
-//   - Words in the pieces of name*0, name*1 are decoded after the pieces are
-//     joined. Thunderbird, Outlook and Gmail do so against RFC 2231.
+//     against §5. Senders cut at a length (node-imap #360, mailparser #89, vmime
+//     #98 on GitHub). The base64 of RFC 4648 §5 counts, too.
+//   - Words in a parameter are decoded, against RFC 2047 §5, and in the pieces of
+//     name*0, name*1 after the pieces are joined: a name is lost otherwise. Pieces
+//     count in the order of their numbers, also if one is missing.
 //
 // Structure:
 //
 //   - The type ends where a token ends (RFC 2045 §5.1), not at a semicolon. A value
 //     that is no type and subtype is text (§5.2), unless it has a name, a
-//     disposition or a transfer encoding: then it is an attachment.
+//     disposition or a transfer encoding: then it is an attachment. Brackets, a
+//     backslash or several slashes, a full stop behind it are no part of it.
 //   - Text or HTML that is not text by its bytes (a known file, many control
 //     characters) is an attachment.
 //   - A boundary does not end in white space (RFC 2046 §5.1.1). A line with a
@@ -95,23 +100,27 @@
 //     declared boundary does not come, a line "--x" before a Content- field of
 //     a part is the boundary. So is the first line of a message without a type.
 //   - A header ends at an empty line, at a line of white space that no field
-//     follows, or at a line that is no field if no field follows. Thunderbird and
-//     Gmail show such text. A single short line before the empty one is a damage.
+//     follows, or at a line that is no field if no field follows: in a header, the
+//     text would be lost. A single short line before the empty one is a damage.
+//   - Only known fields are kept, and a quarter of Limits.Header of one of them, so
+//     that no field takes the room of those behind it.
 //   - The line end before a boundary belongs to it (RFC 2046 §5.1.1), also that of
 //     the empty line after a header.
 //   - A message/rfc822 in base64 or quoted-printable is opened, against RFC 2046
-//     §5.2.1. Exchange and some scanners send it.
+//     §5.2.1. Programs encode every attachment (swoosh #1096, glpi #9176 on GitHub).
 //   - A Message-ID may be one word without <> and "@".
 //
 // Transfer encodings:
 //
 //   - A Content-Transfer-Encoding may have comments (RFC 2045 §6.1) and an "x-".
 //   - Base64 ends at its padding, or at a line that is none. What follows is a text
-//     of its own without a charset, since lists and gateways append it (Mailman,
-//     RFC 2045 §6.8 leaves it open). Another padded piece goes on. A foreign byte
-//     in a line is skipped (§6.8). What is no base64 from its first line stays.
+//     of its own without a charset, since lists and gateways append it. RFC 2045
+//     §6.8 leaves it open. Another padded piece goes on, as Mailman's footers are
+//     (mailparse #95 on GitHub). A foreign byte in a line is skipped (§6.8), but
+//     "-" and "_" are of the alphabet of RFC 4648 §5. What is no base64 from its
+//     first line stays.
 //   - A uuencoded file is an attachment, in a text or as x-uuencode (POSIX.1
-//     uuencode; Thunderbird, Outlook). Its path is that of the part with ".u1",
+//     uuencode): as text nobody can read it. Its path is that of the part with ".u1",
 //     ".u2" behind it. Its first data line must be complete, so that a sentence
 //     with "begin" stays text.
 //
@@ -119,7 +128,8 @@
 //
 //   - Of a multipart/alternative the plain text is taken. The HTML is taken if the
 //     plain text is a stub: shorter than 1,024 bytes, and fewer than half of its
-//     words are on the page; or shorter than 256 bytes and a third of the page.
+//     words are on the page; or shorter than 256 bytes and half of the page. Its
+//     links do not count, since a page has them behind words.
 //   - A name makes no attachment of an alternative or of the root of a related
 //     part (RFC 2046 §5.1.4, RFC 2387). A disposition "attachment" does.
 //   - Other text/* is read as plain text if it is the only text, and prose as
@@ -132,8 +142,9 @@
 //
 // Addresses (RFC 5322 §3.4, §4.4):
 //
-//   - Comments and blanks inside an address are no part of it. Two addresses
-//     without a comma are two. An encoded word beside a bare address is its name.
+//   - Comments and blanks inside an address are no part of it, nor are square
+//     brackets around it. Two addresses without a comma are two. An encoded word
+//     beside a bare address is its name.
 //   - A group without members, whatever brackets stand around it, is nobody, and so
 //     are "undisclosed recipients" and their like, and marks without a letter.
 //

@@ -15,8 +15,8 @@ type params []param
 
 // splitParams parses "value; name=value; …" as far as possible. The value ends
 // at whatever cannot belong to it, so a missing semicolon loses nothing, and its
-// comments are dropped. Unquoted parameters may contain spaces (Outlook:
-// name=my file.pdf) and end at a semicolon, or at the name of another one. The
+// comments are dropped. Unquoted parameters may contain spaces
+// (name=my file.pdf) and end at a semicolon, or at the name of another one. The
 // parameters are valid until the next call.
 func (cs *charsets) splitParams(body []byte) (string, params) {
 	if len(body) > 64<<10 {
@@ -263,7 +263,9 @@ type piece struct {
 // pieces returns the pieces of a value, in order. Some senders count from 1 or
 // leave one out. Of two with one number the first counts. A whole value comes
 // before pieces.
-func (ps params) pieces(name string) (list []piece) {
+// They are valid until the next call.
+func (cs *charsets) pieces(ps params, name string) []piece {
+	list := cs.scratch[:0]
 	for _, p := range ps {
 		rest, ok := strings.CutPrefix(p.name, name)
 		if !ok || !strings.HasPrefix(rest, "*") {
@@ -274,18 +276,19 @@ func (ps params) pieces(name string) (list []piece) {
 		n, err := strconv.Atoi(digits)
 		switch {
 		case rest == "":
-			return []piece{{-1, true, p.value}}
+			return append(list[:0], piece{-1, true, p.value})
 		case err == nil && n >= 0 && !slices.ContainsFunc(list, func(p piece) bool { return p.n == n }):
 			list = append(list, piece{n, percent, p.value})
 		}
 	}
 	slices.SortFunc(list, func(a, b piece) int { return a.n - b.n })
+	cs.scratch = list
 	return list
 }
 
 // extended joins name*, name*0, name*1*… (RFC 2231 §3, §4).
 func (ps params) extended(name string, cs *charsets) string {
-	list := ps.pieces(name)
+	list := cs.pieces(ps, name)
 	if len(list) == 0 || list[0].n > 0 && ps.value(name) != "" {
 		return ""
 	}

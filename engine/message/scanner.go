@@ -132,8 +132,8 @@ func (s *scanner) line() (text []byte, end string, start, ok bool) {
 }
 
 // boundary reports whether a line delimits an open container. If so, it
-// prepares to close what the line ends. The innermost match wins, because Gmail
-// nests equal boundaries. The whole line must match, so "--ab" never ends "a".
+// prepares to close what the line ends. The innermost match wins, because some
+// senders nest equal boundaries. The whole line must match, so "--ab" never ends "a".
 func (s *scanner) boundary(line []byte) bool {
 	if len(line) < 3 || line[0] != '-' {
 		return false

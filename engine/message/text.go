@@ -2,6 +2,7 @@ package message
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -129,6 +130,17 @@ func stub(plain, page string) bool {
 		return false
 	}
 	return found*2 < words && len(page) > 0 && (strings.Contains(plain, "html") || len(page)*2 >= len(plain))
+}
+
+// unlinked drops the links of a text: on the page beside it they stand behind
+// words.
+func unlinked(text string) string {
+	if !strings.Contains(text, "://") {
+		return text
+	}
+	return strings.Join(slices.DeleteFunc(strings.Fields(text), func(w string) bool {
+		return strings.Contains(w, "http://") || strings.Contains(w, "https://")
+	}), " ")
 }
 
 // spare is a text of a type that is no plain text nor HTML.
@@ -353,7 +365,8 @@ func (b *builder) close(end int64) {
 		return
 	}
 	text := htmlText(string(page), int(b.lim.Text)-g.start)
-	if g.plain < shortPlain && len(text) > 3*g.plain || stub(string(b.text[g.start:]), text) {
+	plain := unlinked(string(b.text[g.start:]))
+	if g.plain < shortPlain && len(text) > 2*len(plain) || stub(plain, text) {
 		b.text = b.text[:g.start]
 		b.reduced(text)
 	}

@@ -254,10 +254,15 @@ func (t *transfer) foreign(line []byte) bool {
 func (t *transfer) base64(dst, src []byte) []byte {
 	for _, c := range src {
 		v := sextet(c)
-		if v == 0xff {
-			if c == '=' {
-				dst = t.pad(dst)
-			}
+		switch {
+		case c == '-': // the alphabet of RFC 4648 §5
+			v = 62
+		case c == '_':
+			v = 63
+		case c == '=':
+			dst = t.pad(dst)
+			continue
+		case v == 0xff:
 			continue
 		}
 		t.acc = t.acc<<6 | v

@@ -99,7 +99,7 @@ type word struct {
 func wordAt(s string, at int, close *int) (word, bool) {
 	var w word
 	q := strings.IndexByte(s[at+2:min(len(s), at+2+64)], '?')
-	if q <= 0 {
+	if q < 0 {
 		return w, false
 	}
 	kind := at + 2 + q + 1
