@@ -58,6 +58,8 @@ func TestBombs(t *testing.T) {
 				strings.ReplaceAll(fields, "name", "filename")+"\r\n\r\nx\r\n", 4000) + "--b--\r\n"},
 		{"encoded words", "Subject: " + strings.Repeat("=?utf-8?Q?=C3=A4?= ", times*mib/20) + "\r\n\r\nx"},
 		{"encoded words in addresses", "To: " + strings.Repeat("=?utf-8?B?w6Q=?= <a@b>, ", times*mib/24) + "\r\n\r\nx"},
+		{"lines of two programs in turn", "Content-Type: text/plain; charset=iso-2022-jp\r\n\r\n" +
+			strings.Repeat("\xff\n\x1b$B\n", times*mib/6)},
 		{"encoded words that never end", "From: " + strings.Repeat("=?a?q?x", times*mib/7) + "\r\n\r\nx"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

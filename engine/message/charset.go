@@ -93,8 +93,10 @@ func (cs *charsets) toUTF8(b []byte, declared string) string {
 	}
 	if has&hasEscape != 0 {
 		if kind, ok := escapes(b); ok {
-			c.kind = kind
-			return decode7bit(c.kind, b)
+			if kind == iso2022jp && has&hasHigh != 0 {
+				return cs.japaneseLines(b)
+			}
+			return decode7bit(kind, b)
 		}
 	}
 	switch {
@@ -246,12 +248,13 @@ func isoControls(enc encoding.Encoding) encoding.Encoding {
 
 // decodeSingle decodes a charset that gives every byte a meaning. Such a label
 // is disproved by valid UTF-8, unless it is so little that it may be an
-// accident: then its characters must be in the charset.
+// accident: then its characters must be in the charset. Lines that are UTF-8 in
+// text that is not are of another program.
 func decodeSingle(enc encoding.Encoding, b []byte) string {
 	good, bad := multibyte(b)
 	if bad == 0 {
 		_, err := enc.NewEncoder().Bytes(b)
-		if good >= 3 || err == nil || enc == charmap.Windows1252 || enc == charmap.ISO8859_15 {
+		if good >= sureUTF8 || err == nil || enc == charmap.Windows1252 || enc == charmap.ISO8859_15 {
 			return string(b)
 		}
 	} else if good >= 10*bad {
@@ -260,12 +263,28 @@ func decodeSingle(enc encoding.Encoding, b []byte) string {
 	if other := isoControls(enc); other != nil {
 		for _, c := range b {
 			if 0x80 <= c && c < 0xa0 && c != 0x85 {
-				return decode(other, b)
+				enc = other
+				break
 			}
 		}
 	}
-	return decode(enc, b)
+	if good < sureUTF8 {
+		return decode(enc, b)
+	}
+	foreign := func(unit []byte) bool {
+		good, bad := multibyte(unit)
+		return bad == 0 && good >= sureUTF8
+	}
+	return mixed(b, cutUnit, foreign, func(run []byte, foreign bool) string {
+		if foreign {
+			return string(run)
+		}
+		return decode(enc, run)
+	})
 }
+
+// sureUTF8 is how many sequences of UTF-8 are no accident in another charset.
+const sureUTF8 = 3
 
 // decodeMulti decodes a charset of several bytes a character. Its label is
 // disproved by bytes that make no characters of it, and by valid UTF-8. One that
@@ -284,8 +303,8 @@ func (cs *charsets) decodeMulti(enc encoding.Encoding, b []byte) string {
 			return other
 		}
 	}
-	switch {
-	case wrong*8 > utf8.RuneCountInString(s)-asciiBytes(b):
+	// One error among a few characters is a damage.
+	if n := utf8.RuneCountInString(s) - asciiBytes(b); wrong*8 > n && (wrong > 1 || n <= 2) {
 		if other := cs.guess(b, false); strings.Count(other, "\ufffd") < wrong {
 			return other
 		}

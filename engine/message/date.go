@@ -237,7 +237,7 @@ func (d *dateParts) offset(s string) bool {
 		}
 	}
 	d.zoned = true
-	if minutes > 24*60 {
+	if minutes > 24*60 || digits > 2 && n%100 >= 60 {
 		return true
 	}
 	d.zone = minutes * 60

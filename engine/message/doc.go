@@ -66,7 +66,8 @@
 //     (Shift_JIS and EUC-JP, GB18030 and Big5).
 //   - UTF-8 with cut or foreign bytes stays UTF-8. Each run of bad bytes becomes
 //     one U+FFFD (Unicode §3.9, WHATWG). Lines that are no UTF-8 at all are of
-//     another program, as footers are, and are read by themselves.
+//     another program, as footers are, and are read by themselves. So are lines
+//     of UTF-8 in a single-byte charset, and 8-bit lines in ISO-2022-JP.
 //   - Labels count by their letters and digits: "latin-1", "x-win1251", "CP 850",
 //     "iso-2022-jp-ms", code page numbers. Then come the names of the WHATWG and
 //     of IANA. C1 controls disprove ISO 8859-2 to -15 in favour of the Windows

@@ -32,17 +32,19 @@ func (cs *charsets) guess(b []byte, declaredUTF8 bool) string {
 	if utf8.Valid(b) {
 		return string(b)
 	}
+	isForeign := func(unit []byte) bool {
+		good, bad := multibyte(unit)
+		return bad > 0 && !damagedUTF8(unit, good, bad, declaredUTF8)
+	}
 	ours, theirs, foreign := 0, 0, []byte(nil)
 	for rest := b; len(rest) > 0; {
 		var unit []byte
 		unit, rest = cutUnit(rest)
-		good, bad := multibyte(unit)
-		switch {
-		case bad == 0 || damagedUTF8(unit, good, bad, declaredUTF8):
-			ours += good
-		default:
+		if good, bad := multibyte(unit); isForeign(unit) {
 			theirs += bad
 			foreign = append(append(foreign, unit...), '\n')
+		} else {
+			ours += good
 		}
 	}
 	if ours == 0 || theirs > 0 && ours*4 < theirs && (!declaredUTF8 || inRuns(foreign)) {
@@ -52,17 +54,35 @@ func (cs *charsets) guess(b []byte, declaredUTF8 bool) string {
 	if theirs > 0 {
 		enc = cs.detect(foreign)
 	}
+	return mixed(b, cutUnit, isForeign, func(run []byte, foreign bool) string {
+		if foreign {
+			return decode(enc, run)
+		}
+		return strings.ToValidUTF8(string(run), "\ufffd")
+	})
+}
+
+// maxRuns bounds the runs that a text is decoded in.
+const maxRuns = 10_000
+
+// mixed decodes text of several programs. It is cut into units, and adjacent ones
+// that are foreign, or are not, are decoded together.
+func mixed(b []byte, cut func([]byte) (unit, rest []byte), foreign func(unit []byte) bool,
+	decode func(run []byte, foreign bool) string) string {
 	var out strings.Builder
 	out.Grow(len(b))
-	for rest := b; len(rest) > 0; {
-		var unit []byte
-		unit, rest = cutUnit(rest)
-		if good, bad := multibyte(unit); bad == 0 || damagedUTF8(unit, good, bad, declaredUTF8) {
-			out.WriteString(strings.ToValidUTF8(string(unit), "\ufffd"))
-		} else {
-			out.WriteString(decode(enc, unit))
+	start, pos, runs, theirs := 0, 0, 0, false
+	for pos < len(b) && runs < maxRuns {
+		unit, _ := cut(b[pos:])
+		if f := foreign(unit); f != theirs {
+			out.WriteString(decode(b[start:pos], theirs))
+			start, theirs = pos, f
+			runs++
 		}
+		pos += len(unit)
 	}
+	out.WriteString(decode(b[start:pos], theirs))
+	out.WriteString(decode(b[pos:], false))
 	return out.String()
 }
 
@@ -211,6 +231,25 @@ func kana(s string) bool {
 		}
 	}
 	return n > 0
+}
+
+// japaneseLines decodes ISO-2022-JP with 8-bit bytes. A line of it begins in ASCII
+// (RFC 1468), so one with 8-bit bytes and without an escape is of another program.
+func (cs *charsets) japaneseLines(b []byte) string {
+	cut := func(b []byte) (line, rest []byte) {
+		end := bytes.IndexByte(b, '\n') + 1
+		if end == 0 {
+			end = len(b)
+		}
+		return b[:end], b[end:]
+	}
+	foreign := func(line []byte) bool { return !ascii(line) && bytes.IndexByte(line, 0x1b) < 0 }
+	return mixed(b, cut, foreign, func(run []byte, foreign bool) string {
+		if foreign {
+			return cs.guess(run, false)
+		}
+		return decode7bit(iso2022jp, run)
+	})
 }
 
 // japanese decodes 8-bit text that was declared as ISO-2022-JP. Its sender

@@ -374,6 +374,7 @@ func TestDateKinds(t *testing.T) {
 		{name: "leap day of no leap year", sent: "-", raw: "29 Feb 2026 10:00:00 +0000"},
 		{name: "leap day", sent: "2024-02-29T10:00:00Z", raw: "29 Feb 2024 10:00:00 +0000"},
 		{name: "midnight at the end", sent: "2026-03-13T00:00:00Z", raw: "12 Mar 2026 24:00:00 +0000"},
+		{name: "zone of 99 minutes", sent: "2026-03-12T10:00:00Z", raw: "12 Mar 2026 10:00:00 +0199"},
 		{name: "half past 24", sent: "-", raw: "12 Mar 2026 24:30:00 +0000"},
 		{name: "hour without minutes", sent: "-", raw: "12 Mar 2026 3 PM"},
 		{name: "day and month in numbers", sent: "-", raw: "03-04-2026 10:00"},
