@@ -129,7 +129,9 @@ func (s *scanner) readHeader(limit int64) {
 			name, _, ok := splitField(text)
 			switch {
 			case parameters && isParam(text):
-				s.head = append(s.head, ' ') // a continuation line that lost its indent
+				if int64(len(s.head)) < limit {
+					s.head = append(s.head, ' ') // a continuation line that lost its indent
+				}
 			case ok:
 				known := knownField(name)
 				parameters = known == fieldType || known == fieldDisposition
@@ -141,9 +143,9 @@ func (s *scanner) readHeader(limit int64) {
 					s.noHeader = !s.inHeader
 					return
 				}
-				keep, bad = false, true
+				parameters, keep, bad = false, false, true
 			default:
-				keep = false
+				parameters, keep = false, false
 			}
 		} else if start && end != "" && len(bytes.TrimSpace(text)) == 0 && s.inHeader {
 			line := bytes.Clone(text)

@@ -370,6 +370,8 @@ func kindsHeaderAndBody() []kind {
 			people: "<a@example.org>", text: "t"},
 		{name: "only text, a short line first", raw: crlf("Badgers.", "", "Foxes run."),
 			text: "Badgers.\n\nFoxes run."},
+		{name: "a damaged line before a parameter without an indent", raw: crlf("Content-Type: text/plain;",
+			"X-Broken line", "name=a", "To: a@example.org", "", "t"), people: "<a@example.org>", text: "t"},
 		{name: "base64 without an empty line", raw: parts("mixed", crlf("Content-Type: text/plain",
 			"Content-Transfer-Encoding: base64", b64(strings.Repeat("Badgers dig. ", 6)))),
 			text: strings.TrimSpace(strings.Repeat("Badgers dig. ", 6))},
