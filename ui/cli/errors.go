@@ -107,7 +107,7 @@ func (a *app) noteHolds(accounts []view.Account) {
 	for _, one := range accounts {
 		switch one.Standing.State {
 		case view.Paused, view.Offline, view.Waiting:
-			a.voice.NotePara(one.Name + "  " + one.Standing.String())
+			a.voice.Note("%s  %s", voice.Line(one.Name), voice.Line(one.Standing.String()))
 		}
 	}
 }

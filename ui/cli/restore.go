@@ -112,10 +112,10 @@ func (a *app) restored(from, path string, done storage.Restored) error {
 			return err
 		}
 	}
-	a.voice.NotePara("Restored " + path + ": " + format.Plural(done.Copy.Messages, "message", "messages") +
-		". mailcote sync fetches what came since.")
+	a.voice.Note("Restored %s: %s. mailcote sync fetches what came since.", voice.Line(path),
+		format.Plural(done.Copy.Messages, "message", "messages"))
 	if done.Kept != "" {
-		a.voice.NotePara("What was there is kept as " + done.Kept + ": remove it when all is well.")
+		a.voice.Note("What was there is kept as %s: remove it when all is well.", voice.Line(done.Kept))
 	}
 	if done.Copy.Damaged > 0 {
 		a.voice.Warn("the backup has damaged messages: mailcote check lists them")

@@ -121,6 +121,30 @@ func TestHelpOnScreen(t *testing.T) {
 	look()
 }
 
+// TestErrorsOnScreen: an error fits in a terminal of 80 columns, goes on under
+// itself there, and is one line elsewhere.
+func TestErrorsOnScreen(t *testing.T) {
+	t.Parallel()
+	r, _ := scripted(t)
+	for _, line := range []string{"account add imap://anna@mail.example.org", "search before:yesteryear",
+		"account test imaps://anna@mail.example.org --password-file x --password-command y", "export --format pdf",
+		"check --repair --remote", "show abcd --raw", "sync --password-stdin"} {
+		args := strings.Fields(line)
+		status, screen := terminal.Start(t, 80, 24, append([]string{"mailcote"}, args...), r.env).Wait()
+		if fits(t, screen); status == 0 {
+			t.Errorf("mailcote %s: status 0", line)
+		}
+		for i, row := range strings.Split(screen.String(), "\n") {
+			if lead := "mailcote: "; i == 0 != strings.HasPrefix(row, lead) || i > 0 && !strings.HasPrefix(row, "  ") {
+				t.Errorf("mailcote %s: line %d is %q", line, i+1, row)
+			}
+		}
+		if o := r.run(args...); strings.Count(o.errs, "\n") != 1 {
+			t.Errorf("mailcote %s, outside a terminal: %q", line, o.errs)
+		}
+	}
+}
+
 // TestBarsOnScreen: the bars of a sync fit in a terminal of 80 columns, show
 // how far it is, and are gone when it ends.
 func TestBarsOnScreen(t *testing.T) {

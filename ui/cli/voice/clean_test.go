@@ -33,7 +33,7 @@ func TestForeignText(t *testing.T) {
 			"cell":      func(v *Voice) error { return v.Table(nil, [][]string{{foreign, foreign}}, Layout{}) },
 			"paragraph": func(v *Voice) error { return v.Para("  ", foreign) },
 			"error":     func(v *Voice) error { v.Fail(errors.New(foreign)); return nil },
-			"note":      func(v *Voice) error { v.NotePara(foreign); return nil },
+			"note":      func(v *Voice) error { v.Note("%s", Line(foreign)); return nil },
 			"line":      func(v *Voice) error { return v.Say("%s", Line(foreign)) },
 			"JSON":      func(v *Voice) error { return v.JSON(map[string]string{foreign: foreign}) },
 		} {

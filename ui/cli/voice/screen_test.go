@@ -1,6 +1,7 @@
 package voice
 
 import (
+	"errors"
 	"strings"
 	"testing"
 )
@@ -35,6 +36,42 @@ func TestPara(t *testing.T) {
 	if err := v.Para("  → ", "one line elsewhere, however long it is"); err != nil ||
 		strings.Count(out.String(), "\n") != 1 {
 		t.Errorf("%q, %v", out.String(), err)
+	}
+}
+
+// TestFold: what is said on stderr is broken between words on a terminal, whose colours take no room, and is one line
+// elsewhere. A word that is too long, and text that has lines, stay whole.
+func TestFold(t *testing.T) {
+	const long, path = "the server refused the password: check it", "/a/path/longer/than/the/terminal/is"
+	for say, want := range map[string]string{
+		"fail":  "\x1b[31mmailcote\x1b[0m: the server\n  refused the\n  password: check it\n",
+		"warn":  "mailcote: \x1b[33mwarning\x1b[0m:\n  the server refused\n  the password: check\n  it\n",
+		"note":  "the server refused\n  the password: check\n  it\n",
+		"path":  "kept as\n  " + path + "\n",
+		"lines": "first\n" + path + " " + path + "\n",
+	} {
+		for _, columns := range []int{21, 0} {
+			var errs strings.Builder
+			v := &Voice{err: &errs, ErrTTY: true, errColumns: columns}
+			switch say {
+			case "fail":
+				v.Fail(errors.New(long))
+			case "warn":
+				v.Warn("%s", long)
+			case "note":
+				v.Note("%s", long)
+			case "path":
+				v.Note("kept as %s", path)
+			case "lines":
+				v.Note("first\n%s %s", path, path)
+			}
+			if columns == 0 && say != "lines" {
+				want = strings.ReplaceAll(strings.TrimSpace(want), "\n  ", " ") + "\n"
+			}
+			if errs.String() != want {
+				t.Errorf("%s in %d columns: %q, want %q", say, columns, errs.String(), want)
+			}
+		}
 	}
 }
 

@@ -123,14 +123,8 @@ func (v *Voice) Screen(lines []string) error {
 // Note says something about the work on stderr, unless Quiet.
 func (v *Voice) Note(format string, args ...any) {
 	if !v.Quiet {
-		_, _ = fmt.Fprintf(v.Err(), format+"\n", args...) // there is nobody to tell
+		v.say(fmt.Sprintf(format, args...))
 	}
-}
-
-// NotePara is Note for text that may be long: a terminal gets whole words, with
-// an indent from the second line on.
-func (v *Voice) NotePara(text string) {
-	v.Note("%s", strings.Join(wrap(v.errColumns, "", len(gap), Line(text)), "\n"))
 }
 
 // Over replaces what Over said before on stderr; "" removes it. Only for use
@@ -141,12 +135,21 @@ func (v *Voice) Over(format string, args ...any) {
 
 // Warn prints a warning on stderr, even when Quiet.
 func (v *Voice) Warn(format string, args ...any) {
-	_, _ = fmt.Fprintf(v.Err(), "mailcote: "+v.paint(v.ErrTTY, yellow, "warning")+": "+format+"\n", args...)
+	v.say("mailcote: " + v.paint(v.ErrTTY, yellow, "warning") + ": " + fmt.Sprintf(format, args...))
 }
 
-// Fail prints an error as one line.
+// Fail prints an error.
 func (v *Voice) Fail(err error) {
-	_, _ = fmt.Fprintln(v.Err(), v.paint(v.ErrTTY, red, "mailcote")+": "+Line(strings.TrimSpace(err.Error())))
+	v.say(v.paint(v.ErrTTY, red, "mailcote") + ": " + Line(strings.TrimSpace(err.Error())))
+}
+
+// say prints clean text on stderr. A terminal gets whole words, with an indent
+// from the second line on. Text that has lines of its own stays as it is.
+func (v *Voice) say(text string) {
+	if !strings.Contains(text, "\n") {
+		text = strings.Join(wrap(v.errColumns, "", len(gap), text), "\n")
+	}
+	_, _ = fmt.Fprintln(v.Err(), text) // there is nobody to tell
 }
 
 // JSON prints one value as one line on stdout. Characters that a terminal would

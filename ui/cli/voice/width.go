@@ -19,11 +19,19 @@ func cells(r rune) int {
 	return 1
 }
 
-// Width is how many columns clean text takes.
+// Width is how many columns clean text takes. The colours of this package take
+// none.
 func Width(s string) int {
-	n := 0
+	n, colour := 0, false
 	for _, r := range s {
-		n += cells(r)
+		switch {
+		case r == '\x1b':
+			colour = true
+		case colour:
+			colour = r != 'm'
+		default:
+			n += cells(r)
+		}
 	}
 	return n
 }
