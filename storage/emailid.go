@@ -14,9 +14,9 @@ const (
 	// ShortID is how many characters of an email's id a table shows: the letter
 	// and 35 random bits.
 	ShortID = 8
-	// shortestPrefix is how many characters of an id somebody types at least. A
+	// ShortestPrefix is how many characters of an id somebody types at least. A
 	// shorter one would soon mean another email.
-	shortestPrefix = 4
+	ShortestPrefix = 4
 	// mostMeant is how many emails an ambiguous prefix lists.
 	mostMeant = 5
 )
@@ -57,7 +57,7 @@ func (e *AmbiguousError) Error() string {
 // last emails that are gone. Errors: ErrNotFound, *AmbiguousError.
 func (r *Reader) FindEmail(prefix string) (EmailRow, EmailID, error) {
 	row, id, err := r.emailNamed(EmailID(prefix))
-	if !errors.Is(err, ErrNotFound) || len(prefix) < shortestPrefix {
+	if !errors.Is(err, ErrNotFound) || len(prefix) < ShortestPrefix {
 		return row, id, err
 	}
 	past := prefix + "\U0010FFFF" // sorts after every id that begins with prefix

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path"
 	"slices"
+	"strconv"
+	"strings"
 
 	"mailcote/storage"
 	"mailcote/storage/disk"
@@ -34,6 +36,9 @@ type Options struct {
 	Account storage.AccountID // 0: all
 	Query   *query.Query      // nil: all mail
 	Text    string            // the query as it was typed; with Format and Account it tells exports apart
+	// Emails are the only ones to export, every copy of each; nil: all that
+	// Account and Query leave.
+	Emails []storage.EmailRow
 	// Progress is told how many of how many messages were looked at; nil:
 	// nobody asks.
 	Progress func(done, total int64)
@@ -126,7 +131,7 @@ func full(err error) error {
 
 // plan lists the mailboxes with their names, and finds what matches.
 func (x *exporter) plan(ctx context.Context) (boxes []box, want kind, err error) {
-	want = kind{Version: 1, Format: x.Format, Query: x.Text}
+	want = kind{Version: 1, Format: x.Format, Query: x.Text, Emails: rowList(x.Emails)}
 	err = x.store.Read(ctx, func(r *storage.Reader) error {
 		boxes, x.total = nil, 0
 		var err error
@@ -157,11 +162,16 @@ func (x *exporter) plan(ctx context.Context) (boxes []box, want kind, err error)
 			}
 			boxes = append(boxes, more...)
 		}
-		if x.Query == nil {
+		var in []storage.MailboxID
+		switch {
+		case x.Emails != nil:
+			x.emails = slices.Clone(x.Emails)
+			in, err = mailboxesOf(r, x.Emails)
+		case x.Query != nil:
+			x.emails, in, err = r.FoundEmails(*x.Query, x.Account)
+		default:
 			return nil
 		}
-		var in []storage.MailboxID
-		x.emails, in, err = r.FoundEmails(*x.Query, x.Account)
 		boxes = slices.DeleteFunc(boxes, func(b box) bool {
 			left := in != nil && !slices.Contains(in, b.ID)
 			if left {
@@ -176,6 +186,31 @@ func (x *exporter) plan(ctx context.Context) (boxes []box, want kind, err error)
 		return err
 	})
 	return boxes, want, err
+}
+
+// mailboxesOf gives the mailboxes that have a copy of one of some emails.
+func mailboxesOf(r *storage.Reader, emails []storage.EmailRow) ([]storage.MailboxID, error) {
+	in := []storage.MailboxID{}
+	for _, row := range emails {
+		copies, err := r.MailOf(row)
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range copies {
+			in = append(in, c.Mailbox)
+		}
+	}
+	return in, nil
+}
+
+// rowList writes emails such that the same ones give the same text. An id may
+// change between two runs of an export; a row key does not.
+func rowList(emails []storage.EmailRow) string {
+	var all []string
+	for _, row := range slices.Compact(slices.Sorted(slices.Values(emails))) {
+		all = append(all, strconv.FormatInt(int64(row), 10))
+	}
+	return strings.Join(all, " ")
 }
 
 // boxes lists the mailboxes of an account, the oldest first.

@@ -341,6 +341,49 @@ func TestQuery(t *testing.T) {
 	}
 }
 
+// TestEmails exports emails that are named: every copy of each, whatever their order, and no mailbox without one.
+func TestEmails(t *testing.T) {
+	b := newBed(t)
+	inbox, other := b.mailbox("ada", "INBOX"), b.mailbox("ada", "Other")
+	b.add(inbox, ``, []byte("Subject: one\r\n\r\n"), []byte("Subject: two\r\n\r\n"))
+	b.add(b.mailbox("ada", "Copies"), ``, []byte("Subject: two\r\n\r\n"))
+	b.add(other, ``, []byte("Subject: three\r\n\r\n"))
+	b.add(b.mailbox("bob", "INBOX"), ``, []byte("Subject: four\r\n\r\n"))
+	emails := func(box storage.MailboxID) (all []storage.EmailRow) {
+		if err := b.Read(t.Context(), func(r *storage.Reader) error {
+			copies, err := r.Copies(box, 7, 0, 10)
+			for _, c := range copies {
+				all = append(all, c.Email)
+			}
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	two, three := emails(inbox)[1], emails(other)[0]
+	dir := t.TempDir()
+	var looked int64
+	r := b.export(Options{Format: Mbox, Dir: dir, Emails: []storage.EmailRow{three, two, two},
+		Progress: func(_, total int64) { looked = total }})
+	if got := names(t, dir); got != ".mailcote-export ada/Copies.mbox ada/INBOX.mbox ada/Other.mbox" ||
+		r.Written != 3 || !r.Whole() || looked != 4 {
+		t.Errorf("%s, %+v, of %d", got, r, looked)
+	}
+	same(t, "INBOX", read(t, Mbox, filepath.Join(dir, "ada", "INBOX.mbox")),
+		[][]byte{[]byte("Subject: two\r\n\r\n")})
+	if r := b.export(Options{Format: Mbox, Dir: dir, Emails: []storage.EmailRow{two, three}}); r.Already != 3 {
+		t.Errorf("again: %+v", r)
+	}
+	if _, err := Run(t.Context(), b.Store, Options{Format: Mbox, Dir: dir,
+		Emails: []storage.EmailRow{two}}); !errors.Is(err, ErrOther) {
+		t.Errorf("one of them: %v", err)
+	}
+	if r := b.export(Options{Format: EML, Dir: t.TempDir(), Emails: []storage.EmailRow{}}); r.Written != 0 {
+		t.Errorf("none: %+v", r)
+	}
+}
+
 // TestNotWhole exports what lacks a body and what is damaged. Both are counted, and the rest is there.
 func TestNotWhole(t *testing.T) {
 	b := newBed(t)

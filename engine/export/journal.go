@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/gofrs/flock"
 
@@ -38,6 +39,7 @@ type kind struct {
 	Format  Format `json:"format"`
 	Query   string `json:"query"`
 	Account string `json:"account"`
+	Emails  string `json:"emails,omitempty"` // row keys, where only some emails are exported
 }
 
 // words say what an export is, beside one of a store.
@@ -48,6 +50,9 @@ func (k kind) words(store string) string {
 	}
 	if k.Account != "" {
 		what += fmt.Sprintf(", account %q", k.Account)
+	}
+	if n := len(strings.Fields(k.Emails)); n > 0 {
+		what += fmt.Sprintf(", %d by id", n)
 	}
 	if k.Store != store {
 		return what + ", of another store"

@@ -40,11 +40,12 @@ type exportView struct {
 
 func (a *app) export() *cobra.Command {
 	var kind, out, account string
+	var ids []string
 	c := &cobra.Command{
 		Use:   "export --format mbox|maildir|eml|jsonl --out DIR [QUERY]",
 		Short: "Write mail into files of other programs",
 		Long: `Write mail into files that other programs read: all of it, or every copy of what
-a search finds. DIR is made, or is empty, or holds the same export, which then
+a search finds, or of the messages that --id names. DIR is made, or is empty, or holds the same export, which then
 goes on; nothing that is there is overwritten. A running mailcote goes on
 meanwhile. Each account has a directory:
 
@@ -57,17 +58,21 @@ meanwhile. Each account has a directory:
 Messages whose body is not fetched are counted, and the status is 3 then.`,
 		Example: `  mailcote export --format maildir --out ~/leave
   mailcote export --format mbox --out ~/invoices invoice from:shop
-  mailcote export --format eml --account work --out ~/work`,
+  mailcote export --format eml --account work --out ~/work
+  mailcote export --format eml --id ID --id ID --out ~/two`,
 		RunE: func(c *cobra.Command, args []string) error {
 			o, err := exportOptions(kind, out, strings.Join(args, " "))
 			if err != nil {
 				return err
 			}
+			if len(ids) > 0 && (o.Query != nil || account != "") {
+				return usagef("--id names messages, so it goes with no query and no --account: leave them out")
+			}
 			o.Progress = a.following("Exported", " messages")
 			began := time.Now()
 			var r export.Result
 			err = a.reading(c.Context(), func(s *storage.Store) (err error) {
-				if err := a.chooseMail(c.Context(), s, account, &o); err != nil {
+				if err := a.chooseMail(c.Context(), s, account, ids, &o); err != nil {
 					return err
 				}
 				r, err = export.Run(c.Context(), s, o)
@@ -84,13 +89,15 @@ Messages whose body is not fetched are counted, and the status is 3 then.`,
 	flagged(c, "format", oneOf(string(export.Mbox), string(export.Maildir), string(export.EML), string(export.JSONL)))
 	c.Flags().StringVar(&out, "out", "", "the directory `DIR` for the files")
 	c.Flags().StringVar(&account, "account", "", "only this `ACCOUNT`")
-	flagged(c, "format", oneOf("mbox", "maildir", "eml", "jsonl"))
+	c.Flags().StringArrayVar(&ids, "id", nil, "only the message `ID`, as show takes it (may be repeated)")
+	flagged(c, "id", a.completeMessage())
 	return c
 }
 
-// chooseMail finds the account that is named, and says which names in the query
-// mean nothing.
-func (a *app) chooseMail(ctx context.Context, s *storage.Store, account string, o *export.Options) error {
+// chooseMail finds the account and the messages that are named, and says which
+// names in the query mean nothing.
+func (a *app) chooseMail(ctx context.Context, s *storage.Store, account string, ids []string,
+	o *export.Options) error {
 	var hints []string
 	if err := s.Read(ctx, func(r *storage.Reader) error {
 		if account != "" {
@@ -99,6 +106,14 @@ func (a *app) chooseMail(ctx context.Context, s *storage.Store, account string, 
 				return err
 			}
 			o.Account = one.ID
+		}
+		o.Emails = nil
+		for _, id := range ids {
+			row, err := findMessage(r, id)
+			if err != nil {
+				return err
+			}
+			o.Emails = append(o.Emails, row)
 		}
 		if o.Query == nil {
 			return nil
@@ -113,6 +128,21 @@ func (a *app) chooseMail(ctx context.Context, s *storage.Store, account string, 
 		a.voice.Note("%s", voice.Line(hint))
 	}
 	return nil
+}
+
+// findMessage finds a message by its id, as show does.
+func findMessage(r *storage.Reader, id string) (storage.EmailRow, error) {
+	row, _, err := r.FindEmail(id)
+	if err == nil {
+		var copies []storage.Mail
+		if copies, err = r.MailOf(row); err == nil && len(copies) == 0 {
+			err = storage.ErrNotFound
+		}
+	}
+	if errors.Is(err, storage.ErrNotFound) {
+		return 0, noMessage(id)
+	}
+	return row, err
 }
 
 func exportOptions(kind, out, text string) (o export.Options, err error) {

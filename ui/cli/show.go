@@ -56,7 +56,7 @@ name exists. With --part it saves that part.`,
 			case errors.Is(err, view.ErrNoBody):
 				return &failure{Temporary, fmt.Errorf("%w: mailcote sync fetches it", err)}
 			case errors.Is(err, storage.ErrNotFound):
-				return usagef("no message %s: mailcote search prints the IDs", typed(args[0]))
+				return noMessage(args[0])
 			}
 			return err
 		},
@@ -67,6 +67,15 @@ name exists. With --part it saves that part.`,
 	c.Flags().StringVar(&f.part, "part", "", "print the decoded bytes of part `N`")
 	c.Flags().StringVar(&f.save, "save", "", "save its attachments into the directory `DIR`")
 	return c
+}
+
+// noMessage says that no message has an id, or the first characters of one.
+func noMessage(id string) error {
+	if len(id) < storage.ShortestPrefix {
+		return usagef("no message %s: type %d characters of its ID at least, mailcote search prints it", typed(id),
+			storage.ShortestPrefix)
+	}
+	return usagef("no message %s: mailcote search prints the IDs", typed(id))
 }
 
 // checkShow refuses flags that do not go together, and bytes of a sender on a

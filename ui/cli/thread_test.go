@@ -5,6 +5,8 @@ package cli_test
 import (
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -58,5 +60,15 @@ func TestConversation(t *testing.T) {
 	if o := r.exits(0, "show", before); !strings.Contains(o.out, "Text of other") {
 		t.Errorf("by its former id: %s", o.out)
 	}
+	leave := filepath.Join(r.dir, "leave")
+	r.exits(0, "export", "--format", "jsonl", "--out", leave, "--id", before)
+	text, err := os.ReadFile(filepath.Join(only(t, leave), "INBOX.jsonl"))
+	if err != nil || strings.Count(string(text), "\n") != 1 || !strings.Contains(string(text), idOf("other")) {
+		t.Errorf("exported by its former id: %v, %s", err, text)
+	}
 	r.sound()
+	id := idOf("other")
+	r.alter(r.store, `UPDATE entry SET expunged_at = 1 WHERE email_id = (SELECT id FROM email WHERE jmap_id = '`+id+`')`)
+	r.refuses(2, []string{"export", "--format", "eml", "--out", filepath.Join(r.dir, "gone"), "--id", id},
+		[]string{"no message"})
 }
