@@ -74,6 +74,7 @@ func TestAnswers(t *testing.T) {
 			"Date: Mon, 1 Jan 99999 00:00:00 +0000\r\n\r\nhalf \xe2\x82 a letter\r\n"))
 		m.Box("Parts").Add(withParts())
 		m.Box("Odd").Add([]byte("Subject: odd\r\n\r\nx\r\n"))
+		m.Box("Bare").Add([]byte("X-Nothing: here\r\n\r\n"))
 	})
 	s.Misbehave(script.Faults{
 		Part: func(p script.Part) script.Fault {
@@ -151,15 +152,27 @@ func TestAnswers(t *testing.T) {
 	a.ask(0, "mailbox list", name)
 	a.ask(0, "mailbox set", name, "Odd", "--sync", "off")
 	a.ask(0, "show", a.found("subject:turned"))
+	const unknown = `"sender":null,"recipients":null,"subject":null,"preview":null,`
+	if lines := a.ask(0, "search", "in:bare"); len(lines) != 1 || !strings.Contains(lines[0], unknown) {
+		t.Errorf("a message that says nothing of itself: %q", lines)
+	}
+	if lines := a.ask(0, "show", a.found("in:bare")); !strings.Contains(lines[0], `"subject":null,`) {
+		t.Errorf("show: %q", lines)
+	}
 	parts := a.found("has:attachment")
 	a.ask(0, "show", parts, "--html")
 	a.ask(0, "show", parts, "--links")
 	a.ask(0, "show", parts, "--save", filepath.Join(r.dir, "saved"))
 	a.ask(0, "sql", "SELECT 9223372036854775807 AS huge, 1e999 AS endless, x'00ff' AS raw, NULL AS void")
-	a.ask(0, "check")
+	if lines := a.ask(0, "check"); len(lines) != 1 ||
+		!strings.HasPrefix(lines[0], `{"type":"check","sound":true,"remote":false,"seconds":`) {
+		t.Errorf("a sound store: %q", lines)
+	}
 	a.ask(0, "check", "--salvage", filepath.Join(r.dir, "saved.db"))
 	a.alter(r.store, `UPDATE mailbox SET total = total + 1`)
-	a.ask(1, "check")
+	if lines := a.ask(1, "check"); strings.Count(strings.Join(lines, ""), `{"type":"finding",`) != len(lines) {
+		t.Errorf("a store that is not sound: %q", lines)
+	}
 	a.alter(r.store, `UPDATE mailbox SET total = total - 1`)
 	a.ask(0, "check", "--rebuild", "views")
 	a.ask(0, "export", "--format", "maildir", "--out", filepath.Join(r.dir, "out"))
@@ -240,7 +253,11 @@ func (a *asker) agent(name string) {
 	if o.code != 0 {
 		a.t.Errorf("run: status %d: %s", o.code, o.errs)
 	}
-	a.judge("run", o)
+	if lines := a.judge("run", o); !slices.ContainsFunc(lines, func(line string) bool {
+		return mail(line) && strings.Contains(line, `"sender":null,"recipients":null,"subject":"late","preview":"x",`)
+	}) {
+		a.t.Errorf("no mail that nobody sent: %q", lines)
+	}
 }
 
 // demo waits for the demo's first summary.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -24,6 +25,14 @@ type findingView struct {
 	Where  string      `json:"where"`      // the row, mailbox or message
 	Detail answer.Text `json:"detail"`     // what is wrong, in words
 	Mends  bool        `json:"repairable"` // check --repair mends it
+}
+
+// checkView is what check says of a store in which it found nothing, in JSON.
+type checkView struct {
+	Type    string        `json:"type"`    // always "check"
+	Sound   bool          `json:"sound"`   // always true; what is wrong is a finding
+	Remote  bool          `json:"remote"`  // it was compared with its servers too
+	Seconds answer.Number `json:"seconds"` // that it took
 }
 
 func (a *app) check() *cobra.Command {
@@ -62,7 +71,7 @@ preview), search, or threads. Both own the store while they work.`,
 			if c.Flags().Changed("salvage") {
 				return a.salvageInto(c.Context(), out)
 			}
-			return a.findings(func(report func(done, total int64)) (found []storage.Finding, err error) {
+			return a.findings(remote, func(report func(done, total int64)) (found []storage.Finding, err error) {
 				if err := a.reading(c.Context(), func(s *storage.Store) (err error) {
 					found, err = engine.Check(c.Context(), s, report)
 					return err
@@ -71,7 +80,7 @@ preview), search, or threads. Both own the store while they work.`,
 				}
 				more, err := a.compare(c.Context(), report)
 				return append(found, more...), err
-			}, "The store is sound.")
+			})
 		},
 	}
 	c.Flags().BoolVar(&remote, "remote", false, "compare every message with its server too; downloads all mail once")
@@ -122,8 +131,9 @@ func (a *app) compare(ctx context.Context, report func(done, total int64)) (foun
 	return found, err
 }
 
-// findings prints what a check finds, or sound when it finds nothing.
-func (a *app) findings(look func(report func(done, total int64)) ([]storage.Finding, error), sound string) error {
+// findings prints what a check finds, or that the store is sound.
+func (a *app) findings(remote bool, look func(report func(done, total int64)) ([]storage.Finding, error)) error {
+	began := time.Now()
 	found, err := look(a.following("Checked", ""))
 	a.ended()
 	for _, f := range found {
@@ -139,7 +149,10 @@ func (a *app) findings(look func(report func(done, total int64)) ([]storage.Find
 			repairable(found))
 		return &ended{Failed}
 	}
-	a.voice.Note("%s", sound)
+	if a.json {
+		return a.voice.JSON(checkView{"check", true, remote, answer.Number(time.Since(began).Seconds())})
+	}
+	a.voice.Note("The store is sound.")
 	return nil
 }
 

@@ -30,18 +30,19 @@ type shownMail struct {
 	Mailbox    string      `json:"mailbox"`        // a mailbox that it is in
 	UID        storage.UID `json:"uid"`            // its UID there
 	Date       answer.Time `json:"date"`           // when it arrived at the server
-	Sender     string      `json:"sender"`         // names and addresses
-	Recipients string      `json:"recipients"`     // names and addresses
-	Subject    string      `json:"subject"`        // decoded
-	Preview    string      `json:"preview"`        // the beginning of its text
+	Sender     answer.Text `json:"sender"`         // names and addresses
+	Recipients answer.Text `json:"recipients"`     // names and addresses
+	Subject    answer.Text `json:"subject"`        // decoded
+	Preview    answer.Text `json:"preview"`        // the beginning of its text; null: it has none, or is not here yet
 	Flags      []string    `json:"flags"`          // IMAP flags and keywords
 	Size       int64       `json:"size"`           // of the raw message
 	Attachment bool        `json:"has_attachment"` // something is attached
 }
 
 func showMail(m storage.Mail) shownMail {
-	return shownMail{string(m.ID), m.AccountName, m.MailboxPath, m.UID, answer.At(m.Date), m.Sender, m.Recipients,
-		m.Subject, m.Preview, strings.Fields(string(m.Flags)), m.Size, m.HasAttachment}
+	return shownMail{string(m.ID), m.AccountName, m.MailboxPath, m.UID, answer.At(m.Date), answer.Text(m.Sender),
+		answer.Text(m.Recipients), answer.Text(m.Subject), answer.Text(m.Preview), strings.Fields(string(m.Flags)),
+		m.Size, m.HasAttachment}
 }
 
 // snippetView is the text around what was found. A mark is where in Text, from
