@@ -9,9 +9,10 @@ import (
 )
 
 // fresh reports whether an error says that nothing was stored on this machine
-// yet. A store that --store names should be there.
+// yet. A store that --store or MAILCOTE_STORE names should be there.
 func (a *app) fresh(err error) bool {
-	return a.store == "" && errors.Is(err, storage.ErrMissing)
+	_, isDefault, failed := a.storePath()
+	return failed == nil && isDefault && errors.Is(err, storage.ErrMissing)
 }
 
 // orFresh makes a command that lists what is stored answer on a fresh machine:
