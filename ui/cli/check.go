@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -71,14 +72,14 @@ preview), search, or threads. Both own the store while they work.`,
 			if c.Flags().Changed("salvage") {
 				return a.salvageInto(c.Context(), out)
 			}
-			return a.findings(remote, func(report func(done, total int64)) (found []storage.Finding, err error) {
+			return a.findings(remote, func() (found []storage.Finding, err error) {
 				if err := a.reading(c.Context(), func(s *storage.Store) (err error) {
-					found, err = engine.Check(c.Context(), s, report)
+					found, err = engine.Check(c.Context(), s, a.checking())
 					return err
 				}); err != nil || !remote {
 					return found, err
 				}
-				more, err := a.compare(c.Context(), report)
+				more, err := a.compare(c.Context(), a.following("Compared", " messages"))
 				return append(found, more...), err
 			})
 		},
@@ -132,9 +133,9 @@ func (a *app) compare(ctx context.Context, report func(done, total int64)) (foun
 }
 
 // findings prints what a check finds, or that the store is sound.
-func (a *app) findings(remote bool, look func(report func(done, total int64)) ([]storage.Finding, error)) error {
+func (a *app) findings(remote bool, look func() ([]storage.Finding, error)) error {
 	began := time.Now()
-	found, err := look(a.following("Checked", ""))
+	found, err := look()
 	a.ended()
 	for _, f := range found {
 		if err := a.printFinding(f); err != nil {
@@ -193,7 +194,8 @@ func (a *app) printFinding(f storage.Finding) error {
 	if a.json {
 		return a.voice.JSON(findingView{"finding", f.What, f.Where, answer.Text(f.Detail), f.Mends})
 	}
-	return a.voice.Say("%s: %s: %s", a.voice.Strong(voice.Line(f.What)), voice.Line(f.Where), voice.Line(f.Detail))
+	return a.voice.Say("%s", strings.Join(a.voice.Wrap(a.voice.Strong(voice.Line(f.What))+": ", 2,
+		f.Where+": "+f.Detail), "\n"))
 }
 
 // salvagedView is what was saved of a damaged store, in JSON.

@@ -67,7 +67,7 @@ func (a *app) repair(ctx context.Context) error {
 	var done engine.Repaired
 	err := a.tending(ctx, "mailcote check --repair", func(ctx context.Context, s *storage.Store,
 		e *engine.Engine) error {
-		o := engine.RepairOptions{Checked: a.following("Checked", "")}
+		o := engine.RepairOptions{Checked: a.checking()}
 		if err := s.Read(ctx, func(r *storage.Reader) error {
 			all, err := r.Accounts()
 			for _, one := range all {
