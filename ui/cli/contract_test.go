@@ -39,9 +39,9 @@ func Answers() []Answer {
 		{"account test", "One object a step, in order. The first that fails is the last.", []any{stepView{}}},
 		{"backup", "One object.", []any{storeCopyView{}}},
 		{"check", "One object for each thing that is wrong, or one that says that the store is sound. With " +
-			"`--salvage` what was saved. With `--repair` what is left, the summaries of the sync that it makes, and " +
-			"last what was mended. With `--rebuild` what was made again.", []any{findingView{}, checkView{},
-			salvagedView{}, summaryView{}, repairView{}, rebuildView{}}},
+			"`--salvage` what was saved. With `--repair` what is left, an error for each account that " +
+			"could not be compared, and last what was mended. With `--rebuild` what was made again.", []any{findingView{},
+			checkView{}, salvagedView{}, repairView{}, rebuildView{}}},
 		{"demo", "What `run` prints, and the summary of the first sync.",
 			[]any{readyView{}, summaryView{}, stateView{}, passView{}, faultView{}}},
 		{"errors", "One object an error, the newest first. With `--group` one a problem.",

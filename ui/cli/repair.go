@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -107,11 +108,18 @@ func (a *app) repair(ctx context.Context) error {
 			v.Mended++
 		}
 	}
+	apart := 0 // accounts that were not compared whole
 	for _, s := range done.Summaries {
 		v.Refetched += s.Fetched
-		if s.Result != engine.Complete && !s.Interrupted {
-			a.voice.Warn("%s was not compared whole: %s", voice.Line(s.Account),
-				voice.Line(joined(s.Result+after(classOf(s)+": ", s.Detail), s.NextStep)))
+		if s.Result == engine.Complete || s.Interrupted {
+			continue
+		}
+		apart++
+		if failed := viewFailed(s); a.json && failed != nil {
+			failed.Hint = answer.Text(thenRepair(s.NextStep))
+			if err := a.voice.JSON(*failed); err != nil {
+				return err
+			}
 		}
 	}
 	if a.json {
@@ -119,9 +127,13 @@ func (a *app) repair(ctx context.Context) error {
 			return err
 		}
 	}
-	a.voice.Note("%s: %d mended, %d left; %s fetched again in %s.",
-		format.Plural(int64(v.Found), "finding", "findings"),
-		v.Mended, v.Left, format.Plural(v.Refetched, "message", "messages"), format.Seconds(float64(v.Seconds)))
+	a.voice.Note("%s", v.words(apart))
+	for _, s := range done.Summaries { // last, as they say what is to be done
+		if s.Result != engine.Complete && !s.Interrupted {
+			a.voice.Warn("%s was not compared whole, so what is missing of it may still be: %s", voice.Line(s.Account),
+				voice.Line(joined(s.Result+after(classOf(s)+": ", s.Detail), thenRepair(s.NextStep))))
+		}
+	}
 	if status := combined(done.Summaries); status != Done && len(done.Summaries) > 0 {
 		return &ended{status}
 	}
@@ -129,6 +141,28 @@ func (a *app) repair(ctx context.Context) error {
 		return &ended{Failed}
 	}
 	return nil
+}
+
+// words say what a repair did. apart is how many accounts were not compared with
+// their servers.
+func (v repairView) words(apart int) string {
+	text := fmt.Sprintf("%s: %d mended, %d left; %s fetched again in %s.", format.Plural(int64(v.Found), "finding",
+		"findings"), v.Mended, v.Left, format.Plural(v.Refetched, "message", "messages"),
+		format.Seconds(float64(v.Seconds)))
+	if apart > 0 {
+		text = "Not done: " + format.Plural(int64(apart), "account was", "accounts were") + " not compared. " + text
+	}
+	return text
+}
+
+// thenRepair adds to what can be done about an account that the repair is to be
+// made again.
+func thenRepair(step string) string {
+	const again = "mailcote check --repair"
+	if step == "" {
+		return again
+	}
+	return strings.TrimRight(step, ".") + ", then " + again
 }
 
 // rebuild makes derived rows again.

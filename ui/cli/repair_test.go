@@ -3,6 +3,7 @@ package cli_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -143,6 +144,28 @@ func TestRepair(t *testing.T) {
 		t.Errorf("repaired: %s%s", o.out, o.errs)
 	}
 	one.exits(0, "check", "--remote")
+
+	lost := r.place(t)
+	if err := os.Remove(lost.store + ".secrets"); err != nil {
+		t.Fatal(err)
+	}
+	lost.alter(lost.store, `UPDATE email SET subject = 'x' WHERE id = 2;
+		DELETE FROM blob_piece WHERE blob_id = (SELECT blob_id FROM entry WHERE expunged_at IS NULL LIMIT 1)`)
+	o = lost.exits(77, "check", "--repair")
+	const step = "give the password: mailcote account add imap://"
+	if lines := strings.Split(strings.TrimSpace(o.errs), "\n"); len(lines) != 2 || strings.Count(o.errs, step) != 1 ||
+		!strings.HasPrefix(lines[0], "Not done: 1 account was not compared. 3 findings: 2 mended, 1 left; ") ||
+		!strings.HasPrefix(lines[1], "mailcote: warning: "+lost.name()+" was not compared whole, ") ||
+		!strings.HasSuffix(lines[1], " --password-file FILE, then mailcote check --repair") {
+		t.Errorf("without a password: %s", o.errs)
+	}
+	o = lost.run("check", "--repair", "--json")
+	if lines := strings.Split(strings.TrimSpace(o.out), "\n"); len(lines) != 3 ||
+		!strings.HasPrefix(lines[1], `{"type":"error","class":`) || !strings.Contains(lines[1], lost.name()) ||
+		!strings.Contains(lines[1], `then mailcote check --repair"`) ||
+		!strings.HasPrefix(lines[2], `{"type":"repair","found":1,"mended":0,"left":1,`) {
+		t.Errorf("without a password, in JSON: status %d, %s", o.code, o.out)
+	}
 
 	one.exits(0, "account", "set", one.name(), "--port", "1")
 	one.alter(one.store, `UPDATE email SET subject = 'x' WHERE id = 2;

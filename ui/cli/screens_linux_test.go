@@ -143,6 +143,12 @@ func TestErrorsOnScreen(t *testing.T) {
 			t.Errorf("mailcote %s, outside a terminal: %q", line, o.errs)
 		}
 	}
+	r.exits(0, "sync", "--once", r.url())
+	r.alter(r.store, `UPDATE mailbox SET total = total + 1`)
+	status, screen := terminal.Start(t, 80, 24, []string{"mailcote", "check"}, r.env).Wait()
+	if fits(t, screen); status != 1 || !strings.Contains(screen.String(), "\n  ") {
+		t.Errorf("check: status %d\n%s", status, screen)
+	}
 }
 
 // TestBarsOnScreen: the bars of a sync fit in a terminal of 80 columns, show
