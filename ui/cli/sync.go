@@ -18,6 +18,7 @@ import (
 	"mailcote/ui/cli/bars"
 	"mailcote/ui/cli/voice"
 	"mailcote/ui/format"
+	"mailcote/ui/view"
 )
 
 // syncing is one sync command.
@@ -25,6 +26,7 @@ type syncing struct {
 	sources
 	once      bool
 	mailboxes []string
+	added     bool // the URL's account is new
 }
 
 func (a *app) sync() *cobra.Command {
@@ -65,6 +67,10 @@ once when it is named; it stays paused.`,
 				err = a.fail(c, err)
 			case errors.As(err, &mistyped):
 				return err // clearer than the summaries
+			}
+			if s.added && len(all) == 1 && statusOfSummary(all[0]) == Denied {
+				all[0].NextStep = strings.TrimPrefix(all[0].NextStep+"; ", "; ") + "the account was added and is paused: " +
+					"mailcote account remove " + view.ShellWord(all[0].Account) + " forgets it"
 			}
 			if reported := a.report(all); err == nil {
 				err = reported
@@ -175,7 +181,8 @@ func (s *syncing) fromURL(ctx context.Context, a *app, st *storage.Store, e *eng
 		}
 		n.Login.Password, n.Ref = value, ref
 	}
-	id, _, err := e.AddAccount(ctx, n)
+	id, added, err := e.AddAccount(ctx, n)
+	s.added = s.added || added
 	return id, err
 }
 
