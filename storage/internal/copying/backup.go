@@ -88,10 +88,34 @@ func Backup(ctx context.Context, conn *sql.Conn, path, to string, o Options) (f 
 		return f, err
 	}
 	failpoint.Hit("copying.beforeName")
-	if err := os.Rename(partial, to); err != nil {
+	if err := o.name(partial, to); err != nil {
 		return f, err
 	}
 	return f, disk.SyncDir(to)
+}
+
+// name gives a finished copy its name. A rename would replace a file that came
+// after it was looked for, so only Force renames. A link is refused there.
+func (o Options) name(partial, to string) error {
+	if o.Force {
+		return os.Rename(partial, to)
+	}
+	err := os.Link(partial, to)
+	switch {
+	case err == nil:
+		return os.Remove(partial)
+	case errors.Is(err, fs.ErrExist):
+		return fmt.Errorf("%s: %w", to, fs.ErrExist)
+	}
+	// The file system has no links. The name is taken first, and then replaced.
+	taken, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return fmt.Errorf("%s: %w", to, err)
+	}
+	if err := errors.Join(taken.Close(), os.Rename(partial, to)); err != nil {
+		return errors.Join(err, os.Remove(to))
+	}
+	return nil
 }
 
 // fit refuses a name that cannot be the copy's.
