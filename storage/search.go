@@ -234,7 +234,8 @@ func (r *Reader) begin(p parts, in []MailboxID, unsorted bool) (first start, err
 		few = fewCounted
 	}
 	for _, one := range []start{
-		{hits, p.text != (query.Match{}) && !p.text.Not, `rowid`, `FROM search WHERE search MATCH ?`, []any{p.text.Text}},
+		{hits, p.text != (query.Match{}) && !p.text.Not, `rowid`, `FROM search WHERE search MATCH ?`,
+			[]any{p.text.Text}},
 		{mailboxes, in != nil, `DISTINCT x.email_id`, ofMailboxes + listed(in), nil},
 		{flagged, p.flagged, `DISTINCT email_id`, flaggedEntries, nil},
 		{unread, p.unread, `DISTINCT email_id`, unreadEntries, nil},
