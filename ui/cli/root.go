@@ -14,11 +14,11 @@ func (a *app) root() *cobra.Command {
 		Use:   "mailcote COMMAND",
 		Short: "A complete, searchable copy of your IMAP mail in one file",
 		Long:  "mailcote keeps a complete, searchable, always-current copy of your IMAP accounts in one SQLite file.",
-		Example: `  mailcote demo                                   see it work, nothing kept
-  mailcote account add imaps://you@example.org    add an account
-  mailcote sync                                   fetch what is new
-  mailcote search from:anna invoice               find mail
-  mailcote run --open                             keep in sync and show the page`,
+		Example: `  mailcote demo                                 see it work, nothing kept
+  mailcote account add imaps://you@example.org  add an account
+  mailcote sync                                 fetch what is new
+  mailcote search from:anna invoice             find mail
+  mailcote run --open                           keep in sync and show the page`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.ArbitraryArgs,

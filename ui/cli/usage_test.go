@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mailcote/ui/cli/man"
 	"mailcote/ui/cli/voice"
 )
 
@@ -78,5 +79,28 @@ func TestUsageErrors(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(dir, "t.db")); err == nil {
 		t.Error("a store was made")
+	}
+}
+
+// TestManualFits: no line of a manual page that is not broken anew is wider than a terminal of 80 columns.
+func TestManualFits(t *testing.T) {
+	root := (&app{voice: voice.New(os.Stdin, os.Stdout, os.Stderr)}).root()
+	kept := 0
+	for _, page := range man.Pages(root, "", statusLines()) {
+		still := false
+		for line := range strings.Lines(page.Text) {
+			line = strings.TrimSuffix(line, "\n")
+			if line == ".nf" || line == ".fi" {
+				still = line == ".nf"
+			}
+			if shown := strings.ReplaceAll(line, `\-`, "-"); still && !strings.HasPrefix(line, ".") {
+				if kept++; len(shown) > man.Width {
+					t.Errorf("%s: %s", page.Name, shown)
+				}
+			}
+		}
+	}
+	if kept < 40 {
+		t.Errorf("only %d lines", kept)
 	}
 }

@@ -55,19 +55,18 @@ func page(c *cobra.Command, version, statuses string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, ".TH \"%s\" 1 \"\" \"%s\"\n", escape(strings.ToUpper(name(c))), escape(version))
 	fmt.Fprintf(&b, ".SH NAME\n%s \\- %s\n", escape(name(c)), escape(c.Short))
-	section(&b, "SYNOPSIS", c.UseLine())
+	fmt.Fprintf(&b, ".SH SYNOPSIS\n%s\n", escape(c.UseLine()))
 	if c.Long != "" {
 		b.WriteString(".SH DESCRIPTION\n")
 		running(&b, c.Long)
 	}
 	if c.HasAvailableSubCommands() {
-		var lines []string
+		b.WriteString(".SH COMMANDS\n")
 		for _, one := range c.Commands() {
 			if one.IsAvailableCommand() {
-				lines = append(lines, fmt.Sprintf("%-*s %s", c.NamePadding(), one.Name(), one.Short))
+				fmt.Fprintf(&b, ".TP %d\n%s\n%s\n", c.NamePadding()+2, escape(one.Name()), escape(one.Short))
 			}
 		}
-		section(&b, "COMMANDS", strings.Join(lines, "\n"))
 	}
 	flags(&b, "OPTIONS", c.NonInheritedFlags())
 	flags(&b, "OPTIONS OF EVERY COMMAND", c.InheritedFlags())
@@ -92,15 +91,35 @@ func page(c *cobra.Command, version, statuses string) string {
 	return b.String()
 }
 
+// flags writes each flag over what it does, which is broken anew.
 func flags(b *strings.Builder, title string, set *pflag.FlagSet) {
-	if set.HasAvailableFlags() {
-		section(b, title, strings.TrimRight(set.FlagUsages(), "\n"))
+	if !set.HasAvailableFlags() {
+		return
+	}
+	fmt.Fprintf(b, ".SH %s\n", title)
+	for line := range strings.Lines(set.FlagUsages()) {
+		flag, does, _ := strings.Cut(strings.TrimSpace(line), "  ")
+		fmt.Fprintf(b, ".TP\n%s\n%s\n", escape(flag), escape(strings.TrimSpace(does)))
 	}
 }
 
+// Text whose lines stay as they are begins at column 4, so that a line of Width
+// fits in a terminal of 80 columns.
+const (
+	keep = ".nf\n.in 4n\n"
+	fill = ".in\n.fi\n"
+
+	// Width is how long a line may be that is not broken, without its indent.
+	Width = 76
+)
+
 // section writes text whose lines stay as they are.
 func section(b *strings.Builder, title, text string) {
-	fmt.Fprintf(b, ".SH %s\n.nf\n%s\n.fi\n", title, escape(text))
+	fmt.Fprintf(b, ".SH %s\n%s", title, keep)
+	for line := range strings.Lines(text) {
+		b.WriteString(escape(strings.TrimPrefix(strings.TrimRight(line, "\n"), "  ")) + "\n")
+	}
+	b.WriteString(fill)
 }
 
 // running writes text whose lines are broken anew. Those that are indented stay
@@ -109,22 +128,22 @@ func running(b *strings.Builder, text string) {
 	kept := false
 	for line := range strings.Lines(text) {
 		line = strings.TrimRight(line, "\n")
-		if indented := strings.HasPrefix(line, " "); indented != kept && line != "" {
+		if indented := strings.HasPrefix(line, " "); indented != kept {
 			if kept = indented; kept {
-				b.WriteString(".nf\n")
+				b.WriteString(keep)
 			} else {
-				b.WriteString(".fi\n")
+				b.WriteString(fill)
 			}
 		}
 		if line == "" {
 			line = ".PP"
 		} else {
-			line = escape(line)
+			line = escape(strings.TrimPrefix(line, "  "))
 		}
 		b.WriteString(line + "\n")
 	}
 	if kept {
-		b.WriteString(".fi\n")
+		b.WriteString(fill)
 	}
 }
 
