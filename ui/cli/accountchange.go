@@ -191,13 +191,14 @@ func named(c *cobra.Command, args []string) error {
 func (a *app) change(ctx context.Context, command string, names []string,
 	do func(*engine.Engine, []storage.AccountID) error) error {
 	var ids []storage.AccountID
+	var before []string // what they are called
 	if err := a.read(ctx, func(r *storage.Reader) error {
 		for _, name := range names {
 			one, err := findAccount(r, name)
 			if err != nil {
 				return err
 			}
-			ids = append(ids, one.ID)
+			ids, before = append(ids, one.ID), append(before, one.Name)
 		}
 		return nil
 	}); err != nil {
@@ -228,8 +229,12 @@ func (a *app) change(ctx context.Context, command string, names []string,
 	if a.json {
 		return each(views, a.voice.JSON)
 	}
-	for _, v := range views {
-		if err := a.voice.Say("%s: %s", a.voice.Strong(voice.Line(v.Account)), v.State); err != nil {
+	for i, v := range views {
+		text := a.voice.Strong(voice.Line(v.Account)) + ": " + v.State
+		if v.Account != before[i] {
+			text = voice.Line(before[i]) + " is called " + a.voice.Strong(voice.Line(v.Account)) + " now."
+		}
+		if err := a.voice.Say("%s", text); err != nil {
 			return err
 		}
 	}
