@@ -327,6 +327,26 @@ func (e *Engine) SetAccount(ctx context.Context, id storage.AccountID, c Change)
 	return err
 }
 
+// RemoveAccount removes an account with its mail, its saved password and its
+// approval. Once it is hidden nothing shows it any more, and what this call does
+// not delete the next New does. report is told how many emails were deleted; it
+// may be nil.
+func (e *Engine) RemoveAccount(ctx context.Context, id storage.AccountID, report func(done int64)) error {
+	var row storage.Account
+	if err := e.queued(ctx, func(w *storage.Writer) (err error) {
+		if row, err = w.Account(id); err != nil {
+			return err
+		}
+		if err := e.queue.DropAccountTx(w, id); err != nil {
+			return err
+		}
+		return w.HideAccount(id)
+	}); err != nil {
+		return err
+	}
+	return deleteHidden(ctx, e, row, report)
+}
+
 // NameTakenError says that another account has the name that an account should
 // get.
 type NameTakenError struct{ Name string }
@@ -336,7 +356,7 @@ func (e *NameTakenError) Error() string { return fmt.Sprintf("there is an accoun
 // RenameAccount gives an account another name. Errors: *NameTakenError,
 // *RemovingError.
 func (e *Engine) RenameAccount(ctx context.Context, id storage.AccountID, name string) error {
-	if err := e.makeRoom(ctx, func(old storage.Account) bool { return old.Name == name }); err != nil {
+	if err := makeRoom(ctx, e, func(old storage.Account) bool { return old.Name == name }); err != nil {
 		return err
 	}
 	return e.store.Write(ctx, storage.Interactive, 0, func(w *storage.Writer) error {

@@ -9,29 +9,9 @@ import (
 	"mailcote/storage"
 )
 
-// RemoveAccount removes an account with its mail, its saved password and its
-// approval. Once it is hidden nothing shows it any more, and what this call does
-// not delete the next New does. report is told how many emails were deleted; it
-// may be nil.
-func (e *Engine) RemoveAccount(ctx context.Context, id storage.AccountID, report func(done int64)) error {
-	var row storage.Account
-	if err := e.queued(ctx, func(w *storage.Writer) (err error) {
-		if row, err = w.Account(id); err != nil {
-			return err
-		}
-		if err := e.queue.DropAccountTx(w, id); err != nil {
-			return err
-		}
-		return w.HideAccount(id)
-	}); err != nil {
-		return err
-	}
-	return e.deleteHidden(ctx, row, report)
-}
-
 // deleteHidden deletes what a hidden account has, outside the store first: its
 // row says where that is.
-func (e *Engine) deleteHidden(ctx context.Context, row storage.Account, report func(done int64)) error {
+func deleteHidden(ctx context.Context, e *Engine, row storage.Account, report func(done int64)) error {
 	ref, err := secret.ParseRef(row.SecretRef)
 	if err != nil { // a reference that nobody can follow
 		ref = secret.Ref{}
@@ -61,7 +41,7 @@ func (e *Engine) deleteHidden(ctx context.Context, row storage.Account, report f
 
 // finishRemovals deletes the accounts that an earlier process has hidden. What
 // cannot be deleted now is tried again by the next New.
-func (e *Engine) finishRemovals(ctx context.Context) error {
+func finishRemovals(ctx context.Context, e *Engine) error {
 	var hidden []storage.Account
 	if err := e.store.Read(ctx, func(r *storage.Reader) (err error) {
 		hidden, err = r.HiddenAccounts()
@@ -73,7 +53,7 @@ func (e *Engine) finishRemovals(ctx context.Context) error {
 		if e.o.Removing != nil {
 			e.o.Removing(row.Name)
 		}
-		err := e.deleteHidden(ctx, row, nil)
+		err := deleteHidden(ctx, e, row, nil)
 		if err != nil && ctx.Err() == nil {
 			e.unfinished = append(e.unfinished, fmt.Sprintf("account %s is removed, and not all of its mail could be "+
 				"deleted (%v): the next start goes on", row.Name, err))
@@ -102,7 +82,7 @@ func (e *RemovingError) Unwrap() error { return e.Err }
 
 // makeRoom finishes the removal of accounts that have what another one is to
 // get. Errors: *RemovingError.
-func (e *Engine) makeRoom(ctx context.Context, has func(storage.Account) bool) error {
+func makeRoom(ctx context.Context, e *Engine, has func(storage.Account) bool) error {
 	var hidden []storage.Account
 	if err := e.store.Read(ctx, func(r *storage.Reader) (err error) {
 		hidden, err = r.HiddenAccounts()
@@ -114,7 +94,7 @@ func (e *Engine) makeRoom(ctx context.Context, has func(storage.Account) bool) e
 		if !has(row) {
 			continue
 		}
-		if err := e.deleteHidden(ctx, row, nil); err != nil {
+		if err := deleteHidden(ctx, e, row, nil); err != nil {
 			return &RemovingError{row.Name, err}
 		}
 	}

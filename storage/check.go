@@ -246,3 +246,14 @@ func (s *Store) Repair(ctx context.Context, o RepairOptions) error {
 	}
 	return nil
 }
+
+// RebuildThreads makes the threads again from the messages and gives how many
+// messages there are. Emails whose messages lead to each other become one
+// thread, others part. Of a sound thread nothing changes.
+//
+// All messages of an account are read first. Until then its threads stay as
+// they are, and new mail joins them as ever. Then one transaction writes what
+// differs, so a rebuild that is stopped has changed nothing of that account.
+func (s *Store) RebuildThreads(ctx context.Context, o ThreadsOptions) (messages int64, err error) {
+	return rebuildThreads(ctx, s, o)
+}

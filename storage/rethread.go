@@ -26,14 +26,8 @@ type ThreadsOptions struct {
 // rethreadBatch is how many emails are listed at once to be read.
 const rethreadBatch = 100
 
-// RebuildThreads makes the threads again from the messages and gives how many
-// messages there are. Emails whose messages lead to each other become one
-// thread, others part. Of a sound thread nothing changes.
-//
-// All messages of an account are read first. Until then its threads stay as
-// they are, and new mail joins them as ever. Then one transaction writes what
-// differs, so a rebuild that is stopped has changed nothing of that account.
-func (s *Store) RebuildThreads(ctx context.Context, o ThreadsOptions) (messages int64, err error) {
+// rebuildThreads is Store.RebuildThreads.
+func rebuildThreads(ctx context.Context, s *Store, o ThreadsOptions) (messages int64, err error) {
 	var accounts []Account
 	var total int64
 	if err := s.Read(ctx, func(r *Reader) (err error) {
