@@ -29,7 +29,7 @@ const maxParam = 2000
 
 // describe reads the MIME fields of a header. Of repeated fields the first
 // counts.
-func (cs *charsets) describe(fields []field, digest bool) part {
+func describe(cs *charsets, fields []field, digest bool) part {
 	p := part{mediaType: "text/plain", untyped: true}
 	if digest {
 		p.mediaType = "message/rfc822"

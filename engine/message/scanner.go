@@ -284,7 +284,7 @@ func (s *scanner) begin() eventKind {
 	s.parseFields()
 
 	digest := top >= 0 && s.stack[top].digest && !s.noHeader
-	s.part = s.cs.describe(s.fields, digest)
+	s.part = describe(s.cs, s.fields, digest)
 	s.retype()
 	prefix, message := "", true
 	if top >= 0 {
