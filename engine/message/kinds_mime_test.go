@@ -161,7 +161,8 @@ func kindsWordsAndNames() []kind {
 		{name: "in gbk, cut", raw: "Subject: =?gb2312?B?1tDOx?= =?gb2312?B?A==?=\r\n\r\nx", subject: "中文"},
 		{name: "without a charset", raw: "Subject: =??Q?Gr=C3=BC=C3=9Fe?=\r\n\r\nx", subject: "Grüße"},
 		{name: "base64 of the other alphabet", raw: "Subject: =?utf-8?B?" +
-			base64.URLEncoding.EncodeToString([]byte("жёлтая шляпа >>> ???")) + "?=\r\n\r\nx", subject: "жёлтая шляпа >>> ???"},
+			base64.URLEncoding.EncodeToString([]byte("жёлтая шляпа >>> ???")) + "?=\r\n\r\nx",
+			subject: "жёлтая шляпа >>> ???"},
 		{name: "word over pieces", raw: name("Content-Disposition: attachment;",
 			" filename*0=\"=?utf-8?Q?=C3=BCber\";", " filename*1=\"=20uns.pdf?=\""),
 			att: "1 application/pdf über uns.pdf 3 false"},
