@@ -114,8 +114,8 @@ func TestRemovalEndsEarly(t *testing.T) {
 	}
 }
 
-// TestAddedDuringRemoval: an account whose removal was interrupted leaves its name and its login to one that is added or
-// renamed. While the removal cannot be finished, the error says so.
+// TestAddedDuringRemoval: an account whose removal was interrupted leaves its name and its login to one that is
+// added or renamed. While the removal cannot be finished, the error says so.
 func TestAddedDuringRemoval(t *testing.T) {
 	_, w := scripted(t, 30, script.Options{}, Options{})
 	w.complete()
@@ -146,7 +146,8 @@ func TestAddedDuringRemoval(t *testing.T) {
 	if err := os.Remove(w.engine.box.Path); err != nil {
 		t.Fatal(err)
 	}
-	if _, created, err := w.engine.AddAccount(t.Context(), NewAccount{Name: old.Name, Login: l}); err != nil || !created {
+	if _, created, err := w.engine.AddAccount(t.Context(), NewAccount{Name: old.Name, Login: l}); err != nil ||
+		!created {
 		t.Errorf("added: %t, %v", created, err)
 	}
 	if got := w.text(`SELECT count(*) || ' ' || (SELECT count(*) FROM email) FROM account`); got != "2 0" {

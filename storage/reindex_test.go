@@ -198,8 +198,8 @@ func TestRebuildIndexAgain(t *testing.T) {
 	}
 }
 
-// An index is made again beside a sound one, which answers, and goes on where it was when it is asked for again. A damaged
-// or lost one is dropped at once.
+// An index is made again beside a sound one, which answers, and goes on where it was when it is asked for again.
+// A damaged or lost one is dropped at once.
 func TestRemakeIndex(t *testing.T) {
 	b := respelled(t, 5)
 	for b.step() {

@@ -40,8 +40,9 @@ func Answers() []Answer {
 		{"backup", "One object.", []any{storeCopyView{}}},
 		{"check", "One object for each thing that is wrong, or one that says that the store is sound. With " +
 			"`--salvage` what was saved. With `--repair` what is left, an error for each account that " +
-			"could not be compared, and last what was mended. With `--rebuild` what was made again.", []any{findingView{},
-			checkView{}, salvagedView{}, repairView{}, rebuildView{}}},
+			"could not be compared, and last what was mended. With `--rebuild` what was made again.",
+			[]any{findingView{},
+				checkView{}, salvagedView{}, repairView{}, rebuildView{}}},
 		{"demo", "What `run` prints, and the summary of the first sync.",
 			[]any{readyView{}, summaryView{}, stateView{}, passView{}, faultView{}}},
 		{"errors", "One object an error, the newest first. With `--group` one a problem.",

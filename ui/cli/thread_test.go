@@ -68,7 +68,8 @@ func TestConversation(t *testing.T) {
 	}
 	r.sound()
 	id := idOf("other")
-	r.alter(r.store, `UPDATE entry SET expunged_at = 1 WHERE email_id = (SELECT id FROM email WHERE jmap_id = '`+id+`')`)
+	r.alter(r.store, `UPDATE entry SET expunged_at = 1
+		WHERE email_id = (SELECT id FROM email WHERE jmap_id = '`+id+`')`)
 	r.refuses(2, []string{"export", "--format", "eml", "--out", filepath.Join(r.dir, "gone"), "--id", id},
 		[]string{"no message"})
 }

@@ -21,7 +21,8 @@ func TestThreadsOfSalvage(t *testing.T) {
 	db.SetMaxOpenConns(1)
 	for _, statement := range []string{"PRAGMA synchronous = OFF",
 		"CREATE TABLE thread (id INTEGER PRIMARY KEY, account_id INTEGER, jmap_id TEXT)",
-		"CREATE TABLE thread_reference (account_id INTEGER, key BLOB, thread_id INTEGER, PRIMARY KEY (account_id, key))",
+		"CREATE TABLE thread_reference (account_id INTEGER, key BLOB, thread_id INTEGER, PRIMARY KEY (account_id, " +
+			"key))",
 		"CREATE INDEX thread_reference_thread ON thread_reference (thread_id)",
 		"CREATE TABLE email (id INTEGER PRIMARY KEY, thread_id INTEGER)",
 		"CREATE INDEX email_thread ON email (thread_id)"} {
@@ -29,7 +30,9 @@ func TestThreadsOfSalvage(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	f := &filler{ctx: t.Context(), db: db, sizes: map[int64]int{}, o: Options{NewID: func(string) string { return "t" }}}
+	f := &filler{ctx: t.Context(), db: db, sizes: map[int64]int{}, o: Options{NewID: func(string) string {
+		return "t"
+	}}}
 	if f.tx, err = db.Begin(); err != nil {
 		t.Fatal(err)
 	}

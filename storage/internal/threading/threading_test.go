@@ -29,16 +29,17 @@ func TestPlan(t *testing.T) {
 		threads []int64
 		want    []int64
 	}{
-		"nothing":                      {nil, nil, []int64{}},
-		"sound":                        {[][]int{{1}, {2, 1}, {3}}, []int64{7, 7, 4}, []int64{7, 7, 4}},
-		"joined by the last":           {[][]int{{1}, {2}, {3, 1, 2}}, []int64{7, 7, 7}, []int64{7, 7, 7}},
-		"the larger stays":             {[][]int{{1}, {1, 2}, {2}}, []int64{9, 9, 3}, []int64{9, 9, 9}},
-		"of equal ones the older":      {[][]int{{1}, {1}}, []int64{9, 3}, []int64{3, 3}},
-		"the larger part keeps it":     {[][]int{{1}, {2}, {2}}, []int64{5, 5, 5}, []int64{-1, 5, 5}},
-		"of equal parts the first":     {[][]int{{1}, {2}}, []int64{5, 5}, []int64{5, -2}},
-		"astray":                       {[][]int{{1}, {2, 1}, {3}}, []int64{1, 2, 2}, []int64{1, 1, 2}},
-		"of another account":           {[][]int{{1}, {1}, {2}}, []int64{0, 3, 0}, []int64{3, 3, -3}},
-		"one leads, parts of two stay": {[][]int{{1}, {1}, {1}, {2}, {2}}, []int64{4, 4, 6, 6, 6}, []int64{4, 4, 4, 6, 6}},
+		"nothing":                  {nil, nil, []int64{}},
+		"sound":                    {[][]int{{1}, {2, 1}, {3}}, []int64{7, 7, 4}, []int64{7, 7, 4}},
+		"joined by the last":       {[][]int{{1}, {2}, {3, 1, 2}}, []int64{7, 7, 7}, []int64{7, 7, 7}},
+		"the larger stays":         {[][]int{{1}, {1, 2}, {2}}, []int64{9, 9, 3}, []int64{9, 9, 9}},
+		"of equal ones the older":  {[][]int{{1}, {1}}, []int64{9, 3}, []int64{3, 3}},
+		"the larger part keeps it": {[][]int{{1}, {2}, {2}}, []int64{5, 5, 5}, []int64{-1, 5, 5}},
+		"of equal parts the first": {[][]int{{1}, {2}}, []int64{5, 5}, []int64{5, -2}},
+		"astray":                   {[][]int{{1}, {2, 1}, {3}}, []int64{1, 2, 2}, []int64{1, 1, 2}},
+		"of another account":       {[][]int{{1}, {1}, {2}}, []int64{0, 3, 0}, []int64{3, 3, -3}},
+		"one leads, parts of two stay": {[][]int{{1}, {1}, {1}, {2}, {2}}, []int64{4, 4, 6, 6, 6},
+			[]int64{4, 4, 4, 6, 6}},
 	} {
 		if got := set(c.emails...).Plan(c.threads); !slices.Equal(got, c.want) {
 			t.Errorf("%s: %v, want %v", name, got, c.want)
@@ -60,7 +61,9 @@ func TestPlanAlways(t *testing.T) {
 		for i := range n {
 			reach[i] = make([]bool, n)
 			for j := range n {
-				reach[i][j] = i == j || slices.ContainsFunc(emails[i], func(k int) bool { return slices.Contains(emails[j], k) })
+				reach[i][j] = i == j || slices.ContainsFunc(emails[i], func(k int) bool {
+					return slices.Contains(emails[j], k)
+				})
 			}
 		}
 		for range n {

@@ -27,10 +27,12 @@ func TestPages(t *testing.T) {
 	}
 	for text, want := range map[string][]string{
 		pages[0].Text: {".TH \"TOOL\" 1 \"\" \"tool 1.0\"\n", "\ntool \\- A tool\n",
-			"\n\\&.ignored\n\\&'so it is\nC:\\epath \\-x\\[u2026]\n.PP\n.nf\n.in 4n\nkept  as it is\n.in\n.fi\nand on\n",
+			"\n\\&.ignored\n\\&'so it is\nC:\\epath \\-x\\[u2026]\n.PP\n.nf\n.in 4n\nkept  as it is\n.in\n.fi\nand " +
+				"on\n",
 			"\none\nThe first\n", "\n.TP\n\\-\\-all\nall of it\n", "\n.SH SEE ALSO\ntool\\-one(1)\n"},
 		pages[1].Text: {".TH \"TOOL\\-ONE\" 1 ",
-			"\ntool\\-one \\- The first\n", "\ntool one ARG [flags]\n", "\n.TP\n\\-\\-name NAME\na NAME\n", "\n.TP\n\\-\\-all\n",
+			"\ntool\\-one \\- The first\n", "\ntool one ARG [flags]\n", "\n.TP\n\\-\\-name NAME\na NAME\n",
+			"\n.TP\n\\-\\-all\n",
 			"\n.in 4n\ntool one x\n.in\n", "\n.TP 6\n0\ndone\n", "\n.SH SEE ALSO\ntool(1)\n"},
 	} {
 		for _, part := range want {
