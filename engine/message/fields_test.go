@@ -231,6 +231,8 @@ func TestLongFields(t *testing.T) {
 			t.Errorf("%s: to %q, text %q", name, people(v.Cc), v.Text)
 		}
 	}
+	unknown := strings.Repeat("X-Report: "+strings.Repeat("word ", 1<<16)+"\r\n", 5)
+	kind{raw: unknown + "To: a@example.org\r\n\r\nt", people: "<a@example.org>", text: "t"}.check(t)
 }
 
 func TestFromHTML(t *testing.T) {
