@@ -69,7 +69,8 @@ once when it is named; it stays paused.`,
 				return err // clearer than the summaries
 			}
 			if s.added && len(all) == 1 && statusOfSummary(all[0]) == Denied {
-				all[0].NextStep = strings.TrimPrefix(all[0].NextStep+"; ", "; ") + "the account was added and is paused: " +
+				all[0].NextStep = strings.TrimPrefix(all[0].NextStep+"; ", "; ") +
+					"the account was added and is paused: " +
 					"mailcote account remove " + view.ShellWord(all[0].Account) + " forgets it"
 			}
 			if reported := a.report(all); err == nil {
