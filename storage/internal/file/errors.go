@@ -59,13 +59,17 @@ const (
 	unknown // what is on disk is not known: close every handle, reopen, check
 )
 
+// errLost says that SQLite ended the transaction, and the closure that it
+// happened to reported nothing.
+var errLost = errors.New("no transaction is active")
+
 // severityOf classifies an error of a statement or of COMMIT (DESIGN §3, the
 // writer).
 func severityOf(err error) severity {
 	if err == nil {
 		return harmless
 	}
-	if strings.Contains(err.Error(), "no such savepoint") || strings.Contains(err.Error(), "no transaction is active") {
+	if strings.Contains(err.Error(), "no such savepoint") || strings.Contains(err.Error(), errLost.Error()) {
 		return void
 	}
 	var se *sqlite.Error

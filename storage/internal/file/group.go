@@ -2,6 +2,7 @@ package file
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"time"
 
@@ -11,9 +12,9 @@ import (
 // group runs requests in one transaction until 20 ms or 4 MB are full or nobody
 // waits; then one COMMIT, then the answers. Each but the first runs in a
 // savepoint. The first has no neighbours to spare yet: when it fails, the whole
-// transaction is undone. In a savepoint SQLite copies every page aside before
-// it changes it, and goes through all of these copies after each statement that
-// needs a journal of its own. A batch would cost more the more pages it changes.
+// transaction is undone. A savepoint has its price: SQLite copies aside every
+// page that is changed in it, and walks these copies after each statement that
+// can fail half-way. That made large batches quadratic.
 //
 // Only the writer's own context reaches the database: a statement cancelled by
 // a caller would make SQLite roll back the whole transaction, neighbours
@@ -26,7 +27,7 @@ func (w *writer) group(first *request) {
 		return
 	}
 	var (
-		members []*request // took their savepoint
+		members []*request // their closures succeeded
 		notes   []any      // theirs
 		changed bool
 		size    int
@@ -45,7 +46,7 @@ func (w *writer) group(first *request) {
 		var own, trouble error
 		if r == first {
 			own, trouble = sorted(run(view, r.fn))
-		} else {
+		} else if trouble = stillOpen(ctx, tx); trouble == nil {
 			own, trouble = w.member(ctx, view, r)
 		}
 		if trouble != nil {
@@ -102,6 +103,16 @@ func (w *writer) member(ctx context.Context, view *Tx, r *request) (own, trouble
 		return nil, err
 	}
 	return own, nil
+}
+
+// stillOpen reports an error when a closure lost the transaction and did not say
+// so. A SAVEPOINT would then begin another one.
+func stillOpen(ctx context.Context, tx *sql.Tx) error {
+	if _, err := tx.ExecContext(ctx, "BEGIN"); err != nil {
+		return nil //nolint:nilerr // there is one already
+	}
+	_, err := tx.ExecContext(ctx, "ROLLBACK")
+	return errors.Join(errLost, err)
 }
 
 // sorted tells a closure's own failure from the whole transaction's.
