@@ -2,6 +2,7 @@ package storage
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -10,8 +11,8 @@ import (
 
 // Dates that bound nothing, in milliseconds.
 const (
-	always = -1 << 62
-	never  = 1 << 62
+	noLower = -1 << 62
+	noUpper = 1 << 62
 )
 
 // parts are what must all hold, by kind.
@@ -25,7 +26,7 @@ type parts struct {
 
 // all is what neither the index nor a range of dates answers, the cheapest first.
 func (p parts) all() []query.Expr {
-	all := p.others
+	all := slices.Clone(p.others)
 	if p.flagged {
 		all = append(all, query.Flagged{})
 	}
@@ -41,7 +42,7 @@ func (p parts) all() []query.Expr {
 // split sorts the conditions of a query. account becomes the account that is
 // asked for, if there is one only.
 func (c *conditions) split(all []query.Expr, account *AccountID, in *[]MailboxID) (p parts, err error) {
-	p.after, p.before = always, never
+	p.after, p.before = noLower, noUpper
 	var text query.And
 	for _, e := range all {
 		if _, ok := c.spelling.Match(e); ok {

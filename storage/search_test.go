@@ -203,6 +203,36 @@ func TestSearchWhileBuilding(t *testing.T) {
 	}
 }
 
+// Mail of an account that is being removed is not found and does not count, and
+// that of the others is.
+func TestSearchWhileRemoving(t *testing.T) {
+	b := newBed(t)
+	box := b.mailbox("INBOX", 7)
+	b.store(box, 7, b.arrival(1, 1), b.arrival(2, 2, `\Seen`))
+	b.index(func(row EmailRow) IndexDoc { return IndexDoc{Email: row, Text: "word"} })
+	gone := b.account
+	b.secondAccount()
+	b.store(b.mailbox("INBOX", 7), 7, b.arrival(3, 3))
+	b.index(func(row EmailRow) IndexDoc { return IndexDoc{Email: row, Text: "word"} })
+	write(t, b.Store, func(w *Writer) error { return w.HideAccount(gone) })
+	for _, text := range []string{"", "word", "in:inbox", "is:unread", "-is:flagged", "is:unread OR is:flagged"} {
+		q, err := query.Parse(text, time.UTC)
+		if err != nil {
+			t.Fatal(err)
+		}
+		read(t, b.Store, func(r *Reader) error {
+			n, err := r.CountHits(q, 0)
+			if found := b.find(text, 10); n != 1 || found != "3" {
+				t.Errorf("%q: %d in all, found %q", text, n, found)
+			}
+			if n, err := r.CountHits(q, gone); n != 0 || err != nil {
+				t.Errorf("%q: %d of the account (%v)", text, n, err)
+			}
+			return err
+		})
+	}
+}
+
 // meant is what a search may read from one end to the other.
 var meant = regexp.MustCompile(`USING COVERING INDEX email_newest|entry USING .*INDEX entry_(unread|flagged)`)
 
