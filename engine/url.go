@@ -12,6 +12,7 @@ import (
 	"mailcote/engine/fault"
 	"mailcote/engine/imap"
 	"mailcote/engine/secret"
+	"mailcote/storage"
 )
 
 // Login says who signs in, and where.
@@ -142,6 +143,10 @@ func (l Login) Resolve(ctx context.Context, ref secret.Ref, box secret.Box) (sec
 
 // URL returns the login as a URL without its password.
 func (l Login) URL() string { return l.named("").URL() }
+
+// AccountURL returns the URL of an account, without a password: it is what
+// gives the account another password.
+func AccountURL(a storage.Account) string { return loginOf(a).URL() }
 
 // named is the login as the next steps of faults name it. name is the
 // account's; "": there is none yet.

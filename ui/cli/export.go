@@ -45,9 +45,9 @@ func (a *app) export() *cobra.Command {
 		Use:   "export --format mbox|maildir|eml|jsonl --out DIR [QUERY]",
 		Short: "Write mail into files of other programs",
 		Long: `Write mail into files that other programs read: all of it, or every copy of what
-a search finds, or of the messages that --id names. DIR is made, or is empty, or holds the same export, which then
-goes on; nothing that is there is overwritten. A running mailcote goes on
-meanwhile. Each account has a directory:
+a search finds, or of the messages that --id names. DIR is made, or is empty, or
+holds the same export, which then goes on; nothing that is there is overwritten.
+A running mailcote goes on meanwhile. Each account has a directory:
 
   mbox     one file a mailbox (mboxrd), flags in Status, X-Status, X-Keywords
   maildir  a Maildir++ as Dovecot has it, flags in the names, keywords in

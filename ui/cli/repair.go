@@ -149,6 +149,9 @@ func (v repairView) words(apart int) string {
 	text := fmt.Sprintf("%s: %d mended, %d left; %s fetched again in %s.", format.Plural(int64(v.Found), "finding",
 		"findings"), v.Mended, v.Left, format.Plural(v.Refetched, "message", "messages"),
 		format.Seconds(float64(v.Seconds)))
+	if v.Found == 0 {
+		text = "The store is sound. " + text
+	}
 	if apart > 0 {
 		text = "Not done: " + format.Plural(int64(apart), "account was", "accounts were") + " not compared. " + text
 	}

@@ -35,9 +35,7 @@ func (a *app) root() *cobra.Command {
 	flags.BoolVar(&a.voice.Quiet, "quiet", false, "say nothing but data and errors")
 	flags.BoolVar(&a.voice.NoColor, "no-color", false, "no colour (also NO_COLOR)")
 	flags.BoolVarP(&a.verbose, "verbose", "v", false, "print what goes over the wire to stderr, passwords masked")
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usagef("%s: see %s --help", strings.TrimSpace(err.Error()), c.CommandPath())
-	})
+	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(a.demo(), a.run(), a.sync(), a.account(), a.mailbox(), a.status(), a.orFresh(a.search()), a.show(),
 		a.queue(), a.errors(), a.check(), a.export(), a.backup(), a.restore(), a.sql(), a.token(), a.manual(),
 		a.version())
@@ -158,4 +156,16 @@ Everywhere:
 
 Exit status:
 ` + statusLines()
+}
+
+// flagError says which flag is wrong, without the names of Go's functions.
+func flagError(c *cobra.Command, err error) error {
+	text := strings.TrimSpace(err.Error())
+	if before, after, cut := strings.Cut(text, ": strconv."); cut {
+		if _, why, known := strings.Cut(after, "\": "); known {
+			text = before + ": " + why
+		}
+	}
+	text = strings.Replace(text, " flag: time: ", " flag: ", 1)
+	return usagef("%s: see %s --help", text, c.CommandPath())
 }

@@ -115,7 +115,10 @@ with marks: pairs of the first character of a find and the one behind it.`,
 	c.Flags().StringVar(&how.account, "account", "", "only in this `ACCOUNT`")
 	c.Flags().BoolVar(&how.exists, "exists", false, "end with status 4 when nothing is found")
 	c.Flags().DurationVar(&how.wait, "wait", 0, "wait `TIME` for a first hit, such as 30s; then as --exists")
-	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
+	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		if !strings.Contains(err.Error(), "shorthand") { // it has two hyphens
+			return flagError(c, err)
+		}
 		return usagef("%s: to exclude a word, write -- before the query: mailcote search -- invoice -shop",
 			strings.TrimSpace(err.Error()))
 	})

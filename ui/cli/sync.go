@@ -35,9 +35,9 @@ func (a *app) sync() *cobra.Command {
 		Use: "sync [ACCOUNT…|URL]", Short: "Fetch what is new, then end",
 		Long: `Bring accounts to the server's state, then end: every account, those named, or
 the one a URL says. A URL's account is added if it is new. One that is known at
-another port or with other security is not changed unless you say so. With --once its
-password is used and not kept. An account paused by hand is left out, or synced
-once when it is named; it stays paused.`,
+another port or with other security is not changed unless you say so. With --once
+its password is used and not kept. An account paused by hand is left out, or
+synced once when it is named; it stays paused.`,
 		Example: `  mailcote sync
   mailcote sync you@example.org --mailbox INBOX
   mailcote sync imap://test:secret@127.0.0.1:1143 --store t.db --once --json`,

@@ -122,7 +122,12 @@ func Resume(a storage.Account) string {
 	if a.PauseClass == class.Manual {
 		return "mailcote account resume " + ShellWord(a.Name)
 	}
-	if ref, err := secret.ParseRef(a.SecretRef); err == nil && ref.Kind == secret.File && a.PauseClass == class.Auth {
+	ref, err := secret.ParseRef(a.SecretRef)
+	switch {
+	case err != nil || a.PauseClass != class.Auth:
+	case ref.Kind == secret.Saved:
+		return "give the password: mailcote account add " + ShellWord(engine.AccountURL(a))
+	case ref.Kind == secret.File:
 		return "correct the password in " + ref.Value + " (an agent notices that by itself), then mailcote sync " +
 			ShellWord(a.Name)
 	}

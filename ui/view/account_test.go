@@ -9,6 +9,7 @@ import (
 
 	"mailcote/engine"
 	"mailcote/storage"
+	"mailcote/storage/class"
 	"mailcote/testkit/script"
 	"mailcote/ui/view"
 )
@@ -81,5 +82,21 @@ func TestAccounts(t *testing.T) {
 	fault(time.Now())
 	if got := b.standing(view.Around{}).Errors - before; got != 2 {
 		t.Errorf("%d errors in 24 hours, want 2", got)
+	}
+}
+
+// TestResume: what ends a pause says where the password comes from.
+func TestResume(t *testing.T) {
+	a := storage.Account{Name: "my mail", User: "you@example.org", Host: "imap.example.org", Port: 993, Security: "tls"}
+	for _, c := range []struct{ class, secret, want string }{
+		{"manual", "saved", "mailcote account resume 'my mail'"},
+		{"auth", "saved", "give the password: mailcote account add imaps://you%40example.org@imap.example.org:993"},
+		{"auth", "file:/tmp/p", "correct the password in /tmp/p (an agent notices that by itself), then mailcote sync 'my mail'"},
+		{"policy", "saved", "correct it, then mailcote sync 'my mail'"},
+	} {
+		a.PauseClass, a.SecretRef = class.Class(c.class), c.secret
+		if got := view.Resume(a); got != c.want {
+			t.Errorf("%s, %s: %s", c.class, c.secret, got)
+		}
 	}
 }

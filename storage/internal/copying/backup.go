@@ -95,7 +95,7 @@ func Backup(ctx context.Context, conn *sql.Conn, path, to string, o Options) (f 
 }
 
 // name gives a finished copy its name. A rename would replace a file that came
-// after it was looked for, so only Force renames. A link is refused there.
+// after it was looked for, so only Force renames. Linking refuses such a name.
 func (o Options) name(partial, to string) error {
 	if o.Force {
 		return os.Rename(partial, to)
@@ -103,7 +103,8 @@ func (o Options) name(partial, to string) error {
 	err := os.Link(partial, to)
 	switch {
 	case err == nil:
-		return os.Remove(partial)
+		_ = os.Remove(partial) //nolint:errcheck // the copy is whole and has its name; the next one removes it
+		return nil
 	case errors.Is(err, fs.ErrExist):
 		return fmt.Errorf("%s: %w", to, fs.ErrExist)
 	}

@@ -15,7 +15,8 @@ func (v *Voice) Confirm(ctx context.Context, question string) (bool, error) {
 	}
 	terminal, done := v.terminal()
 	defer done()
-	_, _ = fmt.Fprint(terminal, question+" (y/N) ") // reading will fail as well
+	lines := wrap(v.errColumns, "", 0, question+" (y/N)")
+	_, _ = fmt.Fprint(terminal, strings.Join(lines, "\n")+" ") // reading will fail as well
 	answers := make(chan string, 1)
 	go func() { answers <- readLine(v.in) }() // ends with the line, or with the process
 	select {
