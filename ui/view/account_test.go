@@ -91,7 +91,8 @@ func TestResume(t *testing.T) {
 	for _, c := range []struct{ class, secret, want string }{
 		{"manual", "saved", "mailcote account resume 'my mail'"},
 		{"auth", "saved", "give the password: mailcote account add imaps://you%40example.org@imap.example.org:993"},
-		{"auth", "file:/tmp/p", "correct the password in /tmp/p (an agent notices that by itself), then mailcote sync 'my mail'"},
+		{"auth", "file:/tmp/p",
+			"correct the password in /tmp/p (an agent notices that by itself), then mailcote sync 'my mail'"},
 		{"policy", "saved", "correct it, then mailcote sync 'my mail'"},
 	} {
 		a.PauseClass, a.SecretRef = class.Class(c.class), c.secret

@@ -72,8 +72,8 @@ func (l *listener) event() Progress {
 // brisk limits make time pass quickly for a stream.
 func brisk() limits {
 	l := standardLimits()
-	l.gap, l.beat, l.write, l.readHeader = time.Millisecond, 10*time.Millisecond, 100*time.Millisecond,
-		50*time.Millisecond
+	l.gap, l.beat, l.write, l.readHeader = time.Millisecond, 10*time.Millisecond, 500*time.Millisecond,
+		250*time.Millisecond
 	return l
 }
 
@@ -144,7 +144,7 @@ func TestCloseEndsStreams(t *testing.T) {
 
 // Streams are bounded, and leave connections to those who read.
 func TestStreamsAreBounded(t *testing.T) {
-	s := open(t, Config{Source: newsworthy()}, brisk())
+	s := open(t, Config{Source: newsworthy()}, standardLimits())
 	for range maxStreams {
 		listenTo(t, s).event()
 	}
