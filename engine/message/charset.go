@@ -8,8 +8,6 @@ import (
 
 	"golang.org/x/text/encoding"
 	"golang.org/x/text/encoding/charmap"
-	"golang.org/x/text/encoding/japanese"
-	"golang.org/x/text/encoding/simplifiedchinese"
 	"golang.org/x/text/encoding/traditionalchinese"
 	"golang.org/x/text/encoding/unicode"
 	"golang.org/x/text/encoding/unicode/utf32"
@@ -249,7 +247,8 @@ const sureUTF8 = 3
 
 // decodeMulti decodes a charset of several bytes a character. Its label is
 // disproved by bytes that make no characters of it, and by valid UTF-8. One that
-// cannot read all bytes gives way to the other one of its language that can.
+// cannot read all bytes gives way to the other one of its language, if that can
+// and reads the more usual characters. One damaged character disproves nothing.
 func (cs *charsets) decodeMulti(enc encoding.Encoding, b []byte) string {
 	s := decode(enc, b)
 	wrong := strings.Count(s, "\ufffd")
@@ -259,33 +258,29 @@ func (cs *charsets) decodeMulti(enc encoding.Encoding, b []byte) string {
 		return string(b)
 	case good >= 10*bad && wrong > bad:
 		return strings.ToValidUTF8(string(b), "\ufffd")
-	case wrong > 0 && sibling(enc) != nil:
-		if other := decode(sibling(enc), b); !strings.Contains(other, "\ufffd") {
-			return other
+	}
+	if wrong == 0 {
+		return s
+	}
+	n := utf8.RuneCountInString(s) - asciiBytes([]byte(s))
+	odd := wrong*2 > n || unusual(enc, b, s)
+	if other := sibling(enc); other != nil && odd {
+		if o := decode(other, b); n > 1 && !strings.Contains(o, "\ufffd") && !unusual(other, b, o) {
+			return o
 		}
 	}
-	// One error among a few characters is a damage.
-	if n := utf8.RuneCountInString(s) - asciiBytes(b); wrong*8 > n && (wrong > 1 || n <= 2) {
-		if other := cs.guess(b, false); strings.Count(other, "\ufffd") < wrong {
-			return other
-		}
+	switch {
+	case wrong*8 <= n:
+		return s
+	case enc == traditionalchinese.Big5 && n > 1 && !odd: // each user may define characters
+		return s
+	case len(b)-asciiBytes(b) > 1 && oneDamage(enc, b): // one byte alone is a letter of another charset
+		return s
+	}
+	if other := cs.guess(b, false); strings.Count(other, "\ufffd") < wrong {
+		return other
 	}
 	return s
-}
-
-// sibling is the other charset in which a language is written.
-func sibling(enc encoding.Encoding) encoding.Encoding {
-	switch enc {
-	case japanese.ShiftJIS:
-		return japanese.EUCJP
-	case japanese.EUCJP:
-		return japanese.ShiftJIS
-	case simplifiedchinese.GB18030:
-		return traditionalchinese.Big5
-	case traditionalchinese.Big5:
-		return simplifiedchinese.GB18030
-	}
-	return nil
 }
 
 // asciiBytes counts the bytes that are ASCII.

@@ -9,6 +9,8 @@ import (
 	"golang.org/x/text/encoding"
 	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/encoding/japanese"
+	"golang.org/x/text/encoding/simplifiedchinese"
+	"golang.org/x/text/encoding/traditionalchinese"
 )
 
 // maxGuesses bounds the statistical guesses of a message. Each costs about a
@@ -275,4 +277,90 @@ func (cs *charsets) japanese(b []byte) string {
 		return cs.guess(b, false)
 	}
 	return best
+}
+
+// maxDamaged bounds the text in which one damaged character is looked for. In a
+// longer one it is no great share.
+const maxDamaged = 1024
+
+// oneDamage reports whether a text is in a charset but for one or two bytes. What
+// follows these may be out of step, so there can be more errors than damages.
+func oneDamage(enc encoding.Encoding, b []byte) bool {
+	if len(b) > maxDamaged {
+		return false
+	}
+	decoder, dst := enc.NewDecoder(), [16]byte{}
+	end := func(i int) int { // of the character at i; 0: it is none
+		for n := 1; n <= 4 && i+n <= len(b); n++ {
+			decoder.Reset()
+			w, _, err := decoder.Transform(dst[:], b[i:i+n], true)
+			if err == nil && !bytes.Contains(dst[:w], []byte("\ufffd")) {
+				return i + n
+			}
+		}
+		return 0
+	}
+	clean := make([]bool, len(b)+2) // from here to the end
+	clean[len(b)] = true
+	for i := len(b) - 1; i >= 0; i-- {
+		e := end(i)
+		clean[i] = e > 0 && clean[e]
+	}
+	for i := 0; i < len(b); {
+		if clean[i+1] || clean[i+2] {
+			return true
+		}
+		if i = end(i); i == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// unusual reports whether the reading of bytes in a charset has many characters
+// that are seldom written: half-width syllables in Japanese, and in Chinese what
+// is outside the first level of the charset. Text of the sibling reads so.
+func unusual(enc encoding.Encoding, b []byte, s string) bool {
+	rare, all := 0, 0
+	for _, r := range s {
+		if r >= utf8.RuneSelf && r != utf8.RuneError {
+			if all++; 0xff61 <= r && r <= 0xff9f {
+				rare++
+			}
+		}
+	}
+	if enc == simplifiedchinese.GB18030 || enc == traditionalchinese.Big5 {
+		rare, all = 0, 0
+		for i := 0; i+1 < len(b); i++ {
+			lead, trail := b[i], b[i+1]
+			if lead < utf8.RuneSelf {
+				continue
+			}
+			i++
+			if enc == traditionalchinese.Big5 && lead < 0x87 {
+				continue // user-defined
+			}
+			if lead < 0xa1 || enc == traditionalchinese.Big5 && lead > 0xc8 ||
+				enc == simplifiedchinese.GB18030 && (lead > 0xd7 || trail < 0xa1) {
+				rare++
+			}
+			all++
+		}
+	}
+	return rare*8 > all
+}
+
+// sibling is the other charset in which a language is written.
+func sibling(enc encoding.Encoding) encoding.Encoding {
+	switch enc {
+	case japanese.ShiftJIS:
+		return japanese.EUCJP
+	case japanese.EUCJP:
+		return japanese.ShiftJIS
+	case simplifiedchinese.GB18030:
+		return traditionalchinese.Big5
+	case traditionalchinese.Big5:
+		return simplifiedchinese.GB18030
+	}
+	return nil
 }
