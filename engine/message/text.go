@@ -132,8 +132,8 @@ func stub(plain, page string) bool {
 	return found*2 < words && len(page) > 0 && (strings.Contains(plain, "html") || len(page)*2 >= len(plain))
 }
 
-// unlinked drops the links of a text: on the page beside it they stand behind
-// words.
+// unlinked drops the links of a text: on the page beside it they may stand
+// behind words.
 func unlinked(text string) string {
 	if !strings.Contains(text, "://") {
 		return text
@@ -365,8 +365,10 @@ func (b *builder) close(end int64) {
 		return
 	}
 	text := htmlText(string(page), int(b.lim.Text)-g.start)
-	plain := unlinked(string(b.text[g.start:]))
-	if g.plain < shortPlain && len(text) > 2*len(plain) || stub(plain, text) {
+	written := strings.TrimSpace(string(b.text[g.start:]))
+	plain := unlinked(written)
+	short := len(plain) < shortPlain && (written == "" || len(unlinked(text)) > 2*len(plain))
+	if short || stub(plain, text) {
 		b.text = b.text[:g.start]
 		b.reduced(text)
 	}
