@@ -57,6 +57,8 @@ type transfer struct {
 	held   byte   // quoted-printable: first hex digit
 	phase  phase  // base64 and uuencode
 	begun  bool   // a line was seen
+	plain  bool   // base64: "+" or "/" was seen
+	safe   bool   // base64: it is in the alphabet of RFC 4648 §5
 	ended  bool   // base64: the last line was the last one by its looks
 	padded bool   // base64: … and by its padding
 	width  int    // base64: length of the first line
@@ -97,6 +99,7 @@ func (t *transfer) add(dst []byte, eol string, chunk []byte) []byte {
 		if n := len(chunk); n == t.width && n&3 == 0 && t.n == 0 && t.phase == inData && !t.ended && n > 0 {
 			out, err := base64.StdEncoding.AppendDecode(dst, chunk) // the usual case: a full and clean line
 			if err == nil && len(out)-len(dst) == n/4*3 {
+				t.see(chunk)
 				return out
 			}
 		}
@@ -231,14 +234,19 @@ func (t *transfer) decide(dst []byte) []byte {
 // byte says so. Before it the byte may be a damage.
 func (t *transfer) foreign(line []byte) bool {
 	line = bytes.TrimSpace(line)
-	other, blanks := 0, 0
+	other, blanks, safe := 0, 0, 0
 	for _, c := range line {
 		switch {
 		case c == ' ' || c == '\t':
 			blanks++
+		case c == '-' || c == '_':
+			safe++
 		case c != '=' && sextet(c) == 0xff:
 			other++
 		}
+	}
+	if !t.safe || t.ended && safe*4 > len(line) { // a rule stands below the data
+		other += safe
 	}
 	switch {
 	case len(line) == 0:
@@ -251,13 +259,37 @@ func (t *transfer) foreign(line []byte) bool {
 	return other*4 > len(line) || blanks > 0 && (other > 0 || len(line) < 40)
 }
 
+// see notes what a line tells of the alphabet. "-" and "_" are data (RFC 4648 §5)
+// if neither "+" nor "/" was seen, and the groups are not whole without them.
+// Otherwise they are a damage.
+func (t *transfer) see(line []byte) {
+	if t.plain = t.plain || bytes.IndexByte(line, '+') >= 0 || bytes.IndexByte(line, '/') >= 0; t.plain {
+		t.safe = false
+		return
+	}
+	if bytes.IndexByte(line, '-') < 0 && bytes.IndexByte(line, '_') < 0 {
+		return
+	}
+	standard, safe := int(t.n), 0
+	for _, c := range line {
+		switch {
+		case c == '-' || c == '_':
+			safe++
+		case c == '=' || sextet(c) != 0xff:
+			standard++
+		}
+	}
+	t.safe = (standard+safe)%4 == 0 || standard%4 != 0
+}
+
 func (t *transfer) base64(dst, src []byte) []byte {
+	t.see(src)
 	for _, c := range src {
 		v := sextet(c)
 		switch {
-		case c == '-': // the alphabet of RFC 4648 §5
+		case c == '-' && t.safe:
 			v = 62
-		case c == '_':
+		case c == '_' && t.safe:
 			v = 63
 		case c == '=':
 			dst = t.pad(dst)
