@@ -219,7 +219,6 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// TestFromHTML: the view tells whether the text was HTML.
 // TestLongFields: a field that is longer than a header may be costs itself, not
 // those behind it.
 func TestLongFields(t *testing.T) {
@@ -235,6 +234,30 @@ func TestLongFields(t *testing.T) {
 	kind{raw: unknown + "To: a@example.org\r\n\r\nt", people: "<a@example.org>", text: "t"}.check(t)
 }
 
+// TestCutFieldGoesOn: what is cut off a field takes no room, whatever the number
+// of its lines.
+func TestCutFieldGoesOn(t *testing.T) {
+	const rest = "\r\nCc: a@example.org\r\nSubject: seen\r\n\r\nt"
+	for name, raw := range map[string]string{
+		"folded":         "References: <a@b>" + strings.Repeat("\r\n x", 9000),
+		"without indent": "Content-Type: text/plain" + strings.Repeat("\r\nname=a", 5000),
+		"cut in a line":  "References: " + strings.Repeat("x", 9000) + strings.Repeat("\r\n x", 9000),
+	} {
+		v := Parse(strings.NewReader(raw+rest), Limits{Header: 8000})
+		if check(t, v); people(v.Cc) != "<a@example.org>" || v.Subject != "seen" || v.Text != "t" {
+			t.Errorf("%s: %q, %q, %.60q", name, people(v.Cc), v.Subject, v.Text)
+		}
+	}
+	// Each length of the field, so that it fills its room in a line, at its end, and within a line end.
+	for n := range 40 {
+		raw := "References: " + strings.Repeat("x", 1980+n) + "\r\n y\r\n z" + rest
+		if v := Parse(strings.NewReader(raw), Limits{Header: 8000}); v.Subject != "seen" || people(v.Cc) == "" {
+			t.Errorf("%d: %q, %q", n, people(v.Cc), v.Subject)
+		}
+	}
+}
+
+// TestFromHTML: the view tells whether the text was HTML.
 func TestFromHTML(t *testing.T) {
 	for raw, want := range map[string]bool{
 		"Content-Type: text/plain\r\n\r\n<p>hello</p>": false,

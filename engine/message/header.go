@@ -98,6 +98,7 @@ func (s *scanner) readHeader(limit int64) {
 	leading := s.parts == 1 // some servers put empty lines and NULs before a message
 	parameters := false     // the last field has parameters
 	keep, from := false, 0  // the last field is known, and where it begins
+	room := func() int64 { return min(limit-int64(len(s.head)), limit/4-int64(len(s.head)-from)) }
 	bad := false
 	defer func() {
 		if bad && !s.noHeader {
@@ -129,7 +130,7 @@ func (s *scanner) readHeader(limit int64) {
 			name, _, ok := splitField(text)
 			switch {
 			case parameters && isParam(text):
-				if int64(len(s.head)) < limit {
+				if room() > 0 {
 					s.head = append(s.head, ' ') // a continuation line that lost its indent
 				}
 			case ok:
@@ -159,13 +160,13 @@ func (s *scanner) readHeader(limit int64) {
 		if s.inHeader = true; !keep {
 			continue
 		}
-		room := min(limit-int64(len(s.head)), limit/4-int64(len(s.head)-from))
-		if int64(len(text)) > room {
+		if room := max(room(), 0); int64(len(text)) > room {
 			s.problem("header cut")
-			text = text[:max(room, 0)]
+			text = text[:room]
 		}
 		s.head = append(s.head, text...)
-		if end != "" && int64(len(s.head)) < limit {
+		ended := len(text) == 0 && bytes.HasSuffix(s.head, []byte("\n")) // by a line before this one
+		if end != "" && !ended && int64(len(s.head)) < limit {
 			s.head = append(s.head, '\n')
 		}
 	}

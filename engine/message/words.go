@@ -65,12 +65,12 @@ func unfold(s string) string {
 // oneLine turns control characters and line separators into spaces and drops
 // NUL.
 func oneLine(s string) string {
-	if strings.ContainsFunc(s, noInk) {
+	if strings.ContainsFunc(s, controlOrSeparator) {
 		s = strings.Map(func(r rune) rune {
 			switch {
 			case r == 0:
 				return -1
-			case noInk(r):
+			case controlOrSeparator(r):
 				return ' '
 			}
 			return r
@@ -79,9 +79,9 @@ func oneLine(s string) string {
 	return strings.TrimSpace(s)
 }
 
-// noInk recognises control characters and the separators of lines and
+// controlOrSeparator recognises control characters and the separators of lines and
 // paragraphs.
-func noInk(r rune) bool {
+func controlOrSeparator(r rune) bool {
 	return r < ' ' || 0x7f <= r && r < 0xa0 || r == '\u2028' || r == '\u2029'
 }
 
