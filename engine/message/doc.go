@@ -62,8 +62,9 @@
 //   - Valid UTF-8 disproves a single-byte label, because other text is UTF-8 only
 //     by accident. Fewer than three characters must be in the declared charset.
 //     A multi-byte label needs four, or bytes that it cannot have. Such bytes also
-//     give way to the other charset of the language, if that can read them all
-//     (Shift_JIS and EUC-JP, GB18030 and Big5).
+//     give way to the other charset of the language (Shift_JIS and EUC-JP, GB18030
+//     and Big5), if that can read them all and as usual characters, and the declared
+//     one reads unusual ones. One damaged character disproves no label.
 //   - UTF-8 with cut or foreign bytes stays UTF-8. Each run of bad bytes becomes
 //     one U+FFFD (Unicode §3.9, WHATWG). Lines that are no UTF-8 at all are of
 //     another program, as footers are, and are read by themselves. So are lines
@@ -118,7 +119,8 @@
 //     of its own without a charset, since lists and gateways append it. RFC 2045
 //     §6.8 leaves it open. Another padded piece goes on, as Mailman's footers are
 //     (mailparse #95 on GitHub). A foreign byte in a line is skipped (§6.8), but
-//     "-" and "_" are of the alphabet of RFC 4648 §5. What is no base64 from its
+//     "-" and "_" are of the alphabet of RFC 4648 §5 if neither "+" nor "/" came
+//     before, and the groups are not whole without them. What is no base64 from its
 //     first line stays.
 //   - A uuencoded file is an attachment, in a text or as x-uuencode (POSIX.1
 //     uuencode): as text nobody can read it. Its path is that of the part with ".u1",
@@ -129,8 +131,8 @@
 //
 //   - Of a multipart/alternative the plain text is taken. The HTML is taken if the
 //     plain text is a stub: shorter than 1,024 bytes, and fewer than half of its
-//     words are on the page; or shorter than 256 bytes and half of the page. Its
-//     links do not count, since a page has them behind words.
+//     words are on the page; or shorter than 256 bytes and half of the page. Links
+//     do not count on either side, since a page may have them behind words.
 //   - A name makes no attachment of an alternative or of the root of a related
 //     part (RFC 2046 §5.1.4, RFC 2387). A disposition "attachment" does.
 //   - Other text/* is read as plain text if it is the only text, and prose as

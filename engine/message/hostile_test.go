@@ -17,7 +17,8 @@ import (
 // within fails when f takes longer than the promise of 2 s a MiB, at least 1 s,
 // in an ordinary build (the race detector costs it twenty times that). Waiting
 // for the processor of a loaded machine does not count. What takes ten times
-// the limit hangs: the panic lets a fuzz run keep the input.
+// the limit by the clock hangs, even if it only waits: the panic ends it and lets
+// a fuzz run keep the input.
 func within(t testing.TB, size int, f func()) {
 	t.Helper()
 	limit := max(time.Second, 2*time.Second*time.Duration(size>>10)/1024)

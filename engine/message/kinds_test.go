@@ -103,6 +103,9 @@ func kinds() map[string][]kind {
 		"WordsAndNames":           kindsWordsAndNames(),
 		"Boundaries":              kindsBoundaries(),
 		"AttachedMessages":        kindsAttachedMessages(),
+		"DamagedMultiByte":        kindsDamagedMultiByte(),
+		"Links":                   kindsLinks(),
+		"StrayBase64":             kindsStrayBase64(),
 	}
 }
 

@@ -263,7 +263,7 @@ type piece struct {
 // pieces returns the pieces of a value, in order. Some senders count from 1 or
 // leave one out. Of two with one number the first counts. A whole value comes
 // before pieces.
-// They are valid until the next call.
+// The slice is valid until the next call.
 func (cs *charsets) pieces(ps params, name string) []piece {
 	list := cs.scratch[:0]
 	for _, p := range ps {

@@ -24,9 +24,9 @@ func messageIDs(cs *charsets, s string, max int) []string {
 	if strings.Contains(s, "&lt;") {
 		s = strings.NewReplacer("&lt;", "<", "&gt;", ">").Replace(s)
 	}
-	bare := dropComments(s)
-	ids := idsOf(bare)
-	if len(ids) == 0 && bare != s {
+	clean := dropComments(s)
+	ids := idsOf(clean)
+	if len(ids) == 0 && clean != s {
 		ids = idsOf(s)
 	}
 	ids = dedupe(ids)
