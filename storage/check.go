@@ -211,6 +211,7 @@ func (s *Store) Repair(ctx context.Context, o RepairOptions) error {
 			{r.renewIndex, []string{"damaged file"}},
 			{r.facts, []string{"missing fact", "wrong change number"}},
 			{r.owners, []string{"broken reference", "wrong account"}},
+			{r.halves, []string{"missing message", "broken reference"}}, // before lost emails get their digests
 			{r.parents, []string{"broken reference"}},
 			{r.blobs, []string{"damaged message", "missing piece", "wrong size", "missing message", "wrong message"}},
 			{r.bodies, []string{"missing message", "wrong message", "false coverage", "broken reference",

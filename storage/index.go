@@ -73,7 +73,7 @@ func (w *Writer) IndexDocs(docs []IndexDoc) error {
 		if err != nil {
 			return err
 		}
-		// Also of one that is gone: whoever indexes until nothing waits would never end.
+		// Also of one that is gone: Drain, which ends when nothing waits, would loop.
 		if _, err := w.tx.Exec(`DELETE FROM unindexed WHERE email_id = ?`, doc.Email); err != nil {
 			return explain("note what is indexed", err)
 		}

@@ -15,7 +15,9 @@ type RepairOptions struct {
 	Found []Finding                // of a check of this store, which nobody has written since
 	Parse func(r io.Reader) Header // reads a message afresh
 	// Synced: the server was asked meanwhile. What is still missing then is
-	// mail that it does not have.
+	// mail that it does not have. An email without live entries whose bytes are
+	// nowhere then loses its digest. It counts as one without a message: it is
+	// not searched, and no check misses its bytes.
 	Synced bool
 }
 
@@ -118,13 +120,14 @@ func (r *repair) parents() error {
 	}); err != nil {
 		return fmt.Errorf("make lost mailboxes: %w", err)
 	}
-	if err := r.numbers(`SELECT id FROM entry WHERE email_id NOT IN (SELECT id FROM email)
-		AND mailbox_id IN (SELECT id FROM mailbox)`, r.ownEmail); err != nil {
-		return fmt.Errorf("make lost emails: %w", err)
-	}
+	// Before the emails, which get their digests from them.
 	if err := r.numbers(`SELECT DISTINCT blob_id FROM blob_piece WHERE blob_id NOT IN (SELECT id FROM blob)`,
 		r.adopt); err != nil {
 		return fmt.Errorf("make lost messages: %w", err)
+	}
+	if err := r.numbers(`SELECT id FROM entry WHERE email_id NOT IN (SELECT id FROM email)
+		AND mailbox_id IN (SELECT id FROM mailbox)`, r.ownEmail); err != nil {
+		return fmt.Errorf("make lost emails: %w", err)
 	}
 	return r.all("drop rows of nothing",
 		`DELETE FROM thread_reference WHERE thread_id NOT IN (SELECT id FROM thread)`,

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"crypto/sha256"
+	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
@@ -41,24 +42,81 @@ func (r *repair) held(blob int64) (h held, err error) {
 	return h, nil
 }
 
-// adopt makes the row of a lost blob from its pieces, if some email is that of
-// their bytes. Pieces of nothing go, since nobody can read them.
+// adopt makes the row of a lost blob from its pieces, if an entry names it or
+// some email is that of their bytes. Other pieces go: they are of nothing.
 func (r *repair) adopt(blob int64) error {
 	h, err := r.held(blob)
 	if err != nil {
 		return err
 	}
-	var wanted bool
-	if err := r.tx.QueryRow(`SELECT EXISTS (SELECT 1 FROM account a CROSS JOIN email e ON e.account_id = a.id
-		AND e.digest = ?1) AND NOT EXISTS (SELECT 1 FROM blob WHERE sha256 = ?1)`, h.sum).Scan(&wanted); err != nil {
+	var named, wanted bool
+	if err := r.tx.QueryRow(`SELECT EXISTS (SELECT 1 FROM entry WHERE blob_id = ?1), EXISTS (SELECT 1 FROM account a
+		CROSS JOIN email e ON e.account_id = a.id AND e.digest = ?2)
+		AND NOT EXISTS (SELECT 1 FROM blob WHERE sha256 = ?2)`, blob, h.sum).Scan(&named, &wanted); err != nil {
 		return err
 	}
-	if h.whole && wanted {
-		_, err := r.tx.Exec(`INSERT INTO blob (id, sha256, size, stored, state, created_at)
+	switch {
+	case named:
+		_, err = r.tx.Exec(`INSERT INTO blob (id, size, stored, state, created_at) VALUES (?, 0, ?, 'staged', ?)`,
+			blob, h.stored, millis(now()))
+		return errors.Join(err, r.seal(blob))
+	case h.whole && wanted:
+		_, err = r.tx.Exec(`INSERT INTO blob (id, sha256, size, stored, state, created_at)
 			VALUES (?, ?, ?, ?, 'sealed', ?)`, blob, h.sum, h.size, h.stored, millis(now()))
 		return err
 	}
 	_, err = r.tx.Exec(`DELETE FROM blob_piece WHERE blob_id = ?`, blob)
+	return err
+}
+
+// halves seals the blobs that count as half received though an entry names
+// them. An entry is written only with all of its bytes, so that mark is wrong.
+func (r *repair) halves() error {
+	return explain("seal messages", r.numbers(`SELECT id FROM blob WHERE state = 'staged'
+		AND EXISTS (SELECT 1 FROM entry WHERE blob_id = blob.id)`, r.seal))
+}
+
+// seal gives a staged blob that an entry names the digest of its bytes, if they
+// are those of the entry. Otherwise it gets that of the email, and counts as
+// damaged. One whose digest nobody knows stays as it is: it may be the only
+// copy.
+func (r *repair) seal(blob int64) error {
+	h, err := r.held(blob)
+	if err != nil {
+		return err
+	}
+	var right bool
+	var size int64
+	var digest []byte
+	if err := r.tx.QueryRow(`SELECT max(n.size = ?2 OR e.digest IS ?3), max(n.size), min(e.digest) FROM entry n
+		LEFT JOIN email e ON e.id = n.email_id WHERE n.blob_id = ?1`, blob, h.size, h.sum).
+		Scan(&right, &size, &digest); err != nil {
+		return err
+	}
+	if right = right && h.whole; right {
+		digest, size = h.sum, h.size
+	} else if err := r.refetch(refetchLive+`n.blob_id = ?`, blob); err != nil || digest == nil {
+		return err
+	}
+	var twin int64 // another blob with that digest
+	err = r.tx.QueryRow(`SELECT id FROM blob WHERE sha256 = ? AND id <> ?`, digest, blob).Scan(&twin)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return err
+	}
+	into, from := blob, twin // which of the two entries name
+	if twin != 0 && !right {
+		into, from = twin, blob
+	}
+	if twin != 0 {
+		if _, err := r.tx.Exec(`UPDATE entry SET blob_id = ? WHERE blob_id = ?`, into, from); err != nil {
+			return err
+		}
+		if _, err := r.tx.Exec(`DELETE FROM blob WHERE id = ?`, from); err != nil || into == twin {
+			return err
+		}
+	}
+	_, err = r.tx.Exec(`UPDATE blob SET sha256 = ?, size = ?, stored = ?, state = 'sealed' WHERE id = ?`, digest, size,
+		h.stored, blob)
 	return err
 }
 
@@ -124,8 +182,8 @@ func (r *repair) bodies() error {
 			WHERE digest IS NOT NULL AND NOT EXISTS (SELECT 1 FROM blob WHERE sha256 = email.digest)
 			AND (SELECT count(DISTINCT b.sha256) FROM entry n JOIN blob b ON b.id = n.blob_id
 			WHERE n.email_id = email.id AND b.state = 'sealed') = 1`,
-		`UPDATE entry SET blob_id = NULL WHERE blob_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM blob
-			WHERE id = entry.blob_id AND state = 'sealed')`,
+		`UPDATE entry SET blob_id = NULL WHERE blob_id IS NOT NULL
+			AND NOT EXISTS (SELECT 1 FROM blob WHERE id = entry.blob_id)`,
 		// The bytes of an entry that lost its own are here under another number.
 		`UPDATE entry SET blob_id = (SELECT b.id FROM email e JOIN blob b ON b.sha256 = e.digest
 			WHERE e.id = entry.email_id) WHERE blob_id IS NULL AND EXISTS (SELECT 1 FROM email e
