@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"cmp"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -75,21 +76,38 @@ func (r *repair) threads() error {
 }
 
 // readHeader reads an email's message again. ok: all of its bytes are there and
-// parse could read them.
+// parse could read them. What keeps the store from being read is an error.
 func (r *Reader) readHeader(email EmailRow, parse func(io.Reader) (Header, error)) (h Header, ok bool, err error) {
 	blob, err := r.EmailBlob(email)
 	if err != nil {
-		return h, false, notFound(err)
+		return h, false, unlessLost(err)
 	}
 	body, _, err := r.OpenBlob(blob)
 	if err != nil {
-		return h, false, notFound(err)
+		return h, false, unlessLost(err)
 	}
-	defer body.Close() //nolint:errcheck // it only frees memory
-	if h, err = parse(body); err == nil {
-		_, err = io.Copy(io.Discard, body)
+	defer body.Close()       //nolint:errcheck // it only frees memory
+	bytes := &noted{r: body} // a parser may swallow that reading fails
+	h, failed := parse(bytes)
+	_, err = io.Copy(io.Discard, bytes)
+	if err = cmp.Or(bytes.err, err); err != nil {
+		return h, false, unlessLost(err)
 	}
-	return h, err == nil, nil
+	return h, failed == nil, nil
+}
+
+// noted reads and remembers the first failure.
+type noted struct {
+	r   io.Reader
+	err error
+}
+
+func (n *noted) Read(p []byte) (int, error) {
+	read, err := n.r.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) && n.err == nil {
+		n.err = err
+	}
+	return read, err
 }
 
 // emptyThreads drops threads without an email.
@@ -184,9 +202,9 @@ func (r *repair) views() error {
 	return nil
 }
 
-// notFound drops an error that says that there is no row.
-func notFound(err error) error {
-	if errors.Is(err, ErrNotFound) {
+// unlessLost drops an error that says that a message is not there whole.
+func unlessLost(err error) error {
+	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrDamaged) {
 		return nil
 	}
 	return err

@@ -61,47 +61,63 @@ type rethreading struct {
 	account AccountID
 	parse   func(r io.Reader) (Header, error)
 	set     *threading.Set
+	unread  []int    // places of emails whose message is not there or cannot be read
 	seen    int64    // messages
-	last    EmailRow // of them
+	last    EmailRow // that was looked at
 }
 
-// read looks at the next messages and reports whether there may be more.
+// toRead is an email that is to be read, if it has a message.
+type toRead struct {
+	email EmailRow
+	body  bool
+}
+
+// read looks at the next emails and reports whether there may be more.
 func (t *rethreading) read(ctx context.Context, s *Store) (more bool, err error) {
-	var batch []EmailRow
+	var batch []toRead
 	if err := s.Read(ctx, func(r *Reader) (err error) {
 		batch, err = t.next(r)
 		return err
 	}); err != nil {
 		return false, err
 	}
-	for _, email := range batch { // each in its own snapshot, since parsing takes time
-		if err := s.Read(ctx, func(r *Reader) error { return t.add(r, email) }); err != nil {
+	for _, one := range batch { // each in its own snapshot, since parsing takes time
+		if err := s.Read(ctx, func(r *Reader) error { return t.add(r, one) }); err != nil {
 			return false, err
 		}
 	}
 	return len(batch) > 0, nil
 }
 
-// next lists the next emails that have a message.
-func (t *rethreading) next(r *Reader) (batch []EmailRow, err error) {
-	rows, err := r.snap.Query(`SELECT id FROM email WHERE id > ? AND +account_id = ? AND digest IS NOT NULL
+// next lists the next emails.
+func (t *rethreading) next(r *Reader) (batch []toRead, err error) {
+	rows, err := r.snap.Query(`SELECT id, digest IS NOT NULL FROM email WHERE id > ? AND +account_id = ?
 		ORDER BY id LIMIT ?`, t.last, t.account, rethreadBatch)
 	return batch, file.Each(rows, err, func(rows *sql.Rows) error {
-		var one EmailRow
-		err := rows.Scan(&one)
+		var one toRead
+		err := rows.Scan(&one.email, &one.body)
 		batch = append(batch, one)
 		return err
 	})
 }
 
-func (t *rethreading) add(r *Reader, email EmailRow) error {
-	h, ok, err := r.readHeader(email, t.parse)
-	if err != nil {
-		return fmt.Errorf("read email %d: %w", email, err)
+// add takes an email. One that cannot be read has no keys: its thread joins it.
+func (t *rethreading) add(r *Reader, one toRead) error {
+	var keys [][]byte
+	if one.body {
+		h, ok, err := r.readHeader(one.email, t.parse)
+		if err != nil {
+			return fmt.Errorf("read email %d: %w", one.email, err)
+		}
+		t.seen++
+		if one.body = ok; ok {
+			keys = threadKeys(h)
+		}
 	}
-	if t.seen, t.last = t.seen+1, email; ok {
-		t.set.Add(int64(email), threadKeys(h))
+	if t.last = one.email; !one.body {
+		t.unread = append(t.unread, len(t.set.IDs()))
 	}
+	t.set.Add(int64(one.email), keys)
 	return nil
 }
 
@@ -113,8 +129,8 @@ func (t *rethreading) write(w *Writer) error {
 		if err != nil {
 			return err
 		}
-		for _, email := range batch {
-			if err := t.add(&w.Reader, email); err != nil {
+		for _, one := range batch {
+			if err := t.add(&w.Reader, one); err != nil {
 				return err
 			}
 		}
@@ -138,6 +154,9 @@ func (t *rethreading) write(w *Writer) error {
 			want[i] = added[number]
 		}
 		if want[i] != is[i] {
+			if err := t.leads(w, i, is[i], want[i]); err != nil {
+				return err
+			}
 			if err := w.moveEmail(t.account, EmailRow(email), is[i], want[i]); err != nil {
 				return err
 			}
@@ -156,43 +175,48 @@ func (t *rethreading) write(w *Writer) error {
 	return nil
 }
 
-// threads finds the threads of the emails that were read, by their places. is:
-// the one that a row names; 0: the email is gone. sound: the same if the thread
-// is there and of this account, otherwise 0. Emails of a thread in which one
-// could not be read are joined: that one may be what joins them.
+// leads has the Message-IDs of an email that could not be read lead to where its
+// whole thread goes. Nobody knows which they are.
+func (t *rethreading) leads(w *Writer, place int, from, to int64) error {
+	if _, unread := slices.BinarySearch(t.unread, place); !unread {
+		return nil
+	}
+	_, err := w.tx.Exec(`UPDATE thread_reference SET thread_id = ? WHERE thread_id = ? AND account_id = ?`, to, from,
+		t.account)
+	return explain("note thread reference", err)
+}
+
+// threads finds the threads of the emails, by their places. is: the one that a
+// row names; 0: the email is gone. sound: the same if the thread is there and
+// of this account, otherwise 0. Emails of a thread in which one could not be
+// read are joined: that one may be what joins them.
 func (t *rethreading) threads(r *Reader) (is, sound []int64, err error) {
 	ids := t.set.IDs()
 	is, sound = make([]int64, len(ids)), make([]int64, len(ids))
-	unread, at := map[int64]bool{}, 0
 	rows, err := r.snap.Query(`SELECT e.id, e.thread_id, coalesce(t.id, 0) FROM email e
 		LEFT JOIN thread t ON t.id = e.thread_id AND t.account_id = e.account_id
-		WHERE e.id > 0 AND +e.account_id = ? ORDER BY e.id`, t.account)
+		WHERE e.id > 0 AND +e.account_id = ?`, t.account)
 	if err := file.Each(rows, err, func(rows *sql.Rows) error {
 		var id, thread, there int64
 		if err := rows.Scan(&id, &thread, &there); err != nil {
 			return err
 		}
-		for at < len(ids) && ids[at] < id {
-			at++
-		}
-		if at < len(ids) && ids[at] == id {
+		if at, ok := slices.BinarySearch(ids, id); ok {
 			is[at], sound[at] = thread, there
-		} else {
-			unread[there] = true
 		}
 		return nil
 	}); err != nil {
 		return nil, nil, fmt.Errorf("find threads: %w", err)
 	}
-	first := map[int64]int{}
-	for i, thread := range sound {
-		if thread == 0 || !unread[thread] {
-			continue
+	first := map[int64]int{} // by thread in which one could not be read
+	for _, i := range t.unread {
+		if thread := sound[i]; thread != 0 {
+			first[thread] = i
 		}
+	}
+	for i, thread := range sound {
 		if other, ok := first[thread]; ok {
 			t.set.Join(i, other)
-		} else {
-			first[thread] = i
 		}
 	}
 	return is, sound, nil
