@@ -188,12 +188,17 @@ func salvageOptions(ctx context.Context, o *Salvage) salvage.Options {
 // again from what they are derived of. An entry whose bytes are missing or
 // damaged is listed to be downloaded again by the next pass (Refetch). No mail is
 // deleted: what cannot be mended stays as it is. Where pages are damaged it
-// changes nothing and gives an ErrCorrupt: the store is to be salvaged first.
+// changes nothing and gives an ErrCorrupt: the store is to be salvaged first. Where
+// indexes differ from their tables it only makes those again: what else was
+// found may be wrong, so the store is to be checked again.
 func (s *Store) Repair(ctx context.Context, o RepairOptions) error {
-	rows := map[string][]int64{}
+	rows, tables := map[string][]int64{}, []string(nil)
 	for _, f := range o.Found {
 		if f.File {
 			return fmt.Errorf("repair: %w: %s: %s", ErrCorrupt, f.Where, f.Detail)
+		}
+		if f.Index != "" && !slices.Contains(tables, f.Index) {
+			tables = append(tables, f.Index)
 		}
 		if f.Mends {
 			rows[f.What] = append(rows[f.What], f.Row)
@@ -204,6 +209,9 @@ func (s *Store) Repair(ctx context.Context, o RepairOptions) error {
 	}
 	err := s.WriteAlone(ctx, func(w *Writer) error {
 		r := repair{Writer: w, o: o, rows: rows}
+		if len(tables) > 0 {
+			return r.reindex(tables)
+		}
 		for _, step := range []struct {
 			do    func() error
 			after []string // the kinds of findings that it mends; none: it follows from the others

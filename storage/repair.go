@@ -62,6 +62,25 @@ func (r *repair) numbers(query string, do func(id int64) error) error {
 	return nil
 }
 
+// reindex makes the indexes of tables again. What SQLite finds then is damage of
+// the tables themselves.
+func (r *repair) reindex(tables []string) error {
+	for _, table := range tables {
+		quoted := `"` + strings.ReplaceAll(table, `"`, `""`) + `"`
+		if _, err := r.tx.Raw().Exec(`REINDEX ` + quoted); err != nil {
+			return explain("make indexes again", err)
+		}
+		var verdict string
+		if err := r.tx.Raw().QueryRow(`PRAGMA integrity_check(` + quoted + `)`).Scan(&verdict); err != nil {
+			return explain("check indexes", err)
+		}
+		if verdict != "ok" {
+			return fmt.Errorf("%w: table %s: %s", ErrCorrupt, table, verdict)
+		}
+	}
+	return nil
+}
+
 func (r *repair) renewIndex() error { return r.RenewIndex() }
 
 // facts finds lost facts anew. Numbers that were published and are known no

@@ -225,8 +225,14 @@ func TestRepairOwners(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if len(b.findings()) == 0 {
+			found := b.findings()
+			if len(found) == 0 {
 				t.Fatal("it is no damage")
+			}
+			for _, f := range found {
+				if !f.Mends {
+					t.Errorf("it is mended, and not told so: %v", f)
+				}
 			}
 			if left := b.repaired(false); len(left) > 0 {
 				t.Errorf("left: %v", left)
@@ -235,6 +241,30 @@ func TestRepairOwners(t *testing.T) {
 				t.Errorf("%d mailboxes are gone", n)
 			}
 		})
+	}
+}
+
+// An index that differs from its table is made again.
+func TestRepairTableIndex(t *testing.T) {
+	b := checkBed(t)
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	conn := another(t, b.Store)
+	for _, statement := range []string{`PRAGMA writable_schema = ON`, `UPDATE sqlite_schema SET sql = replace(sql,
+		'email_id)', 'email_id) WHERE id <> 3') WHERE name = 'entry_email'`, `PRAGMA writable_schema = RESET`,
+		`REINDEX entry`, `PRAGMA writable_schema = ON`, `UPDATE sqlite_schema SET sql = replace(sql, ' WHERE id <> 3',
+		'') WHERE name = 'entry_email'`, `PRAGMA writable_schema = RESET`} {
+		if _, err := conn.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(statement, err)
+		}
+	}
+	b.Store = openAt(t, b.Path(), Options{Holder: "test"})
+	if found := b.findings(); len(found) == 0 || found[0].Index != "entry" {
+		t.Fatalf("it is no damage: %v", found)
+	}
+	if left := b.repaired(false); len(left) > 0 {
+		t.Errorf("left: %v", left)
 	}
 }
 

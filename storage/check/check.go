@@ -42,6 +42,7 @@ type Finding struct {
 	Mends  bool   // a repair mends it, with what the server still has
 	Row    int64  // of the blob or email that a repair has to read; 0: it reads none
 	File   bool   // pages are damaged: only a new file mends it
+	Index  string // a table with indexes that differ from it
 }
 
 // mends reports whether a repair mends what is found of a kind.
@@ -107,11 +108,14 @@ func (c *checker) add(what, where, format string, args ...any) error {
 }
 
 func (c *checker) addRow(row int64, mends bool, what, where, format string, args ...any) error {
+	return c.note(Finding{What: what, Where: where, Detail: fmt.Sprintf(format, args...), Mends: mends, Row: row})
+}
+
+func (c *checker) note(f Finding) error {
 	if len(c.found) >= maxFindings {
 		return errEnough
 	}
-	c.found = append(c.found, Finding{What: what, Where: where, Detail: fmt.Sprintf(format, args...), Mends: mends,
-		Row: row})
+	c.found = append(c.found, f)
 	return nil
 }
 

@@ -25,3 +25,25 @@ func TestDifferences(t *testing.T) {
 		}
 	}
 }
+
+// Only damaged pages take a new file.
+func TestVerdict(t *testing.T) {
+	for verdict, want := range map[string]Finding{
+		"row 7 missing from index entry_email":         {Mends: true, Index: "entry"},
+		"row 7 values differ from index entry_email":   {Mends: true, Index: "entry"},
+		"wrong # of entries in index entry_email":      {Mends: true, Index: "entry"},
+		"CHECK constraint failed in entry":             {},
+		"non-unique entry in index entry_once":         {Mends: true, File: true},
+		"Tree 9 page 31 cell 0: Rowid 5 out of order":  {Mends: true, File: true},
+		"*** in database main ***\nPage 9: never used": {Mends: true, File: true},
+		"NULL value in entry.flags":                    {Mends: true, File: true},
+	} {
+		c := checker{}
+		if err := c.verdict("entry", verdict); err != nil {
+			t.Fatal(err)
+		}
+		if got := c.found[0]; got.Mends != want.Mends || got.File != want.File || got.Index != want.Index {
+			t.Errorf("%s: %+v", verdict, got)
+		}
+	}
+}

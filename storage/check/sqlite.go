@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 )
 
@@ -27,16 +28,7 @@ func (c *checker) tables() error {
 				if err := scan(&verdict); err != nil || verdict == "ok" {
 					return err
 				}
-				if name == "search" || name == "search_next" {
-					return c.add("damaged file", "table "+name,
-						"SQLite finds: %s. The search index must be rebuilt.", verdict)
-				}
-				if err := c.add("damaged file", "table "+name,
-					"SQLite finds: %s. What can be read must be saved into a new store.", verdict); err != nil {
-					return err
-				}
-				c.found[len(c.found)-1].File = true
-				return nil
+				return c.verdict(name, verdict)
 			}, `PRAGMA integrity_check(`+quoted+`)`)
 		}); err != nil {
 			return fmt.Errorf("check table %s: %w", name, err)
@@ -54,10 +46,8 @@ func (c *checker) tables() error {
 					number = *row
 				}
 				mends := parent != "account"
-				if name == "mailbox" && row != nil { // its mail knows the account
-					if err := s.QueryRow(`SELECT EXISTS (SELECT 1 FROM entry n JOIN email e ON e.id = n.email_id
-						JOIN account a ON a.id = e.account_id WHERE n.mailbox_id = ?)`, number).
-						Scan(&mends); err != nil {
+				if query, ok := accountOf[name]; ok && !mends && row != nil {
+					if err := s.QueryRow(query, number).Scan(&mends); err != nil {
 						return err
 					}
 				}
@@ -70,6 +60,39 @@ func (c *checker) tables() error {
 		}
 	}
 	return nil
+}
+
+// accountOf asks whether what a row holds, or what holds it, knows the account,
+// by table.
+var accountOf = map[string]string{
+	"mailbox": `SELECT EXISTS (SELECT 1 FROM entry n JOIN email e ON e.id = n.email_id
+		JOIN account a ON a.id = e.account_id WHERE n.mailbox_id = ?)`,
+	"email": `SELECT EXISTS (SELECT 1 FROM entry n JOIN mailbox m ON m.id = n.mailbox_id
+		JOIN account a ON a.id = m.account_id WHERE n.email_id = ?)`,
+	"thread": `SELECT EXISTS (SELECT 1 FROM email e WHERE e.thread_id = ? AND (e.account_id IN (SELECT id FROM account)
+		OR EXISTS (SELECT 1 FROM entry n JOIN mailbox m ON m.id = n.mailbox_id JOIN account a ON a.id = m.account_id
+		WHERE n.email_id = e.id)))`,
+}
+
+// ofIndex are SQLite's verdicts on an index that differs from its table.
+var ofIndex = regexp.MustCompile(`^(row \d+ (missing|values differ) from|wrong # of entries in) index `)
+
+// verdict adds what SQLite says of a table.
+func (c *checker) verdict(table, verdict string) error {
+	f := Finding{What: "damaged file", Where: "table " + table, Mends: true}
+	do := ""
+	switch {
+	case table == "search" || table == "search_next":
+		do = " The search index must be rebuilt."
+	case ofIndex.MatchString(verdict):
+		f.Index, do = table, " The indexes of the table must be made again."
+	case strings.HasPrefix(verdict, "CHECK constraint failed"):
+		f.What, f.Mends = "impossible value", false
+	default:
+		f.File, do = true, " What can be read must be saved into a new store."
+	}
+	f.Detail = fmt.Sprintf("SQLite finds: %s.%s", verdict, do)
+	return c.note(f)
 }
 
 // facts looks at the table meta.

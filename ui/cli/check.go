@@ -50,9 +50,11 @@ damaged store is saved into a new one.
 
 With --repair what is found is mended: what is missing or damaged is downloaded
 again, from a full comparison with the server, and derived rows are made again.
-No mail is deleted; what the server no longer has stays as it is. --rebuild
-makes derived rows again without a check: views (subject, people, dates,
-preview), search, or threads. Both own the store while they work.`,
+No mail is deleted; what the server no longer has stays as it is. If pages of the
+file are damaged, what can be read is saved into a new one first, and the old
+one is kept beside it as .corrupt-TIME. --rebuild makes derived rows again
+without a check: views (subject, people, dates, preview), search, or threads.
+Both own the store while they work.`,
 		Example: `  mailcote check
   mailcote check --json
   mailcote check --remote
