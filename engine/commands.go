@@ -344,7 +344,7 @@ func (e *Engine) RemoveAccount(ctx context.Context, id storage.AccountID, report
 	}); err != nil {
 		return err
 	}
-	return deleteHidden(ctx, e, row, report)
+	return removals{e}.finish(ctx, row, report)
 }
 
 // NameTakenError says that another account has the name that an account should
@@ -356,7 +356,7 @@ func (e *NameTakenError) Error() string { return fmt.Sprintf("there is an accoun
 // RenameAccount gives an account another name. Errors: *NameTakenError,
 // *RemovingError.
 func (e *Engine) RenameAccount(ctx context.Context, id storage.AccountID, name string) error {
-	if err := makeRoom(ctx, e, func(old storage.Account) bool { return old.Name == name }); err != nil {
+	if err := (removals{e}).makeRoom(ctx, func(old storage.Account) bool { return old.Name == name }); err != nil {
 		return err
 	}
 	return e.store.Write(ctx, storage.Interactive, 0, func(w *storage.Writer) error {

@@ -123,7 +123,7 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 		err = e.takeOver(ctx)
 	}
 	if err == nil {
-		err = finishRemovals(ctx, e)
+		err = removals{e}.finishAll(ctx)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("take over the store: %w", err), e.queue.Close(), packer.Close())
@@ -223,7 +223,7 @@ func (e *Engine) AddAccount(ctx context.Context, n NewAccount) (id storage.Accou
 	l := n.Login
 	unused, named := "", n.Ref.Kind != secret.None
 	failpoint.Hit("engine.beforeAddAccount")
-	if err := makeRoom(ctx, e, func(old storage.Account) bool {
+	if err := (removals{e}).makeRoom(ctx, func(old storage.Account) bool {
 		return old.User == l.User && old.Host == l.Host || old.Name == n.Name ||
 			n.Name == "" && (old.Name == l.Name() || strings.HasPrefix(old.Name, l.Key()))
 	}); err != nil {

@@ -9,9 +9,13 @@ import (
 	"mailcote/storage"
 )
 
-// deleteHidden deletes what a hidden account has, outside the store first: its
-// row says where that is.
-func deleteHidden(ctx context.Context, e *Engine, row storage.Account, report func(done int64)) error {
+// removals are the removals of an engine's accounts. Each begins with hiding
+// the account; here it ends.
+type removals struct{ *Engine }
+
+// finish deletes what a hidden account has, outside the store first: its row
+// says where that is.
+func (e removals) finish(ctx context.Context, row storage.Account, report func(done int64)) error {
 	ref, err := secret.ParseRef(row.SecretRef)
 	if err != nil { // a reference that nobody can follow
 		ref = secret.Ref{}
@@ -39,21 +43,27 @@ func deleteHidden(ctx context.Context, e *Engine, row storage.Account, report fu
 	return e.store.DeleteHidden(ctx, row.ID, report)
 }
 
-// finishRemovals deletes the accounts that an earlier process has hidden. What
-// cannot be deleted now is tried again by the next New.
-func finishRemovals(ctx context.Context, e *Engine) error {
-	var hidden []storage.Account
-	if err := e.store.Read(ctx, func(r *storage.Reader) (err error) {
-		hidden, err = r.HiddenAccounts()
+// hidden lists the accounts whose removal has begun.
+func (e removals) hidden(ctx context.Context) (all []storage.Account, err error) {
+	err = e.store.Read(ctx, func(r *storage.Reader) (err error) {
+		all, err = r.HiddenAccounts()
 		return err
-	}); err != nil {
+	})
+	return all, err
+}
+
+// finishAll deletes the accounts that an earlier process has hidden. What
+// cannot be deleted now is tried again by the next New.
+func (e removals) finishAll(ctx context.Context) error {
+	hidden, err := e.hidden(ctx)
+	if err != nil {
 		return err
 	}
 	for _, row := range hidden {
 		if e.o.Removing != nil {
 			e.o.Removing(row.Name)
 		}
-		err := deleteHidden(ctx, e, row, nil)
+		err := e.finish(ctx, row, nil)
 		if err != nil && ctx.Err() == nil {
 			e.unfinished = append(e.unfinished, fmt.Sprintf("account %s is removed, and not all of its mail could be "+
 				"deleted (%v): the next start goes on", row.Name, err))
@@ -82,19 +92,16 @@ func (e *RemovingError) Unwrap() error { return e.Err }
 
 // makeRoom finishes the removal of accounts that have what another one is to
 // get. Errors: *RemovingError.
-func makeRoom(ctx context.Context, e *Engine, has func(storage.Account) bool) error {
-	var hidden []storage.Account
-	if err := e.store.Read(ctx, func(r *storage.Reader) (err error) {
-		hidden, err = r.HiddenAccounts()
-		return err
-	}); err != nil {
+func (e removals) makeRoom(ctx context.Context, has func(storage.Account) bool) error {
+	hidden, err := e.hidden(ctx)
+	if err != nil {
 		return err
 	}
 	for _, row := range hidden {
 		if !has(row) {
 			continue
 		}
-		if err := deleteHidden(ctx, e, row, nil); err != nil {
+		if err := e.finish(ctx, row, nil); err != nil {
 			return &RemovingError{row.Name, err}
 		}
 	}

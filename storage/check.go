@@ -264,5 +264,5 @@ func (s *Store) Repair(ctx context.Context, o RepairOptions) error {
 // they are, and new mail joins them as ever. Then one transaction writes what
 // differs, so a rebuild that is stopped has changed nothing of that account.
 func (s *Store) RebuildThreads(ctx context.Context, o ThreadsOptions) (messages int64, err error) {
-	return rebuildThreads(ctx, s, o)
+	return threadsRebuild{s, o}.run(ctx)
 }

@@ -26,11 +26,16 @@ type ThreadsOptions struct {
 // rethreadBatch is how many emails are listed at once to be read.
 const rethreadBatch = 100
 
-// rebuildThreads is Store.RebuildThreads.
-func rebuildThreads(ctx context.Context, s *Store, o ThreadsOptions) (messages int64, err error) {
+// threadsRebuild makes the threads of every account again.
+type threadsRebuild struct {
+	*Store
+	o ThreadsOptions
+}
+
+func (b threadsRebuild) run(ctx context.Context) (messages int64, err error) {
 	var accounts []Account
 	var total int64
-	if err := s.Read(ctx, func(r *Reader) (err error) {
+	if err := b.Read(ctx, func(r *Reader) (err error) {
 		if accounts, err = r.Accounts(); err != nil {
 			return err
 		}
@@ -39,16 +44,16 @@ func rebuildThreads(ctx context.Context, s *Store, o ThreadsOptions) (messages i
 		return 0, explain("count messages", err)
 	}
 	for _, a := range accounts {
-		t := &rethreading{account: a.ID, parse: o.Parse, set: threading.New()}
+		t := &rethreading{account: a.ID, parse: b.o.Parse, set: threading.New()}
 		for more := true; more; {
-			if more, err = t.read(ctx, s); err != nil {
+			if more, err = t.read(ctx, b.Store); err != nil {
 				return messages, fmt.Errorf("read the messages of account %s: %w", a.Name, err)
 			}
-			if o.Progress != nil {
-				o.Progress(min(messages+t.seen, total), total)
+			if b.o.Progress != nil {
+				b.o.Progress(min(messages+t.seen, total), total)
 			}
 		}
-		if err := s.WriteAlone(ctx, t.write); err != nil {
+		if err := b.WriteAlone(ctx, t.write); err != nil {
 			return messages, fmt.Errorf("make the threads of account %s again: %w", a.Name, err)
 		}
 		messages += t.seen
