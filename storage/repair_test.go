@@ -287,7 +287,8 @@ func TestRepairHalfBlob(t *testing.T) {
 		"mark, email expunged":      {gone2 + halved + `; DELETE FROM email WHERE id = 2`, "", 0},
 		"all, expunged":             {gone2 + halved + cut + `; DELETE FROM email WHERE id = 2`, "missing message", 0},
 		"mark, a digest of nothing": {halved + `; UPDATE email SET digest = randomblob(32) WHERE id = 2`, "", 0},
-		"mark, another copy": {halved + `; INSERT INTO blob (sha256, size, stored, state, created_at) SELECT digest, size,
+		"mark, another copy": {halved +
+			`; INSERT INTO blob (sha256, size, stored, state, created_at) SELECT digest, size,
 			1, 'sealed', 0 FROM email WHERE id = 2`, "", 0},
 		"piece, another copy": {halved + `; INSERT INTO blob (id, sha256, size, stored, state, created_at)
 			SELECT 99, digest, size, 1, 'sealed', 0 FROM email WHERE id = 2; INSERT INTO blob_piece (blob_id, n, frame)

@@ -42,7 +42,8 @@ func TestRebuildMovesUnreadable(t *testing.T) {
 	for name, damage := range map[string]string{
 		"damaged": `DELETE FROM blob_piece WHERE blob_id = (SELECT blob_id FROM entry WHERE uid = 2)`,
 		"none": `UPDATE email SET digest = NULL WHERE id = 2; UPDATE entry SET blob_id = NULL, expunged_at = 5
-			WHERE email_id = 2; UPDATE change SET destroyed = 1 WHERE object_id = (SELECT jmap_id FROM email WHERE id = 2);
+			WHERE email_id = 2;
+			UPDATE change SET destroyed = 1 WHERE object_id = (SELECT jmap_id FROM email WHERE id = 2);
 			DELETE FROM unindexed WHERE email_id = 2`,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -54,7 +55,8 @@ func TestRebuildMovesUnreadable(t *testing.T) {
 				`UPDATE email SET thread_id = 77 WHERE id < 3`,
 				`DELETE FROM thread WHERE id NOT IN (SELECT thread_id FROM email)`,
 				`INSERT OR REPLACE INTO thread_reference (account_id, key, thread_id) VALUES (1, x'`+
-					fmt.Sprintf("%x", threadKeys(Header{BaseSubject: "talk", ThreadKeys: []string{"b"}})[0])+`', 77)`, damage)
+					fmt.Sprintf("%x", threadKeys(Header{BaseSubject: "talk", ThreadKeys: []string{"b"}})[0])+`', 77)`,
+				damage)
 			id := b.idOf(3)
 			b.rebuildThreads(threadedHeader)
 			if n := number(t, b.Store, `SELECT count(DISTINCT thread_id) FROM email`); n != 1 {
@@ -127,7 +129,9 @@ func (b *bed) anyUnreadable(random *rand.Rand, all []Arrival, ofAll func(what st
 			}
 			if !dark[one.Header.Subject] && !dark[other.Header.Subject] &&
 				slices.ContainsFunc(threadKeys(one.Header), func(key []byte) bool {
-					return slices.ContainsFunc(threadKeys(other.Header), func(o []byte) bool { return bytes.Equal(key, o) })
+					return slices.ContainsFunc(threadKeys(other.Header), func(o []byte) bool {
+						return bytes.Equal(key, o)
+					})
 				}) {
 				join(i, j)
 			}
@@ -147,7 +151,8 @@ func (b *bed) anyUnreadable(random *rand.Rand, all []Arrival, ofAll func(what st
 	for i := range all {
 		for j := range all {
 			if (now[i] == now[j]) != (group[i] == group[j]) {
-				b.t.Fatalf("messages %d and %d: threads %s and %s, were %s and %s", i+1, j+1, now[i], now[j], in[i], in[j])
+				b.t.Fatalf("messages %d and %d: threads %s and %s, were %s and %s", i+1, j+1, now[i], now[j], in[i],
+					in[j])
 			}
 		}
 	}

@@ -59,6 +59,7 @@ type transfer struct {
 	begun  bool   // a line was seen
 	plain  bool   // base64: "+" or "/" was seen
 	safe   bool   // base64: it is in the alphabet of RFC 4648 §5
+	looks  int    // base64: clean lines that were looked at for the alphabet
 	ended  bool   // base64: the last line was the last one by its looks
 	padded bool   // base64: … and by its padding
 	width  int    // base64: length of the first line
@@ -83,6 +84,10 @@ const (
 	maxFooter = 16 << 10
 )
 
+// enoughLooks is the number of clean lines that show the alphabet: looking at all
+// costs a fifth of decoding them.
+const enoughLooks = 64
+
 // States of quoted-printable.
 const (
 	qpText   = iota
@@ -99,7 +104,10 @@ func (t *transfer) add(dst []byte, eol string, chunk []byte) []byte {
 		if n := len(chunk); n == t.width && n&3 == 0 && t.n == 0 && t.phase == inData && !t.ended && n > 0 {
 			out, err := base64.StdEncoding.AppendDecode(dst, chunk) // the usual case: a full and clean line
 			if err == nil && len(out)-len(dst) == n/4*3 {
-				t.see(chunk)
+				if !t.plain && t.looks < enoughLooks {
+					t.looks++
+					t.see(chunk)
+				}
 				return out
 			}
 		}
