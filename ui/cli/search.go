@@ -91,7 +91,7 @@ with marks: pairs of the first character of a find and the one behind it.`,
 		Example: `  mailcote search invoice from:anna after:2026-01-01
   mailcote search '"quarterly report" (from:anna OR from:bob) is:unread'
   mailcote search --limit 5 --json -- invoice -from:shop
-  mailcote search --wait 30s 'subject:"confirm your address" newer_than:1h'`,
+  mailcote search --wait 90s 'subject:"confirm your address" newer_than:1h'`,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usagef("what to search for is missing: %s", c.UseLine())
