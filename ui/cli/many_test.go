@@ -43,7 +43,15 @@ func TestManyAccounts(t *testing.T) {
 		r.exits(0, "account", "add", u.String(), "--no-test")
 	}
 	line.Set(proxy.Faults{CutShare: 0.01, Delay: half})
-	o := r.exits(0, "sync", "--json")
+	o := r.run("sync", "--json")
+	// An account that breaks off at two sign-ins in a row gives up (engine/connpool), and this line may do that to one.
+	for again := 0; again < 3 && o.code != 0 && strings.Contains(o.out, "broke during two sign-ins in a row"); again++ {
+		t.Logf("again after %s", o.out)
+		o = r.run("sync", "--json")
+	}
+	if o.code != 0 {
+		t.Fatalf("status %d: %s%s", o.code, o.out, o.errs)
+	}
 	if n := strings.Count(o.out, `"result":"complete"`); n != len(users) {
 		t.Errorf("%d of %d accounts are complete:\n%s%s", n, len(users), o.out, o.errs)
 	}
