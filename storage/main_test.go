@@ -12,6 +12,7 @@ import (
 
 	"mailcote/storage/internal/file"
 	"mailcote/testkit/faultvfs"
+	"mailcote/testkit/form"
 
 	"go.uber.org/goleak"
 )
@@ -218,4 +219,13 @@ func (b *bed) body(id BlobID) ([]byte, error) {
 		return err
 	})
 	return out, err
+}
+
+// raceShare ends a loop over cases that differ in what they ask of SQLite alone:
+// under the race detector a few are enough, whichever come. Elsewhere all run.
+func raceShare(cases int) (enough func() bool) {
+	return func() bool {
+		cases--
+		return form.Race && cases < 0
+	}
 }
