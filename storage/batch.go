@@ -34,7 +34,7 @@ type Arrival struct {
 	Header       Header
 }
 
-// Batch is what one savepoint commits: messages of one generation of a mailbox,
+// Batch is what one closure commits: messages of one generation of a mailbox,
 // and the coverage they earn.
 type Batch struct {
 	Mailbox  MailboxID

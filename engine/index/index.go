@@ -98,17 +98,23 @@ func (x *Indexer) Drain(ctx context.Context) error {
 	case x.hurry <- struct{}{}:
 	default:
 	}
-	stop := context.AfterFunc(ctx, func() { x.mu.Lock(); defer x.mu.Unlock(); x.tried.Broadcast() })
-	defer stop()
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	want := x.wakes
+	x.await(ctx, func() bool { return x.seenWakes >= want })
+	return errors.Join(x.err, ctx.Err())
+}
+
+// await waits, with the lock held, for a try after which done, or for the end of
+// ctx.
+func (x *Indexer) await(ctx context.Context, done func() bool) {
+	stop := context.AfterFunc(ctx, func() { x.mu.Lock(); defer x.mu.Unlock(); x.tried.Broadcast() })
+	defer stop()
 	x.draining++
 	defer func() { x.draining-- }()
-	want := x.wakes
-	for x.seenWakes < want && ctx.Err() == nil {
+	for !done() && ctx.Err() == nil {
 		x.tried.Wait()
 	}
-	return errors.Join(x.err, ctx.Err())
 }
 
 // Stop ends the goroutine and waits for it. A batch in progress is committed or

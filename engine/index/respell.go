@@ -18,16 +18,10 @@ func (x *Indexer) Remade(ctx context.Context) error {
 	if err := x.Drain(ctx); err != nil {
 		return err
 	}
-	stop := context.AfterFunc(ctx, func() { x.mu.Lock(); defer x.mu.Unlock(); x.tried.Broadcast() })
-	defer stop()
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.draining++
-	defer func() { x.draining-- }()
 	want := x.seenWakes
-	for x.remadeWakes < want && x.err == nil && ctx.Err() == nil {
-		x.tried.Wait()
-	}
+	x.await(ctx, func() bool { return x.remadeWakes >= want || x.err != nil })
 	if x.remadeWakes < want {
 		return errors.Join(x.err, ctx.Err())
 	}
