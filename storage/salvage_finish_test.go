@@ -173,3 +173,30 @@ func TestSalvageLostGeneration(t *testing.T) {
 		t.Errorf("%+v", *r)
 	}
 }
+
+// An entry that says another size than its message has, or that names the email of another message, is downloaded
+// again. One of which only the size is wrong is not.
+func TestSalvageDoubts(t *testing.T) {
+	w := newWreck(t)
+	path := w.damaged(func(b []byte) []byte { return b })
+	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=foreign_keys(0)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, statement := range []string{
+		`UPDATE entry SET (blob_id, size) = (SELECT id, size FROM blob WHERE id = 60) WHERE id IN (5, 7, 10)`,
+		`UPDATE entry SET size = size + 1 WHERE id IN (7, 8)`, // 10 is expunged
+		`DELETE FROM email WHERE id = 7`,
+	} {
+		if _, err := db.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s := openAt(t, path, Options{Salvage: &Salvage{Parse: parseRaw, Cause: ErrCorrupt}})
+	if got := text(t, s, `SELECT group_concat(entry_id) FROM (SELECT entry_id FROM refetch ORDER BY 1)`); got != "5,7" {
+		t.Errorf("to be downloaded again: %s", got)
+	}
+}
