@@ -16,7 +16,7 @@ func (c *checker) tables() error {
 			err := scan(&name)
 			names = append(names, name)
 			return err
-		}, `SELECT name FROM pragma_table_list WHERE schema = 'main' AND type IN ('table', 'virtual') ORDER BY name`)
+		}, `SELECT name FROM pragma_table_list WHERE schema = 'main' AND type <> 'view' ORDER BY name`)
 	}); err != nil {
 		return fmt.Errorf("list tables: %w", err)
 	}
@@ -77,12 +77,16 @@ var accountOf = map[string]string{
 // ofIndex are SQLite's verdicts on an index that differs from its table.
 var ofIndex = regexp.MustCompile(`^(row \d+ (missing|values differ) from|wrong # of entries in) index `)
 
+// indexTable are the names of the search index, of the one that is being built,
+// and of the tables in which SQLite keeps them.
+var indexTable = regexp.MustCompile(`^search(_next)?(_(data|idx|docsize|config))?$`)
+
 // verdict adds what SQLite says of a table.
 func (c *checker) verdict(table, verdict string) error {
 	f := Finding{What: "damaged file", Where: "table " + table, Mends: true}
 	do := ""
 	switch {
-	case table == "search" || table == "search_next":
+	case indexTable.MatchString(table):
 		do = " The search index must be rebuilt."
 	case ofIndex.MatchString(verdict):
 		f.Index, do = table, " The indexes of the table must be made again."

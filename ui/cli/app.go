@@ -230,7 +230,7 @@ func (a *app) tending(ctx context.Context, command string, fn func(context.Conte
 			}
 			return err
 		})
-		if start := (*startError)(nil); errors.As(err, &start) && errors.Is(start, storage.ErrCorrupt) {
+		if start := (*startError)(nil); errors.As(err, &start) && start != cause && errors.Is(start, storage.ErrCorrupt) {
 			damage = start
 		}
 		return damage, err

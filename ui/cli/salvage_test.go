@@ -76,6 +76,37 @@ func TestDamagedStore(t *testing.T) {
 		r.sound()
 		r.same(server)
 	})
+	t.Run("a page of the search index", func(t *testing.T) {
+		root := r.number(`SELECT rootpage AS n FROM sqlite_schema WHERE name = 'search_docsize'`)
+		r := r.beside(t)
+		store := bytes.Clone(sound)
+		clear(store[root*8192-512 : root*8192])
+		r.write(r.store, store)
+		if o := r.exits(1, "check", "--json"); strings.Count(o.out, `"what":"damaged file"`) != 1 ||
+			!strings.Contains(o.out, `"where":"table search_docsize"`) {
+			t.Errorf("check: %s%s", o.out, o.errs)
+		}
+		r.exits(0, "account", "add", r.url(), "--no-test")
+		r.exits(0, "check", "--repair")
+		r.sound()
+		r.same(server)
+	})
+	t.Run("the page of the accounts", func(t *testing.T) {
+		root := r.number(`SELECT rootpage AS n FROM sqlite_schema WHERE name = 'account'`)
+		r := r.beside(t)
+		store := bytes.Clone(sound)
+		clear(store[(root-1)*8192 : root*8192])
+		r.write(r.store, store)
+		for _, command := range [][]string{{"check", "--repair"}, {"sync", "--once"}} {
+			o := r.exits(1, command...)
+			if !strings.Contains(o.errs, "no account could be read") || strings.Contains(o.errs, "damaged again") {
+				t.Errorf("%s: %s", command, o.errs)
+			}
+			if n := r.number(`SELECT count(*) AS n FROM entry`); n != 240 {
+				t.Errorf("%s left %d messages", command, n)
+			}
+		}
+	})
 	t.Run("by hand", func(t *testing.T) {
 		r := r.beside(t)
 		r.write(r.store, bytes.Clone(sound))
