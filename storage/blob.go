@@ -9,11 +9,11 @@ import (
 	"hash"
 	"io"
 
-	"github.com/klauspost/compress/zstd"
+	"mailcote/storage/packing"
 )
 
 const (
-	pieceSize  = 1 << 20 // raw bytes of one zstd frame
+	pieceSize  = packing.MaxPiece
 	stageBytes = 4 << 20 // raw bytes a staging transaction writes
 	// MaxInline is the size in bytes above which a message is staged. Smaller
 	// ones travel whole in a batch.
@@ -41,63 +41,41 @@ func (b Body) Stored() int {
 
 // Packer compresses messages. It may be used from several goroutines; Close
 // frees it.
-type Packer struct{ enc *zstd.Encoder }
+type Packer struct{ pieces *packing.Packer }
 
 // NewPacker makes a packer.
 func NewPacker() (*Packer, error) {
-	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithEncoderConcurrency(4),
-		zstd.WithWindowSize(pieceSize), zstd.WithLowerEncoderMem(true))
+	pieces, err := packing.NewPacker(2)
 	if err != nil {
-		return nil, fmt.Errorf("make packer: %w", err)
+		return nil, err
 	}
-	return &Packer{enc: enc}, nil
+	return &Packer{pieces: pieces}, nil
 }
 
 // Pack hashes and compresses a message that is whole in memory.
 func (p *Packer) Pack(raw []byte) Body {
 	b := Body{SHA256: sha256.Sum256(raw), Size: int64(len(raw))}
 	for off := 0; off < len(raw); off += pieceSize {
-		b.frames = append(b.frames, p.enc.EncodeAll(raw[off:min(off+pieceSize, len(raw))], nil))
+		b.frames = append(b.frames, p.pieces.Pack(raw[off:min(off+pieceSize, len(raw))]))
 	}
 	return b
 }
 
 // Close frees the packer.
-func (p *Packer) Close() error { return p.enc.Close() }
-
-func newDecoder() (*zstd.Decoder, error) {
-	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(64<<20),
-		zstd.WithDecoderLowmem(true))
-	if err != nil {
-		return nil, fmt.Errorf("open blob: %w", err)
-	}
-	return dec, nil
-}
+func (p *Packer) Close() error { return p.pieces.Close() }
 
 // piece reads one piece of a blob.
-func (r *Reader) piece(dec *zstd.Decoder, id BlobID, n int) ([]byte, error) {
+func (r *Reader) piece(dec *packing.Unpacker, id BlobID, n int) ([]byte, error) {
 	var frame []byte
 	if err := r.snap.QueryRow(`SELECT frame FROM blob_piece WHERE blob_id = ? AND n = ?`,
 		id, n).Scan(&frame); err != nil {
 		return nil, missing(fmt.Sprintf("piece %d of blob %d", n, id), err)
 	}
-	piece, err := unpack(dec, frame)
+	piece, err := dec.Unpack(frame)
 	if err != nil {
 		return nil, fmt.Errorf("blob %d, piece %d: %w", id, n, err)
 	}
 	return piece, nil
-}
-
-// unpack decompresses one frame. It refuses one that is larger than a piece.
-func unpack(dec *zstd.Decoder, frame []byte) ([]byte, error) {
-	raw, err := dec.DecodeAll(frame, nil)
-	if err != nil {
-		return nil, fmt.Errorf("decompress: %w: %w", ErrDamaged, err)
-	}
-	if len(raw) > pieceSize {
-		return nil, fmt.Errorf("decompress: a piece of %d bytes is over the limit: %w", len(raw), ErrDamaged)
-	}
-	return raw, nil
 }
 
 var errDigest = fmt.Errorf("the digest differs: %w", ErrDamaged)
@@ -227,7 +205,7 @@ func (r *Reader) OpenBlob(id BlobID) (io.ReadCloser, int64, error) {
 		id).Scan(&size, &want); err != nil {
 		return nil, 0, missing("blob", err)
 	}
-	dec, err := newDecoder()
+	dec, err := packing.NewUnpacker()
 	if err != nil {
 		return nil, 0, err
 	}
@@ -248,8 +226,7 @@ func (r *Reader) EmailBlob(id EmailRow) (BlobID, error) {
 // wants. The bytes are not verified, so only compare them. Entries without a
 // body are passed over.
 func (r *Reader) Beginnings(entries []EntryID, each func(id EntryID, raw io.Reader) error) error {
-	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(64<<20),
-		zstd.WithDecoderLowmem(true))
+	dec, err := packing.NewUnpacker()
 	if err != nil {
 		return fmt.Errorf("open blobs: %w", err)
 	}
@@ -278,7 +255,7 @@ type blobReader struct {
 	n     int
 	left  int64
 	want  []byte
-	dec   *zstd.Decoder
+	dec   *packing.Unpacker
 	sum   hash.Hash // nil: nothing is verified
 	piece []byte
 }

@@ -8,6 +8,7 @@ import (
 	"mailcote/storage/internal/salvage"
 	"mailcote/storage/internal/schema"
 	"mailcote/storage/owner"
+	"mailcote/storage/packing"
 )
 
 // What callers can tell apart. A store that another process holds is an
@@ -42,7 +43,7 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrDamaged says that the stored bytes of a message are not those that
 	// arrived, or cannot be unpacked.
-	ErrDamaged = errors.New("the blob is damaged")
+	ErrDamaged = packing.ErrDamaged
 	// ErrOutcomeUnknown says that a COMMIT failed in a way that may have kept
 	// it. Unless the error is ErrFailing too, the store was reopened: read it
 	// and go on from there.

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"mailcote/storage/packing"
 )
 
 // held is what the pieces of a blob hold.
@@ -16,7 +18,7 @@ type held struct {
 }
 
 func (r *repair) held(blob int64) (h held, err error) {
-	dec, err := newDecoder()
+	dec, err := packing.NewUnpacker()
 	if err != nil {
 		return h, err
 	}

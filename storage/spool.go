@@ -8,7 +8,7 @@ import (
 	"hash"
 	"io"
 
-	"github.com/klauspost/compress/zstd"
+	"mailcote/storage/packing"
 )
 
 // Stage takes a message too large for memory from r and writes it to a spool of
@@ -117,7 +117,7 @@ func (sp *Spool) Drop(ctx context.Context) error {
 
 func (sp *Spool) pack() {
 	if len(sp.piece) > 0 {
-		sp.frames = append(sp.frames, sp.packer.enc.EncodeAll(sp.piece, nil))
+		sp.frames = append(sp.frames, sp.packer.pieces.Pack(sp.piece))
 		sp.piece = sp.piece[:0]
 	}
 }
@@ -152,7 +152,7 @@ func (sp *Spool) write(ctx context.Context) error {
 // Reader reads a finished spool a piece at a time, so that a large message does
 // not hold a snapshot of the store.
 func (sp *Spool) Reader(ctx context.Context) (io.ReadCloser, error) {
-	dec, err := newDecoder()
+	dec, err := packing.NewUnpacker()
 	if err != nil {
 		return nil, err
 	}
@@ -163,7 +163,7 @@ type spoolReader struct {
 	sp    *Spool
 	ctx   context.Context
 	n     int
-	dec   *zstd.Decoder
+	dec   *packing.Unpacker
 	piece []byte
 }
 
@@ -212,7 +212,7 @@ func (s *Store) OpenBlob(ctx context.Context, id BlobID) (io.ReadCloser, error) 
 // that is. Errors: ErrNotFound.
 func (s *Store) OpenCame(ctx context.Context, mailbox MailboxID, validity UIDValidity,
 	uid UID) (io.ReadCloser, int64, error) {
-	dec, err := newDecoder()
+	dec, err := packing.NewUnpacker()
 	if err != nil {
 		return nil, 0, err
 	}
