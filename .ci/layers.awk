@@ -13,7 +13,7 @@ function layer(p) {
 # Pure packages know nothing of ours but each its own parts, and storage/class: not the layers below either. pure gives the one
 # that p is, or is a part of.
 function pure(p) {
-	if (match(p, /^mailcote\/engine\/(imap|message|fault\/policy|limit)|^mailcote\/storage\/class/) && substr(p, RLENGTH + 1) ~ /^(\/|$)/)
+	if (match(p, /^mailcote\/engine\/(imap|message|fault\/policy|limit)|^mailcote\/storage\/(class|packing)/) && substr(p, RLENGTH + 1) ~ /^(\/|$)/)
 		return substr(p, 1, RLENGTH)
 	return ""
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"mailcote/storage/packing"
 	"mailcote/testkit/damage"
 	"mailcote/testkit/form"
 )
@@ -20,7 +21,12 @@ func TestCheckSeeded(t *testing.T) {
 		clean, wanted = 100, 1000
 	}
 	random := rand.New(rand.NewPCG(form.Seed(t, 0), 22))
-	damages := damage.All()
+	u, err := packing.NewUnpacker()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer u.Close()
+	damages := damage.All(u.Unpack)
 	dir := t.TempDir()
 	alarms, found := 0, 0
 	for n := range clean {
