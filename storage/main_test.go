@@ -2,11 +2,15 @@ package storage
 
 import (
 	"context"
+	"crypto/sha256"
+	"crypto/sha512"
 	"database/sql"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -14,6 +18,7 @@ import (
 	"mailcote/testkit/faultvfs"
 	"mailcote/testkit/form"
 
+	"github.com/klauspost/compress/zstd"
 	"go.uber.org/goleak"
 )
 
@@ -162,11 +167,30 @@ func (b *bed) mailbox(path string, validity UIDValidity) MailboxID {
 	return id
 }
 
-// raw is a small message; n makes it unlike others.
+// raw is a small message; n makes it unlike others. Every sixth has lines of base64.
 func raw(n int) []byte {
-	return fmt.Appendf(nil,
+	text := fmt.Appendf(nil,
 		"Message-ID: <%d@example.org>\r\nSubject: message %d\r\nFrom: Ada <ada@example.org>\r\n\r\nThis is the text "+
 			"of number %d.\r\n", n, n, n)
+	for line := 0; line < 4 && n%6 == 0; line++ {
+		sum := sha512.Sum512(text)
+		text = append(base64.StdEncoding.AppendEncode(text, sum[:57]), "\r\n"...)
+	}
+	return text
+}
+
+// packedBefore packs a message as the first schemas did.
+func packedBefore(raw []byte) Body {
+	enc, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(pieceSize))
+	if err != nil {
+		panic(err) // the options are these
+	}
+	defer enc.Close() //nolint:errcheck // it frees memory only
+	b := Body{SHA256: sha256.Sum256(raw), Size: int64(len(raw))}
+	for piece := range slices.Chunk(raw, pieceSize) {
+		b.frames = append(b.frames, enc.EncodeAll(piece, nil))
+	}
+	return b
 }
 
 // arrival is a message as the engine would hand it over.
@@ -174,9 +198,15 @@ func (b *bed) arrival(uid UID, n int, flags ...string) Arrival {
 	return b.arrivalOf(uid, raw(n), n, flags...)
 }
 
-func (b *bed) arrivalOf(uid UID, body []byte, n int, flags ...string) Arrival {
+// arrivalOf is an arrival of other bytes. Every fourth is packed as the first schemas did: all that reads a store must
+// read a mixed one.
+func (b *bed) arrivalOf(uid UID, raw []byte, n int, flags ...string) Arrival {
+	body := b.packer.Pack(raw)
+	if n%4 == 1 {
+		body = packedBefore(raw)
+	}
 	return Arrival{UID: uid, Flags: NewFlags(flags), ModSeq: 1, InternalDate: time.Unix(1_700_000_000+int64(uid), 0),
-		Body: b.packer.Pack(body), Header: headerOf(n)}
+		Body: body, Header: headerOf(n)}
 }
 
 // headerOf is what a parser makes of raw(n).

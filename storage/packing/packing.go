@@ -18,10 +18,28 @@ var ErrDamaged = errors.New("the blob is damaged")
 
 const withRuns = 1 // the first byte of a frame with runs; zstd's magic number begins with 0x28
 
+// Format is how a frame holds its piece.
+type Format string
+
+// The formats of frames, as doc.go lists them.
+const (
+	Plain   Format = "zstd"
+	Decoded Format = "base64 decoded"
+)
+
+// FormatOf tells the format of a frame. A few first bytes of it are enough.
+func FormatOf(frame []byte) Format {
+	if len(frame) > 0 && frame[0] == withRuns {
+		return Decoded
+	}
+	return Plain
+}
+
 // Packer makes frames. It may be used from several goroutines; Close frees it.
 type Packer struct {
 	enc     *zstd.Encoder
 	scratch sync.Pool // of *scratch
+	split   func(runs []run, payload, piece []byte) ([]run, []byte)
 }
 
 // scratch is the memory that a piece needs while it is packed.
@@ -39,25 +57,30 @@ func NewPacker(workers int) (*Packer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make packer: %w", err)
 	}
-	return &Packer{enc: enc, scratch: sync.Pool{New: func() any { return new(scratch) }}}, nil
+	return &Packer{enc: enc, scratch: sync.Pool{New: func() any { return new(scratch) }}, split: split}, nil
 }
 
 // Pack makes the frame of a piece of at most MaxPiece bytes.
 func (p *Packer) Pack(piece []byte) []byte {
 	s := p.scratch.Get().(*scratch)
 	defer p.scratch.Put(s)
-	s.frame = s.frame[:0]
-	s.runs, s.payload = split(s.runs[:0], s.payload[:0], piece)
-	if len(s.runs) > 0 {
-		var err error
-		s.again, err = join(s.again[:0], s.payload, s.runs)
-		if err == nil && bytes.Equal(s.again, piece) {
-			s.frame = p.enc.EncodeAll(s.payload, appendRuns(append(s.frame, withRuns), s.runs))
-			return slices.Clone(s.frame)
-		}
+	s.runs, s.payload = p.split(s.runs[:0], s.payload[:0], piece)
+	if len(s.runs) > 0 && s.comesBack(piece) {
+		s.frame = p.enc.EncodeAll(s.payload, appendRuns(append(s.frame[:0], withRuns), s.runs))
+	} else {
+		s.frame = p.enc.EncodeAll(piece, s.frame[:0])
 	}
-	s.frame = p.enc.EncodeAll(piece, s.frame)
-	return slices.Clone(s.frame)
+	return slices.Clone(s.frame) // as small as it is: frames wait for a batch
+}
+
+// comesBack reports whether the runs and the payload give the piece again.
+func (s *scratch) comesBack(piece []byte) bool {
+	again, err := join(s.again, s.payload, s.runs)
+	if err != nil {
+		return false
+	}
+	s.again = again
+	return bytes.Equal(again, piece)
 }
 
 // Close frees the packer.
@@ -81,7 +104,7 @@ func NewUnpacker() (*Unpacker, error) {
 
 // Unpack gives the piece of a frame, in memory of its own. Errors: ErrDamaged.
 func (u *Unpacker) Unpack(frame []byte) ([]byte, error) {
-	if len(frame) == 0 || frame[0] != withRuns {
+	if FormatOf(frame) == Plain {
 		return u.decompress(nil, frame)
 	}
 	runs, rest, err := readRuns(frame[1:])

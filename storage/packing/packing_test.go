@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -95,6 +96,8 @@ func TestRuns(t *testing.T) {
 			[]run{{line: 76, decoded: 110}, {line: 76, decoded: 110}}},
 		{"a character of another alphabet", strings.Replace(lines(3000, 76), lines(3000, 76)[400:401], "_", 1), nil},
 		{"a blank at a line's end", strings.ReplaceAll(lines(3000, 76), "\r\n", " \r\n"), nil},
+		{"carriage returns inside a line", lines(57*9, 76) + lines(57, 76)[:36] + "\r\r\r\r" + lines(57, 76)[40:],
+			[]run{{line: 76, decoded: 57 * 9}}},
 		{"plain text", strings.Repeat("It is a long established fact that this is read.\r\n", 40), nil},
 		{"nothing", "", nil},
 	} {
@@ -107,7 +110,7 @@ func TestRuns(t *testing.T) {
 				t.Errorf("got %+v, want %+v", runs, c.runs)
 			}
 			frame := comesBack(t, p, u, []byte(c.piece))
-			if with := len(frame) > 0 && frame[0] == withRuns; with != (len(runs) > 0) {
+			if with := FormatOf(frame) == Decoded; with != (len(runs) > 0) {
 				t.Errorf("%d runs, and the frame has a list: %v", len(runs), with)
 			}
 		})
@@ -139,6 +142,26 @@ func TestOldFrames(t *testing.T) {
 	}
 }
 
+// TestProven: what would not come back is packed as it is.
+func TestProven(t *testing.T) {
+	p, u := pair(t)
+	piece := []byte(encoded(random(rand.New(rand.NewPCG(9, 9)), 3000), 76, "\r\n"))
+	for name, wrong := range map[string]func([]run, []byte){
+		"another byte":  func(_ []run, payload []byte) { payload[1000] ^= 1 },
+		"another line":  func(runs []run, _ []byte) { runs[0].line = 80 },
+		"no such bytes": func(runs []run, _ []byte) { runs[0].decoded++ },
+	} {
+		p.split = func(runs []run, payload, piece []byte) ([]run, []byte) {
+			runs, payload = split(runs, payload, piece)
+			wrong(runs, payload)
+			return runs, payload
+		}
+		if frame := comesBack(t, p, u, piece); FormatOf(frame) != Plain {
+			t.Errorf("%s: the frame is %q", name, FormatOf(frame))
+		}
+	}
+}
+
 // TestMutants packs messages of text, base64 and damage of both.
 func TestMutants(t *testing.T) {
 	p, u := pair(t)
@@ -152,7 +175,8 @@ func TestMutants(t *testing.T) {
 		}
 		for range r.IntN(4) {
 			at := r.IntN(len(piece))
-			piece = append(piece[:at:at], append([]byte(words[r.IntN(len(words))]), piece[at+r.IntN(len(piece)-at):]...)...)
+			rest := piece[at+r.IntN(len(piece)-at):]
+			piece = slices.Concat(piece[:at], []byte(words[r.IntN(len(words))]), rest)
 			if len(piece) == 0 {
 				piece = []byte("x")
 			}

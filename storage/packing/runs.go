@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
+	"slices"
 )
 
 // A line of a run has fromLine to maxLine characters. A run that decodes to fewer
@@ -73,7 +74,7 @@ func read(payload, text []byte) (r run, longer []byte, n int) {
 		had := len(longer)
 		longer = append(longer, make([]byte, len(line)/4*3)...)
 		got, err := strict.Decode(longer[had:], line)
-		if err != nil {
+		if err != nil || base64.StdEncoding.EncodedLen(got) != len(line) { // it passes over carriage returns
 			return r, longer[:had], n
 		}
 		longer, r.decoded, n = longer[:had+got], r.decoded+got, n+size
@@ -107,12 +108,18 @@ func base64Byte(c byte) bool {
 	return 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '+' || c == '/'
 }
 
-// join appends the piece to dst that split made payload and runs of.
+// join gives the piece that split made payload and runs of, in the memory of dst
+// if that is enough. payload is at most a piece.
 func join(dst, payload []byte, runs []run) ([]byte, error) {
+	size, left := len(payload), len(payload)
 	for _, r := range runs {
-		if r.gap+r.decoded > len(payload) || len(dst)+r.gap+r.encoded() > MaxPiece {
+		left -= r.gap + r.decoded
+		if size += r.encoded() - r.decoded; left < 0 || size > MaxPiece {
 			return nil, fmt.Errorf("a run of %d bytes goes beyond its piece: %w", r.decoded, ErrDamaged)
 		}
+	}
+	dst = slices.Grow(dst[:0], size)
+	for _, r := range runs {
 		dst = append(dst, payload[:r.gap]...)
 		bytes, full := payload[r.gap:r.gap+r.decoded], r.line/4*3
 		for len(bytes) > 0 {
@@ -121,9 +128,6 @@ func join(dst, payload []byte, runs []run) ([]byte, error) {
 			bytes = bytes[n:]
 		}
 		payload = payload[r.gap+r.decoded:]
-	}
-	if len(dst)+len(payload) > MaxPiece {
-		return nil, fmt.Errorf("a piece of %d bytes is over the limit: %w", len(dst)+len(payload), ErrDamaged)
 	}
 	return append(dst, payload...), nil
 }
@@ -156,7 +160,7 @@ func readRuns(frame []byte) (runs []run, rest []byte, err error) {
 	for count := next(); count > 0 && err == nil; count-- {
 		r := run{gap: next(), line: next(), decoded: next()}
 		end := next()
-		if err == nil && (end > 1 || r.line < fromLine || r.line > maxLine || r.line%4 != 0 || r.decoded < fromRun) {
+		if err == nil && (end > 1 || r.line == 0 || r.line%4 != 0) {
 			err = fmt.Errorf("a run of %d bytes in lines of %d is none: %w", r.decoded, r.line, ErrDamaged)
 		}
 		r.bare = end == 1
