@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"mailcote/storage/internal/schema"
 )
 
 // Header is what a message says about itself, as package message parsed it. It
@@ -334,7 +332,11 @@ func (w *Writer) addEmail(m Mailbox, a Arrival, live int) (EmailRow, error) {
 	if err != nil {
 		return 0, err
 	}
-	h, id := a.Header, schema.ObjectID("e")
+	id, err := w.newID("e")
+	if err != nil {
+		return 0, err
+	}
+	h := a.Header
 	key, err := w.tx.Insert(`INSERT INTO email (account_id, jmap_id, thread_id, digest, message_id, subject, sender,
 		recipients, sent_at, received_at,
 		size, preview, has_attachment, partial, live) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,

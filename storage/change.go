@@ -3,6 +3,8 @@ package storage
 import (
 	"fmt"
 	"strconv"
+
+	"mailcote/storage/internal/schema"
 )
 
 // The object types of the change feed (RFC 8621's names).
@@ -15,13 +17,26 @@ const (
 // number draws the next change number. Numbers are unique in a store. The
 // commit publishes them.
 func (w *Writer) number() (int64, error) {
-	if w.change == 0 {
-		if err := w.tx.QueryRow(`SELECT value FROM meta WHERE key = 'change_no'`).Scan(&w.change); err != nil {
-			return 0, fmt.Errorf("read change number: %w", err)
-		}
+	if err := w.readNumber(); err != nil {
+		return 0, err
 	}
 	w.change++
 	return w.change, nil
+}
+
+// readNumber reads the last change number when it is first asked for.
+func (w *Writer) readNumber() error {
+	if w.change != 0 {
+		return nil
+	}
+	err := w.tx.QueryRow(`SELECT value FROM meta WHERE key = 'change_no'`).Scan(&w.change)
+	return explain("read change number", err)
+}
+
+// newID makes the JMAP id of a new object. The caller records its change.
+func (w *Writer) newID(letter string) (string, error) {
+	err := w.readNumber()
+	return schema.ObjectID(letter, w.change), err
 }
 
 // touch records that an object was created, updated or came back.

@@ -179,7 +179,7 @@ func salvageOptions(ctx context.Context, o *Salvage) salvage.Options {
 			return (&Reader{file.SnapshotOf(ctx, tx)}).OpenBlob(BlobID(blob))
 		},
 		Parse:    derivedBy(o.Parse),
-		NewID:    schema.ObjectID,
+		NewID:    func(letter string) string { return schema.ObjectID(letter, 0) },
 		Progress: o.Progress,
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"mailcote/storage/internal/file"
+	"mailcote/storage/internal/schema"
 )
 
 const (
@@ -20,6 +21,22 @@ const (
 	// mostMeant is how many emails an ambiguous prefix lists.
 	mostMeant = 5
 )
+
+// Typed is what a person types of an id, of which the first characters will do:
+// the letter and the random part.
+func (id EmailID) Typed() string {
+	_, random := schema.RandomPart(string(id))
+	return string(id[:min(1, len(id))]) + random
+}
+
+// Beginning is the form of an id that begins with prefix: the whole id, or what
+// is typed of it.
+func (id EmailID) Beginning(prefix string) string {
+	if strings.HasPrefix(string(id), prefix) {
+		return string(id)
+	}
+	return id.Typed()
+}
 
 // Meant is one of the emails that an ambiguous prefix may mean.
 type Meant struct {
@@ -36,12 +53,15 @@ type AmbiguousError struct {
 
 func (e *AmbiguousError) Error() string {
 	length := len(e.Prefix) + 1
-	for i, one := range e.Emails[1:] {
-		length = max(length, shared(string(e.Emails[i].ID), string(one.ID))+1)
-	}
 	var all []string
+	for i, one := range e.Emails {
+		for _, other := range e.Emails[:i] {
+			length = max(length, shared(one.ID.Beginning(e.Prefix), other.ID.Beginning(e.Prefix))+1)
+		}
+	}
 	for _, one := range e.Emails {
-		all = append(all, string(one.ID[:min(length, len(one.ID))])+" "+strconv.Quote(one.Subject))
+		id := one.ID.Beginning(e.Prefix)
+		all = append(all, id[:min(length, len(id))]+" "+strconv.Quote(one.Subject))
 	}
 	more := ""
 	if e.More {
@@ -51,21 +71,42 @@ func (e *AmbiguousError) Error() string {
 		strings.Join(all, ", "), more)
 }
 
-// FindEmail finds an email by its JMAP id, or by the first characters of it, 4
-// at least, that no other email has, and gives its present id. Emails that are
-// shown go first. Then come ids that such emails had in the last 30 days, and
-// last emails that are gone. Errors: ErrNotFound, *AmbiguousError.
+// meaning begins a query of meant, a table of the ranges in which the ids lie
+// that a prefix may mean. Ids that begin with it lie from ?1 to ?2. In each group
+// of ids that ascend, those whose random part does lie from ?3 to ?4. past goes
+// from group to group by the index. schema.ObjectID says how such an id begins.
+const meaning = `WITH RECURSIVE past(p) AS (SELECT 'evvv' UNION ALL SELECT (SELECT substr(min(id), 1, 9) || '~'
+	FROM (SELECT min(jmap_id) AS id FROM email WHERE jmap_id > p AND jmap_id < 'ew'
+	UNION ALL SELECT min(jmap_id) FROM email_alias WHERE jmap_id > p AND jmap_id < 'ew'))
+	FROM past WHERE p IS NOT NULL),
+	meant(lo, hi) AS (SELECT ?1, ?2 UNION ALL SELECT substr(p, 1, 9) || ?3, substr(p, 1, 9) || ?4 FROM past
+	WHERE length(p) = 10) `
+
+// ranges gives the arguments of meaning. No character of an id sorts after "~".
+func ranges(prefix string) []any {
+	const past = "\U0010FFFF"
+	if rest, ok := strings.CutPrefix(prefix, "e"); ok && rest != "" {
+		return []any{prefix, prefix + past, rest, rest + past}
+	}
+	return []any{prefix, prefix + past, past, past}
+}
+
+// FindEmail finds an email by its JMAP id, or by what a person types of it, and
+// gives its present id. That is the first characters, 4 at least, of the id or
+// of its Typed form, which no other email has. Emails that are shown go first.
+// Then come ids that such emails had in the last 30 days, and last emails that
+// are gone. Errors: ErrNotFound, *AmbiguousError.
 func (r *Reader) FindEmail(prefix string) (EmailRow, EmailID, error) {
 	row, id, err := r.emailNamed(EmailID(prefix))
 	if !errors.Is(err, ErrNotFound) || len(prefix) < ShortestPrefix {
 		return row, id, err
 	}
-	past := prefix + "\U0010FFFF" // sorts after every id that begins with prefix
-	rows, err := r.snap.Query(`SELECT id, jmap_id, subject, iif(live > 0, 1, 3) AS rank FROM email e
-		WHERE jmap_id > ?1 AND jmap_id < ?2 AND `+ofAccount+`
-		UNION ALL SELECT DISTINCT e.id, e.jmap_id, e.subject, 2 FROM email_alias a JOIN email e ON e.id = a.email_id
-		WHERE a.jmap_id > ?1 AND a.jmap_id < ?2 AND e.live > 0 AND `+ofAccount+`
-		ORDER BY rank, jmap_id LIMIT ?3`, prefix, past, mostMeant+1)
+	rows, err := r.snap.Query(meaning+`SELECT e.id, e.jmap_id, e.subject, iif(e.live > 0, 1, 3) AS rank
+		FROM meant CROSS JOIN email e WHERE e.jmap_id >= lo AND e.jmap_id < hi AND `+ofAccount+`
+		UNION ALL SELECT DISTINCT e.id, e.jmap_id, e.subject, 2 FROM meant CROSS JOIN email_alias a
+		CROSS JOIN email e
+		WHERE a.jmap_id >= lo AND a.jmap_id < hi AND e.id = a.email_id AND e.live > 0 AND `+ofAccount+`
+		ORDER BY rank, jmap_id LIMIT ?5`, append(ranges(prefix), mostMeant+1)...)
 	found := AmbiguousError{Prefix: prefix}
 	var first int // the rank of the first one
 	if err := file.Each(rows, err, func(rows *sql.Rows) error {
@@ -94,14 +135,15 @@ func (r *Reader) FindEmail(prefix string) (EmailRow, EmailID, error) {
 	return 0, "", &found
 }
 
-// IDs lists the emails that are shown whose ids begin with prefix, at most
-// limit; the newest ones if it is empty.
+// IDs lists the emails that are shown whose ids, or their Typed forms, begin
+// with prefix, at most limit; the newest ones if it is empty.
 func (r *Reader) IDs(prefix string, limit int) ([]Meant, error) {
 	var rows *sql.Rows
 	var err error
-	if past := prefix + "\U0010FFFF"; prefix != "" {
-		rows, err = r.snap.Query(`SELECT jmap_id, subject FROM email e WHERE jmap_id >= ? AND jmap_id < ? AND live > 0
-			AND `+ofAccount+` ORDER BY jmap_id LIMIT ?`, prefix, past, limit)
+	if prefix != "" {
+		rows, err = r.snap.Query(meaning+`SELECT e.jmap_id, e.subject FROM meant CROSS JOIN email e
+			WHERE e.jmap_id >= lo AND e.jmap_id < hi AND e.live > 0 AND `+ofAccount+` LIMIT ?5`,
+			append(ranges(prefix), limit)...)
 	} else {
 		rows, err = r.snap.Query(`SELECT jmap_id, subject FROM email e WHERE received_at < ? AND live > 0
 			AND `+ofAccount+` ORDER BY received_at DESC LIMIT ?`, int64(1<<62), limit)
@@ -115,19 +157,21 @@ func (r *Reader) IDs(prefix string, limit int) ([]Meant, error) {
 	})
 }
 
-// ShortID gives the first characters of an email's id that FindEmail finds it
-// by: 8, or more where another email begins with the same ones.
+// ShortID gives the first characters of what is typed of an email's id that
+// FindEmail finds it by: 8, or more where another email's begins with the same
+// ones.
 func (r *Reader) ShortID(id EmailID) (string, error) {
-	length := ShortID
-	var before, after sql.NullString
-	if err := r.snap.QueryRow(`SELECT (SELECT max(jmap_id) FROM email WHERE jmap_id < ?1),
-		(SELECT min(jmap_id) FROM email WHERE jmap_id > ?1)`, string(id)).Scan(&before, &after); err != nil {
-		return "", fmt.Errorf("short id of %s: %w", id, err)
+	typed := id.Typed()
+	for length := ShortID; length < len(typed); length++ {
+		all, err := r.IDs(typed[:length], 2)
+		if err != nil {
+			return "", fmt.Errorf("short id of %s: %w", id, err)
+		}
+		if len(all) < 2 {
+			return typed[:length], nil
+		}
 	}
-	for _, other := range []sql.NullString{before, after} {
-		length = max(length, shared(string(id), other.String)+1)
-	}
-	return string(id[:min(length, len(id))]), nil
+	return typed, nil
 }
 
 // shared is how many bytes two ids begin with in common.

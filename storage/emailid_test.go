@@ -102,18 +102,91 @@ func TestShortID(t *testing.T) {
 	})
 }
 
-// TestManyIDs looks ids up among 100,000 by what a table shows of them.
+// Ids of a store lie next to each other in the order in which they were made. What is typed of one is random, and so
+// are the ids of before.
+func TestIDsThatAscend(t *testing.T) {
+	b := newBed(t)
+	box := b.mailbox("INBOX", 7)
+	const groups, each = 4, 5
+	var all []EmailID
+	for n := range groups * each {
+		if n%each == 0 { // as if much had changed meanwhile
+			b.execute(`UPDATE meta SET value = value + 5000 WHERE key = 'change_no'`)
+		}
+		b.store(box, 7, b.arrival(UID(n+1), n+1))
+		all = append(all, b.idOf(UID(n+1)))
+	}
+	former := EmailID("e" + strings.Repeat("0", 24)) // of before
+	b.execute(fmt.Sprintf(`UPDATE email SET jmap_id = '%s' WHERE jmap_id = '%s'`, former, all[0]))
+	all[0] = former
+	heads := map[EmailID]bool{}
+	for n, id := range all {
+		if len(id) != 25 || n > 0 && n%each == 0 && id < all[n-1] {
+			t.Errorf("id %s after %s", id, all[n-1])
+		}
+		heads[id[:9]] = true
+		read(t, b.Store, func(r *Reader) error {
+			short, err := r.ShortID(id)
+			if err != nil || len(short) != ShortID || n > 0 && short[1:] != string(id[9:16]) {
+				t.Errorf("%s is shown as %s, %v", id, short, err)
+			}
+			for _, typed := range []string{short, id.Typed(), string(id), string(id[:24])} {
+				if _, found, err := r.FindEmail(typed); err != nil || found != id {
+					t.Errorf("%s finds %s, %v; want %s", typed, found, err, id)
+				}
+				if some, err := r.IDs(typed, 5); err != nil || len(some) != 1 || some[0].ID != id {
+					t.Errorf("%s may be %v, %v; want %s", typed, some, err, id)
+				}
+			}
+			return nil
+		})
+	}
+	if len(heads) != groups+1 {
+		t.Errorf("the ids begin with %v", heads)
+	}
+	read(t, b.Store, func(r *Reader) error {
+		for _, prefix := range []string{"e", "evvv"} {
+			if some, err := r.IDs(prefix, 100); err != nil || len(some) != len(all) && prefix == "e" ||
+				len(some) != len(all)-1 && prefix != "e" {
+				t.Errorf("%d ids begin with %s, %v", len(some), prefix, err)
+			}
+		}
+		_, _, err := r.FindEmail(string(all[1][:9]))
+		if err == nil || !strings.Contains(err.Error(), string(all[1][:10])) {
+			t.Errorf("the first characters of several ids: %v", err)
+		}
+		return nil
+	})
+	b.execute(fmt.Sprintf(`INSERT INTO email_alias (jmap_id, email_id, created_at)
+		SELECT 'evvv0000vhadbefore1234567', id, 0 FROM email WHERE jmap_id = '%s'`, all[2])) // alone in its group
+	if row := b.rowOf("ehadbefo"); row == 0 || row != b.rowOf(all[2]) {
+		t.Errorf("a former id leads to %d", row)
+	}
+	same := all[1][:9] + "0000000000000000"
+	b.execute(fmt.Sprintf(`UPDATE email SET jmap_id = '%s' WHERE jmap_id = '%s'`, same, all[1]))
+	read(t, b.Store, func(r *Reader) error {
+		_, _, err := r.FindEmail("e000000")
+		if err == nil || !strings.Contains(err.Error(),
+			former.Typed()[:18]+` "message 1", `+same.Typed()+` "message 2";`) {
+			t.Errorf("an id of before and one that ascends: %v", err)
+		}
+		return nil
+	})
+}
+
+// TestManyIDs looks ids up among 100,000 by what a table shows of them. Every other one ascends.
 func TestManyIDs(t *testing.T) {
 	b := newBed(t)
 	b.named("e0000000000000")
 	write(t, b.Store, func(w *Writer) error {
 		_, err := w.tx.Exec(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)
 			INSERT INTO email (account_id, jmap_id, thread_id, subject, received_at, size, live)
-			SELECT account_id, 'e' || lower(hex(randomblob(12))), thread_id, 'copy', 1, 1, 1 FROM email, n`)
+			SELECT account_id, iif(i % 2, 'e', printf('evvv%05d', i / 1000)) || lower(hex(randomblob(12))),
+			thread_id, 'copy', 1, 1, 1 FROM email, n`)
 		return err
 	})
 	read(t, b.Store, func(r *Reader) error {
-		rows, err := r.snap.Query(`SELECT jmap_id FROM email WHERE id % 1000 = 0`)
+		rows, err := r.snap.Query(`SELECT jmap_id FROM email WHERE id % 500 = 0 OR id % 500 = 1`)
 		if err != nil {
 			return err
 		}

@@ -22,7 +22,7 @@ var (
 	small = regexp.MustCompile(`^SCAN (account|a|breaker|mailbox|m|meta|\d+ CONSTANT ROWS?|CONSTANT ROW|` +
 		`\(subquery-\d+\)|` +
 		`pragma_table_list VIRTUAL TABLE.*|same|sqlite_schema|\d+-ROW VALUES CLAUSE|` +
-		`blob USING COVERING INDEX blob_staged|(search|search_next|q)( VIRTUAL TABLE INDEX \d+:M\S*)?)( |$)`)
+		`meant|past|blob USING COVERING INDEX blob_staged|(search|search_next|q)( VIRTUAL TABLE INDEX \d+:M\S*)?)( |$)`)
 )
 
 // scans are the queries that may read a big table whole, with the reason; the key is a piece of the query.

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"mailcote/storage/internal/file"
-	"mailcote/storage/internal/schema"
 )
 
 // RepairOptions say what a repair mends.
@@ -123,8 +122,12 @@ func (r *repair) owners() error {
 func (r *repair) parents() error {
 	if err := r.numbers(`SELECT DISTINCT thread_id FROM email WHERE thread_id NOT IN (SELECT id FROM thread)`,
 		func(id int64) error {
-			_, err := r.tx.Exec(`INSERT INTO thread (id, account_id, jmap_id) SELECT ?1, account_id, ?2 FROM email
-				WHERE thread_id = ?1 LIMIT 1`, id, schema.ObjectID("t"))
+			object, err := r.newID("t")
+			if err != nil {
+				return err
+			}
+			_, err = r.tx.Exec(`INSERT INTO thread (id, account_id, jmap_id) SELECT ?1, account_id, ?2 FROM email
+				WHERE thread_id = ?1 LIMIT 1`, id, object)
 			return err
 		}); err != nil {
 		return fmt.Errorf("make lost threads: %w", err)
@@ -173,16 +176,18 @@ func (r *repair) ownEmail(entry int64) error {
 		return err
 	}
 	if email == 0 {
-		thread, err := r.tx.Insert(`INSERT INTO thread (account_id, jmap_id) VALUES (?, ?)`, account,
-			schema.ObjectID("t"))
+		thread, err := r.addThread(account)
+		if err != nil {
+			return err
+		}
+		object, err := r.newID("e")
 		if err != nil {
 			return err
 		}
 		email, err = r.tx.Insert(`INSERT INTO email (account_id, jmap_id, thread_id, digest, received_at, size,
 			destroyed_at)
 			SELECT ?2, ?3, ?4, b.sha256, n.internal_date, coalesce(b.size, n.size), n.expunged_at
-			FROM entry n LEFT JOIN blob b ON b.id = n.blob_id WHERE n.id = ?1`, entry, account, schema.ObjectID("e"),
-			thread)
+			FROM entry n LEFT JOIN blob b ON b.id = n.blob_id WHERE n.id = ?1`, entry, account, object, thread)
 		if err != nil {
 			return err
 		}

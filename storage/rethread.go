@@ -9,7 +9,6 @@ import (
 	"slices"
 
 	"mailcote/storage/internal/file"
-	"mailcote/storage/internal/schema"
 	"mailcote/storage/internal/threading"
 )
 
@@ -273,7 +272,11 @@ func (w *Writer) ownThread(email EmailRow) error {
 }
 
 func (w *Writer) addThread(account AccountID) (int64, error) {
-	thread, err := w.tx.Insert(`INSERT INTO thread (account_id, jmap_id) VALUES (?, ?)`, account, schema.ObjectID("t"))
+	object, err := w.newID("t")
+	if err != nil {
+		return 0, err
+	}
+	thread, err := w.tx.Insert(`INSERT INTO thread (account_id, jmap_id) VALUES (?, ?)`, account, object)
 	return thread, explain("add thread", err)
 }
 

@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"mailcote/storage/internal/file"
-	"mailcote/storage/internal/schema"
 	"mailcote/testkit/failpoint"
 )
 
@@ -48,7 +47,9 @@ func (w *Writer) threadOf(account AccountID, h Header) (int64, error) {
 	var thread int64
 	object := ""
 	if len(found) == 0 {
-		object = schema.ObjectID("t")
+		if object, err = w.newID("t"); err != nil {
+			return 0, err
+		}
 		thread, err = w.tx.Insert(`INSERT INTO thread (account_id, jmap_id) VALUES (?, ?)`, account, object)
 		if err != nil {
 			return 0, fmt.Errorf("add thread: %w", err)
@@ -249,7 +250,10 @@ func (w *Writer) setThread(account AccountID, row EmailRow, into int64) error {
 		Scan(&old, &destroyed); err != nil {
 		return fmt.Errorf("find email: %w", err)
 	}
-	object := schema.ObjectID("e")
+	object, err := w.newID("e")
+	if err != nil {
+		return err
+	}
 	if _, err := w.tx.Exec(`UPDATE email SET thread_id = ?, jmap_id = ? WHERE id = ?`, into, object, row); err != nil {
 		return fmt.Errorf("move email: %w", err)
 	}

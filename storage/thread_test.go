@@ -126,7 +126,8 @@ func TestFormerIDs(t *testing.T) {
 			t.Errorf("%s leads to email %d, want %d", id, got, row)
 		}
 	}
-	for _, typed := range []EmailID{first, first[:8], second[:8], b.idOf(1)[:8]} {
+	for _, typed := range []EmailID{first, EmailID(first.Typed()[:8]), EmailID(second.Typed()[:8]),
+		EmailID(b.idOf(1).Typed()[:8])} {
 		read(t, b.Store, func(r *Reader) error {
 			found, present, err := r.FindEmail(string(typed))
 			if err != nil || found != row || present != b.idOf(1) {

@@ -30,8 +30,8 @@ type (
 	RunID int64
 )
 
-// EmailID is an email's JMAP id (RFC 8620 §1.2): random, never computed, never
-// given to another. The email gets a new one when its thread joins a larger
+// EmailID is an email's JMAP id (RFC 8620 §1.2): mostly random, never computed,
+// never given to another. The email gets a new one when its thread joins a larger
 // one; Reader.FindEmail takes the former for 30 days.
 type EmailID string
 

@@ -175,8 +175,8 @@ func (a *app) completeMessage() completing {
 			if err != nil {
 				return nil, err
 			}
-			if len(begun) > len(short) {
-				short = string(one.ID)
+			if !strings.HasPrefix(short, begun) {
+				short = one.ID.Beginning(begun)
 			}
 			all = append(all, described(short, one.Subject))
 		}

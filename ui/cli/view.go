@@ -115,10 +115,11 @@ func findAccount(r *storage.Reader, name string) (storage.Account, error) {
 // characters will do: that two of 100,000 emails share them happens to one row
 // of some 300,000, and then show lists both.
 func (a *app) tableID(id storage.EmailID) string {
-	if !a.voice.OutTTY || len(id) <= storage.ShortID {
+	if !a.voice.OutTTY {
 		return string(id)
 	}
-	return string(id[:storage.ShortID])
+	typed := id.Typed()
+	return typed[:min(len(typed), storage.ShortID)]
 }
 
 // typed quotes an argument. It leaves out one that may hold a password: a URL

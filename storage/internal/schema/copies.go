@@ -2,22 +2,11 @@ package schema
 
 import (
 	"context"
-	"crypto/rand"
 	"database/sql"
-	"encoding/base32"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 )
-
-// ObjectID draws a random JMAP id: a letter, then 24 characters that carry 120
-// bits (RFC 8620 §1.2).
-func ObjectID(letter string) string {
-	var raw [15]byte
-	rand.Read(raw[:]) //nolint:errcheck // it never fails (crypto/rand)
-	return letter + strings.ToLower(base32.HexEncoding.EncodeToString(raw[:]))
-}
 
 // splitCopies gives the younger of two live entries of one email in one mailbox
 // an email of its own. The first schema did not forbid them, and the second
@@ -58,7 +47,7 @@ func splitCopy(ctx context.Context, tx *sql.Tx, entry, email int64) error {
 		size, preview, has_attachment, partial`
 	result, err := tx.ExecContext(ctx,
 		`INSERT INTO email (account_id, jmap_id, `+copied+`) SELECT account_id, ?2, `+copied+`
-		FROM email WHERE id = ?1`, email, ObjectID("e"))
+		FROM email WHERE id = ?1`, email, ObjectID("e", 0))
 	if err != nil {
 		return err
 	}
