@@ -70,6 +70,10 @@ func (w *Writer) StoreBatch(b Batch) (Stored, error) {
 type intake struct {
 	Stored
 	added, unread int64 // entries inserted
+
+	fresh       bool         // the generation held no entry between the UIDs of the batch
+	seen        map[UID]bool // of the batch, so far
+	quarantined bool         // the generation has messages in quarantine
 }
 
 func (w *Writer) storeBatch(b Batch, done *intake) error {
@@ -80,6 +84,9 @@ func (w *Writer) storeBatch(b Batch, done *intake) error {
 	if b.Validity != m.UIDValidity && (m.Building == nil || *m.Building != b.Validity) {
 		return fmt.Errorf("store batch in %s: UIDVALIDITY %d is neither shown nor being built: %w", m.Path,
 			b.Validity, ErrNotFound)
+	}
+	if err := w.look(b, done); err != nil {
+		return err
 	}
 	done.Emails = make([]EmailRow, len(b.Arrivals))
 	for i, a := range b.Arrivals {
@@ -97,15 +104,44 @@ func (w *Writer) storeBatch(b Batch, done *intake) error {
 	return w.cover(m.ID, b.Validity, LevelBody, b.Cover)
 }
 
-func (w *Writer) arrive(m Mailbox, validity UIDValidity, a Arrival, done *intake) (EmailRow, error) {
-	var have known
-	err := w.tx.QueryRow(`SELECT id, email_id, blob_id, flags, expunged_at IS NOT NULL FROM entry
-		WHERE mailbox_id = ? AND uidvalidity = ? AND uid = ?`,
-		m.ID, validity, a.UID).Scan(&have.id, &have.email, &have.blob, &have.flags, &have.expunged)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return 0, fmt.Errorf("find entry: %w", err)
+// look finds out once what then need not be looked up for each message.
+func (w *Writer) look(b Batch, done *intake) error {
+	done.seen = make(map[UID]bool, len(b.Arrivals))
+	var uids Range
+	for i, a := range b.Arrivals {
+		if i == 0 {
+			uids = Range{a.UID, a.UID}
+		}
+		uids.Lo, uids.Hi = min(uids.Lo, a.UID), max(uids.Hi, a.UID)
 	}
-	known := err == nil
+	err := w.tx.QueryRow(`SELECT NOT EXISTS (SELECT 1 FROM entry WHERE mailbox_id = ?1 AND uidvalidity = ?2
+		AND uid BETWEEN ?3 AND ?4),
+		EXISTS (SELECT 1 FROM quarantine WHERE mailbox_id = ?1 AND uidvalidity = ?2)`,
+		b.Mailbox, b.Validity, uids.Lo, uids.Hi).Scan(&done.fresh, &done.quarantined)
+	return explain("look what is here", err)
+}
+
+// find looks for the entry of an arriving UID.
+func (w *Writer) find(m Mailbox, validity UIDValidity, uid UID, done *intake) (have known, found bool, err error) {
+	unheard := done.fresh && !done.seen[uid]
+	done.seen[uid] = true
+	if unheard {
+		return have, false, nil
+	}
+	err = w.tx.QueryRow(`SELECT id, email_id, blob_id, flags, expunged_at IS NOT NULL FROM entry
+		WHERE mailbox_id = ? AND uidvalidity = ? AND uid = ?`,
+		m.ID, validity, uid).Scan(&have.id, &have.email, &have.blob, &have.flags, &have.expunged)
+	if errors.Is(err, sql.ErrNoRows) {
+		return have, false, nil
+	}
+	return have, err == nil, explain("find entry", err)
+}
+
+func (w *Writer) arrive(m Mailbox, validity UIDValidity, a Arrival, done *intake) (EmailRow, error) {
+	have, known, err := w.find(m, validity, a.UID, done)
+	if err != nil {
+		return 0, err
+	}
 	if known {
 		if have.again, err = w.refetched(have.id); err != nil {
 			return 0, err
@@ -156,6 +192,9 @@ func (w *Writer) arrive(m Mailbox, validity UIDValidity, a Arrival, done *intake
 	}
 	done.New++
 	done.Bytes += a.Body.Size
+	if !done.quarantined {
+		return email, nil
+	}
 	return email, w.release(m.ID, validity, a.UID)
 }
 

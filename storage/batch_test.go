@@ -43,6 +43,47 @@ func TestReplayChangesNothing(t *testing.T) {
 	}
 }
 
+// A message that comes twice in one batch, into a generation that held nothing, is stored once.
+func TestTwiceInABatch(t *testing.T) {
+	b := newBed(t)
+	box := b.mailbox("INBOX", 7)
+	if done := b.store(box, 7, b.arrival(3, 1), b.arrival(2, 2), b.arrival(3, 1)); done.New != 2 {
+		t.Errorf("%+v", done)
+	}
+	if got := b.shown(); got != "INBOX:2 2 [], INBOX:3 1 []" {
+		t.Error(got)
+	}
+	b.sound()
+}
+
+// A thread that several messages of a batch join is told of once, and again after its end.
+func TestThreadToldOnce(t *testing.T) {
+	b := newBed(t)
+	box := b.mailbox("INBOX", 7)
+	b.store(box, 7, b.linked(1, "tide", "a"))
+	object := b.threadOf(1)
+	state := number(t, b.Store, `SELECT value FROM meta WHERE key = 'change_no'`)
+	b.store(box, 7, b.linked(2, "tide", "a"), b.linked(3, "tide", "a"), b.linked(4, "tide", "a"))
+	if n := number(t, b.Store, `SELECT value FROM meta WHERE key = 'change_no'`) - state; n != 3+1+1 {
+		t.Errorf("%d changes of three emails, their thread and mailbox", n)
+	}
+	write(t, b.Store, func(w *Writer) error {
+		m, err := w.Mailbox(box)
+		if err != nil {
+			return err
+		}
+		for _, err := range []error{
+			w.tellThread(m.Account, 1, ""), w.bury(m.Account, typeThread, object), w.tellThread(m.Account, 1, ""),
+		} {
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	b.sound()
+}
+
 // dump is the whole content of the tables that a batch writes.
 func dump(t *testing.T, s *Store) string {
 	t.Helper()

@@ -95,6 +95,11 @@ func sameDigest(sum hash.Hash, want []byte) error {
 //
 // With renew, bytes that the store holds already are written anew.
 func (w *Writer) putBlob(b Body, renew bool) (id BlobID, fresh bool, err error) {
+	if b.staged == 0 {
+		if id, fresh, err = w.addBlob(b); fresh || err != nil {
+			return id, fresh, err
+		}
+	}
 	err = w.tx.QueryRow(`SELECT id FROM blob WHERE sha256 = ?`, b.SHA256[:]).Scan(&id)
 	switch {
 	case err == nil && renew:
@@ -105,13 +110,23 @@ func (w *Writer) putBlob(b Body, renew bool) (id BlobID, fresh bool, err error) 
 		return id, false, nil
 	case !errors.Is(err, sql.ErrNoRows):
 		return 0, false, fmt.Errorf("find blob: %w", err)
-	case b.staged != 0:
-		return b.staged, true, w.sealBlob(b)
 	}
-	key, err := w.tx.Insert(`INSERT INTO blob (sha256, size, stored, state, created_at) VALUES (?, ?, ?, 'sealed', ?)`,
-		b.SHA256[:], b.Size, b.Stored(), millis(now()))
+	return b.staged, true, w.sealBlob(b)
+}
+
+// addBlob adds a blob that travels whole, if the store does not hold it.
+func (w *Writer) addBlob(b Body) (id BlobID, fresh bool, err error) {
+	result, err := w.tx.Exec(`INSERT INTO blob (sha256, size, stored, state, created_at) VALUES (?, ?, ?, 'sealed', ?)
+		ON CONFLICT (sha256) DO NOTHING`, b.SHA256[:], b.Size, b.Stored(), millis(now()))
 	if err != nil {
 		return 0, false, fmt.Errorf("add blob: %w", err)
+	}
+	if n, err := result.RowsAffected(); err != nil || n == 0 {
+		return 0, false, err
+	}
+	key, err := result.LastInsertId()
+	if err != nil {
+		return 0, false, err
 	}
 	return BlobID(key), true, w.addPieces(BlobID(key), 0, b.frames)
 }

@@ -84,6 +84,7 @@ func (w *Writer) touchGeneration(m Mailbox, validity UIDValidity) error {
 
 // bury records that an object is gone.
 func (w *Writer) bury(account AccountID, kind, id string) error {
+	clear(w.told)
 	n, err := w.number()
 	if err != nil {
 		return err

@@ -29,6 +29,7 @@ type Writer struct {
 	change  int64 // next change number, 0 before the first
 	types   Types // of the objects whose change was recorded
 	touched map[MailboxID]AccountID
+	told    map[int64]bool // threads whose change was recorded since an end of one was
 }
 
 // writing makes a closure on mail a closure of the file.

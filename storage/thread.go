@@ -54,18 +54,31 @@ func (w *Writer) threadOf(account AccountID, h Header) (int64, error) {
 		if err != nil {
 			return 0, fmt.Errorf("add thread: %w", err)
 		}
-	} else {
-		if thread, err = w.merge(account, found); err != nil {
-			return 0, err
-		}
-		if object, err = w.threadObject(thread); err != nil {
-			return 0, err
-		}
+	} else if thread, err = w.merge(account, found); err != nil {
+		return 0, err
 	}
 	if err := w.refer(account, thread, unknown); err != nil {
 		return 0, err
 	}
-	return thread, w.touch(account, typeThread, object)
+	return thread, w.tellThread(account, thread, object)
+}
+
+// tellThread records once a closure that a thread got emails. object is its JMAP
+// id; "": it is looked up.
+func (w *Writer) tellThread(account AccountID, thread int64, object string) (err error) {
+	if w.told[thread] {
+		return nil
+	}
+	if object == "" {
+		if object, err = w.threadObject(thread); err != nil {
+			return err
+		}
+	}
+	if w.told == nil {
+		w.told = map[int64]bool{}
+	}
+	w.told[thread] = true
+	return w.touch(account, typeThread, object)
 }
 
 // JoinThreads lets an email that is here already join the threads that h leads
