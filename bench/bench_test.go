@@ -1,7 +1,10 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
+	"go/parser"
+	"go/token"
 	"os"
 	"os/exec"
 	"strings"
@@ -17,7 +20,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestRun(t *testing.T) {
 	var out strings.Builder
-	o := options{messages: 40, bytes: 3000, mailboxes: 3, attachments: 0.1, rtt: 2 * time.Millisecond, rounds: 1,
+	o := options{messages: 40, bytes: 3000, mailboxes: 3, attachments: 0.1, rounds: 1,
+		rtts: []time.Duration{0, 2 * time.Millisecond},
 		seed: 1, mailcote: "none"}
 	err := run(t.Context(), &out, o)
 	if missing := errors.Is(err, exec.ErrNotFound) || errors.Is(err, dovecot.ErrMissing); missing &&
@@ -27,7 +31,8 @@ func TestRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"40 messages", "mbsync", "drain", "second sync", "peak RSS"} {
+	for _, want := range []string{"40 messages", "mbsync", "drain", "second sync", "peak RSS", "CPU of the server",
+		"0s round trip", "2ms round trip"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is missing in\n%s", want, out.String())
 		}
@@ -40,15 +45,44 @@ func TestBadOptions(t *testing.T) {
 	}
 }
 
+// The program still has the place where a profile is put around its run.
+func TestOverlay(t *testing.T) {
+	list, err := overlay(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(list)
+	var files struct{ Replace map[string]string }
+	if err = errors.Join(err, json.Unmarshal(text, &files)); err != nil || len(files.Replace) != 2 {
+		t.Fatalf("%s: %v", text, err)
+	}
+	for _, path := range files.Replace {
+		if _, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.AllErrors); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestRTTs(t *testing.T) {
+	if got, err := parseRTTs("0,50ms"); err != nil || len(got) != 2 || got[0] != 0 || got[1] != 50*time.Millisecond {
+		t.Errorf("%v, %v", got, err)
+	}
+	for _, bad := range []string{"", "50", "-1ms", "50ms,"} {
+		if got, err := parseRTTs(bad); err == nil {
+			t.Errorf("%q is %v", bad, got)
+		}
+	}
+}
+
 func TestSummary(t *testing.T) {
 	const progress = `{"type":"progress","fetched":3}` + "\n"
 	complete := progress + `{"type":"summary","account":"a","fetched":7,"result":"complete",` +
-		`"readable_seconds":1.5}` + "\n"
+		`"readable_seconds":1.5,"seconds":1.75}` + "\n"
 	if s, err := lastSummary(complete); err != nil || s.Fetched != 7 {
 		t.Errorf("summary %+v, %v", s, err)
 	}
-	if got := mailcote("x").readable(complete); got != 1500*time.Millisecond {
-		t.Errorf("readable after %v", got)
+	if r, s := mailcote("x").times(complete); r != 1500*time.Millisecond || s != 1750*time.Millisecond {
+		t.Errorf("readable after %v, searchable after %v", r, s)
 	}
 	for _, bad := range []string{"", progress, strings.Replace(complete, "complete", "partial", 1)} {
 		if _, err := lastSummary(bad); err == nil {
@@ -65,8 +99,9 @@ func TestReport(t *testing.T) {
 		return all
 	}
 	var out strings.Builder
-	columns := []column{{"mailcote", walls(2*time.Second, time.Second, 9*time.Second)},
-		{"mbsync", walls(10*time.Second, 6*time.Second)}}
+	// a ratio is that of a round, whatever the rounds before and after were
+	columns := []column{{"mailcote", walls(time.Second, 4*time.Second, 90*time.Second)},
+		{"mbsync", walls(2*time.Second, 5*time.Second, 3*time.Second)}}
 	if err := report(&out, columns, 1, 100); err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +111,7 @@ func TestReport(t *testing.T) {
 			line = strings.Fields(l)
 		}
 	}
-	if got := strings.Join(line, " "); got != "first sync (searchable) 2.000 s 8.000 s 0.25" {
+	if got := strings.Join(line, " "); got != "first sync (searchable) 4.000 s 3.000 s 0.80" {
 		t.Errorf("line %q in\n%s", got, out.String())
 	}
 }

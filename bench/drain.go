@@ -19,14 +19,14 @@ import (
 
 // drain FETCHes everything over one connection and keeps nothing. No program
 // can be faster on one connection.
-func (b *bench) drain(ctx context.Context) (result, error) {
+func (b *bench) drain(ctx context.Context, rtt time.Duration) (result, error) {
 	line, err := proxy.New(b.server.Addr(), b.options.seed)
 	if err != nil {
 		return result{}, err
 	}
 	defer line.Close()
-	line.Set(proxy.Faults{Delay: b.options.rtt / 2})
-	began := time.Now()
+	line.Set(proxy.Faults{Delay: rtt / 2})
+	began, busy := time.Now(), b.server.CPU()
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", line.Addr())
 	if err != nil {
 		return result{}, err
@@ -55,7 +55,8 @@ func (b *bench) drain(ctx context.Context) (result, error) {
 	}
 	stats := line.Stats()
 	wall := time.Since(began)
-	return result{first: outcome{wall: wall, wire: stats.Up + stats.Down}, readable: wall}, nil
+	first := outcome{wall: wall, wire: stats.Up + stats.Down, server: b.server.CPU() - busy}
+	return result{first: first, readable: wall}, nil
 }
 
 // skipTo reads up to the answer of the command with this tag and counts the literals on the way.

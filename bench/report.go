@@ -21,14 +21,14 @@ type row struct {
 }
 
 func rows(raw int64, messages int) []row {
-	plain := func(format string) func(float64) string {
-		return func(v float64) string { return fmt.Sprintf(format, v) }
-	}
 	return []row{
 		{"first sync (searchable)", func(r result) float64 { return r.first.wall.Seconds() }, seconds},
 		{"to readable", func(r result) float64 { return r.readable.Seconds() }, seconds},
-		{"messages/s", func(r result) float64 { return float64(messages) / r.first.wall.Seconds() }, plain("%.0f")},
-		{"CPU", func(r result) float64 { return r.first.cpu.Seconds() }, seconds},
+		{"from there to searchable", func(r result) float64 { return r.searchable.Seconds() }, seconds},
+		{"messages/s", func(r result) float64 { return float64(messages) / r.first.wall.Seconds() },
+			plain("%.0f")},
+		{"CPU (user + system)", func(r result) float64 { return r.first.cpu.Seconds() }, seconds},
+		{"CPU of the server", func(r result) float64 { return r.first.server.Seconds() }, seconds},
 		{"peak RSS", func(r result) float64 { return float64(r.first.rss) }, size},
 		{"on the wire", func(r result) float64 { return float64(r.first.wire) }, size},
 		{"store", func(r result) float64 { return float64(r.store) }, size},
@@ -36,11 +36,13 @@ func rows(raw int64, messages int) []row {
 		{"second sync", func(r result) float64 { return r.second.wall.Seconds() }, seconds},
 		{"its CPU", func(r result) float64 { return r.second.cpu.Seconds() }, seconds},
 		{"its bytes", func(r result) float64 { return float64(r.second.wire) }, size},
+		{"CPU of the server", func(r result) float64 { return r.second.server.Seconds() }, seconds},
 	}
 }
 
 // report prints the medians, one column a program. After each program but the
-// first comes the first one's share of it.
+// first comes the first one's share of it: the median of the shares of the
+// rounds, so that what slows a whole round down does not count.
 func report(w io.Writer, columns []column, raw int64, messages int) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	for i, c := range columns {
@@ -52,16 +54,11 @@ func report(w io.Writer, columns []column, raw int64, messages int) error {
 	fmt.Fprintln(t, "\t")
 	for _, row := range rows(raw, messages) {
 		fmt.Fprint(t, row.name)
-		first := median(columns[0].results, row.value)
 		for i, c := range columns {
-			v := median(c.results, row.value)
-			fmt.Fprint(t, "\t"+known(v, row.show))
+			fmt.Fprint(t, "\t"+known(median(c.results, row.value), row.show))
 			if i > 0 {
-				share := 0.0
-				if v > 0 {
-					share = first / v
-				}
-				fmt.Fprint(t, "\t"+known(share, func(v float64) string { return fmt.Sprintf("%.2f", v) }))
+				share := middle(sharesOf(columns[0].results, c.results, row.value))
+				fmt.Fprint(t, "\t"+known(share, plain("%.2f")))
 			}
 		}
 		fmt.Fprintln(t, "\t")
@@ -69,7 +66,8 @@ func report(w io.Writer, columns []column, raw int64, messages int) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "ratio: %s / the program before it. First syncs by round:\n", columns[0].name)
+	fmt.Fprintf(w, "ratio: %s / the program before it, the median of the rounds. First syncs by round:\n",
+		columns[0].name)
 	for _, c := range columns {
 		fmt.Fprintf(w, "  %s:", c.name)
 		for _, r := range c.results {
@@ -80,6 +78,10 @@ func report(w io.Writer, columns []column, raw int64, messages int) error {
 	return nil
 }
 
+func plain(format string) func(float64) string {
+	return func(v float64) string { return fmt.Sprintf(format, v) }
+}
+
 func known(v float64, show func(float64) string) string {
 	if v == 0 {
 		return "-"
@@ -87,13 +89,32 @@ func known(v float64, show func(float64) string) string {
 	return show(v)
 }
 
+// sharesOf gives a value of ours as a share of theirs, round by round. Rounds in
+// which one is not known are left out.
+func sharesOf(ours, theirs []result, value func(result) float64) (shares []float64) {
+	for i := range min(len(ours), len(theirs)) {
+		if a, b := value(ours[i]), value(theirs[i]); a != 0 && b != 0 {
+			shares = append(shares, a/b)
+		}
+	}
+	return shares
+}
+
 func median(all []result, value func(result) float64) float64 {
 	values := make([]float64, len(all))
 	for i, r := range all {
 		values[i] = value(r)
 	}
-	slices.Sort(values)
+	return middle(values)
+}
+
+// middle is the median; 0 of nothing.
+func middle(values []float64) float64 {
 	n := len(values)
+	if n == 0 {
+		return 0
+	}
+	slices.Sort(values)
 	return (values[(n-1)/2] + values[n/2]) / 2
 }
 

@@ -27,16 +27,18 @@ type tool struct {
 	prepare func(target string, port int) (argv, env []string, err error)
 	// messages counts what the program says or shows it holds.
 	messages func(target, stdout string) (int, error)
-	// readable is the time until all mail could be read; 0 when the program
-	// does not say it. Nil means at its end.
-	readable func(stdout string) time.Duration
+	// times says when all mail could be read and when all was in the search
+	// index; 0 when the program does not say it. Nil means that all was readable
+	// at its end and that it has no index.
+	times func(stdout string) (readable, searchable time.Duration)
 }
 
 // outcome is what one command took.
 type outcome struct {
 	wall, cpu time.Duration
 	rss       int64
-	wire      int64 // bytes both ways
+	wire      int64         // bytes both ways
+	server    time.Duration // CPU of the server meanwhile
 	stdout    string
 }
 
@@ -44,10 +46,11 @@ type outcome struct {
 type result struct {
 	first, second outcome
 	readable      time.Duration
-	store         int64 // bytes on disk afterwards
+	searchable    time.Duration // after readable
+	store         int64         // bytes on disk afterwards
 }
 
-func (b *bench) tools(ctx context.Context, program, earlier string) ([]tool, error) {
+func (b *bench) tools(ctx context.Context, program, against string) ([]tool, error) {
 	var tools []tool
 	if program != "none" {
 		built, err := child.Build(ctx, b.dir, program)
@@ -56,8 +59,8 @@ func (b *bench) tools(ctx context.Context, program, earlier string) ([]tool, err
 		}
 		tools = append(tools, mailcote(built))
 	}
-	if earlier != "" {
-		before := mailcote(earlier)
+	if against != "" {
+		before := mailcote(against)
 		before.name = "mailcote, earlier"
 		tools = append(tools, before)
 	}
@@ -69,7 +72,7 @@ func (b *bench) tools(ctx context.Context, program, earlier string) ([]tool, err
 }
 
 // measure syncs twice into a fresh target.
-func (b *bench) measure(ctx context.Context, t tool) (result, error) {
+func (b *bench) measure(ctx context.Context, t tool, rtt time.Duration) (result, error) {
 	target, err := os.MkdirTemp(b.dir, "target")
 	if err != nil {
 		return result{}, err
@@ -80,13 +83,13 @@ func (b *bench) measure(ctx context.Context, t tool) (result, error) {
 		return result{}, err
 	}
 	defer line.Close()
-	line.Set(proxy.Faults{Delay: b.options.rtt / 2})
+	line.Set(proxy.Faults{Delay: rtt / 2})
 	argv, env, err := t.prepare(target, line.Port())
 	if err != nil {
 		return result{}, err
 	}
 	var r result
-	if r.first, err = once(ctx, argv, env, line); err != nil {
+	if r.first, err = b.once(ctx, argv, env, line); err != nil {
 		return result{}, err
 	}
 	n, err := t.messages(target, r.first.stdout)
@@ -103,19 +106,20 @@ func (b *bench) measure(ctx context.Context, t tool) (result, error) {
 	case <-ctx.Done():
 		return result{}, ctx.Err()
 	}
-	if r.second, err = once(ctx, argv, env, line); err != nil {
+	if r.second, err = b.once(ctx, argv, env, line); err != nil {
 		return result{}, err
 	}
 	r.readable = r.first.wall
-	if t.readable != nil {
-		r.readable = t.readable(r.first.stdout)
+	if t.times != nil {
+		readable, searchable := t.times(r.first.stdout)
+		r.readable, r.searchable = readable, searchable-readable
 	}
 	r.store, err = onDisk(target)
 	return r, err
 }
 
-func once(ctx context.Context, argv, env []string, line *proxy.Proxy) (outcome, error) {
-	before := line.Stats()
+func (b *bench) once(ctx context.Context, argv, env []string, line *proxy.Proxy) (outcome, error) {
+	before, busy := line.Stats(), b.server.CPU()
 	p, err := child.New(argv, env)
 	if err != nil {
 		return outcome{}, err
@@ -130,7 +134,8 @@ func once(ctx context.Context, argv, env []string, line *proxy.Proxy) (outcome, 
 		return outcome{}, fmt.Errorf("%s: %w\n%s", filepath.Base(argv[0]), err, p.Stderr())
 	}
 	after := line.Stats()
-	r := outcome{rss: p.MaxRSS(), stdout: p.Stdout(), wire: after.Up + after.Down - before.Up - before.Down}
+	r := outcome{rss: p.MaxRSS(), stdout: p.Stdout(), wire: after.Up + after.Down - before.Up - before.Down,
+		server: b.server.CPU() - busy}
 	r.wall, r.cpu = p.Usage()
 	return r, nil
 }
@@ -170,15 +175,17 @@ func mailcote(program string) tool {
 			s, err := lastSummary(stdout)
 			return s.Fetched, err
 		},
-		readable: func(stdout string) time.Duration {
+		times: func(stdout string) (readable, searchable time.Duration) {
 			s, err := lastSummary(stdout)
 			if err != nil {
-				return 0
+				return 0, 0
 			}
-			return time.Duration(s.ReadableSeconds * float64(time.Second))
+			return duration(s.ReadableSeconds), duration(s.Seconds)
 		},
 	}
 }
+
+func duration(seconds float64) time.Duration { return time.Duration(seconds * float64(time.Second)) }
 
 // summary is the last line of `mailcote sync --once --json` (DESIGN §8).
 type summary struct {
@@ -186,6 +193,7 @@ type summary struct {
 	Fetched         int     `json:"fetched"`
 	Result          string  `json:"result"`
 	ReadableSeconds float64 `json:"readable_seconds"`
+	Seconds         float64 `json:"seconds"`
 }
 
 func lastSummary(stdout string) (summary, error) {

@@ -205,3 +205,8 @@ func (p *Proc) Usage() (wall, cpu time.Duration) {
 	<-p.done
 	return p.lasted, p.cmd.ProcessState.UserTime() + p.cmd.ProcessState.SystemTime()
 }
+
+// GroupCPU is the processor time that the program and all of its group took so
+// far, also those that ended and were waited for; 0 where the system does not
+// tell.
+func (p *Proc) GroupCPU() time.Duration { return groupCPU(p.cmd.Process.Pid) }

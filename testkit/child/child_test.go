@@ -32,6 +32,17 @@ func TestMain(m *testing.M) {
 		}
 		fmt.Println("ready", len(ballast))
 		time.Sleep(time.Hour)
+	case "busy": // one of its group works and is gone
+		worker := exec.Command(os.Args[0])
+		worker.Env = append(os.Environ(), "MAILCOTE_CHILD=work")
+		if err := worker.Run(); err != nil {
+			os.Exit(1)
+		}
+		fmt.Println("ready")
+		time.Sleep(time.Hour)
+	case "work":
+		for began := time.Now(); time.Since(began) < 300*time.Millisecond; {
+		}
 	case "parent":
 		grandchild, err := New([]string{os.Args[0]}, []string{"MAILCOTE_CHILD=hang"})
 		if err != nil {
@@ -82,6 +93,21 @@ func TestKill(t *testing.T) {
 	}
 	if runtime.GOOS == "linux" && p.MaxRSS() < 64<<20 {
 		t.Fatalf("MaxRSS %d, want at least the 64 MiB held", p.MaxRSS())
+	}
+}
+
+// What a member of the group took counts when it is gone, too.
+func TestGroupCPU(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux tells")
+	}
+	p := self(t, "busy")
+	if _, err := p.WaitLine(t.Context(), isReady); err != nil {
+		t.Fatal(err)
+	}
+	// a busy machine leaves it less than its 300 ms
+	if got := p.GroupCPU(); got < 50*time.Millisecond || got > 10*time.Second {
+		t.Errorf("the group took %v", got)
 	}
 }
 

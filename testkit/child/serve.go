@@ -62,13 +62,13 @@ func (p *Proc) Stop(after time.Duration) {
 }
 
 // Build gives the path of mailcote: program, or if that is "" one that it
-// builds in dir.
-func Build(ctx context.Context, dir, program string) (string, error) {
+// builds in dir, with flags for go build.
+func Build(ctx context.Context, dir, program string, flags ...string) (string, error) {
 	if program != "" {
 		return program, nil
 	}
 	built := filepath.Join(dir, "mailcote")
-	command := exec.CommandContext(ctx, "go", "build", "-o", built, "mailcote")
+	command := exec.CommandContext(ctx, "go", append([]string{"build", "-o", built}, append(flags, "mailcote")...)...)
 	command.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if said, err := command.CombinedOutput(); err != nil {
 		return "", errors.Join(fmt.Errorf("build mailcote: %w", err), errors.New(string(said)))

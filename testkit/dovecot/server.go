@@ -202,3 +202,12 @@ func (s *Server) URL(user, password string) string {
 	u := url.URL{Scheme: "imap", User: url.UserPassword(user, password), Host: s.Addr()}
 	return u.String()
 }
+
+// CPU is the processor time that all its processes took since it was started; 0
+// while it is stopped, and where the system does not tell.
+func (s *Server) CPU() time.Duration {
+	if s.proc == nil {
+		return 0
+	}
+	return s.proc.GroupCPU()
+}
