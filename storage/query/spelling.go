@@ -1,6 +1,9 @@
 package query
 
-import "strings"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
 // Spelling is the form that words have in a search index. A query is put to an
 // index in the spelling of the index.
@@ -62,17 +65,90 @@ func (s Spelling) signed(text string, sign rune) string {
 // folded is the words of a text, each after a sign (0: none), with blanks
 // between them.
 func folded(text string, sign rune) string {
-	var b strings.Builder
-	b.Grow(len(text) + len(text)/8)
-	words(text, func(w word) bool {
-		if b.Len() > 0 {
-			b.WriteByte(' ')
+	f := folder{sign: sign}
+	f.Grow(len(text) + len(text)/8)
+	for text != "" {
+		n := asciiWords(text)
+		f.ascii(text[:n])
+		text = text[n:]
+		n = otherWords(text)
+		words(text[:n], func(w word) bool {
+			f.begin()
+			f.WriteString(w.text)
+			return true
+		})
+		text = text[n:]
+	}
+	return f.String()
+}
+
+// folder writes folded words.
+type folder struct {
+	strings.Builder
+	sign rune
+}
+
+// begin starts a word.
+func (f *folder) begin() {
+	if f.Len() > 0 {
+		f.WriteByte(' ')
+	}
+	if f.sign != 0 {
+		f.WriteRune(f.sign)
+	}
+}
+
+// ascii does what words does, for text that is ASCII. Most mail is, and this is
+// ten times as fast.
+func (f *folder) ascii(text string) {
+	inWord := false
+	for i := range len(text) {
+		c := text[i]
+		if !isASCIIWord(c) {
+			inWord = false
+			continue
 		}
-		if sign != 0 {
-			b.WriteRune(sign)
+		if !inWord {
+			f.begin()
+			inWord = true
 		}
-		b.WriteString(w.text)
-		return true
-	})
-	return b.String()
+		if c >= 'A' && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		f.WriteByte(c)
+	}
+}
+
+func isASCIIWord(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+}
+
+// asciiWords is the length of what ascii can do at the start of a text. It ends
+// before the character that parts its last word from one that is not ASCII: a
+// mark may follow that character.
+func asciiWords(text string) int {
+	n := 0
+	for n < len(text) && text[n] < utf8.RuneSelf {
+		n++
+	}
+	if n == len(text) {
+		return n
+	}
+	for n > 0 && isASCIIWord(text[n-1]) {
+		n--
+	}
+	return max(n-1, 0)
+}
+
+// otherWords is the length of what words must do at the start of a text, behind
+// asciiWords: up to the end of the word that is not ASCII.
+func otherWords(text string) int {
+	n := 0
+	for n < len(text) && text[n] < utf8.RuneSelf {
+		n++
+	}
+	for n < len(text) && (text[n] >= utf8.RuneSelf || isASCIIWord(text[n])) {
+		n++
+	}
+	return n
 }

@@ -1,0 +1,59 @@
+package query
+
+import (
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// checkFolded compares the way for ASCII with the one for all text.
+func checkFolded(t interface{ Fatalf(string, ...any) }, text string) {
+	for _, sign := range []rune{0, fromSign} {
+		var all []string
+		words(text, func(w word) bool {
+			if sign != 0 {
+				w.text = string(sign) + w.text
+			}
+			all = append(all, w.text)
+			return true
+		})
+		if got, want := folded(text, sign), strings.Join(all, " "); got != want {
+			t.Fatalf("%q is folded to %q, word by word it is %q", text, got, want)
+		}
+	}
+}
+
+func TestFolded(t *testing.T) {
+	for _, text := range []string{"", " ", "Hello, World-42!", "naïve café", "a b\u0301c d", "- \u0301x", "x-\u0338y",
+		"=\u0338", "soft\u00adhyphen next", "東京都A b", "a 東 京", "😀😀 😀", "😀 x😀", "\xff a\xffb c\xff", "e\u0301 E\u0301", "A\u0000B",
+		"<\u0338", "STRASSE Straße x", "1\u20442 ½", "\u0301a", "a\u0301", "ﬁn fi", "\ue000a \ue001"} {
+		checkFolded(t, text)
+	}
+	pieces := rapid.SliceOf(rapid.OneOf(rapid.SampledFrom([]string{" ", "a", "Zz", "-", "\u0301", "\u0338", "é", "東",
+		"都", "😀", "\u00ad", "\xff", "1", "½", "ß", "\r\n", "<", "ก", "\u0e31", "각", "\u1100", "\u1161", "\ue000"}),
+		rapid.String()))
+	rapid.Check(t, func(t *rapid.T) { checkFolded(t, strings.Join(pieces.Draw(t, "pieces"), "")) })
+}
+
+func FuzzFolded(f *testing.F) {
+	f.Add("Grüße aus 東京, see page 42")
+	f.Fuzz(func(t *testing.T, s string) { checkFolded(t, s) })
+}
+
+func BenchmarkFolded(b *testing.B) {
+	for name, sentence := range map[string]string{
+		"english": "The meeting about invoice 4711 is moved to Thursday at 10:30, see the attached plan.\n",
+		"german":  "Die Besprechung über Rechnung 4711 ist auf Donnerstag 10:30 verschoben, der Plan hängt an.\n",
+		"chinese": "关于发票4711的会议推迟到星期四10:30，请看附件中的计划。\n",
+	} {
+		b.Run(name, func(b *testing.B) {
+			text := strings.Repeat(sentence, 40)
+			b.SetBytes(int64(len(text)))
+			b.ReportAllocs()
+			for b.Loop() {
+				folded(text, 0)
+			}
+		})
+	}
+}
