@@ -22,7 +22,7 @@ func TestRun(t *testing.T) {
 	var out strings.Builder
 	o := options{messages: 40, bytes: 3000, mailboxes: 3, attachments: 0.1, rounds: 1,
 		rtts: []time.Duration{0, 2 * time.Millisecond},
-		seed: 1, mailcote: "none"}
+		seed: 1, mailcote: "none", mbsync: "mbsync"}
 	err := run(t.Context(), &out, o)
 	if missing := errors.Is(err, exec.ErrNotFound) || errors.Is(err, dovecot.ErrMissing); missing &&
 		os.Getenv("MAILCOTE_REQUIRE_ALL") != "1" {

@@ -24,7 +24,7 @@ type options struct {
 	rtts                               []time.Duration // round trips; each is measured by itself
 	settle                             time.Duration
 	seed                               uint64
-	mailcote, against, profile         string
+	mailcote, against, mbsync, profile string
 }
 
 func main() {
@@ -45,6 +45,7 @@ func main() {
 	flag.StringVar(&o.mailcote, "mailcote", "",
 		"program to measure; built from this source when empty, left out when \"none\"")
 	flag.StringVar(&o.against, "against", "", "an earlier program to measure in turn with it")
+	flag.StringVar(&o.mbsync, "mbsync", "mbsync", "mbsync's program; left out when \"none\"")
 	flag.StringVar(&o.profile, "profile", "",
 		"only profile the CPU in one first sync of the program of this source, into this file")
 	flag.Parse()
@@ -88,7 +89,7 @@ func run(ctx context.Context, out io.Writer, o options) error {
 	if o.profile != "" {
 		return b.profile(ctx, out, o.profile)
 	}
-	tools, err := b.tools(ctx, o.mailcote, o.against)
+	tools, err := b.tools(ctx)
 	if err != nil {
 		return err
 	}

@@ -50,21 +50,24 @@ type result struct {
 	store         int64         // bytes on disk afterwards
 }
 
-func (b *bench) tools(ctx context.Context, program, against string) ([]tool, error) {
-	var tools []tool
-	if program != "none" {
-		built, err := child.Build(ctx, b.dir, program)
+func (b *bench) tools(ctx context.Context) (tools []tool, err error) {
+	o := b.options
+	if o.mailcote != "none" {
+		built, err := child.Build(ctx, b.dir, o.mailcote)
 		if err != nil {
 			return nil, err
 		}
 		tools = append(tools, mailcote(built))
 	}
-	if against != "" {
-		before := mailcote(against)
+	if o.against != "" {
+		before := mailcote(o.against)
 		before.name = "mailcote, earlier"
 		tools = append(tools, before)
 	}
-	found, err := exec.LookPath("mbsync")
+	if o.mbsync == "none" {
+		return tools, nil
+	}
+	found, err := exec.LookPath(o.mbsync)
 	if err != nil {
 		return nil, fmt.Errorf("mbsync is missing; install it with: apt-get install isync: %w", err)
 	}
