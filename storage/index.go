@@ -20,13 +20,46 @@ import (
 // come from the email's row. People are further names and addresses, one list a
 // line; lines that the row holds already are passed over. Cc and Bcc say which
 // people are those.
+//
+// A document that is Spelled brings the sender and the recipients itself, in
+// From and To, as they are in the row.
 type IndexDoc struct {
 	Email       EmailRow
 	Subject     string
+	From, To    string
 	People      string
 	Cc, Bcc     string
 	Text        string
 	Attachments string
+
+	spelled bool // the columns are in query.Newest, People is all of that column
+}
+
+// Spelled gives the document in the newest spelling. That is most of the work of
+// indexing, and takes no transaction.
+func (d IndexDoc) Spelled() IndexDoc {
+	spelled := d.in(query.Newest)
+	spelled.spelled = true
+	return spelled
+}
+
+// in gives the columns in a spelling.
+func (d IndexDoc) in(s query.Spelling) IndexDoc {
+	people := query.People{From: d.From, To: d.To, Cc: d.Cc, Bcc: d.Bcc}
+	for line := range strings.Lines(d.People) {
+		if line = strings.TrimSpace(line); line != "" && !strings.Contains(people.From, line) &&
+			!strings.Contains(people.To, line) {
+			people.Others += line + "\n"
+		}
+	}
+	return IndexDoc{Email: d.Email, Subject: s.Text(d.Subject), People: s.People(people), Text: s.Text(d.Text),
+		Attachments: s.Text(d.Attachments)}
+}
+
+// Size is about what it takes in memory, in bytes.
+func (d IndexDoc) Size() int {
+	return len(d.Subject) + len(d.From) + len(d.To) + len(d.People) + len(d.Cc) + len(d.Bcc) + len(d.Text) +
+		len(d.Attachments) + 256
 }
 
 // enqueueIndex has an email's search row written. Call it in the transaction
@@ -58,7 +91,8 @@ func (r *Reader) CountUnindexed() (n int64, err error) {
 // IndexDocs writes index rows and notes, in the same transaction, that they are
 // written. An email that was indexed before is indexed anew. One that is gone
 // is passed over. While an index is being built beside the one that answers,
-// both get them. Call it through Store.WriteAlone: every savepoint flushes the
+// both get them. A document that is spelled is written as it is: see
+// NewestSpelling. Call it through Store.WriteAlone: every savepoint flushes the
 // index.
 func (w *Writer) IndexDocs(docs []IndexDoc) error {
 	state, err := w.indexState()
@@ -81,30 +115,49 @@ func (w *Writer) IndexDocs(docs []IndexDoc) error {
 	return nil
 }
 
+// CountReparsed notes that messages were read and parsed again for the index,
+// as the documents made on their arrival were not at hand.
+func (w *Writer) CountReparsed(n int) error {
+	_, err := w.tx.Exec(`INSERT INTO meta (key, value) VALUES ('index_reparsed', ?) ON CONFLICT DO UPDATE
+		SET value = value + excluded.value`, n)
+	return explain("count what was read again for the search index", err)
+}
+
 // putIndexRow writes one row of an index in its spelling. there is false for an
 // email that is gone.
 func (w *Writer) putIndexRow(table string, spelling query.Spelling, doc IndexDoc) (there bool, err error) {
-	people := query.People{Cc: doc.Cc, Bcc: doc.Bcc}
-	err = w.tx.QueryRow(`SELECT sender, recipients FROM email WHERE id = ?`, doc.Email).Scan(&people.From, &people.To)
-	if errors.Is(err, sql.ErrNoRows) {
+	from, to, err := w.Correspondents(doc.Email)
+	if errors.Is(err, ErrNotFound) {
 		return false, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("index email %d: %w", doc.Email, err)
+		return false, err
 	}
-	for line := range strings.Lines(doc.People) {
-		if line = strings.TrimSpace(line); line != "" && !strings.Contains(people.From, line) &&
-			!strings.Contains(people.To, line) {
-			people.Others += line + "\n"
-		}
+	if !doc.spelled {
+		doc.From, doc.To = from, to
+		doc = doc.in(spelling)
 	}
-	if _, err := w.tx.Exec(intoIndex(table), doc.Email, spelling.Text(doc.Subject), spelling.People(people),
-		spelling.Text(doc.Text), spelling.Text(doc.Attachments)); err != nil {
+	if _, err := w.tx.Exec(intoIndex(table), doc.Email, doc.Subject, doc.People, doc.Text,
+		doc.Attachments); err != nil {
 		return false, fmt.Errorf("index email %d: %w", doc.Email, damagedIndex(err))
 	}
 	return true, nil
 }
 
+// Correspondents gives the sender and the recipients in an email's row.
+func (r *Reader) Correspondents(email EmailRow) (from, to string, err error) {
+	err = r.snap.QueryRow(`SELECT sender, recipients FROM email WHERE id = ?`, email).Scan(&from, &to)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", "", ErrNotFound
+	}
+	if err != nil {
+		return "", "", fmt.Errorf("read who email %d is from and to: %w", email, err)
+	}
+	return from, to, nil
+}
+
+// intoIndex writes a row. One that reads from a table (INSERT … SELECT) would
+// have a savepoint of its own, and flush the index.
 func intoIndex(table string) string {
 	return `INSERT OR REPLACE INTO ` + table + ` (rowid, subject, people, text, attachments) VALUES (?, ?, ?, ?, ?)`
 }

@@ -100,3 +100,81 @@ func TestIndexOfNothing(t *testing.T) {
 		t.Errorf("%d still wait", n)
 	}
 }
+
+// A document that was spelled before is found as a plain one is. One of an email that is gone is passed over.
+func TestSpelled(t *testing.T) {
+	b := newBed(t)
+	box := b.mailbox("INBOX", 7)
+	for i := range 2 {
+		b.store(box, 7, b.arrival(UID(i+1), 1))
+		b.store(box, 7, b.arrival(UID(i+11), 2))
+	}
+	b.index(func(row EmailRow) IndexDoc {
+		doc := IndexDoc{Email: row, Subject: "Straße 東京都", Text: "Über Zebras", Attachments: "Plan.PDF",
+			People: "Ada <ada@example.org>\nCarol <carol@example.org>\nDan <dan@example.org>",
+			Cc:     "Carol <carol@example.org>", Bcc: "Dan <dan@example.org>"}
+		if row%2 == 0 {
+			doc.From, doc.To = "Ada <ada@example.org>", ""
+			return doc.Spelled()
+		}
+		return doc
+	})
+	want := b.find("zebras", 9)
+	if want == "" {
+		t.Fatal("nothing is found")
+	}
+	for _, text := range []string{"subject:strasse", "subject:東京", "über zebras", "filename:plan", "from:ada", "carol",
+		"cc:carol", "bcc:dan"} {
+		if got := b.find(text, 9); got != want {
+			t.Errorf("%q finds %q, want %q", text, got, want)
+		}
+	}
+	for _, text := range []string{"from:carol", "to:ada", "cc:dan"} {
+		if got := b.find(text, 9); got != "" {
+			t.Errorf("%q finds %q", text, got)
+		}
+	}
+	if err := b.WriteAlone(t.Context(), func(w *Writer) error {
+		return w.IndexDocs([]IndexDoc{IndexDoc{Email: 99, Text: "gnu"}.Spelled()})
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if n := number(t, b.Store, `SELECT count(*) FROM search_docsize WHERE id = 99`); n != 0 {
+		t.Error("an email that is not there is in the index")
+	}
+}
+
+func TestNewestSpelling(t *testing.T) {
+	for _, old := range []bool{false, true} {
+		b := newBed(t)
+		if old {
+			b = respelled(t, 1)
+		}
+		read(t, b.Store, func(r *Reader) error {
+			newest, err := r.NewestSpelling()
+			if newest == old {
+				t.Errorf("old %v: newest %v", old, newest)
+			}
+			return err
+		})
+	}
+}
+
+// What was read again for the index is added up, and lost with the transaction that failed.
+func TestCountReparsed(t *testing.T) {
+	b := newBed(t)
+	for _, fails := range []error{nil, errors.New("refused"), nil} {
+		if err := b.WriteAlone(t.Context(), func(w *Writer) error {
+			return errors.Join(w.CountReparsed(3), fails)
+		}); !errors.Is(err, fails) {
+			t.Fatal(err)
+		}
+	}
+	read(t, b.Store, func(r *Reader) error {
+		c, err := r.Count()
+		if c.Reparsed != 6 {
+			t.Errorf("%d are counted", c.Reparsed)
+		}
+		return err
+	})
+}

@@ -93,6 +93,7 @@ type Counts struct {
 	Indexed, Unindexed     int64
 	OutdatedViews          int64
 	Reindexing             int64 // found, and to be written to the index that is being built
+	Reparsed               int64 // messages that were read and parsed again for the index, ever
 }
 
 // Count sums the store up.
@@ -104,8 +105,10 @@ func (r *Reader) Count() (Counts, error) {
 		WHERE destroyed_at IS NOT NULL),
 		(SELECT count(*) FROM unindexed), (SELECT count(*) FROM outdated_view),
 		(SELECT coalesce(sum(total), 0) FROM mailbox WHERE gone_at IS NULL),
+		coalesce((SELECT value FROM meta WHERE key = 'index_reparsed'), 0),
 		count(*), coalesce(sum(size), 0), coalesce(sum(stored), 0) FROM blob`).
-		Scan(&emails, &gone, &c.Unindexed, &c.OutdatedViews, &c.Entries, &c.Blobs, &c.RawBytes, &c.StoredBytes)
+		Scan(&emails, &gone, &c.Unindexed, &c.OutdatedViews, &c.Entries, &c.Reparsed, &c.Blobs, &c.RawBytes,
+			&c.StoredBytes)
 	c.Emails, c.Indexed = emails-gone, emails-c.Unindexed
 	if err != nil {
 		return c, fmt.Errorf("count: %w", err)

@@ -29,6 +29,13 @@ func (r *Reader) indexState() (s indexState, err error) {
 	return s, explain("read how the search index is spelled", err)
 }
 
+// NewestSpelling reports whether every index that is written to has the newest
+// spelling. If not, documents that are spelled must not be given to it.
+func (r *Reader) NewestSpelling() (bool, error) {
+	state, err := r.indexState()
+	return state.spelling == query.Newest && (state.next == 0 || state.next == query.Newest), err
+}
+
 // setState is the statement that notes what the index is.
 func setState(spelling, next query.Spelling) string {
 	return fmt.Sprintf(`INSERT INTO index_state (id, spelling, next, built) VALUES (1, %d, nullif(%d, 0), 0)

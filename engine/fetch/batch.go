@@ -147,7 +147,7 @@ func (t *intake) pack(a *arrival) (storage.Arrival, storage.IndexDoc) {
 	}
 	out.Header = row.Header(view)
 	out.InternalDate = row.ReceivedAt(a.said.InternalDate, view)
-	return out, row.Document(view)
+	return out, row.Document(view).Spelled() // here, since packers run side by side
 }
 
 // expungeMost bounds the messages that one transaction expunges.

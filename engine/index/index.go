@@ -204,7 +204,11 @@ func (x *Indexer) report(next string, why error) {
 func (x *Indexer) catchUp() error {
 	for x.ctx.Err() == nil {
 		var rows []storage.EmailRow
+		var newest bool
 		if err := x.store.Read(x.ctx, func(r *storage.Reader) (err error) {
+			if newest, err = r.NewestSpelling(); err != nil {
+				return err
+			}
 			rows, err = r.Unindexed(indexBatch)
 			return err
 		}); err != nil {
@@ -218,13 +222,20 @@ func (x *Indexer) catchUp() error {
 			continue
 		}
 		x.progress.SetUnindexed(int64(len(rows)))
-		docs, err := x.documents(rows)
+		docs, reparsed, err := x.documents(rows, newest)
 		if err != nil {
 			return x.unlessStopping(err)
 		}
 		x.forget(rows[len(rows)-1])
 		failpoint.Hit("engine.beforeIndex")
-		if err := x.store.WriteAlone(x.ctx, func(tx *storage.Writer) error { return tx.IndexDocs(docs) }); err != nil {
+		if err := x.store.WriteAlone(x.ctx, func(tx *storage.Writer) error {
+			if reparsed > 0 {
+				if err := tx.CountReparsed(reparsed); err != nil {
+					return err
+				}
+			}
+			return tx.IndexDocs(docs)
+		}); err != nil {
 			return x.unlessStopping(fmt.Errorf("index: %w", err))
 		}
 	}
@@ -240,51 +251,65 @@ func (x *Indexer) unlessStopping(err error) error {
 	return err
 }
 
-// documents makes the index rows of some emails.
-func (x *Indexer) documents(rows []storage.EmailRow) ([]storage.IndexDoc, error) {
-	docs := make([]storage.IndexDoc, len(rows))
+// documents makes the index rows of some emails, spelled or plain. reparsed is
+// how many of them were not offered.
+func (x *Indexer) documents(rows []storage.EmailRow, spelled bool) (docs []storage.IndexDoc, reparsed int, err error) {
+	docs = make([]storage.IndexDoc, len(rows))
 	var group errgroup.Group
 	group.SetLimit(max(runtime.GOMAXPROCS(0)/2, 1))
 	for i, row := range rows {
+		if doc, ok := x.take(row); ok && spelled { // what is offered is spelled
+			docs[i] = doc
+			continue
+		}
+		reparsed++
 		group.Go(func() (err error) {
 			return fault.Guard(func() error {
-				docs[i], err = x.document(row)
+				docs[i], err = x.document(row, spelled)
 				return err
 			})
 		})
 	}
-	return docs, group.Wait()
+	return docs, reparsed, group.Wait()
 }
 
-// document returns the index row of one email: the offered one, or one made
-// from its blob. A damaged blob is indexed as far as it can be read; mailcote
-// check reports it.
-func (x *Indexer) document(email storage.EmailRow) (doc storage.IndexDoc, err error) {
-	if doc, ok := x.take(email); ok {
-		return doc, nil
-	}
+// document makes the index row of one email from its blob. A damaged blob is
+// indexed as far as it can be read; mailcote check reports it.
+func (x *Indexer) document(email storage.EmailRow, spelled bool) (doc storage.IndexDoc, err error) {
 	err = x.store.Read(x.ctx, func(r *storage.Reader) error {
-		blob, err := r.EmailBlob(email)
-		if errors.Is(err, storage.ErrNotFound) {
-			return nil
-		}
-		if err != nil {
+		if doc, err = x.read(r, email); err != nil {
 			return err
 		}
-		body, _, err := r.OpenBlob(blob)
-		if errors.Is(err, storage.ErrNotFound) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		defer body.Close() //nolint:errcheck // it only frees memory
-		doc = row.Document(message.Parse(body, message.Limits{}))
-		return nil
+		// what a damaged message does not say, its row does
+		doc.From, doc.To, err = r.Correspondents(email)
+		return err
 	})
-	if err != nil {
+	if err != nil && !errors.Is(err, storage.ErrNotFound) {
 		return doc, fmt.Errorf("read email %d for the index: %w", email, err)
 	}
-	doc.Email = email
+	if doc.Email = email; spelled {
+		doc = doc.Spelled()
+	}
 	return doc, nil
+}
+
+// read makes the index row of a message from its bytes; an empty one if they
+// are not there.
+func (x *Indexer) read(r *storage.Reader, email storage.EmailRow) (doc storage.IndexDoc, err error) {
+	blob, err := r.EmailBlob(email)
+	if errors.Is(err, storage.ErrNotFound) {
+		return doc, nil
+	}
+	if err != nil {
+		return doc, err
+	}
+	body, _, err := r.OpenBlob(blob)
+	if errors.Is(err, storage.ErrNotFound) {
+		return doc, nil
+	}
+	if err != nil {
+		return doc, err
+	}
+	defer body.Close() //nolint:errcheck // it only frees memory
+	return row.Document(message.Parse(body, message.Limits{})), nil
 }

@@ -60,3 +60,39 @@ func TestOfferIsBounded(t *testing.T) {
 		t.Errorf("%d bytes and %d documents held after all were indexed", x.readySize, len(x.ready))
 	}
 }
+
+// Documents that were offered are not read again; those that are not there, or no use in the spelling that is asked
+// for, are, and are counted.
+func TestReparsed(t *testing.T) {
+	const n = 5
+	s := mailed(t, n)
+	x := &Indexer{store: s, ctx: t.Context(), progress: progress.New(), mail: make(chan struct{}, 1),
+		ready: map[storage.EmailRow]storage.IndexDoc{}}
+	rows := []storage.EmailRow{1, 2, 3}
+	docs := make([]storage.IndexDoc, len(rows))
+	for i := range docs {
+		docs[i] = storage.IndexDoc{Text: "offered"}.Spelled()
+	}
+	x.Offer(rows, docs)
+	if _, reparsed, err := x.documents(rows, false); err != nil || reparsed != len(rows) {
+		t.Errorf("%d plain documents were made, %v", reparsed, err)
+	}
+	if err := x.catchUp(); err != nil {
+		t.Fatal(err)
+	}
+	if found, _ := searchFor(t, s, "offered"); found != len(rows) {
+		t.Errorf("%d of the offered are found", found)
+	}
+	if found, _ := searchFor(t, s, "zebra"); found != n-len(rows) {
+		t.Errorf("%d of the others are found", found)
+	}
+	if err := s.Read(t.Context(), func(r *storage.Reader) error {
+		c, err := r.Count()
+		if c.Reparsed != int64(n-len(rows)) {
+			t.Errorf("%d are counted", c.Reparsed)
+		}
+		return err
+	}); err != nil {
+		t.Error(err)
+	}
+}

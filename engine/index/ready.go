@@ -2,13 +2,13 @@ package index
 
 import "mailcote/storage"
 
-// Offer hands over documents that were parsed already, so that they need not be
-// read from the store again. It wakes the indexer. Documents over readyBytes
+// Offer hands over documents that were parsed and spelled already, so that they
+// need not be read from the store again. It wakes the indexer. Documents over readyBytes
 // are dropped and read in their turn.
 func (x *Indexer) Offer(rows []storage.EmailRow, docs []storage.IndexDoc) {
 	x.mu.Lock()
 	for i, row := range rows {
-		size := len(docs[i].Text) + len(docs[i].People) + 256
+		size := docs[i].Size()
 		if _, have := x.ready[row]; row == 0 || have || x.readySize+size > readyBytes {
 			continue
 		}
@@ -34,7 +34,7 @@ func (x *Indexer) forget(upTo storage.EmailRow) {
 	defer x.mu.Unlock()
 	for row, doc := range x.ready {
 		if row <= upTo {
-			x.readySize -= len(doc.Text) + len(doc.People) + 256
+			x.readySize -= doc.Size()
 			delete(x.ready, row)
 		}
 	}

@@ -75,7 +75,7 @@ func (x *Indexer) respellStep() (more bool, err error) {
 		failpoint.Hit("engine.beforeSwap")
 		return true, x.store.WriteAlone(x.ctx, (*storage.Writer).SwapIndex)
 	}
-	docs, err := x.documents(rows)
+	docs, _, err := x.documents(rows, true)
 	if err != nil {
 		return false, err
 	}

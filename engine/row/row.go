@@ -15,15 +15,21 @@ import (
 // maxPeople bounds the addresses in a row, in bytes. The message has them all.
 const maxPeople = 4 << 10
 
+// sender and recipients are those that a message's row names.
+func sender(v message.View) string {
+	if len(v.From) == 0 {
+		return People(v.Sender)
+	}
+	return People(v.From)
+}
+
+func recipients(v message.View) string { return People(slices.Concat(v.To, v.Cc)) }
+
 // Header makes the row of a message.
 func Header(v message.View) storage.Header {
-	from := v.From
-	if len(from) == 0 {
-		from = v.Sender
-	}
 	return storage.Header{
 		MessageID: v.MessageID, ThreadKeys: message.ThreadKeys(v), Subject: v.Subject, BaseSubject: v.BaseSubject,
-		Sender: People(from), Recipients: People(slices.Concat(v.To, v.Cc)), SentAt: v.SentDate, Preview: v.Preview,
+		Sender: sender(v), Recipients: recipients(v), SentAt: v.SentDate, Preview: v.Preview,
 		HasAttachment: v.HasAttachment, Partial: v.Partial,
 	}
 }
@@ -89,7 +95,8 @@ func Document(v message.View) storage.IndexDoc {
 		names[i] = a.Name
 	}
 	return storage.IndexDoc{
-		Subject: v.Subject, Text: v.Text, Attachments: strings.Join(names, "\n"), Cc: People(v.Cc), Bcc: People(v.Bcc),
+		Subject: v.Subject, Text: v.Text, Attachments: strings.Join(names, "\n"), From: sender(v), To: recipients(v),
+		Cc: People(v.Cc), Bcc: People(v.Bcc),
 		People: strings.Join([]string{People(v.From), People(v.To), People(v.Cc), People(v.Bcc)}, "\n"),
 	}
 }

@@ -32,6 +32,7 @@ type statusView struct {
 	StoredBytes int64           `json:"stored_bytes"`   // of mail in the store, compressed
 	FileBytes   int64           `json:"file_bytes"`     // of the store and its log
 	Unindexed   int64           `json:"unindexed"`      // emails that search, or its new index, does not find yet
+	Reparsed    int64           `json:"reparsed"`       // emails ever that were read and parsed again for search
 	Outdated    int64           `json:"outdated_views"` // messages that an older version has read
 	Rests       answer.Text     `json:"rests"`          // why no mail can be stored now: a full disk, a log kept long
 
@@ -177,6 +178,7 @@ func lookAt(ctx context.Context, s *storage.Store) (statusView, error) {
 		counts, err := r.Count()
 		v.Emails, v.RawBytes = counts.Emails, counts.RawBytes
 		v.StoredBytes, v.Unindexed = counts.StoredBytes, counts.Unindexed+counts.Reindexing
+		v.Reparsed = counts.Reparsed
 		v.Outdated, v.reindexing = counts.OutdatedViews, counts.Reindexing
 		return err
 	})
