@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -31,7 +32,9 @@ import (
 )
 
 const (
-	indexBatch = 200         // emails in one transaction of the index
+	indexBatch = 1000    // emails in one transaction of the index: each costs a merge
+	indexBytes = 4 << 20 // of their documents, but indexStep of them in any case
+	indexStep  = 100
 	readyBytes = 4 << 20     // parsed documents kept in memory; others are parsed again
 	retryFirst = time.Second // first delay after a failure; it doubles
 	retryMost  = 5 * time.Minute
@@ -222,11 +225,11 @@ func (x *Indexer) catchUp() error {
 			continue
 		}
 		x.progress.SetUnindexed(int64(len(rows)))
-		docs, reparsed, err := x.documents(rows, newest)
+		docs, reparsed, err := x.batch(rows, newest)
 		if err != nil {
 			return x.unlessStopping(err)
 		}
-		x.forget(rows[len(rows)-1])
+		x.forget(docs[len(docs)-1].Email)
 		failpoint.Hit("engine.beforeIndex")
 		if err := x.store.WriteAlone(x.ctx, func(tx *storage.Writer) error {
 			if reparsed > 0 {
@@ -249,6 +252,26 @@ func (x *Indexer) unlessStopping(err error) error {
 		return nil
 	}
 	return err
+}
+
+// batch makes the index rows of the first of some emails, as many as go into one
+// transaction: others wait for it, and all of it is in memory.
+func (x *Indexer) batch(rows []storage.EmailRow, spelled bool) (docs []storage.IndexDoc, reparsed int, err error) {
+	size := 0
+	for some := range slices.Chunk(rows, indexStep) {
+		more, n, err := x.documents(some, spelled)
+		if err != nil {
+			return nil, 0, err
+		}
+		docs, reparsed = append(docs, more...), reparsed+n
+		for _, doc := range more {
+			size += doc.Size()
+		}
+		if size >= indexBytes {
+			break
+		}
+	}
+	return docs, reparsed, nil
 }
 
 // documents makes the index rows of some emails, spelled or plain. reparsed is

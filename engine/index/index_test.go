@@ -96,3 +96,29 @@ func TestReparsed(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// What one transaction writes is bounded, and the rest comes after it.
+func TestBatchIsBounded(t *testing.T) {
+	const n = 2*indexStep + 1
+	s := mailed(t, n)
+	x := &Indexer{store: s, ctx: t.Context(), progress: progress.New(), ready: map[storage.EmailRow]storage.IndexDoc{}}
+	var rows []storage.EmailRow
+	for row := storage.EmailRow(1); row <= n; row++ {
+		rows = append(rows, row)
+	}
+	for _, large := range []bool{false, true} {
+		want := n
+		if large {
+			x.ready[1], want = storage.IndexDoc{Email: 1, Text: strings.Repeat("x", indexBytes)}, indexStep
+		}
+		if docs, _, err := x.batch(rows, true); err != nil || len(docs) != want {
+			t.Errorf("large %v: %d of %d, %v", large, len(docs), want, err)
+		}
+	}
+	if err := x.catchUp(); err != nil {
+		t.Fatal(err)
+	}
+	if found, _ := searchFor(t, s, "zebra"); found != n-1 {
+		t.Errorf("%d are found", found)
+	}
+}
