@@ -15,7 +15,14 @@ func letters(s string, each func(r rune, start, end int) bool) {
 	var form []byte
 	for i := 0; i < len(s); {
 		r, n := utf8.DecodeRuneInString(s[i:])
-		alone := i+n == len(s) || s[i+n] < utf8.RuneSelf || norm.NFKC.PropertiesString(s[i+n:]).BoundaryBefore()
+		alone := joinsNothing(s[i+n:])
+		if f := letter(r); f != 0 && alone {
+			if !each(f, i, i+n) {
+				return
+			}
+			i += n
+			continue
+		}
 		if alone && (r < utf8.RuneSelf || norm.NFKD.PropertiesString(s[i:i+n]).Decomposition() == nil) {
 			if !fold(r, func(r rune) bool { return each(r, i, i+n) }) {
 				return
@@ -38,6 +45,36 @@ func letters(s string, each func(r rune, start, end int) bool) {
 		i += n
 	}
 }
+
+// joinsNothing reports whether a text starts with no character that joins the
+// one before it.
+func joinsNothing(s string) bool {
+	if s == "" || s[0] < utf8.RuneSelf {
+		return true
+	}
+	r, _ := utf8.DecodeRuneInString(s)
+	return isHan(r) || norm.NFKC.PropertiesString(s).BoundaryBefore()
+}
+
+// letter gives the folded form of letters that most words are of, without the
+// tables of Unicode; 0: not one of them. The character stands alone.
+func letter(r rune) rune {
+	// U+00C0 to U+00FF; a blank is no such letter
+	const latin = "aaaaaa ceeeeiiiidnooooo ouuuuy  aaaaaa ceeeeiiiidnooooo ouuuuy y"
+	switch {
+	case r >= 'a' && r <= 'z' || isHan(r):
+		return r
+	case r >= 'A' && r <= 'Z':
+		return r + 'a' - 'A'
+	case r >= 0xC0 && r <= 0xFF && latin[r-0xC0] != ' ':
+		return rune(latin[r-0xC0])
+	}
+	return 0
+}
+
+// isHan reports whether a character is one of the unified ideographs, of which
+// none has another form.
+func isHan(r rune) bool { return r >= 0x4E00 && r <= 0x9FFF }
 
 // fold calls each for what a decomposed character is in the index: lower case,
 // no marks, nothing invisible, ASCII digits.

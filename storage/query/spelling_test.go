@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/text/unicode/norm"
 	"pgregory.net/rapid"
 )
 
@@ -34,6 +35,32 @@ func TestFolded(t *testing.T) {
 		"都", "😀", "\u00ad", "\xff", "1", "½", "ß", "\r\n", "<", "ก", "\u0e31", "각", "\u1100", "\u1161", "\ue000"}),
 		rapid.String()))
 	rapid.Check(t, func(t *rapid.T) { checkFolded(t, strings.Join(pieces.Draw(t, "pieces"), "")) })
+}
+
+// The letters that are folded without the tables of Unicode are folded as with them.
+func TestLetter(t *testing.T) {
+	known := 0
+	for r := rune(1); r <= 0xFFFF; r++ {
+		if letter(r) == 0 {
+			continue
+		}
+		known++
+		var want []rune
+		for _, d := range norm.NFKD.String(string(r)) {
+			fold(d, func(r rune) bool { want = append(want, r); return true })
+		}
+		if got := string(letter(r)); got != norm.NFC.String(string(want)) {
+			t.Errorf("%c is folded to %s, by the tables to %s", r, got, string(want))
+		}
+	}
+	if want := 2*26 + 57 + 0x5200; known != want {
+		t.Errorf("%d letters, want %d", known, want)
+	}
+	for r := rune(0x4E00); r <= 0x9FFF; r++ {
+		if p := norm.NFKC.PropertiesString(string(r)); !p.BoundaryBefore() || p.Decomposition() != nil {
+			t.Fatalf("%c joins what is before it, or has another form", r)
+		}
+	}
 }
 
 func FuzzFolded(f *testing.F) {
