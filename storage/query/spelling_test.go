@@ -63,6 +63,18 @@ func TestLetter(t *testing.T) {
 	}
 }
 
+// A mark belongs to the letter before it, so that a snippet shows both.
+func TestMarkIsOfTheLetter(t *testing.T) {
+	for _, text := range []string{"e\u0301", "é\u0301", "E\u0301"} {
+		words(text, func(w word) bool {
+			if w.text != "e" || w.end != len(text) {
+				t.Errorf("%q: %+v", text, w)
+			}
+			return true
+		})
+	}
+}
+
 func FuzzFolded(f *testing.F) {
 	f.Add("Grüße aus 東京, see page 42")
 	f.Fuzz(func(t *testing.T, s string) { checkFolded(t, s) })
