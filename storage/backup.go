@@ -118,7 +118,7 @@ func Backup(ctx context.Context, s *Store, to string, o BackupOptions) (f CopyFa
 	}
 	limits := s.file.Limits()
 	limits.Snapshot = backupSnapshot
-	fresh, err := s.file.Fresh(ctx, limits)
+	fresh, err := s.file.Fresh(ctx, limits, 1)
 	if err != nil {
 		return f, fmt.Errorf("back up: %w", err)
 	}

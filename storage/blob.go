@@ -213,19 +213,25 @@ func (w *Writer) dropStaged() error {
 // OpenBlob gives the raw bytes of a blob, verified: the last Read fails if the
 // digest differs. The reader is valid inside the Read closure. Errors:
 // ErrNotFound.
-func (r *Reader) OpenBlob(id BlobID) (io.ReadCloser, int64, error) {
+func (r *Reader) OpenBlob(id BlobID) (io.ReadCloser, int64, error) { return r.openBlob(id, nil) }
+
+// openBlob is OpenBlob with a decoder that is kept, if there is one.
+func (r *Reader) openBlob(id BlobID, kept *packing.Unpacker) (io.ReadCloser, int64, error) {
 	var size int64
 	var want []byte
 	if err := r.snap.QueryRow(`SELECT size, sha256 FROM blob WHERE id = ? AND state = 'sealed'`,
 		id).Scan(&size, &want); err != nil {
 		return nil, 0, missing("blob", err)
 	}
-	dec, err := packing.NewUnpacker()
-	if err != nil {
-		return nil, 0, err
+	b := &blobReader{id: id, want: want, left: size, dec: kept, kept: kept != nil, sum: sha256.New()}
+	if !b.kept {
+		var err error
+		if b.dec, err = packing.NewUnpacker(); err != nil {
+			return nil, 0, err
+		}
 	}
-	next := func(n int) ([]byte, error) { return r.piece(dec, id, n) }
-	return &blobReader{next: next, id: id, want: want, left: size, dec: dec, sum: sha256.New()}, size, nil
+	b.next = func(n int) ([]byte, error) { return r.piece(b.dec, id, n) }
+	return b, size, nil
 }
 
 // EmailBlob finds the blob of an email: that of its first live entry, otherwise
@@ -271,6 +277,7 @@ type blobReader struct {
 	left  int64
 	want  []byte
 	dec   *packing.Unpacker
+	kept  bool      // the decoder is not the reader's own
 	sum   hash.Hash // nil: nothing is verified
 	piece []byte
 }
@@ -304,6 +311,8 @@ func (b *blobReader) Read(p []byte) (int, error) {
 }
 
 func (b *blobReader) Close() error {
-	b.dec.Close()
+	if !b.kept {
+		b.dec.Close()
+	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"slices"
 	"time"
 
@@ -14,12 +15,21 @@ import (
 	"mailcote/storage/internal/salvage"
 	"mailcote/storage/internal/schema"
 	"mailcote/storage/owner"
+	"mailcote/storage/packing"
 )
 
 // checkSnapshot is how old a snapshot of a check may grow while much is
 // written. SQLite checks a table in one snapshot. Until that ends, bulk writing
 // rests before the log grows too long.
 const checkSnapshot = 10 * time.Minute
+
+const (
+	// checkReaders is how many read at once at most when a store is checked.
+	checkReaders = 8
+	// checkCache is how many KiB of pages they cache together. SQLite looks up
+	// each row in each index of its table, which is random reading.
+	checkCache = 16 << 10
+)
 
 // CheckOptions say how thoroughly a store is checked and who watches.
 type CheckOptions struct {
@@ -49,19 +59,20 @@ func (s *Store) Check(ctx context.Context, o CheckOptions) ([]Finding, error) {
 	// So the check has connections of its own, and starts with the tables.
 	limits := s.file.Limits()
 	limits.Snapshot = checkSnapshot
-	fresh, err := s.file.Fresh(ctx, limits)
+	readers := min(runtime.GOMAXPROCS(0), checkReaders)
+	fresh, err := s.file.Fresh(ctx, limits, readers)
 	if err != nil {
 		return nil, fmt.Errorf("check: %w", err)
 	}
 	defer fresh.Close() //nolint:errcheck // it only read
-	src := check.Source{
-		Read: func(ctx context.Context, fn func(check.Snapshot) error) error {
-			return fresh.Read(ctx, func(snap *file.Snapshot) error { return fn(snap) })
-		},
-		Open: func(snapshot check.Snapshot, blob int64) (io.ReadCloser, int64, error) {
-			return (&Reader{snapshot.(*file.Snapshot)}).OpenBlob(BlobID(blob)) // Read above gave it
-		},
-		Progress: o.Progress,
+	src := check.Source{Progress: o.Progress}
+	for range readers {
+		r, done, err := checkReader(ctx, fresh, checkCache/readers)
+		if err != nil {
+			return nil, fmt.Errorf("check: %w", err)
+		}
+		defer done()
+		src.Readers = append(src.Readers, r)
 	}
 	var reader int
 	if err := s.Read(ctx, func(r *Reader) (err error) {
@@ -78,6 +89,28 @@ func (s *Store) Check(ctx context.Context, o CheckOptions) ([]Finding, error) {
 		return found, fmt.Errorf("check: %w", err)
 	}
 	return found, nil
+}
+
+// checkReader reads the store on one connection, with a cache of so many KiB and
+// one unpacker. done frees them.
+func checkReader(ctx context.Context, fresh *file.File, cache int) (r check.Reader, done func(), err error) {
+	reading, err := fresh.Reading(ctx, cache)
+	if err != nil {
+		return r, nil, err
+	}
+	dec, err := packing.NewUnpacker()
+	if err != nil {
+		reading.Close()
+		return r, nil, err
+	}
+	return check.Reader{
+		Read: func(ctx context.Context, fn func(check.Snapshot) error) error {
+			return reading.Read(ctx, func(snap *file.Snapshot) error { return fn(snap) })
+		},
+		Open: func(snapshot check.Snapshot, blob int64) (io.ReadCloser, int64, error) {
+			return (&Reader{snapshot.(*file.Snapshot)}).openBlob(BlobID(blob), dec) // Read above gave it
+		},
+	}, func() { dec.Close(); reading.Close() }, nil
 }
 
 // derivedBy gives what the store keeps of a message.

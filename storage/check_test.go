@@ -176,6 +176,23 @@ func TestCheckFinds(t *testing.T) {
 	}
 }
 
+// A change of one account's feed is not right because another account has the object.
+func TestCheckFindsChangeOfAnother(t *testing.T) {
+	b := checkBed(t)
+	b.secondAccount()
+	if found := checkAll(t, b.Store); len(found) > 0 {
+		t.Fatalf("%v", found)
+	}
+	for _, object := range []string{"Email", "Thread"} {
+		b.execute(`INSERT INTO change SELECT (SELECT max(id) FROM account), type, object_id, created_no, changed_no, 0, 0
+			FROM change WHERE type = '` + object + `' AND destroyed = 0 LIMIT 1`)
+	}
+	found := checkAll(t, b.Store)
+	if len(found) != 2 || found[0].What != "change without object" || found[1].What != found[0].What {
+		t.Errorf("%+v", found)
+	}
+}
+
 // Beside an owner that writes all the time nothing is found.
 func TestCheckBesideAWriter(t *testing.T) {
 	b := newBed(t)

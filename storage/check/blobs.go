@@ -7,86 +7,68 @@ import (
 )
 
 // blobs reads every message: its digest, its size, its pieces, and, when there
-// is a parser, what the store keeps of it.
+// is a parser, what the store keeps of it. A snapshot reads 32 MiB of raw
+// messages, and what the last of them has more.
 func (c *checker) blobs() error {
-	type blob struct{ id, size int64 }
-	for after := int64(0); ; {
-		var all []blob
-		if err := c.read(func(s Snapshot) error {
-			if err := each(s, func(scan func(...any) error) error {
-				var b blob
-				err := scan(&b.id, &b.size)
-				all = append(all, b)
-				return err
-			}, `SELECT id, size FROM blob WHERE id > ? AND state = 'sealed' ORDER BY id LIMIT ?`,
-				after, window/10); err != nil {
-				return err
-			}
-			bytes := int64(0)
-			for i, b := range all {
-				if err := c.blob(s, b.id); err != nil {
-					return err
-				}
-				after = b.id
-				if bytes += b.size; bytes > windowBytes {
-					all = all[:i+1]
-					break
-				}
-			}
-			return nil
-		}); err != nil {
-			return fmt.Errorf("check messages: %w", err)
-		}
-		if c.progress(int64(len(all))); len(all) == 0 {
-			return nil
-		}
-	}
+	return c.windows("check messages", `SELECT coalesce(max(id), 0), count(*) FROM (SELECT id, sum(size) OVER
+		(ORDER BY id) - size AS before FROM (SELECT id, size FROM blob WHERE id > ? AND state = 'sealed' ORDER BY id
+		LIMIT ?)) WHERE before < 32 << 20`, window/10, (*part).messages)
 }
 
-func (c *checker) blob(s Snapshot, id int64) error {
-	var stored, pieces, last, bytes int64
-	if err := s.QueryRow(`SELECT b.stored, count(p.n), coalesce(max(p.n), -1), coalesce(sum(length(p.frame)), 0)
+// messages reads the blobs in (after, upTo].
+func (p *part) messages(s Snapshot, after, upTo int64) error {
+	var whole []int64
+	if err := each(s, func(scan func(...any) error) error {
+		var id, stored, pieces, last, bytes int64
+		if err := scan(&id, &stored, &pieces, &last, &bytes); err != nil {
+			return err
+		}
+		if pieces != last+1 {
+			return p.addRow(id, true, "missing piece", whereBlob(s, id),
+				"Of %d pieces %d are there: the message must be fetched again.", last+1, pieces)
+		}
+		whole = append(whole, id)
+		if stored != bytes {
+			return p.addRow(id, true, "wrong size", whereBlob(s, id),
+				"It is noted to take %d bytes in the store and takes %d.", stored, bytes)
+		}
+		return nil
+	}, `SELECT b.id, b.stored, count(p.n), coalesce(max(p.n), -1), coalesce(sum(length(p.frame)), 0)
 		FROM blob b LEFT JOIN blob_piece p ON p.blob_id = b.id
-		WHERE b.id = ? GROUP BY b.id`, id).Scan(&stored, &pieces, &last, &bytes); err != nil {
+		WHERE b.id > ? AND b.id <= ? AND b.state = 'sealed' GROUP BY b.id`, after, upTo); err != nil {
 		return err
 	}
-	place := whereBlob(s, id)
-	if pieces != last+1 {
-		return c.addRow(id, true, "missing piece", place,
-			"Of %d pieces %d are there: the message must be fetched again.", last+1, pieces)
-	}
-	if stored != bytes {
-		if err := c.addRow(id, true, "wrong size", place, "It is noted to take %d bytes in the store and takes %d.",
-			stored,
-			bytes); err != nil {
+	fresh := make(map[int64]*Derived, len(whole))
+	for _, id := range whole {
+		one, err := p.verify(s, id)
+		if err != nil && p.ctx.Err() != nil {
 			return err
 		}
-	}
-	fresh, err := c.verify(s, id)
-	if err != nil {
-		if c.ctx.Err() != nil {
-			return err
+		if err != nil {
+			if err := p.addRow(id, true, "damaged message", whereBlob(s, id),
+				"Its bytes are not those that arrived (%v): the message must be fetched again.", err); err != nil {
+				return err
+			}
 		}
-		return c.addRow(id, true, "damaged message", place,
-			"Its bytes are not those that arrived (%v): the message must be fetched again.", err)
+		fresh[id] = one
 	}
-	if fresh == nil {
+	if p.parse == nil {
 		return nil
 	}
-	return c.derived(s, id, *fresh)
+	return p.derived(s, after, upTo, fresh)
 }
 
 // verify reads a blob to its end, which proves its digest, and parses it on the
 // way.
-func (c *checker) verify(s Snapshot, id int64) (fresh *Derived, err error) {
-	r, size, err := c.Open(s, id)
+func (p *part) verify(s Snapshot, id int64) (fresh *Derived, err error) {
+	r, size, err := p.Open(s, id)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
 	counted := &counter{r: r}
-	if c.Parse != nil {
-		d := c.Parse(counted)
+	if p.parse != nil {
+		d := p.parse(counted)
 		fresh = &d
 	}
 	if _, err := io.Copy(io.Discard, counted); err != nil {
@@ -118,18 +100,23 @@ func (c *counter) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// derived compares the emails of a blob with a fresh parse of it. Those that
-// are listed to be read again are passed over.
-func (c *checker) derived(s Snapshot, blob int64, fresh Derived) error {
+// derived compares the emails of blobs in (after, upTo] with a fresh parse of
+// them. Those that are listed to be read again are passed over, and those of
+// blobs that could not be read.
+func (p *part) derived(s Snapshot, after, upTo int64, parsed map[int64]*Derived) error {
 	return each(s, func(scan func(...any) error) error {
-		var id, account, thread int64
+		var blob, id, account, thread int64
 		var have Derived
-		if err := scan(&id, &account, &thread, &have.MessageID, &have.Subject, &have.Sender, &have.Recipients,
+		if err := scan(&blob, &id, &account, &thread, &have.MessageID, &have.Subject, &have.Sender, &have.Recipients,
 			&have.Preview, &have.SentAt, &have.HasAttachment, &have.Partial); err != nil {
 			return err
 		}
-		for _, field := range differences(have, fresh) {
-			if err := c.addRow(id, true, "stale field", whereEmail(s, id),
+		fresh := parsed[blob]
+		if fresh == nil {
+			return nil
+		}
+		for _, field := range differences(have, *fresh) {
+			if err := p.addRow(id, true, "stale field", whereEmail(s, id),
 				"Its %s is not what the message says: the row must be rebuilt.", field); err != nil {
 				return err
 			}
@@ -141,15 +128,16 @@ func (c *checker) derived(s Snapshot, blob int64, fresh Derived) error {
 				return err
 			}
 			if !found {
-				return c.addRow(id, true, "wrong thread", whereEmail(s, id),
+				return p.addRow(id, true, "wrong thread", whereEmail(s, id),
 					"A message that it names is not known in its thread: the threads must be rebuilt.")
 			}
 		}
 		return nil
-	}, `SELECT e.id, e.account_id, e.thread_id, e.message_id, e.subject, e.sender, e.recipients, e.preview, e.sent_at,
-		e.has_attachment, e.partial
+	}, `SELECT b.id, e.id, e.account_id, e.thread_id, e.message_id, e.subject, e.sender, e.recipients, e.preview,
+		e.sent_at, e.has_attachment, e.partial
 		FROM blob b CROSS JOIN account a CROSS JOIN email e ON e.account_id = a.id AND e.digest = b.sha256
-		WHERE b.id = ? AND NOT EXISTS (SELECT 1 FROM outdated_view WHERE email_id = e.id)`, blob)
+		WHERE b.id > ? AND b.id <= ? AND NOT EXISTS (SELECT 1 FROM outdated_view WHERE email_id = e.id)
+		ORDER BY b.id`, after, upTo)
 }
 
 func differences(have, fresh Derived) (fields []string) {

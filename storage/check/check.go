@@ -14,12 +14,20 @@ type Snapshot interface {
 	QueryRow(query string, args ...any) *sql.Row
 }
 
-// Source is the store that is looked at.
-type Source struct {
+// Reader reads the store, one snapshot after the other. It is used by one
+// goroutine at a time.
+type Reader struct {
 	// Read runs fn on a snapshot.
 	Read func(ctx context.Context, fn func(Snapshot) error) error
-	// Open gives the verified raw bytes of a blob and their number.
+	// Open gives the verified raw bytes of a blob and their number. They are
+	// closed before the next are opened.
 	Open func(s Snapshot, blob int64) (io.ReadCloser, int64, error)
+}
+
+// Source is the store that is looked at.
+type Source struct {
+	// Readers read side by side. There is at least one.
+	Readers []Reader
 	// Parse reads a message afresh; nil: derived rows are not compared.
 	Parse func(io.Reader) Derived
 	// Progress is told how many rows were looked at; nil: nobody asks.
@@ -56,23 +64,13 @@ func mends(what string) bool {
 
 const (
 	maxFindings = 1000
-	window      = 2000     // rows one snapshot looks at
-	windowBytes = 32 << 20 // raw bytes of messages one snapshot reads
+	window      = 2000 // rows one snapshot looks at
 )
-
-var errEnough = errors.New("enough findings")
-
-type checker struct {
-	Source
-	ctx         context.Context
-	found       []Finding
-	done, total int64
-}
 
 // Run looks at everything. The findings so far come with an error.
 func Run(ctx context.Context, src Source) ([]Finding, error) {
-	c := &checker{Source: src, ctx: ctx}
-	err := c.run()
+	c := newChecker(ctx, src)
+	err := c.end(c.run())
 	if errors.Is(err, errEnough) {
 		c.found = append(c.found, Finding{What: "more findings",
 			Detail: fmt.Sprintf("There are more than %d findings; the rest was not looked for.", maxFindings)})
@@ -96,41 +94,12 @@ func (c *checker) run() error {
 	return nil
 }
 
-func (c *checker) read(fn func(Snapshot) error) error {
-	if err := c.ctx.Err(); err != nil {
-		return err
-	}
-	return c.Read(c.ctx, fn)
-}
-
-func (c *checker) add(what, where, format string, args ...any) error {
-	return c.addRow(0, mends(what), what, where, format, args...)
-}
-
-func (c *checker) addRow(row int64, mends bool, what, where, format string, args ...any) error {
-	return c.note(Finding{What: what, Where: where, Detail: fmt.Sprintf(format, args...), Mends: mends, Row: row})
-}
-
-func (c *checker) note(f Finding) error {
-	if len(c.found) >= maxFindings {
-		return errEnough
-	}
-	c.found = append(c.found, f)
-	return nil
-}
-
 func (c *checker) count() error {
-	return c.read(func(s Snapshot) error {
+	return c.look(func(s Snapshot) error {
 		return s.QueryRow(`SELECT (SELECT count(*) FROM blob) + (SELECT count(*) FROM entry) + 2 * (SELECT count(*)
 			FROM email) + (SELECT count(*) FROM thread) + (SELECT count(*) FROM change)`).
 			Scan(&c.total)
 	})
-}
-
-func (c *checker) progress(n int64) {
-	if c.done += n; c.Progress != nil {
-		c.Progress(min(c.done, c.total), c.total)
-	}
 }
 
 // each runs a query and calls fn with every row's scanner.
@@ -146,34 +115,6 @@ func each(s Snapshot, fn func(scan func(...any) error) error, query string, args
 		}
 	}
 	return rows.Err()
-}
-
-// windows calls fn for each span of row keys (after, upTo] of a table, each in
-// a snapshot of its own, with the number of rows in it.
-func (c *checker) windows(last, end string, fn func(s Snapshot, after, upTo int64) error) error {
-	for after := int64(0); ; {
-		more := true
-		if err := c.read(func(s Snapshot) error {
-			var upTo, n int64
-			if err := s.QueryRow(last, after, window).Scan(&upTo, &n); err != nil {
-				return err
-			}
-			if more = n > 0; !more {
-				return nil
-			}
-			if err := fn(s, after, upTo); err != nil {
-				return err
-			}
-			after = upTo
-			c.progress(n)
-			return nil
-		}); err != nil {
-			return fmt.Errorf("%s: %w", end, err)
-		}
-		if !more {
-			return nil
-		}
-	}
 }
 
 // where names an entry for people.

@@ -38,11 +38,11 @@ func TestVerdict(t *testing.T) {
 		"*** in database main ***\nPage 9: never used": {Mends: true, File: true},
 		"NULL value in entry.flags":                    {Mends: true, File: true},
 	} {
-		c := checker{}
-		if err := c.verdict("entry", verdict); err != nil {
+		p := part{}
+		if err := p.verdict("entry", verdict); err != nil {
 			t.Fatal(err)
 		}
-		if got := c.found[0]; got.Mends != want.Mends || got.File != want.File || got.Index != want.Index {
+		if got := p.found[0]; got.Mends != want.Mends || got.File != want.File || got.Index != want.Index {
 			t.Errorf("%s: %+v", verdict, got)
 		}
 	}

@@ -10,7 +10,7 @@ import (
 // others.
 func (c *checker) tables() error {
 	var names []string
-	if err := c.read(func(s Snapshot) error {
+	if err := c.look(func(s Snapshot) error {
 		return each(s, func(scan func(...any) error) error {
 			var name string
 			err := scan(&name)
@@ -21,45 +21,55 @@ func (c *checker) tables() error {
 		return fmt.Errorf("list tables: %w", err)
 	}
 	for _, name := range names {
-		quoted := `"` + strings.ReplaceAll(name, `"`, `""`) + `"`
-		if err := c.read(func(s Snapshot) error {
-			return each(s, func(scan func(...any) error) error {
-				var verdict string
-				if err := scan(&verdict); err != nil || verdict == "ok" {
-					return err
-				}
-				return c.verdict(name, verdict)
-			}, `PRAGMA integrity_check(`+quoted+`)`)
+		if err := c.side("check table "+name, func(p *part, s Snapshot) error {
+			return p.table(s, name)
 		}); err != nil {
-			return fmt.Errorf("check table %s: %w", name, err)
+			return err
 		}
-		if err := c.read(func(s Snapshot) error {
-			return each(s, func(scan func(...any) error) error {
-				var table, parent string
-				var row *int64
-				var key int
-				if err := scan(&table, &row, &parent, &key); err != nil {
-					return err
-				}
-				number := int64(0)
-				if row != nil {
-					number = *row
-				}
-				mends := parent != "account"
-				if query, ok := accountOf[name]; ok && !mends && row != nil {
-					if err := s.QueryRow(query, number).Scan(&mends); err != nil {
-						return err
-					}
-				}
-				return c.addRow(0, mends, "broken reference",
-					fmt.Sprintf("table %s, row %d", table, number),
-					"It names a row of %s that does not exist: rows were lost.", parent)
-			}, `PRAGMA foreign_key_check(`+quoted+`)`)
+		if err := c.side("check references of "+name, func(p *part, s Snapshot) error {
+			return p.references(s, name)
 		}); err != nil {
-			return fmt.Errorf("check references of %s: %w", name, err)
+			return err
 		}
 	}
 	return nil
+}
+
+func quoted(table string) string { return `"` + strings.ReplaceAll(table, `"`, `""`) + `"` }
+
+// table lets SQLite check a table with its indexes.
+func (p *part) table(s Snapshot, table string) error {
+	return each(s, func(scan func(...any) error) error {
+		var verdict string
+		if err := scan(&verdict); err != nil || verdict == "ok" {
+			return err
+		}
+		return p.verdict(table, verdict)
+	}, `PRAGMA integrity_check(`+quoted(table)+`)`)
+}
+
+// references lets SQLite check what a table refers to.
+func (p *part) references(s Snapshot, table string) error {
+	return each(s, func(scan func(...any) error) error {
+		var parent string
+		var row *int64
+		var key int
+		if err := scan(&table, &row, &parent, &key); err != nil {
+			return err
+		}
+		number := int64(0)
+		if row != nil {
+			number = *row
+		}
+		mends := parent != "account"
+		if query, ok := accountOf[table]; ok && !mends && row != nil {
+			if err := s.QueryRow(query, number).Scan(&mends); err != nil {
+				return err
+			}
+		}
+		return p.addRow(0, mends, "broken reference", fmt.Sprintf("table %s, row %d", table, number),
+			"It names a row of %s that does not exist: rows were lost.", parent)
+	}, `PRAGMA foreign_key_check(`+quoted(table)+`)`)
 }
 
 // accountOf asks whether what a row holds, or what holds it, knows the account,
@@ -82,7 +92,7 @@ var ofIndex = regexp.MustCompile(`^(row \d+ (missing|values differ) from|wrong #
 var indexTable = regexp.MustCompile(`^search(_next)?(_(data|idx|docsize|config))?$`)
 
 // verdict adds what SQLite says of a table.
-func (c *checker) verdict(table, verdict string) error {
+func (p *part) verdict(table, verdict string) error {
 	f := Finding{What: "damaged file", Where: "table " + table, Mends: true}
 	do := ""
 	switch {
@@ -96,18 +106,18 @@ func (c *checker) verdict(table, verdict string) error {
 		f.File, do = true, " What can be read must be saved into a new store."
 	}
 	f.Detail = fmt.Sprintf("SQLite finds: %s.%s", verdict, do)
-	return c.note(f)
+	return p.note(f)
 }
 
 // facts looks at the table meta.
 func (c *checker) facts() error {
-	return c.read(func(s Snapshot) error {
+	return c.side("check the facts", func(p *part, s Snapshot) error {
 		return each(s, func(scan func(...any) error) error {
 			var key string
 			if err := scan(&key); err != nil {
 				return err
 			}
-			return c.add("missing fact", "table meta", "The store has lost its %s.", key)
+			return p.add("missing fact", "table meta", "The store has lost its %s.", key)
 		}, `SELECT column1 FROM (VALUES ('store_id'), ('epoch'), ('change_no'), ('created_at'))
 			WHERE column1 NOT IN (SELECT key FROM meta)`)
 	})

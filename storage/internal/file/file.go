@@ -99,12 +99,14 @@ func Open(ctx context.Context, o Options) (*File, error) {
 }
 
 // Fresh opens the same file for reading once more, on connections that have
-// cached nothing. The limit of its snapshots' age is another one.
-func (f *File) Fresh(ctx context.Context, limits Limits) (*File, error) {
+// cached nothing. The limit of its snapshots' age is another one, and so many
+// can read at once.
+func (f *File) Fresh(ctx context.Context, limits Limits, conns int) (*File, error) {
 	readers, err := f.openReaders(ctx)
 	if err != nil {
 		return nil, err
 	}
+	readers.SetMaxOpenConns(conns)
 	o := f.o
 	o.Lock, o.Limits = nil, &limits
 	return &File{o: o, readers: readers}, nil

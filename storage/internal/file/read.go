@@ -37,6 +37,41 @@ func (f *File) Read(ctx context.Context, fn func(*Snapshot) error) error {
 	}))
 }
 
+// Reading reads on a connection of its own and keeps its statements prepared.
+// It is for what runs the same ones thousands of times, in one goroutine.
+type Reading struct {
+	f     *File
+	stmts *statements
+}
+
+// Reading takes a connection, until Close. It caches so many KiB of pages.
+func (f *File) Reading(ctx context.Context, cache int) (*Reading, error) {
+	conn, err := f.readers.Conn(ctx)
+	if err != nil {
+		return nil, Explain("open store for reading", err)
+	}
+	if _, err := conn.ExecContext(ctx, fmt.Sprintf("PRAGMA cache_size = -%d", cache)); err != nil {
+		return nil, errors.Join(Explain("open store for reading", err), conn.Close())
+	}
+	return &Reading{f: f, stmts: &statements{conn: conn, by: map[string]*sql.Stmt{}}}, nil
+}
+
+// Read is File.Read.
+func (r *Reading) Read(ctx context.Context, fn func(*Snapshot) error) error {
+	return r.f.damage.note(r.f.bounded(ctx, func(ctx context.Context, begun func()) error {
+		tx, err := r.stmts.conn.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+		begun()
+		if err != nil {
+			return Explain("read", err)
+		}
+		defer tx.Rollback() //nolint:errcheck // a snapshot has nothing to keep
+		return fn(&Snapshot{ctx: ctx, tx: tx, stmts: r.stmts})
+	}))
+}
+
+// Close gives the connection back.
+func (r *Reading) Close() { r.stmts.close() }
+
 // ReadAlone runs fn on a connection that only reads and that nobody else uses,
 // so that a long statement holds up nobody. Its snapshot is bounded as Read's.
 func (f *File) ReadAlone(ctx context.Context, fn func(context.Context, *sql.Conn) error) error {

@@ -84,10 +84,9 @@ func Each(rows *sql.Rows, err error, scan func(*sql.Rows) error) error {
 	return rows.Err()
 }
 
-// statements keeps the writer's prepared statements: compiling one costs more
-// than running it. They belong to the writer's one connection, so they run
-// inside whatever transaction is open on it. Only the writer's goroutine uses
-// them.
+// statements keeps prepared statements: compiling one costs more than running
+// it. They belong to one connection, so they run inside whatever transaction is
+// open on it. Only one goroutine uses them: the writer's, or a Reading's.
 type statements struct {
 	conn *sql.Conn
 	by   map[string]*sql.Stmt
