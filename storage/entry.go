@@ -13,21 +13,28 @@ import (
 	"mailcote/storage/internal/file"
 )
 
-// Listed is an entry as it is compared with the server's listing. A mailbox has
-// millions of them, so it is small.
+// Listed is an entry as it is compared with the server's.
 type Listed struct {
 	UID   UID
 	Flags uint64 // Flags.Sum by the seed of the call
 }
 
-// Entries lists the live entries of one generation of a mailbox by ascending
-// UID.
-func (r *Reader) Entries(mailbox MailboxID, validity UIDValidity, seed maphash.Seed) ([]Listed, error) {
-	return r.EntriesIn(mailbox, validity, AllUIDs(), 0, seed)
+// UIDs gives the UIDs of the live entries of one generation of a mailbox,
+// ascending. There may be millions. About as many as about are expected.
+func (r *Reader) UIDs(mailbox MailboxID, validity UIDValidity, about int64) ([]UID, error) {
+	all := make([]UID, 0, max(about, 0))
+	rows, err := r.snap.Query(`SELECT uid FROM entry WHERE mailbox_id = ? AND uidvalidity = ? AND uid IS NOT NULL
+		AND expunged_at IS NULL ORDER BY uid`, mailbox, validity)
+	return all, file.Each(rows, err, func(rows *sql.Rows) error {
+		var uid UID
+		err := rows.Scan(&uid)
+		all = append(all, uid)
+		return err
+	})
 }
 
-// EntriesIn is Entries for a range of UIDs, and of those for the newest. newest
-// 0 means all.
+// EntriesIn lists the live entries of one generation of a mailbox by ascending
+// UID, those in a range of UIDs and of them the newest. newest 0 means all.
 func (r *Reader) EntriesIn(mailbox MailboxID, validity UIDValidity, uids Range, newest int, seed maphash.Seed) (
 	all []Listed, err error) {
 	if newest == 0 {

@@ -22,7 +22,7 @@ func TestGenerationsApart(t *testing.T) {
 	for validity, want := range map[UIDValidity]map[UID]Flags{7: {1: "", 2: ""}, 8: {1: `\Flagged`}} {
 		seed := maphash.MakeSeed()
 		read(t, b.Store, func(r *Reader) error {
-			all, err := r.Entries(box, validity, seed)
+			all, err := r.EntriesIn(box, validity, AllUIDs(), 0, seed)
 			if len(all) != len(want) {
 				t.Errorf("generation %d: %d entries, want %d", validity, len(all), len(want))
 			}

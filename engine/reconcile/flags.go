@@ -27,7 +27,7 @@ type flagSync struct{ *pass }
 
 // flags updates the flags of stored messages. It uses CHANGEDSINCE if the
 // server's MODSEQ can be relied on. Otherwise it compares all flags.
-func (p flagSync) flags(ctx context.Context, stored []storage.Listed) error {
+func (p flagSync) flags(ctx context.Context, stored []storage.UID) error {
 	condstore, now := p.condstore()
 	since := p.row.ModSeq
 	fell := since > 0 && (!condstore || now < since)
@@ -91,9 +91,10 @@ func (p flagSync) flags(ctx context.Context, stored []storage.Listed) error {
 // changes of one answer, as many as the caps allow.
 type flagCheck struct {
 	p               flagSync
-	stored          []storage.Listed
-	answered        []bool // by index of stored: its flags came
-	received, asked int    // messages whose flags came, and messages asked for
+	stored          []storage.UID
+	window          []storage.Listed // some of them, with their flags: see at
+	answered        []bool           // by index of stored: its flags came
+	received, asked int              // messages whose flags came, and messages asked for
 	changes         map[int]storage.FlagChange
 	octets          int            // of the flags in changes
 	flagsPending    map[int]bool   // by index of stored: an answer came without flags
@@ -107,18 +108,15 @@ type flagCheck struct {
 func (c *flagCheck) ask(ctx context.Context, from, to int, since storage.ModSeq) error {
 	skipped := c.p.flagFailures().skipped
 	take := imap.FetchHandler{Fetch: func(m *imap.Message) error {
-		i, found := slices.BinarySearchFunc(c.stored, storage.UID(m.UID),
-			func(one storage.Listed, uid storage.UID) int {
-				return cmp.Compare(one.UID, uid)
-			})
+		i, found := slices.BinarySearch(c.stored, storage.UID(m.UID))
 		if !found || i < from || i >= to {
 			return nil
 		}
-		if asked := !skipped[c.stored[i].UID]; asked && !c.answered[i] {
+		if asked := !skipped[c.stored[i]]; asked && !c.answered[i] {
 			c.noteAnswer(i, m.HasFlags)
 		}
 		if m.HasFlags {
-			c.noteFlags(i, mailbox.FlagsOf(m.UID, m.State))
+			return c.noteFlags(ctx, i, mailbox.FlagsOf(m.UID, m.State))
 		}
 		return nil
 	}}
@@ -138,15 +136,55 @@ func (c *flagCheck) noteAnswer(i int, hasFlags bool) {
 	c.received++
 }
 
+// flagWindow is how many messages' flags are read from the store at once.
+const flagWindow = 1000
+
+// at returns stored[i] with its flags, or nothing if it is gone meanwhile.
+// Answers ascend, so a window of messages is read ahead. One that comes late is
+// read alone: a server that answers in any order causes no more than that.
+func (c *flagCheck) at(ctx context.Context, i int) (all []storage.Listed, err error) {
+	uid := c.stored[i]
+	in, ahead := storage.Range{Lo: uid, Hi: uid}, true
+	if n := len(c.window); n > 0 && uid <= c.window[n-1].UID {
+		at, found := slices.BinarySearchFunc(c.window, uid, func(one storage.Listed, uid storage.UID) int {
+			return cmp.Compare(one.UID, uid)
+		})
+		if found {
+			return c.window[at : at+1], nil
+		}
+		ahead = false
+	}
+	if ahead {
+		in.Hi = c.stored[min(i+flagWindow, len(c.stored))-1]
+	}
+	if err = c.p.Fetcher.Store.Read(ctx, func(r *storage.Reader) (err error) {
+		all, err = r.EntriesIn(c.p.row.ID, c.p.box.Validity, in, 0, c.p.seed)
+		return err
+	}); err != nil {
+		return nil, fault.In(fault.PhaseStore, err)
+	}
+	if ahead {
+		c.window = all
+	}
+	if len(all) == 0 || all[0].UID != uid {
+		return nil, nil
+	}
+	return all[:1], nil
+}
+
 // noteFlags notes the flags of stored[i]. The last answer counts.
-func (c *flagCheck) noteFlags(i int, now storage.FlagChange) {
+func (c *flagCheck) noteFlags(ctx context.Context, i int, now storage.FlagChange) error {
+	have, err := c.at(ctx, i)
+	if len(have) == 0 {
+		return err
+	}
 	before, noted := c.changes[i]
 	if c.octets -= len(before.Flags); noted {
 		delete(c.changes, i)
 	}
 	caps := c.p.Fetcher.Caps
 	switch {
-	case now.Flags.Sum(c.p.seed) == c.stored[i].Flags:
+	case now.Flags.Sum(c.p.seed) == have[0].Flags:
 	case len(c.changes) >= caps.Flags || c.octets+len(now.Flags) > caps.Octets:
 		c.overflowed = true
 	default:
@@ -154,6 +192,7 @@ func (c *flagCheck) noteFlags(i int, now storage.FlagChange) {
 		c.octets += len(now.Flags)
 		c.hidden = c.hidden || c.hides(now)
 	}
+	return nil
 }
 
 // hides reports whether flags differ of which the server says that they have
@@ -174,7 +213,6 @@ func (c *flagCheck) apply(ctx context.Context, advance bool, now storage.ModSeq)
 	u := flagUpdate{changes: make([]storage.FlagChange, 0, len(c.changes)), advance: advance, now: now, anew: c.anew,
 		hidden: c.hidden}
 	for _, i := range slices.Sorted(maps.Keys(c.changes)) {
-		c.stored[i].Flags = c.changes[i].Flags.Sum(c.p.seed)
 		u.changes = append(u.changes, c.changes[i])
 	}
 	clear(c.changes)
@@ -192,7 +230,7 @@ func (c *flagCheck) reset() {
 	clear(c.answered)
 	clear(c.changes)
 	clear(c.flagsPending)
-	c.received, c.asked, c.octets, c.overflowed = 0, 0, 0, false
+	c.received, c.asked, c.octets, c.overflowed, c.window = 0, 0, 0, false, nil
 }
 
 // noteBreak returns the error that ended the comparison. If the session broke
@@ -203,9 +241,9 @@ func (c *flagCheck) noteBreak(ctx context.Context, err error) error {
 		return err
 	}
 	skipped := c.p.flagFailures().skipped
-	for i, one := range c.stored {
-		if !c.answered[i] && !skipped[one.UID] {
-			return errors.Join(err, c.p.flagsFailed(ctx, one.UID))
+	for i, uid := range c.stored {
+		if !c.answered[i] && !skipped[uid] {
+			return errors.Join(err, c.p.flagsFailed(ctx, uid))
 		}
 	}
 	return err
@@ -213,15 +251,15 @@ func (c *flagCheck) noteBreak(ctx context.Context, err error) error {
 
 // askable returns the set of stored messages without those whose flags end
 // sessions, and how many are asked for.
-func (p flagSync) askable(stored []storage.Listed) (set goimap.UIDSet, asked int) {
+func (p flagSync) askable(stored []storage.UID) (set goimap.UIDSet, asked int) {
 	skipped := p.flagFailures().skipped
 	if len(skipped) == 0 {
-		set.AddRange(goimap.UID(stored[0].UID), goimap.UID(stored[len(stored)-1].UID))
+		set.AddRange(goimap.UID(stored[0]), goimap.UID(stored[len(stored)-1]))
 		return set, len(stored)
 	}
-	for _, one := range stored {
-		if !skipped[one.UID] {
-			set.AddNum(goimap.UID(one.UID))
+	for _, uid := range stored {
+		if !skipped[uid] {
+			set.AddNum(goimap.UID(uid))
 			asked++
 		}
 	}

@@ -186,9 +186,11 @@ func (p *pass) load(ctx context.Context) error {
 	}))
 }
 
-func (p *pass) entries(ctx context.Context) (all []storage.Listed, err error) {
+// stored returns the UIDs of the mailbox's stored messages. With what else the
+// store has of them a million would not fit into memory.
+func (p *pass) stored(ctx context.Context) (all []storage.UID, err error) {
 	err = p.Fetcher.Store.Read(ctx, func(r *storage.Reader) (err error) {
-		all, err = r.Entries(p.row.ID, p.box.Validity, p.seed)
+		all, err = r.UIDs(p.row.ID, p.box.Validity, p.row.Total)
 		return err
 	})
 	return all, fault.In(fault.PhaseStore, err)
@@ -197,20 +199,16 @@ func (p *pass) entries(ctx context.Context) (all []storage.Listed, err error) {
 // round lists the mailbox once and removes every difference. moved: the mailbox
 // changed meanwhile.
 func (p *pass) round(ctx context.Context) (moved bool, err error) {
-	stored, err := p.entries(ctx)
+	have, err := p.stored(ctx)
 	if err != nil {
 		return false, err
 	}
 	empty := p.box.Session().Exists() == 0 // then no flags are asked for
-	if err := (flagSync{p}).flags(ctx, stored); err != nil {
+	if err := (flagSync{p}).flags(ctx, have); err != nil {
 		return false, err
 	}
 	if p.listing, err = p.box.List(ctx); err != nil {
 		return false, err
-	}
-	have := make([]storage.UID, len(stored))
-	for i, entry := range stored {
-		have[i] = entry.UID
 	}
 	failpoint.Hit("engine.listed")
 	d := plan.Compare(p.listing, have)
@@ -238,7 +236,7 @@ func (p *pass) round(ctx context.Context) (moved bool, err error) {
 		return false, err
 	}
 	if !p.reuseChecked {
-		again, err := p.reusedUIDs(ctx, stored)
+		again, err := p.reusedUIDs(ctx, have)
 		if err != nil {
 			return false, err
 		}

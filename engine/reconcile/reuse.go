@@ -13,11 +13,11 @@ import (
 // reusedUIDs returns the stored messages whose UIDs now mean other messages. A
 // server that was restored from a copy gives out UIDs again. They are
 // downloaded, and the store keeps what they were for its retention.
-func (p *pass) reusedUIDs(ctx context.Context, stored []storage.Listed) ([]storage.UID, error) {
+func (p *pass) reusedUIDs(ctx context.Context, stored []storage.UID) ([]storage.UID, error) {
 	if len(stored) == 0 || len(p.listing) == 0 {
 		return nil, nil
 	}
-	noted := stored[len(stored)-1].UID + 1
+	noted := stored[len(stored)-1] + 1
 	if p.row.Building == nil {
 		noted = max(noted, p.row.Pass.UIDNext)
 	}
@@ -27,7 +27,7 @@ func (p *pass) reusedUIDs(ctx context.Context, stored []storage.Listed) ([]stora
 	}
 	var all []storage.UID
 	for part := range slices.Chunk(stored, p.Fetcher.Caps.Rebound) {
-		other, err := p.reusedIn(ctx, storage.Range{Lo: part[0].UID, Hi: part[len(part)-1].UID}, doubt)
+		other, err := p.reusedIn(ctx, storage.Range{Lo: part[0], Hi: part[len(part)-1]}, doubt)
 		if err != nil {
 			return nil, err
 		}

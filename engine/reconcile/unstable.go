@@ -138,13 +138,9 @@ func (p numbers) align(ctx context.Context, quiet bool) (same bool, err error) {
 			if err := tx.RenumberEntries(p.row.ID, p.box.Validity, moves, left); err != nil {
 				return err
 			}
-			have, err := tx.Entries(p.row.ID, p.box.Validity, p.seed)
+			held, err := tx.UIDs(p.row.ID, p.box.Validity, p.row.Total)
 			if err != nil {
 				return err
-			}
-			held := make([]storage.UID, len(have))
-			for i, one := range have {
-				held[i] = one.UID
 			}
 			return tx.Vouch(p.row.ID, p.box.Validity, plan.Cover(listing, held, p.box.Agrees()))
 		}))

@@ -88,13 +88,13 @@ func (p numbers) lasts(ctx context.Context, validity storage.UIDValidity) (bool,
 	}
 	var sample []plan.Copy
 	if err := p.Fetcher.Store.Read(ctx, func(r *storage.Reader) error {
-		all, err := r.Entries(p.row.ID, validity, p.seed)
+		all, err := r.UIDs(p.row.ID, validity, p.row.Total)
 		if err != nil {
 			return err
 		}
 		sample = nil
 		for _, i := range plan.Sample(len(all)) {
-			one, err := r.Held(p.row.ID, validity, storage.Range{Lo: all[i].UID, Hi: all[i].UID})
+			one, err := r.Held(p.row.ID, validity, storage.Range{Lo: all[i], Hi: all[i]})
 			if err != nil {
 				return err
 			}
@@ -103,7 +103,7 @@ func (p numbers) lasts(ctx context.Context, validity storage.UIDValidity) (bool,
 			}
 		}
 		if n := len(all); n > 0 {
-			noted = max(noted, all[n-1].UID+1)
+			noted = max(noted, all[n-1]+1)
 		}
 		return nil
 	}); err != nil {
