@@ -176,6 +176,27 @@ func TestCheckFinds(t *testing.T) {
 	}
 }
 
+// What a CHECK constraint forbids is found, although SQLite does not look for it on a connection that only reads.
+func TestCheckFindsImpossibleValue(t *testing.T) {
+	b := checkBed(t)
+	conn := another(t, b.Store)
+	for _, statement := range []string{"PRAGMA ignore_check_constraints = ON",
+		"UPDATE mailbox SET priority = 99 WHERE path = 'INBOX'", "UPDATE account SET security = 'none'"} {
+		if _, err := conn.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	found := checkAll(t, b.Store)
+	if len(found) != 2 || found[0].Where != "table account" || found[1].Where != "table mailbox" {
+		t.Errorf("%+v", found)
+	}
+	for _, f := range found {
+		if f.What != "impossible value" || f.Mends || !strings.Contains(f.Detail, ": 1; CHECK (") {
+			t.Errorf("%+v", f)
+		}
+	}
+}
+
 // A change of one account's feed is not right because another account has the object.
 func TestCheckFindsChangeOfAnother(t *testing.T) {
 	b := checkBed(t)

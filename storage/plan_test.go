@@ -153,7 +153,7 @@ func TestPlans(t *testing.T) {
 		t.Fatal(err)
 	}
 	var all []statement
-	for _, dir := range []string{".", "check", "internal/file"} {
+	for _, dir := range []string{".", "check", "internal/file", "../queue"} {
 		found, open := sources(t, dir)
 		all = append(all, found...)
 		for _, at := range open {

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"slices"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -45,5 +46,15 @@ func TestVerdict(t *testing.T) {
 		if got := p.found[0]; got.Mends != want.Mends || got.File != want.File || got.Index != want.Index {
 			t.Errorf("%s: %+v", verdict, got)
 		}
+	}
+}
+
+func TestConditions(t *testing.T) {
+	got := conditions(`CREATE TABLE t ( -- not a CHECK (this)
+		a INTEGER CHECK (a IN (1, 2)) CHECK(length(a) > 0), "CHECK" TEXT check ("CHECK" <> ')'), b REFERENCES u (check_it),
+		CHECK ((a = 1) = (b IS NULL))) STRICT`)
+	want := []string{"(a IN (1, 2))", "(length(a) > 0)", `("CHECK" <> ')')`, "((a = 1) = (b IS NULL))"}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q", got)
 	}
 }

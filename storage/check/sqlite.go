@@ -39,14 +39,69 @@ func quoted(table string) string { return `"` + strings.ReplaceAll(table, `"`, `
 
 // table lets SQLite check a table with its indexes.
 func (p *part) table(s Snapshot, table string) error {
-	return each(s, func(scan func(...any) error) error {
+	if err := each(s, func(scan func(...any) error) error {
 		var verdict string
 		if err := scan(&verdict); err != nil || verdict == "ok" {
 			return err
 		}
 		return p.verdict(table, verdict)
-	}, `PRAGMA integrity_check(`+quoted(table)+`)`)
+	}, `PRAGMA integrity_check(`+quoted(table)+`)`); err != nil || len(p.found) > 0 { // what is damaged cannot be read
+		return err
+	}
+	return p.values(s, table)
 }
+
+// values looks for rows that break a CHECK constraint. On a connection that
+// cannot write, SQLite knows no such constraints, and its own check passes over
+// them.
+func (p *part) values(s Snapshot, table string) error {
+	var made string
+	if err := s.QueryRow(`SELECT coalesce(max(sql), '') FROM sqlite_schema WHERE type = 'table' AND name = ?`,
+		table).Scan(&made); err != nil {
+		return err
+	}
+	for _, condition := range conditions(made) {
+		var rows int64
+		if err := s.QueryRow(`SELECT count(*) FROM ` + quoted(table) + ` WHERE NOT ` + condition).Scan(&rows); err != nil {
+			return err
+		}
+		if rows > 0 {
+			if err := p.add("impossible value", "table "+table, "Rows of which this is not true: %d; CHECK %s.", rows,
+				condition); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// conditions gives the conditions of the CHECK constraints in a CREATE TABLE,
+// each with its parentheses.
+func conditions(made string) (all []string) {
+	depth, begin, inside := 0, 0, 0 // inside: the depth of the condition that begins at begin
+	word := ""                      // before the present token
+	for _, at := range token.FindAllStringIndex(made, -1) {
+		switch text := made[at[0]:at[1]]; text {
+		case "(":
+			if depth++; word == "CHECK" && inside == 0 {
+				begin, inside = at[0], depth
+			}
+			word = text
+		case ")":
+			if depth == inside {
+				all, inside = append(all, made[begin:at[1]]), 0
+			}
+			depth, word = depth-1, text
+		default:
+			word = strings.ToUpper(text)
+		}
+	}
+	return all
+}
+
+// token is a piece of SQL: a comment, a quoted text or name, a parenthesis, or a
+// word.
+var token = regexp.MustCompile(`--[^\n]*|'[^']*'|"[^"]*"|[()]|\w+`)
 
 // references lets SQLite check what a table refers to.
 func (p *part) references(s Snapshot, table string) error {
