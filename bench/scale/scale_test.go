@@ -18,8 +18,8 @@ func TestRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := out.String()
-	for _, want := range []string{"\n       50 ", "\n      100 ", "\n      130 ", "open to read", "counts", `first page of "mail"`,
-		`"is:flagged"`, "on disk"} {
+	for _, want := range []string{"\n       50 ", "\n      100 ", "\n      130 ", "open to read", "counts",
+		`first page of "mail"`, `"is:flagged"`, "on disk"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in:\n%s", want, text)
 		}

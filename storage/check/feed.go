@@ -140,8 +140,8 @@ func (c *checker) quarantine() error {
 // index compares the search index with the emails: each with a body has one row
 // or waits for it, and no row is without email.
 func (c *checker) index() error {
-	if err := c.windows("check the search index", `SELECT coalesce(max(id), 0), count(*) FROM (SELECT id FROM email WHERE id > ? ORDER BY id
-		LIMIT ?)`, window, func(p *part, s Snapshot, after, upTo int64) error {
+	if err := c.windows("check the search index", `SELECT coalesce(max(id), 0), count(*)
+		FROM (SELECT id FROM email WHERE id > ? ORDER BY id LIMIT ?)`, window, func(p *part, s Snapshot, after, upTo int64) error {
 		return each(s, func(scan func(...any) error) error {
 			var id int64
 			if err := scan(&id); err != nil {

@@ -76,8 +76,8 @@ func (p *part) mailbox(s Snapshot, id int64) error {
 // entries compares each entry with its mailbox, its email, its blob and the
 // coverage.
 func (c *checker) entries() error {
-	return c.windows("check entries", `SELECT coalesce(max(id), 0), count(*) FROM (SELECT id FROM entry WHERE id > ? ORDER BY id
-		LIMIT ?)`, window, func(p *part, s Snapshot, after, upTo int64) error {
+	return c.windows("check entries", `SELECT coalesce(max(id), 0), count(*)
+		FROM (SELECT id FROM entry WHERE id > ? ORDER BY id LIMIT ?)`, window, func(p *part, s Snapshot, after, upTo int64) error {
 		return each(s, func(scan func(...any) error) error {
 			var account, mailbox string
 			var uid, blobSize *int64
@@ -130,8 +130,8 @@ func (c *checker) entries() error {
 // emails compares each email with its entries, its blob, its thread and the
 // change feed.
 func (c *checker) emails() error {
-	return c.windows("check emails", `SELECT coalesce(max(id), 0), count(*) FROM (SELECT id FROM email WHERE id > ? ORDER BY id
-		LIMIT ?)`, window, func(p *part, s Snapshot, after, upTo int64) error {
+	return c.windows("check emails", `SELECT coalesce(max(id), 0), count(*)
+		FROM (SELECT id FROM email WHERE id > ? ORDER BY id LIMIT ?)`, window, func(p *part, s Snapshot, after, upTo int64) error {
 		return each(s, func(scan func(...any) error) error {
 			var id, live, entries int64
 			var destroyed, blob, sized, foreign, former bool
@@ -177,8 +177,8 @@ func (c *checker) emails() error {
 
 // threads compares each thread with its emails and the change feed.
 func (c *checker) threads() error {
-	return c.windows("check threads", `SELECT coalesce(max(id), 0), count(*) FROM (SELECT id FROM thread WHERE id > ? ORDER BY id
-		LIMIT ?)`, window, func(p *part, s Snapshot, after, upTo int64) error {
+	return c.windows("check threads", `SELECT coalesce(max(id), 0), count(*)
+		FROM (SELECT id FROM thread WHERE id > ? ORDER BY id LIMIT ?)`, window, func(p *part, s Snapshot, after, upTo int64) error {
 		return each(s, func(scan func(...any) error) error {
 			var place string
 			var emails, shown, foreign bool
