@@ -230,7 +230,8 @@ func (a *app) tending(ctx context.Context, command string, fn func(context.Conte
 			}
 			return err
 		})
-		if start := (*startError)(nil); errors.As(err, &start) && start != cause && errors.Is(start, storage.ErrCorrupt) {
+		start := (*startError)(nil)
+		if errors.As(err, &start) && start != cause && errors.Is(start, storage.ErrCorrupt) {
 			damage = start
 		}
 		return damage, err
