@@ -205,7 +205,8 @@ func TestCheckFindsChangeOfAnother(t *testing.T) {
 		t.Fatalf("%v", found)
 	}
 	for _, object := range []string{"Email", "Thread"} {
-		b.execute(`INSERT INTO change SELECT (SELECT max(id) FROM account), type, object_id, created_no, changed_no, 0, 0
+		b.execute(`INSERT INTO change SELECT (SELECT max(id) FROM account), type, object_id,
+			created_no, changed_no, 0, 0
 			FROM change WHERE type = '` + object + `' AND destroyed = 0 LIMIT 1`)
 	}
 	found := checkAll(t, b.Store)

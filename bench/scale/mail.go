@@ -74,7 +74,8 @@ func (f *filling) make(done, n int) (storage.Batch, []storage.IndexDoc) {
 	for i := done; i < done+n; i++ {
 		text, subject, id := f.text(f.o.bytes), f.text(30), fmt.Sprintf("<%d@example.org>", i)
 		at := start.Add(time.Duration(i) * time.Minute)
-		raw := fmt.Appendf(nil, "Message-ID: %s\r\nSubject: %s\r\nFrom: Ada <ada@example.org>\r\nDate: %s\r\n\r\n%s\r\n",
+		raw := fmt.Appendf(nil,
+			"Message-ID: %s\r\nSubject: %s\r\nFrom: Ada <ada@example.org>\r\nDate: %s\r\n\r\n%s\r\n",
 			id, subject, at.Format(time.RFC1123Z), text)
 		a := storage.Arrival{UID: storage.UID(i + 1), ModSeq: 1, InternalDate: at, Body: f.packer.Pack(raw),
 			Header: storage.Header{MessageID: id, ThreadKeys: []string{id}, Subject: subject, BaseSubject: subject,

@@ -171,7 +171,8 @@ func look(ctx context.Context, out io.Writer, path string, o options) error {
 	}
 	day := start.AddDate(0, 0, 10).Format(time.DateOnly)
 	next := start.AddDate(0, 0, 11).Format(time.DateOnly)
-	for _, text := range []string{"", common, word(rareWord), "in:inbox", "after:" + day + " before:" + next, "is:flagged",
+	for _, text := range []string{"", common, word(rareWord), "in:inbox", "after:" + day + " before:" + next,
+		"is:flagged",
 		"is:unread " + common} {
 		q, err := query.Parse(text, time.UTC)
 		if err != nil {

@@ -44,7 +44,8 @@ func TestFlagWindow(t *testing.T) {
 		for i := range n {
 			b.Arrivals = append(b.Arrivals, storage.Arrival{UID: storage.UID(2 * (i + 1)),
 				Flags:        storage.NewFlags([]string{fmt.Sprint("flag", i)}),
-				InternalDate: time.Unix(1_700_000_000, 0), Body: packer.Pack(fmt.Appendf(nil, "Subject: %d\r\n\r\n", i))})
+				InternalDate: time.Unix(1_700_000_000, 0), Body: packer.Pack(fmt.Appendf(nil, "Subject: %d\r\n\r\n",
+					i))})
 		}
 		if _, err = w.StoreBatch(b); err != nil {
 			return err

@@ -51,7 +51,8 @@ func TestVerdict(t *testing.T) {
 
 func TestConditions(t *testing.T) {
 	got := conditions(`CREATE TABLE t ( -- not a CHECK (this)
-		a INTEGER CHECK (a IN (1, 2)) CHECK(length(a) > 0), "CHECK" TEXT check ("CHECK" <> ')'), b REFERENCES u (check_it),
+		a INTEGER CHECK (a IN (1, 2)) CHECK(length(a) > 0),
+		"CHECK" TEXT check ("CHECK" <> ')'), b REFERENCES u (check_it),
 		CHECK ((a = 1) = (b IS NULL))) STRICT`)
 	want := []string{"(a IN (1, 2))", "(length(a) > 0)", `("CHECK" <> ')')`, "((a = 1) = (b IS NULL))"}
 	if !slices.Equal(got, want) {

@@ -20,7 +20,8 @@ func (c *checker) feed() error {
 		}
 		err = c.read(r, func(s Snapshot) error {
 			err := s.QueryRow(`SELECT account_id, type, object_id FROM change WHERE (account_id, type, object_id) >
-				(?, ?, ?) ORDER BY account_id, type, object_id LIMIT 1 OFFSET ?`, after.account, after.kind, after.object,
+				(?, ?, ?) ORDER BY account_id, type, object_id LIMIT 1 OFFSET ?`, after.account,
+				after.kind, after.object,
 				window-1).Scan(&upTo.account, &upTo.kind, &upTo.object)
 			if !errors.Is(err, sql.ErrNoRows) {
 				return err
@@ -141,18 +142,19 @@ func (c *checker) quarantine() error {
 // or waits for it, and no row is without email.
 func (c *checker) index() error {
 	if err := c.windows("check the search index", `SELECT coalesce(max(id), 0), count(*)
-		FROM (SELECT id FROM email WHERE id > ? ORDER BY id LIMIT ?)`, window, func(p *part, s Snapshot, after, upTo int64) error {
-		return each(s, func(scan func(...any) error) error {
-			var id int64
-			if err := scan(&id); err != nil {
-				return err
-			}
-			return p.add("not searchable", whereEmail(s, id),
-				"The search index has lost it: the index must be rebuilt.")
-		}, `SELECT e.id FROM email e WHERE e.id > ? AND e.id <= ? AND e.digest IS NOT NULL
+		FROM (SELECT id FROM email WHERE id > ? ORDER BY id LIMIT ?)`, window,
+		func(p *part, s Snapshot, after, upTo int64) error {
+			return each(s, func(scan func(...any) error) error {
+				var id int64
+				if err := scan(&id); err != nil {
+					return err
+				}
+				return p.add("not searchable", whereEmail(s, id),
+					"The search index has lost it: the index must be rebuilt.")
+			}, `SELECT e.id FROM email e WHERE e.id > ? AND e.id <= ? AND e.digest IS NOT NULL
 			AND NOT EXISTS (SELECT 1 FROM unindexed WHERE email_id = e.id)
 			AND NOT EXISTS (SELECT 1 FROM search_docsize WHERE id = e.id)`, after, upTo)
-	}); err != nil {
+		}); err != nil {
 		return err
 	}
 	return c.side("check the search index", func(p *part, s Snapshot) error {

@@ -62,7 +62,8 @@ func (p *part) values(s Snapshot, table string) error {
 	}
 	for _, condition := range conditions(made) {
 		var rows int64
-		if err := s.QueryRow(`SELECT count(*) FROM ` + quoted(table) + ` WHERE NOT ` + condition).Scan(&rows); err != nil {
+		if err := s.QueryRow(`SELECT count(*) FROM ` + quoted(table) + ` WHERE NOT ` +
+			condition).Scan(&rows); err != nil {
 			return err
 		}
 		if rows > 0 {
