@@ -94,6 +94,20 @@ func TestRepairDeletesNothing(t *testing.T) {
 	}
 }
 
+// A damaged message that was expunged by mistake is whole when the server delivers it again.
+func TestRepairReturns(t *testing.T) {
+	b := newBed(t)
+	box := b.mailbox("INBOX", 7)
+	b.store(box, 7, b.arrival(1, 1), b.arrival(2, 2))
+	write(t, b.Store, func(w *Writer) error { return w.Expunge(box, 7, []UID{2}) })
+	b.execute(`UPDATE blob_piece SET frame = (SELECT frame FROM blob_piece WHERE blob_id = 1) WHERE blob_id = 2`)
+	b.repaired(false)
+	b.store(box, 7, b.arrival(2, 2))
+	if left := b.repaired(true); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+}
+
 // What is fetched again replaces the damaged bytes, whichever way it comes, and
 // only then. An entry with a wrong email finds its own.
 func TestRefetch(t *testing.T) {

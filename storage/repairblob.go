@@ -143,7 +143,7 @@ func (r *repair) blobs() error {
 			return fmt.Errorf("note sizes: %w", err)
 		}
 		if !h.whole {
-			if err := r.refetch(refetchLive+`n.blob_id = ?`, blob); err != nil {
+			if err := r.refetch(refetchAll+`n.blob_id = ?`, blob); err != nil {
 				return err
 			}
 			continue
@@ -157,7 +157,7 @@ func (r *repair) blobs() error {
 			AND NOT EXISTS (SELECT 1 FROM blob WHERE sha256 = ?1)`, h.sum, h.size, blob); err != nil {
 			return fmt.Errorf("note digests: %w", err)
 		}
-		if err := r.refetch(refetchLive+`n.blob_id = ? AND n.blob_id IN (SELECT id FROM blob WHERE sha256 <> ?)`, blob,
+		if err := r.refetch(refetchAll+`n.blob_id = ? AND n.blob_id IN (SELECT id FROM blob WHERE sha256 <> ?)`, blob,
 			h.sum); err != nil {
 			return err
 		}
@@ -165,9 +165,13 @@ func (r *repair) blobs() error {
 	return nil
 }
 
-// refetchLive lists the live entries of a condition to be downloaded again.
-const refetchLive = `INSERT OR IGNORE INTO refetch (entry_id) SELECT n.id FROM entry n
-	WHERE n.expunged_at IS NULL AND n.uid IS NOT NULL AND `
+// refetchAll lists the entries of a condition to be downloaded again. Expunged
+// ones are among them: the server may still have such a message, and then the
+// next pass shows it again.
+const refetchAll = `INSERT OR IGNORE INTO refetch (entry_id) SELECT n.id FROM entry n WHERE n.uid IS NOT NULL AND `
+
+// refetchLive is refetchAll without expunged entries.
+const refetchLive = refetchAll + `n.expunged_at IS NULL AND `
 
 func (r *repair) refetch(statement string, args ...any) error {
 	_, err := r.tx.Raw().Exec(statement, args...)
