@@ -148,7 +148,7 @@ func All(unpack func(frame []byte) ([]byte, error)) []Damage {
 	run("swapped bytes", `UPDATE blob_piece SET frame = (SELECT frame FROM blob_piece p
 		WHERE p.blob_id <> blob_piece.blob_id LIMIT 1) WHERE `+pick("blob_piece", "rowid"))
 	run("entry taken away", `UPDATE entry SET expunged_at = 1 WHERE `+live)
-	run("entry shown again", `UPDATE entry SET expunged_at = NULL WHERE `+pickOf("entry", "id",
+	run("entry shown again", `UPDATE OR IGNORE entry SET expunged_at = NULL WHERE `+pickOf("entry", "id",
 		"expunged_at IS NOT NULL"))
 	run("UID of an entry", `UPDATE entry SET uid = uid + 40000 WHERE `+live)
 	run("body of an entry", `UPDATE entry SET blob_id = NULL WHERE `+live)
@@ -207,7 +207,7 @@ func Silent() []Damage {
 	keep := all.keep
 	keep("flags of an entry", `UPDATE entry SET flags = iif(?1 & 1, '$Other', '\Seen') WHERE `+live())
 	keep("entry expunged", `UPDATE entry SET expunged_at = 1 WHERE `+live())
-	keep("entry back", `UPDATE entry SET expunged_at = NULL WHERE `+
+	keep("entry back", `UPDATE OR IGNORE entry SET expunged_at = NULL WHERE `+
 		pickOf("entry", "id", "expunged_at IS NOT NULL"))
 	keep("modification sequence", `UPDATE mailbox SET modseq = modseq + 1000000, pass_modseq = modseq WHERE `+
 		pick("mailbox", "id"))
