@@ -101,7 +101,7 @@ func (r *Reader) FindEmail(prefix string) (EmailRow, EmailID, error) {
 	if !errors.Is(err, ErrNotFound) || len(prefix) < ShortestPrefix {
 		return row, id, err
 	}
-	rows, err := r.snap.Query(meaning+`SELECT e.id, e.jmap_id, e.subject, iif(e.live > 0, 1, 3) AS rank
+	rows, err := r.snap.Query(meaning+`SELECT DISTINCT e.id, e.jmap_id, e.subject, iif(e.live > 0, 1, 3) AS rank
 		FROM meant CROSS JOIN email e WHERE e.jmap_id >= lo AND e.jmap_id < hi AND `+ofAccount+`
 		UNION ALL SELECT DISTINCT e.id, e.jmap_id, e.subject, 2 FROM meant CROSS JOIN email_alias a
 		CROSS JOIN email e
@@ -141,7 +141,7 @@ func (r *Reader) IDs(prefix string, limit int) ([]Meant, error) {
 	var rows *sql.Rows
 	var err error
 	if prefix != "" {
-		rows, err = r.snap.Query(meaning+`SELECT e.jmap_id, e.subject FROM meant CROSS JOIN email e
+		rows, err = r.snap.Query(meaning+`SELECT DISTINCT e.jmap_id, e.subject FROM meant CROSS JOIN email e
 			WHERE e.jmap_id >= lo AND e.jmap_id < hi AND e.live > 0 AND `+ofAccount+` LIMIT ?5`,
 			append(ranges(prefix), limit)...)
 	} else {

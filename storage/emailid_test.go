@@ -223,3 +223,20 @@ func TestManyIDs(t *testing.T) {
 		return nil
 	})
 }
+
+// What is typed may begin both an id and its random part: the email is one all the same.
+func TestMeantTwice(t *testing.T) {
+	b := newBed(t)
+	b.store(b.mailbox("INBOX", 7), 7, b.arrival(1, 1))
+	b.execute(`UPDATE email SET jmap_id = 'evvv00000vvv0123456789abc'`)
+	read(t, b.Store, func(r *Reader) error {
+		if _, id, err := r.FindEmail("evvv"); err != nil || id != "evvv00000vvv0123456789abc" {
+			t.Errorf("%s, %v", id, err)
+		}
+		all, err := r.IDs("ev", 10)
+		if len(all) != 1 {
+			t.Errorf("%v", all)
+		}
+		return err
+	})
+}

@@ -20,9 +20,11 @@ type Listed struct {
 }
 
 // UIDs gives the UIDs of the live entries of one generation of a mailbox,
-// ascending. There may be millions. About as many as about are expected.
+// ascending. There may be millions. About as many as about are expected; that
+// is a stored number, so a wrong one must not cost more than a little.
 func (r *Reader) UIDs(mailbox MailboxID, validity UIDValidity, about int64) ([]UID, error) {
-	all := make([]UID, 0, max(about, 0))
+	const most = 2 << 20 // 8 MB
+	all := make([]UID, 0, min(max(about, 0), most))
 	rows, err := r.snap.Query(`SELECT uid FROM entry WHERE mailbox_id = ? AND uidvalidity = ? AND uid IS NOT NULL
 		AND expunged_at IS NULL ORDER BY uid`, mailbox, validity)
 	return all, file.Each(rows, err, func(rows *sql.Rows) error {

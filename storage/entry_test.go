@@ -61,3 +61,17 @@ func TestSettleOneAccount(t *testing.T) {
 		t.Errorf("%d went at the end of its own pass", n)
 	}
 }
+
+// A counter that is damaged beyond measure costs no memory.
+func TestUIDsOfAWrongCounter(t *testing.T) {
+	b := newBed(t)
+	box := b.mailbox("INBOX", 7)
+	b.store(box, 7, b.arrival(1, 1))
+	read(t, b.Store, func(r *Reader) error {
+		all, err := r.UIDs(box, 7, 1<<50)
+		if len(all) != 1 {
+			t.Errorf("%v", all)
+		}
+		return err
+	})
+}

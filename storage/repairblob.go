@@ -97,7 +97,7 @@ func (r *repair) seal(blob int64) error {
 	}
 	if right = right && h.whole; right {
 		digest, size = h.sum, h.size
-	} else if err := r.refetch(refetchLive+`n.blob_id = ?`, blob); err != nil || digest == nil {
+	} else if err := r.refetch(refetchAll+`n.blob_id = ?`, blob); err != nil || digest == nil {
 		return err
 	}
 	var twin int64 // another blob with that digest
