@@ -93,16 +93,20 @@ func sameDigest(sum hash.Hash, want []byte) error {
 // these bytes. Then no email has them: a blob stays as long as an email names
 // it.
 //
-// With renew, bytes that the store holds already are written anew.
+// Bytes that the store holds already are written anew with renew, or when an
+// entry that has them is to be downloaded again: whichever message brings them,
+// it brings them whole.
 func (w *Writer) putBlob(b Body, renew bool) (id BlobID, fresh bool, err error) {
 	if b.staged == 0 {
 		if id, fresh, err = w.addBlob(b); fresh || err != nil {
 			return id, fresh, err
 		}
 	}
-	err = w.tx.QueryRow(`SELECT id FROM blob WHERE sha256 = ?`, b.SHA256[:]).Scan(&id)
+	var doubted bool
+	err = w.tx.QueryRow(`SELECT id, EXISTS (SELECT 1 FROM entry n CROSS JOIN refetch f ON f.entry_id = n.id
+		WHERE n.blob_id = blob.id) FROM blob WHERE sha256 = ?`, b.SHA256[:]).Scan(&id, &doubted)
 	switch {
-	case err == nil && renew:
+	case err == nil && (renew || doubted):
 		return id, false, w.renewBlob(id, b)
 	case err == nil && b.staged != 0 && b.staged != id:
 		return id, false, w.dropBlob(b.staged)

@@ -108,6 +108,21 @@ func TestRepairReturns(t *testing.T) {
 	}
 }
 
+// Damaged bytes are replaced by whole ones that come as another message first.
+func TestRepairByAnother(t *testing.T) {
+	b := newBed(t)
+	inbox, archive := b.mailbox("INBOX", 7), b.mailbox("Archive", 7)
+	b.store(inbox, 7, b.arrival(1, 1), b.arrival(2, 2), b.arrival(3, 3))
+	write(t, b.Store, func(w *Writer) error { return w.Expunge(inbox, 7, []UID{2}) })
+	b.execute(`UPDATE blob_piece SET frame = (SELECT frame FROM blob_piece WHERE blob_id = 1) WHERE blob_id IN (2, 3)`)
+	b.repaired(false)
+	b.store(inbox, 7, b.arrival(9, 2))
+	b.store(archive, 7, b.arrival(5, 3))
+	if left := b.findings(); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+}
+
 // What is fetched again replaces the damaged bytes, whichever way it comes, and
 // only then. An entry with a wrong email finds its own.
 func TestRefetch(t *testing.T) {
