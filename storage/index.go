@@ -91,9 +91,9 @@ func (r *Reader) CountUnindexed() (n int64, err error) {
 // IndexDocs writes index rows and notes, in the same transaction, that they are
 // written. An email that was indexed before is indexed anew. One that is gone
 // is passed over. While an index is being built beside the one that answers,
-// both get them. A document that is spelled is written as it is: see
-// NewestSpelling. Call it through Store.WriteAlone: every savepoint flushes the
-// index.
+// both get them. A document that is spelled is written as it is, and refused
+// by an index of another spelling: ask NewestSpelling. Call it through
+// Store.WriteAlone: every savepoint flushes the index.
 func (w *Writer) IndexDocs(docs []IndexDoc) error {
 	state, err := w.indexState()
 	if err != nil {
@@ -115,8 +115,9 @@ func (w *Writer) IndexDocs(docs []IndexDoc) error {
 	return nil
 }
 
-// CountReparsed notes that messages were read and parsed again for the index,
-// as the documents made on their arrival were not at hand.
+// CountReparsed notes how often messages were read and parsed again when they
+// were indexed, as the documents made on their arrival were not at hand. What
+// builds an index anew is not counted.
 func (w *Writer) CountReparsed(n int) error {
 	_, err := w.tx.Exec(`INSERT INTO meta (key, value) VALUES ('index_reparsed', ?) ON CONFLICT DO UPDATE
 		SET value = value + excluded.value`, n)
@@ -132,6 +133,9 @@ func (w *Writer) putIndexRow(table string, spelling query.Spelling, doc IndexDoc
 	}
 	if err != nil {
 		return false, err
+	}
+	if doc.spelled && spelling != query.Newest {
+		return false, fmt.Errorf("index email %d: the search index has another spelling than its document", doc.Email)
 	}
 	if !doc.spelled {
 		doc.From, doc.To = from, to

@@ -157,6 +157,12 @@ func TestNewestSpelling(t *testing.T) {
 			}
 			return err
 		})
+		err := b.WriteAlone(t.Context(), func(w *Writer) error {
+			return w.IndexDocs([]IndexDoc{IndexDoc{Email: 1, Text: "gnu"}.Spelled()})
+		})
+		if refused := err != nil; refused != old {
+			t.Errorf("old %v: a spelled document: %v", old, err)
+		}
 	}
 }
 

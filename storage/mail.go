@@ -93,7 +93,7 @@ type Counts struct {
 	Indexed, Unindexed     int64
 	OutdatedViews          int64
 	Reindexing             int64 // found, and to be written to the index that is being built
-	Reparsed               int64 // messages that were read and parsed again for the index, ever
+	Reparsed               int64 // times that a message was read and parsed again when it was indexed
 }
 
 // Count sums the store up.

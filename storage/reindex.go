@@ -30,7 +30,7 @@ func (r *Reader) indexState() (s indexState, err error) {
 }
 
 // NewestSpelling reports whether every index that is written to has the newest
-// spelling. If not, documents that are spelled must not be given to it.
+// spelling, so that it takes documents that are spelled.
 func (r *Reader) NewestSpelling() (bool, error) {
 	state, err := r.indexState()
 	return state.spelling == query.Newest && (state.next == 0 || state.next == query.Newest), err

@@ -33,8 +33,9 @@ import (
 
 const (
 	indexBatch = 1000    // emails in one transaction of the index: each costs a merge
+	plainBatch = 200     // of those whose words the transaction itself has to cut
 	indexBytes = 4 << 20 // of their documents, but indexStep of them in any case
-	indexStep  = 100
+	indexStep  = 10
 	readyBytes = 4 << 20     // parsed documents kept in memory; others are parsed again
 	retryFirst = time.Second // first delay after a failure; it doubles
 	retryMost  = 5 * time.Minute
@@ -255,9 +256,12 @@ func (x *Indexer) unlessStopping(err error) error {
 }
 
 // batch makes the index rows of the first of some emails, as many as go into one
-// transaction: others wait for it, and all of it is in memory.
+// transaction. What waits for it, and the memory of it, is why there are limits.
 func (x *Indexer) batch(rows []storage.EmailRow, spelled bool) (docs []storage.IndexDoc, reparsed int, err error) {
 	size := 0
+	if !spelled {
+		rows = rows[:min(len(rows), plainBatch)]
+	}
 	for some := range slices.Chunk(rows, indexStep) {
 		more, n, err := x.documents(some, spelled)
 		if err != nil {

@@ -99,7 +99,7 @@ func TestReparsed(t *testing.T) {
 
 // What one transaction writes is bounded, and the rest comes after it.
 func TestBatchIsBounded(t *testing.T) {
-	const n = 2*indexStep + 1
+	const n = plainBatch + 1
 	s := mailed(t, n)
 	x := &Indexer{store: s, ctx: t.Context(), progress: progress.New(), ready: map[storage.EmailRow]storage.IndexDoc{}}
 	var rows []storage.EmailRow
@@ -114,6 +114,9 @@ func TestBatchIsBounded(t *testing.T) {
 		if docs, _, err := x.batch(rows, true); err != nil || len(docs) != want {
 			t.Errorf("large %v: %d of %d, %v", large, len(docs), want, err)
 		}
+	}
+	if docs, _, err := x.batch(rows, false); err != nil || len(docs) != plainBatch {
+		t.Errorf("plain: %d, %v", len(docs), err)
 	}
 	if err := x.catchUp(); err != nil {
 		t.Fatal(err)

@@ -3,8 +3,8 @@ package index
 import "mailcote/storage"
 
 // Offer hands over documents that were parsed and spelled already, so that they
-// need not be read from the store again. It wakes the indexer. Documents over readyBytes
-// are dropped and read in their turn.
+// need not be read from the store again. It wakes the indexer. Documents over
+// readyBytes are dropped and read in their turn.
 func (x *Indexer) Offer(rows []storage.EmailRow, docs []storage.IndexDoc) {
 	x.mu.Lock()
 	for i, row := range rows {

@@ -79,6 +79,9 @@ func folded(text string, sign rune) string {
 		})
 		text = text[n:]
 	}
+	if f.Cap() > 2*f.Len() { // a text with few words: what is kept is as small as it looks
+		return strings.Clone(f.String())
+	}
 	return f.String()
 }
 

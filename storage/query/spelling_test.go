@@ -1,15 +1,39 @@
 package query
 
 import (
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
 	"pgregory.net/rapid"
 )
 
-// checkFolded compares the way for ASCII with the one for all text.
+// byTables does what letters does, by the tables of Unicode alone.
+func byTables(s string, each func(r rune)) {
+	for i := 0; i < len(s); {
+		n := max(1, norm.NFKC.NextBoundaryInString(s[i:], true))
+		var form []byte
+		for _, r := range string(norm.NFKD.AppendString(nil, s[i:i+n])) {
+			fold(r, func(r rune) bool { form = utf8.AppendRune(form, r); return true })
+		}
+		for _, r := range string(norm.NFC.Bytes(form)) {
+			each(r)
+		}
+		i += n
+	}
+}
+
+// checkFolded compares the ways for letters that are common, and for ASCII, with the one for all text.
 func checkFolded(t interface{ Fatalf(string, ...any) }, text string) {
+	var quick, slow []rune
+	letters(text, func(r rune, _, _ int) bool { quick = append(quick, r); return true })
+	byTables(text, func(r rune) { slow = append(slow, r) })
+	if !slices.Equal(quick, slow) {
+		t.Fatalf("the letters of %q are %q, by the tables %q", text, string(quick), string(slow))
+	}
 	for _, sign := range []rune{0, fromSign} {
 		var all []string
 		words(text, func(w word) bool {
@@ -53,6 +77,7 @@ func TestLetter(t *testing.T) {
 		if got := string(letter(r)); got != norm.NFC.String(string(want)) {
 			t.Errorf("%c is folded to %s, by the tables to %s", r, got, string(want))
 		}
+		checkFolded(t, string(r)+"\u0301"+string(r)+"x")
 	}
 	if want := 2*26 + 57 + 0x5200; known != want {
 		t.Errorf("%d letters, want %d", known, want)
@@ -62,6 +87,26 @@ func TestLetter(t *testing.T) {
 			t.Fatalf("%c joins what is before it, or has another form", r)
 		}
 	}
+}
+
+// A folded text keeps no more memory than its words take, however large the text was.
+func TestFoldedIsSmall(t *testing.T) {
+	heap := func() int64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	text := strings.Repeat("----------\n", 100_000) + "word"
+	before := heap()
+	var kept []string
+	for range 20 {
+		kept = append(kept, folded(text, 0))
+	}
+	if grew := heap() - before; grew > 1<<20 {
+		t.Errorf("%d texts of %d bytes keep %d", len(kept), len(kept[0]), grew)
+	}
+	runtime.KeepAlive(kept)
 }
 
 // A mark belongs to the letter before it, so that a snippet shows both.

@@ -32,7 +32,7 @@ type statusView struct {
 	StoredBytes int64           `json:"stored_bytes"`   // of mail in the store, compressed
 	FileBytes   int64           `json:"file_bytes"`     // of the store and its log
 	Unindexed   int64           `json:"unindexed"`      // emails that search, or its new index, does not find yet
-	Reparsed    int64           `json:"reparsed"`       // emails ever that were read and parsed again for search
+	Reparsed    int64           `json:"reparsed"`       // times that mail was read and parsed again to be indexed
 	Outdated    int64           `json:"outdated_views"` // messages that an older version has read
 	Rests       answer.Text     `json:"rests"`          // why no mail can be stored now: a full disk, a log kept long
 
