@@ -176,7 +176,7 @@ func (r *repair) ownEmail(entry int64) error {
 		return err
 	}
 	if email == 0 {
-		thread, err := r.addThread(account)
+		thread, _, err := r.addThread(account)
 		if err != nil {
 			return err
 		}

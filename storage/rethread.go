@@ -151,7 +151,7 @@ func (t *rethreading) write(w *Writer) error {
 		}
 		if number := want[i]; number < 0 {
 			if added[number] == 0 {
-				if added[number], err = w.addThread(t.account); err != nil {
+				if added[number], _, err = w.addThread(t.account); err != nil {
 					return err
 				}
 			}
@@ -264,20 +264,20 @@ func (w *Writer) ownThread(email EmailRow) error {
 	if err != nil {
 		return err
 	}
-	thread, err := w.addThread(account)
+	thread, _, err := w.addThread(account)
 	if err != nil {
 		return err
 	}
 	return w.moveEmail(account, email, own, thread)
 }
 
-func (w *Writer) addThread(account AccountID) (int64, error) {
-	object, err := w.newID("t")
-	if err != nil {
-		return 0, err
+// addThread makes a thread without emails. object is its JMAP id.
+func (w *Writer) addThread(account AccountID) (thread int64, object string, err error) {
+	if object, err = w.newID("t"); err != nil {
+		return 0, "", err
 	}
-	thread, err := w.tx.Insert(`INSERT INTO thread (account_id, jmap_id) VALUES (?, ?)`, account, object)
-	return thread, explain("add thread", err)
+	thread, err = w.tx.Insert(`INSERT INTO thread (account_id, jmap_id) VALUES (?, ?)`, account, object)
+	return thread, object, explain("add thread", err)
 }
 
 // moveEmail gives an email to another thread and tells of both. A thread that

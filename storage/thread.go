@@ -47,14 +47,11 @@ func (w *Writer) threadOf(account AccountID, h Header) (int64, error) {
 	var thread int64
 	object := ""
 	if len(found) == 0 {
-		if object, err = w.newID("t"); err != nil {
-			return 0, err
-		}
-		thread, err = w.tx.Insert(`INSERT INTO thread (account_id, jmap_id) VALUES (?, ?)`, account, object)
-		if err != nil {
-			return 0, fmt.Errorf("add thread: %w", err)
-		}
-	} else if thread, err = w.merge(account, found); err != nil {
+		thread, object, err = w.addThread(account)
+	} else {
+		thread, err = w.merge(account, found)
+	}
+	if err != nil {
 		return 0, err
 	}
 	if err := w.refer(account, thread, unknown); err != nil {

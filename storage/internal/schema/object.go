@@ -7,9 +7,9 @@ import (
 )
 
 const (
-	// ObjectHead is how many characters of an id that ascends come before its
+	// objectHead is how many characters of an id that ascends come before its
 	// random part: the letter, the mark and the group.
-	ObjectHead = 1 + len(objectMark) + groupDigits
+	objectHead = 1 + len(objectMark) + groupDigits
 	// objectMark begins what follows the letter of an id that ascends. Ids were
 	// all random before: of those, one in 32,768 begins so by chance and is taken
 	// for one that ascends. Nothing depends on which it is.
@@ -37,8 +37,8 @@ func ObjectID(letter string, change int64) string {
 // RandomPart cuts an id that ascends into what comes before its random part, and
 // that. Of another id, all but the letter is the random part.
 func RandomPart(id string) (head, random string) {
-	if len(id) > ObjectHead && id[1:1+len(objectMark)] == objectMark {
-		return id[:ObjectHead], id[ObjectHead:]
+	if len(id) > objectHead && id[1:1+len(objectMark)] == objectMark {
+		return id[:objectHead], id[objectHead:]
 	}
 	return id[:min(1, len(id))], id[min(1, len(id)):]
 }

@@ -16,7 +16,7 @@ func TestObjectID(t *testing.T) {
 		for range 20 {
 			id := ObjectID("t", change)
 			head, random := RandomPart(id)
-			if !valid.MatchString(id) || head+random != id || len(head) != ObjectHead || len(random)*5 < 64 {
+			if !valid.MatchString(id) || head+random != id || len(head) != objectHead || len(random)*5 < 64 {
 				t.Errorf("%d gives %s", change, id)
 			}
 			if seen[random] {
