@@ -86,15 +86,15 @@ func run(ctx context.Context, out io.Writer, o options) error {
 		return err
 	}
 	defer b.server.Close()
+	if _, err := b.drain(ctx, 0); err != nil { // warms the server
+		return fmt.Errorf("drain: %w", err)
+	}
 	if o.profile != "" {
 		return b.profile(ctx, out, o.profile)
 	}
 	tools, err := b.tools(ctx)
 	if err != nil {
 		return err
-	}
-	if _, err := b.drain(ctx, 0); err != nil { // warms the server
-		return fmt.Errorf("drain: %w", err)
 	}
 	for _, rtt := range o.rtts {
 		columns, err := b.compare(ctx, tools, rtt)

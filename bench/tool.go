@@ -115,7 +115,9 @@ func (b *bench) measure(ctx context.Context, t tool, rtt time.Duration) (result,
 	r.readable = r.first.wall
 	if t.times != nil {
 		readable, searchable := t.times(r.first.stdout)
-		r.readable, r.searchable = readable, searchable-readable
+		if r.readable = readable; readable > 0 && searchable > 0 {
+			r.searchable = searchable - readable
+		}
 	}
 	r.store, err = onDisk(target)
 	return r, err

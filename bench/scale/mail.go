@@ -92,7 +92,7 @@ func (f *filling) make(done, n int) (storage.Batch, []storage.IndexDoc) {
 		}
 		a.Flags = storage.NewFlags(flags)
 		batch.Arrivals = append(batch.Arrivals, a)
-		docs = append(docs, storage.IndexDoc{Subject: subject, People: "Ada ada@example.org", Text: text})
+		docs = append(docs, storage.IndexDoc{Subject: subject, From: a.Header.Sender, Text: text}.Spelled())
 	}
 	return batch, docs
 }
