@@ -61,42 +61,38 @@ func TestDamagedStore(t *testing.T) {
 			}
 		})
 	}
-	t.Run("a page that only a check reads", func(t *testing.T) {
-		root := r.number(`SELECT rootpage AS n FROM sqlite_schema WHERE name = 'email_destroyed'`)
+	// cleared gives the store without the bytes from a place on, in the first page of a table or index.
+	cleared := func(t *testing.T, name string, from int64) *rig {
+		root := r.number(`SELECT rootpage AS n FROM sqlite_schema WHERE name = '` + name + `'`)
 		r := r.beside(t)
 		store := bytes.Clone(sound)
-		clear(store[(root-1)*8192 : root*8192])
+		clear(store[(root-1)*8192+from : root*8192])
 		r.write(r.store, store)
-		o := r.exits(1, "check", "--json")
-		if !strings.Contains(o.out, `"what":"damaged file"`) || strings.Contains(o.out, `"repairable":false`) {
-			t.Errorf("check: %s%s", o.out, o.errs)
-		}
-		r.exits(0, "account", "add", r.url(), "--no-test")
-		r.exits(0, "check", "--repair")
-		r.sound()
-		r.same(server)
-	})
-	t.Run("a page of the search index", func(t *testing.T) {
-		root := r.number(`SELECT rootpage AS n FROM sqlite_schema WHERE name = 'search_docsize'`)
-		r := r.beside(t)
-		store := bytes.Clone(sound)
-		clear(store[root*8192-512 : root*8192])
-		r.write(r.store, store)
-		if o := r.exits(1, "check", "--json"); strings.Count(o.out, `"what":"damaged file"`) != 1 ||
-			!strings.Contains(o.out, `"where":"table search_docsize"`) {
-			t.Errorf("check: %s%s", o.out, o.errs)
-		}
-		r.exits(0, "account", "add", r.url(), "--no-test")
-		r.exits(0, "check", "--repair")
-		r.sound()
-		r.same(server)
-	})
+		return r
+	}
+	for _, c := range []struct {
+		name, of string
+		from     int64
+		where    string // of the one damage that check finds
+	}{
+		{"a page that only a check reads", "email_destroyed", 0, "table email"},
+		{"a page of the search index", "search_docsize", 8192 - 512, "table search_docsize"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := cleared(t, c.of, c.from)
+			o := r.exits(1, "check", "--json")
+			if strings.Count(o.out, `"what":"damaged file"`) != 1 || !strings.Contains(o.out, `"where":"`+c.where+`"`) ||
+				strings.Contains(o.out, `"repairable":false`) {
+				t.Errorf("check: %s%s", o.out, o.errs)
+			}
+			r.exits(0, "account", "add", r.url(), "--no-test")
+			r.exits(0, "check", "--repair")
+			r.sound()
+			r.same(server)
+		})
+	}
 	t.Run("the page of the accounts", func(t *testing.T) {
-		root := r.number(`SELECT rootpage AS n FROM sqlite_schema WHERE name = 'account'`)
-		r := r.beside(t)
-		store := bytes.Clone(sound)
-		clear(store[(root-1)*8192 : root*8192])
-		r.write(r.store, store)
+		r := cleared(t, "account", 0)
 		for _, command := range [][]string{{"check", "--repair"}, {"sync", "--once"}} {
 			o := r.exits(1, command...)
 			if !strings.Contains(o.errs, "no account could be read") || strings.Contains(o.errs, "damaged again") {
