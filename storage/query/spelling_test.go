@@ -53,7 +53,8 @@ func TestFolded(t *testing.T) {
 	for _, text := range []string{"", " ", "Hello, World-42!", "naïve café", "a b\u0301c d", "- \u0301x", "x-\u0338y",
 		"=\u0338", "soft\u00adhyphen next", "東京都A b", "a 東 京", "😀😀 😀", "😀 x😀", "\xff a\xffb c\xff",
 		"e\u0301 E\u0301", "A\u0000B",
-		"<\u0338", "STRASSE Straße x", "1\u20442 ½", "\u0301a", "a\u0301", "ﬁn fi", "\ue000a \ue001", "\u1100\u1161", "x\u1112\u1161\u11ab東", "ｶﾞ ﾊﾟ",
+		"<\u0338", "STRASSE Straße x", "1\u20442 ½", "\u0301a", "a\u0301", "ﬁn fi", "\ue000a \ue001",
+		"\u1100\u1161", "x\u1112\u1161\u11ab東", "ｶﾞ ﾊﾟ",
 		"か\u3099", "각\u11a8"} {
 		checkFolded(t, text)
 	}

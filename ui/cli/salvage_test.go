@@ -81,8 +81,8 @@ func TestDamagedStore(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			r := cleared(t, c.of, c.from)
 			o := r.exits(1, "check", "--json")
-			if strings.Count(o.out, `"what":"damaged file"`) != 1 || !strings.Contains(o.out, `"where":"`+c.where+`"`) ||
-				strings.Contains(o.out, `"repairable":false`) {
+			if strings.Count(o.out, `"what":"damaged file"`) != 1 ||
+				!strings.Contains(o.out, `"where":"`+c.where+`"`) || strings.Contains(o.out, `"repairable":false`) {
 				t.Errorf("check: %s%s", o.out, o.errs)
 			}
 			r.exits(0, "account", "add", r.url(), "--no-test")
